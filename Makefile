@@ -1,0 +1,65 @@
+# `make help` lists the targets. PYTHON=<interpreter> picks the Python of a new .venv; WORKERS=<count> the test processes.
+VENV    ?= .venv
+WORKERS ?= 2
+UV      ?= $(firstword $(wildcard $(VENV)/bin/uv) uv)
+PY      := $(VENV)/bin/python
+
+export VENV PYTHON
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test slow check fix figures lock hooks clean distclean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.core ## create .venv with the locked dependencies
+	@echo "$(VENV) is ready"
+
+demo: $(VENV)/.core ## pretrain, fine-tune and measure the default world; writes the tables and figures
+	@$(PY) -m sim.run experiment=demo
+	@$(PY) -m experiments demo
+	@$(PY) -m figures demo
+
+figures: $(VENV)/.core ## draw the demo's figures again, from its tables alone
+	@$(PY) -m figures demo
+
+test: $(VENV)/.test ## run the tests, slow ones left out
+	@$(PY) -m pytest -q -n $(WORKERS)
+
+slow: $(VENV)/.test ## run the slow tests
+	@$(PY) -m pytest -q -n $(WORKERS) -m slow
+
+check: $(VENV)/.test ## formatting, lint, types and the direction of imports
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports --no-logo
+
+fix: $(VENV)/.test ## let ruff mend what it can
+	@$(PY) -m ruff check --fix --quiet .
+	@$(PY) -m ruff format --quiet .
+
+# jax 0.10.2 is the last one for Python 3.11, so one lock forks on the Python version.
+LOCK = $(UV) pip compile pyproject.toml --extra build --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --quiet
+lock: ## resolve the dependencies anew, newest versions within the floors of pyproject.toml (needs uv)
+	@$(LOCK) --upgrade -o locks/core.txt
+	@$(LOCK) --upgrade --extra test --extra lint --constraint locks/core.txt -o locks/test.txt
+
+hooks: $(VENV)/.test ## run `make check` before every commit
+	@printf '#!/bin/sh\nexec make check\n' > "$$(git rev-parse --git-path hooks)/pre-commit"
+	@chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
+
+clean: ## remove caches; results and .venv stay
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@find sim experiments figures tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv as well
+	@rm -rf $(VENV)
+
+# The stamps say which lock the environment was filled from; a newer lock or pyproject.toml fills it again.
+$(VENV)/.core: locks/core.txt pyproject.toml tools/environment.sh
+	@./tools/environment.sh locks/core.txt
+	@touch $@
+
+$(VENV)/.test: locks/test.txt pyproject.toml tools/environment.sh
+	@./tools/environment.sh locks/test.txt
+	@touch $@ $(VENV)/.core
