@@ -1,0 +1,171 @@
+"""A plain value of the configuration and an annotation -> the value as annotated, or one line of refusal."""
+
+import inspect
+import math
+import re
+import sys
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, NoReturn
+
+from sim.config.checks import Check
+from sim.numerics import SpecificationError, nearest
+
+REQUIRED: Any = inspect.Parameter.empty
+"""Stands for the value of an argument that was not given and has no default."""
+
+_NOUNS: dict[Any, str] = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a text",
+    type(None): "null",
+}
+_LISTS, _MAPPINGS = (list, tuple, Sequence), (dict, Mapping)
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def cast(annotation: Any, value: Any, place: str) -> Any:
+    """`value` as `annotation` has it: 1 and "1e-3" where a float is expected become 1.0 and 0.001, 128.0 the int 128.
+
+    Raises SpecificationError, naming `place`, for a wrong type, a failed check, nan, and ±inf unless it is allowed.
+    Raises TypeError (a mistake in the program) for an annotation that configuration cannot express.
+    """
+    base, checks = _split(annotation)
+    origin, members = typing.get_origin(base), typing.get_args(base)
+    if base in (Any, object):
+        fitting = value
+    elif _is_union(base):
+        fitting = _cast_union(members, value, place)
+    elif origin is Literal:
+        same = (m for m in members if m == value and isinstance(m, bool) == isinstance(value, bool))
+        fitting = next(same, REQUIRED)
+    elif (origin or base) in _LISTS:
+        fitting = _cast_items(origin or base, members, value, place)
+    elif (origin or base) in _MAPPINGS:
+        fitting = _cast_mapping(members or (Any, Any), value, place)
+    else:
+        fitting = _cast_scalar(base, value, infinite=any(condition.infinite for condition in checks))
+    if fitting is REQUIRED:
+        refuse(annotation, value, place)
+    for condition in checks:
+        if fitting is not None and not condition.holds(fitting):
+            refuse(Annotated[base, condition], value, place)
+    return fitting
+
+
+def refuse(annotation: Any, value: Any, place: str) -> NoReturn:
+    """Raises the SpecificationError that says what `annotation` requires at `place`, and what was found."""
+    base = _split(annotation)[0]
+    parts = typing.get_args(base) if _is_union(base) else (base,)
+    choices = [c for part in parts if typing.get_origin(part) is Literal for c in typing.get_args(part)]
+    hint = nearest(value, choices) if isinstance(value, str) else ""
+    if isinstance(value, int | float) and base is str:
+        hint = "; quote it"
+    if isinstance(value, float) and math.isinf(value) and float in parts:
+        hint = "; it must be finite"
+    raise SpecificationError(f"{place}: {_requirement(annotation)} is required, found {shown(value)}{hint}")
+
+
+def shown(value: Any) -> str:
+    """The value about as YAML would write it, on one line, shortened."""
+    if value is REQUIRED:
+        return "nothing"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _cast_scalar(base: Any, value: Any, infinite: bool) -> Any:
+    if base is float and isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)  # YAML 1.1 reads 1e-3 as a text
+    if isinstance(value, bool) and base is not bool:
+        return REQUIRED
+    if base is float and isinstance(value, int | float):
+        if isinstance(value, float) and math.isinf(value) and infinite:
+            return value
+        return float(value) + 0.0 if abs(value) <= sys.float_info.max else REQUIRED  # -0.0 + 0.0 is 0.0: one identity
+    if base is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, base) else REQUIRED
+
+
+def _cast_union(members: tuple[Any, ...], value: Any, place: str) -> Any:
+    """The first member that takes the value. An error inside a container says more than the union's own."""
+    inside: SpecificationError | None = None
+    for member in members:
+        try:
+            return cast(member, value, place)
+        except SpecificationError as error:
+            inside = inside if str(error).startswith(f"{place}:") else error
+    if inside is not None:
+        raise inside
+    return REQUIRED
+
+
+def _cast_items(container: Any, members: tuple[Any, ...], value: Any, place: str) -> Any:
+    if not isinstance(value, list | tuple):
+        return REQUIRED
+    fixed = container is tuple and members and members[-1] is not Ellipsis
+    if fixed and len(members) != len(value):
+        return REQUIRED
+    annotations = members if fixed else (members or (Any,))[:1] * len(value)
+    items = [cast(annotations[i], item, f"{place}[{i}]") for i, item in enumerate(value)]
+    return items if container is list else tuple(items)
+
+
+def _cast_mapping(members: tuple[Any, ...], value: Any, place: str) -> Any:
+    if not isinstance(value, Mapping):
+        return REQUIRED
+    return {cast(members[0], k, f"{place}.{k}"): cast(members[1], v, f"{place}.{k}") for k, v in value.items()}
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
+
+
+def _is_plain(annotation: Any) -> bool:
+    """Whether YAML can write a value of this type."""
+    origin, members = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _is_plain(members[0])
+    if _is_union(annotation):
+        return any(_is_plain(member) for member in members)
+    return (origin or annotation) in (*_NOUNS, *_LISTS, *_MAPPINGS, None, Any, object, Literal)
+
+
+def _split(annotation: Any) -> tuple[Any, tuple[Check, ...]]:
+    """The type without its checks, and without the members of a union that YAML cannot write; and the checks."""
+    checks: tuple[Check, ...] = ()
+    while typing.get_origin(annotation) is Annotated:
+        annotation, *metadata = typing.get_args(annotation)
+        checks += tuple(condition for condition in metadata if isinstance(condition, Check))
+    if not _is_plain(annotation):
+        raise TypeError(f"configuration cannot express an argument of type {annotation}")
+    if _is_union(annotation):
+        plain = [member for member in typing.get_args(annotation) if _is_plain(member)]
+        if len(plain) == 1:
+            base, more = _split(plain[0])
+            return base, checks + more
+        annotation = typing.Union[tuple(plain)]  # noqa: UP007
+    return type(None) if annotation is None else annotation, checks
+
+
+def _requirement(annotation: Any) -> str:
+    """What completes "... is required"."""
+    base, checks = _split(annotation)
+    origin, members = typing.get_origin(base), typing.get_args(base)
+    if checks:
+        typed = _NOUNS.get(members[0] if _is_union(base) else base, "a value")
+        text = checks[0].description.replace("{type}", typed).replace("{noun}", typed.split()[-1])
+        return f"{text} or null" if type(None) in members else text
+    if _is_union(base):
+        return " or ".join(dict.fromkeys(_requirement(member) for member in members))
+    if origin is Literal:
+        return f"one of {', '.join(shown(member) for member in members)}"
+    if (origin or base) in _MAPPINGS:
+        return "a mapping of names to values"
+    fixed = origin is tuple and members[-1] is not Ellipsis
+    return _NOUNS.get(base, f"a list of {len(members)} values" if fixed else "a list")

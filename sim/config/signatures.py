@@ -1,0 +1,88 @@
+"""Arguments against a constructor's signature: names, presence, types and ranges."""
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sim.config.casting import REQUIRED, cast, refuse
+from sim.numerics import SpecificationError, nearest
+
+
+def configurable(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """What a person may set: all init fields of a dataclass, the keyword-only parameters of anything else.
+
+    Annotations are resolved and defaults of fields are made: `default` is a value, or `inspect.Parameter.empty` where
+    the argument is required.
+    """
+    if isinstance(constructor, type) and dataclasses.is_dataclass(constructor):
+        hints = typing.get_type_hints(constructor, include_extras=True)
+        found = [(f.name, _default(f), hints[f.name]) for f in dataclasses.fields(constructor) if f.init]
+    else:
+        function = inspect.getattr_static(constructor, "__init__") if isinstance(constructor, type) else constructor
+        hints = typing.get_type_hints(inspect.unwrap(function), include_extras=True)
+        parameters = inspect.signature(constructor).parameters.values()
+        found = [(p.name, p.default, hints.get(p.name, Any)) for p in parameters if p.kind is p.KEYWORD_ONLY]
+    only = inspect.Parameter.KEYWORD_ONLY
+    return {name: inspect.Parameter(name, only, default=value, annotation=hint) for name, value, hint in found}
+
+
+def known_names(found: Iterable[str], allowed: Iterable[str], owner: str, place: str = "") -> None:
+    """Raises SpecificationError for the first name that is not allowed; `owner` says whose argument it would be."""
+    allowed = list(dict.fromkeys(allowed))
+    for name in found:
+        if name not in allowed:
+            hint = nearest(name, allowed) or f"; it takes {', '.join(allowed) or 'none'}"
+            where = f"{place}.{name}" if place else name
+            raise SpecificationError(f"{where}: unknown argument of {owner}{hint}")
+
+
+def check(constructor: Callable[..., Any], arguments: Any, place: str) -> dict[str, Any]:
+    """The given arguments, cast by their annotations; defaults are not added.
+
+    Raises SpecificationError for an unknown, missing, ill-typed or out-of-range argument, and for `_target_` at any
+    depth. Raises TypeError (a mistake in the program) for an annotation that configuration cannot express.
+    """
+    arguments = plain(arguments, place)
+    if not isinstance(arguments, dict):
+        refuse(dict, arguments, place)
+    parameters = configurable(constructor)
+    known_names(arguments, parameters, constructor.__name__, place)
+    for name, parameter in parameters.items():
+        value = arguments.get(name, parameter.default)
+        if value is REQUIRED or (isinstance(value, str) and value == "???"):
+            refuse(parameter.annotation, REQUIRED, f"{place}.{name}")
+    return {name: cast(parameters[name].annotation, value, f"{place}.{name}") for name, value in arguments.items()}
+
+
+def canonical_of(constructor: Callable[..., Any], arguments: Any, place: str) -> dict[str, Any]:
+    """Every configurable argument, cast, defaults filled in, in the order of the signature; raises as `check` does.
+
+    Two descriptions of the same object give equal values, which is what the hash of a run is taken over.
+    """
+    given = check(constructor, arguments, place)
+    return {
+        name: given[name] if name in given else cast(parameter.annotation, parameter.default, f"{place}.{name}")
+        for name, parameter in configurable(constructor).items()
+    }
+
+
+def plain(value: Any, place: str) -> Any:
+    """The value with dictionaries and lists in place of other containers.
+
+    Raises SpecificationError for `_target_` at any depth: to a configuration library it means "call this".
+    """
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            raise SpecificationError(f"{place}._target_: not allowed here; write kind: <name> plus arguments")
+        return {key: plain(item, f"{place}.{key}") for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(item, f"{place}[{index}]") for index, item in enumerate(value)]
+    return value
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return REQUIRED if field.default is dataclasses.MISSING else field.default

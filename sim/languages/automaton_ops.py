@@ -1,0 +1,157 @@
+"""Deterministic machines as arrays: reachability, products, and sums over all paths by elimination.
+
+A machine is `next_state` int[S, V] with `arcs` bool[S, V] saying which entries count. Column 0, stop, is never an arc.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from sim.numerics import EOS, log_sum_exp
+
+
+def absorbing_solve(moves: np.ndarray, leaves: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """x = (I - M)^-1 v, the expected sum of `values` v along a walk from every state: float64[S].
+
+    `moves` M [S, S] >= 0 holds the probabilities to move, `leaves` [S] >= 0 that to leave for good, 1 - sum_j M_ij,
+    and every state must be able to leave. `leaves` is asked for because subtracting it would lose it: elimination
+    without any subtraction keeps every digit even where a walk is 10^12 steps long, which an LU solve does not.
+    Time O(S^3), memory O(S^2).
+    Source: Grassmann, Taksar & Heyman 1985, Operations Research 33(5); O'Cinneide 1993, Numer. Math. 65.
+    """
+    moves, leaves, values = (np.array(a, np.float64) for a in (moves, leaves, values))
+    S = len(moves)
+    exits = leaves.copy()
+    for k in range(S - 1, 0, -1):
+        exits[k] = leaves[k] + moves[k, :k].sum()
+        share = moves[:k, k] / exits[k]
+        moves[:k, :k] += np.outer(share, moves[k, :k])
+        leaves[:k] += share * leaves[k]
+        values[:k] += share * values[k]
+    exits[0] = leaves[0]
+    out = np.empty(S)
+    for k in range(S):
+        out[k] = (values[k] + moves[k, :k] @ out[:k]) / exits[k]
+    return out
+
+
+def arc_matrix(next_state: np.ndarray, arcs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """M_st = sum of the `weights` [S, V] of all arcs from s to t: float64[S, S]."""
+    S = len(next_state)
+    source, symbol = np.nonzero(arcs)
+    flat = source * S + next_state[source, symbol]
+    return np.bincount(flat, weights[source, symbol], S * S).reshape(S, S)
+
+
+def reachable(next_state: np.ndarray, arcs: np.ndarray, start: int) -> np.ndarray:
+    """States that some path from `start` visits: bool[S]."""
+    seen = np.zeros(len(next_state), bool)
+    seen[start] = True
+    frontier = np.array([start])
+    while len(frontier):
+        following = np.unique(next_state[frontier][arcs[frontier]])
+        frontier = following[~seen[following]]
+        seen[frontier] = True
+    return seen
+
+
+def steps_to_stop(next_state: np.ndarray, arcs: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """Fewest symbols from each state to one that may stop (`stops` bool[S]): float64[S], inf if there is no way."""
+    steps = np.where(stops, 0.0, np.inf)
+    while True:
+        via = np.where(arcs, steps[next_state] + 1, np.inf).min(axis=1)
+        shorter = np.minimum(steps, via)
+        if np.array_equal(shorter, steps):
+            return steps
+        steps = shorter
+
+
+def path_counts(next_state: np.ndarray, arcs: np.ndarray, stops: np.ndarray, start: int) -> Iterator[int]:
+    """Number of paths from `start` to a stop with exactly 0, 1, 2, … symbols: Python integers, without end."""
+    source, symbol = np.nonzero(arcs)
+    pairs = list(zip(source.tolist(), next_state[source, symbol].tolist(), strict=True))
+    stopping = np.flatnonzero(stops).tolist()
+    ways = [0] * len(next_state)
+    ways[start] = 1
+    while True:
+        yield sum(ways[s] for s in stopping)
+        following = [0] * len(next_state)
+        for s, t in pairs:
+            following[t] += ways[s]
+        ways = following
+
+
+def product(
+    next_a: np.ndarray, arcs_a: np.ndarray, start_a: int, next_b: np.ndarray, arcs_b: np.ndarray, start_b: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Both machines in step, on the pairs reachable from the two starts.
+
+    Returns the state of a and of b in every pair, int[K] each, `next_state` int[K, V] (-1 where either lacks the
+    arc), and the pair of the starts.
+    """
+    Q = len(next_b)
+    found = frontier = np.array([start_a * Q + start_b])
+    while len(frontier):
+        s, q = divmod(frontier, Q)
+        both = arcs_a[s] & arcs_b[q]
+        frontier = np.setdiff1d((next_a[s] * Q + next_b[q])[both], found)
+        found = np.union1d(found, frontier)
+    s, q = divmod(found, Q)
+    following = np.searchsorted(found, next_a[s] * Q + next_b[q])
+    table = np.where(arcs_a[s] & arcs_b[q], following, -1)
+    return s, q, table, int(np.searchsorted(found, start_a * Q + start_b))
+
+
+def horizon_masses(moves: np.ndarray, stop: np.ndarray, start: int, length: int) -> tuple[float, float]:
+    """Log of the mass of strings within, and beyond, a horizon of `length` tokens [nat]; rescaled at every step."""
+    here = np.zeros(len(moves))
+    here[start], log_scale, within = 1.0, 0.0, [-np.inf]
+    for _ in range(length):
+        with np.errstate(divide="ignore"):
+            within.append(float(np.log(here @ stop)) + log_scale)
+        here = here @ moves
+        total = float(here.sum())
+        if total == 0:
+            log_scale = -np.inf
+            break
+        here, log_scale = here / total, log_scale + math.log(total)
+    return float(log_sum_exp(np.array(within))), log_scale
+
+
+def shortest_horizon(moves: np.ndarray, start: int, dropped: float, at_most: int) -> int | None:
+    """Fewest tokens beyond which at most the mass `dropped` lies; None if that is more than `at_most`."""
+    here = np.zeros(len(moves))
+    here[start] = 1.0
+    for length in range(1, at_most + 1):
+        here = here @ moves
+        if here.sum() <= dropped:
+            return length
+    return None
+
+
+def enumerate_paths(
+    next_state: np.ndarray, log_prob: np.ndarray, start: int, length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """All paths of at most `length` - 1 symbols that stop: tokens int32[N, length], EOS-padded, and log P [nat] [N].
+
+    Level by level; a prefix that cannot stop in time is never extended, so no level is larger than the answer.
+    """
+    arcs = log_prob > -np.inf
+    stops = arcs[:, EOS].copy()
+    arcs[:, EOS] = False
+    needed = steps_to_stop(next_state, arcs, stops)
+    state, log_p, prefix = np.array([start]), np.zeros(1), np.zeros((1, 0), np.int32)
+    strings, log_ps = [np.zeros((0, length), np.int32)], [np.zeros(0)]
+    for depth in range(length):
+        ends = stops[state]
+        block = np.zeros((int(ends.sum()), length), np.int32)
+        block[:, :depth] = prefix[ends]
+        strings.append(block)
+        log_ps.append(log_p[ends] + log_prob[state[ends], EOS])
+        in_time = arcs & (needed[next_state] + depth + 2 <= length)
+        row, token = np.nonzero(in_time[state])
+        prefix = np.column_stack([prefix[row], token.astype(np.int32)])
+        log_p = log_p[row] + log_prob[state[row], token]
+        state = next_state[state[row], token]
+    return np.concatenate(strings), np.concatenate(log_ps)

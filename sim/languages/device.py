@@ -1,0 +1,118 @@
+"""`on_device(exact)`: the float32 form of an exact language that training samples from and scores. The one bridge."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from sim.languages.finite import FiniteLanguage
+from sim.numerics import EOS
+from sim.typing import Array, Bool, Float, Int, NextLogProbs, PRNGKey, Tokens
+
+
+def alive(tokens: Tokens) -> Bool[Array, "*B L"]:
+    """True up to and including the first EOS: the positions that carry probability."""
+    ended = jnp.cumsum(tokens == EOS, axis=-1) - (tokens == EOS)
+    return ended == 0
+
+
+def prompt_length(tokens: Tokens, prompt_end: int | None) -> Int[Array, "*B"]:
+    """Tokens up to and including the first `prompt_end`; 0 where the world has no prompts."""
+    if prompt_end is None:
+        return jnp.zeros(tokens.shape[:-1], jnp.int32)
+    return jnp.argmax(tokens == prompt_end, axis=-1).astype(jnp.int32) + 1
+
+
+@struct.dataclass
+class Listed:
+    """A finite language as tables: a trie to walk and score, an alias table to sample. A pytree; arrays are leaves.
+
+    Rows of prefixes of probability zero, and of the dead node, are -inf throughout. Sampling is by Walker's alias
+    method: one uniform index and one uniform number per string, exact to 2^-23 / N per string.
+    Source: A. J. Walker, 1977, "An efficient method for generating discrete random variables"; M. Vose, 1991.
+    """
+
+    next_node: Int[Array, "M1 V"]
+    log_prob: Float[Array, "M1 V"]
+    strings: Int[Array, "N L"]
+    probability: Float[Array, "N"]
+    keep: Float[Array, "N"]
+    alias: Int[Array, "N"]
+    prompt_end: int | None = struct.field(pytree_node=False)
+
+    @property
+    def length(self) -> int:
+        """Horizon L, EOS included."""
+        return self.strings.shape[-1]
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens V."""
+        return self.log_prob.shape[-1]
+
+    def sample(self, key: PRNGKey) -> Int[Array, "L"]:
+        """One string; the key is consumed."""
+        which, coin = jax.random.split(key)
+        row = jax.random.randint(which, (), 0, self.keep.shape[0])
+        row = jnp.where(jax.random.uniform(coin) < self.keep[row], row, self.alias[row])
+        return self.strings[row]
+
+    def nodes(self, tokens: Tokens) -> Int[Array, "*B L"]:
+        """Trie node at which each token is predicted; the dead node off the trie and after EOS."""
+
+        def step(node: Int[Array, "*B"], token: Int[Array, "*B"]) -> tuple[Int[Array, "*B"], Int[Array, "*B"]]:
+            return self.next_node[node, token], node
+
+        root = jnp.zeros(tokens.shape[:-1], jnp.int32)
+        return jnp.moveaxis(jax.lax.scan(step, root, jnp.moveaxis(tokens, -1, 0))[1], 0, -1)
+
+    def next_log_probs(self, tokens: Tokens) -> NextLogProbs:
+        """log P(. | x_<t) [nat] at every position."""
+        return self.log_prob[self.nodes(tokens)]
+
+    def prompt_length(self, tokens: Tokens) -> Int[Array, "*B"]:
+        """Number of leading tokens that are the prompt."""
+        return prompt_length(tokens, self.prompt_end)
+
+
+def alias_table(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Walker's alias table of a law: keep float64[N] and alias int[N], with
+
+    P(i) = (keep_i + sum over j with alias_j = i of (1 - keep_j)) / N.
+    Source: M. Vose, 1991, "A linear algorithm for generating random numbers with a given distribution".
+    """
+    keep = probability / probability.sum() * len(probability)
+    alias = np.arange(len(keep))
+    small, large = list(np.flatnonzero(keep < 1.0)), list(np.flatnonzero(keep >= 1.0))
+    while small and large:
+        low, high = small.pop(), large[-1]
+        alias[low] = high
+        keep[high] -= 1.0 - keep[low]
+        if keep[high] < 1.0:
+            small.append(large.pop())
+    left = small + large
+    if left and np.abs(keep[left] - 1.0).max() > 1e-6:
+        raise ArithmeticError("alias table: what is left over must be 1 up to rounding")
+    keep[left] = 1.0
+    return keep, alias
+
+
+def on_device(language: FiniteLanguage) -> Listed:
+    """The device form of an exact language: same conditionals, in float32, and all strings of its trie.
+
+    Strings of probability zero stay in the tables, so that all languages on one trie have arrays of one shape.
+    """
+    trie = language.trie
+    log_prob = np.full((trie.num_nodes + 1, trie.vocab_size), -np.inf, np.float32)
+    log_prob[trie.edge_node, trie.edge_token] = language.edge_log_prob
+    probability = np.exp(language.log_p)
+    keep, alias = alias_table(probability)
+    return Listed(
+        jnp.asarray(trie.next_node),
+        jnp.asarray(log_prob),
+        jnp.asarray(trie.strings),
+        jnp.asarray(probability, jnp.float32),
+        jnp.asarray(keep, jnp.float32),
+        jnp.asarray(alias, jnp.int32),
+        language.vocabulary.prompt_end,
+    )

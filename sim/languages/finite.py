@@ -1,0 +1,206 @@
+"""Languages of finite support, exact by enumeration: a prefix trie and the probability of every string on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sim.languages.trie import Trie
+from sim.languages.vocabulary import Vocabulary
+from sim.numerics import EOS, SpecificationError, expectation, log_group_sum, log_sum_exp
+
+SUM_TOLERANCE = 1e-9
+"""How far from 1 the probabilities of a language may sum before it is refused."""
+
+
+@dataclass(frozen=True, eq=False)
+class Styles:
+    """Which style a document is written in: names [Z] and log P(z | document) [nat], float64[N, Z]."""
+
+    names: tuple[str, ...]
+    log_posterior: np.ndarray
+
+    @cached_property
+    def disjoint(self) -> bool:
+        """True if the string determines the style."""
+        return bool((np.sort(self.log_posterior, axis=1)[:, :-1] == -np.inf).all())
+
+    @cached_property
+    def of(self) -> np.ndarray:
+        """Style of each document: int[N]. Raises ValueError if styles overlap."""
+        if not self.disjoint:
+            raise ValueError("styles overlap: a document has a posterior over styles, not one style")
+        return np.argmax(self.log_posterior, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts:
+    """Documents grouped by their prompt; a world without prompts has one group, the empty prompt."""
+
+    group: np.ndarray  # int[N], the prompt of each document
+    length: np.ndarray  # int[N], tokens of that prompt, closing symbol included
+    log_p: np.ndarray  # float64[G], the prompt law log P(x) [nat]
+    first: np.ndarray  # int[G], the first document of each prompt
+
+    @property
+    def num_groups(self) -> int:
+        """G."""
+        return len(self.log_p)
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteLanguage:
+    """A distribution over N listed strings: log P(x) [nat], float64[N], on their prefix trie. Tier A: all is exact.
+
+    Strings of probability zero may stay listed (-inf): a restricted language lives on the trie of the whole one.
+    Probabilities must sum to 1 within 1e-9; they are never renormalised here. Raises `SpecificationError` otherwise.
+    """
+
+    vocabulary: Vocabulary
+    trie: Trie
+    log_p: np.ndarray
+    styles: Styles | None = None
+
+    def __post_init__(self) -> None:
+        if self.log_p.shape != (self.trie.num_strings,) or np.isnan(self.log_p).any():
+            raise SpecificationError(
+                f"language: log_p must be {self.trie.num_strings} numbers, found shape {self.log_p.shape}"
+                + (" with nan" if np.isnan(self.log_p).any() else "")
+            )
+        total = float(np.exp(log_sum_exp(self.log_p)))
+        if abs(total - 1.0) > SUM_TOLERANCE:
+            raise SpecificationError(
+                f"language: probabilities must sum to 1 within {SUM_TOLERANCE:g}, found {total!r}; normalise them first"
+            )
+
+    @classmethod
+    def from_strings(
+        cls,
+        vocabulary: Vocabulary,
+        strings: np.ndarray,
+        log_p: np.ndarray,
+        styles: Styles | None = None,
+    ) -> "FiniteLanguage":
+        """The language of listed strings int[N, L] in any order; duplicates raise ValueError."""
+        trie, order = Trie.of(strings, len(vocabulary))
+        sorted_styles = None if styles is None else Styles(styles.names, styles.log_posterior[order])
+        return cls(vocabulary, trie, np.asarray(log_p, np.float64)[order], sorted_styles)
+
+    @property
+    def length(self) -> int:
+        """Horizon L: tokens of the longest listed string, EOS included."""
+        return self.trie.length
+
+    @property
+    def support_size(self) -> int:
+        """Number of strings of positive probability."""
+        return int((self.log_p > -np.inf).sum())
+
+    def entropy(self) -> float:
+        """H(P) = -E_P[log P] [nat per string], exact."""
+        return -expectation(self.log_p, self.log_p)
+
+    def collision(self) -> float:
+        """C(P) = sum of P(x)^2, the probability that two independent strings are equal, exact."""
+        return float(np.exp(log_sum_exp(2 * self.log_p)))
+
+    def expected_length(self) -> float:
+        """E|x| [symbols], EOS not counted, exact."""
+        return expectation(self.log_p, self.trie.lengths - 1)
+
+    def log_prob(self, tokens: Sequence[int] | np.ndarray) -> float:
+        """log P(x) [nat] of one string given with or without its EOS; -inf outside the support."""
+        edges = self._walk(np.asarray(tokens, np.int64), ended=True)
+        return -np.inf if edges is None else float(self.log_p[edges])
+
+    def next_log_probs(self, prefix: Sequence[int] | np.ndarray) -> np.ndarray:
+        """log P(. | prefix) [nat]: float64[V]. Raises `SpecificationError` for a prefix of probability zero."""
+        node = self._walk(np.asarray(prefix, np.int64), ended=False)
+        if node is None or self.node_log_mass[node] == -np.inf:
+            raise SpecificationError(
+                f"prefix {self.vocabulary.decode(np.asarray(prefix))!r} has probability 0: no next token is defined"
+            )
+        out = np.full(len(self.vocabulary), -np.inf)
+        here = self.trie.edge_node == node
+        out[self.trie.edge_token[here]] = self.edge_log_prob[here]
+        return out
+
+    def _walk(self, tokens: np.ndarray, ended: bool) -> int | None:
+        """Row of a whole string, or node of a prefix; None off the trie."""
+        ends = np.flatnonzero(tokens == EOS)
+        tokens = tokens[: ends[0]] if len(ends) else tokens
+        node = 0
+        for token in tokens:
+            node = int(self.trie.next_node[node, token]) if 0 < token < self.trie.vocab_size else self.trie.num_nodes
+            if node == self.trie.num_nodes:
+                return None
+        if not ended:
+            return node
+        row = self.trie.first_string[node]  # the string that ends here sorts first, EOS being token 0
+        return int(row) if self.trie.lengths[row] == len(tokens) + 1 else None
+
+    @cached_property
+    def node_log_mass(self) -> np.ndarray:
+        """log of the probability that a string starts with a node's prefix [nat]: float64[M]."""
+        alive = self.trie.node >= 0
+        log_p = np.broadcast_to(self.log_p[:, None], alive.shape)
+        return log_group_sum(log_p[alive], self.trie.node[alive], self.trie.num_nodes)
+
+    @cached_property
+    def edge_log_prob(self) -> np.ndarray:
+        """log P(token | node) of every edge [nat]: float64[E]; -inf at nodes of probability zero."""
+        alive = self.trie.edge >= 0
+        log_p = np.broadcast_to(self.log_p[:, None], alive.shape)
+        mass = log_group_sum(log_p[alive], self.trie.edge[alive], self.trie.num_edges)
+        above = self.node_log_mass[self.trie.edge_node]
+        return np.where(mass > -np.inf, mass - np.where(above > -np.inf, above, 0.0), -np.inf)
+
+    @cached_property
+    def prompts(self) -> Prompts:
+        """The prompts of the listed documents and their law P(x)."""
+        length = self.vocabulary.prompt_length(self.trie.strings)
+        node = np.where(length > 0, self.trie.node[np.arange(len(length)), length], 0)
+        _, first, group = np.unique(node, return_index=True, return_inverse=True)
+        return Prompts(group, length, log_group_sum(self.log_p, group, len(first)), first)
+
+    @cached_property
+    def answers(self) -> np.ndarray:
+        """log P(y | x) [nat] of every listed document x y: float64[N]; -inf off the support."""
+        prompt = self.prompts.log_p[self.prompts.group]
+        return np.where(self.log_p > -np.inf, self.log_p - np.where(prompt > -np.inf, prompt, 0.0), -np.inf)
+
+    def reweighted(self, log_weights: np.ndarray) -> "FiniteLanguage":
+        """The language proportional to P(x) e^(log_weights), on the same trie; raises if nothing is left."""
+        log_q = self.log_p + log_weights
+        total = log_sum_exp(log_q)
+        if total == -np.inf:
+            raise SpecificationError("language: the weights leave no string of positive probability")
+        return FiniteLanguage(self.vocabulary, self.trie, log_q - total, self.styles)
+
+    def condition(
+        self, event: np.ndarray, keep_prompts: bool = False, place: str = "restriction"
+    ) -> tuple["FiniteLanguage", float]:
+        """P(. | A) for a set A of listed strings (bool[N]), on the same trie, and log P(A) [nat].
+
+        By default prompts are conditioned too, P(x | A); `keep_prompts` keeps the law P(x) and conditions the answers
+        alone, P(x) P(y | x, A), which needs P(A | x) > 0 for every prompt. Raises `SpecificationError` if P(A) = 0.
+        """
+        masked = np.where(event, self.log_p, -np.inf)
+        log_mass = float(log_sum_exp(masked))
+        if log_mass == -np.inf:
+            raise SpecificationError(f"{place}: P(A) must be positive, found 0: it keeps no string of the language")
+        if not keep_prompts:
+            return FiniteLanguage(self.vocabulary, self.trie, masked - log_mass, self.styles), log_mass
+        prompts = self.prompts
+        kept = log_group_sum(masked, prompts.group, prompts.num_groups)
+        empty = (kept == -np.inf) & (prompts.log_p > -np.inf)
+        if empty.any():
+            example = self.vocabulary.decode(
+                self.trie.strings[prompts.first[np.argmax(empty)]][: prompts.length[prompts.first[np.argmax(empty)]]]
+            )
+            raise SpecificationError(
+                f"{place}: keep_prompts needs P(A | x) > 0 for every prompt, found 0 for {example!r}; drop keep_prompts"
+            )
+        shift = np.where(kept > -np.inf, prompts.log_p - np.where(kept > -np.inf, kept, 0.0), 0.0)
+        return FiniteLanguage(self.vocabulary, self.trie, masked + shift[prompts.group], self.styles), log_mass

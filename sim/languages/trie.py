@@ -1,0 +1,177 @@
+"""The prefix trie of a finite support: every distinct prefix once, as arrays."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sim.numerics import EOS
+
+
+@dataclass(frozen=True, eq=False)
+class Trie:
+    """Prefix trie of N distinct strings: M nodes (prefixes at which a token is predicted), E edges (legal tokens).
+
+    Strings are int32[N, L], unique, in lexicographic order, EOS-terminated and EOS-padded. Nodes are in level order,
+    the root is 0; an edge is a legal (node, token), also in level order. Strings below a node are contiguous.
+    Raises ValueError if the strings are not of this form. Build one with `Trie.of`, which sorts.
+    """
+
+    strings: np.ndarray
+    vocab_size: int
+
+    def __post_init__(self) -> None:
+        strings = self.strings
+        if strings.ndim != 2 or not len(strings) or strings.dtype != np.int32:
+            raise ValueError(f"strings: int32[N, L] with N >= 1 is required, found {strings.dtype}{strings.shape}")
+        if strings.min() < 0 or strings.max() >= self.vocab_size:
+            raise ValueError(f"strings: tokens must lie in 0..{self.vocab_size - 1}")
+        if (strings[:, -1] != EOS).any() or ((strings[:, :-1] == EOS) & (strings[:, 1:] != EOS)).any():
+            raise ValueError("strings: each must end in EOS and hold only EOS after its first one")
+        if len(strings) > 1 and not (self._shared[1:] < self.strings.shape[1]).all():
+            raise ValueError("strings: duplicates")
+        if len(strings) > 1 and not self._ascending():
+            raise ValueError("strings: lexicographic order is required")
+
+    def _ascending(self) -> bool:
+        rows, at = np.arange(1, len(self.strings)), self._shared[1:]
+        return bool((self.strings[rows, at] > self.strings[rows - 1, at]).all())
+
+    @classmethod
+    def of(cls, strings: np.ndarray, vocab_size: int) -> tuple["Trie", np.ndarray]:
+        """The trie of strings in any order, and the order: row i of the trie is `strings[order[i]]`."""
+        strings = np.ascontiguousarray(strings, np.int32)
+        order = np.lexsort(strings.T[::-1])
+        return cls(strings[order], vocab_size), order
+
+    @property
+    def num_strings(self) -> int:
+        """N."""
+        return len(self.strings)
+
+    @property
+    def length(self) -> int:
+        """Horizon L, EOS included."""
+        return self.strings.shape[1]
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each string, EOS included: int[N]."""
+        return np.argmax(self.strings == EOS, axis=1) + 1
+
+    @cached_property
+    def _shared(self) -> np.ndarray:
+        """Tokens that each string shares with the one before it: int[N]; 0 for the first."""
+        equal = self.strings[1:] == self.strings[:-1]
+        shared = np.where(equal.all(axis=1), equal.shape[1], np.argmin(equal, axis=1))
+        return np.concatenate([[0], shared])
+
+    @cached_property
+    def _ids(self) -> tuple[np.ndarray, np.ndarray]:
+        """Node and edge of every (string, position), in level order; -1 after the end of the string."""
+        N, L = self.strings.shape
+        position = np.arange(L)
+        alive = position < self.lengths[:, None]
+        new_node = alive & (position > self._shared[:, None])
+        new_node[0] = alive[0]
+        new_edge = alive & (position >= self._shared[:, None])
+        new_edge[0] = alive[0]
+        ids = []
+        for new in (new_node, new_edge):
+            below = np.concatenate([[0], np.cumsum(new.sum(axis=0))[:-1]])
+            ids.append(np.where(alive, below + np.cumsum(new, axis=0) - 1, -1))
+        return ids[0], ids[1]
+
+    @property
+    def node(self) -> np.ndarray:
+        """Node at which token t of a string is predicted: int[N, L], -1 after its end."""
+        return self._ids[0]
+
+    @property
+    def edge(self) -> np.ndarray:
+        """Edge of token t of a string: int[N, L], -1 after its end."""
+        return self._ids[1]
+
+    @cached_property
+    def num_nodes(self) -> int:
+        """M."""
+        return int(self.node.max()) + 1
+
+    @cached_property
+    def num_edges(self) -> int:
+        """E."""
+        return int(self.edge.max()) + 1
+
+    @cached_property
+    def _edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        node, token, child = (np.zeros(self.num_edges, np.int64) for _ in range(3))
+        alive = self.edge >= 0
+        at = self.edge[alive]
+        following = np.concatenate([self.node[:, 1:], np.full((self.num_strings, 1), -1)], axis=1)
+        node[at], token[at], child[at] = self.node[alive], self.strings[alive], following[alive]
+        return node, token, child
+
+    @property
+    def edge_node(self) -> np.ndarray:
+        """Node an edge leaves: int[E]."""
+        return self._edges[0]
+
+    @property
+    def edge_token(self) -> np.ndarray:
+        """Token of an edge: int[E]."""
+        return self._edges[1]
+
+    @property
+    def edge_child(self) -> np.ndarray:
+        """Node an edge leads to: int[E], -1 where it ends the string (EOS)."""
+        return self._edges[2]
+
+    @cached_property
+    def _nodes(self) -> tuple[np.ndarray, np.ndarray]:
+        parent, token = np.full(self.num_nodes, -1), np.full(self.num_nodes, -1)
+        inner = self.edge_child >= 0
+        parent[self.edge_child[inner]] = self.edge_node[inner]
+        token[self.edge_child[inner]] = self.edge_token[inner]
+        return parent, token
+
+    @property
+    def parent(self) -> np.ndarray:
+        """Node above: int[M], -1 for the root."""
+        return self._nodes[0]
+
+    @property
+    def token(self) -> np.ndarray:
+        """Token that leads to a node: int[M], -1 for the root."""
+        return self._nodes[1]
+
+    @cached_property
+    def first_string(self) -> np.ndarray:
+        """The first string that passes through a node: int[M]."""
+        first = np.full(self.num_nodes, self.num_strings)
+        alive = self.node >= 0
+        rows = np.broadcast_to(np.arange(self.num_strings)[:, None], self.node.shape)
+        np.minimum.at(first, self.node[alive], rows[alive])
+        return first
+
+    @cached_property
+    def depth(self) -> np.ndarray:
+        """Tokens before a node: int[M]."""
+        depth = np.zeros(self.num_nodes, np.int64)
+        alive = self.node >= 0
+        depth[self.node[alive]] = np.broadcast_to(np.arange(self.length), self.node.shape)[alive]
+        return depth
+
+    @cached_property
+    def next_node(self) -> np.ndarray:
+        """Node after each token: int32[M+1, V]; illegal tokens and EOS lead to the dead node M."""
+        table = np.full((self.num_nodes + 1, self.vocab_size), self.num_nodes, np.int32)
+        inner = self.edge_child >= 0
+        table[self.edge_node[inner], self.edge_token[inner]] = self.edge_child[inner]
+        return table
+
+    @cached_property
+    def legal(self) -> np.ndarray:
+        """Whether a token leads to a prefix of a supported string: bool[M, V]."""
+        table = np.zeros((self.num_nodes, self.vocab_size), bool)
+        table[self.edge_node, self.edge_token] = True
+        return table

@@ -1,0 +1,77 @@
+"""Symbols of a language and how its strings are written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.numerics import EOS, SpecificationError, nearest
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The V symbols of a language; `symbols[0]` is the name of EOS, which is also the padding.
+
+    `prompt_end` is the token that closes a document's prompt (None where the world has no prompts): the prompt is
+    everything up to and including its first occurrence. `joiner` stands between symbols when a string is written out.
+    Raises `SpecificationError` for duplicate or empty symbols and for a `prompt_end` outside the vocabulary.
+    """
+
+    symbols: tuple[str, ...]
+    prompt_end: int | None = None
+    joiner: str = " "
+
+    def __post_init__(self) -> None:
+        if len(self.symbols) < 2:
+            raise SpecificationError(f"vocabulary: at least one symbol besides EOS is required, found {self.symbols}")
+        seen: set[str] = set()
+        for symbol in self.symbols:
+            if not isinstance(symbol, str) or symbol == "":
+                raise SpecificationError(f"vocabulary: symbols must be non-empty strings, found {symbol!r}")
+            if symbol in seen:
+                what = "the reserved end-of-string name" if symbol == self.symbols[EOS] else "a symbol used twice"
+                raise SpecificationError(f"vocabulary: {symbol!r} is {what}; rename one of them")
+            seen.add(symbol)
+        if self.prompt_end is not None and not 0 < self.prompt_end < len(self.symbols):
+            raise SpecificationError(
+                f"vocabulary: prompt_end must be a token from 1 to {len(self.symbols) - 1}, found {self.prompt_end}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def index(self, symbol: str) -> int:
+        """Token of a symbol; an unknown one raises `SpecificationError` with the nearest name."""
+        try:
+            return self.symbols.index(symbol)
+        except ValueError:
+            raise SpecificationError(f"unknown symbol {symbol!r}{nearest(symbol, self.symbols)}") from None
+
+    def encode(self, words: Sequence[str]) -> np.ndarray:
+        """Tokens of a sequence of symbols: int32[len(words)], without EOS."""
+        return np.array([self.index(word) for word in words], np.int32)
+
+    def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
+        """The written string, up to (and without) the first EOS."""
+        words = []
+        for token in tokens:
+            if int(token) == EOS:
+                break
+            words.append(self.symbols[int(token)])
+        return self.joiner.join(words)
+
+    def prompt_length(self, strings: np.ndarray) -> np.ndarray:
+        """Tokens of the prompt of each string, its closing token included: int[N] for int[N, L].
+
+        0 everywhere if there are no prompts; raises `SpecificationError` if a string lacks the closing token.
+        """
+        if self.prompt_end is None:
+            return np.zeros(len(strings), np.int64)
+        closes = strings == self.prompt_end
+        if not closes.any(axis=1).all():
+            example = self.decode(strings[np.argmin(closes.any(axis=1))])
+            raise SpecificationError(
+                f"every document must hold the prompt's closing symbol {self.symbols[self.prompt_end]!r}, "
+                f"found {example!r} without it"
+            )
+        return np.argmax(closes, axis=1) + 1

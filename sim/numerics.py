@@ -1,0 +1,55 @@
+"""Log-space arithmetic in float64 on the host, with the convention 0 log 0 = 0, and the error type for bad input."""
+
+import difflib
+from collections.abc import Iterable
+
+import numpy as np
+
+EOS = 0
+"""End of string: the token with index 0, also the padding."""
+
+
+class SpecificationError(ValueError):
+    """Bad input from a person. The message is one line: place, requirement, value found, fix."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A hint like " (did you mean 'width'?)" for the valid name closest to a misspelt one; "" if none is close."""
+    close = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.5)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def expectation(log_p: np.ndarray, values: np.ndarray) -> float:
+    """E_p[values] = sum_i e^(log_p_i) values_i, in the unit of `values`.
+
+    Entries of probability zero contribute 0 even where `values` is infinite or not a number (0 * inf = 0).
+    `log_p` need not be normalised: with a sub-probability the sum is over what it covers.
+    """
+    log_p, values = np.broadcast_arrays(np.asarray(log_p, np.float64), np.asarray(values, np.float64))
+    inside = log_p > -np.inf
+    return float(np.sum(np.exp(log_p[inside]) * values[inside]))
+
+
+def log_sum_exp(log_values: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """log sum e^(log_values) [nat] along `axis`, without overflow; -inf for an empty or all-zero sum."""
+    log_values = np.asarray(log_values, np.float64)
+    top = np.max(log_values, axis=axis, keepdims=True, initial=-np.inf)
+    shift = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        total = np.log(np.sum(np.exp(log_values - shift), axis=axis, keepdims=True)) + shift
+    return total.reshape(()) if axis is None else np.squeeze(total, axis=axis)
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Normalised log-probabilities [nat] along the last axis, in float64; -inf logits stay -inf."""
+    logits = np.asarray(logits, np.float64)
+    return logits - log_sum_exp(logits, axis=-1)[..., None]
+
+
+def log_group_sum(log_values: np.ndarray, group: np.ndarray, num_groups: int) -> np.ndarray:
+    """log of the sum of e^(log_values) within each group [nat]: float64[num_groups], -inf for an empty group."""
+    top = np.full(num_groups, -np.inf)
+    np.maximum.at(top, group, log_values)
+    shift = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.log(np.bincount(group, np.exp(log_values - shift[group]), num_groups)) + shift
