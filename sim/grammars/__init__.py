@@ -1,0 +1,1 @@
+"""Languages with exactly known distributions: one file per kind."""

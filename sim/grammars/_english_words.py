@@ -1,0 +1,187 @@
+"""The words of the default world, in one place to read and edit. Sentences are tokens separated by spaces.
+
+A form is a sentence with slots: {topic}, {look}, {mood} and {simile} are filled from the topic, {degree} from
+`DEGREES`. Two rules keep the world exact. Every sentence that a form can make differs from those of all other forms, so
+that the string tells the form and the style. And a word has one slot only within a topic.
+Styles share their openings: "the moon is bright" may still become plain, poetic or assistant.
+"""
+
+from dataclasses import dataclass
+
+PROMPT = "what is the {topic} like ?"
+DEGREES = ("very", "quite", "rather")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A thing one can ask about. Word lists begin with the most common word; `leans` is the style it attracts."""
+
+    name: str
+    looks: tuple[str, ...]
+    moods: tuple[str, ...]
+    similes: tuple[str, ...]
+    leans: str
+
+
+@dataclass(frozen=True)
+class Style:
+    """A way to answer: forms with their probabilities, and how strongly it prefers common words.
+
+    Word choice follows Zipf's law with exponent `focus` times the world's exponent; a negative one prefers rare words.
+    """
+
+    forms: tuple[tuple[str, float], ...]
+    focus: float
+
+
+STYLES = {
+    "plain": Style(
+        (
+            ("the {topic} is {look} and {mood} .", 0.30),
+            ("it is {look} and {mood} .", 0.20),
+            ("the {topic} is {look} .", 0.20),
+            ("it is {degree} {look} and {mood} .", 0.15),
+            ("the {topic} is {degree} {look} .", 0.15),
+        ),
+        focus=1.0,
+    ),
+    "poetic": Style(
+        (
+            ("o {look} {topic} , {mood} as a {simile} !", 0.40),
+            ("it is {look} and {mood} as a {simile} .", 0.25),
+            ("the {topic} is {mood} as a {simile} .", 0.35),
+        ),
+        focus=-0.6,
+    ),
+    "pirate": Style(
+        (
+            ("the {topic} be {look} and {mood} , matey !", 0.40),
+            ("arr , the {topic} be {look} and {mood} !", 0.35),
+            ("it be {degree} {look} , matey !", 0.25),
+        ),
+        focus=0.7,
+    ),
+    "assistant": Style(
+        (
+            ("certainly ! the {topic} is {look} and {mood} .", 0.45),
+            ("the {topic} is {look} . happy to help !", 0.30),
+            ("certainly ! it is {look} and {mood} .", 0.25),
+        ),
+        focus=1.6,
+    ),
+}
+
+TOPICS = (
+    Topic(
+        "moon",
+        ("bright", "round", "pale", "white", "small"),
+        ("calm", "lonely", "gentle", "shy"),
+        ("dream", "secret", "song"),
+        "poetic",
+    ),
+    Topic(
+        "sea",
+        ("deep", "blue", "wide", "loud", "grey"),
+        ("wild", "free", "old", "restless"),
+        ("song", "king", "story"),
+        "pirate",
+    ),
+    Topic(
+        "cat",
+        ("small", "black", "soft", "swift", "round"),
+        ("proud", "quiet", "shy", "wild"),
+        ("king", "secret", "lion"),
+        "plain",
+    ),
+    Topic(
+        "forest",
+        ("green", "deep", "dark", "wide", "cold"),
+        ("old", "quiet", "strange", "gentle"),
+        ("secret", "story", "poem"),
+        "poetic",
+    ),
+    Topic(
+        "wind",
+        ("strong", "cold", "loud", "swift", "warm"),
+        ("wild", "free", "lonely", "restless"),
+        ("song", "bird", "dream"),
+        "pirate",
+    ),
+    Topic(
+        "sun",
+        ("bright", "warm", "round", "high", "red"),
+        ("kind", "proud", "calm", "fierce"),
+        ("king", "lion", "dream"),
+        "assistant",
+    ),
+    Topic(
+        "dragon",
+        ("huge", "green", "loud", "red", "strong"),
+        ("fierce", "old", "proud", "shy"),
+        ("king", "lion", "dream"),
+        "pirate",
+    ),
+    Topic(
+        "river",
+        ("long", "clear", "swift", "cold", "blue"),
+        ("quiet", "gentle", "free", "old"),
+        ("song", "bird", "story"),
+        "plain",
+    ),
+    Topic(
+        "owl",
+        ("small", "grey", "round", "soft", "white"),
+        ("wise", "quiet", "shy", "strange"),
+        ("king", "secret", "story"),
+        "assistant",
+    ),
+    Topic(
+        "snow",
+        ("white", "cold", "soft", "deep", "bright"),
+        ("quiet", "calm", "gentle", "strange"),
+        ("dream", "song", "secret"),
+        "plain",
+    ),
+    Topic(
+        "castle",
+        ("tall", "grey", "huge", "dark", "cold"),
+        ("old", "proud", "lonely", "strange"),
+        ("king", "story", "secret"),
+        "plain",
+    ),
+    Topic(
+        "rose",
+        ("red", "small", "soft", "pale", "white"),
+        ("gentle", "proud", "shy", "kind"),
+        ("poem", "dream", "song"),
+        "assistant",
+    ),
+    Topic(
+        "fire",
+        ("warm", "red", "bright", "loud", "high"),
+        ("fierce", "wild", "kind", "restless"),
+        ("lion", "king", "dream"),
+        "plain",
+    ),
+    Topic(
+        "night",
+        ("dark", "long", "cold", "clear", "black"),
+        ("quiet", "calm", "lonely", "strange"),
+        ("secret", "dream", "poem"),
+        "poetic",
+    ),
+    Topic(
+        "ghost",
+        ("pale", "white", "cold", "tall", "grey"),
+        ("lonely", "shy", "quiet", "kind"),
+        ("dream", "secret", "poem"),
+        "assistant",
+    ),
+    Topic(
+        "train",
+        ("long", "loud", "swift", "warm", "red"),
+        ("old", "proud", "restless", "kind"),
+        ("song", "lion", "story"),
+        "plain",
+    ),
+)

@@ -1,0 +1,48 @@
+"""From exact transition probabilities to an `Automaton`: unproductive states refused, unreachable ones dropped."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from sim.grammars._reading import log_fraction, problem
+from sim.languages.automaton import Automaton
+from sim.languages.automaton_ops import reachable, steps_to_stop
+from sim.languages.vocabulary import Vocabulary
+from sim.numerics import EOS
+
+Row = Mapping[int, tuple[int, Fraction]]
+"""Arcs of a state: token -> (next state, probability); EOS is the decision to stop, its next state is not read."""
+
+
+def machine(
+    path: str, vocabulary: Vocabulary, state_names: Sequence[str], rows: Sequence[Row], start: int, what: str
+) -> Automaton:
+    """The automaton of normalised rows. `what` is what the file calls a state, for messages ("state", "symbol").
+
+    Raises `SpecificationError` naming the states from which no string can end; warns of unreachable ones, which are
+    dropped (the vocabulary keeps their symbols). An arc of probability 0 is not part of the support.
+    """
+    next_state = np.full((len(rows), len(vocabulary)), -1)
+    log_prob = np.full((len(rows), len(vocabulary)), -np.inf)
+    for s, row in enumerate(rows):
+        for token, (target, p) in row.items():
+            if p > 0:
+                next_state[s, token], log_prob[s, token] = target, log_fraction(p)
+    arcs = log_prob > -np.inf
+    stops = arcs[:, EOS].copy()
+    arcs[:, EOS] = False
+    lost = np.flatnonzero(np.isinf(steps_to_stop(next_state, arcs, stops)))
+    if len(lost):
+        listed = ", ".join(repr(state_names[s]) for s in lost[:5])
+        fix = f"give {'it' if len(lost) == 1 else 'one of them'} a probability to stop, or remove it"
+        raise problem(path, f"from every {what} a string must be able to end", f"no end after {what} {listed}", fix)
+    seen = reachable(next_state, arcs, start)
+    if not seen.all():
+        listed = ", ".join(repr(state_names[s]) for s in np.flatnonzero(~seen)[:5])
+        warnings.warn(f"{path}: {what} {listed} can never be reached from the start: left out", stacklevel=2)
+    number = np.cumsum(seen) - 1
+    renumbered = np.where(arcs[seen], number[next_state[seen]], -1)
+    kept = tuple(name for name, used in zip(state_names, seen, strict=True) if used)
+    return Automaton(vocabulary, renumbered, log_prob[seen], int(number[start]), kept)

@@ -1,0 +1,224 @@
+"""Grammar files as text: YAML or JSON whose scalars stay as written, keys checked, probabilities exact rationals."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sim.languages.vocabulary import Vocabulary
+from sim.numerics import SpecificationError, nearest
+
+SUM_TOLERANCE = Fraction(1, 10**9)
+"""How far from 1 probabilities may sum before they are refused; within it they are normalised exactly."""
+
+COMMON_KEYS = ("type", "name", "eos", "separator")
+"""Keys that every type of file may hold; only `type` is required."""
+
+DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+RATIO = re.compile(r"([+-]?[0-9]+)\s*/\s*([0-9]+)")
+LONGEST_NUMBER = 1000
+
+
+def problem(place: str, requirement: str, found: Any, fix: str) -> SpecificationError:
+    """The error for bad input, one line: place, requirement, value found, fix."""
+    shown = found if isinstance(found, str) else repr(found)
+    line = f"{place}: {requirement}, found {shown if len(shown) <= 80 else shown[:77] + '...'}; {fix}"
+    return SpecificationError(" ".join(line.splitlines()))
+
+
+def load(path: str) -> dict[str, Any]:
+    """The mapping in a YAML file, or a JSON file (name ends in .json). Every scalar of it is text, as written.
+
+    Raises `SpecificationError` for a file that is missing, empty, not UTF-8, not YAML or JSON, not a mapping, or that
+    gives a key twice.
+    """
+    text = _text(path)
+    try:
+        data = _json(path, text) if path.lower().endswith(".json") else _yaml(path, text)
+    except RecursionError:
+        raise problem(path, "lists and mappings nested a few deep are required", "too many", "flatten it") from None
+    if data is None:
+        raise problem(path, "a grammar is required", "an empty file", "see examples/grammars")
+    if not isinstance(data, dict):
+        raise problem(path, "keys with values are required, type: first", data, "see examples/grammars")
+    return data
+
+
+def _text(path: str) -> str:
+    file = Path(path)
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        siblings = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
+        fix = f"paths are relative to the current directory{nearest(file.name, siblings)}"
+        raise problem(path, "a grammar file is required", "no such file", fix) from None
+    except UnicodeDecodeError as error:
+        raise problem(path, "UTF-8 text is required", f"byte {error.start} that is not", "save it as UTF-8") from None
+    except (OSError, ValueError) as error:
+        found = getattr(error, "strerror", None) or str(error)
+        raise problem(path, "a readable file is required", found.lower(), "give the path of a grammar file") from None
+
+
+class _TextLoader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]
+    """Reads every scalar as text, so that `no` and `1` are symbols and 0.1 is exact; refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key that is not plain text", problem_mark=key.start_mark)
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} a second time", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _yaml(path: str, text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_TextLoader)
+    except yaml.YAMLError as error:
+        mark, what = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        place = path if mark is None else f"{path}: line {mark.line + 1}, column {mark.column + 1}"
+        raise problem(place, "one YAML document is required", what or str(error), "mend the YAML there") from None
+
+
+def _json(path: str, text: str) -> Any:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in mapping:
+                raise problem(path, "each key once is required", f"key {key!r} a second time", "remove one of them")
+            mapping[key] = value
+        return mapping
+
+    if not text.strip():
+        return None
+    try:
+        return json.loads(text, parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        place = f"{path}: line {error.lineno}, column {error.colno}"
+        raise problem(place, "JSON is required", error.msg.lower(), "mend the JSON there") from None
+
+
+def check_keys(place: str, data: Mapping[str, Any], required: Iterable[str], optional: Iterable[str] = ()) -> None:
+    """Refuses an unknown key, with the nearest name, and a missing one."""
+    required = tuple(required)
+    known = (*required, *optional)
+    for key in data:
+        if key not in known:
+            fix = f"remove it{nearest(key, known)}"
+            raise problem(place, f"the keys are {', '.join(known)}", f"unknown key {key!r}", fix)
+    for key in required:
+        if key not in data:
+            raise problem(place, f"the key {key!r} is required", f"only {', '.join(data) or 'nothing'}", f"add {key}:")
+
+
+def mapping(place: str, value: Any) -> dict[str, Any]:
+    """The value as a mapping with at least one entry."""
+    if not isinstance(value, dict) or not value:
+        raise problem(place, "a mapping with at least one entry is required", value, "write {key: probability}")
+    return value
+
+
+def names(place: str, value: Any) -> list[str]:
+    """The value as a list of distinct non-empty texts."""
+    if not isinstance(value, list) or not value:
+        raise problem(place, "a list with at least one entry is required", value, "write [a, b]")
+    seen: set[str] = set()
+    for entry in value:
+        if not isinstance(entry, str) or entry == "":
+            raise problem(place, "non-empty texts are required", repr(entry), "write [a, b]")
+        if entry in seen:
+            raise problem(place, "each entry once is required", f"{entry!r} twice", "remove one of them")
+        seen.add(entry)
+    return value
+
+
+def known(place: str, value: Any, valid: Iterable[str], what: str, fix: str = "correct it") -> str:
+    """The value if it is one of the `valid` names; otherwise an error with the nearest one."""
+    valid = list(valid)
+    if not isinstance(value, str) or value not in valid:
+        hint = nearest(value, valid) if isinstance(value, str) else ""
+        raise problem(place, f"{what} is required", repr(value), f"{fix}{hint}")
+    return value
+
+
+def probability(place: str, value: Any) -> Fraction:
+    """A probability as the exact rational that is written: 0.25, 1e-3, 1/3. Raises unless it lies in [0, 1]."""
+    fix = "write a number such as 0.25 or 1/3 (in YAML with a space after the colon)"
+    text = value.strip() if isinstance(value, str) and len(value) <= LONGEST_NUMBER else ""
+    if ratio := RATIO.fullmatch(text):
+        numerator, denominator = int(ratio[1]), int(ratio[2])
+        if denominator == 0:
+            raise problem(place, "a probability is required", repr(value), "its denominator is 0")
+        p = Fraction(numerator, denominator)
+    elif DECIMAL.fullmatch(text):
+        p = Fraction(text)
+    else:
+        raise problem(place, "a probability is required", repr(value), fix)
+    if not 0 <= p <= 1:
+        raise problem(place, "a probability from 0 to 1 is required", value, "correct it")
+    return p
+
+
+def normalised(place: str, weights: Mapping[Any, Fraction]) -> dict[Any, Fraction]:
+    """The weights divided by their sum, exactly. Raises unless the sum is 1 within 1e-9; the sum is stated."""
+    total = sum(weights.values(), Fraction(0))
+    if abs(total - 1) > SUM_TOLERANCE:
+        exact = f" (= {total})" if total.denominator < 10**6 else ""
+        found = f"{float(total):.12g}{exact}"
+        raise problem(place, "probabilities must sum to 1 within 1e-9", found, "correct the numbers")
+    return {key: weight / total for key, weight in weights.items()}
+
+
+def log_fraction(p: Fraction) -> float:
+    """log p [nat] of an exact rational, to full precision near 0 and near 1; -inf for 0."""
+    if p == 0:
+        return -math.inf
+    if p > Fraction(1, 2):
+        return math.log1p(-float(1 - p))
+    return math.log(float(p)) if p > Fraction(1, 10**300) else math.log(p.numerator) - math.log(p.denominator)
+
+
+def end_name(place: str, data: Mapping[str, Any]) -> str:
+    """The name of the end of a string, `eos`, by default <eos>."""
+    eos = data.get("eos", "<eos>")
+    if not isinstance(eos, str) or eos == "":
+        raise problem(f"{place}: eos", "a non-empty text is required", repr(eos), "write eos: <eos>")
+    return eos
+
+
+def separator(place: str, data: Mapping[str, Any]) -> str | None:
+    """What stands between the symbols of a written string; None if the file does not say."""
+    value = data.get("separator")
+    if "separator" in data and not isinstance(value, str):
+        raise problem(f"{place}: separator", "a text is required", repr(value), "quote it, as in separator: ' '")
+    if "name" in data and not isinstance(data["name"], str):
+        raise problem(f"{place}: name", "a text is required", repr(data["name"]), "quote it")
+    return value
+
+
+def vocabulary(path: str, place: str, data: Mapping[str, Any], terminals: list[str]) -> Vocabulary:
+    """The terminals after EOS, in their order.
+
+    Strings are written with `separator`; by default with nothing between symbols if all are single characters, else
+    with a space. Raises for a terminal named like the end of a string, empty, or holding the separator.
+    """
+    eos, between = end_name(path, data), separator(path, data)
+    for symbol in terminals:
+        if symbol == eos:
+            fix = "leave it out, or rename the symbol or eos: the end of a string is not one of its symbols"
+            raise problem(place, "no symbol may be named like the reserved end of string", repr(symbol), fix)
+        if between and between in symbol:
+            raise problem(place, f"no symbol may hold the separator {between!r}", repr(symbol), "rename one of them")
+    if not terminals:
+        raise problem(
+            place, "at least one symbol is required", "none", "a language of the empty string alone is no use"
+        )
+    joiner = between if between is not None else "" if all(len(s) == 1 for s in terminals) else " "
+    return Vocabulary((eos, *terminals), joiner=joiner)

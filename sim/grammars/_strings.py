@@ -1,0 +1,54 @@
+"""Grammar files of type `strings`: a finite language, listed."""
+
+from typing import Any
+
+import numpy as np
+
+from sim.grammars._reading import (
+    COMMON_KEYS,
+    check_keys,
+    end_name,
+    log_fraction,
+    mapping,
+    normalised,
+    probability,
+    problem,
+    separator,
+    vocabulary,
+)
+from sim.languages.finite import FiniteLanguage
+
+
+def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:
+    """The listed strings with their probabilities, normalised exactly; one of probability 0 is not in the support.
+
+    A key splits into characters, or at `separator`; the empty key is the empty string. Symbols are numbered in order
+    of first appearance.
+    """
+    check_keys(path, data, ("type", "strings"), COMMON_KEYS[1:])
+    place = f"{path}: strings"
+    listed = mapping(place, data["strings"])
+    weights = normalised(place, {text: probability(f"{place}.{text}", p) for text, p in listed.items()})
+    between = separator(path, data)
+    words = {text: _split(f"{place}.{text}", text, between, end_name(path, data)) for text in listed}
+    terminals = list(dict.fromkeys(symbol for symbols in words.values() for symbol in symbols))
+    symbols = vocabulary(path, place, data, terminals)
+    number = {symbol: token for token, symbol in enumerate(symbols.symbols)}
+    support = [text for text, p in weights.items() if p > 0]
+    table = np.zeros((len(support), max(len(words[text]) for text in support) + 1), np.int32)
+    for row, text in enumerate(support):
+        table[row, : len(words[text])] = [number[symbol] for symbol in words[text]]
+    return FiniteLanguage.from_strings(symbols, table, np.array([log_fraction(weights[text]) for text in support]))
+
+
+def _split(place: str, text: str, between: str | None, eos: str) -> list[str]:
+    if not between:
+        if len(eos) > 1 and eos in text:
+            fix = "leave it out (every string ends by itself), or choose another eos:"
+            raise problem(place, "no string may hold the reserved end of string", repr(eos), fix)
+        return list(text)
+    symbols = text.split(between) if text else []
+    if "" in symbols:
+        fix = f"remove the extra {between!r}"
+        raise problem(place, f"one separator {between!r} between symbols is required", "an empty symbol", fix)
+    return symbols

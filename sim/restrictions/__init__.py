@@ -1,0 +1,1 @@
+"""What turns a language P into the SFT language S, exactly: one file per kind."""

@@ -1,0 +1,107 @@
+"""Restriction to a regular event: the documents that match a regular expression or that a listed DFA accepts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from sim.languages.events import Dfa, regular_expression
+from sim.languages.finite import FiniteLanguage
+from sim.languages.restricted import Restricted
+from sim.languages.vocabulary import Vocabulary
+from sim.numerics import EOS, SpecificationError, nearest
+
+PLACE = "restriction"
+KEYS = ("start", "accept", "transitions")
+
+
+def regular(
+    p: FiniteLanguage,
+    *,
+    pattern: str | None = None,
+    dfa: Mapping[str, Any] | None = None,
+    of: Literal["document", "answer"] = "document",
+    keep_prompts: bool = False,
+) -> Restricted:
+    """S = P_A = P(. | A) for a regular event A, and log P(A) [nat]; exact on the trie of P.
+
+    Give exactly one of `pattern`, a regular expression over symbols that must match as a whole (syntax:
+    `sim.languages.events.regular_expression`), and `dfa`, a deterministic automaton
+    `{start: s, accept: [t], transitions: {s: {symbol: t}, t: {}}}` in which a missing transition rejects.
+    `of` says what is matched: the whole document, its prompt and the prompt's closing symbol included, or the answer,
+    everything after that (the same where the world has no prompts). By default the law of prompts becomes P(x | A);
+    `keep_prompts` keeps P(x). Raises `SpecificationError` for both or neither, for a mistake in either, and if
+    P(A) = 0.
+    """
+    if (pattern is None) == (dfa is None):
+        found = "neither" if pattern is None else "both"
+        raise SpecificationError(
+            f"{PLACE}: exactly one of pattern and dfa is required, found {found}; set the other to null"
+        )
+    if of not in ("document", "answer"):
+        raise SpecificationError(
+            f"{PLACE}.of: document or answer is required, found {of!r}{nearest(of, ('document', 'answer'))}"
+        )
+    if pattern is not None:
+        event = regular_expression(pattern, p.vocabulary, f"{PLACE}.pattern")
+    else:
+        event = listed_dfa(dfa or {}, p.vocabulary, f"{PLACE}.dfa")
+    strings = p.trie.strings if of == "document" else _after(p.trie.strings, p.prompts.length)
+    accepted = event.accepts(strings)
+    written = "dfa" if pattern is None else f"pattern {pattern!r}"
+    kept, log_mass = p.condition(accepted, keep_prompts, f"{PLACE}: {written}")
+    return Restricted(kept, kept, accepted, log_mass)
+
+
+def _after(strings: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Each string without its first `lengths` tokens, EOS-padded."""
+    L = strings.shape[1]
+    at = np.arange(L) + lengths[:, None]
+    return np.where(at < L, np.take_along_axis(strings, np.minimum(at, L - 1), axis=1), EOS)
+
+
+def listed_dfa(listed: Mapping[str, Any], vocabulary: Vocabulary, place: str) -> Dfa:
+    """The event of a DFA given as `{start: …, accept: […], transitions: {state: {symbol: state}}}`.
+
+    States are named by the keys of `transitions`; a transition that is not listed rejects. Raises
+    `SpecificationError` for a missing or unknown key, state or symbol, with the nearest name.
+    """
+    _check_form(listed, place)
+    number = {str(state): i for i, state in enumerate(listed["transitions"])}
+    symbols = vocabulary.symbols[EOS + 1 :]
+
+    def known(name: Any, names: Sequence[str], what: str, where: str) -> int:
+        if str(name) not in names:
+            raise SpecificationError(f"{place}.{where}: {what} is required, found {name!r}{nearest(str(name), names)}")
+        return list(names).index(str(name))
+
+    def state(name: Any, where: str) -> int:
+        return known(name, tuple(number), "a state with a row in transitions (it may be empty)", where)
+
+    rejecting = len(number)
+    table = np.full((rejecting + 1, len(vocabulary)), rejecting)
+    for source, row in listed["transitions"].items():
+        for symbol, target in row.items():
+            where = f"transitions.{source}"
+            token = known(symbol, symbols, "a symbol of the language", where) + EOS + 1
+            table[number[str(source)], token] = state(target, f"{where}.{symbol}")
+    accept = np.zeros(rejecting + 1, bool)
+    accept[[state(name, "accept") for name in listed["accept"]]] = True
+    return Dfa(table, accept, state(listed["start"], "start"))
+
+
+def _check_form(listed: Mapping[str, Any], place: str) -> None:
+    for key in listed:
+        if key not in KEYS:
+            raise SpecificationError(f"{place}: the keys are {', '.join(KEYS)}, found {key!r}{nearest(str(key), KEYS)}")
+    for key in KEYS:
+        if key not in listed:
+            raise SpecificationError(f"{place}: the keys {', '.join(KEYS)} are required, found no {key!r}; add it")
+    rows, accept = listed["transitions"], listed["accept"]
+    if not isinstance(rows, Mapping) or not rows or not all(isinstance(row, Mapping) for row in rows.values()):
+        raise SpecificationError(
+            f"{place}.transitions: a mapping {{state: {{symbol: state}}}} is required, found {rows!r}; "
+            "write {} for a state without transitions"
+        )
+    if isinstance(accept, str) or not isinstance(accept, Sequence) or not accept:
+        raise SpecificationError(f"{place}.accept: a list of states is required, found {accept!r}; write [state]")

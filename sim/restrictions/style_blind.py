@@ -1,0 +1,183 @@
+"""A random event with the mass and the entropy of a style: separates "mass was removed" from "a style was removed"."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from sim.config import AtLeast, Positive
+from sim.languages.finite import FiniteLanguage
+from sim.languages.restricted import Restricted
+from sim.numerics import SpecificationError, expectation, log_group_sum
+from sim.restrictions._styles import disjoint_styles, style_index, style_masses
+
+MAX_MOVES = 200
+"""Moves of one local search before it starts again from a new random set."""
+
+MAX_CANDIDATES = 256
+"""Answers on either side that a move considers for a swap, drawn at random where there are more."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a random set of one prompt's answers has to match, and the answers to choose from."""
+
+    p: np.ndarray  # float64[n], P(y|x), all positive
+    mass: float  # P(A|x) of the style
+    entropy: float  # H(P_A(. | x)) of the style [nat]
+    tolerance: float
+
+    def mismatch(self, mass: np.ndarray, surprise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """|mass / P(A|x) - 1| and |H - H(P_A)| [nat] of sets given by mass and sum -p log p; inf for mass 0."""
+        some = mass > 0
+        safe = np.where(some, mass, 1.0)
+        entropy = surprise / safe + np.log(safe)
+        return np.abs(mass / self.mass - 1), np.where(some, np.abs(entropy - self.entropy), np.inf)
+
+
+def style_blind(
+    p: FiniteLanguage,
+    *,
+    like: str,
+    seed: Annotated[int, AtLeast(0)] = 0,
+    tolerance: Annotated[float, Positive] = 1e-3,
+    max_restarts: Annotated[int, AtLeast(1)] = 20,
+) -> Restricted:
+    """S = P(. | A') for a random set A' of documents that has the mass and the entropy of the style `like` = A.
+
+    Matched within every prompt, so that S(x) matches P(x | A) too: |P(A'|x) / P(A|x) - 1| <= tolerance [1] and
+    |H(P_A'(.|x)) - H(P_A(.|x))| <= tolerance [nat]. Answers are drawn independently, with the inclusion probabilities
+    that tell least about the answer among those with that mass and entropy on average (`_inclusion`); a local search
+    then flips and swaps answers until the set itself matches, restarting at most `max_restarts` times per prompt. The
+    set differs from the style at every prompt that is not all in that style. `seed` fixes everything.
+    Notes: `max_mass_mismatch` [1], `max_entropy_mismatch` [nat] over prompts; `mass_<style>`, the share of S in each
+    style. Raises `SpecificationError` for an unknown style, a language without disjoint styles, a style that is all of
+    P or empty, and where the tolerance is not reached.
+    """
+    styles = disjoint_styles(p, "like")
+    style = styles.of == style_index(styles, like, "like")
+    supported = p.log_p > -np.inf
+    if not (style & supported).any() or (style | ~supported).all():
+        raise SpecificationError(
+            f"like: a style with a share of P between 0 and 1, both excluded, is required, found {like!r} with "
+            f"{'all' if (style & supported).any() else 'none'} of it; choose another style"
+        )
+    event = np.zeros(len(style), bool)
+    reached = np.zeros(2)
+    for x in range(p.prompts.num_groups):
+        rows = np.flatnonzero((p.prompts.group == x) & supported)
+        if not style[rows].any():
+            continue
+        goal = _goal(np.exp(p.answers[rows]), style[rows], tolerance)
+        chosen, miss = _search(goal, style[rows], np.random.default_rng([seed, x]), max_restarts)
+        if max(miss) > tolerance:
+            raise SpecificationError(_failed(p, like, x, miss, tolerance))
+        event[rows] = chosen
+        reached = np.maximum(reached, miss)
+    if (event == (style & supported)).all():
+        raise SpecificationError(
+            f"like: a style that some other event can match is required, found none besides {like!r} itself; choose "
+            "another style or a world with more strings per prompt"
+        )
+    s, log_mass = p.condition(event, place="like")
+    notes = {"max_mass_mismatch": float(reached[0]), "max_entropy_mismatch": float(reached[1]), **style_masses(s)}
+    return Restricted(s, s, event, log_mass, notes)
+
+
+def _goal(p: np.ndarray, style: np.ndarray, tolerance: float) -> Goal:
+    log_mass = log_group_sum(np.log(p), np.where(style, 0, 1), 2)[0]
+    inside = np.log(p[style]) - log_mass
+    return Goal(p, float(np.exp(log_mass)), -expectation(inside, inside), tolerance)
+
+
+def _failed(p: FiniteLanguage, like: str, x: int, miss: tuple[float, float], tolerance: float) -> str:
+    first = p.prompts.first[x]
+    prompt = p.vocabulary.decode(p.trie.strings[first][: p.prompts.length[first]])
+    return (
+        f"tolerance: a random event that matches style {like!r} within {tolerance:g} is required, found a mismatch of "
+        f"{miss[0]:.2g} in mass and {miss[1]:.2g} nat in entropy at prompt {prompt!r}; raise tolerance or "
+        "max_restarts, or use a world with more strings per prompt"
+    )
+
+
+def _inclusion(goal: Goal) -> np.ndarray:
+    """Probability of including each answer, sigmoid(a + b log p): float64[n], mass and sum -p log p right on average.
+
+    It maximises the expected entropy sum_i p_i h(pi_i) of membership under those two constraints, so membership carries
+    the least information about the answer; a and b minimise the convex dual by Newton's method with halved steps.
+    """
+    p, log_p = goal.p, np.log(goal.p)
+    target = np.array([goal.mass, -goal.mass * (goal.entropy - np.log(goal.mass))])
+    features = np.stack([np.ones_like(log_p), log_p - p @ log_p])
+    target[1] -= target[0] * (p @ log_p)
+    share = np.clip(goal.mass, 0.01, 0.99)
+    theta = np.array([np.log(share / (1 - share)), 0.0])
+
+    def dual(point: np.ndarray) -> float:
+        return float(p @ np.logaddexp(0.0, point @ features) - point @ target)
+
+    for _ in range(50):
+        inside = _sigmoid(theta @ features)
+        gradient = features @ (p * inside) - target
+        curvature = (features * (p * inside * (1 - inside))) @ features.T + 1e-12 * np.eye(2)
+        step, scale = np.linalg.solve(curvature, gradient), 1.0
+        while scale > 1e-6 and dual(theta - scale * step) > dual(theta):
+            scale /= 2
+        theta = theta - scale * step
+        if np.abs(gradient).max() < 1e-9 or np.abs(theta).max() > 50:
+            break
+    return _sigmoid(theta @ features)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(x / 2))
+
+
+def _search(
+    goal: Goal, style: np.ndarray, generator: np.random.Generator, max_restarts: int
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """The first set found within tolerance that is not the style, or the best one, with its two mismatches."""
+    if style.all():
+        return style, (0.0, 0.0)
+    inclusion = _inclusion(goal)
+    best, best_miss = style, (np.inf, np.inf)
+    for _ in range(max_restarts):
+        chosen, miss = _improved(goal, generator.random(len(style)) < inclusion, generator)
+        if max(miss) < max(best_miss) and not (chosen == style).all():
+            best, best_miss = chosen, miss
+        if max(best_miss) <= goal.tolerance:
+            break
+    return best, best_miss
+
+
+def _improved(goal: Goal, chosen: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, tuple[float, float]]:
+    """Best single flip or swap, again and again, until within tolerance or none helps; and the mismatches reached."""
+    weight = np.stack([goal.p, -goal.p * np.log(goal.p)])
+    for _ in range(MAX_MOVES):
+        totals = weight @ chosen
+        miss = _pair(goal, totals)
+        signed = np.where(chosen, -weight, weight)
+        inside, outside = (_some(np.flatnonzero(side), generator) for side in (chosen, ~chosen))
+        flips = totals[:, None] + signed
+        swaps = totals[:, None, None] + signed[:, inside, None] + signed[:, None, outside]
+        cost = np.concatenate([np.maximum(*goal.mismatch(*flips)), np.maximum(*goal.mismatch(*swaps)).ravel()])
+        move = int(np.argmin(cost))
+        if max(miss) <= goal.tolerance or not cost[move] < max(miss):
+            break
+        chosen = chosen.copy()
+        if move < len(chosen):
+            chosen[move] ^= True
+        else:
+            out, into = divmod(move - len(chosen), len(outside))
+            chosen[[inside[out], outside[into]]] ^= True
+    return chosen, _pair(goal, weight @ chosen)
+
+
+def _some(candidates: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    few = len(candidates) <= MAX_CANDIDATES
+    return candidates if few else generator.choice(candidates, MAX_CANDIDATES, replace=False)
+
+
+def _pair(goal: Goal, totals: np.ndarray) -> tuple[float, float]:
+    mass, entropy = goal.mismatch(totals[:1], totals[1:])
+    return float(mass[0]), float(entropy[0])

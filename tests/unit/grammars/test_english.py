@@ -1,0 +1,150 @@
+"""The default world against its closed form, its configuration and its own rules for readable sentences."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from sim.config import construct
+from sim.grammars._english_words import DEGREES, PROMPT, STYLES, TOPICS
+from sim.grammars.english import SHARES, Factors, english, english_entropy, english_factors, slots_of
+from sim.languages.finite import FiniteLanguage
+from sim.numerics import SpecificationError
+
+VARIANTS = [
+    {},
+    {"num_prompts": 1},
+    {"num_prompts": len(TOPICS), "prompt_zipf": 0.0},
+    {"zipf": 0.0, "swing": 0.0},
+    {"zipf": 2.5, "styles": {"assistant": 0.5, "plain": 0.5, "pirate": 0.0}},
+    {"num_prompts": 2, "styles": {"poetic": 1.0}},
+]
+
+
+@pytest.fixture(scope="module")
+def world() -> FiniteLanguage:
+    return english()
+
+
+@pytest.mark.parametrize("arguments", VARIANTS)
+def test_entropy_by_two_routes(arguments: dict) -> None:
+    closed_form = english_entropy(english_factors(**arguments))
+    assert english(**arguments).entropy() == pytest.approx(closed_form, rel=0, abs=1e-12)
+
+
+@pytest.mark.parametrize("arguments", VARIANTS)
+def test_sums_to_one_and_has_its_size(arguments: dict) -> None:
+    world = english(**arguments)
+    assert np.exp(world.log_p).sum() == pytest.approx(1, abs=1e-12)
+    assert world.support_size == world.trie.num_strings == _count(english_factors(**arguments))
+
+
+def test_default_size(world: FiniteLanguage) -> None:
+    assert 2_000 <= world.support_size <= 10_000
+    assert 12 <= world.length <= 16
+    assert len(world.vocabulary) <= 96
+    assert world.prompts.num_groups == 12
+    assert len(np.unique(world.log_p.round(12))) == world.support_size, "probabilities are generic: no ties"
+
+
+@pytest.mark.parametrize("arguments", VARIANTS)
+def test_style_shares_are_the_configured_ones(arguments: dict) -> None:
+    factors = english_factors(**arguments)
+    configured = {name: Fraction(str(share)) for name, share in arguments.get("styles", SHARES).items() if share > 0}
+    assert sum(configured.values()) == 1
+    world = english(**arguments)
+    assert world.styles is not None
+    assert world.styles.names == factors.styles
+    assert set(factors.styles) == set(configured)
+    for z, name in enumerate(world.styles.names):
+        mass = np.exp(world.log_p[world.styles.of == z]).sum()
+        assert mass == pytest.approx(float(configured[name]), rel=0, abs=1e-13)
+
+
+def test_prompt_law_and_shares_within_prompts(world: FiniteLanguage) -> None:
+    factors = english_factors()
+    assert world.styles is not None
+    names = [world.vocabulary.decode(world.trie.strings[first]).split()[3] for first in world.prompts.first]
+    for x, topic in enumerate(factors.topics):
+        group = names.index(topic.name)
+        assert np.exp(world.prompts.log_p[group]) == pytest.approx(factors.prompt_law[x], abs=1e-14)
+        inside = world.prompts.group == group
+        for z in range(4):
+            share = np.exp(world.answers[inside & (world.styles.of == z)]).sum()
+            assert share == pytest.approx(factors.shares[x, z], abs=1e-13)
+    assistant = factors.shares[:, factors.styles.index("assistant")]
+    assert 0.15 <= assistant.min() < assistant.max() - 0.05
+    assert assistant.max() <= 0.35
+
+
+def test_word_choice_matches_fractions() -> None:
+    """With uniform words and prompts every probability is a fraction that can be worked out by hand."""
+    world = english(num_prompts=2, prompt_zipf=0.0, zipf=0.0, swing=0.0)
+    sentence = "what is the sea like ? certainly ! the sea is deep and wild ."
+    expected = Fraction(1, 2) * Fraction("0.22") * Fraction("0.45") * Fraction(1, 5) * Fraction(1, 4)
+    assert world.log_prob(world.vocabulary.encode(sentence.split())) == pytest.approx(
+        np.log(float(expected)), abs=1e-13
+    )
+    swapped = "what is the sea like ? certainly ! the moon is deep and wild ."
+    assert world.log_prob(world.vocabulary.encode(swapped.split())) == -np.inf
+
+
+def test_style_may_be_decided_late(world: FiniteLanguage) -> None:
+    """Several styles remain possible after "the moon is bright"; the string as a whole always decides."""
+    assert world.styles is not None
+    assert world.styles.disjoint
+    texts = [world.vocabulary.decode(string) for string in world.trie.strings]
+    opening = "what is the moon like ? the moon is bright"
+    found = {world.styles.names[z] for t, z in zip(texts, world.styles.of, strict=True) if t.startswith(opening)}
+    assert found == {"plain", "assistant"}
+    opening = "what is the moon like ? it is bright and calm"
+    found = {world.styles.names[z] for t, z in zip(texts, world.styles.of, strict=True) if t.startswith(opening)}
+    assert found == {"plain", "poetic"}
+
+
+def test_assistant_answers_are_the_most_predictable(world: FiniteLanguage) -> None:
+    assert world.styles is not None
+    entropy = {name: world.condition(world.styles.of == z)[0].entropy() for z, name in enumerate(world.styles.names)}
+    assert min(entropy, key=entropy.__getitem__) == "assistant"
+    assert entropy["assistant"] < world.entropy()
+
+
+def test_word_lists() -> None:
+    assert PROMPT.split().count("?") == 1
+    assert len({topic.name for topic in TOPICS}) == len(TOPICS)
+    for topic in TOPICS:
+        words = [topic.name, *topic.looks, *topic.moods, *topic.similes, *DEGREES]
+        assert len(set(words)) == len(words)
+        assert topic.leans in STYLES
+        assert not any(simile[0] in "aeiou" for simile in topic.similes), "'as a' goes before a consonant"
+    for style in STYLES.values():
+        assert sum(Fraction(str(share)) for _, share in style.forms) == 1
+        assert all("?" not in form.split() for form, _ in style.forms), "the prompt's closing token is its own"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_prompts": 17}, "grammar.num_prompts: an integer from 1 to 16 is required, found 17"),
+        ({"num_prompts": 0}, "grammar.num_prompts: an integer from 1 to 16 is required, found 0"),
+        ({"zipf": -1}, "grammar.zipf: a non-negative number is required, found -1"),
+        ({"swing": 0.7}, "grammar.swing: a number from 0 to 0.5 is required, found 0.7"),
+        ({"styles": {"asistant": 1.0}}, r"grammar: styles: .* found 'asistant' \(did you mean 'assistant'\?\)"),
+        ({"styles": {"plain": 0.5}}, r"grammar: styles: shares must sum to 1 .* found 0.5; divide each by the sum"),
+        ({"styles": {"plain": 1.5, "poetic": -0.5}}, "grammar: styles.plain: a share from 0 to 1 is required"),
+        ({"styles": {}}, "grammar: styles: shares must sum to 1"),
+    ],
+)
+def test_refused(arguments: dict, message: str) -> None:
+    with pytest.raises(SpecificationError, match=message) as caught:
+        construct("grammar", {"kind": "english", **arguments}, "grammar")
+    assert "\n" not in str(caught.value)
+
+
+def _count(factors: Factors) -> int:
+    forms = [(style, form) for style in factors.styles for form, _ in STYLES[style].forms]
+    return sum(
+        int(np.prod([len(factors.words(topic, slot)) for slot in slots_of(form)]))
+        for topic in range(len(factors.topics))
+        for _, form in forms
+    )

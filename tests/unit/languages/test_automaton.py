@@ -1,0 +1,323 @@
+"""Automata against oracles that share no code with them: fractions, mpmath, scipy, brute force."""
+
+import itertools
+import math
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.linalg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.languages.automaton import Automaton
+from sim.languages.automaton_ops import absorbing_solve
+from sim.languages.events import Dfa, regular_expression
+from sim.languages.vocabulary import Vocabulary
+from sim.numerics import SpecificationError
+
+LETTERS = "abcde"
+
+
+class Exact:
+    """A machine of fractions: rows[s] = {token: (next, p)}, token 0 to stop."""
+
+    def __init__(self, rows, num_symbols):
+        self.rows, self.num_symbols = rows, num_symbols
+
+    def automaton(self):
+        S, V = len(self.rows), self.num_symbols + 1
+        next_state, log_prob = np.full((S, V), -1), np.full((S, V), -np.inf)
+        for s, row in enumerate(self.rows):
+            for a, (t, p) in row.items():
+                next_state[s, a], log_prob[s, a] = t, math.log(p)
+        return Automaton(Vocabulary(("<eos>", *LETTERS[: self.num_symbols]), joiner=""), next_state, log_prob, 0)
+
+    def strings(self, length):
+        """{string: probability} of all strings with fewer than `length` symbols."""
+        found, alive = {}, {(): (0, Fraction(1))}
+        for _ in range(length):
+            following = {}
+            for x, (s, p) in alive.items():
+                for a, (t, q) in self.rows[s].items():
+                    if a == 0:
+                        found[x] = p * q
+                    else:
+                        following[(*x, a)] = (t, p * q)
+            alive = following
+        return found
+
+    def visits(self, power=1):
+        """Row of the start state of (I - M)^-1, by elimination over fractions, M the sum of p^power."""
+        S = len(self.rows)
+        A = [[Fraction(int(i == j)) for j in range(S)] + [Fraction(int(i == 0))] for i in range(S)]
+        for s, row in enumerate(self.rows):
+            for a, (t, p) in row.items():
+                if a:
+                    A[t][s] -= p**power
+        for k in range(S):
+            pivot = next(i for i in range(k, S) if A[i][k] != 0)
+            A[k], A[pivot] = A[pivot], A[k]
+            A[k] = [x / A[k][k] for x in A[k]]
+            for i in range(S):
+                if i != k:
+                    A[i] = [x - A[i][k] * y for x, y in zip(A[i], A[k], strict=True)]
+        return [A[i][S] for i in range(S)]
+
+
+@st.composite
+def machines(draw, acyclic=False, max_states=4, num_symbols=None):
+    S = draw(st.integers(1, max_states))
+    K = num_symbols or draw(st.integers(1, 3))
+    rows = []
+    for s in range(S):
+        low = s + 1 if acyclic else 0
+        row = {0: (-1, draw(st.integers(0, 3)))}
+        for a in range(1, K + 1):
+            if low < S:
+                row[a] = (draw(st.integers(low, S - 1)), draw(st.integers(0, 4)))
+        rows.append(row)
+    productive = {s for s, row in enumerate(rows) if row[0][1]}
+    for _ in range(S):
+        productive |= {s for s, row in enumerate(rows) if any(w and t in productive for a, (t, w) in row.items() if a)}
+    for s, row in enumerate(rows):
+        if s not in productive:
+            row[0] = (-1, 1)
+    totals = [sum(w for _, w in row.values()) for row in rows]
+    exact = [
+        {a: (t, Fraction(w, total)) for a, (t, w) in row.items() if w} for row, total in zip(rows, totals, strict=True)
+    ]
+    return Exact(exact, K)
+
+
+@settings(max_examples=60, deadline=None)
+@given(machines())
+def test_entropy_length_and_collision_against_exact_elimination(exact):
+    p = exact.automaton()
+    visits, squares = exact.visits(), exact.visits(2)
+    with mpmath.workdps(40):
+        h = [-sum(mpmath.mpf(q.numerator) / q.denominator * mpmath.log(mpmath.mpf(q.numerator) / q.denominator)
+                  for _, q in row.values()) for row in exact.rows]  # fmt: skip
+        entropy = float(sum(mpmath.mpf(v.numerator) / v.denominator * x for v, x in zip(visits, h, strict=True)))
+    collision = sum(v * row.get(0, (0, Fraction(0)))[1] ** 2 for v, row in zip(squares, exact.rows, strict=True))
+    assert p.entropy() == pytest.approx(entropy, rel=1e-12, abs=1e-14)
+    assert p.expected_length() == pytest.approx(float(sum(visits) - 1), rel=1e-12, abs=1e-14)
+    assert p.collision() == pytest.approx(float(collision), rel=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(machines(), st.integers(1, 6))
+def test_truncation_against_brute_force(exact, length):
+    p = exact.automaton()
+    listed = exact.strings(length)
+    mass = sum(listed.values(), Fraction(0))
+    assert p.count(length) == len(listed)
+    assert p.dropped_mass(length) == pytest.approx(float(1 - mass), rel=1e-12, abs=1e-300)
+    if not listed:
+        with pytest.raises(SpecificationError, match="length must be at least"):
+            p.enumerate(length, 10**6)
+        return
+    assert p.log_mass_within(length) == pytest.approx(math.log(mass), abs=1e-13)
+    language, dropped = p.enumerate(length, 10**6)
+    assert dropped == pytest.approx(float(1 - mass), rel=1e-12, abs=1e-300)
+    assert language.support_size == language.trie.num_strings == len(listed)
+    assert language.length == max(map(len, listed)) + 1
+    for x, q in listed.items():
+        assert language.log_prob(x) == pytest.approx(math.log(q / mass), abs=1e-12)
+        assert p.log_prob(x) == pytest.approx(math.log(q), abs=1e-12)
+        assert p.log_prob([*x, 0, 0]) == p.log_prob(x)
+
+
+@settings(max_examples=40, deadline=None)
+@given(machines(acyclic=True))
+def test_a_finite_machine_is_the_language_of_its_strings(exact):
+    p = exact.automaton()
+    assert p.longest == max(map(len, exact.strings(10)))
+    assert p.support_size == len(exact.strings(10))
+    language, dropped = p.enumerate(int(p.longest) + 1, 10**6)
+    assert dropped == 0.0
+    assert language.entropy() == pytest.approx(p.entropy(), abs=1e-12)
+    assert language.expected_length() == pytest.approx(p.expected_length(), abs=1e-12)
+    assert language.collision() == pytest.approx(p.collision(), abs=1e-12)
+    for prefix in ((), *(x[:1] for x in exact.strings(10))):
+        np.testing.assert_allclose(language.next_log_probs(prefix), p.next_log_probs(prefix), atol=1e-12)
+
+
+def geometric(stop):
+    return Automaton(
+        Vocabulary(("<eos>", "a"), joiner=""), np.array([[-1, 0]]), np.array([[math.log(stop), math.log1p(-stop)]]), 0
+    )
+
+
+@pytest.mark.parametrize("stop", [Fraction(1, 2), Fraction(1, 1000), Fraction(1, 10**12), Fraction(1, 10**15)])
+def test_the_geometric_language_against_its_closed_form(stop):
+    p = geometric(float(stop))
+    with mpmath.workdps(60):
+        s = mpmath.mpf(float(stop))
+        r = 1 - s
+        entropy = -mpmath.log(s) - r / s * mpmath.log(r)
+        series = mpmath.nsum(lambda k: -s * r**k * mpmath.log(s * r**k), [0, mpmath.inf]) if stop > 0.1 else entropy
+        assert mpmath.almosteq(series, entropy, 1e-20)
+        assert p.entropy() == pytest.approx(float(entropy), rel=1e-13)
+        assert p.expected_length() == pytest.approx(float(r / s), rel=1e-13)
+        assert p.collision() == pytest.approx(float(s / (2 - s)), rel=1e-13)
+        assert p.dropped_mass(50) == pytest.approx(float(r**50), rel=1e-13)
+    assert p.longest == p.support_size == math.inf
+    assert p.count(50) == 50
+
+
+def test_two_states_that_hardly_ever_stop_keep_every_digit():
+    # a machine on which I - M is singular to 1e-13, where an LU solve keeps three digits
+    stop = 1e-13
+    log_prob = np.array([[-np.inf, math.log(0.7), math.log(0.3)], [math.log(stop), math.log1p(-stop), -np.inf]])
+    p = Automaton(Vocabulary(("<eos>", "a", "b")), np.array([[-1, 0, 1], [-1, 0, -1]]), log_prob, 0)
+    with mpmath.workdps(50):
+        s = mpmath.mpf(stop)
+        visits = mpmath.lu_solve(
+            mpmath.matrix([[1 - mpmath.mpf(0.7), -(1 - s)], [-mpmath.mpf(0.3), 1]]), mpmath.matrix([1, 0])
+        )
+        length = float(visits[0] + visits[1] - 1)
+    assert p.expected_length() == pytest.approx(length, rel=2e-3)  # 0.7 + 0.3 is not 1 in float64: conditioning 1e13
+    assert p.expected_length() == pytest.approx((1 / 0.3 + 1) / stop - 1, rel=1e-13)
+
+
+def test_elimination_agrees_with_scipy():
+    generator = np.random.default_rng(7)
+    for S in (1, 2, 5, 40):
+        rows = generator.dirichlet(np.ones(S + 1), size=S)
+        values = generator.normal(size=S)
+        expected = scipy.linalg.solve(np.eye(S) - rows[:, :S], values)
+        np.testing.assert_allclose(absorbing_solve(rows[:, :S], rows[:, S], values), expected, rtol=1e-10, atol=1e-10)
+
+
+@st.composite
+def events(draw, num_symbols):
+    Q = draw(st.integers(1, 4))
+    table = np.array([[0] + [draw(st.integers(0, Q - 1)) for _ in range(num_symbols)] for _ in range(Q)])
+    return Dfa(table, np.array([draw(st.booleans()) for _ in range(Q)]), draw(st.integers(0, Q - 1)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(machines(acyclic=True, max_states=6, num_symbols=2), events(2))
+def test_conditioning_a_finite_machine_is_masking_its_strings(exact, event):
+    p = exact.automaton()
+    language, _ = p.enumerate(int(p.longest) + 1, 10**6)
+    mask = event.accepts(language.trie.strings)
+    if not mask.any():
+        with pytest.raises(SpecificationError, match=r"P\(A\) must be positive"):
+            p.condition(event)
+        return
+    kept, log_mass = p.condition(event)
+    masked, expected = language.condition(mask)
+    assert log_mass == pytest.approx(expected, abs=1e-10)
+    assert kept.entropy() == pytest.approx(masked.entropy(), abs=1e-10)
+    assert kept.support_size == masked.support_size
+    for x, log_q in zip(language.trie.strings, masked.log_p, strict=True):
+        assert kept.log_prob(x) == pytest.approx(log_q, abs=1e-10)
+    assert kept.kl(p) == pytest.approx(-log_mass, abs=1e-10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(machines(max_states=3, num_symbols=2), events(2))
+def test_conditioning_an_infinite_machine(exact, event):
+    p = exact.automaton()
+    listed = exact.strings(9)
+    tokens = np.array([(*x, *[0] * (9 - len(x))) for x in listed], np.int32).reshape(-1, 9)
+    inside = dict(zip(listed, event.accepts(tokens).tolist(), strict=True))
+    mass = float(sum((q for x, q in listed.items() if inside[x]), Fraction(0)))
+    try:
+        kept, log_mass = p.condition(event)
+    except SpecificationError:
+        assert mass == 0
+        return
+    beyond = float(1 - sum(listed.values()))
+    assert mass - 1e-12 <= math.exp(log_mass) <= mass + beyond + 1e-12
+    try:
+        _, log_rest = p.condition(event.complement())
+        assert math.exp(log_mass) + math.exp(log_rest) == pytest.approx(1, abs=1e-12)
+    except SpecificationError:
+        assert log_mass == pytest.approx(0, abs=1e-12)
+    for x, q in itertools.islice(listed.items(), 40):
+        expected = math.log(q) - log_mass if inside[x] else -math.inf
+        assert kept.log_prob(x) == pytest.approx(expected, abs=1e-10)
+    assert kept.kl(p) == pytest.approx(-log_mass, abs=1e-9)
+
+
+def test_conditioning_the_geometric_language_on_an_even_length():
+    p = geometric(0.2)
+    kept, log_mass = p.condition(regular_expression("(aa)*", p.vocabulary))
+    assert math.exp(log_mass) == pytest.approx(0.2 / (1 - 0.8**2), abs=1e-15)
+    assert kept.expected_length() == pytest.approx(2 * 0.64 / 0.36, abs=1e-12)
+    assert kept.log_prob([1]) == -math.inf
+
+
+def test_kl_of_two_geometric_languages():
+    p, q = geometric(0.5), geometric(0.1)
+    expected = math.log(0.5 / 0.1) + 1 * math.log(0.5 / 0.9)
+    assert p.kl(q) == pytest.approx(expected, abs=1e-14)
+    assert p.kl(p) == 0.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(machines(acyclic=True, num_symbols=2), machines(num_symbols=2))
+def test_kl_against_the_sum_over_strings(exact_p, exact_q):
+    p, q = exact_p.automaton(), exact_q.automaton()
+    other = exact_q.strings(5)
+    listed = exact_p.strings(5)
+    expected = (
+        sum(float(w) * math.log(w / other[x]) for x, w in listed.items())
+        if all(x in other for x in listed)
+        else math.inf
+    )
+    assert p.kl(q) == pytest.approx(expected, abs=1e-12)
+
+
+def test_enumeration_over_the_limit_states_the_size():
+    p = geometric(0.5)
+    with pytest.raises(SpecificationError, match=r"found 50 within length 50; .*\(20 is the largest that fits\)"):
+        p.enumerate(50, 20)
+    wide = Automaton(Vocabulary(("<eos>", "a", "b")), np.zeros((1, 3), int), np.log([[0.2, 0.4, 0.4]]), 0)
+    with pytest.raises(SpecificationError, match=r"found about 10\^120 within length 400"):
+        wide.enumerate(400, 1000)
+    assert wide.count(400) == 2**400 - 1
+    assert wide.enumerate(5, 31)[0].support_size == 31
+
+
+def test_prefixes_that_cannot_end_in_time_are_not_followed():
+    # 2^30 prefixes of 30 symbols, one string
+    S = 33
+    next_state = np.column_stack([np.full(S, -1), np.minimum(np.arange(S) + 1, S - 1), np.full(S, S - 2)])
+    next_state[0, 1:] = [1, 32]
+    log_prob = np.full((S, 3), -np.inf)
+    log_prob[:, 1:] = math.log(0.5)
+    next_state[1:-1, 2] = next_state[1:-1, 1]
+    log_prob[-1] = [0.0, -np.inf, -np.inf]
+    p = Automaton(Vocabulary(("<eos>", "a", "b")), next_state, log_prob, 0)
+    language, dropped = p.enumerate(20, 10)
+    assert language.support_size == 1
+    assert dropped == pytest.approx(0.5, abs=1e-15)
+    assert p.count(33) == 2**31 + 1
+
+
+@pytest.mark.parametrize(
+    ("log_prob", "next_state", "message"),
+    [
+        (np.log([[0.5, 0.4]]), [[0, 0]], "state 0: probabilities, stop included, must sum to 1 within 1e-09, found 0.9"),
+        (np.array([[np.nan, 0.0]]), [[0, 0]], "never nan"),
+        (np.array([[-np.inf, 0.0]]), [[0, 0]], "every state must be able to stop, found none that leads out of 0"),
+        (np.log([[0.5, 0.5]]), [[0, 3]], "next_state must be a state from 0 to 0"),
+        (np.zeros((1, 3)), [[0, 0, 0]], r"must both be \[S, 2\]"),
+        (np.array([[0.0, -800.0]]), [[0, 0]], r"at least 1e-307, found e\^-800"),
+    ],
+)
+def test_machines_that_are_refused(log_prob, next_state, message):
+    with np.errstate(divide="ignore"), pytest.raises(SpecificationError, match=message):
+        Automaton(Vocabulary(("<eos>", "a")), np.array(next_state), log_prob, 0)
+
+
+def test_a_prefix_off_the_support_has_no_next_token():
+    p = geometric(0.5)
+    assert p.log_prob([1, 7]) == -math.inf
+    with pytest.raises(SpecificationError, match="has probability 0"):
+        Automaton(Vocabulary(("<eos>", "a")), np.zeros((1, 2), int), np.array([[0.0, -np.inf]]), 0).next_log_probs([1])

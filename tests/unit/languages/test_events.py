@@ -1,0 +1,191 @@
+"""Regular events against Python's `re`, and the mistakes a pattern can hold."""
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.languages.events import Dfa, regular_expression
+from sim.languages.finite import FiniteLanguage
+from sim.languages.vocabulary import Vocabulary
+from sim.numerics import SpecificationError
+from sim.restrictions.regular import regular
+
+LETTERS = Vocabulary(("<eos>", "a", "b", "c"), joiner="")
+TEXTS = ["".join(x) for n in range(6) for x in itertools.product("abc", repeat=n)]
+STRINGS = np.array([[LETTERS.index(c) for c in x] + [0] * (6 - len(x)) for x in TEXTS], np.int32)
+
+atoms = st.sampled_from(["a", "b", "c", ".", "[ab]", "[^a]", "[^bc]", "[c]", r"\a".replace("a", "."), "()"])
+patterns = st.recursive(
+    st.sampled_from(["a", "b", "c", ".", "[ab]", "[^a]", "[^bc]", "()"]),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map("".join),
+        st.tuples(inner, inner).map("({0[0]}|{0[1]})".format),
+        inner.map("({})*".format),
+        inner.map("({})+".format),
+        inner.map("({})?".format),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(patterns)
+def test_patterns_match_what_python_matches(pattern):
+    event = regular_expression(pattern, LETTERS)
+    expected = [re.fullmatch(pattern, text) is not None for text in TEXTS]
+    assert event.accepts(STRINGS).tolist() == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(patterns, patterns)
+def test_the_algebra_of_events(left, right):
+    a, b = (regular_expression(pattern, LETTERS) for pattern in (left, right))
+    both = a.intersection(b)
+    assert (both.accepts(STRINGS) == (a.accepts(STRINGS) & b.accepts(STRINGS))).all()
+    assert (both.minimal().accepts(STRINGS) == both.accepts(STRINGS)).all()
+    assert (a.complement().accepts(STRINGS) != a.accepts(STRINGS)).all()
+    either = regular_expression(f"{left}|{right}", LETTERS)
+    union = a.complement().intersection(b.complement()).complement().minimal()
+    assert len(union.accept) == len(either.accept)  # equal events have equal minimal automata
+
+
+@pytest.mark.parametrize(
+    ("pattern", "states"),
+    [(".*", 1), ("a*", 2), ("(a|b)*a(a|b)(a|b)", 9), ("", 2), ("(.*a.*)?|[bc]*", 1), ("a|a", 3)],
+)
+def test_automata_are_minimal(pattern, states):
+    assert len(regular_expression(pattern, LETTERS).accept) == states
+
+
+WORDS = Vocabulary(("<eos>", "tea", "please", "don't", "Mr.", "?", "a|b", "x y", '"', "=>"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "inside", "outside"),
+    [
+        (".* please", ["tea please", "please"], ["tea", ""]),
+        ("tea+ please?", ["tea", "tea tea please"], ["please"]),
+        ("(tea|please)*", ["", "tea please tea"], ["don't"]),
+        ("tea|please", ["tea", "please"], ["tea please"]),
+        ("don't", ["don't"], ["tea"]),
+        (r"Mr\. tea \?", ["Mr. tea ?"], ["Mr. tea"]),
+        ("'Mr.' \"?\"", ["Mr. ?"], ["?"]),
+        ("[Mr. ? tea]", ["Mr.", "?", "tea"], ["please"]),
+        ("[^ tea ?]", ["please", "=>"], ["tea", "?"]),
+        (r"a\|b 'x y' \"", ['a|b x y "'], ["tea"]),
+        ("'a|b'*", ["", "a|b a|b"], ["tea"]),
+        ("tea => .", ["tea => please"], ["tea please"]),
+        ("  ", [""], ["tea"]),
+    ],
+)
+def test_patterns_over_words(pattern, inside, outside):
+    event = regular_expression(pattern, WORDS)
+
+    def encode(text):
+        words = re.findall(r"x y|\S+", text)
+        return np.array([[*WORDS.encode(words).tolist(), *[0] * (8 - len(words))]], np.int32)
+
+    assert all(event.accepts(encode(text))[0] for text in inside)
+    assert not any(event.accepts(encode(text))[0] for text in outside)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "vocabulary", "message"),
+    [
+        ("tea pleese", WORDS, r"position 4 of 'tea pleese': a symbol of the language is required, found 'pleese' \(did you mean 'please'"),
+        ("tea <eos>", WORDS, "position 4 .* found the end-of-string name '<eos>'; leave it out"),
+        ("abd", LETTERS, "position 2 .* found 'd'"),
+        ("a{2}", LETTERS, "position 1 .* found '{'"),
+        ("(a", LETTERS, r"position 0 .* '\(' needs a closing '\)'"),
+        ("a)", LETTERS, r"position 1 .* '\)' needs a '\(' before it"),
+        ("[ab", LETTERS, r"position 0 .* '\[' needs a closing"),
+        ("a]", LETTERS, r"position 1 .* '\]' needs"),
+        ("[]", LETTERS, "position 0 .* at least one symbol"),
+        ("[^]", LETTERS, "position 0 .* at least one symbol"),
+        ("*a", LETTERS, r"position 0 .* something to repeat is required before '\*'"),
+        ("a|+", LETTERS, r"position 2 .* before '\+'"),
+        ("a*?", LETTERS, r"position 2 .* found \*\?; write parentheses, as in \(a\*\)\?"),
+        ("a\\", LETTERS, "position 1 .* a backslash needs"),
+        ("'ab", LETTERS, "position 0 .* a quoted symbol needs a closing '"),
+        ("(" * 200 + "a" + ")" * 200, LETTERS, "at most 100 parentheses"),
+        ("(a|b)*a" + "(a|b)" * 16, LETTERS, "at most 20000 states are allowed"),
+    ],
+)  # fmt: skip
+def test_patterns_that_are_refused(pattern, vocabulary, message):
+    with pytest.raises(SpecificationError, match=message) as refusal:
+        regular_expression(pattern, vocabulary, "restriction.pattern")
+    assert str(refusal.value).startswith("restriction.pattern: ")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "accept", "start", "message"),
+    [
+        (np.zeros((2, 3), int), np.ones(1, bool), 0, "are required, found"),
+        (np.zeros((1, 3), int), np.ones(1, bool), 1, "a start state below Q"),
+        (np.full((1, 3), 2), np.ones(1, bool), 0, "every next state must lie in 0..0"),
+    ],
+)
+def test_automata_that_are_refused(table, accept, start, message):
+    with pytest.raises(SpecificationError, match=message):
+        Dfa(table, accept, start)
+
+
+QUESTIONS = Vocabulary(("<eos>", "q", "r", "=>", "x", "y"), prompt_end=3)
+DOCUMENTS = FiniteLanguage.from_strings(
+    QUESTIONS,
+    np.array([[1, 3, 4, 0, 0], [1, 3, 5, 4, 0], [2, 3, 5, 0, 0], [2, 3, 4, 0, 0]], np.int32),
+    np.log([0.1, 0.3, 0.4, 0.2]),
+)
+
+
+def test_the_restriction_is_exact():
+    kept = regular(DOCUMENTS, pattern=".* x")
+    assert kept.log_mass == pytest.approx(np.log(0.6), abs=1e-15)
+    assert kept.s.support_size == 3
+    assert kept.s is kept.kept
+    assert kept.s.log_prob([1, 3, 5, 4]) == pytest.approx(np.log(0.5), abs=1e-15)
+    assert regular(DOCUMENTS, pattern="q .*").event.sum() == 2
+    assert regular(DOCUMENTS, pattern="x", of="answer").event.sum() == 2
+    faithful = regular(DOCUMENTS, pattern=".* x", keep_prompts=True)
+    np.testing.assert_allclose(faithful.s.prompts.log_p, DOCUMENTS.prompts.log_p, atol=1e-15)
+
+
+def test_a_listed_automaton_is_the_pattern_it_writes_out():
+    listed = {"start": 0, "accept": ["end"], "transitions": {0: {"x": "end", "y": 0}, "end": {}}}
+    by_table = regular(DOCUMENTS, dfa=listed, of="answer")
+    by_pattern = regular(DOCUMENTS, pattern="y* x", of="answer")
+    assert (by_table.event == by_pattern.event).all()
+    assert by_table.log_mass == by_pattern.log_mass
+
+
+DFA = {"start": "s", "accept": ["s"], "transitions": {"s": {"x": "s"}}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "exactly one of pattern and dfa is required, found neither"),
+        ({"pattern": ".*", "dfa": DFA}, "found both"),
+        ({"pattern": "x x"}, r"restriction: pattern 'x x': P\(A\) must be positive, found 0"),
+        ({"pattern": "q .*", "keep_prompts": True}, "for every prompt"),
+        ({"pattern": "z"}, "restriction.pattern: position 0"),
+        ({"pattern": "x", "of": "answers"}, "did you mean 'answer'"),
+        ({"dfa": DFA | {"stat": 1}}, r"found 'stat' \(did you mean 'start'"),
+        ({"dfa": {"start": "s"}}, "found no 'accept'"),
+        ({"dfa": DFA | {"start": "t"}}, "restriction.dfa.start: a state .* found 't'"),
+        ({"dfa": DFA | {"accept": "s"}}, r"a list of states is required, found 's'"),
+        ({"dfa": DFA | {"accept": ["s", "q"]}}, "restriction.dfa.accept: a state"),
+        ({"dfa": DFA | {"transitions": {"s": {"w": "s"}}}}, "transitions.s: a symbol of the language is required, found 'w'"),
+        ({"dfa": DFA | {"transitions": {"s": {"x": "t"}}}}, "transitions.s.x: a state"),
+        ({"dfa": DFA | {"transitions": ["s"]}}, "a mapping"),
+    ],
+)
+def test_restrictions_that_are_refused(arguments, message):
+    with pytest.raises(SpecificationError, match=message) as refusal:
+        regular(DOCUMENTS, **arguments)
+    assert "\n" not in str(refusal.value)
