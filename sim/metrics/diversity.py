@@ -1,0 +1,74 @@
+"""Diversity of a distribution over strings: collision probability, Hill numbers, distinct strings among k samples.
+
+Averages over prompts are taken before the last transformation: N_1 = e^(E_x H), N_2 = 1 / E_x C, N_inf = 1 / E_x max q.
+"""
+
+import numpy as np
+
+from sim.metrics.entropy import entropy_interval
+from sim.metrics.quantity import Quantity, exponential, logarithm, reciprocal
+from sim.metrics.scored import Scored, average, group_max
+from sim.numerics import expectation
+
+
+def collision(log_p: np.ndarray, log_w: np.ndarray | None = None) -> float:
+    """C(p) = E_w sum p^2, the probability that two independent strings are equal; float64[K] atoms. Exact."""
+    doubled = 2.0 * np.asarray(log_p)
+    return expectation(doubled if log_w is None else doubled + log_w, np.ones(len(doubled)))
+
+
+def collision_interval(q: Scored, log_law: np.ndarray) -> Quantity:
+    """C(q) with 0 <= C_off <= sum_e q_e^2, averaged over the prompt law float64[G]; exact if q(⊥) = 0."""
+    on = collision(q.log_q, q.weights(log_law))
+    return Quantity(on, on + average(log_law, q.exit_square))
+
+
+def collision_ratio(q: Scored, p: Scored, log_law: np.ndarray) -> Quantity:
+    """C(q) / C(p) for a truth p: above 1 where q is the less diverse of the two."""
+    return collision_interval(q, log_law).scaled(1.0 / collision(p.log_q, p.weights(log_law)))
+
+
+def largest_interval(q: Scored, log_law: np.ndarray) -> Quantity:
+    """E_x max_y q(y|x); exact if for every x the largest supported string exceeds every exit mass q_e."""
+    on = group_max(np.exp(q.log_q), q.group, q.num_groups)
+    return Quantity(average(log_law, on), average(log_law, np.maximum(on, q.exit_max)))
+
+
+def hill_number(q: Scored, order: float, log_law: np.ndarray) -> Quantity:
+    """Effective number of strings N_order: e^H (order 1), 1/C (order 2), 1/max q (order inf); unit: strings.
+
+    Order 0 is the eps-support, `sim.metrics.support.epsilon_support`. Raises ValueError for any other order.
+
+    Source: Hill 1973.
+    """
+    if order == 1:
+        return entropy_interval(q, log_law).increasing(exponential)
+    if order == 2:
+        return collision_interval(q, log_law).decreasing(reciprocal)
+    if order == np.inf:
+        return largest_interval(q, log_law).decreasing(reciprocal)
+    raise ValueError(f"hill_number: order must be 1, 2 or inf, found {order!r}; for order 0 use epsilon_support")
+
+
+def renyi_entropy(q: Scored, order: float, log_law: np.ndarray) -> Quantity:
+    """Rényi entropy log N_order [nat] for the orders of `hill_number`."""
+    return hill_number(q, order, log_law).increasing(logarithm)
+
+
+def distinct_of(q: Scored, num_samples: int, log_law: np.ndarray) -> Quantity:
+    """Expected number of distinct answers among k samples per prompt: sum of 1 - (1-q)^k over strings.
+
+    The strings off the support add between 1 - (1-q(⊥))^k and k q(⊥); exact if q(⊥) = 0.
+    """
+    if num_samples < 1:
+        raise ValueError(f"distinct_of: num_samples must be at least 1, found {num_samples!r}")
+    on = expectation(q.weights(log_law), _hit(np.exp(q.log_q), num_samples))
+    lower = _hit(q.off, num_samples)
+    upper = np.maximum(num_samples * q.off, lower)  # at k = 1 the two are equal but for rounding
+    return Quantity(on + average(log_law, lower), on + average(log_law, upper))
+
+
+def _hit(probability: np.ndarray, num_samples: int) -> np.ndarray:
+    """1 - (1-p)^k without cancellation."""
+    with np.errstate(divide="ignore"):
+        return -np.expm1(num_samples * np.log1p(-np.minimum(probability, 1.0)))

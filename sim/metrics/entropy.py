@@ -1,0 +1,37 @@
+"""Entropy per string [nat], exact for a truth, a certified interval for a model that leaves the support."""
+
+import numpy as np
+
+from sim.metrics.divergence import cross_entropy
+from sim.metrics.quantity import Quantity
+from sim.metrics.scored import Scored, average
+
+
+def entropy(log_p: np.ndarray, log_w: np.ndarray | None = None) -> float:
+    """H(p) = E_w sum -p log p [nat]: float64[K] atoms and their log prompt law. Exact if the atoms are all there are.
+
+    For a sub-stochastic p this is the part of the entropy that the listed atoms contribute.
+    """
+    return cross_entropy(log_p, log_p, log_w)
+
+
+def entropy_interval(q: Scored, log_law: np.ndarray) -> Quantity:
+    """H(q) [nat], on the sample space of `sim.metrics.scored`, averaged over the prompt law float64[G].
+
+    H = H_on + H_off with sum_e -q_e log q_e <= H_off <= sum_e q_e (-log q_e + log R_e); exact if q(⊥) = 0.
+    """
+    lower = exit_merged_entropy(q, log_law)
+    return Quantity(lower, lower + average(log_law, q.exit_room))
+
+
+def exit_merged_entropy(q: Scored, log_law: np.ndarray) -> float:
+    """Entropy [nat] of the string up to its end or to its first illegal token, that token included: exact.
+
+    The lower end of `entropy_interval`; by the chain rule the sum over nodes of q(node) H(q(. | node)).
+    """
+    return entropy(q.log_q, q.weights(log_law)) + average(log_law, q.exit_entropy)
+
+
+def merged_entropy(q: Scored, log_law: np.ndarray) -> float:
+    """Entropy [nat] of q with everything off the support as one symbol ⊥ per prompt: exact."""
+    return entropy(q.merged, q.merged_weights(log_law))

@@ -1,0 +1,126 @@
+"""Exact splits of forgetting KL(P‖q) and of the entropy lost: gate and erasure, styles, waterfall, shift accounting."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.metrics.divergence import kl, log_ratio
+from sim.metrics.quantity import Quantity
+from sim.metrics.scored import Scored, conditional
+from sim.numerics import expectation, log_group_sum
+
+
+@dataclass(frozen=True)
+class GateErasure:
+    """KL(P‖q) = gate + kept + erasure [nat], with B = supp P minus A; all three are non-negative."""
+
+    gate: float  # E_x KL((P(A|x), P(B|x), 0) ‖ (q(A|x), q(B|x), q(⊥|x))): mass that moved
+    kept: float  # E_x P(A|x) KL(P_A‖q_A): what is off within the kept event
+    erasure: float  # E_x P(B|x) KL(P_B‖q_B): conditional knowledge of the lost strings that is damaged
+
+    @property
+    def total(self) -> float:
+        """KL(P‖q) [nat]."""
+        return self.gate + self.kept + self.erasure
+
+
+@dataclass(frozen=True, eq=False)
+class StyleSplit:
+    """KL(P‖q) = gate + sum of within [nat]."""
+
+    gate: float  # E_x KL(P(z|x) ‖ q(z|x)), ⊥ an extra atom
+    within: np.ndarray  # float64[Z], E_x P(z|x) KL(P_z‖q_z)
+
+    @property
+    def total(self) -> float:
+        """KL(P‖q) [nat]."""
+        return self.gate + float(np.sum(self.within))
+
+
+@dataclass(frozen=True)
+class Waterfall:
+    """H(P) - H(q) in three steps [nat]; the first two are exact for a truth, the last as certain as H(q)."""
+
+    conditioning: Quantity  # H(P) - H(P_A)
+    narrowing: Quantity  # H(P_A) - H(S)
+    learning: Quantity  # H(S) - H(q)
+
+    @property
+    def total(self) -> Quantity:
+        """H(P) - H(q) [nat]."""
+        return self.conditioning + self.narrowing + self.learning
+
+
+@dataclass(frozen=True)
+class ShiftAccounting:
+    """KL(S‖P) = conditioning + narrowing [nat]; infinite where S leaves A."""
+
+    conditioning: float  # E_S(x)[-log P(A|x)]
+    narrowing: float  # KL(S‖P_A)
+
+    @property
+    def total(self) -> float:
+        """KL(S‖P) [nat]."""
+        return self.conditioning + self.narrowing
+
+
+def gate_erasure(p: Scored, q: Scored, event: np.ndarray, log_law: np.ndarray) -> GateErasure:
+    """Split KL(P‖q) by an event A, bool[N], averaged over the prompt law float64[G]. Exact; +inf, never nan.
+
+    A means A within supp P. A term whose weight P(A|x) or P(B|x) is 0 is dropped. Where q(A|x) = 0 < P(A|x) the gate
+    is infinite, q_A does not exist and its term is dropped; likewise for B.
+    """
+    gate, terms = 0.0, []
+    for side in (event, ~event):
+        inside = side & (p.log_q > -np.inf)
+        gate_part, within = _split(p, q, np.where(inside, 0.0, -np.inf), log_law)
+        gate += gate_part
+        terms.append(within)
+    return GateErasure(gate, terms[0], terms[1])
+
+
+def style_split(p: Scored, q: Scored, log_posterior: np.ndarray, log_law: np.ndarray) -> StyleSplit:
+    """Split KL(P‖q) by style z with log P(z | document) [nat], float64[N, Z], and q(z, y) := q(y) P(z | y).
+
+    An equality for overlapping styles too; for disjoint ones q(z) = q(supp P_z). Conventions as in `gate_erasure`.
+    """
+    supported = p.log_q > -np.inf
+    parts = [_split(p, q, np.where(supported, column, -np.inf), log_law) for column in log_posterior.T]
+    return StyleSplit(sum(gate for gate, _ in parts), np.array([within for _, within in parts]))
+
+
+def waterfall(h_p: Quantity, h_kept: Quantity, h_s: Quantity, h_q: Quantity) -> Waterfall:
+    """The diversity waterfall from H(P), H(P_A), H(S), H(q) [nat], all averaged over one prompt law."""
+    return Waterfall(h_p - h_kept, h_kept - h_s, h_s - h_q)
+
+
+def shift_accounting(p: Scored, s: Scored, kept: Scored, event: np.ndarray, log_law: np.ndarray) -> ShiftAccounting:
+    """Split KL(S‖P) for an event A, bool[N], with `kept` the law P_A = P(. | x, A); the prompt law is S(x).
+
+    P(A|x) is summed from P's strings, P_A is taken as given: the split is a check of the restriction too.
+    """
+    log_mass = log_event(p, event)
+    conditioning = expectation(log_law, -log_mass)
+    return ShiftAccounting(conditioning, kl(s.log_q, kept.log_q, s.weights(log_law)))
+
+
+def log_event(q: Scored, event: np.ndarray) -> np.ndarray:
+    """log q(A|x) [nat] for a set A of supported strings, bool[N]: float64[G]; -inf where it has no mass."""
+    return log_group_sum(np.where(event, q.log_q, -np.inf), q.group, q.num_groups)
+
+
+def log_styles(q: Scored, log_posterior: np.ndarray) -> np.ndarray:
+    """log q(z|x) [nat] with q(z, y) := q(y) P(z | y): float64[G, Z]; rows sum to 1 - q(⊥|x)."""
+    columns = [log_group_sum(q.log_q + column, q.group, q.num_groups) for column in log_posterior.T]
+    return np.stack(columns, axis=1)
+
+
+def _split(p: Scored, q: Scored, log_member: np.ndarray, log_law: np.ndarray) -> tuple[float, float]:
+    """Share of one part in the gate, and its within term; membership of the part is log P(part | document)."""
+    part_p, part_q = p.log_q + log_member, q.log_q + log_member
+    mass_p = log_group_sum(part_p, p.group, p.num_groups)
+    mass_q = log_group_sum(part_q, q.group, q.num_groups)
+    gate = expectation(log_law + mass_p, log_ratio(mass_p, mass_q))
+    inner = log_ratio(conditional(part_p, p.group, p.num_groups), conditional(part_q, q.group, q.num_groups))
+    reached = np.where((mass_q > -np.inf)[q.group], inner, 0.0)
+    return gate, expectation(p.weights(log_law) + part_p, reached)

@@ -1,0 +1,210 @@
+"""What a model or a truth says about every supported string, and what is known of the mass that leaves the support.
+
+Sample space. A distribution over strings is the law of the first L tokens (L the horizon, EOS included) that it emits
+before it is cut: strings of at most L-1 symbols and their EOS, and *unfinished* strings, L symbols without EOS.
+A model need not stop in time; its unfinished strings are illegal, hence part of the mass q(⊥) off the support.
+An exit e is a node n (at depth t) with an illegal token a, of mass q_e = q(n) q(a|n). The strings of two exits are
+disjoint, and every string off the support belongs to exactly one. Behind an exit R_e strings are possible:
+1 if a is EOS, else R_e = sum_{j=0}^{r} (V-1)^j with r = L-1-t tokens left (j < r: finished after j more symbols and
+EOS; j = r: unfinished); at the last position r = 0, and each token is one atom.
+The record does not say which illegal token was EOS, so `exit_room` uses the second value for all: a valid upper bound.
+
+Source: spec/measures.md, "Exact evaluation of a trained model on an enumerable language".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from sim.languages.finite import FiniteLanguage, Prompts
+from sim.languages.trie import Trie
+from sim.numerics import expectation, log_group_sum, nearest
+
+View = Literal["response", "joint"]
+"""Conditional on the prompt (prompt tokens are given), or the whole document as one group."""
+
+NODE_ARRAYS = ("leak", "leak_plogp", "leak_square", "leak_max")
+"""Recorded per node, over its illegal tokens a: sum of q(a|n), of q log q, of q^2, and the largest q(a|n)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A distribution seen on the trie of a named support (N strings, M nodes, E edges), per prompt group x (G).
+
+    All masses are conditional on x in the response view; in the joint view there is one group.
+    """
+
+    trie: Trie
+    group: np.ndarray  # int[N], prompt group of each string
+    log_q: np.ndarray  # float64[N], log q(y|x) [nat]
+    edge_log_q: np.ndarray  # float64[E], log q(token | node) [nat]
+    leak: np.ndarray  # float64[M], mass of the illegal tokens at a node, given the node
+    off: np.ndarray  # float64[G], q(⊥|x)
+    exit_entropy: np.ndarray  # float64[G], sum_e -q_e log q_e [nat]
+    exit_room: np.ndarray  # float64[G], sum_e q_e log R_e [nat]
+    exit_square: np.ndarray  # float64[G], sum_e q_e^2
+    exit_max: np.ndarray  # float64[G], max_e q_e
+    node_group: np.ndarray  # int[M], -1 inside prompts
+    node_position: np.ndarray  # int[M], scored tokens before a node (0 = first of the answer), -1 inside prompts
+    node_log_mass: np.ndarray  # float64[M], log q(node | x) [nat], -inf inside prompts
+    node_off: np.ndarray  # float64[M], sum of q_e over the exits at a node
+    node_off_max: np.ndarray  # float64[M], largest q_e at a node
+    next_entropy: np.ndarray  # float64[M], entropy of q(. | node) over all V tokens [nat], exact
+    next_max: np.ndarray  # float64[M], largest next-token probability over all V tokens, exact
+
+    @property
+    def num_groups(self) -> int:
+        """G."""
+        return len(self.off)
+
+    def weights(self, log_law: np.ndarray) -> np.ndarray:
+        """log prompt law at each string's prompt [nat]: float64[N] from float64[G]."""
+        return log_law[self.group]
+
+    @property
+    def merged(self) -> np.ndarray:
+        """log q [nat] with everything off the support as one more atom ⊥ per group: float64[N+G], sums to 1 per x."""
+        with np.errstate(divide="ignore"):
+            return np.concatenate([self.log_q, np.log(self.off)])
+
+    @property
+    def merged_group(self) -> np.ndarray:
+        """Group of each atom of `merged`: int[N+G]."""
+        return np.concatenate([self.group, np.arange(self.num_groups)])
+
+    def merged_weights(self, log_law: np.ndarray) -> np.ndarray:
+        """log prompt law at each atom of `merged` [nat]: float64[N+G]."""
+        return log_law[self.merged_group]
+
+    @property
+    def on_support(self) -> np.ndarray:
+        """log q(y | x, supp) [nat], the law given that it stayed on the support: float64[N]; -inf if it never does."""
+        return conditional(self.log_q, self.group, self.num_groups)
+
+
+def log_completions(vocab_size: int, length: int) -> np.ndarray:
+    """log R [nat] behind a symbol emitted at depth t = 0..L-1: float64[L]; R = sum_{j=0}^{L-1-t} (V-1)^j."""
+    if vocab_size < 2:
+        return np.zeros(length)
+    return np.logaddexp.accumulate(np.arange(length) * np.log(vocab_size - 1.0))[::-1].copy()
+
+
+def conditional(log_q: np.ndarray, group: np.ndarray, num_groups: int) -> np.ndarray:
+    """log of each entry's share of its group [nat]: float64[N]; -inf in groups of mass 0."""
+    total = log_group_sum(log_q, group, num_groups)[group]
+    return np.where(log_q > -np.inf, log_q - np.where(total > -np.inf, total, 0.0), -np.inf)
+
+
+def average(log_law: np.ndarray, values: np.ndarray) -> float:
+    """E_x of a number per prompt, float64[G]; prompts of probability 0 do not count, whatever their value."""
+    return expectation(log_law, values)
+
+
+def group_max(values: np.ndarray, group: np.ndarray, num_groups: int) -> np.ndarray:
+    """Largest non-negative value of each group: float64[G]; 0 for an empty group."""
+    top = np.zeros(num_groups)
+    np.maximum.at(top, group, values)
+    return top
+
+
+def no_leak(edge_log_q: np.ndarray, num_nodes: int) -> dict[str, np.ndarray]:
+    """The record of a distribution that never leaves the support."""
+    return {"edge_log_q": edge_log_q} | {name: np.zeros(num_nodes) for name in NODE_ARRAYS}
+
+
+def score(trie: Trie, prompts: Prompts, arrays: Mapping[str, np.ndarray], view: View) -> Scored:
+    """Assemble recorded arrays (`edge_log_q` float64[E] and `NODE_ARRAYS` float64[M]) into a `Scored`.
+
+    Raises ValueError for a view that does not exist, an array that is missing or of the wrong shape, or a nan.
+    """
+    if view not in ("response", "joint"):
+        raise ValueError(f"view must be 'response' or 'joint', found {view!r}{nearest(view, ['response', 'joint'])}")
+    record = _checked(trie, arrays)
+    N, L = trie.strings.shape
+    length, group = (prompts.length, prompts.group) if view == "response" else (np.zeros(N, np.int64),) * 2
+    num_groups = prompts.num_groups if view == "response" else 1
+    counted = (trie.node >= 0) & (np.arange(L) >= length[:, None])
+    path = np.cumsum(np.where(counted, record["edge_log_q"][trie.edge], 0.0), axis=1)
+    before = np.concatenate([np.zeros((N, 1)), path[:, :-1]], axis=1)
+    at = trie.node[counted]
+    node_log_mass = np.full(trie.num_nodes, -np.inf)
+    node_group, node_position = np.full(trie.num_nodes, -1), np.full(trie.num_nodes, -1)
+    node_log_mass[at] = before[counted]
+    node_group[at] = np.broadcast_to(group[:, None], (N, L))[counted]
+    node_position[at] = (np.arange(L) - length[:, None])[counted]
+    return Scored(
+        trie=trie,
+        group=group,
+        log_q=path[:, -1],
+        edge_log_q=record["edge_log_q"],
+        leak=record["leak"],
+        node_group=node_group,
+        node_position=node_position,
+        node_log_mass=node_log_mass,
+        **_exits(trie, record, node_log_mass, node_group, num_groups),
+        **_next_token(trie, record),
+    )
+
+
+def truth(language: FiniteLanguage, prompts: Prompts, view: View) -> Scored:
+    """A language on its own trie as a `Scored`: no mass off the support.
+
+    `prompts` names the groups (those of P, for every language on P's trie). A prompt to which the language gives
+    probability 0 has log q(y|x) = -inf throughout: average under a law that gives it no weight.
+    Strings carry the listed probabilities, nodes and edges those of the trie: identities compare the two.
+    """
+    edges = no_leak(language.edge_log_prob, language.trie.num_nodes)
+    scored = score(language.trie, prompts, edges, view)
+    return replace(scored, log_q=conditional(language.log_p, scored.group, scored.num_groups))
+
+
+def _checked(trie: Trie, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    shapes = {"edge_log_q": trie.num_edges} | dict.fromkeys(NODE_ARRAYS, trie.num_nodes)
+    record = {}
+    for name, size in shapes.items():
+        if name not in arrays:
+            raise ValueError(f"record: array {name!r} is required, found {sorted(arrays)}; evaluate on the trie first")
+        record[name] = np.asarray(arrays[name], np.float64)
+        if record[name].shape != (size,):
+            raise ValueError(f"record: {name} must have shape ({size},), found {record[name].shape}; is it this trie?")
+        if np.isnan(record[name]).any():
+            count = int(np.isnan(record[name]).sum())
+            raise ValueError(f"record: {name} must hold numbers, found {count} nan of {size}: the training diverged")
+    return record
+
+
+def _exits(
+    trie: Trie, record: Mapping[str, np.ndarray], log_mass: np.ndarray, node_group: np.ndarray, num_groups: int
+) -> dict[str, np.ndarray]:
+    mass = np.exp(log_mass)
+    off, off_max = mass * record["leak"], mass * record["leak_max"]
+    surprise = -mass * record["leak_plogp"] - off * np.where(log_mass > -np.inf, log_mass, 0.0)
+    room = off * log_completions(trie.vocab_size, trie.length)[trie.depth]
+    inside = node_group >= 0
+    group = node_group[inside]
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return np.bincount(group, values[inside], num_groups)
+
+    return {
+        "off": total(off),
+        "exit_entropy": total(surprise),
+        "exit_room": total(room),
+        "exit_square": total(mass**2 * record["leak_square"]),
+        "exit_max": group_max(off_max[inside], group, num_groups),
+        "node_off": off,
+        "node_off_max": off_max,
+    }
+
+
+def _next_token(trie: Trie, record: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    log_q = record["edge_log_q"]
+    q = np.exp(log_q)
+    surprise = np.bincount(trie.edge_node, -q * np.where(log_q > -np.inf, log_q, 0.0), trie.num_nodes)
+    top = group_max(q, trie.edge_node, trie.num_nodes)
+    return {
+        "next_entropy": surprise - record["leak_plogp"],
+        "next_max": np.maximum(top, record["leak_max"]),
+    }

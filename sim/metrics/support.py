@@ -1,0 +1,99 @@
+"""How much of a language is still there: eps-support, coverage, smallest sets, recall, mass off the support."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sim.metrics.quantity import Quantity
+from sim.metrics.scored import Scored, average
+from sim.numerics import expectation
+
+TIE = 1e-12
+"""Relative slack of `probability >= threshold`: a string exactly at the threshold counts, whatever its rounding."""
+
+MASS_TIE = 1e-9
+"""Absolute slack of `mass >= 1 - delta` for cumulative sums over all prompts."""
+
+
+def epsilon_support(q: Scored, epsilons: Sequence[float], log_law: np.ndarray) -> list[Quantity]:
+    """N_0(eps) = E_x |{y : q(y|x) >= eps}| [strings] for each eps > 0, averaged over the prompt law float64[G].
+
+    Supported strings are counted exactly. Off the support a node holds none if all its exits are below eps, else at
+    most floor(mass of its exits / eps). Exact where every exit mass is below eps.
+    """
+    weights = q.weights(log_law)
+    out = []
+    for epsilon in epsilons:
+        on = expectation(weights, (q.log_q >= _log_threshold(epsilon)).astype(np.float64))
+        open_nodes = (q.node_group >= 0) & (q.node_off_max >= epsilon * (1.0 - TIE))
+        room = np.floor(q.node_off[open_nodes] / epsilon * (1.0 + TIE))
+        out.append(Quantity(on, on + expectation(log_law[q.node_group[open_nodes]], room)))
+    return out
+
+
+def off_support_mass(q: Scored, log_law: np.ndarray) -> float:
+    """E_x q(⊥|x), the probability of an answer outside the named support; exact."""
+    return average(log_law, q.off)
+
+
+def coverage(
+    log_p: np.ndarray, log_q: np.ndarray, epsilons: Sequence[float], log_w: np.ndarray | None = None
+) -> list[float]:
+    """P-mass of the strings with q >= eps, for each eps > 0: what of the truth is still reachable. Exact."""
+    weighted = log_p if log_w is None else log_p + log_w
+    return [expectation(weighted, (log_q >= _log_threshold(epsilon)).astype(np.float64)) for epsilon in epsilons]
+
+
+def coverage_profile(
+    log_p: np.ndarray, log_q: np.ndarray, ratios: Sequence[float], log_w: np.ndarray | None = None
+) -> list[float]:
+    """P(P/q >= N) for each N > 0: P-mass of the strings that q makes N times rarer or more. Exact.
+
+    Source: Chen et al. 2025, "The coverage principle", definition of the coverage profile.
+    """
+    weighted = log_p if log_w is None else log_p + log_w
+    return [
+        expectation(weighted, (log_q <= log_p - np.log(ratio * (1.0 - TIE))).astype(np.float64)) for ratio in ratios
+    ]
+
+
+def smallest_set(q: Scored, delta: float, log_law: np.ndarray) -> Quantity:
+    """E_x of the least number of strings that together hold mass 1 - delta [strings], 0 <= delta < 1.
+
+    Lower end: ⊥ counted as one string (merging never needs more). Upper end: supported strings alone, +inf for a
+    prompt where they do not hold that much. Exact for a truth.
+    """
+    if not 0.0 <= delta < 1.0:
+        raise ValueError(f"smallest_set: 0 <= delta < 1 is required, found {delta!r}")
+    merged = np.exp(q.merged)
+    lower = _count_to(merged, q.merged_group, q.num_groups, 1.0 - delta)
+    upper = _count_to(np.exp(q.log_q), q.group, q.num_groups, 1.0 - delta)
+    return Quantity(average(log_law, lower), average(log_law, upper))
+
+
+def support_recall(p: Scored, q: Scored, epsilon: float, log_law: np.ndarray) -> float:
+    """E_x of the share of supp P(.|x) that has q(y|x) >= eps, strings counted equally. Exact.
+
+    Every prompt with weight must have an answer under p; the value is between 0 and 1.
+    """
+    inside = p.log_q > -np.inf
+    size = np.bincount(p.group, inside, p.num_groups)
+    found = np.bincount(p.group, inside & (q.log_q >= _log_threshold(epsilon)), p.num_groups)
+    return average(log_law, found / np.maximum(size, 1.0))
+
+
+def _log_threshold(epsilon: float) -> float:
+    if not epsilon > 0.0:
+        raise ValueError(f"eps must be positive, found {epsilon!r}: every string has probability >= 0")
+    return float(np.log(epsilon) + np.log1p(-TIE))
+
+
+def _count_to(mass: np.ndarray, group: np.ndarray, num_groups: int, target: float) -> np.ndarray:
+    """Entries of each group needed, largest first, to reach the target mass: float64[G], +inf if all do not."""
+    order = np.lexsort((-mass, group))
+    sizes = np.bincount(group, minlength=num_groups)
+    start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    total = np.concatenate([[0.0], np.cumsum(mass[order])])
+    inside = total[1:] - total[start[group[order]]]
+    short = np.bincount(group[order], inside < target - MASS_TIE, num_groups)
+    return np.where(short < sizes, short + 1.0, np.inf)
