@@ -1,0 +1,117 @@
+"""Configuration -> Run: the only module that turns names into objects."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from sim.config import Name, NonNegative, Positive, canonical, canonical_of, construct
+from sim.languages.finite import FiniteLanguage
+from sim.simulation import Recipe, Run
+from sim.sweep import evaluation_steps
+
+Spacing = Literal["linear", "log"]
+LossOn = Literal["response", "document"]
+Prefixes = Literal["sampled", "all"]
+Control = Literal["identity"]
+
+
+def run(
+    *,
+    name: Annotated[str, Name],
+    seed: Annotated[int, NonNegative],
+    outputs: str,
+    grammar: dict[str, Any],
+    restriction: dict[str, Any],
+    model: dict[str, Any],
+    objective: dict[str, Any],
+    optimizer: dict[str, Any],
+    pretrain: dict[str, Any],
+    finetune: dict[str, Any],
+) -> None:
+    """The schema of a run: its top-level keys. `objective` and `optimizer` are those of the fine-tuning."""
+
+
+def pretrain(
+    *,
+    num_steps: Annotated[int, Positive],
+    batch_size: Annotated[int, Positive],
+    num_evals: Annotated[int, Positive],
+    objective: dict[str, Any],
+    optimizer: dict[str, Any],
+    loss_on: LossOn = "document",
+    spacing: Spacing = "linear",
+    prefixes: Prefixes = "sampled",
+    limit: Annotated[float, Positive] = 0.02,
+) -> None:
+    """The schema of `pretrain`: optimiser steps, strings per step, evaluations, and when it counts as converged.
+
+    prefixes: `sampled` draws a batch of strings per step, `all` uses the whole support with its probabilities.
+    limit: the largest joint KL(P||q0) [nat per string] with which a run is valid.
+    """
+
+
+def finetune(
+    *,
+    num_steps: Annotated[int, Positive],
+    batch_size: Annotated[int, Positive],
+    num_evals: Annotated[int, Positive],
+    loss_on: LossOn = "response",
+    spacing: Spacing = "log",
+    prefixes: Prefixes = "sampled",
+    controls: list[Control],
+) -> None:
+    """The schema of `finetune`; objective and optimiser stand at the top level. `controls` run beside it."""
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The canonical configuration: every leaf checked and cast, every default filled in; equal for equal runs.
+
+    Raises `SpecificationError` with one line for the first leaf that is misspelt, ill-typed or out of range.
+    """
+    top = canonical_of(run, config, "")
+    groups = ("grammar", "restriction", "model", "objective", "optimizer")
+    top |= {group: canonical(group, top[group], group) for group in groups}
+    first = canonical_of(pretrain, top["pretrain"], "pretrain")
+    for group in ("objective", "optimizer"):
+        first[group] = canonical(group, first[group], f"pretrain.{group}")
+    return top | {"pretrain": first, "finetune": canonical_of(finetune, top["finetune"], "finetune")}
+
+
+def world(grammar: Mapping[str, Any]) -> tuple[FiniteLanguage, dict[str, float]]:
+    """The pretraining language P, and what its construction wants reported (such as mass dropped at the horizon)."""
+    built = construct("grammar", grammar, "grammar")
+    language, notes = built if isinstance(built, tuple) else (built, {})
+    return language, dict(notes)
+
+
+def build(chosen: Mapping[str, Any]) -> tuple[Run, dict[str, float]]:
+    """The run of a canonical configuration (see `settings`), and the notes of its world.
+
+    Raises `SpecificationError` if a part does not fit the language, before anything is trained.
+    """
+    p, notes = world(chosen["grammar"])
+    restricted = construct("restriction", chosen["restriction"], "restriction", p)
+    model = construct("model", chosen["model"], "model", p.trie)
+    first, second = chosen["pretrain"], chosen["finetune"]
+    whole = Run(
+        chosen["seed"],
+        p,
+        restricted,
+        model,
+        _recipe(first, first, "pretrain."),
+        _recipe(second, chosen, ""),
+        tuple(second["controls"]),
+    )
+    return whole, notes
+
+
+def _recipe(phase: Mapping[str, Any], owner: Mapping[str, Any], place: str) -> Recipe:
+    """The recipe of a phase; `owner` holds its objective and optimiser."""
+    return Recipe(
+        construct("objective", owner["objective"], f"{place}objective"),
+        construct("optimizer", owner["optimizer"], f"{place}optimizer"),
+        phase["num_steps"],
+        phase["batch_size"],
+        evaluation_steps(phase["num_steps"], phase["num_evals"], phase["spacing"]),
+        phase["loss_on"],
+        phase["prefixes"] == "all",
+    )

@@ -1,0 +1,247 @@
+"""Hydra around a task: an absolute configuration folder, and one line on stderr for every mistake of a person.
+
+Nothing slow is imported here, so that `--help` and `--cfg job --resolve` answer at once.
+"""
+
+import functools
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TextIO
+
+import hydra
+import yaml
+from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+
+from sim.config import known_names
+from sim.numerics import SpecificationError, nearest
+
+HYDRA_KWARGS: dict[str, Any] = (
+    {"version_base": "1.3"} if tuple(map(int, version("hydra-core").split(".")[:2])) < (1, 4) else {}
+)
+"""Without `version_base` Hydra below 1.4 behaves as 1.1 did; 1.4 deprecates the argument."""
+
+REFUSED, INTERRUPTED = 2, 130
+"""Exit statuses: bad input, and an interruption from the keyboard."""
+
+_MISTAKES = (HydraException, InterpolationResolutionError, MissingMandatoryValue, SpecificationError, yaml.YAMLError)
+
+
+def conf_dir() -> Path:
+    """The folder of configurations, absolute: the checkout's `conf`, or `sim/conf` of an installed wheel."""
+    package = Path(__file__).resolve().parent
+    checkout = package.parent / "conf"
+    return checkout if (checkout / "config.yaml").is_file() else package / "conf"
+
+
+def run_hydra(task: Callable[[DictConfig], None], config_name: str = "config", directory: Path | None = None) -> int:
+    """Composes the configuration from the command line, runs `task` on it, and returns the exit status.
+
+    0: done. 2: the configuration, or a value that the task refused with SpecificationError, is wrong: one line on
+    stderr says what and how to mend it (in a multirun one line for each such job, after the other jobs have run).
+    130: interrupted. Any other exception of the task passes through with its traceback, and so does everything where
+    the caller has set HYDRA_FULL_ERROR=1. `directory` holds the configurations; None means `conf_dir()`.
+    """
+    directory = directory or conf_dir()
+    refusals: list[str] = []
+    stderr = _JobFailuresHeld(sys.stderr)
+    explained = functools.partial(explain, arguments=sys.argv[1:], config_name=config_name, directory=directory)
+    noting = _noting(task, lambda error: refusals.append(explained(error)), sys.stderr)
+    entry = hydra.main(config_path=str(directory), config_name=config_name, **HYDRA_KWARGS)(noting)
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        entry()
+        return 0
+    try:
+        with _raising_hydra(), redirect_stderr(stderr):
+            entry()
+    except KeyboardInterrupt:
+        print("interrupted; nothing finished was lost", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if _is_mistake(error):
+            refusals.append(explained(error))
+        print(*dict.fromkeys(refusals), sep="\n", end="\n" if refusals else "", file=sys.stderr)
+        if _is_mistake(error):
+            return REFUSED
+        sys.stderr.write(stderr.held)
+        raise
+    return 0
+
+
+def explain(error: Exception, arguments: list[str], config_name: str, directory: Path) -> str:
+    """One line for a mistake in the configuration: place, requirement, value found, nearest valid name.
+
+    `arguments` are those of the command line; `config_name` and `directory` say what was composed.
+    """
+    refusal = _refusal_behind(error)
+    if refusal is not None:
+        line = str(refusal)
+    elif isinstance(error, OverrideParseException):
+        line = _parse_error(error)
+    elif isinstance(error, MissingConfigException) and error.options is not None:
+        line = _unknown_option(error, arguments, directory)
+    elif isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        line = f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: not valid YAML, {error.problem}"
+    elif isinstance(error, OmegaConfBaseException):
+        line = _value_error(error, arguments, directory)
+    else:
+        line = _composition_error(error, arguments, config_name, directory)
+    return " ".join(line.split())
+
+
+def _composition_error(error: Exception, arguments: list[str], config_name: str, directory: Path) -> str:
+    text, cause = str(error), error.__cause__
+    unknown = re.search(r"Could not override '(.+?)'|'(.+?)' does not\s+exist", text)
+    several = re.search(r"Ambiguous value for argument '(.+?)'$|Sweep parameters '(.+?)' requires", text, re.MULTILINE)
+    merged = re.match(r"Error merging override (.+)", text)
+    present = re.search(r"An item is already at '(.+?)'", text)
+    if unknown:
+        composed = _composed(arguments, config_name, directory)
+        return _unknown_key(unknown[1] or unknown[2], composed, _groups(directory))
+    if several:
+        override = several[1] or several[2]
+        return f"{override}: one value is required, found several; sweep with --multirun, or write [1,2] for a list"
+    if present:
+        return f"{present[1]}: already in the configuration, so the + has to go"
+    if merged and cause is not None:
+        return f"{merged[1]}: {str(cause).splitlines()[0]}"
+    if not text and isinstance(cause, OmegaConfBaseException):
+        return _value_error(cause, arguments, directory)
+    return re.split(r"Config search path:|See https", text)[0]
+
+
+def _parse_error(error: OverrideParseException) -> str:
+    lines = [line for line in error.message.splitlines() if not line.startswith(("See ", "Error parsing override"))]
+    detail = lines[0].split(" expecting ")[0] if lines else "cannot be read"
+    return f"{error.override}: key=value is required ({detail}); quote values that hold special characters"
+
+
+def _unknown_option(error: MissingConfigException, arguments: list[str], directory: Path) -> str:
+    group, _, choice = str(error.missing_cfg_file).rpartition("/")
+    options = list(error.options or [])
+    pattern = rf"\b{re.escape(group)}\s*[:=]\s*{re.escape(choice)}\b"
+    where = _written_in(pattern, arguments, directory)
+    return f"{group}: one of {', '.join(options)} is required, found '{choice}'{where}{nearest(choice, options)}"
+
+
+def _value_error(error: OmegaConfBaseException, arguments: list[str], directory: Path) -> str:
+    text = str(error).splitlines()[0]
+    missing = re.match(r"Missing mandatory value: (.+)", text)
+    if missing:
+        key = error.full_key or missing[1]
+        return f"{key}: a value is required, found nothing; write {key}=..."
+    target = re.search(r"Interpolation key '(.+?)' not found", text)
+    where = _written_in(rf"\$\{{{re.escape(target[1])}\}}", arguments, directory) if target else ""
+    return f"{error.full_key}: {text}{where}" if error.full_key else f"{text}{where}"
+
+
+def _written_in(pattern: str, arguments: list[str], directory: Path) -> str:
+    """ " in <file>" for the first configuration file that matches; "" if the command line does."""
+    if any(re.search(pattern, argument) for argument in arguments):
+        return ""
+    files = sorted(directory.rglob("*.yaml"))
+    found = [file for file in files if re.search(pattern, file.read_text(encoding="utf-8"))]
+    return f" in {found[0].relative_to(directory)}" if found else ""
+
+
+def _unknown_key(key: str, composed: dict[str, Any], groups: list[str]) -> str:
+    node: Any = composed
+    place = ""
+    for part in key.split("."):
+        if not isinstance(node, dict):
+            return f"{key}: {place} is a value and has no '{part}'"
+        owner = node.get("kind") or place or "the configuration"
+        try:
+            known_names([part], [*node, *(groups if not place else [])], owner, place)
+        except SpecificationError as refusal:
+            return str(refusal)
+        node, place = node.get(part), f"{place}.{part}".lstrip(".")
+    return f"{key}: nothing of that name in the configuration"
+
+
+def _groups(directory: Path) -> list[str]:
+    return sorted(folder.name for folder in directory.iterdir() if folder.is_dir() and folder.name.isidentifier())
+
+
+def _composed(arguments: list[str], config_name: str, directory: Path) -> dict[str, Any]:
+    """The configuration with the valid choices of the command line and nothing else of it, to find names in."""
+    pairs = [argument.partition("=")[::2] for argument in arguments if "=" in argument]
+    choices = [(group, names.split(",")[0]) for group, names in pairs]
+    valid = [f"{group}={name}" for group, name in choices if (directory / group / f"{name}.yaml").is_file()]
+    with hydra.initialize_config_dir(config_dir=str(directory), **HYDRA_KWARGS):
+        try:
+            config = hydra.compose(config_name, valid, return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError):
+            return {}
+    composed: dict[str, Any] = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
+    return composed
+
+
+def _is_mistake(error: Exception) -> bool:
+    """Whether a person can mend it; a constructor that Hydra itself failed to call keeps its traceback."""
+    if isinstance(error, InstantiationException):
+        return _refusal_behind(error) is not None
+    if type(error) is ValueError:  # how Hydra refuses a combination of flags
+        return traceback.extract_tb(error.__traceback__)[-1].name == "_run_hydra"
+    return isinstance(error, _MISTAKES)
+
+
+def _refusal_behind(error: BaseException | None) -> SpecificationError | None:
+    """The SpecificationError that another error was raised from or while handling (a resolver of the configuration)."""
+    while error is not None and not isinstance(error, SpecificationError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _noting(
+    task: Callable[[DictConfig], None], note: Callable[[Exception], None], stderr: TextIO
+) -> Callable[[DictConfig], None]:
+    """The task, each of its mistakes noted: of a multirun Hydra reports the first failure only."""
+
+    @functools.wraps(task)
+    def noting(config: Any) -> None:
+        with redirect_stderr(stderr):
+            try:
+                task(config)
+            except Exception as error:
+                if _is_mistake(error):
+                    note(error)
+                raise
+
+    return noting
+
+
+@contextmanager
+def _raising_hydra() -> Iterator[None]:
+    """Hydra raises what it would otherwise print."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if before is not None:
+            os.environ["HYDRA_FULL_ERROR"] = before
+
+
+class _JobFailuresHeld:
+    """A stderr that holds back the line by which Hydra announces a failed job: for a mistake it would be a second."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.held = stream, ""
+
+    def write(self, text: str) -> int:
+        if text.startswith("Error executing job with overrides"):
+            self.held += text
+            return len(text)
+        return self.stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)

@@ -1,0 +1,69 @@
+"""Attention over a string and over the ancestors of trie nodes: one formula, two layouts."""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from sim.typing import Array, Bool, Float, Int
+
+
+def attention(
+    query: Float[Array, "... Q H C"],
+    key: Float[Array, "... P H C"],
+    value: Float[Array, "... P H C"],
+    seen: Bool[Array, "... #Q P"],
+) -> Float[Array, "... Q H C"]:
+    """softmax(q k^T / sqrt(C)) v over the seen positions. Source: A. Vaswani et al., 2017, equation 1."""
+    scores = jnp.einsum("...qhc,...phc->...hqp", query, key) / jnp.sqrt(jnp.float32(query.shape[-1]))
+    weights = jax.nn.softmax(jnp.where(jnp.expand_dims(seen, -3), scores, -jnp.inf), axis=-1)
+    return jnp.einsum("...hqp,...phc->...qhc", weights, value)
+
+
+def causal_attention(
+    query: Float[Array, "B L H C"], key: Float[Array, "B L H C"], value: Float[Array, "B L H C"]
+) -> Float[Array, "B L H C"]:
+    """Each position sees itself and what is before it."""
+    length = query.shape[-3]
+    return attention(query, key, value, jnp.tri(length, dtype=bool)[None])
+
+
+@struct.dataclass
+class Chunk:
+    """C trie nodes of one depth, stored in slots start..start+C."""
+
+    start: Int[Array, ""]
+    token: Int[Array, "C"]  # the token that leads to a node; V (BOS) at the root
+    depth: Int[Array, "C"]
+    ancestors: Int[Array, "C L"]  # slots of the nodes on the path from the root, itself included; -1 beyond
+
+
+@struct.dataclass
+class Cache:
+    """Keys and values of every layer at every slot."""
+
+    key: Float[Array, "D S H C"]
+    value: Float[Array, "D S H C"]
+
+    @classmethod
+    def empty(cls, depth: int, num_slots: int, heads: int, size: int) -> "Cache":
+        """All zero."""
+        zeros = jnp.zeros((depth, num_slots, heads, size))
+        return cls(zeros, zeros)
+
+    def write(
+        self, layer: int, start: Int[Array, ""], key: Float[Array, "C H c"], value: Float[Array, "C H c"]
+    ) -> "Cache":
+        """The cache with one chunk of one layer filled in."""
+        at = (layer, start, 0, 0)
+        return Cache(
+            jax.lax.dynamic_update_slice(self.key, key[None], at),
+            jax.lax.dynamic_update_slice(self.value, value[None], at),
+        )
+
+
+def chunk_attention(
+    query: Float[Array, "C H c"], cache: Cache, layer: int, ancestors: Int[Array, "C L"]
+) -> Float[Array, "C H c"]:
+    """Each node sees the nodes on its path."""
+    key, value = cache.key[layer][ancestors], cache.value[layer][ancestors]
+    return attention(query[:, None], key, value, (ancestors >= 0)[:, None, :])[:, 0]

@@ -1,0 +1,97 @@
+"""A model is a pair of pure functions; bound to parameters it is a Language."""
+
+from typing import Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from sim.languages.device import prompt_length
+from sim.models._attention import Cache, Chunk
+from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
+
+
+class Model(Protocol):
+    """A pytree: shapes are static fields, tables are leaves."""
+
+    @property
+    def length(self) -> int:
+        """Horizon L, EOS included."""
+        ...
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens V, EOS included."""
+        ...
+
+    def init(self, key: PRNGKey) -> Params:
+        """Fresh parameters; the key is consumed."""
+        ...
+
+    def logits(self, params: Params, tokens: Tokens) -> NextLogProbs:
+        """log q(. | x_<t) at every position up to a constant per position; any leading axes. -inf is allowed."""
+        ...
+
+
+@runtime_checkable
+class SharesPrefixes(Model, Protocol):
+    """A model that can score a trie node from the cached keys and values of its ancestors, each prefix once."""
+
+    def empty_cache(self, num_slots: int) -> Cache:
+        """Room for the keys and values of `num_slots` nodes."""
+        ...
+
+    def chunk_logits(self, params: Params, cache: Cache, chunk: Chunk) -> tuple[Cache, Float[Array, "C V"]]:
+        """Logits of one chunk of nodes of equal depth, whose ancestors are in the cache already; the filled cache."""
+        ...
+
+
+@runtime_checkable
+class Tabulates(Model, Protocol):
+    """A model whose logits at all trie nodes are a table that it can hand over."""
+
+    def node_logits(self, params: Params) -> Float[Array, "M1 V"]:
+        """Logits at every node, and last at the dead node off the trie."""
+        ...
+
+
+@struct.dataclass
+class Bound:
+    """q_theta: a model with its parameters, as a Language."""
+
+    model: Model
+    params: Params
+    prompt_end: int | None = struct.field(pytree_node=False, default=None)
+
+    @property
+    def length(self) -> int:
+        """Horizon L, EOS included."""
+        return self.model.length
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens V."""
+        return self.model.vocab_size
+
+    def next_log_probs(self, tokens: Tokens) -> NextLogProbs:
+        """log q(. | x_<t) [nat] at every position."""
+        return jax.nn.log_softmax(self.model.logits(self.params, tokens))
+
+    def sample(self, key: PRNGKey) -> Int[Array, "L"]:
+        """One string by ancestral sampling, cut at the horizon; EOS-padded after its end. The key is consumed."""
+
+        def step(
+            carry: tuple[Int[Array, "L"], Array], at: tuple[Array, PRNGKey]
+        ) -> tuple[tuple[Int[Array, "L"], Array], None]:
+            (tokens, ended), (t, token_key) = carry, at
+            logits: Float[Array, " V"] = self.model.logits(self.params, tokens)[t]
+            token = jnp.where(ended, 0, jax.random.categorical(token_key, logits)).astype(tokens.dtype)
+            return (tokens.at[t].set(token), ended | (token == 0)), None
+
+        start = (jnp.zeros(self.length, jnp.int32), jnp.zeros((), bool))
+        keys = jax.random.split(key, self.length)
+        return jax.lax.scan(step, start, (jnp.arange(self.length), keys))[0][0]
+
+    def prompt_length(self, tokens: Tokens) -> Int[Array, "*B"]:
+        """Number of leading tokens that are the prompt."""
+        return prompt_length(tokens, self.prompt_end)

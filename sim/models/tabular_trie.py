@@ -1,0 +1,54 @@
+"""The trie table: one free softmax at every prefix of the support."""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from sim.languages.trie import Trie
+from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
+
+
+def walk(next_node: Int[Array, "M1 V"], tokens: Tokens) -> Int[Array, "*B L"]:
+    """Trie node at which each token is predicted: int[..., L]; the dead node off the trie and after EOS."""
+
+    def step(node: Int[Array, "*B"], token: Int[Array, "*B"]) -> tuple[Int[Array, "*B"], Int[Array, "*B"]]:
+        return next_node[node, token], node
+
+    root = jnp.zeros(tokens.shape[:-1], jnp.int32)
+    return jnp.moveaxis(jax.lax.scan(step, root, jnp.moveaxis(tokens, -1, 0))[1], 0, -1)
+
+
+@struct.dataclass
+class TabularTrie:
+    """log q(a | h) = log softmax(table[h])_a with a free row at every prefix h of supp P, illegal tokens included.
+
+    Nothing is shared between prefixes: a prefix that S never visits gets no gradient and keeps q0, so its fine-tuning
+    moves gates and erases nothing. `scale` is the standard deviation of the initial logits. Prefixes off the support
+    share one untrained row.
+    """
+
+    next_node: Int[Array, "M1 V"]
+    scale: float = struct.field(pytree_node=False, default=0.0)
+    length: int = struct.field(pytree_node=False, default=0)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens V."""
+        return self.next_node.shape[-1]
+
+    def init(self, key: PRNGKey) -> Params:
+        """Gaussian logits; all zero (uniform conditionals) at scale 0."""
+        return {"logits": self.scale * jax.random.normal(key, self.next_node.shape)}
+
+    def logits(self, params: Params, tokens: Tokens) -> NextLogProbs:
+        """The row of every prefix."""
+        return self.node_logits(params)[walk(self.next_node, tokens)]
+
+    def node_logits(self, params: Params) -> Float[Array, "M1 V"]:
+        """The table."""
+        return params["logits"]
+
+
+def tabular_trie(trie: Trie, *, scale: float = 0.0) -> TabularTrie:
+    """The trie table on the support of P; `scale` is the standard deviation of its initial logits [nat]."""
+    return TabularTrie(jnp.asarray(trie.next_node), scale, trie.length)

@@ -1,0 +1,139 @@
+"""Decoder-only transformer: pre-norm, learned positions, GELU; flax nnx modules used functionally."""
+
+import functools
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx, struct
+
+from sim.config import AtLeast, Positive
+from sim.languages.trie import Trie
+from sim.models._attention import Cache, Chunk, causal_attention, chunk_attention
+from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
+
+
+class Block(nnx.Module):
+    """One layer: attention and a two-layer perceptron, each behind a layer norm and a residual connection."""
+
+    def __init__(self, width: int, heads: int, hidden: int, rngs: nnx.Rngs) -> None:
+        self.heads = heads
+        self.attention_norm = nnx.LayerNorm(width, use_bias=False, rngs=rngs)
+        self.qkv = nnx.Linear(width, 3 * width, use_bias=False, rngs=rngs)
+        self.out = nnx.Linear(width, width, use_bias=False, rngs=rngs)
+        self.hidden_norm = nnx.LayerNorm(width, use_bias=False, rngs=rngs)
+        self.up = nnx.Linear(width, hidden, rngs=rngs)
+        self.down = nnx.Linear(hidden, width, rngs=rngs)
+
+    def heads_of(self, h: Float[Array, "... D"]) -> list[Float[Array, "... H C"]]:
+        """Queries, keys and values, split into heads."""
+        qkv = self.qkv(self.attention_norm(h))
+        return [part.reshape(*part.shape[:-1], self.heads, -1) for part in jnp.split(qkv, 3, axis=-1)]
+
+    def finish(self, h: Float[Array, "... D"], mixed: Float[Array, "... H C"]) -> Float[Array, "... D"]:
+        """The rest of the layer after the attention's mixing."""
+        h = h + self.out(mixed.reshape(h.shape))
+        return h + self.down(jax.nn.gelu(self.up(self.hidden_norm(h))))
+
+
+class Decoder(nnx.Module):
+    """Tokens to logits. The embedding has one row more than the vocabulary: BOS, an input only."""
+
+    def __init__(self, spec: "Transformer", rngs: nnx.Rngs) -> None:
+        normal = nnx.initializers.normal
+        self.embed = nnx.Embed(spec.vocab_size + 1, spec.width, embedding_init=normal(1 / spec.width**0.5), rngs=rngs)
+        self.position = nnx.Param(normal(1 / spec.width**0.5)(rngs.params(), (spec.length, spec.width)))
+        self.blocks = nnx.List(
+            [Block(spec.width, spec.heads, spec.mlp_ratio * spec.width, rngs) for _ in range(spec.depth)]
+        )
+        self.norm = nnx.LayerNorm(spec.width, use_bias=False, rngs=rngs)
+        self.head = None if spec.tied else nnx.Linear(spec.width, spec.vocab_size, use_bias=False, rngs=rngs)
+
+    def read_out(self, h: Float[Array, "... D"]) -> Float[Array, "... V"]:
+        """Logits of the next token."""
+        h = self.norm(h)
+        return h @ self.embed.embedding[...][:-1].T if self.head is None else self.head(h)
+
+    def __call__(self, tokens: Int[Array, "B L"]) -> Float[Array, "B L V"]:
+        """Logits at every position of every string."""
+        bos = jnp.full((tokens.shape[0], 1), self.embed.num_embeddings - 1, tokens.dtype)
+        h = self.embed(jnp.concatenate([bos, tokens[:, :-1]], axis=1)) + self.position[...][None]
+        for block in self.blocks:
+            h = block.finish(h, causal_attention(*block.heads_of(h)))
+        return self.read_out(h)
+
+    def chunk(self, cache: Cache, chunk: Chunk) -> tuple[Cache, Float[Array, "C V"]]:
+        """Logits of one chunk of trie nodes of equal depth, reading the keys and values of their ancestors."""
+        h = self.embed(chunk.token) + self.position[...][chunk.depth]
+        for layer, block in enumerate(self.blocks):
+            query, key, value = block.heads_of(h)
+            cache = cache.write(layer, chunk.start, key, value)
+            h = block.finish(h, chunk_attention(query, cache, layer, chunk.ancestors))
+        return cache, self.read_out(h)
+
+
+@struct.dataclass
+class Transformer:
+    """The model's shape; all fields are static."""
+
+    vocab_size: int = struct.field(pytree_node=False)
+    length: int = struct.field(pytree_node=False)
+    width: int = struct.field(pytree_node=False)
+    depth: int = struct.field(pytree_node=False)
+    heads: int = struct.field(pytree_node=False)
+    mlp_ratio: int = struct.field(pytree_node=False)
+    tied: bool = struct.field(pytree_node=False)
+
+    def init(self, key: PRNGKey) -> Params:
+        """Fresh parameters as a plain dictionary; the key is consumed."""
+        return nnx.to_pure_dict(nnx.state(Decoder(self, nnx.Rngs(params=key)), nnx.Param))
+
+    def bind(self, params: Params) -> Decoder:
+        """The module with these parameters; only for use inside a traced function."""
+        graph, state = _abstract(self)
+        nnx.replace_by_pure_dict(state, params)
+        return nnx.merge(graph, state)
+
+    def logits(self, params: Params, tokens: Tokens) -> NextLogProbs:
+        """Logits at every position; leading axes are flattened into one batch."""
+        flat = tokens.reshape(-1, tokens.shape[-1])
+        return self.bind(params)(flat).reshape(*tokens.shape, self.vocab_size)
+
+    def empty_cache(self, num_slots: int) -> Cache:
+        """Keys and values of a trie's nodes, to be filled chunk by chunk."""
+        return Cache.empty(self.depth, num_slots, self.heads, self.width // self.heads)
+
+    def chunk_logits(self, params: Params, cache: Cache, chunk: Chunk) -> tuple[Cache, Float[Array, "C V"]]:
+        """Logits of one chunk of trie nodes with prefix sharing: the same numbers as `logits`."""
+        return self.bind(params).chunk(cache, chunk)
+
+
+@functools.lru_cache(maxsize=64)
+def _abstract_leaves(spec: Transformer) -> tuple[nnx.GraphDef[Decoder], nnx.State[Any, Any]]:
+    module = nnx.eval_shape(lambda: Decoder(spec, nnx.Rngs(params=0)))
+    return nnx.split(module)
+
+
+def _abstract(spec: Transformer) -> tuple[nnx.GraphDef[Decoder], nnx.State[Any, Any]]:
+    graph, state = _abstract_leaves(spec)
+    return graph, jax.tree.map(lambda leaf: leaf, state)  # a fresh container: replacing must not touch the cached one
+
+
+def transformer(
+    trie: Trie,
+    *,
+    width: Annotated[int, Positive] = 64,
+    depth: Annotated[int, Positive] = 2,
+    heads: Annotated[int, Positive] = 2,
+    mlp_ratio: Annotated[int, AtLeast(1)] = 4,
+    tied: bool = False,
+) -> Transformer:
+    """Pre-norm decoder of `depth` layers; vocabulary and horizon are those of the language.
+
+    width: size of the residual stream; heads: attention heads, must divide the width; mlp_ratio: hidden units of the
+    perceptron per unit of width; tied: whether the output matrix is the embedding. Raises ValueError otherwise.
+    Source: A. Vaswani et al., 2017; pre-norm after R. Xiong et al., 2020.
+    """
+    if width % heads:
+        raise ValueError(f"heads: a divisor of width {width} is required, found {heads}")
+    return Transformer(trie.vocab_size, trie.length, width, depth, heads, mlp_ratio, tied)

@@ -1,0 +1,35 @@
+"""Fine-tuning with replay of pretraining data."""
+
+from typing import Annotated, Literal
+
+import jax.numpy as jnp
+from flax import struct
+
+from sim.config import Fraction
+from sim.objectives._context import Batch, Context, cross_entropy
+from sim.typing import Language, Number, PRNGKey, Scalar
+
+
+@struct.dataclass
+class Replay:
+    """Cross-entropy on (1 - weight) S + weight P [nat per string]; `weight` is lambda, the share of replayed strings.
+
+    Predicted optimum q* = (1 - lambda) S + lambda P, at string and at token level. For S = P_A its forgetting is
+    KL(P||q*) = -P(B) log lambda - P(A) log(lambda + (1 - lambda)/P(A)) <= -log lambda.
+    A step scores one batch of S and one of P and weights the two losses, whose expectation is the mixture's.
+    """
+
+    weight: Annotated[Number, Fraction]
+    targets: Literal["exact", "sampled"] = struct.field(pytree_node=False, default="exact")
+
+    def __call__(self, q: Language, context: Context, batch: Batch, key: PRNGKey) -> Scalar:
+        """The loss on one batch of S and an equally large one of P."""
+        replayed = context.draw(context.base, key, batch.tokens.shape[0])
+        tokens = jnp.concatenate([batch.tokens, replayed.tokens])
+        scored, log_q = context.loss_mask(tokens), q.next_log_probs(tokens)
+        cut = batch.tokens.shape[0]
+        exact = self.targets == "exact"
+        own = cross_entropy(log_q[:cut], context.truth if exact else None, batch.tokens, scored[:cut])
+        old = cross_entropy(log_q[cut:], context.base if exact else None, replayed.tokens, scored[cut:])
+        kept, again = jnp.sum(batch.weight * own), jnp.sum(replayed.weight * old)
+        return jnp.asarray((1.0 - self.weight) * kept + self.weight * again)

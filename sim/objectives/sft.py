@@ -1,0 +1,27 @@
+"""Supervised fine-tuning: maximum likelihood on the SFT language."""
+
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import struct
+
+from sim.objectives._context import Batch, Context, cross_entropy
+from sim.typing import Language, PRNGKey, Scalar
+
+
+@struct.dataclass
+class Sft:
+    """-E_S[log q] [nat per string]. Predicted optimum q* = S, for every S, at string and at token level.
+
+    `targets: exact` uses S's own next-token law at each visited prefix (population training, the conditional expectation
+    of the sampled gradient); `targets: sampled` uses the token that was drawn. Pretraining is the same with S = P.
+    """
+
+    targets: Literal["exact", "sampled"] = struct.field(pytree_node=False, default="exact")
+
+    def __call__(self, q: Language, context: Context, batch: Batch, key: PRNGKey) -> Scalar:
+        """The loss on one batch."""
+        del key
+        truth = context.truth if self.targets == "exact" else None
+        losses = cross_entropy(q.next_log_probs(batch.tokens), truth, batch.tokens, context.loss_mask(batch.tokens))
+        return jnp.sum(batch.weight * losses)

@@ -1,0 +1,79 @@
+"""Adam and AdamW, safe at eps = 0."""
+
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from sim.config import HalfOpenFraction, NonNegative, Positive
+from sim.schedules import Decay, scheduled_rate
+from sim.typing import Number
+
+
+class AdamState(NamedTuple):
+    """Step count, first moment m and *root* second moment sqrt(v)."""
+
+    count: Any
+    first: Any
+    root_second: Any
+
+
+def scale_by_adam(b1: Number, b2: Number, eps: Number) -> optax.GradientTransformation:
+    """m_hat / (sqrt(v_hat) + eps), with 0 / 0 = 0, so that eps = 0 is allowed.
+
+    The second moment is kept as its root, r_t = hypot(sqrt(b2) r_(t-1), sqrt(1 - b2) g): squares of the tiny gradients
+    of forgotten strings underflow float32 (below 1e-19) long before the gradients themselves do.
+    A parameter that never had a gradient does not move; elsewhere the numbers are those of `optax.scale_by_adam`.
+    Source: D. Kingma and J. Ba, 2015, "Adam", algorithm 1.
+    """
+
+    def init(params: optax.Params) -> AdamState:
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return AdamState(jnp.zeros((), jnp.int32), zeros, zeros)
+
+    def update(
+        grads: optax.Updates, state: AdamState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, AdamState]:
+        del params
+        count = state.count + 1
+        first = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.first, grads)
+        root = jax.tree.map(lambda r, g: jnp.hypot(jnp.sqrt(b2) * r, jnp.sqrt(1 - b2) * g), state.root_second, grads)
+        first_scale = 1 / (1 - b1**count)
+        root_scale = 1 / jnp.sqrt(1 - b2**count)
+
+        def direction(m: jax.Array, r: jax.Array) -> jax.Array:
+            moved = m != 0
+            return jnp.where(moved, m * first_scale / jnp.where(moved, r * root_scale + eps, 1.0), 0.0)
+
+        return jax.tree.map(direction, first, root), AdamState(count, first, root)
+
+    return optax.GradientTransformation(init, update)
+
+
+@struct.dataclass
+class Adam:
+    """Adam with decoupled weight decay (AdamW where `weight_decay` > 0): theta <- theta - lr_t (direction + wd theta).
+
+    Source: D. Kingma and J. Ba, 2015; I. Loshchilov and F. Hutter, 2019, "Decoupled weight decay regularization".
+    """
+
+    learning_rate: Annotated[Number, Positive]
+    b1: Annotated[Number, HalfOpenFraction] = 0.9
+    b2: Annotated[Number, HalfOpenFraction] = 0.999
+    eps: Annotated[Number, NonNegative] = 1e-8
+    weight_decay: Annotated[Number, NonNegative] = 0.0
+    warmup: Annotated[Number, NonNegative] = 0.0  # [steps]
+    final: Annotated[Number, NonNegative] = 0.0  # rate at the end of a decay, as a share of the peak
+    decay: Decay = struct.field(pytree_node=False, default="constant")
+
+    def transformation(self, num_steps: Number) -> optax.GradientTransformation:
+        """The optax chain: Adam's direction, weight decay, then the scheduled rate."""
+        return optax.chain(
+            scale_by_adam(self.b1, self.b2, self.eps),
+            optax.add_decayed_weights(self.weight_decay),
+            optax.scale_by_learning_rate(
+                lambda step: scheduled_rate(self.learning_rate, self.warmup, self.final, self.decay, step, num_steps)
+            ),
+        )

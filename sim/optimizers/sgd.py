@@ -1,0 +1,30 @@
+"""Stochastic gradient descent, with momentum."""
+
+from typing import Annotated
+
+import optax
+from flax import struct
+
+from sim.config import HalfOpenFraction, NonNegative, Positive
+from sim.schedules import Decay, scheduled_rate
+from sim.typing import Number
+
+
+@struct.dataclass
+class Sgd:
+    """theta <- theta - lr_t v_t with v_t = momentum * v_(t-1) + gradient; momentum 0 is plain gradient descent."""
+
+    learning_rate: Annotated[Number, Positive]
+    momentum: Annotated[Number, HalfOpenFraction] = 0.0
+    warmup: Annotated[Number, NonNegative] = 0.0  # [steps]
+    final: Annotated[Number, NonNegative] = 0.0  # rate at the end of a decay, as a share of the peak
+    decay: Decay = struct.field(pytree_node=False, default="constant")
+
+    def transformation(self, num_steps: Number) -> optax.GradientTransformation:
+        """The optax chain: momentum, then the scheduled rate."""
+        return optax.chain(
+            optax.trace(self.momentum),
+            optax.scale_by_learning_rate(
+                lambda step: scheduled_rate(self.learning_rate, self.warmup, self.final, self.decay, step, num_steps)
+            ),
+        )

@@ -1,0 +1,1 @@
+"""What is recorded of a model during training, independent of any metric."""

@@ -1,0 +1,88 @@
+"""The model's logits at every distinct prefix of the support, each prefix evaluated once."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from sim.languages.trie import Trie
+from sim.models._attention import Cache, Chunk
+from sim.models._base import Model, SharesPrefixes, Tabulates
+from sim.typing import Array, Float, Int, Params
+
+CHUNK = 256
+"""Trie nodes (or strings) scored at a time."""
+
+
+@struct.dataclass
+class TriePlan:
+    """A trie laid out for scoring: chunks of nodes of equal depth, padded to one shape; and strings that cover it."""
+
+    chunks: Chunk  # stacked along a leading axis
+    slot: Int[Array, "M"]  # where each node's logits end up
+    strings: Int[Array, "K C L"]  # strings that cover every node, in chunks
+    cover_row: Int[Array, "M"]  # the row of the covering strings through each node
+    depth: Int[Array, "M"]
+
+
+def trie_plan(trie: Trie) -> TriePlan:
+    """Lay a trie out: levels are padded to multiples of the chunk, so that one compiled loop body serves all."""
+    level_sizes = np.bincount(trie.depth, minlength=trie.length)
+    padded = -(-level_sizes // CHUNK) * CHUNK
+    level_start = np.concatenate([[0], np.cumsum(padded)[:-1]])
+    node_start = np.concatenate([[0], np.cumsum(level_sizes)[:-1]])
+    slot = level_start[trie.depth] + np.arange(trie.num_nodes) - node_start[trie.depth]
+    num_slots = int(padded.sum())
+    token, depth = np.zeros(num_slots, np.int32), np.zeros(num_slots, np.int32)
+    ancestors = np.full((num_slots, trie.length), -1, np.int32)
+    ancestors[:, 0] = 0  # padding attends to the root, so that no softmax is empty
+    token[slot] = np.where(trie.token >= 0, trie.token, trie.vocab_size)
+    depth[slot] = trie.depth
+    alive = trie.node >= 0
+    path = np.where(alive, slot[trie.node], -1)
+    seen = np.tri(trie.length, dtype=bool)
+    at = path[trie.first_string]
+    ancestors[slot] = np.where(seen[trie.depth], at, -1)
+    shape = (-1, CHUNK)
+    chunks = Chunk(
+        jnp.arange(0, num_slots, CHUNK, dtype=jnp.int32),
+        jnp.asarray(token.reshape(shape)),
+        jnp.asarray(depth.reshape(shape)),
+        jnp.asarray(ancestors.reshape(*shape, trie.length)),
+    )
+    covering, row = np.unique(trie.first_string, return_inverse=True)
+    rows = np.pad(covering, (0, -len(covering) % CHUNK), mode="edge")
+    return TriePlan(
+        chunks,
+        jnp.asarray(slot, jnp.int32),
+        jnp.asarray(trie.strings[rows].reshape(-1, CHUNK, trie.length)),
+        jnp.asarray(row, jnp.int32),
+        jnp.asarray(trie.depth, jnp.int32),
+    )
+
+
+def shared_logits(model: SharesPrefixes, params: Params, plan: TriePlan) -> Float[Array, "M V"]:
+    """Logits at every node with prefix sharing, each node is computed once."""
+
+    def step(cache: Cache, chunk: Chunk) -> tuple[Cache, Float[Array, "C V"]]:
+        return model.chunk_logits(params, cache, chunk)
+
+    logits = jax.lax.scan(step, model.empty_cache(plan.chunks.token.size), plan.chunks)[1]
+    return logits.reshape(-1, logits.shape[-1])[plan.slot]
+
+
+def covering_logits(model: Model, params: Params, plan: TriePlan) -> Float[Array, "M V"]:
+    """Logits at every node by scoring strings that cover the trie: for any model; shared prefixes are scored again."""
+    logits = jax.lax.map(lambda strings: model.logits(params, strings), plan.strings)
+    return logits.reshape(-1, *logits.shape[2:])[plan.cover_row, plan.depth]
+
+
+@jax.jit
+def trie_logits(model: Model, params: Params, plan: TriePlan) -> Float[Array, "M V"]:
+    """Logits at every node of the trie, float32[M, V], at the highest matmul precision of the device."""
+    with jax.default_matmul_precision("highest"):
+        if isinstance(model, Tabulates):
+            return model.node_logits(params)[:-1]
+        if isinstance(model, SharesPrefixes):
+            return shared_logits(model, params, plan)
+        return covering_logits(model, params, plan)

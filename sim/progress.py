@@ -1,0 +1,47 @@
+"""What is happening, while it happens: a bar per phase in a terminal, a line per tenth elsewhere."""
+
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from sim.sweep import Trained
+
+TITLES = {"pretrain": "pretraining on P", "sft": "fine-tuning on S, and its control"}
+
+
+class Progress:
+    """A context that draws the progress of a run on stderr."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        columns = (TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.fields[loss]}"))
+        self._bars = Bars(
+            *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True), disable=not self._live
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._said: dict[str, int] = {}
+
+    def __enter__(self) -> "Progress":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def update(self, phase: str, step: int, num_steps: int, trained: Sequence[Trained]) -> None:
+        """Show that a phase has come to a step; an observer for `sim.simulation.simulate`."""
+        title = TITLES.get(phase, phase)
+        losses = [one.losses[-1] for one in trained]
+        shown = "" if step == 0 else "loss " + " / ".join(f"{loss:.4f}" for loss in losses) + " nat"
+        if self._live:
+            task = self._tasks.setdefault(phase, self._bars.add_task(title, total=num_steps, loss=""))
+            self._bars.update(task, completed=step, loss=shown)
+        elif 10 * step // num_steps > self._said.get(phase, -1):
+            self._said[phase] = 10 * step // num_steps
+            print(f"{title}: step {step} of {num_steps} {shown}", file=sys.stderr, flush=True)

@@ -1,0 +1,79 @@
+"""Records on disk -> tidy tables.
+
+Columns: run, name, seed, phase (truth, pretrain, sft or a control), step, view (response: conditional on the prompt;
+joint: whole documents), metric, of, value, lower, upper, exactness (exact | bounded | estimated), unit, prompt_law.
+`value` is empty where a number is only bounded; `lower` and `upper` are always certified.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from sim.measure import Truths, rows
+from sim.numerics import SpecificationError
+from sim.records import MANIFEST, Record, read
+
+
+def finished(folder: Path) -> list[Path]:
+    """The finished records below outputs/<name>, the oldest first; raises SpecificationError if there is none."""
+    found = sorted(folder.glob(f"*/{MANIFEST}"), key=lambda file: file.stat().st_mtime)
+    if not found:
+        raise SpecificationError(
+            f"{folder}: at least one finished run is required, found none; run the experiment first"
+        )
+    return [file.parent for file in found if not file.parent.name.endswith(".failed")]
+
+
+def metrics_table(record: Record) -> pl.DataFrame:
+    """Every measured number of a run, one row each."""
+    schema = {"step": pl.Int64, "value": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
+    table = pl.DataFrame(rows(record), schema_overrides=schema, infer_schema_length=None)
+    return table.select(
+        pl.lit(record.hash).alias("run"),
+        pl.lit(record.name).alias("name"),
+        pl.lit(record.config["seed"]).alias("seed"),
+        pl.all(),
+    )
+
+
+def strings_table(record: Record, view: str = "response") -> pl.DataFrame:
+    """Every supported document with its probability under P, S and, at every evaluation of every phase, the model.
+
+    Columns: phase, step, index (row on the trie), prompt, answer, style, prompt_mass = P(x), p = P(y|x), s = S(y|x), q = q(y|x).
+    """
+    truths = Truths(record, "response" if view == "response" else "joint")
+    p = record.p
+    lengths, strings = p.prompts.length, p.trie.strings
+    base = pl.DataFrame(
+        {
+            "index": np.arange(p.trie.num_strings),
+            "prompt": [p.vocabulary.decode(row[:size]) for row, size in zip(strings, lengths, strict=True)],
+            "answer": [p.vocabulary.decode(row[size:]) for row, size in zip(strings, lengths, strict=True)],
+            "style": ["" if p.styles is None else p.styles.names[z] for z in _styles(record)],
+            "prompt_mass": np.exp(truths.p_law[truths.p.group]),
+            "p": np.exp(truths.p.log_q),
+            "s": np.exp(truths.s.log_q),
+        }
+    )
+    parts = [
+        base.with_columns(
+            pl.lit(phase).alias("phase"),
+            pl.lit(int(step)).alias("step"),
+            pl.Series("q", np.exp(truths.scored(phase, index).log_q)),
+        )
+        for phase, recorded in record.phases.items()
+        for index, step in enumerate(recorded.steps)
+        if phase != "pretrain" or index == len(recorded.steps) - 1
+    ]
+    return pl.concat(parts)
+
+
+def _styles(record: Record) -> np.ndarray:
+    styles = record.p.styles
+    return np.zeros(record.p.trie.num_strings, np.int64) if styles is None else styles.of
+
+
+def read_record(folder: Path) -> Record:
+    """A verified record; see `sim.records.read`."""
+    return read(folder)
