@@ -1,10 +1,13 @@
 """Configuration -> Run: the only module that turns names into objects."""
 
+import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from sim.config import Name, NonNegative, Positive, canonical, canonical_of, construct
+from sim.config import Check, Name, Positive, canonical, canonical_of, construct
 from sim.languages.finite import FiniteLanguage
+from sim.records import run_hash
 from sim.simulation import Recipe, Run
 from sim.sweep import evaluation_steps
 
@@ -12,12 +15,14 @@ Spacing = Literal["linear", "log"]
 LossOn = Literal["response", "document"]
 Prefixes = Literal["sampled", "all"]
 Control = Literal["identity"]
+Seed = Check("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)  # jax drops the higher bits silently
+Distinct = Check("a list without repeats", lambda values: len(set(values)) == len(values))
 
 
 def run(
     *,
     name: Annotated[str, Name],
-    seed: Annotated[int, NonNegative],
+    seed: Annotated[int, Seed],
     outputs: str,
     grammar: dict[str, Any],
     restriction: dict[str, Any],
@@ -57,7 +62,7 @@ def finetune(
     loss_on: LossOn = "response",
     spacing: Spacing = "log",
     prefixes: Prefixes = "sampled",
-    controls: list[Control],
+    controls: Annotated[list[Control], Distinct],
 ) -> None:
     """The schema of `finetune`; objective and optimiser stand at the top level. `controls` run beside it."""
 
@@ -74,6 +79,21 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     for group in ("objective", "optimizer"):
         first[group] = canonical(group, first[group], f"pretrain.{group}")
     return top | {"pretrain": first, "finetune": canonical_of(finetune, top["finetune"], "finetune")}
+
+
+def identity(chosen: Mapping[str, Any]) -> str:
+    """Hash of the run of a canonical configuration, see `sim.records.run_hash`.
+
+    A grammar that is read from a file counts by what the file holds too: an edited file is another run.
+    """
+    path = chosen["grammar"].get("path")
+    if path is None:
+        return run_hash(chosen)
+    try:
+        content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        content = ""  # the grammar's constructor says what is wrong with the path
+    return run_hash({**chosen, "file": content})
 
 
 def world(grammar: Mapping[str, Any]) -> tuple[FiniteLanguage, dict[str, float]]:

@@ -1,5 +1,6 @@
 """One run from its canonical configuration to its published record, with progress."""
 
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +26,7 @@ def perform(chosen: Mapping[str, Any], target: Path) -> Record:
     """Simulate a canonical configuration and publish its record at `target`.
 
     Raises SpecificationError for input that does not fit, FloatingPointError if a training diverges, and IdentityError
-    if an identity is violated: then the record lies at <target>.failed, for inspection, and nowhere else.
+    if an identity is violated: then the record lies at <target>.failed, for inspection, in place of an earlier one.
     """
     started = time.perf_counter()
     run, notes = build(chosen)
@@ -35,9 +36,11 @@ def perform(chosen: Mapping[str, Any], target: Path) -> Record:
     record.facts["residuals"] = found = residuals(record)
     record.facts["seconds"] = time.perf_counter() - started
     wrong = violations(found)
-    write(record, target.with_name(f"{target.name}.failed") if wrong else target)
     if wrong:
-        raise IdentityError("; ".join(wrong))
+        failed = target.with_name(f"{target.name}.failed")
+        shutil.rmtree(failed, ignore_errors=True)
+        raise IdentityError("; ".join([*wrong, f"the record lies at {write(record, failed)}"]))
+    write(record, target)
     return record
 
 

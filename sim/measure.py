@@ -12,13 +12,13 @@ from sim.metrics import identities
 from sim.metrics.divergence import jensen_shannon, kl, total_variation
 from sim.metrics.diversity import hill_number
 from sim.metrics.entropy import entropy_interval
-from sim.metrics.forgetting import gate_erasure, log_styles, shift_accounting, style_split, waterfall
+from sim.metrics.forgetting import gate_erasure, log_event, log_styles, shift_accounting, style_split, waterfall
 from sim.metrics.quantity import Quantity
 from sim.metrics.scored import Scored, View, average, score, truth
 from sim.metrics.support import epsilon_support, off_support_mass
 from sim.records import Record
 
-EPSILONS = tuple(float(f"{mantissa}e{exponent}") for exponent in range(-7, 0) for mantissa in (1, 2, 5)) + (1.0,)
+EPSILONS = (*(float(f"{mantissa}e{exponent}") for exponent in range(-7, 0) for mantissa in (1, 2, 5)), 1.0)
 """Thresholds of the eps-support [probability per answer]."""
 
 Row = dict[str, Any]
@@ -134,6 +134,8 @@ def model_rows(truths: Truths, phase: str, q: Scored, in_full: bool) -> Iterator
     """What is measured of a model at one evaluation; `in_full` adds the whole eps-support curve."""
     record, (p_name, s_name) = truths.record, law_names(truths.view)
     yield from diversity_rows(q, "q", truths.p_law, p_name, EPSILONS if in_full else EPSILONS[::3])
+    if s_name:
+        yield row("entropy", "q", entropy_interval(q, truths.s_law), "nat", s_name)
     yield row("kl", "P||q", kl(truths.p.log_q, q.log_q, q.weights(truths.p_law)), "nat", p_name)
     yield row("kl", "S||q", kl(truths.s.log_q, q.log_q, q.weights(truths.s_law)), "nat", s_name)
     yield row("kl", "P_A||q", kl(truths.kept.log_q, q.log_q, q.weights(truths.s_law)), "nat", s_name)
@@ -141,6 +143,8 @@ def model_rows(truths: Truths, phase: str, q: Scored, in_full: bool) -> Iterator
     yield row("total_variation", "P,q", total_variation(truths.p.merged, q.merged, weights), "1", p_name)
     yield row("jensen_shannon", "P,q", jensen_shannon(truths.p.merged, q.merged, weights), "nat", p_name)
     yield row("off_support", "q", off_support_mass(q, truths.p_law), "1", p_name)
+    kept = np.exp(log_event(q, record.restricted.event))
+    yield row("event_mass", "q(A)", average(truths.p_law, kept), "1", p_name)
     split = gate_erasure(truths.p, q, record.restricted.event, truths.p_law)
     for part in ("gate", "kept", "erasure"):
         yield row(part, "A", getattr(split, part), "nat", p_name)

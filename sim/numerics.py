@@ -22,12 +22,15 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def expectation(log_p: np.ndarray, values: np.ndarray) -> float:
     """E_p[values] = sum_i e^(log_p_i) values_i, in the unit of `values`.
 
-    Entries of probability zero contribute 0 even where `values` is infinite or not a number (0 * inf = 0).
+    Entries of probability zero contribute 0 even where `values` is infinite or not a number (0 * inf = 0); a nan in
+    `log_p` is not one of them and shows in the result.
     `log_p` need not be normalised: with a sub-probability the sum is over what it covers.
     """
     log_p, values = np.broadcast_arrays(np.asarray(log_p, np.float64), np.asarray(values, np.float64))
-    inside = log_p > -np.inf
-    return float(np.sum(np.exp(log_p[inside]) * values[inside]))
+    inside = log_p != -np.inf
+    weights, inner = np.exp(log_p[inside]), values[inside]
+    underflown = (weights == 0) & np.isinf(inner)  # a positive probability below 1e-323 still makes the mean infinite
+    return float(np.sum(np.where(underflown, 1.0, weights) * inner))
 
 
 def log_sum_exp(log_values: np.ndarray, axis: int | None = None) -> np.ndarray:
@@ -41,9 +44,18 @@ def log_sum_exp(log_values: np.ndarray, axis: int | None = None) -> np.ndarray:
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Normalised log-probabilities [nat] along the last axis, in float64; -inf logits stay -inf."""
+    """Normalised log-probabilities [nat] along the last axis, in float64; -inf logits stay -inf.
+
+    Raises ValueError for nan, +inf, and a row without any finite logit: none of them has a softmax.
+    """
     logits = np.asarray(logits, np.float64)
-    return logits - log_sum_exp(logits, axis=-1)[..., None]
+    top = np.max(logits, axis=-1, keepdims=True)
+    logits = logits - np.where(np.isfinite(top), top, 0.0)  # a large offset would cost digits of the difference
+    total = log_sum_exp(logits, axis=-1)
+    if not np.isfinite(total).all():
+        found = total[~np.isfinite(total)].flat[0]
+        raise ValueError(f"logits: a finite normaliser is required in every row, found log Z = {found}")
+    return logits - total[..., None]
 
 
 def log_group_sum(log_values: np.ndarray, group: np.ndarray, num_groups: int) -> np.ndarray:

@@ -40,8 +40,9 @@ class Progress:
         losses = [one.losses[-1] for one in trained]
         shown = "" if step == 0 else "loss " + " / ".join(f"{loss:.4f}" for loss in losses) + " nat"
         if self._live:
-            task = self._tasks.setdefault(phase, self._bars.add_task(title, total=num_steps, loss=""))
-            self._bars.update(task, completed=step, loss=shown)
+            if phase not in self._tasks:
+                self._tasks[phase] = self._bars.add_task(title, total=num_steps, loss="")
+            self._bars.update(self._tasks[phase], completed=step, loss=shown)
         elif 10 * step // num_steps > self._said.get(phase, -1):
             self._said[phase] = 10 * step // num_steps
             print(f"{title}: step {step} of {num_steps} {shown}", file=sys.stderr, flush=True)

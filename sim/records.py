@@ -25,7 +25,7 @@ from sim.numerics import SpecificationError
 RESULTS_VERSION = 1
 """Raised whenever a change of the program can change numbers; part of every run's hash."""
 
-MANIFEST = "manifest.json"
+MANIFEST, DESCRIPTION, ARRAYS = "manifest.json", "run.json", "arrays.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,21 +91,45 @@ def provenance() -> dict[str, Any]:
     }
 
 
+def prepare(target: Path) -> None:
+    """Make the folder that a record will be published in; raises SpecificationError where nothing can be written."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent)).rmdir()
+    except OSError as problem:
+        raise SpecificationError(
+            f"outputs: a folder that can be written is required, found {target.parent} ({problem.strerror}); "
+            "choose another with outputs=..."
+        ) from None
+
+
+def invalidity(record: Record) -> str | None:
+    """One line if the pretraining did not come below its limit, so that no verdict may rest on the run; else None."""
+    said = record.facts["pretraining"]
+    if said["valid"]:
+        return None
+    return (
+        f"NOT VALID: after pretraining the joint KL(P||q0) must be at most pretrain.limit = {said['limit']:g} nat, "
+        f"found {said['joint_kl']:.4g}; raise pretrain.num_steps (now {record.config['pretrain']['num_steps']}). "
+        "The numbers are true of this q0, but no verdict may rest on them"
+    )
+
+
 def write(record: Record, target: Path) -> Path:
     """Write a record next to `target` and rename it into place in one step; the manifest is written last.
 
     Raises SpecificationError if the target exists: nothing finished is ever overwritten.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    prepare(target)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        save_file(_arrays(record), draft / "arrays.safetensors")
+        save_file(_arrays(record), draft / ARRAYS)
         for phase, params in record.params.items():
             save_file(
                 {name: np.ascontiguousarray(leaf) for name, leaf in params.items()},
                 draft / f"{phase}.params.safetensors",
             )
-        _write_json(draft / "run.json", _description(record))
+        _write_json(draft / DESCRIPTION, _description(record))
         sums = {file.name: _sha256(file) for file in sorted(draft.iterdir())}
         _write_json(draft / MANIFEST, sums)
         _publish(draft, target)
@@ -176,17 +200,14 @@ def _description(record: Record) -> dict[str, Any]:
 
 def read(source: Path) -> Record:
     """Read a record and verify every file against the manifest; a missing or changed file raises SpecificationError."""
-    try:
-        sums = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SpecificationError(f"{source}: a finished record holds {MANIFEST}, found none; run it again") from None
+    sums = _manifest(source)
     for name, expected in sums.items():
         if not (source / name).is_file() or _sha256(source / name) != expected:
             raise SpecificationError(
                 f"{source / name}: its content must match the manifest, found it damaged; delete {source} and run again"
             )
-    about = json.loads((source / "run.json").read_text(encoding="utf-8"))
-    arrays = load_file(source / "arrays.safetensors")
+    about = json.loads((source / DESCRIPTION).read_text(encoding="utf-8"))
+    arrays = load_file(source / ARRAYS)
     p, restricted = _world(about, arrays)
     phases = {}
     for phase in about["phases"]:
@@ -194,6 +215,22 @@ def read(source: Path) -> Record:
         phases[phase] = PhaseRecord(own.pop("steps"), own.pop("losses"), own)
     params = {phase: load_file(source / f"{phase}.params.safetensors") for phase in about["params"]}
     return Record(about["name"], about["hash"], about["config"], p, restricted, phases, about["facts"], params)
+
+
+def _manifest(source: Path) -> dict[str, str]:
+    """Checksum of every file of a record; none of what will be read may be missing from it."""
+    file, mend = source / MANIFEST, f"delete {source} and run again"
+    try:
+        sums = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise SpecificationError(f"{source}: a finished record holds {MANIFEST}, found none; {mend}") from None
+    except ValueError:
+        raise SpecificationError(f"{file}: JSON is required, found it damaged; {mend}") from None
+    listed = set(sums) if isinstance(sums, dict) else set()
+    missing = ({ARRAYS, DESCRIPTION} | {path.name for path in source.glob("*.safetensors")}) - listed
+    if missing:
+        raise SpecificationError(f"{file}: every file of the record is required, found no {min(missing)}; {mend}")
+    return sums
 
 
 def _world(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tuple[FiniteLanguage, Restricted]:

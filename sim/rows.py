@@ -17,12 +17,18 @@ from sim.records import MANIFEST, Record, read
 
 def finished(folder: Path) -> list[Path]:
     """The finished records below outputs/<name>, the oldest first; raises SpecificationError if there is none."""
-    found = sorted(folder.glob(f"*/{MANIFEST}"), key=lambda file: file.stat().st_mtime)
+    manifests = (file for file in folder.glob(f"*/{MANIFEST}") if not _unfinished(file.parent.name))
+    found = sorted(manifests, key=lambda file: file.stat().st_mtime)
     if not found:
         raise SpecificationError(
             f"{folder}: at least one finished run is required, found none; run the experiment first"
         )
-    return [file.parent for file in found if not file.parent.name.endswith(".failed")]
+    return [file.parent for file in found]
+
+
+def _unfinished(name: str) -> bool:
+    """Whether a folder is a draft that was left by a killed process, or a run that violated an identity."""
+    return name.startswith(".") or name.endswith(".failed")
 
 
 def metrics_table(record: Record) -> pl.DataFrame:
@@ -40,7 +46,8 @@ def metrics_table(record: Record) -> pl.DataFrame:
 def strings_table(record: Record, view: str = "response") -> pl.DataFrame:
     """Every supported document with its probability under P, S and, at every evaluation of every phase, the model.
 
-    Columns: phase, step, index (row on the trie), prompt, answer, style, prompt_mass = P(x), p = P(y|x), s = S(y|x), q = q(y|x).
+    Columns: phase, step, index (row on the trie), prompt, answer, style (the likeliest one where styles overlap),
+    prompt_mass = P(x), p = P(y|x), s = S(y|x), q = q(y|x).
     """
     truths = Truths(record, "response" if view == "response" else "joint")
     p = record.p
@@ -71,7 +78,7 @@ def strings_table(record: Record, view: str = "response") -> pl.DataFrame:
 
 def _styles(record: Record) -> np.ndarray:
     styles = record.p.styles
-    return np.zeros(record.p.trie.num_strings, np.int64) if styles is None else styles.of
+    return np.zeros(record.p.trie.num_strings, np.int64) if styles is None else np.argmax(styles.log_posterior, axis=1)
 
 
 def read_record(folder: Path) -> Record:

@@ -2,9 +2,11 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sim.cli import run_hydra
+from sim.numerics import SpecificationError
 
 CPU_DEVICES = 2
 """Virtual devices on a CPU, one per model that is trained side by side: the fine-tuning and its control."""
@@ -12,33 +14,46 @@ CPU_DEVICES = 2
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from sim.records import Record
+
 
 def task(config: "DictConfig") -> None:
     """Check the configuration, simulate, verify the identities, publish the record; skip what is already finished."""
     from omegaconf import OmegaConf
 
-    from sim.build import settings
-    from sim.records import folder, run_hash
+    from sim.build import identity, settings
+    from sim.records import folder, invalidity, prepare, read
 
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     plain.pop("hydra", None)
     chosen = settings({str(key): value for key, value in plain.items()})
-    target = folder(chosen["outputs"], chosen["name"], run_hash(chosen))
+    target = folder(chosen["outputs"], chosen["name"], identity(chosen))
     if target.exists():
-        from sim.records import read
+        record = read(target)  # verified, so that a damaged record is said and not passed on
+        how = "finished before, kept as it is"
+    else:
+        prepare(target)
+        started = time.perf_counter()
+        record = _performed(chosen, target)
+        how = f"finished in {time.perf_counter() - started:.0f} s"
+    print(f"{target}: {how}")
+    warning = invalidity(record)
+    if warning is not None:
+        print(warning)
 
-        read(target)  # verified, so that a damaged record is said and not passed on
-        print(f"{target}: finished before, kept as it is")
-        return
+
+def _performed(chosen: dict[str, Any], target: Path) -> "Record":
+    """The record of a run, done with as many devices as there are trainings side by side."""
     import jax
 
     jax.config.update("jax_num_cpu_devices", CPU_DEVICES)
     from sim.job import perform
 
-    started = time.perf_counter()
-    perform(chosen, target)
-    print(f"{target}: finished in {time.perf_counter() - started:.0f} s")
+    try:
+        return perform(chosen, target)
+    except FloatingPointError as problem:
+        raise SpecificationError(str(problem)) from problem
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ def cast(annotation: Any, value: Any, place: str) -> Any:
     base, checks = _split(annotation)
     origin, members = typing.get_origin(base), typing.get_args(base)
     if base in (Any, object):
-        fitting = value
+        fitting = _with_text_keys(value)
     elif _is_union(base):
         fitting = _cast_union(members, value, place)
     elif origin is Literal:
@@ -119,7 +119,18 @@ def _cast_items(container: Any, members: tuple[Any, ...], value: Any, place: str
 def _cast_mapping(members: tuple[Any, ...], value: Any, place: str) -> Any:
     if not isinstance(value, Mapping):
         return REQUIRED
-    return {cast(members[0], k, f"{place}.{k}"): cast(members[1], v, f"{place}.{k}") for k, v in value.items()}
+    text = members[0] in (Any, object)
+    return {
+        str(key) if text else cast(members[0], key, f"{place}.{key}"): cast(members[1], item, f"{place}.{key}")
+        for key, item in value.items()
+    }
+
+
+def _with_text_keys(value: Any) -> Any:
+    """Keys of mappings as text, as JSON has them: `1:` and `a:` side by side could be neither sorted nor hashed."""
+    if isinstance(value, Mapping):
+        return {str(key): _with_text_keys(item) for key, item in value.items()}
+    return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def _is_union(annotation: Any) -> bool:

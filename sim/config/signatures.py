@@ -34,8 +34,12 @@ def known_names(found: Iterable[str], allowed: Iterable[str], owner: str, place:
     for name in found:
         if name not in allowed:
             hint = nearest(name, allowed) or f"; it takes {', '.join(allowed) or 'none'}"
-            where = f"{place}.{name}" if place else name
-            raise SpecificationError(f"{where}: unknown argument of {owner}{hint}")
+            raise SpecificationError(f"{within(place, name)}: unknown argument of {owner}{hint}")
+
+
+def within(place: str, name: Any) -> str:
+    """Where an argument stands in the configuration, whose top level has no name."""
+    return f"{place}.{name}" if place else str(name)
 
 
 def check(constructor: Callable[..., Any], arguments: Any, place: str) -> dict[str, Any]:
@@ -52,8 +56,8 @@ def check(constructor: Callable[..., Any], arguments: Any, place: str) -> dict[s
     for name, parameter in parameters.items():
         value = arguments.get(name, parameter.default)
         if value is REQUIRED or (isinstance(value, str) and value == "???"):
-            refuse(parameter.annotation, REQUIRED, f"{place}.{name}")
-    return {name: cast(parameters[name].annotation, value, f"{place}.{name}") for name, value in arguments.items()}
+            refuse(parameter.annotation, REQUIRED, within(place, name))
+    return {name: cast(parameters[name].annotation, value, within(place, name)) for name, value in arguments.items()}
 
 
 def canonical_of(constructor: Callable[..., Any], arguments: Any, place: str) -> dict[str, Any]:
@@ -63,7 +67,7 @@ def canonical_of(constructor: Callable[..., Any], arguments: Any, place: str) ->
     """
     given = check(constructor, arguments, place)
     return {
-        name: given[name] if name in given else cast(parameter.annotation, parameter.default, f"{place}.{name}")
+        name: given[name] if name in given else cast(parameter.annotation, parameter.default, within(place, name))
         for name, parameter in configurable(constructor).items()
     }
 
@@ -75,8 +79,10 @@ def plain(value: Any, place: str) -> Any:
     """
     if isinstance(value, Mapping):
         if "_target_" in value:
-            raise SpecificationError(f"{place}._target_: not allowed here; write kind: <name> plus arguments")
-        return {key: plain(item, f"{place}.{key}") for key, item in value.items()}
+            raise SpecificationError(
+                f"{within(place, '_target_')}: not allowed here; write kind: <name> plus arguments"
+            )
+        return {key: plain(item, within(place, key)) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [plain(item, f"{place}[{index}]") for index, item in enumerate(value)]
     return value

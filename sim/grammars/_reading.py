@@ -21,7 +21,8 @@ COMMON_KEYS = ("type", "name", "eos", "separator")
 
 DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 RATIO = re.compile(r"([+-]?[0-9]+)\s*/\s*([0-9]+)")
-LONGEST_NUMBER = 1000
+LONGEST_NUMBER = 1000  # characters
+DEEPEST = 20  # lists and mappings inside each other
 
 
 def problem(place: str, requirement: str, found: Any, fix: str) -> SpecificationError:
@@ -64,6 +65,10 @@ def _text(path: str) -> str:
         raise problem(path, "a readable file is required", found.lower(), "give the path of a grammar file") from None
 
 
+class _KeyProblem(yaml.MarkedYAMLError):
+    """A key that YAML allows and a grammar does not."""
+
+
 class _TextLoader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]
     """Reads every scalar as text, so that `no` and `1` are symbols and 0.1 is exact; refuses a key given twice."""
 
@@ -71,20 +76,32 @@ class _TextLoader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignor
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(problem="a key that is not plain text", problem_mark=key.start_mark)
+                raise _KeyProblem(problem="a key that is not plain text", problem_mark=key.start_mark)
             if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} a second time", problem_mark=key.start_mark)
+                raise _KeyProblem(problem=f"key {key.value!r} a second time", problem_mark=key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 def _yaml(path: str, text: str) -> Any:
     try:
+        _check_depth(text)
         return yaml.load(text, Loader=_TextLoader)
     except yaml.YAMLError as error:
         mark, what = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         place = path if mark is None else f"{path}: line {mark.line + 1}, column {mark.column + 1}"
-        raise problem(place, "one YAML document is required", what or str(error), "mend the YAML there") from None
+        if isinstance(error, _KeyProblem):
+            raise problem(place, "plain keys, each once, are required", what, "remove or rename it") from None
+        raise problem(place, "one YAML document is required", f"a mistake ({what or error})", "mend it there") from None
+
+
+def _check_depth(text: str) -> None:
+    """Raises RecursionError for lists and mappings nested too deep, before libyaml overflows the stack on them."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_TextLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise RecursionError
 
 
 def _json(path: str, text: str) -> Any:

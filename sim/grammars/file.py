@@ -34,10 +34,10 @@ def read(path: str) -> Automaton | FiniteLanguage:
     """
     data = load(path)
     kind = data.get("type")
-    if kind not in READERS:
-        requirement = "type: strings, markov or pfsa (deterministic) is what is read today"
+    if not isinstance(kind, str) or kind not in READERS:
+        requirement = "strings, markov or pfsa (deterministic) is what is read today"
         if "type" not in data:
-            raise problem(path, requirement, "no type", "add one of them")
+            raise problem(f"{path}: type", requirement, "no type", "add type: with one of them")
         hint = nearest(str(kind), (*READERS, *NOT_YET))
         fix = "list its strings as type: strings" if kind in NOT_YET else f"correct it{hint}"
         raise problem(f"{path}: type", requirement, repr(kind), fix)

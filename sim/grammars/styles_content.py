@@ -33,8 +33,8 @@ class Factors:
 def styles_content_factors(
     num_prompts: int = 6,
     num_styles: int = 4,
-    num_symbols: int = 12,
-    answer_length: int = 4,
+    num_symbols: int = 8,
+    answer_length: int = 5,
     prompt_zipf: float = 0.5,
     zipf: float = 1.0,
     style_weights: Sequence[float] | None = None,
@@ -88,8 +88,8 @@ def styles_content(
     *,
     num_prompts: Annotated[int, AtLeast(1)] = 6,
     num_styles: Annotated[int, AtLeast(1)] = 4,
-    num_symbols: Annotated[int, AtLeast(1)] = 12,
-    answer_length: Annotated[int, AtLeast(2)] = 4,
+    num_symbols: Annotated[int, AtLeast(1)] = 8,
+    answer_length: Annotated[int, AtLeast(2)] = 5,
     prompt_zipf: Annotated[float, NonNegative] = 0.5,
     zipf: Annotated[float, NonNegative] = 1.0,
     style_weights: Sequence[float] | None = None,
@@ -97,7 +97,7 @@ def styles_content(
     shown: bool = False,
     seed: Annotated[int, AtLeast(0)] = 0,
 ) -> FiniteLanguage:
-    """Documents "x0 : y5 y7 y10 y0": a prompt, its end ":", and an answer of `answer_length` content symbols.
+    """Documents "x0 : y5 y7 y2 y5 y0": a prompt, its end ":", and an answer of `answer_length` content symbols.
 
     P(x) is Zipf's law with exponent `prompt_zipf`. P(z) are `style_weights`, which must sum to 1 (null: equal), and
     `swing` from 0 to 0.5 is how far P(z|x) varies with the prompt. The first content symbol follows a law of the

@@ -21,6 +21,19 @@ class Styles:
     names: tuple[str, ...]
     log_posterior: np.ndarray
 
+    def check(self, num_strings: int) -> None:
+        """Raises `SpecificationError` unless every one of N documents has a posterior, which sums to 1 within 1e-9."""
+        shape = (num_strings, len(self.names))
+        if self.log_posterior.shape != shape:
+            raise SpecificationError(
+                f"styles: a posterior of shape {shape} is required, found {self.log_posterior.shape}"
+            )
+        off = np.abs(np.exp(log_sum_exp(self.log_posterior, axis=1)) - 1.0)
+        if not off.max() <= SUM_TOLERANCE:
+            raise SpecificationError(
+                f"styles: a document's posterior must sum to 1 within {SUM_TOLERANCE:g}, found one off by {off.max():g}"
+            )
+
     @cached_property
     def disjoint(self) -> bool:
         """True if the string determines the style."""
@@ -68,6 +81,8 @@ class FiniteLanguage:
                 f"language: log_p must be {self.trie.num_strings} numbers, found shape {self.log_p.shape}"
                 + (" with nan" if np.isnan(self.log_p).any() else "")
             )
+        if self.styles is not None:
+            self.styles.check(self.trie.num_strings)
         total = float(np.exp(log_sum_exp(self.log_p)))
         if abs(total - 1.0) > SUM_TOLERANCE:
             raise SpecificationError(
@@ -110,7 +125,7 @@ class FiniteLanguage:
         return expectation(self.log_p, self.trie.lengths - 1)
 
     def log_prob(self, tokens: Sequence[int] | np.ndarray) -> float:
-        """log P(x) [nat] of one string given with or without its EOS; -inf outside the support."""
+        """log P(x) [nat] of one string given with or without its EOS and padding; -inf outside the support."""
         edges = self._walk(np.asarray(tokens, np.int64), ended=True)
         return -np.inf if edges is None else float(self.log_p[edges])
 
@@ -118,17 +133,23 @@ class FiniteLanguage:
         """log P(. | prefix) [nat]: float64[V]. Raises `SpecificationError` for a prefix of probability zero."""
         node = self._walk(np.asarray(prefix, np.int64), ended=False)
         if node is None or self.node_log_mass[node] == -np.inf:
-            raise SpecificationError(
-                f"prefix {self.vocabulary.decode(np.asarray(prefix))!r} has probability 0: no next token is defined"
-            )
+            raise SpecificationError(f"prefix {self._shown(prefix)} has probability 0: no next token is defined")
         out = np.full(len(self.vocabulary), -np.inf)
         here = self.trie.edge_node == node
         out[self.trie.edge_token[here]] = self.edge_log_prob[here]
         return out
 
+    def _shown(self, tokens: Sequence[int] | np.ndarray) -> str:
+        """A prefix as it is written; its numbers if it holds a token that is not in the vocabulary, or EOS."""
+        numbers = [int(token) for token in tokens]
+        inside = all(EOS < token < len(self.vocabulary) for token in numbers)
+        return repr(self.vocabulary.decode(numbers)) if inside else str(numbers)
+
     def _walk(self, tokens: np.ndarray, ended: bool) -> int | None:
         """Row of a whole string, or node of a prefix; None off the trie."""
         ends = np.flatnonzero(tokens == EOS)
+        if len(ends) and (not ended or (tokens[ends[0] :] != EOS).any()):
+            return None  # after EOS there is no next token
         tokens = tokens[: ends[0]] if len(ends) else tokens
         node = 0
         for token in tokens:

@@ -16,7 +16,7 @@ START = 0
 
 OPERATORS = "|*+?()[]."
 QUOTES = "\"'"
-DEEPEST = 100
+DEEPEST = 30
 """Parentheses inside parentheses that are allowed."""
 
 

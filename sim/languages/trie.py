@@ -22,8 +22,8 @@ class Trie:
 
     def __post_init__(self) -> None:
         strings = self.strings
-        if strings.ndim != 2 or not len(strings) or strings.dtype != np.int32:
-            raise ValueError(f"strings: int32[N, L] with N >= 1 is required, found {strings.dtype}{strings.shape}")
+        if strings.ndim != 2 or not strings.size or strings.dtype != np.int32:
+            raise ValueError(f"strings: int32[N, L] with N, L >= 1 is required, found {strings.dtype}{strings.shape}")
         if strings.min() < 0 or strings.max() >= self.vocab_size:
             raise ValueError(f"strings: tokens must lie in 0..{self.vocab_size - 1}")
         if (strings[:, -1] != EOS).any() or ((strings[:, :-1] == EOS) & (strings[:, 1:] != EOS)).any():
@@ -40,9 +40,12 @@ class Trie:
     @classmethod
     def of(cls, strings: np.ndarray, vocab_size: int) -> tuple["Trie", np.ndarray]:
         """The trie of strings in any order, and the order: row i of the trie is `strings[order[i]]`."""
-        strings = np.ascontiguousarray(strings, np.int32)
-        order = np.lexsort(strings.T[::-1])
-        return cls(strings[order], vocab_size), order
+        with np.errstate(invalid="ignore"):
+            tokens = np.ascontiguousarray(strings, np.int32)
+        if (tokens != strings).any():
+            raise ValueError("strings: whole numbers that int32 can hold are required, found others")
+        order = np.lexsort(tokens.T[::-1])
+        return cls(tokens[order], vocab_size), order
 
     @property
     def num_strings(self) -> int:
@@ -69,8 +72,7 @@ class Trie:
     @cached_property
     def _ids(self) -> tuple[np.ndarray, np.ndarray]:
         """Node and edge of every (string, position), in level order; -1 after the end of the string."""
-        N, L = self.strings.shape
-        position = np.arange(L)
+        position = np.arange(self.length)
         alive = position < self.lengths[:, None]
         new_node = alive & (position > self._shared[:, None])
         new_node[0] = alive[0]

@@ -34,7 +34,7 @@ def largest_interval(q: Scored, log_law: np.ndarray) -> Quantity:
     return Quantity(average(log_law, on), average(log_law, np.maximum(on, q.exit_max)))
 
 
-def hill_number(q: Scored, order: float, log_law: np.ndarray) -> Quantity:
+def hill_number(q: Scored, order: int | float, log_law: np.ndarray) -> Quantity:
     """Effective number of strings N_order: e^H (order 1), 1/C (order 2), 1/max q (order inf); unit: strings.
 
     Order 0 is the eps-support, `sim.metrics.support.epsilon_support`. Raises ValueError for any other order.
@@ -50,7 +50,7 @@ def hill_number(q: Scored, order: float, log_law: np.ndarray) -> Quantity:
     raise ValueError(f"hill_number: order must be 1, 2 or inf, found {order!r}; for order 0 use epsilon_support")
 
 
-def renyi_entropy(q: Scored, order: float, log_law: np.ndarray) -> Quantity:
+def renyi_entropy(q: Scored, order: int | float, log_law: np.ndarray) -> Quantity:
     """Rényi entropy log N_order [nat] for the orders of `hill_number`."""
     return hill_number(q, order, log_law).increasing(logarithm)
 

@@ -23,6 +23,7 @@ from sim.languages.trie import Trie
 from sim.numerics import expectation, log_group_sum, nearest
 
 View = Literal["response", "joint"]
+VIEWS: tuple[View, ...] = ("response", "joint")
 """Conditional on the prompt (prompt tokens are given), or the whole document as one group."""
 
 NODE_ARRAYS = ("leak", "leak_plogp", "leak_square", "leak_max")
@@ -114,13 +115,13 @@ def no_leak(edge_log_q: np.ndarray, num_nodes: int) -> dict[str, np.ndarray]:
     return {"edge_log_q": edge_log_q} | {name: np.zeros(num_nodes) for name in NODE_ARRAYS}
 
 
-def score(trie: Trie, prompts: Prompts, arrays: Mapping[str, np.ndarray], view: View) -> Scored:
+def score(trie: Trie, prompts: Prompts, arrays: Mapping[str, np.ndarray], view: str) -> Scored:
     """Assemble recorded arrays (`edge_log_q` float64[E] and `NODE_ARRAYS` float64[M]) into a `Scored`.
 
     Raises ValueError for a view that does not exist, an array that is missing or of the wrong shape, or a nan.
     """
-    if view not in ("response", "joint"):
-        raise ValueError(f"view must be 'response' or 'joint', found {view!r}{nearest(view, ['response', 'joint'])}")
+    if view not in VIEWS:
+        raise ValueError(f"view must be 'response' or 'joint', found {view!r}{nearest(view, VIEWS)}")
     record = _checked(trie, arrays)
     N, L = trie.strings.shape
     length, group = (prompts.length, prompts.group) if view == "response" else (np.zeros(N, np.int64),) * 2
@@ -148,7 +149,7 @@ def score(trie: Trie, prompts: Prompts, arrays: Mapping[str, np.ndarray], view: 
     )
 
 
-def truth(language: FiniteLanguage, prompts: Prompts, view: View) -> Scored:
+def truth(language: FiniteLanguage, prompts: Prompts, view: str) -> Scored:
     """A language on its own trie as a `Scored`: no mass off the support.
 
     `prompts` names the groups (those of P, for every language on P's trie). A prompt to which the language gives

@@ -7,6 +7,7 @@ from flax import struct
 
 from sim.languages.trie import Trie
 from sim.models.tabular_trie import walk
+from sim.numerics import EOS
 from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
 
 

@@ -13,8 +13,8 @@ from sim.typing import Language, PRNGKey, Scalar
 class Sft:
     """-E_S[log q] [nat per string]. Predicted optimum q* = S, for every S, at string and at token level.
 
-    `targets: exact` uses S's own next-token law at each visited prefix (population training, the conditional expectation
-    of the sampled gradient); `targets: sampled` uses the token that was drawn. Pretraining is the same with S = P.
+    `targets: exact` uses S's own next-token law at each visited prefix (population training, the conditional
+    expectation of the sampled gradient); `targets: sampled` the token that was drawn. Pretraining is the same on P.
     """
 
     targets: Literal["exact", "sampled"] = struct.field(pytree_node=False, default="exact")

@@ -21,7 +21,7 @@ class AdamState(NamedTuple):
 
 
 def scale_by_adam(b1: Number, b2: Number, eps: Number) -> optax.GradientTransformation:
-    """m_hat / (sqrt(v_hat) + eps), with 0 / 0 = 0, so that eps = 0 is allowed.
+    """m_hat / (sqrt(v_hat) + eps), 0 where the divisor is 0, so that eps = 0 is allowed.
 
     The second moment is kept as its root, r_t = hypot(sqrt(b2) r_(t-1), sqrt(1 - b2) g): squares of the tiny gradients
     of forgotten strings underflow float32 (below 1e-19) long before the gradients themselves do.
@@ -44,12 +44,21 @@ def scale_by_adam(b1: Number, b2: Number, eps: Number) -> optax.GradientTransfor
         root_scale = 1 / jnp.sqrt(1 - b2**count)
 
         def direction(m: jax.Array, r: jax.Array) -> jax.Array:
-            moved = m != 0
-            return jnp.where(moved, m * first_scale / jnp.where(moved, r * root_scale + eps, 1.0), 0.0)
+            divisor = r * root_scale + eps
+            return jnp.where(divisor > 0, m * first_scale / jnp.where(divisor > 0, divisor, 1.0), 0.0)
 
         return jax.tree.map(direction, first, root), AdamState(count, first, root)
 
     return optax.GradientTransformation(init, update)
+
+
+def decay_weights(weight_decay: Number) -> optax.GradientTransformation:
+    """Adds weight_decay * theta to the updates; a parameter of -inf (an impossible token) stays, as 0 * inf is nan."""
+
+    def update(updates: optax.Updates, params: optax.Params) -> optax.Updates:
+        return jax.tree.map(lambda u, p: u + weight_decay * jnp.where(p == -jnp.inf, 0.0, p), updates, params)
+
+    return optax.stateless(update)
 
 
 @struct.dataclass
@@ -72,7 +81,7 @@ class Adam:
         """The optax chain: Adam's direction, weight decay, then the scheduled rate."""
         return optax.chain(
             scale_by_adam(self.b1, self.b2, self.eps),
-            optax.add_decayed_weights(self.weight_decay),
+            decay_weights(self.weight_decay),
             optax.scale_by_learning_rate(
                 lambda step: scheduled_rate(self.learning_rate, self.warmup, self.final, self.decay, step, num_steps)
             ),

@@ -23,24 +23,20 @@ def regular(
     of: Literal["document", "answer"] = "document",
     keep_prompts: bool = False,
 ) -> Restricted:
-    """S = P_A = P(. | A) for a regular event A, and log P(A) [nat]; exact on the trie of P.
+    """S = P_A = P(. | A) for a regular event A, and log P(A) [nat]; exact on the trie of P. `kept` is P_A in any case.
 
     Give exactly one of `pattern`, a regular expression over symbols that must match as a whole (syntax:
     `sim.languages.events.regular_expression`), and `dfa`, a deterministic automaton
     `{start: s, accept: [t], transitions: {s: {symbol: t}, t: {}}}` in which a missing transition rejects.
     `of` says what is matched: the whole document, its prompt and the prompt's closing symbol included, or the answer,
     everything after that (the same where the world has no prompts). By default the law of prompts becomes P(x | A);
-    `keep_prompts` keeps P(x). Raises `SpecificationError` for both or neither, for a mistake in either, and if
+    `keep_prompts` keeps P(x) in S. Raises `SpecificationError` for both or neither, for a mistake in either, and if
     P(A) = 0.
     """
     if (pattern is None) == (dfa is None):
         found = "neither" if pattern is None else "both"
         raise SpecificationError(
             f"{PLACE}: exactly one of pattern and dfa is required, found {found}; set the other to null"
-        )
-    if of not in ("document", "answer"):
-        raise SpecificationError(
-            f"{PLACE}.of: document or answer is required, found {of!r}{nearest(of, ('document', 'answer'))}"
         )
     if pattern is not None:
         event = regular_expression(pattern, p.vocabulary, f"{PLACE}.pattern")
@@ -49,8 +45,9 @@ def regular(
     strings = p.trie.strings if of == "document" else _after(p.trie.strings, p.prompts.length)
     accepted = event.accepts(strings)
     written = "dfa" if pattern is None else f"pattern {pattern!r}"
-    kept, log_mass = p.condition(accepted, keep_prompts, f"{PLACE}: {written}")
-    return Restricted(kept, kept, accepted, log_mass)
+    kept, log_mass = p.condition(accepted, place=f"{PLACE}: {written}")
+    s = p.condition(accepted, True, f"{PLACE}: {written}")[0] if keep_prompts else kept
+    return Restricted(s, kept, accepted, log_mass)
 
 
 def _after(strings: np.ndarray, lengths: np.ndarray) -> np.ndarray:

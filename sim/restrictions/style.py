@@ -20,22 +20,22 @@ def style(
     prompts follow P(x | z) within each style. `keep_prompts` keeps the law of prompts, S(x) = P(x): a name or a list
     gives S(y|x) = P(y | x, A), and weights are then the shares of styles within every prompt,
     S(y|x) = sum_z w_z P(y | x, z) / sum_z w_z; both need every kept share to exist at every prompt.
-    `kept` is P_A with or without the prompts likewise, `log_mass` is log P(A) [nat] of documents. Notes: the share of
-    S in each style. Raises `SpecificationError` for an unknown style, no or negative weights, a language without
-    disjoint styles, or P(A) = 0.
+    `kept` is P_A = P(. | A) in any case, `log_mass` is log P(A) [nat] of documents. Notes: the share of S in each style.
+    Raises `SpecificationError` for an unknown style, no or negative weights, a language without disjoint styles, or
+    P(A) = 0.
     """
     styles = disjoint_styles(p, "keep")
     weights = _weights(keep)
     chosen = [style_index(styles, name, "keep") for name in weights]
     positive = [z for z, weight in zip(chosen, weights.values(), strict=True) if weight > 0]
     event = np.isin(styles.of, positive)
-    kept, log_mass = p.condition(event, keep_prompts, place="keep")
+    kept, log_mass = p.condition(event, place="keep")
     if isinstance(keep, Mapping):
         w = np.zeros(len(styles.names))
         w[chosen] = list(weights.values())
         s = _mixture(p, styles.of, w / w.sum(), keep_prompts)
     else:
-        s = kept
+        s = p.condition(event, True, place="keep")[0] if keep_prompts else kept
     return Restricted(s, kept, event, log_mass, style_masses(s))
 
 

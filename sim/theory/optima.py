@@ -37,7 +37,7 @@ def replay_forgetting(log_mass: float | np.ndarray, weight: float | np.ndarray) 
     kept, lost = np.exp(log_mass), -np.expm1(log_mass)
     with np.errstate(divide="ignore"):
         surprise = np.where(lost > 0.0, -np.log(weight), 0.0)
-        return lost * surprise - kept * np.log(weight + (1.0 - np.asarray(weight)) / kept)
+        return np.asarray(lost * surprise - kept * np.log(weight + (1.0 - np.asarray(weight)) / kept))
 
 
 def mixture_weight(log_law_s: np.ndarray, log_law_p: np.ndarray, weight: float) -> np.ndarray:

@@ -18,7 +18,6 @@ LETTERS = Vocabulary(("<eos>", "a", "b", "c"), joiner="")
 TEXTS = ["".join(x) for n in range(6) for x in itertools.product("abc", repeat=n)]
 STRINGS = np.array([[LETTERS.index(c) for c in x] + [0] * (6 - len(x)) for x in TEXTS], np.int32)
 
-atoms = st.sampled_from(["a", "b", "c", ".", "[ab]", "[^a]", "[^bc]", "[c]", r"\a".replace("a", "."), "()"])
 patterns = st.recursive(
     st.sampled_from(["a", "b", "c", ".", "[ab]", "[^a]", "[^bc]", "()"]),
     lambda inner: st.one_of(
@@ -29,7 +28,7 @@ patterns = st.recursive(
         inner.map("({})?".format),
     ),
     max_leaves=8,
-)
+).filter(lambda pattern: sum(map(pattern.count, "*+?")) <= 2)  # `re` takes exponential time on nested repetitions
 
 
 @settings(max_examples=300, deadline=None)
@@ -96,7 +95,7 @@ def test_patterns_over_words(pattern, inside, outside):
 @pytest.mark.parametrize(
     ("pattern", "vocabulary", "message"),
     [
-        ("tea pleese", WORDS, r"position 4 of 'tea pleese': a symbol of the language is required, found 'pleese' \(did you mean 'please'"),
+        ("tea pleese", WORDS, r"position 4 of 'tea pleese': a symbol .* found 'pleese' \(did you mean 'please'"),
         ("tea <eos>", WORDS, "position 4 .* found the end-of-string name '<eos>'; leave it out"),
         ("abd", LETTERS, "position 2 .* found 'd'"),
         ("a{2}", LETTERS, "position 1 .* found '{'"),
@@ -111,7 +110,7 @@ def test_patterns_over_words(pattern, inside, outside):
         ("a*?", LETTERS, r"position 2 .* found \*\?; write parentheses, as in \(a\*\)\?"),
         ("a\\", LETTERS, "position 1 .* a backslash needs"),
         ("'ab", LETTERS, "position 0 .* a quoted symbol needs a closing '"),
-        ("(" * 200 + "a" + ")" * 200, LETTERS, "at most 100 parentheses"),
+        ("(" * 200 + "a" + ")" * 200, LETTERS, "at most 30 parentheses"),
         ("(a|b)*a" + "(a|b)" * 16, LETTERS, "at most 20000 states are allowed"),
     ],
 )  # fmt: skip
@@ -174,13 +173,15 @@ DFA = {"start": "s", "accept": ["s"], "transitions": {"s": {"x": "s"}}}
         ({"pattern": "x x"}, r"restriction: pattern 'x x': P\(A\) must be positive, found 0"),
         ({"pattern": "q .*", "keep_prompts": True}, "for every prompt"),
         ({"pattern": "z"}, "restriction.pattern: position 0"),
-        ({"pattern": "x", "of": "answers"}, "did you mean 'answer'"),
         ({"dfa": DFA | {"stat": 1}}, r"found 'stat' \(did you mean 'start'"),
         ({"dfa": {"start": "s"}}, "found no 'accept'"),
         ({"dfa": DFA | {"start": "t"}}, "restriction.dfa.start: a state .* found 't'"),
         ({"dfa": DFA | {"accept": "s"}}, r"a list of states is required, found 's'"),
         ({"dfa": DFA | {"accept": ["s", "q"]}}, "restriction.dfa.accept: a state"),
-        ({"dfa": DFA | {"transitions": {"s": {"w": "s"}}}}, "transitions.s: a symbol of the language is required, found 'w'"),
+        (
+            {"dfa": DFA | {"transitions": {"s": {"w": "s"}}}},
+            "transitions.s: a symbol of the language is required, found 'w'",
+        ),
         ({"dfa": DFA | {"transitions": {"s": {"x": "t"}}}}, "transitions.s.x: a state"),
         ({"dfa": DFA | {"transitions": ["s"]}}, "a mapping"),
     ],

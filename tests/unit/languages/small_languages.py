@@ -1,0 +1,80 @@
+"""Random languages of a handful of strings, as fractions and as the objects under test."""
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+from hypothesis import strategies as st
+
+from sim.languages.finite import FiniteLanguage, Styles
+from sim.languages.vocabulary import Vocabulary
+
+Symbols = tuple[int, ...]  # a string's tokens without its EOS
+Law = Mapping[Symbols, Fraction]
+
+PLAIN = Vocabulary(("<eos>", "a", "b", "c"))
+BAR = 3
+PROMPTED = Vocabulary(("<eos>", "a", "b", "|"), prompt_end=BAR)
+
+
+def log(value: Fraction) -> float:
+    return -math.inf if value == 0 else math.log(value.numerator) - math.log(value.denominator)
+
+
+def entropy(law: Law) -> mpmath.mpf:
+    """-sum p log p with 50 digits."""
+    with mpmath.workdps(50):
+        exact = [mpmath.mpf(p.numerator) / p.denominator for p in law.values() if p]
+        return -mpmath.fsum(p * mpmath.log(p) for p in exact)
+
+
+def normalised(weights: Mapping[Symbols, int]) -> Law:
+    total = sum(weights.values())
+    return {x: Fraction(weight, total) for x, weight in weights.items()}
+
+
+def table(law: Law, length: int | None = None) -> np.ndarray:
+    """Strings as int32[N, L], in the law's own order."""
+    out = np.zeros((len(law), length or max(map(len, law)) + 1), np.int32)
+    for row, symbols in enumerate(law):
+        out[row, : len(symbols)] = symbols
+    return out
+
+
+def spoken(
+    law: Law, vocabulary: Vocabulary = PLAIN, length: int | None = None, styles: Styles | None = None
+) -> FiniteLanguage:
+    return FiniteLanguage.from_strings(
+        vocabulary, table(law, length), np.array([log(p) for p in law.values()]), styles
+    )
+
+
+def symbols_of(language: FiniteLanguage) -> list[Symbols]:
+    """The strings in the order of the trie."""
+    rows = zip(language.trie.strings, language.trie.lengths, strict=True)
+    return [tuple(int(token) for token in row[: size - 1]) for row, size in rows]
+
+
+def prompt_of(symbols: Symbols) -> Symbols:
+    return symbols[: symbols.index(BAR) + 1]
+
+
+def weights(keys: st.SearchStrategy[Symbols], max_size: int) -> st.SearchStrategy[dict[Symbols, int]]:
+    """Some strings with integer weights, of which the first is positive; others may be zero."""
+    return st.dictionaries(keys, st.integers(0, 20), min_size=1, max_size=max_size).map(
+        lambda drawn: drawn | {next(iter(drawn)): next(iter(drawn.values())) + 1}
+    )
+
+
+def plain_laws(max_size: int = 12) -> st.SearchStrategy[Law]:
+    """Strings of up to four of three symbols, the empty one included."""
+    return weights(st.lists(st.integers(1, 3), max_size=4).map(tuple), max_size).map(normalised)
+
+
+def prompted_laws(max_size: int = 12) -> st.SearchStrategy[Law]:
+    """Documents with one of three prompts; answers may be empty or hold the closing symbol once more."""
+    prompts = st.sampled_from([(1, BAR), (2, BAR), (2, 1, BAR), (BAR,)])
+    answers = st.lists(st.integers(1, 3), max_size=3).map(tuple)
+    return weights(st.builds(lambda x, y: x + y, prompts, answers), max_size).map(normalised)
