@@ -13,7 +13,8 @@ from sim.build import build
 from sim.measure import Truths, residuals, violations
 from sim.metrics.divergence import kl
 from sim.progress import Progress
-from sim.records import PhaseRecord, Record, provenance, write
+from sim.provenance import provenance
+from sim.records import PhaseRecord, Record, write
 from sim.simulation import Run, simulate
 from sim.sweep import Trained
 

@@ -47,7 +47,8 @@ def _performed(chosen: dict[str, Any], target: Path) -> "Record":
     """The record of a run, done with as many devices as there are trainings side by side."""
     import jax
 
-    jax.config.update("jax_num_cpu_devices", CPU_DEVICES)
+    if jax.config.jax_num_cpu_devices != CPU_DEVICES:  # refused once jax has started, as in the second job of a multirun
+        jax.config.update("jax_num_cpu_devices", CPU_DEVICES)
     from sim.job import perform
 
     try:

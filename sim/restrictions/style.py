@@ -20,9 +20,9 @@ def style(
     prompts follow P(x | z) within each style. `keep_prompts` keeps the law of prompts, S(x) = P(x): a name or a list
     gives S(y|x) = P(y | x, A), and weights are then the shares of styles within every prompt,
     S(y|x) = sum_z w_z P(y | x, z) / sum_z w_z; both need every kept share to exist at every prompt.
-    `kept` is P_A = P(. | A) in any case, `log_mass` is log P(A) [nat] of documents. Notes: the share of S in each style.
-    Raises `SpecificationError` for an unknown style, no or negative weights, a language without disjoint styles, or
-    P(A) = 0.
+    `kept` is P_A = P(. | A) in any case, `log_mass` is log P(A) [nat] of documents. Notes: the share of S in each
+    style. Raises `SpecificationError` for an unknown style, no or negative weights, a language without disjoint
+    styles, or P(A) = 0.
     """
     styles = disjoint_styles(p, "keep")
     weights = _weights(keep)
