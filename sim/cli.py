@@ -101,10 +101,13 @@ def _composition_error(error: Exception, arguments: list[str], config_name: str,
     unknown = re.search(r"Could not override '(.+?)'|'(.+?)' does not\s+exist", text)
     several = re.search(r"Ambiguous value for argument '(.+?)'$|Sweep parameters '(.+?)' requires", text, re.MULTILINE)
     merged = re.match(r"Error merging override (.+)", text)
+    if text.startswith("Config group override must be"):
+        return _no_option(arguments, directory)
     present = re.search(r"An item is already at '(.+?)'", text)
     if unknown:
         composed = _composed(arguments, config_name, directory)
-        return _unknown_key(unknown[1] or unknown[2], composed, _groups(directory))
+        key = getattr(cause, "full_key", None) or unknown[1] or unknown[2]  # the cause knows the key inside a mapping
+        return _unknown_key(key, composed, _groups(directory))
     if several:
         override = several[1] or several[2]
         return f"{override}: one value is required, found several; sweep with --multirun, or write [1,2] for a list"
@@ -129,6 +132,16 @@ def _unknown_option(error: MissingConfigException, arguments: list[str], directo
     pattern = rf"\b{re.escape(group)}\s*[:=]\s*{re.escape(choice)}\b"
     where = _written_in(pattern, arguments, directory)
     return f"{group}: one of {', '.join(options)} is required, found '{choice}'{where}{nearest(choice, options)}"
+
+
+def _no_option(arguments: list[str], directory: Path) -> str:
+    """For a group that was given a number or null, which Hydra refuses without saying where."""
+    for argument in arguments:
+        group, _, choice = argument.partition("=")
+        options = sorted(file.stem for file in (directory / group.partition("@")[0].lstrip("+")).glob("*.yaml"))
+        if choice not in options and group.partition("@")[0].lstrip("+") in _groups(directory):
+            return f"{group}: one of {', '.join(options)} is required, found {choice}"
+    return "a group: the name of one of its options is required"
 
 
 def _value_error(error: OmegaConfBaseException, arguments: list[str], directory: Path) -> str:
@@ -188,8 +201,9 @@ def _is_mistake(error: Exception) -> bool:
     """Whether a person can mend it; a constructor that Hydra itself failed to call keeps its traceback."""
     if isinstance(error, InstantiationException):
         return _refusal_behind(error) is not None
-    if type(error) is ValueError:  # how Hydra refuses a combination of flags
-        return traceback.extract_tb(error.__traceback__)[-1].name == "_run_hydra"
+    if type(error) is ValueError:  # how Hydra refuses a combination of flags, or a group that is set to a number
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return last.name == "_run_hydra" or Path(last.filename).parent == Path(hydra.__file__).parent / "_internal"
     return isinstance(error, _MISTAKES)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sim.numerics import EOS, log_sum_exp
+from sim.numerics import EOS, SpecificationError, log_sum_exp
 
 
 def absorbing_solve(moves: np.ndarray, leaves: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -17,19 +17,24 @@ def absorbing_solve(moves: np.ndarray, leaves: np.ndarray, values: np.ndarray) -
     `moves` M [S, S] >= 0 holds the probabilities to move, `leaves` [S] >= 0 that to leave for good, 1 - sum_j M_ij,
     and every state must be able to leave. `leaves` is asked for because subtracting it would lose it: elimination
     without any subtraction keeps every digit even where a walk is 10^12 steps long, which an LU solve does not.
-    Time O(S^3), memory O(S^2).
+    Time O(S^3), memory O(S^2). Raises `SpecificationError` where the chance to leave underflows.
     Source: Grassmann, Taksar & Heyman 1985, Operations Research 33(5); O'Cinneide 1993, Numer. Math. 65.
     """
     moves, leaves, values = (np.array(a, np.float64) for a in (moves, leaves, values))
     S = len(moves)
     exits = leaves.copy()
-    for k in range(S - 1, 0, -1):
-        exits[k] = leaves[k] + moves[k, :k].sum()
-        share = moves[:k, k] / exits[k]
-        moves[:k, :k] += np.outer(share, moves[k, :k])
-        leaves[:k] += share * leaves[k]
-        values[:k] += share * values[k]
+    with np.errstate(divide="ignore", invalid="ignore"):  # an exit that underflows is refused below
+        for k in range(S - 1, 0, -1):
+            exits[k] = leaves[k] + moves[k, :k].sum()
+            share = moves[:k, k] / exits[k]
+            moves[:k, :k] += np.outer(share, moves[k, :k])
+            leaves[:k] += share * leaves[k]
+            values[:k] += share * values[k]
     exits[0] = leaves[0]
+    if not (exits > 0).all():
+        raise SpecificationError(
+            "automaton: the chance to stop must be above 1e-308 from every state, found an underflow; raise it"
+        )
     out = np.empty(S)
     for k in range(S):
         out[k] = (values[k] + moves[k, :k] @ out[:k]) / exits[k]

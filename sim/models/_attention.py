@@ -54,7 +54,7 @@ class Cache:
         self, layer: int, start: Int[Array, ""], key: Float[Array, "C H c"], value: Float[Array, "C H c"]
     ) -> "Cache":
         """The cache with one chunk of one layer filled in."""
-        at = (layer, start, 0, 0)
+        at = tuple(jnp.asarray(index, start.dtype) for index in (layer, start, 0, 0))
         return Cache(
             jax.lax.dynamic_update_slice(self.key, key[None], at),
             jax.lax.dynamic_update_slice(self.value, value[None], at),

@@ -8,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.linalg
+from exact_machines import machines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,79 +17,6 @@ from sim.languages.automaton_ops import absorbing_solve
 from sim.languages.events import Dfa, regular_expression
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
-
-LETTERS = "abcde"
-
-
-class Exact:
-    """A machine of fractions: rows[s] = {token: (next, p)}, token 0 to stop."""
-
-    def __init__(self, rows, num_symbols):
-        self.rows, self.num_symbols = rows, num_symbols
-
-    def automaton(self):
-        S, V = len(self.rows), self.num_symbols + 1
-        next_state, log_prob = np.full((S, V), -1), np.full((S, V), -np.inf)
-        for s, row in enumerate(self.rows):
-            for a, (t, p) in row.items():
-                next_state[s, a], log_prob[s, a] = t, math.log(p)
-        return Automaton(Vocabulary(("<eos>", *LETTERS[: self.num_symbols]), joiner=""), next_state, log_prob, 0)
-
-    def strings(self, length):
-        """{string: probability} of all strings with fewer than `length` symbols."""
-        found, alive = {}, {(): (0, Fraction(1))}
-        for _ in range(length):
-            following = {}
-            for x, (s, p) in alive.items():
-                for a, (t, q) in self.rows[s].items():
-                    if a == 0:
-                        found[x] = p * q
-                    else:
-                        following[(*x, a)] = (t, p * q)
-            alive = following
-        return found
-
-    def visits(self, power=1):
-        """Row of the start state of (I - M)^-1, by elimination over fractions, M the sum of p^power."""
-        S = len(self.rows)
-        A = [[Fraction(int(i == j)) for j in range(S)] + [Fraction(int(i == 0))] for i in range(S)]
-        for s, row in enumerate(self.rows):
-            for a, (t, p) in row.items():
-                if a:
-                    A[t][s] -= p**power
-        for k in range(S):
-            pivot = next(i for i in range(k, S) if A[i][k] != 0)
-            A[k], A[pivot] = A[pivot], A[k]
-            A[k] = [x / A[k][k] for x in A[k]]
-            for i in range(S):
-                if i != k:
-                    A[i] = [x - A[i][k] * y for x, y in zip(A[i], A[k], strict=True)]
-        return [A[i][S] for i in range(S)]
-
-
-@st.composite
-def machines(draw, acyclic=False, max_states=4, num_symbols=None):
-    S = draw(st.integers(1, max_states))
-    K = num_symbols or draw(st.integers(1, 3))
-    rows = []
-    for s in range(S):
-        low = s + 1 if acyclic else 0
-        row = {0: (-1, draw(st.integers(0, 3)))}
-        for a in range(1, K + 1):
-            if low < S:
-                row[a] = (draw(st.integers(low, S - 1)), draw(st.integers(0, 4)))
-        rows.append(row)
-    productive = {s for s, row in enumerate(rows) if row[0][1]}
-    for _ in range(S):
-        productive |= {s for s, row in enumerate(rows) if any(w and t in productive for a, (t, w) in row.items() if a)}
-    for s, row in enumerate(rows):
-        if s not in productive:
-            row[0] = (-1, 1)
-    totals = [sum(w for _, w in row.values()) for row in rows]
-    exact = [
-        {a: (t, Fraction(w, total)) for a, (t, w) in row.items() if w} for row, total in zip(rows, totals, strict=True)
-    ]
-    return Exact(exact, K)
 
 
 @settings(max_examples=60, deadline=None)
@@ -318,3 +246,15 @@ def test_a_prefix_off_the_support_has_no_next_token():
     assert p.log_prob([1, 7]) == -math.inf
     with pytest.raises(SpecificationError, match="has probability 0"):
         Automaton(Vocabulary(("<eos>", "a")), np.zeros((1, 2), int), np.array([[0.0, -np.inf]]), 0).next_log_probs([1])
+
+
+def test_a_chance_to_stop_below_the_smallest_float_is_refused():
+    # forty right guesses in a row, each of chance 1e-10, before the end
+    S = 41
+    next_state = np.column_stack([np.full(S, -1), np.minimum(np.arange(S) + 1, S - 1), np.zeros(S, int)])
+    log_prob = np.tile([-np.inf, math.log(1e-10), math.log1p(-1e-10)], (S, 1))
+    log_prob[-1] = [0.0, -np.inf, -np.inf]
+    p = Automaton(Vocabulary(("<eos>", "a", "b")), next_state, log_prob, 0)
+    with pytest.raises(SpecificationError, match="the chance to stop must be above 1e-308"):
+        p.expected_length()
+    assert p.log_prob([1] * 40) == pytest.approx(400 * math.log(0.1), rel=1e-14)

@@ -1,0 +1,267 @@
+"""Grammar files that must be refused, each with one line: the file, the place, the value found, the fix."""
+
+from pathlib import Path
+
+import pytest
+
+from sim.grammars.file import read
+from sim.numerics import SpecificationError
+
+MARKOV = (
+    "type: markov\nalphabet: [a, b]\neos: <eos>\ninitial: {a: 1}\ntransitions: {a: {a: 1/2, b: 1/2}, b: {<eos>: 1}}\n"
+)
+PFSA = (
+    "type: pfsa\nstates: [A, B]\ninitial: {A: 1}\n"
+    "transitions:\n- {from: A, symbol: a, to: B, p: 3/5}\nfinal: {A: 2/5, B: 1}\n"
+)
+STRINGS = "type: strings\nstrings: {ab: 1/2, b: 1/2}\n"
+
+
+def changed(text, old, new):
+    assert old in text
+    return text.replace(old, new)
+
+
+TABLE = {
+    # the file as text
+    "empty": ("", "a grammar is required, found an empty file"),
+    "only a comment": ("# nothing\n", "an empty file"),
+    "not a mapping": ("- a\n- b\n", "keys with values are required"),
+    "not YAML": ("type: {a\n", "line 2, column 1: one YAML document is required"),
+    "a tab": ("type:\n\tstrings\n", "one YAML document is required"),
+    "two documents": (STRINGS + "---\n" + STRINGS, "line 3, column 1: one YAML document"),
+    "nested without end": ("[" * 200000, "nested a few deep are required"),
+    "nested deeply": ("[" * 200000 + "]" * 200000, "nested a few deep are required"),
+    "a list inside itself": ("type: &a [*a]", "one YAML document is required"),
+    "a list as key": ("? [a]\n: 1\n", "a key that is not plain text"),
+    "a key twice": (
+        STRINGS + "type: strings\n",
+        "line 3, column 1: plain keys, each once, are required, found key 'type' a second time",
+    ),
+    "a string twice": ("type: strings\nstrings: {a: 1/2, b: 1/4, a: 1/4}", "found key 'a' a second time"),
+    # the type
+    "no type": ("strings: {a: 1}", "found no type"),
+    "type misspelt": ("type: string\n", "found 'string'; correct it (did you mean 'strings'?)"),
+    "type hmm": ("type: hmm\n", "type: strings, markov or pfsa (deterministic) is what is read today, found 'hmm'"),
+    "type pcfg": ("type: pcfg\n", "is what is read today, found 'pcfg'; list its strings"),
+    "type a list": ("type: [a]\n", "is what is read today"),
+    # keys
+    "unknown key": (STRINGS + "separater: ','\n", "unknown key 'separater'; remove it (did you mean 'separator'?)"),
+    "alphabet of strings": (STRINGS + "alphabet: [a]\n", "unknown key 'alphabet'"),
+    "missing strings": ("type: strings\n", "the key 'strings' is required"),
+    "missing final": (changed(PFSA, "final: {A: 2/5, B: 1}\n", ""), "the key 'final' is required"),
+    "key in an arc": (
+        changed(PFSA, "to: B", "to: B, probability: 1"),
+        "transitions[0]: the keys are from, symbol, to, p",
+    ),
+    "eos a list": (STRINGS + "eos: [a]\n", "eos: a non-empty text is required"),
+    "eos empty": (STRINGS + "eos: ''\n", "eos: a non-empty text is required"),
+    "separator a list": (STRINGS + "separator: [a]\n", "separator: a text is required"),
+    "name a list": (STRINGS + "name: [a]\n", "name: a text is required"),
+    # probabilities
+    "sum above 1": (
+        "type: strings\nstrings: {a: 1, b: 1/10}",
+        "strings: probabilities must sum to 1 within 1e-9, found 1.1 (= 11/10)",
+    ),
+    "sum below 1": ("type: strings\nstrings: {a: 0.9}", "found 0.9 (= 9/10); correct the numbers"),
+    "sum off by 1e-8": (
+        "type: strings\nstrings: {a: 0.5, b: 0.50000001}",
+        "must sum to 1 within 1e-9, found 1.00000001",
+    ),
+    "all zero": ("type: strings\nstrings: {a: 0}", "found 0 (= 0)"),
+    "row of a chain": (
+        changed(MARKOV, "b: 1/2}", "b: 3/5}"),
+        "transitions.a: probabilities must sum to 1 within 1e-9, found 1.1 (= 11/10)",
+    ),
+    "initial of a chain": (
+        changed(MARKOV, "initial: {a: 1}", "initial: {a: 1/2}"),
+        "initial: probabilities must sum to 1",
+    ),
+    "row of a machine": (
+        changed(PFSA, "p: 3/5", "p: 0.7"),
+        "state A: transitions and final: probabilities must sum to 1 within 1e-9, found 1.1",
+    ),
+    "negative": (
+        "type: strings\nstrings: {a: 3/2, b: -1/2}",
+        "strings.a: a probability from 0 to 1 is required, found 3/2",
+    ),
+    "below 0": (
+        "type: strings\nstrings: {b: -0.5, a: 1.5}",
+        "strings.b: a probability from 0 to 1 is required, found -0.5",
+    ),
+    "nan": ("type: strings\nstrings: {a: .nan}", "strings.a: a probability is required, found '.nan'"),
+    "infinite": ("type: strings\nstrings: {a: inf}", "found 'inf'"),
+    "a word": ("type: strings\nstrings: {a: half}", "found 'half'; write a number such as 0.25 or 1/3"),
+    "nothing": ("type: strings\nstrings:\n  a:\n", "strings.a: a probability is required, found ''"),
+    "no space": ("type: strings\nstrings: {a:1}", "in YAML with a space after the colon"),
+    "over 0": ("type: strings\nstrings: {a: 1/0}", "its denominator is 0"),
+    "huge exponent": ("type: strings\nstrings: {a: 1e-999999999}", "a probability is required"),
+    "long number": ("type: strings\nstrings: {a: 0." + "1" * 5000 + "}", "a probability is required"),
+    "a list for a number": ("type: strings\nstrings: {a: [1]}", "strings.a: a probability is required, found ['1']"),
+    # strings
+    "no strings": ("type: strings\nstrings: {}", "a mapping with at least one entry is required"),
+    "strings in a list": ("type: strings\nstrings: [a, b]", "strings: a mapping with at least one entry"),
+    "only the empty string": ("type: strings\nstrings: {'': 1}", "at least one symbol is required"),
+    "end of string in a string": (
+        "type: strings\nstrings: {a<eos>: 1}",
+        "strings.a<eos>: no string may hold the reserved end of string",
+    ),
+    "end of string as a word": (
+        "type: strings\nseparator: ' '\nstrings: {a <eos>: 1}",
+        "no symbol may be named like the reserved end of string, found '<eos>'",
+    ),
+    "end of string as a character": (
+        "type: strings\neos: '#'\nstrings: {'a#': 1}",
+        "reserved end of string, found '#'",
+    ),
+    "two separators": (
+        "type: strings\nseparator: ' '\nstrings: {a  b: 1}",
+        "one separator ' ' between symbols is required",
+    ),
+    # chains
+    "chain without eos": (
+        changed(MARKOV, "eos: <eos>\n", ""),
+        "add it: a stationary chain without stopping has an entropy rate",
+    ),
+    "chain of order 2": (MARKOV + "order: 2\n", "order: a Markov chain of order 1 is read today, found '2'"),
+    "chain with longer contexts": (
+        changed(MARKOV, "transitions: {", "transitions: {a b: {a: 1}, "),
+        "rows for single symbols are required (order 1 is read today), found one for 'a b'",
+    ),
+    "chain with a row for the end": (
+        changed(MARKOV, "transitions: {", "transitions: {<eos>: {a: 1}, "),
+        "remove it: nothing follows the end",
+    ),
+    "chain with an unknown row": (
+        changed(MARKOV, "transitions: {", "transitions: {c: {a: 1}, "),
+        "transitions.c: a symbol of the alphabet is required, found 'c'",
+    ),
+    "chain with an unknown symbol": (
+        changed(MARKOV, "{<eos>: 1}", "{<eso>: 1}"),
+        "transitions.b.<eso>: a symbol of the alphabet or eos is required, found '<eso>'; correct it (did you",
+    ),
+    "chain with a missing row": (
+        changed(MARKOV, ", b: {<eos>: 1}", ""),
+        "a row for every symbol of the alphabet is required, found none for 'b'",
+    ),
+    "chain that never ends": (
+        changed(MARKOV, "{<eos>: 1}", "{b: 1}"),
+        "found no end after symbol 'the start', 'a', 'b'",
+    ),
+    "chain with eos in the alphabet": (
+        changed(MARKOV, "[a, b]", "[a, b, <eos>]"),
+        "alphabet: no symbol may be named like the reserved end of string",
+    ),
+    "alphabet with a symbol twice": (
+        changed(MARKOV, "[a, b]", "[a, b, a]"),
+        "alphabet: each entry once is required, found 'a' twice",
+    ),
+    "alphabet with an empty symbol": (
+        changed(MARKOV, "[a, b]", "[a, b, '']"),
+        "alphabet: non-empty texts are required",
+    ),
+    "alphabet with a list": (changed(MARKOV, "[a, b]", "[a, b, [c]]"), "alphabet: non-empty texts are required"),
+    "alphabet as text": (
+        changed(MARKOV, "[a, b]", "ab"),
+        "alphabet: a list with at least one entry is required, found ab",
+    ),
+    "row as text": (
+        changed(MARKOV, "b: {<eos>: 1}", "b: 1"),
+        "transitions.b: a mapping with at least one entry is required",
+    ),
+    "separator in a symbol": (MARKOV + "separator: a\n", "no symbol may hold the separator 'a', found 'a'"),
+    # machines
+    "two starts": (
+        changed(PFSA, "initial: {A: 1}", "initial: {A: 1/2, B: 1/2}"),
+        "(types read today: strings, markov, deterministic pfsa), found 2 start states",
+    ),
+    "two targets": (
+        changed(PFSA, "p: 3/5}", "p: 2/5}\n- {from: A, symbol: a, to: A, p: 1/5}"),
+        "deterministic pfsa), found 'a' from 'A' to both 'B' and 'A'; keep one",
+    ),
+    "unknown start": (
+        changed(PFSA, "initial: {A: 1}", "initial: {C: 1}"),
+        "initial.C: one of the states is required, found 'C'",
+    ),
+    "unknown source": (
+        changed(PFSA, "from: A", "from: AB"),
+        "transitions[0].from: one of the states is required, found 'AB'; correct it (did you mean",
+    ),
+    "unknown target": (changed(PFSA, "to: B", "to: X"), "transitions[0].to: one of the states is required, found 'X'"),
+    "unknown final": (changed(PFSA, "B: 1}", "C: 1}"), "final.C: one of the states is required"),
+    "unknown symbol": (
+        PFSA + "alphabet: [b]\n",
+        "transitions[0].symbol: a symbol of the alphabet is required, found 'a'",
+    ),
+    "empty symbol": (changed(PFSA, "symbol: a", "symbol: ''"), "transitions[0].symbol: a non-empty text is required"),
+    "end of string as a symbol": (
+        changed(PFSA, "symbol: a", "symbol: <eos>"),
+        "transitions: no symbol may be named like the reserved end of string",
+    ),
+    "unproductive state": (
+        changed(changed(PFSA, "B: 1}", "B: 0}"), "final", "- {from: B, symbol: a, to: B, p: 1}\nfinal"),
+        "from every state a string must be able to end, found no end after state 'B'",
+    ),
+    "dead end": (
+        changed(PFSA, ", B: 1}", "}"),
+        "state B: transitions and final: probabilities must sum to 1 within 1e-9, found 0",
+    ),
+    "arcs in a mapping": (
+        "type: pfsa\nstates: [A]\ninitial: {A: 1}\ntransitions: {A: a}\nfinal: {A: 1}",
+        "a list with at least one transition is required",
+    ),
+    "an arc as text": (
+        "type: pfsa\nstates: [A]\ninitial: {A: 1}\ntransitions: [A]\nfinal: {A: 1}",
+        "transitions[0]: a mapping with at least one entry is required",
+    ),
+    "states twice": (changed(PFSA, "[A, B]", "[A, B, B]"), "states: each entry once is required"),
+}
+
+
+def refusal(path):
+    with pytest.raises(SpecificationError) as raised:
+        read(str(path))
+    message = str(raised.value)
+    assert "\n" not in message
+    assert message.startswith(str(path))
+    assert "found" in message
+    return message
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_files_that_are_refused(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text, fragment = TABLE[case]
+    Path("g.yaml").write_text(text, encoding="utf-8")
+    assert fragment in refusal("g.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("", "an empty file"),
+        ("{", "line 1, column 2: JSON is required"),
+        ('{"type": "strings", "type": "pfsa"}', "found key 'type' a second time"),
+        ('{"type": "strings", "strings": {"a": NaN}}', "a probability is required, found 'NaN'"),
+        ('{"type": "strings", "strings": {"a": true}}', "a probability is required, found True"),
+        ('{"type": "markov", "alphabet": [null], "eos": "e", "initial": {}, "transitions": {}}', "non-empty texts"),
+        ('{"type": 1}', "found '1'"),
+        ("[]", "keys with values are required"),
+        ("[" * 20000, "nested a few deep"),
+    ],
+)
+def test_json_that_is_refused(text, fragment, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("g.json").write_text(text, encoding="utf-8")
+    assert fragment in refusal("g.json")
+
+
+def test_files_that_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("toy.yaml").write_bytes(b"type: \xff")
+    Path("folder").mkdir()
+    assert "no such file; paths are relative to the current directory (did you mean 'toy.yaml'?)" in refusal("toi.yaml")
+    assert "no such file" in refusal("nowhere/toy.yaml")
+    assert "UTF-8 text is required, found byte 6 that is not" in refusal("toy.yaml")
+    assert "is a directory" in refusal("folder")
+    assert "null" in refusal("a\0b")
