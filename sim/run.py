@@ -1,5 +1,6 @@
 """python -m sim.run [experiment=<name>] [group=option] [key=value ...]: one simulation, configuration to record."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ def task(config: "DictConfig") -> None:
     """Check the configuration, simulate, verify the identities, publish the record; skip what is already finished."""
     from omegaconf import OmegaConf
 
+    os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(CPU_DEVICES))  # read when jax is first imported, just below
     from sim.build import identity, settings
     from sim.records import folder, invalidity, prepare, read
 
@@ -44,11 +46,7 @@ def task(config: "DictConfig") -> None:
 
 
 def _performed(chosen: dict[str, Any], target: Path) -> "Record":
-    """The record of a run, done with as many devices as there are trainings side by side."""
-    import jax
-
-    if jax.config.jax_num_cpu_devices != CPU_DEVICES:  # refused once jax has started, as in the second job of a multirun
-        jax.config.update("jax_num_cpu_devices", CPU_DEVICES)
+    """The record of a run; a training that diverges is bad input, said in one line."""
     from sim.job import perform
 
     try:

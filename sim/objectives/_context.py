@@ -41,7 +41,7 @@ class Context:
         """The scored positions: up to and including EOS and, where the loss is on the response, past the prompt."""
         scored = alive(tokens)
         if self.loss_on == "response":
-            position = jnp.arange(tokens.shape[-1])
+            position = jnp.broadcast_to(jnp.arange(tokens.shape[-1]), tokens.shape)
             scored &= position >= self.data.prompt_length(tokens)[..., None]
         return scored
 

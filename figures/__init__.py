@@ -1,0 +1,1 @@
+"""One file per figure: `draw(tables)` returns a matplotlib figure, or None where the world has nothing to show."""

@@ -1,0 +1,75 @@
+"""What fine-tuning forgets and gains: KL(P‖q) split into gate, kept and erasure; KL(S‖q); the mass left off A."""
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures._data import Tables, curve, ends, phases, title
+from figures.style import DISTRIBUTIONS, PARTS, WIDTH, step_axis
+
+SPLIT = {"gate": "gate: mass moved", "kept": "kept: off within A", "erasure": "erasure: lost part damaged"}
+
+
+def draw(tables: Tables) -> Figure:
+    """Above, KL(P‖q_t) stacked, the fine-tuning beside its first control; below, fit and mass off A of all of them."""
+    metrics = tables["metrics"]
+    shown = phases(metrics)
+    drawn = Figure(figsize=(WIDTH, 4.8))
+    panels = drawn.subplots(2, 2)
+    steps = curve(metrics, "sft", "gate").steps
+    panels[0, 1].sharey(panels[0, 0])
+    for axes, phase in zip(panels[0], shown, strict=False):
+        _split(axes, tables, phase)
+    panels[0, 1].set_visible(len(shown) > 1)
+    panels[0, 0].set_ylabel(r"$\mathrm{KL}(P\,\|\,q_t)$ [nat]")
+    panels[0, int(len(shown) > 1)].legend(*_reversed(panels[0, 0]), loc="upper left", handlelength=1.2)
+    for phase in shown:
+        _lines(panels[1, 0], panels[1, 1], tables, phase)
+    _targets(panels[1, 0], panels[1, 1], tables)
+    for axes in panels.flat:
+        step_axis(axes, int(steps[-1]))
+    for axes in panels[0]:
+        axes.set_xlabel("")
+    return drawn
+
+
+def _split(axes: Axes, tables: Tables, phase: str) -> None:
+    """The stack adds up to KL(P‖q_t), exactly."""
+    parts = {part: curve(tables["metrics"], phase, part) for part in SPLIT}
+    heights = np.array([part.lower for part in parts.values()])
+    colours = [PARTS[part] for part in SPLIT]
+    axes.stackplot(parts["gate"].steps, heights, colors=colours, labels=list(SPLIT.values()), linewidth=0)
+    axes.set_ylim(0.0)
+    axes.set_title(title(tables["metrics"], phase))
+
+
+def _reversed(axes: Axes) -> tuple[list[Artist], list[str]]:
+    handles, labels = axes.get_legend_handles_labels()
+    return handles[::-1], labels[::-1]
+
+
+def _lines(fit: Axes, mass: Axes, tables: Tables, phase: str) -> None:
+    metrics = tables["metrics"]
+    colour = DISTRIBUTIONS["q" if phase == "sft" else "control"]
+    name = "SFT" if phase == "sft" else f"{phase} control"
+    gap, kept = curve(metrics, phase, "kl", "S||q"), curve(metrics, phase, "event_mass", "q(A)")
+    off = curve(metrics, phase, "off_support")
+    fit.plot(gap.steps, gap.lower, color=colour, label=name)
+    mass.plot(kept.steps, 1.0 - kept.lower, color=colour, label=name)
+    mass.plot(off.steps, off.lower, color=colour, linestyle=":", linewidth=1.3, label=f"{name}: off supp P alone")
+
+
+def _targets(fit: Axes, mass: Axes, tables: Tables) -> None:
+    """What theory predicts for the control; SFT's own targets are 0, which has no place on these axes."""
+    shift = ends(tables["metrics"], "truth", "shift_total", "S||P")[0]
+    lost = 1.0 - ends(tables["metrics"], "truth", "event_mass", "P(A)")[0]
+    for axes, value in ((fit, shift), (mass, lost)):
+        if np.isfinite(value) and value > 0.0:
+            axes.axhline(value, color=DISTRIBUTIONS["P"], linestyle="--", linewidth=1.0, zorder=1, label="$P$")
+    fit.set(yscale="log", ylabel=r"$\mathrm{KL}(S\,\|\,q_t)$ [nat]", title="distance to the SFT data")
+    mass.set(yscale="log", ylabel="$1 - q_t(A)$", title="mass off the kept part A")
+    fit.legend(loc="lower left")
+    lowest, _ = mass.get_ylim()
+    mass.set_ylim(lowest / 50.0, 3.0)
+    mass.legend(loc="lower left", fontsize=7, labelspacing=0.25)
