@@ -115,6 +115,13 @@ def animate(tables: Tables, file: Path) -> int:
     return len(frames)
 
 
+def percent(share: float) -> str:
+    """A share in percent, in few digits, and "100 %" or "0 %" only where that is what it is to three digits."""
+    if 0.0 < share < 0.01:
+        return f"{100 * share:.1g} %"
+    return f"{100 * share:.1f} %" if 0.99 <= share < 0.9995 else f"{100 * share:.0f} %"
+
+
 def _write(frames: list[Image.Image], file: Path) -> None:
     sample = Image.new("RGB", (frames[0].width, 2 * frames[0].height))
     sample.paste(frames[0], (0, 0))
@@ -162,6 +169,7 @@ def _panel(axes: Axes, phase: str, blocks: list[Ranked]) -> Panel:
     for tick, block in zip(axes.get_xticklabels(), blocks, strict=True):
         tick.set(color=colours[block.style], fontweight="bold")
     axes.tick_params(axis="x", length=0)
+    axes.set_xlabel("answers of each style, most likely under P first")
     axes.set_xlim(WIDE - 1.0, len(blocks))
     note = axes.text(0.0, 1.03, "", transform=axes.transAxes, va="bottom", fontweight="bold")
     return Panel(axes, phase, bars, masses, note)
@@ -173,7 +181,7 @@ def _show(panels: list[Panel], blocks: list[Ranked], tables: Tables, index: int)
         for block, bar, text in zip(blocks, panel.bars, panel.masses, strict=True):
             bar.set_data(block.q[panel.phase][index])
             share = block.mass(panel.phase)[index]
-            text.set_text(f"{100 * share:.0f} %" if share >= 0.01 or share == 0.0 else f"{100 * share:.1g} %")
+            text.set_text(percent(share))
         panel.note.set_text(
-            f"step {str(divergence.steps[index]).ljust(6, FIGURE_SPACE)} KL(P‖q) = {divergence.lower[index]:.2f} nat"
+            f"step {str(divergence.steps[index]).ljust(6, FIGURE_SPACE)} KL(P‖q) = {divergence.lower[index]:.3f} nat"
         )

@@ -40,8 +40,11 @@ def _split(axes: Axes, tables: Tables, phase: str) -> None:
     heights = np.array([part.lower for part in parts.values()])
     colours = [PARTS[part] for part in SPLIT]
     axes.stackplot(parts["gate"].steps, heights, colors=colours, labels=list(SPLIT.values()), linewidth=0)
-    axes.set_ylim(0.0)
+    axes.set_ylim(0.0, max(axes.get_ylim()[1], 1.1 * heights.sum(axis=0).max()))
     axes.set_title(title(tables["metrics"], phase))
+    total = heights[:, -1].sum()  # said in words, since the control's is too small to see
+    at_end = f"{total:.3g} nat at the end"
+    axes.annotate(at_end, (1.0, total), (0, 3), ("axes fraction", "data"), textcoords="offset points", ha="right")
 
 
 def _reversed(axes: Axes) -> tuple[list[Artist], list[str]]:

@@ -11,6 +11,7 @@ from sim.models._attention import Cache, Chunk
 from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
 
 
+@runtime_checkable
 class Model(Protocol):
     """A pytree: shapes are static fields, tables are leaves."""
 

@@ -1,6 +1,6 @@
 """What an objective may look at, and the protocol it satisfies."""
 
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -53,6 +53,7 @@ class Context:
         return Batch(tokens, jnp.full(batch_size, 1.0 / batch_size))
 
 
+@runtime_checkable
 class Objective(Protocol):
     """A scalar to minimise [nat per string]. A subclass-free protocol: state the predicted optimum in the docstring."""
 

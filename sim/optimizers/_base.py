@@ -1,12 +1,13 @@
 """What training asks of an optimiser."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import optax
 
 from sim.typing import Number
 
 
+@runtime_checkable
 class Optimizer(Protocol):
     """A pytree of numbers that becomes an optax transformation inside the compiled program."""
 
