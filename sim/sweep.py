@@ -38,7 +38,7 @@ def structure(tree: PyTree) -> Hashable:
 def evaluation_steps(num_steps: int, num_evals: int, spacing: Literal["linear", "log"]) -> list[int]:
     """Steps at which a training is evaluated: 0, then `num_evals` steps that end with `num_steps`, without repeats."""
     if spacing == "log":
-        marks = np.geomspace(1, num_steps, num_evals)
+        marks = np.geomspace(num_steps, 1, num_evals)  # from the end: a single evaluation is the last
     else:
         marks = np.linspace(num_steps / num_evals, num_steps, num_evals)
     return sorted({0, *np.round(marks).astype(int).tolist(), num_steps})

@@ -48,7 +48,7 @@ class State:
 
     params: Params
     opt_state: optax.OptState
-    step: Int[Array, ""]
+    step: Int[Array, "*K"]  # a scalar; one axis more where states are stacked
 
 
 def start(job: Job) -> State:

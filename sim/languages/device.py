@@ -23,6 +23,16 @@ def prompt_length(tokens: Tokens, prompt_end: int | None) -> Int[Array, "*B"]:
     return jnp.argmax(tokens == prompt_end, axis=-1).astype(jnp.int32) + 1
 
 
+def walk(next_node: Int[Array, "M1 V"], tokens: Tokens) -> Int[Array, "*B L"]:
+    """Trie node at which each token is predicted: int[..., L]; the dead node off the trie and after EOS."""
+
+    def step(node: Int[Array, "*B"], token: Int[Array, "*B"]) -> tuple[Int[Array, "*B"], Int[Array, "*B"]]:
+        return next_node[node, token], node
+
+    root = jnp.zeros(tokens.shape[:-1], jnp.int32)
+    return jnp.moveaxis(jax.lax.scan(step, root, jnp.moveaxis(tokens, -1, 0))[1], 0, -1)
+
+
 @struct.dataclass
 class Listed:
     """A finite language as tables: a trie to walk and score, an alias table to sample. A pytree; arrays are leaves.
@@ -57,18 +67,9 @@ class Listed:
         row = jnp.where(jax.random.uniform(coin) < self.keep[row], row, self.alias[row])
         return self.strings[row]
 
-    def nodes(self, tokens: Tokens) -> Int[Array, "*B L"]:
-        """Trie node at which each token is predicted; the dead node off the trie and after EOS."""
-
-        def step(node: Int[Array, "*B"], token: Int[Array, "*B"]) -> tuple[Int[Array, "*B"], Int[Array, "*B"]]:
-            return self.next_node[node, token], node
-
-        root = jnp.zeros(tokens.shape[:-1], jnp.int32)
-        return jnp.moveaxis(jax.lax.scan(step, root, jnp.moveaxis(tokens, -1, 0))[1], 0, -1)
-
     def next_log_probs(self, tokens: Tokens) -> NextLogProbs:
         """log P(. | x_<t) [nat] at every position."""
-        return self.log_prob[self.nodes(tokens)]
+        return self.log_prob[walk(self.next_node, tokens)]
 
     def prompt_length(self, tokens: Tokens) -> Int[Array, "*B"]:
         """Number of leading tokens that are the prompt."""

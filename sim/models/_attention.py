@@ -29,12 +29,12 @@ def causal_attention(
 
 @struct.dataclass
 class Chunk:
-    """C trie nodes of one depth, stored in slots start..start+C."""
+    """C trie nodes of one depth, stored in slots start..start+C; or K such chunks, stacked."""
 
-    start: Int[Array, ""]
-    token: Int[Array, "C"]  # the token that leads to a node; V (BOS) at the root
-    depth: Int[Array, "C"]
-    ancestors: Int[Array, "C L"]  # slots of the nodes on the path from the root, itself included; -1 beyond
+    start: Int[Array, "*K"]
+    token: Int[Array, "*K C"]  # the token that leads to a node; V (BOS) at the root
+    depth: Int[Array, "*K C"]
+    ancestors: Int[Array, "*K C L"]  # slots of the nodes on the path from the root, itself included; -1 beyond
 
 
 @struct.dataclass

@@ -4,18 +4,9 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from sim.languages.device import walk
 from sim.languages.trie import Trie
 from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
-
-
-def walk(next_node: Int[Array, "M1 V"], tokens: Tokens) -> Int[Array, "*B L"]:
-    """Trie node at which each token is predicted: int[..., L]; the dead node off the trie and after EOS."""
-
-    def step(node: Int[Array, "*B"], token: Int[Array, "*B"]) -> tuple[Int[Array, "*B"], Int[Array, "*B"]]:
-        return next_node[node, token], node
-
-    root = jnp.zeros(tokens.shape[:-1], jnp.int32)
-    return jnp.moveaxis(jax.lax.scan(step, root, jnp.moveaxis(tokens, -1, 0))[1], 0, -1)
 
 
 @struct.dataclass
