@@ -49,7 +49,7 @@ class TabularStrings:
         return self.node_logits(params)[walk(self.next_node, tokens)]
 
     def node_logits(self, params: Params) -> Float[Array, "M1 V"]:
-        """log-masses of the continuations of every node; at the dead node (past the end, off the support) all is EOS."""
+        """log-masses of the continuations of every node; at the dead node (past the end or off the support) EOS."""
         table = jnp.full(self.next_node.shape, -jnp.inf).at[-1, EOS].set(0.0)
         return table.at[self.edge_node, self.edge_token].set(self.edge_log_mass(params))
 

@@ -46,9 +46,7 @@ def table(law: Law, length: int | None = None) -> np.ndarray:
 def spoken(
     law: Law, vocabulary: Vocabulary = PLAIN, length: int | None = None, styles: Styles | None = None
 ) -> FiniteLanguage:
-    return FiniteLanguage.from_strings(
-        vocabulary, table(law, length), np.array([log(p) for p in law.values()]), styles
-    )
+    return FiniteLanguage.from_strings(vocabulary, table(law, length), np.array([log(p) for p in law.values()]), styles)
 
 
 def symbols_of(language: FiniteLanguage) -> list[Symbols]:

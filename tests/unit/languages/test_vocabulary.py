@@ -16,7 +16,7 @@ def test_written_and_read_back(words: list[str]) -> None:
     tokens = WORDS.encode(words)
     assert tokens.dtype == np.int32
     assert WORDS.decode(tokens) == " ".join(words)
-    assert WORDS.decode([*tokens, 0, 1, 0]) == " ".join(words), "nothing after EOS is written"
+    assert WORDS.decode([*tokens.tolist(), 0, 1, 0]) == " ".join(words), "nothing after EOS is written"
 
 
 def test_symbols_and_tokens() -> None:

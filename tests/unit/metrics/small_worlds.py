@@ -12,7 +12,7 @@ import numpy as np
 from sim.languages.finite import FiniteLanguage, Prompts
 from sim.languages.trie import Trie
 from sim.languages.vocabulary import Vocabulary
-from sim.metrics.scored import Scored, View, score, truth
+from sim.metrics.scored import Scored, score, truth
 
 V, L = 4, 6
 BAR = 3  # closes the prompt
@@ -60,19 +60,19 @@ class World:
     def groups(self) -> Prompts:
         return self.language.prompts
 
-    def scored(self, view: View) -> Scored:
+    def scored(self, view: str) -> Scored:
         return score(self.trie, self.groups, record(self.trie, self.q_conditionals), view)
 
-    def truth(self, view: View) -> Scored:
+    def truth(self, view: str) -> Scored:
         return truth(self.language, self.groups, view)
 
-    def truth_s(self, view: View) -> Scored:
+    def truth_s(self, view: str) -> Scored:
         return truth(self.s_language, self.groups, view)
 
-    def truth_kept(self, view: View) -> Scored:
+    def truth_kept(self, view: str) -> Scored:
         return truth(self.kept_language, self.groups, view)
 
-    def log_law(self, view: View, of: str = "p") -> np.ndarray:
+    def log_law(self, view: str, of: str = "p") -> np.ndarray:
         if view == "joint":
             return np.zeros(1)
         return np.array([log(sum(mass(self.law_named(of), x))) for x in self.group_prompts()])
@@ -85,7 +85,7 @@ class World:
         documents = self.documents()
         return [documents[row][: documents[row].index(BAR) + 1] for row in self.groups.first]
 
-    def laws(self, view: View, of: str) -> list[tuple[Fraction, Law]]:
+    def laws(self, view: str, of: str) -> list[tuple[Fraction, Law]]:
         """Weight P(x) and the law given x, per group; one group of weight 1 in the joint view."""
         law = self.law_named(of)
         if view == "joint":
@@ -146,7 +146,7 @@ def record(trie: Trie, conditionals: Conditionals) -> dict[str, np.ndarray]:
     }
 
 
-def exits(world: World, view: View) -> list[list[tuple[Fraction, int]]]:
+def exits(world: World, view: str) -> list[list[tuple[Fraction, int]]]:
     """(q_e, R_e) of every exit given x, per group, from first principles: R_e counts the outcomes behind it."""
     supported = {d[:k] for d in world.documents() for k in range(len(d) + 1)}
     starts = [()] if view == "joint" else world.group_prompts()

@@ -91,6 +91,16 @@ def test_equal_and_disjoint_laws_attain_the_bounds():
     assert identities.entropy_continuity_slack(others, point, log_law) == pytest.approx(0.0, abs=1e-13)
 
 
+def test_pinsker_is_nearly_attained_by_a_slightly_loaded_coin():
+    """KL - 2 TV^2 = 4 TV^4 + O(TV^6) for a fair coin p and TV = t."""
+    p = make_world(2).truth("joint")
+    fair, loaded = np.full((2, len(p.log_q)), -np.inf)
+    t = 0.02
+    fair[:2], loaded[:2] = math.log(0.5), np.log([0.5 + t, 0.5 - t])
+    slack = identities.pinsker_slack(replace(p, log_q=fair), replace(p, log_q=loaded), np.zeros(1))
+    assert slack == pytest.approx(4 * t**4, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [

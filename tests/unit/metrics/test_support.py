@@ -35,6 +35,14 @@ def test_coverage_recall_and_leak_equal_enumeration(seed, view):
         assert coverage_profile(p.log_q, q.log_q, [float(ratio)], weights)[0] == pytest.approx(float(rare), abs=1e-14)
 
 
+def test_a_string_one_rounding_below_the_threshold_counts():
+    log_p = np.log(np.full(7, 1 / 7))
+    below = np.nextafter(log_p, -math.inf)
+    assert coverage(log_p, below, [1 / 7]) == pytest.approx([1.0])
+    assert coverage(log_p, below - 1e-11, [1 / 7]) == [0.0]
+    assert coverage_profile(log_p, np.nextafter(log_p, math.inf), [1.0]) == pytest.approx([1.0])
+
+
 def test_thresholds_count_ties_in_any_spelling():
     log_p = np.log(np.full(10, 0.1))
     assert coverage(log_p, log_p, [0.1]) == pytest.approx([1.0])

@@ -1,5 +1,6 @@
 """The decay laws against small simulations in float64 with exact gradients."""
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -47,11 +48,11 @@ def test_flat_sgd_reaches_its_constant_levels_out_and_forgets_at_its_slope():
     assert errors[-1] < 0.7 * errors[0]
     spread = [np.ptp(q[~A]) for q in found]
     assert spread[0] < np.ptp(np.log(P)[~A]) / 10
-    exponents = [math.log(before / after) / math.log(2) for before, after in zip(spread, spread[1:], strict=False)]
+    exponents = [math.log(before / after) / math.log(2) for before, after in itertools.pairwise(spread)]
     assert exponents[0] < exponents[-1] < levelling_exponent(3, 5)  # approached from below
     assert exponents[-1] == pytest.approx(levelling_exponent(3, 5), rel=0.02)
     forgetting = [float(P @ (np.log(P) - q)) for q in found]
-    slope = (forgetting[-1] - forgetting[0]) / math.log(times[-1] / times[0])
+    slope = (forgetting[-1] - forgetting[-2]) / math.log(times[-1] / times[-2])
     assert slope == pytest.approx(forgetting_slope(math.log(P[A].sum())), rel=5e-3)
     assert forgetting_slope(math.log(P[A].sum())) == pytest.approx(P[~A].sum())
 
@@ -146,7 +147,7 @@ def test_adam_rate_solves_its_equation_uniquely(rate, beta1, beta2):
         assert excess(before) > 0
         assert after > end or excess(after) < 0
         values = [excess(end * k / 100) for k in range(101)]
-        assert all(x > y for x, y in zip(values, values[1:], strict=False))  # falls, so the root is the only one
+        assert all(x > y for x, y in itertools.pairwise(values))  # falls, so the root is the only one
 
 
 def test_limits_of_the_adam_rate():
