@@ -1,0 +1,168 @@
+"""Laws of runs, over all of conf/: each choice builds; each model, objective and optimiser trains and is measured."""
+
+import itertools
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from sim.build import build, identity, settings
+from sim.cli import conf_dir
+from sim.job import IdentityError, perform
+from sim.measure import residuals, rows, violations
+from sim.records import Record, read, run_hash
+from tests.composed import ROOT, compose, options
+
+MODELS, OBJECTIVES, OPTIMIZERS = options("model"), options("objective"), options("optimizer")
+TINY = ("scale=smoke", "grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml", "restriction=regular",
+        "restriction.pattern='.* please'", "pretrain.num_steps=4", "finetune.num_steps=4")  # fmt: skip
+SMALL = {"transformer": ("model.width=8", "model.depth=1")}
+
+
+def chosen(model: str, objective: str, optimizer: str, *more: str) -> dict[str, object]:
+    groups = (f"model={model}", f"objective={objective}", f"optimizer={optimizer}")
+    return settings(compose(*TINY, *groups, *SMALL.get(model, ()), *more))
+
+
+# -- everything builds ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_choice_builds(model: str) -> None:
+    combinations = list(itertools.product(OBJECTIVES, OPTIMIZERS))
+    assert len(combinations) >= 8
+    hashes = set()
+    for objective, optimizer in combinations:
+        one = chosen(model, objective, optimizer)
+        run, _ = build(one)
+        assert run.p.support_size == 14
+        assert run.restricted.s.support_size < 14
+        hashes.add(run_hash(one))
+    assert len(hashes) == len(combinations)
+
+
+@pytest.mark.parametrize("group", ["pretrain.objective", "pretrain.optimizer"])
+def test_pretraining_takes_every_choice_too(group: str) -> None:
+    owner = group.split(".")[1]
+    for option in options(owner):
+        config = settings(compose(*TINY, f"{owner}@{group}={option}"))
+        written = yaml.safe_load((conf_dir() / owner / f"{option}.yaml").read_text(encoding="utf-8"))
+        assert config["pretrain"][owner]["kind"] == written["kind"]
+        build(config)
+
+
+@pytest.mark.parametrize("scale", options("scale"))
+@pytest.mark.parametrize("experiment", [*options("experiment"), "none"])
+def test_every_experiment_composes_to_canonical_settings(
+    experiment: str, scale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)  # paths of grammar files are relative to where one stands
+    overrides = [f"scale={scale}"] + [f"experiment={experiment}"] * (experiment != "none")
+    config = settings(compose(*overrides))
+    assert settings(config) == config
+    assert json.loads(json.dumps(config)) == config
+    assert len(identity(config)) == 12
+    if experiment != "none":
+        assert config["name"] == experiment, "an experiment's results lie under its own name"
+        run, _ = build(config)
+        assert not run.restricted.event.all(), "something is left out"
+        assert 0.0 < run.p.entropy()
+
+
+def test_no_two_experiments_are_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    names = options("experiment")
+    assert len({identity(settings(compose(f"experiment={name}"))) for name in names}) == len(names)
+
+
+# -- everything runs --------------------------------------------------------------------------------------------------
+
+NUM_RUNS = max(len(MODELS), len(OBJECTIVES), len(OPTIMIZERS))
+RUNS = [
+    (MODELS[i % len(MODELS)], OBJECTIVES[i % len(OBJECTIVES)], OPTIMIZERS[i % len(OPTIMIZERS)]) for i in range(NUM_RUNS)
+]
+"""Each model, each objective and each optimiser at least once."""
+
+
+@pytest.mark.parametrize(("model", "objective", "optimizer"), RUNS)
+def test_every_member_trains_and_is_measured(tmp_path: Path, model: str, objective: str, optimizer: str) -> None:
+    config = chosen(model, objective, optimizer)
+    record = perform(config, tmp_path / "run")
+    again = read(tmp_path / "run")
+    assert list(record.phases) == ["pretrain", "sft", "identity"]
+    for phase, recorded in again.phases.items():
+        num_steps = config["pretrain" if phase == "pretrain" else "finetune"]["num_steps"]
+        assert (recorded.steps[0], recorded.steps[-1]) == (0, num_steps)
+        assert math.isnan(recorded.losses[0])
+        assert np.isfinite(recorded.losses[1:]).all()
+    check_start(again)
+    check_change(again)
+    assert violations(residuals(again)) == []
+    assert residuals(again) == again.facts["residuals"] == record.facts["residuals"], "they can be computed again"
+    table = rows(again)
+    assert {row["phase"] for row in table} == {"truth", "pretrain", "sft", "identity"}
+    assert all(not math.isnan(row[end]) for row in table for end in ("lower", "upper"))
+    assert all(row["value"] >= -1e-9 for row in table if row["metric"] == "kl")
+    assert again.facts["pretraining"]["valid"] is False, "four steps are too few"
+
+
+def check_start(record: Record) -> None:
+    """Both fine-tunings start from the model that pretraining ended with."""
+    end = {name: values[-1] for name, values in record.phases["pretrain"].arrays.items()}
+    for phase in ("sft", "identity"):
+        for name, values in record.phases[phase].arrays.items():
+            np.testing.assert_array_equal(values[0], end[name], err_msg=f"{phase} {name}")
+
+
+def check_change(record: Record) -> None:
+    """Every phase moved the model, and the control is not the fine-tuning."""
+    ends = {phase: recorded.arrays["edge_log_q"][-1] for phase, recorded in record.phases.items()}
+    for phase, recorded in record.phases.items():
+        assert not np.array_equal(recorded.arrays["edge_log_q"][0], ends[phase]), phase
+    assert not np.array_equal(ends["sft"], ends["identity"])
+
+
+def test_the_same_settings_give_the_same_numbers_and_another_seed_others(tmp_path: Path) -> None:
+    drawn = ("objective.targets=sampled", "finetune.controls=[]")
+    one, same, other = (
+        perform(chosen("tabular_trie", "sft", "adam", *drawn, f"seed={seed}"), tmp_path / name)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    for phase in one.phases:
+        arrays = [record.phases[phase].arrays["edge_log_q"] for record in (one, same, other)]
+        np.testing.assert_array_equal(arrays[0], arrays[1])
+        assert not np.array_equal(arrays[0], arrays[2])
+
+
+# -- the identities guard the record ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def leaking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that books all leaking mass twice."""
+    import sim.job
+
+    right = sim.job.recorded
+
+    def wrong(*arguments: object) -> Record:
+        record = right(*arguments)
+        for recorded in record.phases.values():
+            recorded.arrays["leak"][:] *= 2.0
+        return record
+
+    monkeypatch.setattr(sim.job, "recorded", wrong)
+
+
+@pytest.mark.usefixtures("leaking")
+def test_a_violated_identity_fails_the_run_loudly(tmp_path: Path) -> None:
+    config = chosen("tabular_trie", "sft", "sgd", "finetune.controls=[]")
+    for attempt in ("first", "second"):
+        with pytest.raises(IdentityError, match=r"identity total_mass: .* is required, found") as error:
+            perform(config, tmp_path / "run")
+        assert "\n" not in str(error.value), attempt
+        assert [file.name for file in tmp_path.iterdir()] == ["run.failed"], "for inspection, and nowhere else"
+    failed = read(tmp_path / "run.failed")
+    assert sorted(violations(failed.facts["residuals"])) == sorted(violations(residuals(failed))) != []
