@@ -75,9 +75,13 @@ def simulate(run: Run, observe: Observer = lambda *_: None) -> dict[str, Trained
         return Job(key, init, phase, run.model)
 
     def trained(name: str, recipe: Recipe, jobs: list[Job]) -> list[Trained]:
-        return train_many(
-            jobs, trie, plan, recipe.steps, lambda step, seen: observe(name, step, recipe.num_steps, seen)
-        )
+        def seen(step: int, so_far: Sequence[Trained]) -> None:
+            observe(name, step, recipe.num_steps, so_far)
+
+        try:
+            return train_many(jobs, trie, plan, recipe.steps, seen)
+        except FloatingPointError as problem:
+            raise FloatingPointError(f"{name}: {problem}") from None
 
     init = jax.jit(run.model.init)(init_key)
     (pretrained,) = trained("pretrain", run.pretrain, [job(keys[0], init, run.pretrain, base)])
