@@ -17,10 +17,15 @@ def alive(tokens: Tokens) -> Bool[Array, "*B L"]:
 
 
 def prompt_length(tokens: Tokens, prompt_end: int | None) -> Int[Array, "*B"]:
-    """Tokens up to and including the first `prompt_end`; 0 where the world has no prompts."""
+    """Tokens up to and including the first `prompt_end`; 0 where the world has no prompts.
+
+    A string that never closes its prompt (a model may write one) is prompt throughout: its length is L.
+    """
     if prompt_end is None:
         return jnp.zeros(tokens.shape[:-1], jnp.int32)
-    return jnp.argmax(tokens == prompt_end, axis=-1).astype(jnp.int32) + 1
+    closes = tokens == prompt_end
+    length = jnp.where(jnp.any(closes, axis=-1), jnp.argmax(closes, axis=-1) + 1, tokens.shape[-1])
+    return length.astype(jnp.int32)
 
 
 def walk(next_node: Int[Array, "M1 V"], tokens: Tokens) -> Int[Array, "*B L"]:

@@ -189,6 +189,8 @@ def test_styles_and_content(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_a_training_that_diverges_says_so_in_one_line(tmp_path: Path) -> None:
     file = ("grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml", "restriction=everything")
     rate = ("optimizer@pretrain.optimizer=adam", "pretrain.optimizer.weight_decay=1e30", "model.scale=1.0")
-    with pytest.raises(SpecificationError, match=r"^pretrain: between steps .* training diverged; lower the learning rate$"):
+    with pytest.raises(
+        SpecificationError, match=r"^pretrain: between steps .* training diverged; lower the learning rate$"
+    ):
         task(tmp_path, *file, *rate)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

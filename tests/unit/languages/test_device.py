@@ -72,6 +72,8 @@ def test_prompt_length_counts_the_closing_symbol_and_agrees_with_the_host():
     free = on_device(random_language(0, 8, 2, 4))
     np.testing.assert_array_equal(free.prompt_length(free.strings), 0)
     assert prompt_length(jnp.zeros((2, 3, 5), jnp.int32), None).shape == (2, 3)
+    unclosed = jnp.array([[1, 1, 0, 0], [2, 1, 0, 0]])
+    assert prompt_length(unclosed, 2).tolist() == [4, 1]  # never closed: prompt throughout
 
 
 def test_a_restricted_language_has_arrays_of_the_same_shape():

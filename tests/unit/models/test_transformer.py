@@ -1,0 +1,167 @@
+"""The transformer: causality, BOS, shapes, sizes, initialisation, and what single precision costs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sim.languages.device import on_device
+from sim.models._base import Bound
+from sim.models.transformer import Transformer, transformer
+from sim.optimizers.adam import Adam
+from sim.probes.node_record import node_record
+from sim.probes.trie_logits import trie_logits, trie_plan
+from tests.unit.models.tiny_worlds import kl, language, log_strings, random_language, trained, training
+
+SPOKEN = random_language(2, 40, 3, 6)
+SHAPES = [
+    {"width": 16, "depth": 2, "heads": 2},
+    {"width": 8, "depth": 1, "heads": 1, "mlp_ratio": 1, "tied": True},
+    {"width": 12, "depth": 3, "heads": 3, "mlp_ratio": 2},
+]
+
+
+def made(**shape: object) -> tuple[Transformer, dict]:
+    model = transformer(SPOKEN.trie, **shape)
+    return model, jax.jit(model.init)(jax.random.key(0))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_logits_have_one_row_per_position_and_never_score_bos(shape):
+    model, params = made(**shape)
+    tokens = jnp.asarray(SPOKEN.trie.strings)
+    score = jax.jit(model.logits)
+    logits = score(params, tokens)
+    assert logits.shape == (*tokens.shape, SPOKEN.trie.vocab_size)
+    assert (model.length, model.vocab_size) == (SPOKEN.trie.length, SPOKEN.trie.vocab_size)
+    np.testing.assert_array_equal(score(params, tokens.reshape(2, -1, tokens.shape[1]))[1], logits[20:])
+    np.testing.assert_allclose(np.exp(jax.nn.log_softmax(logits)).sum(axis=-1), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_token_is_not_seen_before_its_place_and_is_seen_after(shape):
+    model, params = made(**shape)
+    logits = jax.jit(model.logits)
+    tokens = jnp.asarray(SPOKEN.trie.strings[-1])[None]
+    before = np.asarray(logits(params, tokens))[0]
+    for place in range(model.length):
+        after = np.asarray(logits(params, tokens.at[0, place].set((tokens[0, place] + 1) % model.vocab_size)))[0]
+        np.testing.assert_array_equal(after[: place + 1], before[: place + 1])
+        for later in range(place + 1, model.length):
+            assert np.abs(after[later] - before[later]).max() > 1e-6
+
+
+def test_the_first_position_is_predicted_from_bos_alone():
+    model, params = made(**SHAPES[0])
+    logits = np.asarray(model.logits(params, jnp.asarray(SPOKEN.trie.strings)))
+    np.testing.assert_array_equal(logits[:, 0], np.broadcast_to(logits[0, 0], logits[:, 0].shape))
+    other = {**params, "embed": {"embedding": params["embed"]["embedding"].at[-1, 0].add(1.0)}}
+    assert np.abs(np.asarray(model.logits(other, jnp.asarray(SPOKEN.trie.strings))) - logits)[:, 0].max() > 1e-3
+
+
+def test_bos_is_no_symbol_even_where_output_and_embedding_are_tied():
+    model, params = made(**SHAPES[1])
+    assert params["embed"]["embedding"].shape == (SPOKEN.trie.vocab_size + 1, 8)
+    assert "head" not in params
+    gradient = jax.jit(jax.grad(lambda p: model.logits(p, jnp.asarray(SPOKEN.trie.strings))[:, 0].sum()))(params)
+    assert np.abs(gradient["embed"]["embedding"][-1]).max() > 0  # as an input it counts
+
+
+def test_a_single_string_is_a_row_of_the_batch():
+    model, params = made(**SHAPES[0])
+    tokens = jnp.asarray(SPOKEN.trie.strings)
+    single = jnp.stack([model.logits(params, row) for row in tokens[:5]])
+    np.testing.assert_allclose(single, model.logits(params, tokens)[:5], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_number_of_parameters(shape):
+    model, params = made(**shape)
+    V, L, D = model.vocab_size, model.length, shape["width"]
+    hidden = shape.get("mlp_ratio", 4) * D
+    layer = D + 3 * D * D + D * D + D + (D * hidden + hidden) + (hidden * D + D)
+    expected = (V + 1) * D + L * D + shape["depth"] * layer + D + (0 if shape.get("tied") else D * V)
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == expected
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
+
+
+def test_initialisation_is_a_function_of_the_key():
+    model = transformer(SPOKEN.trie, **SHAPES[0])
+    init = jax.jit(model.init)
+    one, same, other = (jax.tree.leaves(init(jax.random.key(k))) for k in (1, 1, 2))
+    for a, b in zip(one, same, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(not np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    matrices = [leaf for leaf in one if leaf.ndim == 2]
+    assert all(np.abs(leaf).max() > 0 for leaf in matrices)
+    assert len({leaf.tobytes() for leaf in map(np.asarray, matrices)}) == len(matrices)  # no key is used twice
+
+
+def test_fresh_models_are_near_uniform_and_use_their_prefix():
+    model, params = made(**SHAPES[0])
+    log_q = np.asarray(Bound(model, params).next_log_probs(jnp.asarray(SPOKEN.trie.strings)))
+    assert np.abs(log_q + np.log(model.vocab_size)).max() < 4
+    assert np.ptp(log_q[:, 2], axis=0).max() > 0.01
+
+
+def test_parameters_can_be_stacked_and_mapped():
+    model = transformer(SPOKEN.trie, **SHAPES[0])
+    keys = jax.random.split(jax.random.key(0), 3)
+    tokens = jnp.asarray(SPOKEN.trie.strings[:4])
+    stacked = jax.jit(jax.vmap(model.init))(keys)
+    together = jax.jit(jax.vmap(model.logits, in_axes=(0, None)))(stacked, tokens)
+    init, logits = jax.jit(model.init), jax.jit(model.logits)
+    for row, key in zip(together, keys, strict=True):
+        np.testing.assert_allclose(row, logits(init(key), tokens), rtol=0, atol=1e-5)
+
+
+def test_width_must_be_divisible_by_heads():
+    with pytest.raises(ValueError, match="heads: a divisor of width 16 is required, found 3"):
+        transformer(SPOKEN.trie, width=16, heads=3)
+
+
+def test_prompts_are_plain_tokens_of_the_model_and_known_to_its_language():
+    prompted = language({"a|b": 3, "ab|": 1}, prompt_end="|")
+    model = transformer(prompted.trie, **SHAPES[0])
+    bound = Bound(model, {}, prompted.vocabulary.prompt_end)
+    np.testing.assert_array_equal(bound.prompt_length(jnp.asarray(prompted.trie.strings)), [3, 2])
+    np.testing.assert_array_equal(bound.replace(prompt_end=None).prompt_length(jnp.asarray(prompted.trie.strings)), 0)
+
+
+def test_samples_of_a_transformer_are_strings():
+    model, params = made(**SHAPES[0])
+    drawn = np.asarray(jax.jit(jax.vmap(Bound(model, params).sample))(jax.random.split(jax.random.key(1), 300)))
+    assert drawn.shape == (300, model.length)
+    ended = np.cumsum(drawn == 0, axis=1) > 0
+    np.testing.assert_array_equal(drawn[ended], 0)
+    assert set(np.unique(drawn)) == set(range(model.vocab_size))
+
+
+def both_precisions(model: Transformer, params: dict) -> tuple[np.ndarray, np.ndarray]:
+    """log q of every listed string from the same float32 parameters, computed in float32 and in float64."""
+    trie, plan = SPOKEN.trie, trie_plan(SPOKEN.trie)
+    single = log_strings(trie, node_record(np.asarray(trie_logits(model, params, plan)), trie))
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64), params)
+        logits = np.asarray(trie_logits(model, wide, plan))
+    assert logits.dtype == np.float64
+    return single, log_strings(trie, node_record(logits, trie))
+
+
+def test_single_precision_far_from_the_law():
+    """The floor of recorded numbers for a fresh model, KL(P‖q) = 7.6 nat: log q within 5e-6, KL within 1e-6 [nat]."""
+    single, double = both_precisions(*made(**SHAPES[0]))
+    assert 0 < np.abs(single - double).max() < 5e-6
+    assert 0 < abs(kl(SPOKEN.log_p, single) - kl(SPOKEN.log_p, double)) < 1e-6
+
+
+def test_single_precision_near_the_law():
+    """The floor for a trained model: log q within 1e-5, KL(P‖q) within 1e-8 [nat]: errors of log q average out there,
+    as the softmax is normalised in float64 and q is near P."""
+    model, params = made(**SHAPES[0])
+    data = on_device(SPOKEN)
+    job = training(model, params, data, data, optimizer=Adam(learning_rate=1e-2, decay="cosine"), num_steps=600.0)
+    single, double = both_precisions(model, trained(job, SPOKEN.trie, [600]).params)
+    assert kl(SPOKEN.log_p, double) < 0.05
+    assert 0 < np.abs(single - double).max() < 1e-5
+    assert abs(kl(SPOKEN.log_p, single) - kl(SPOKEN.log_p, double)) < 1e-8

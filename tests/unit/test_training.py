@@ -1,0 +1,153 @@
+"""The training program: resumable bit for bit, seeded by (key, step), and exactly the recursion that it states."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from sim.languages.device import on_device
+from sim.models.tabular_strings import tabular_strings
+from sim.models.transformer import transformer
+from sim.numerics import log_softmax
+from sim.objectives.replay import Replay
+from sim.optimizers.adam import Adam
+from sim.optimizers.sgd import Sgd
+from sim.training import Job, State, advance, loss, start
+from tests.unit.models.tiny_worlds import language, mask, training
+
+P = language({"a": 3, "ab": 5, "b": 2, "ba": 4, "bab": 6, "c": 1, "ca": 3, "": 2})
+A = mask(P, lambda text: "c" not in text)
+S = P.condition(A)[0]
+run = jax.jit(advance)
+
+
+def sampled(**chosen: object) -> Job:
+    """Replay with sampled strings and targets under scheduled Adam: everything that could break a resumption."""
+    model = transformer(P.trie, width=8, depth=1, heads=2)
+    optimizer = Adam(learning_rate=1e-2, warmup=3.0, decay="cosine")
+    settings = {
+        "objective": Replay(weight=0.3, targets="sampled"),
+        "optimizer": optimizer,
+        "num_steps": 20.0,
+        "whole_support": False,
+    }
+    return training(model, jax.jit(model.init)(jax.random.key(1)), on_device(S), on_device(P), **settings | chosen)
+
+
+def same(one: object, other: object) -> bool:
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_a_training_is_a_function_of_its_job():
+    job = sampled()
+    first, again = (run(job, start(job), jnp.int32(20)) for _ in range(2))
+    assert same(first, again)
+    other = run(sampled(key=1), start(job), jnp.int32(20))
+    assert not same(first[0].params, other[0].params)
+
+
+@pytest.mark.parametrize("pieces", [[20], [1, 19], [7, 7, 6], [1] * 20])
+def test_in_pieces_is_in_one_go_bit_for_bit(pieces):
+    job = sampled()
+    state, total = start(job), 0.0
+    for size in pieces:
+        state, mean = run(job, state, jnp.int32(size))
+        total += size * float(mean)
+    whole, mean = run(job, start(job), jnp.int32(20))
+    assert same(state, whole)
+    assert int(state.step) == 20
+    assert total == pytest.approx(20 * float(mean), rel=1e-5)
+
+
+def test_one_program_serves_every_interval_and_every_number():
+    traces = []
+
+    @jax.jit
+    def traced(job, state, num_steps):
+        traces.append(1)
+        return advance(job, state, num_steps)
+
+    job = sampled()
+    state, _ = traced(job, start(job), jnp.int32(1))
+    state, _ = traced(job, state, jnp.int32(5))
+    faster = job.replace(
+        phase=job.phase.replace(optimizer=job.phase.optimizer.replace(learning_rate=0.5), num_steps=9.0)
+    )
+    changed, _ = traced(faster, start(faster), jnp.int32(5))
+    assert not same(changed.params, run(job, start(job), jnp.int32(5))[0].params)
+    assert len(traces) == 1
+
+
+def test_sgd_on_the_whole_support_is_the_stated_recursion():
+    """theta <- theta - lr (q - S) on the flat table, and the loss of each step taken before its update."""
+    model, rate = tabular_strings(P.trie), 0.5
+    logits = np.random.default_rng(0).normal(size=P.trie.num_strings)
+    init = {"logits": jnp.asarray(logits, jnp.float32)}
+    job = training(model, init, on_device(S), on_device(P), optimizer=Sgd(learning_rate=rate))
+    state, mean = run(job, start(job), jnp.int32(30))
+    losses = []
+    for _ in range(30):
+        log_q = log_softmax(logits)
+        losses.append(-float(np.exp(S.log_p[A]) @ log_q[A]))
+        logits = logits - rate * (np.exp(log_q) - np.exp(S.log_p))
+    np.testing.assert_allclose(state.params["logits"], logits, rtol=0, atol=1e-5)
+    assert float(mean) == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_the_anchor_stays_where_the_phase_started():
+    """An objective that only sees the anchor has no gradient, and its value does not move."""
+
+    class Anchored:
+        def __call__(self, q, context, batch, key):
+            log_anchor = context.anchor.next_log_probs(batch.tokens)
+            return -jnp.sum(batch.weight * jnp.sum(log_anchor[..., 0], axis=-1)) + 0.0 * jnp.sum(
+                q.next_log_probs(batch.tokens)
+            )
+
+    jax.tree_util.register_static(Anchored)
+    job = sampled(objective=Anchored(), whole_support=True)
+    moved = jax.tree.map(lambda leaf: leaf + 1.0, job.init)
+    value = loss(job, job.init, jax.random.key(0))
+    assert float(loss(job, moved, jax.random.key(0))) == pytest.approx(float(value), rel=1e-6)
+    gradient = jax.grad(loss, argnums=1)(job, job.init, jax.random.key(0))
+    assert all((np.abs(leaf) < 1e-12).all() for leaf in jax.tree.leaves(gradient))
+
+
+def test_batches_are_fresh_at_every_step_and_of_the_stated_size():
+    seen = []
+
+    class Watching:
+        def __call__(self, q, context, batch, key):
+            jax.debug.callback(
+                lambda tokens, weight: seen.append((np.array(tokens), np.array(weight))), *batch_of(batch)
+            )
+            return 0.0 * jnp.sum(q.next_log_probs(batch.tokens))
+
+    def batch_of(batch):
+        return batch.tokens, batch.weight
+
+    jax.tree_util.register_static(Watching)
+    job = sampled(objective=Watching(), batch_size=16)
+    state, _ = run(job, start(job), jnp.int32(6))
+    jax.block_until_ready(state)
+    jax.effects_barrier()
+    assert len(seen) == 6
+    allowed = {row.tobytes() for row in S.trie.strings[A]}
+    for tokens, weight in seen:
+        assert tokens.shape == (16, P.trie.length)
+        np.testing.assert_allclose(weight, 1 / 16)
+        assert {row.tobytes() for row in tokens.astype(np.int32)} <= allowed
+    assert len({tokens.tobytes() for tokens, _ in seen}) == 6
+
+
+def test_the_first_step_starts_a_fresh_optimiser():
+    job = sampled()
+    state = start(job)
+    assert isinstance(state, State)
+    assert int(state.step) == 0
+    assert same(state.params, job.init)
+    transformation = job.phase.optimizer.transformation(20.0)
+    assert same(state.opt_state, transformation.init(job.init))
+    assert optax.tree.norm(state.opt_state[0].first) == 0
