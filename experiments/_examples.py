@@ -8,14 +8,14 @@ NUM_PROMPTS, NUM_ANSWERS, MAX_CHARACTERS = 4, 3, 42
 """Prompts shown (the most frequent ones), answers shown of each model, and how much of an answer is shown."""
 
 
-def examples(strings: pl.DataFrame) -> pl.DataFrame:
+def examples(documents: pl.DataFrame, strings: pl.DataFrame) -> pl.DataFrame:
     """Tidy: prompt, answer, style, p, s, a probability per model and the rank before and after, for a few prompts.
 
     Columns of the models: q0 (before), q (after), and a control's name. `chosen` says why an answer is listed.
     """
     last = strings.filter(pl.col("step") == pl.col("step").max().over("phase"))
-    wide = last.pivot("phase", index=["index", "prompt", "answer", "style", "prompt_mass", "p", "s"], values="q")
-    wide = wide.rename({"pretrain": "q0", "sft": "q"})
+    wide = last.pivot("phase", index="index", values="q").rename({"pretrain": "q0", "sft": "q"})
+    wide = documents.join(wide, on="index", maintain_order="left")
     prompts = wide.select("prompt", "prompt_mass").unique().sort("prompt_mass", "prompt", descending=[True, False])
     parts = []
     for prompt in prompts["prompt"].head(NUM_PROMPTS):

@@ -40,7 +40,7 @@ def last_steps(metrics: pl.DataFrame) -> dict[str, int]:
     return dict(metrics.group_by("phase").agg(pl.col("step").max()).iter_rows())
 
 
-def summary(metrics: pl.DataFrame, strings: pl.DataFrame) -> pl.DataFrame:
+def summary(metrics: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
     """Tidy: section, quantity, label, unit, column, lower, upper, exactness; a row per number that exists."""
     rows = [
         {
@@ -53,7 +53,7 @@ def summary(metrics: pl.DataFrame, strings: pl.DataFrame) -> pl.DataFrame:
             "upper": number.upper if number else None,
             "exactness": number.exactness if number else "",
         }
-        for line in _Lines(metrics, strings).all()
+        for line in _Lines(metrics, documents).all()
         for column, number in line.cells.items()
     ]
     return pl.DataFrame(rows, schema_overrides={"lower": pl.Float64, "upper": pl.Float64})
@@ -62,13 +62,13 @@ def summary(metrics: pl.DataFrame, strings: pl.DataFrame) -> pl.DataFrame:
 class _Lines:
     """Reads the metrics table; `view` is response, so that everything is conditional on the prompt."""
 
-    def __init__(self, metrics: pl.DataFrame, strings: pl.DataFrame) -> None:
+    def __init__(self, metrics: pl.DataFrame, documents: pl.DataFrame) -> None:
         self.numbers = measured(metrics.filter(view="response"))
         last = last_steps(metrics)
         self.models = {BASE: "pretrain", TUNED: "sft"} | {name: name for name in controls(metrics)}
         self.steps = {column: last[phase] for column, phase in self.models.items()}
-        self.metrics, self.strings = metrics, strings
-        self.prompts = bool((strings["prompt"] != "").any())
+        self.metrics, self.documents = metrics, documents
+        self.prompts = bool((documents["prompt"] != "").any())
         self.styles = _names(metrics, "style_mass", "P ")
 
     def truth(self, metric: str, of: str, law: str = "") -> Number | None:
@@ -130,7 +130,7 @@ class _Lines:
 
     def divergence_to_s(self) -> float:
         """KL(P‖S) [nat], from the truths alone; infinite where S leaves out part of P."""
-        once = self.strings.filter((pl.col("phase") == "sft") & (pl.col("step") == 0) & (pl.col("p") > 0.0))
+        once = self.documents.filter(pl.col("p") > 0.0)
         if (once["s"] == 0.0).any():
             return math.inf
         terms = once.select(pl.col("prompt_mass") * pl.col("p") * (pl.col("p") / pl.col("s")).log())

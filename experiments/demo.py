@@ -13,7 +13,7 @@ from experiments._sentences import shows, shows_not
 from experiments._summary import BASE, TUNED, P, S, controls, summary
 from sim.metrics.identities import TOLERANCES, violations
 from sim.records import Record
-from sim.rows import metrics_table, strings_table
+from sim.rows import documents_table, metrics_table, strings_table
 
 SECTIONS = {
     "diversity": ("Entropy and diversity", "H, e^H, N₂ and N_∞ (Hill numbers) of the answers to a prompt."),
@@ -34,13 +34,14 @@ COLUMNS = {P: "P, target\nof q₀", S: "S, target\nof q", BASE: "q₀\nbase", TU
 
 
 def analyse(record: Record) -> dict[str, pl.DataFrame]:
-    """Tables of one run: metrics, strings, summary, examples, identities and run (one row)."""
-    metrics, strings = metrics_table(record), strings_table(record)
+    """Tables of one run: metrics, documents, strings, summary, examples, identities and run (one row)."""
+    metrics, documents, strings = metrics_table(record), documents_table(record), strings_table(record)
     return {
         "metrics": metrics,
+        "documents": documents,
         "strings": strings,
-        "summary": summary(metrics, strings),
-        "examples": examples(strings),
+        "summary": summary(metrics, documents),
+        "examples": examples(documents, strings),
         "identities": identities(record),
         "run": about(record),
     }

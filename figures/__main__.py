@@ -68,6 +68,10 @@ def draw_all(module: ModuleType, tables: Tables, folder: Path) -> list[Path]:
     return files
 
 
+TABLES = ("metrics", "documents", "strings")
+"""What the figures read."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw the figures of one run into reports/<hash>/figures; 2 on bad input."""
     parser = argparse.ArgumentParser(prog="python -m figures", description="Figures from the tables of a run.")
@@ -81,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RefusedError as error:
         print(error, file=sys.stderr)
         return REFUSED
-    tables = {name: pl.read_parquet(source / "tables" / f"{name}.parquet") for name in ("metrics", "strings")}
+    tables = {name: pl.read_parquet(source / "tables" / f"{name}.parquet") for name in TABLES}
     files = draw_all(module, tables, source / "figures")
     print(f"{source / 'figures'}: {', '.join(file.name for file in files)}")
     return 0

@@ -56,31 +56,31 @@ class Panel:
     note: Text
 
 
-def grouped(strings: pl.DataFrame, names: list[str]) -> tuple[pl.DataFrame, list[str]]:
-    """The strings and the names of their groups: the styles, or in a world without them what S keeps and leaves out."""
+def grouped(documents: pl.DataFrame, names: list[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Documents and the names of their groups: the styles, or in a world without them what S keeps and leaves out."""
     if names:
-        return strings, names
+        return documents, names
     side = pl.when(pl.col("s") > 0.0).then(pl.lit("kept by S")).otherwise(pl.lit("left out by S"))
-    strings = strings.with_columns(style=side)
-    return strings, sorted(strings["style"].unique())
+    documents = documents.with_columns(style=side)
+    return documents, sorted(documents["style"].unique())
 
 
-def ranked(strings: pl.DataFrame, shown: list[str], names: list[str]) -> list[Ranked]:
+def ranked(documents: pl.DataFrame, strings: pl.DataFrame, shown: list[str], names: list[str]) -> list[Ranked]:
     """The named styles, each ranked by P."""
     weight = pl.col("prompt_mass")
-    order = strings.filter(pl.col("phase").is_in(shown)).with_columns(
-        rank=pl.col("p").rank("ordinal", descending=True).over("phase", "step", "prompt", "style")
+    order = documents.select(
+        "index", "style", "prompt_mass", "p", rank=pl.col("p").rank("ordinal", descending=True).over("prompt", "style")
     )
-    means = order.group_by("phase", "step", "style", "rank").agg(
-        p=(weight * pl.col("p")).sum(), q=(weight * pl.col("q")).sum()
-    )
-    means = means.sort("phase", "step", "style", "rank")
+    truth = order.group_by("style", "rank").agg(p=(weight * pl.col("p")).sum()).sort("style", "rank")
+    model = strings.filter(pl.col("phase").is_in(shown)).join(order.drop("p"), on="index", maintain_order="left")
+    model = model.group_by("phase", "step", "style", "rank").agg(q=(weight * pl.col("q")).sum())
+    model = model.sort("phase", "step", "style", "rank")
     found = []
     for style in names:
-        own = means.filter(style=style)
-        num_ranks = int(own["rank"].n_unique())
-        q = {phase: own.filter(phase=phase)["q"].to_numpy().reshape(-1, num_ranks) for phase in shown}
-        found.append(Ranked(str(style), own.filter(phase=shown[0])["p"].to_numpy()[:num_ranks], q))
+        p = truth.filter(style=style)["p"].to_numpy()
+        own = model.filter(style=style)
+        q = {phase: own.filter(phase=phase)["q"].to_numpy().reshape(-1, len(p)) for phase in shown}
+        found.append(Ranked(str(style), p, q))
     return found
 
 
@@ -136,8 +136,8 @@ def _stage(tables: Tables) -> tuple[Figure, list[Panel], list[Ranked]]:
     """Everything that stands still, and the artists that will move."""
     metrics = tables["metrics"]
     shown = phases(metrics)[:2]
-    strings, names = grouped(tables["strings"], styles(metrics))
-    blocks = ranked(strings, shown, names)
+    documents, names = grouped(tables["documents"], styles(metrics))
+    blocks = ranked(documents, tables["strings"], shown, names)
     drawn = Figure(figsize=SIZE, dpi=DPI)
     FigureCanvasAgg(drawn)
     panels = []

@@ -36,7 +36,7 @@ def draw(tables: Tables) -> Figure:
         )
     axes.set(xscale="log", yscale="log", xlabel=r"threshold $\varepsilon$ [probability]")
     axes.set_ylim(0.5, 30.0 * float(rows(metrics, "truth", "epsilon_support", law="P(x)")["upper"].max()))  # type: ignore[arg-type]
-    prompts = bool((tables["strings"]["prompt"] != "").any())
+    prompts = bool((tables["documents"]["prompt"] != "").any())
     counted = r"answers per prompt with $q(y\,|\,x)$" if prompts else "strings with $q(y)$"
     axes.set_ylabel(rf"{counted} $\geq \varepsilon$")
     axes.invert_xaxis()

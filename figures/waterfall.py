@@ -12,7 +12,7 @@ LABELS = ("$H(P)$", "condi-\ntioning", "nar-\nrowing", "learning\nerror", "$H(q)
 def draw(tables: Tables) -> Figure:
     """A panel per fine-tuning; an interval that is only certified is an error bar from its lower to its upper end."""
     metrics = tables["metrics"]
-    shown, prompts = phases(metrics), bool((tables["strings"]["prompt"] != "").any())
+    shown, prompts = phases(metrics), bool((tables["documents"]["prompt"] != "").any())
     drawn, panels = figure(2.9, len(shown))
     for axes, phase in zip(panels, shown, strict=True):
         law = "S(x)" if phase == "sft" else "P(x)"

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from sim.measure import Truths, rows
+from sim.metrics.scored import View
 from sim.numerics import SpecificationError
 from sim.records import MANIFEST, Record, read
 
@@ -43,16 +44,15 @@ def metrics_table(record: Record) -> pl.DataFrame:
     )
 
 
-def strings_table(record: Record, view: str = "response") -> pl.DataFrame:
-    """Every supported document with its probability under P, S and, at every evaluation of every phase, the model.
+def documents_table(record: Record, view: View = "response") -> pl.DataFrame:
+    """Every supported document with what is known of it before any training.
 
-    Columns: phase, step, index (row on the trie), prompt, answer, style (the likeliest one where styles overlap),
-    prompt_mass = P(x), p = P(y|x), s = S(y|x), q = q(y|x).
+    Columns: index (row on the trie), prompt, answer, style (the likeliest one where styles overlap),
+    prompt_mass = P(x), p = P(y|x), s = S(y|x).
     """
-    truths = Truths(record, "response" if view == "response" else "joint")
-    p = record.p
+    truths, p = Truths(record, view), record.p
     lengths, strings = p.prompts.length, p.trie.strings
-    base = pl.DataFrame(
+    return pl.DataFrame(
         {
             "index": np.arange(p.trie.num_strings),
             "prompt": [p.vocabulary.decode(row[:size]) for row, size in zip(strings, lengths, strict=True)],
@@ -63,15 +63,20 @@ def strings_table(record: Record, view: str = "response") -> pl.DataFrame:
             "s": np.exp(truths.s.log_q),
         }
     )
+
+
+def strings_table(record: Record, view: View = "response") -> pl.DataFrame:
+    """Probability of every document under the model: phase, step, index (as in `documents_table`), q = q(y|x).
+
+    Every evaluation of the fine-tunings, and the last one of the pretraining.
+    """
+    truths = Truths(record, view)
+    index = pl.int_range(record.p.trie.num_strings, eager=True)
     parts = [
-        base.with_columns(
-            pl.lit(phase).alias("phase"),
-            pl.lit(int(step)).alias("step"),
-            pl.Series("q", np.exp(truths.scored(phase, index).log_q)),
-        )
+        pl.select(phase=pl.lit(phase), step=pl.lit(int(step)), index=index, q=np.exp(truths.scored(phase, at).log_q))
         for phase, recorded in record.phases.items()
-        for index, step in enumerate(recorded.steps)
-        if phase != "pretrain" or index == len(recorded.steps) - 1
+        for at, step in enumerate(recorded.steps)
+        if phase != "pretrain" or at == len(recorded.steps) - 1
     ]
     return pl.concat(parts)
 

@@ -189,7 +189,8 @@ def test_a_broken_identity_is_counted(tables: Tables) -> None:
 
 def test_examples_are_the_most_likely_answers(tables: Tables) -> None:
     shown = tables["examples"].filter(prompt="x ?")
-    last = tables["strings"].filter(phase="sft", step=12, prompt="x ?").sort("q", descending=True)
+    last = tables["strings"].filter(phase="sft", step=12).join(tables["documents"], on="index").filter(prompt="x ?")
+    last = last.sort("q", descending=True)
     assert set(last["answer"].head(3)) <= set(shown["answer"])
     assert (
         shown.filter(chosen="before")
@@ -206,7 +207,7 @@ def test_the_command_writes_and_prints(tmp_path: Path, capsys: pytest.CaptureFix
     write(record, tmp_path / "toy" / record.hash)
     assert main(["demo", str(tmp_path / "toy")]) == 0
     target = tmp_path / "toy" / "reports" / record.hash
-    for name in ("metrics", "strings", "summary", "examples", "identities", "run"):
+    for name in ("metrics", "documents", "strings", "summary", "examples", "identities", "run"):
         assert pl.read_parquet(target / "tables" / f"{name}.parquet").height > 0
         assert (target / "tables" / f"{name}.csv").is_file()
     assert (target / "report.md").read_text(encoding="utf-8").startswith("# Report of toy, run 0123456789ab")

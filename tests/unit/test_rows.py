@@ -12,7 +12,7 @@ from sim.languages.finite import Styles
 from sim.measure import rows
 from sim.numerics import SpecificationError
 from sim.records import write
-from sim.rows import finished, metrics_table, read_record, strings_table
+from sim.rows import documents_table, finished, metrics_table, read_record, strings_table
 from tests.unit.metrics.small_worlds import BAR
 from tests.unit.recorded_worlds import STYLES, recorded, style_of, twins
 
@@ -48,7 +48,8 @@ def test_the_schema_does_not_depend_on_the_run(leak: Fraction, styles: bool) -> 
 
 def test_strings_table() -> None:
     world, other = twins(2)
-    table = strings_table(recorded(other, world))
+    record = recorded(other, world)
+    table = strings_table(record).join(documents_table(record), on="index")
     documents = world.documents()
     assert table.group_by("phase", "step").len().sort("phase", "step").rows() == [
         (phase, step, len(documents))
@@ -75,7 +76,9 @@ def test_strings_table() -> None:
 
 def test_strings_table_of_whole_documents() -> None:
     world, _ = twins(2)
-    table = strings_table(recorded(world), view="joint").filter(phase="sft")
+    record = recorded(world)
+    table = strings_table(record, view="joint").filter(phase="sft")
+    table = documents_table(record, view="joint").join(table, on="index", maintain_order="left")
     np.testing.assert_allclose(table["p"], [float(world.p[d]) for d in world.documents()], rtol=1e-12)
     np.testing.assert_allclose(table["q"], [float(world.q[d]) for d in world.documents()], rtol=1e-12)
     assert table["prompt_mass"].to_list() == [1.0] * table.height
@@ -83,11 +86,11 @@ def test_strings_table_of_whole_documents() -> None:
 
 def test_documents_of_several_styles_are_filed_under_the_likeliest() -> None:
     world, _ = twins(2)
-    assert strings_table(recorded(world, styles=False))["style"].unique().to_list() == [""]
+    assert documents_table(recorded(world, styles=False))["style"].unique().to_list() == [""]
     record = recorded(world)
     shared = np.log([[0.25, 0.75]] + [[0.6, 0.4]] * (record.p.trie.num_strings - 1))
     object.__setattr__(record.p, "styles", Styles(STYLES, shared))
-    assert strings_table(record).filter(phase="sft")["style"].to_list() == ["long"] + ["short"] * (len(shared) - 1)
+    assert documents_table(record)["style"].to_list() == ["long"] + ["short"] * (len(shared) - 1)
 
 
 # -- which records count ----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from PIL import Image
 
 from experiments import demo as experiment
 from figures import animation, demo, forgetting, styles, support, waterfall
-from figures.__main__ import draw_all, main
+from figures.__main__ import TABLES, draw_all, main
 from figures._data import curve, ends
 from figures.style import styled
 from tests.unit.figures.tiny_runs import STEPS, run
@@ -23,7 +23,7 @@ Tables = dict[str, pl.DataFrame]
 
 def tables_of(**chosen: bool) -> Tables:
     tables = experiment.analyse(run(**chosen))
-    return {name: tables[name] for name in ("metrics", "strings")}
+    return {name: tables[name] for name in TABLES}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_style_masses_are_stacked(tables: Tables) -> None:
 
 
 def test_ranks_keep_the_mass_of_a_style(tables: Tables) -> None:
-    blocks = animation.ranked(tables["strings"], ["sft", "identity"], ["plain", "poetic", "terse"])
+    blocks = animation.ranked(tables["documents"], tables["strings"], ["sft", "identity"], ["plain", "poetic", "terse"])
     for block in blocks:
         mass = curve(tables["metrics"], "sft", "style_mass", f"q {block.style}").lower
         assert block.q["sft"].sum(axis=1) == pytest.approx(mass)
@@ -102,7 +102,7 @@ def test_the_animation_shows_every_evaluation(tables: Tables, tmp_path: Path) ->
     with Image.open(tmp_path / "a.gif") as image:
         assert image.n_frames == len(STEPS)
     bars = animation.draw(tables).axes[0].patches
-    block = animation.ranked(tables["strings"], ["sft"], ["plain"])[0]
+    block = animation.ranked(tables["documents"], tables["strings"], ["sft"], ["plain"])[0]
     assert bars[0].get_data().values == pytest.approx(block.q["sft"][-1])
 
 
