@@ -17,6 +17,7 @@ from sim.metrics.quantity import Quantity
 from sim.metrics.scored import Scored, View, average, score, truth
 from sim.metrics.support import epsilon_support, off_support_mass
 from sim.records import Record
+from sim.theory.optima import predicted
 
 EPSILONS = (*(float(f"{mantissa}e{exponent}") for exponent in range(-7, 0) for mantissa in (1, 2, 5)), 1.0)
 """Thresholds of the eps-support [probability per answer]."""
@@ -53,6 +54,23 @@ class Truths:
     def s(self) -> Scored:
         """S."""
         return self.of(self.record.restricted.s)
+
+    @cached_property
+    def best(self) -> Scored | None:
+        """q*, the optimum that theory predicts for the fine-tuning on S; None where it has no closed form."""
+        p, s = self.record.p, self.record.restricted.s
+        log_q = predicted(self.record.config.get("objective", {}), s.log_p, p.log_p)
+        return None if log_q is None else self.of(FiniteLanguage(p.vocabulary, p.trie, log_q, p.styles))
+
+    @cached_property
+    def laws(self) -> dict[str, np.ndarray]:
+        """The prompt laws by name: P(x) and S(x); in the joint view one without a name."""
+        return {"P(x)": self.p_law, "S(x)": self.s_law} if self.view == "response" else {"": self.p_law}
+
+    def covers(self, scored: Scored, law: np.ndarray) -> bool:
+        """Whether a language has answers to every prompt of a law, so that it can be averaged under it."""
+        total = np.bincount(scored.group, np.exp(scored.log_q), scored.num_groups)
+        return bool((total[law > -np.inf] > 0.0).all())
 
     @cached_property
     def p_law(self) -> np.ndarray:
@@ -106,20 +124,23 @@ def rows(record: Record) -> list[Row]:
 def truth_rows(truths: Truths) -> Iterator[Row]:
     """What is known of the world before anything is trained."""
     record, p_name, s_name = truths.record, *law_names(truths.view)
-    languages = {"P": truths.p, "P_A": truths.kept, "S": truths.s}
+    languages = {"P": truths.p, "P_A": truths.kept, "S": truths.s} | ({"q*": truths.best} if truths.best else {})
     for of, scored in languages.items():
-        law, name = (truths.p_law, p_name) if of == "P" else (truths.s_law, s_name)
-        yield from diversity_rows(scored, of, law, name, EPSILONS)
-        yield from style_mass_rows(record, scored, of, law, name)
-    yield (
-        row("entropy", "P", entropy_interval(truths.p, truths.s_law), "nat", s_name)
-        if p_name
-        else row("expected_length", "P", float(record.p.expected_length()), "symbols", "")
-    )
+        for name, law in truths.laws.items():
+            if truths.covers(scored, law):
+                yield from diversity_rows(scored, of, law, name, EPSILONS)
+                yield from style_mass_rows(record, scored, of, law, name)
+    if truths.view == "joint":
+        yield row("expected_length", "P", record.p.expected_length(), "symbols", "")
+    if truths.best is not None:
+        yield row("kl", "P||q*", kl(truths.p.log_q, truths.best.log_q, truths.p.weights(truths.p_law)), "nat", p_name)
+        yield row("kl", "S||q*", kl(truths.s.log_q, truths.best.log_q, truths.s.weights(truths.s_law)), "nat", s_name)
     shift = shift_accounting(truths.p, truths.s, truths.kept, record.restricted.event, truths.s_law)
     yield row("shift_total", "S||P", shift.total, "nat", s_name)
     yield row("shift_conditioning", "S||P", shift.conditioning, "nat", s_name)
     yield row("shift_narrowing", "S||P", shift.narrowing, "nat", s_name)
+    prompts = (record.restricted.s.prompts.log_p, record.p.prompts.log_p)
+    yield row("shift_prompts", "S(x)||P(x)", kl(*prompts), "nat", "")
     yield row("event_mass", "P(A)", float(np.exp(record.restricted.log_mass)), "1", "")
     for note, value in record.restricted.notes.items():
         yield row("restriction_note", note, float(value), "see the restriction", "")
@@ -133,11 +154,13 @@ def law_names(view: View) -> tuple[str, str]:
 def model_rows(truths: Truths, phase: str, q: Scored, in_full: bool) -> Iterator[Row]:
     """What is measured of a model at one evaluation; `in_full` adds the whole eps-support curve."""
     record, (p_name, s_name) = truths.record, law_names(truths.view)
-    yield from diversity_rows(q, "q", truths.p_law, p_name, EPSILONS if in_full else EPSILONS[::3])
-    if s_name:
-        yield row("entropy", "q", entropy_interval(q, truths.s_law), "nat", s_name)
+    for name, law in truths.laws.items():
+        yield from diversity_rows(q, "q", law, name, EPSILONS if in_full else EPSILONS[::3])
+        yield from style_mass_rows(record, q, "q", law, name)
     yield row("kl", "P||q", kl(truths.p.log_q, q.log_q, q.weights(truths.p_law)), "nat", p_name)
     yield row("kl", "S||q", kl(truths.s.log_q, q.log_q, q.weights(truths.s_law)), "nat", s_name)
+    if truths.best is not None and phase == "sft":
+        yield row("kl", "q*||q", kl(truths.best.log_q, q.log_q, q.weights(truths.s_law)), "nat", s_name)
     yield row("kl", "P_A||q", kl(truths.kept.log_q, q.log_q, q.weights(truths.s_law)), "nat", s_name)
     weights = q.merged_weights(truths.p_law)
     yield row("total_variation", "P,q", total_variation(truths.p.merged, q.merged, weights), "1", p_name)
@@ -148,7 +171,6 @@ def model_rows(truths: Truths, phase: str, q: Scored, in_full: bool) -> Iterator
     split = gate_erasure(truths.p, q, record.restricted.event, truths.p_law)
     for part in ("gate", "kept", "erasure"):
         yield row(part, "A", getattr(split, part), "nat", p_name)
-    yield from style_mass_rows(record, q, "q", truths.p_law, p_name)
     if record.p.styles is not None:
         styles = style_split(truths.p, q, record.p.styles.log_posterior, truths.p_law)
         yield row("style_gate", "z", styles.gate, "nat", p_name)
@@ -184,6 +206,10 @@ def waterfall_rows(truths: Truths, phase: str, q: Scored, name: str) -> Iterator
     law_name = law_names(truths.view)[0] if whole else name
     for part in ("conditioning", "narrowing", "learning"):
         yield row(f"waterfall_{part}", "H(P)-H(q)", getattr(steps, part), "nat", law_name)
+    best = truths.p if whole else truths.best
+    if best is not None:
+        gap = entropy_interval(s, law) - entropy_interval(best, law)
+        yield row("objective_gap", "H(S)-H(q*)", gap, "nat", law_name)
 
 
 def residuals(record: Record) -> dict[str, dict[str, float]]:
