@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from sim.config import Check, Name, Positive, canonical, canonical_of, construct
 from sim.languages.finite import FiniteLanguage
+from sim.numerics import SpecificationError
 from sim.records import run_hash
 from sim.simulation import Recipe, Run
 from sim.sweep import evaluation_steps
@@ -78,7 +79,13 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     first = canonical_of(pretrain, top["pretrain"], "pretrain")
     for group in ("objective", "optimizer"):
         first[group] = canonical(group, first[group], f"pretrain.{group}")
-    return top | {"pretrain": first, "finetune": canonical_of(finetune, top["finetune"], "finetune")}
+    second = canonical_of(finetune, top["finetune"], "finetune")
+    for name, phase in (("pretrain", first), ("finetune", second)):
+        if phase["num_evals"] > phase["num_steps"]:
+            raise SpecificationError(
+                f"{name}.num_evals: at most num_steps ({phase['num_steps']}) is required, found {phase['num_evals']}"
+            )
+    return top | {"pretrain": first, "finetune": second}
 
 
 def identity(chosen: Mapping[str, Any]) -> str:
@@ -86,14 +93,20 @@ def identity(chosen: Mapping[str, Any]) -> str:
 
     A grammar that is read from a file counts by what the file holds too: an edited file is another run.
     """
+    content = grammar_file(chosen)
+    return run_hash(chosen) if content is None else run_hash({**chosen, "file": content["sha256"]})
+
+
+def grammar_file(chosen: Mapping[str, Any]) -> dict[str, str] | None:
+    """SHA-256 and text of the file that the grammar is read from; None if there is no such file."""
     path = chosen["grammar"].get("path")
     if path is None:
-        return run_hash(chosen)
+        return None
     try:
-        content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        content = Path(path).read_bytes()
     except (OSError, ValueError):
-        content = ""  # the grammar's constructor says what is wrong with the path
-    return run_hash({**chosen, "file": content})
+        return None  # the grammar's constructor says what is wrong with the path
+    return {"sha256": hashlib.sha256(content).hexdigest(), "text": content.decode(errors="replace")}
 
 
 def world(grammar: Mapping[str, Any]) -> tuple[FiniteLanguage, dict[str, float]]:

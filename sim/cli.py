@@ -62,7 +62,7 @@ def run_hydra(task: Callable[[DictConfig], None], config_name: str = "config", d
         with _raising_hydra(), redirect_stderr(stderr):
             entry()
     except KeyboardInterrupt:
-        print("interrupted; nothing finished was lost", file=sys.stderr)
+        print("interrupted; no record was published, and those that were finished are kept", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
         if _is_mistake(error):

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from sim.build import build
+from sim.build import build, grammar_file
 from sim.measure import Truths, residuals, violations
 from sim.metrics.divergence import kl
 from sim.progress import Progress
@@ -58,7 +58,7 @@ def recorded(
         for phase, one in trained.items()
     }
     params = {phase: flat_params(one.params) for phase, one in trained.items()}
-    facts = {"provenance": provenance(), "world_notes": dict(notes)}
+    facts = {"provenance": provenance(), "world_notes": dict(notes), "grammar_file": grammar_file(chosen)}
     record = Record(chosen["name"], name, chosen, run.p, run.restricted, phases, facts, params)
     truths = Truths(record, "joint")
     reached = kl(truths.p.log_q, truths.scored("pretrain", -1).log_q)

@@ -10,7 +10,7 @@ from rich.progress import Progress as Bars
 
 from sim.sweep import Trained
 
-TITLES = {"pretrain": "pretraining on P", "sft": "fine-tuning on S, and its control"}
+TITLES = {"pretrain": "pretraining on P", "sft": "fine-tuning on S"}
 
 
 class Progress:
@@ -18,7 +18,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
-        columns = (TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.fields[loss]}"))
+        columns = (TextColumn("{task.description:<38}"), BarColumn(), TextColumn("{task.fields[loss]}"))
         self._bars = Bars(
             *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True), disable=not self._live
         )
@@ -36,7 +36,7 @@ class Progress:
 
     def update(self, phase: str, step: int, num_steps: int, trained: Sequence[Trained]) -> None:
         """Show that a phase has come to a step; an observer for `sim.simulation.simulate`."""
-        title = TITLES.get(phase, phase)
+        title = TITLES.get(phase, phase) + (", and its control on P" if len(trained) > 1 else "")
         losses = [one.losses[-1] for one in trained]
         shown = "" if step == 0 else "loss " + " / ".join(f"{loss:.4f}" for loss in losses) + " nat"
         if self._live:
@@ -45,4 +45,4 @@ class Progress:
             self._bars.update(self._tasks[phase], completed=step, loss=shown)
         elif 10 * step // num_steps > self._said.get(phase, -1):
             self._said[phase] = 10 * step // num_steps
-            print(f"{title}: step {step} of {num_steps} {shown}", file=sys.stderr, flush=True)
+            print(f"{title}: step {step} of {num_steps} {shown}".rstrip(), file=sys.stderr, flush=True)

@@ -48,6 +48,10 @@ class Record:
     params: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)  # final, flat, per phase
 
 
+class FinishedError(SpecificationError):
+    """Another process published the same run first; its record is as good."""
+
+
 def run_hash(canonical: Mapping[str, Any]) -> str:
     """Identity of a run: 12 hex digits of the SHA-256 of its canonical configuration and RESULTS_VERSION.
 
@@ -64,10 +68,13 @@ def folder(outputs: str, name: str, run: str) -> Path:
 
 
 def prepare(target: Path) -> None:
-    """Make the folder that a record will be published in; raises SpecificationError where nothing can be written."""
+    """Prove that a record can be published at a target; raises SpecificationError where nothing can be written.
+
+    Leaves nothing behind: folders are made when there is a record to put into them.
+    """
+    existing = next(place for place in target.absolute().parents if place.exists())
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent)).rmdir()
+        Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=existing)).rmdir()
     except OSError as problem:
         raise SpecificationError(
             f"outputs: a folder that can be written is required, found {target.parent} ({problem.strerror}); "
@@ -90,9 +97,9 @@ def invalidity(record: Record) -> str | None:
 def write(record: Record, target: Path) -> Path:
     """Write a record next to `target` and rename it into place in one step; the manifest is written last.
 
-    Raises SpecificationError if the target exists: nothing finished is ever overwritten.
+    Raises FinishedError if the target exists: nothing finished is ever overwritten.
     """
-    prepare(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         save_file(_arrays(record), draft / ARRAYS)
@@ -117,7 +124,7 @@ def _publish(draft: Path, target: Path) -> None:
         draft.rename(target)  # atomic; fails if the target is a non-empty folder
     except OSError as problem:
         if target.exists():
-            raise SpecificationError(
+            raise FinishedError(
                 f"{target}: a finished run is never overwritten; it was finished by another process meanwhile"
             ) from None
         raise problem

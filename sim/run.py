@@ -24,7 +24,7 @@ def task(config: "DictConfig") -> None:
 
     os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(CPU_DEVICES))  # read when jax is first imported, just below
     from sim.build import identity, settings
-    from sim.records import folder, invalidity, prepare, read
+    from sim.records import FinishedError, folder, invalidity, prepare, read
 
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
@@ -37,8 +37,11 @@ def task(config: "DictConfig") -> None:
     else:
         prepare(target)
         started = time.perf_counter()
-        record = _performed(chosen, target)
-        how = f"finished in {time.perf_counter() - started:.0f} s"
+        try:
+            record = _performed(chosen, target)
+            how = f"finished in {time.perf_counter() - started:.0f} s"
+        except FinishedError:
+            record, how = read(target), "finished by another process meanwhile, kept as it is"
     print(f"{target}: {how}")
     warning = invalidity(record)
     if warning is not None:

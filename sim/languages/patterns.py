@@ -139,7 +139,8 @@ class _Scanner:
         if name not in symbols:
             if name == self.vocabulary.symbols[EOS]:
                 self.refuse(position, f"a symbol is required, found the end-of-string name {name!r}; leave it out")
-            self.refuse(position, f"a symbol of the language is required, found {name!r}{nearest(name, symbols)}")
+            hint = nearest(name, symbols) or ("; symbols are written without spaces here" if name == " " else "")
+            self.refuse(position, f"a symbol of the language is required, found {name!r}{hint}")
         return self.vocabulary.index(name)
 
 

@@ -73,7 +73,7 @@ REFUSED: list[tuple[str, str]] = [
     ("pretrain=null", "pretrain: a mapping of names to values is required, found null"),
     ("~pretrain.objective", "pretrain.objective: a mapping of names to values is required, found nothing"),
     ("finetune.spacing=logarithmic", "finetune.spacing: one of 'linear', 'log' is required"),
-    ("+finetune.prefixes=some", "finetune.prefixes: one of 'sampled', 'all' is required, found 'some'"),
+    ("finetune.prefixes=some", "finetune.prefixes: one of 'sampled', 'all' is required, found 'some'"),
     ("finetune.controls=identity", "finetune.controls: a list without repeats is required, found 'identity'"),
     ("finetune.controls=[identity,identity]", "finetune.controls: a list without repeats is required, found ["),
     ("finetune.controls=[idntity]", "finetune.controls[0]: one of 'identity' is required, found 'idntity' (did you"),

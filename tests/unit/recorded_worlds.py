@@ -25,7 +25,10 @@ def styled(world: World) -> Styles:
     return Styles(STYLES, shares)
 
 
-def recorded(*worlds: World, name: str = "toy", styles: bool = True) -> Record:
+SFT = {"kind": "sft", "targets": "exact"}
+
+
+def recorded(*worlds: World, name: str = "toy", styles: bool = True, objective: dict[str, object] = SFT) -> Record:
     """A record with the world of the first; each world's model is one evaluation of every phase."""
     world = worlds[0]
     arrays = [node_arrays(world.trie, one.q_conditionals) for one in worlds]
@@ -38,7 +41,7 @@ def recorded(*worlds: World, name: str = "toy", styles: bool = True) -> Record:
     log_mass = log(sum(world.p[document] for document in world.event))
     restricted = Restricted(s, kept, world.mask, log_mass, {"mass_short": 0.25})
     phases = {phase: PhaseRecord(steps, losses, dict(stacked)) for phase in ("pretrain", "sft", "identity")}
-    config = {"name": name, "seed": 3, "pretrain": {"limit": 0.02, "num_steps": 20}}
+    config = {"name": name, "seed": 3, "objective": objective, "pretrain": {"limit": 0.02, "num_steps": 20}}
     facts = {"pretraining": {"joint_kl": 1.5, "limit": 0.02, "valid": False}}
     params = {"pretrain": {"head.kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}, "sft": {"w": np.ones(1)}}
     return Record(name, "0123456789ab", config, p, restricted, phases, facts, params)

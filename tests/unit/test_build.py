@@ -193,7 +193,7 @@ def test_each_phase_gets_its_own_recipe() -> None:
 
 
 def test_whole_support_and_no_controls() -> None:
-    chosen = settings(compose("scale=smoke", *LISTED, "+finetune.prefixes=all", "finetune.controls=[]"))
+    chosen = settings(compose("scale=smoke", *LISTED, "finetune.prefixes=all", "finetune.controls=[]"))
     run, _ = build(chosen)
     assert (run.pretrain.whole_support, run.finetune.whole_support) == (False, True)
     assert run.controls == ()

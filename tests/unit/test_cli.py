@@ -156,7 +156,7 @@ def test_a_good_run(directory: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
 
 def test_interrupted(directory: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(directory, monkeypatch, "seed=6") == cli.INTERRUPTED
-    assert capfd.readouterr().err == "interrupted; nothing finished was lost\n"
+    assert capfd.readouterr().err == "interrupted; no record was published, and those that were finished are kept\n"
 
 
 def test_a_bug_passes_through(

@@ -219,9 +219,9 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
         prepare(tmp_path / "locked" / "r")
 
 
-def test_preparing_leaves_only_the_folder(tmp_path: Path) -> None:
+def test_preparing_leaves_nothing_behind(tmp_path: Path) -> None:
     prepare(tmp_path / "a" / "b" / "r")
-    assert list((tmp_path / "a" / "b").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- identity and validity --------------------------------------------------------------------------------------------
