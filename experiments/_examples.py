@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from experiments._numbers import percent
 from experiments._report import Table
 
 NUM_PROMPTS, NUM_ANSWERS, MAX_CHARACTERS = 4, 3, 42
@@ -30,10 +31,11 @@ def examples(documents: pl.DataFrame, strings: pl.DataFrame) -> pl.DataFrame:
 
 
 def example_tables(table: pl.DataFrame, controls: list[str]) -> list[Table]:
-    """A table per prompt: what the base model prefers, then what the tuned model prefers."""
+    """A table per prompt (one of strings where there are none): what q₀ prefers, then what q prefers."""
     styled = bool((table["style"] != "").any())
     models = {"P": "p", "q₀ before": "q0", "q after": "q"} | {name: name for name in controls}
-    words = ["answer", "style"] if styled else ["answer"]
+    first = "answer" if (table["prompt"] != "").any() else "string"
+    words = [first, "style"] if styled else [first]
     return [
         Table(
             tuple(words) + tuple(models),
@@ -53,4 +55,6 @@ def _row(row: dict[str, object], styled: bool, models: list[str]) -> list[str]:
 
 def probability(value: float) -> str:
     """A probability as a student reads it: percent, or "< 0.1 %"."""
-    return f"{100 * value:.1f} %" if value >= 0.0005 or value == 0.0 else "< 0.1 %"
+    if value in (0.0, 1.0) or value >= 0.9995:
+        return percent(value)
+    return f"{100 * value:.1f} %" if value >= 0.0005 else "< 0.1 %"

@@ -3,34 +3,40 @@
 Also reads the records of other runs: python -m experiments demo outputs/<name>.
 """
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
+from experiments._about import NO_VERDICT, about, predictions, sample_space, validity
 from experiments._examples import example_tables, examples
-from experiments._numbers import LEGEND, Number
+from experiments._numbers import Number, legend
 from experiments._report import Block, Heading, Paragraph, Table
-from experiments._sentences import shows, shows_not
-from experiments._summary import BASE, TUNED, P, S, controls, summary
+from experiments._sentences import shows, shows_not, warnings
+from experiments._summary import BASE, BEST, JOINT, LOST, TRUTH, TUNED, P, S, controls, summary
 from sim.metrics.identities import TOLERANCES, violations
 from sim.records import Record
 from sim.rows import documents_table, metrics_table, strings_table
 
 SECTIONS = {
-    "diversity": ("Entropy and diversity", "H, e^H, N₂ and N_∞ (Hill numbers) of the answers to a prompt."),
+    "diversity": ("Entropy and diversity", "Entropy H and the Hill numbers e^H, N₂ and N_∞ of the {strings}."),
     "waterfall": (
         "Diversity waterfall",
-        "H(P) − H(·) in three steps [nat]: what is lost by conditioning, by narrow data, by learning.",
+        "What is lost of H(P), step by step [nat]: positive where diversity is lost, negative where it is gained. "
+        "The figure draws the same steps as changes of entropy, from H(P) to H(q), with the opposite sign.",
     ),
+    "fit": ("Fit", "How far from the data S{best}."),
     "forgetting": (
-        "Fit and forgetting",
+        "Forgetting",
         "KL(P‖·) = gate + kept + erasure, exactly. A is what SFT keeps, B the rest of P.",
     ),
     "accounting": ("Shift accounting", "How far S lies from P [nat], before any training."),
-    "support": ("ε-support", "Number of answers per prompt with probability at least ε."),
-    "styles": ("Mass of the styles", "Share of the answers in each style; what is missing from 1 is off the support."),
+    "support": ("ε-support", "Number of {strings} with probability at least ε."),
+    "styles": (
+        "Mass of the styles",
+        "Share of the {strings} in each style; what is missing from 1 is off the support.",
+    ),
 }
-
-COLUMNS = {P: "P, target\nof q₀", S: "S, target\nof q", BASE: "q₀\nbase", TUNED: "q\nafter SFT"}
 
 
 def analyse(record: Record) -> dict[str, pl.DataFrame]:
@@ -43,7 +49,7 @@ def analyse(record: Record) -> dict[str, pl.DataFrame]:
         "summary": summary(metrics, documents),
         "examples": examples(documents, strings),
         "identities": identities(record),
-        "run": about(record),
+        "run": about(record, metrics),
     }
 
 
@@ -68,89 +74,69 @@ def identities(record: Record) -> pl.DataFrame:
     )
 
 
-def about(record: Record) -> pl.DataFrame:
-    """One row: what was run, and whether pretraining reached the truth."""
-    config, reached = record.config, record.facts["pretraining"]
-    restriction, optimizer = config["restriction"], config["optimizer"]
-    details = ", ".join(
-        f"{key}={value}" for key, value in restriction.items() if key != "kind" and value not in (None, False)
-    )
-    prompts = record.p.prompts
-    row = {
-        "run": record.hash,
-        "name": record.name,
-        "seed": config["seed"],
-        "world": config["grammar"]["kind"],
-        "restriction": f"{restriction['kind']}: {details}" if details else restriction["kind"],
-        "model": config["model"]["kind"],
-        "objective": config["objective"]["kind"],
-        "targets": config["objective"].get("targets", ""),
-        "optimizer": f"{optimizer['kind']}, learning rate {optimizer.get('learning_rate')}",
-        "num_steps": config["finetune"]["num_steps"],
-        "num_strings": record.p.support_size,
-        "num_prompts": prompts.num_groups if prompts.length.any() else 0,
-        "joint_kl": reached["joint_kl"],
-        "limit": reached["limit"],
-        "valid": reached["valid"],
-        "world_notes": "; ".join(f"{name} {float(value):.3g}" for name, value in record.facts["world_notes"].items()),
-    }
-    return pl.DataFrame([row])
-
-
 def report(tables: dict[str, pl.DataFrame]) -> list[Block]:
     """The tables of `analyse` in words; sections that the world does not have are left out."""
     run, names = tables["run"].row(0, named=True), controls(tables["metrics"])
-    blocks: list[Block] = [Heading(f"Report of {run['name']}, run {run['run']}, seed {run['seed']}"), *validity(run)]
-    blocks += [Paragraph(LEGEND), Paragraph(laws(run))]
-    for section, (title, explanation) in SECTIONS.items():
+    blocks: list[Block] = [Heading(f"Report of {run['name']}, run {run['run']}, seed {run['seed']}")]
+    blocks += validity(run, warnings(tables))
+    marks = legend(set(tables["summary"]["exactness"]))
+    blocks += [Paragraph(text) for text in (marks, sample_space(run), predictions(run))]
+    for section, (title, _) in SECTIONS.items():
         part = tables["summary"].filter(section=section)
         if part.height:
-            blocks += [Heading(title), Paragraph(explanation), section_table(part)]
-    blocks += [Heading("Most likely answers before and after SFT"), Paragraph("Probabilities given the prompt, exact.")]
+            blocks += [Heading(title), Paragraph(explained(section, run, part)), section_table(part, run)]
+    given = "given the prompt, " if run["num_prompts"] else ""
+    blocks += [Heading("Most likely before and after SFT"), Paragraph(f"Probabilities {given}exact up to rounding.")]
     blocks += example_tables(tables["examples"], names)
-    blocks.append(Heading("What this shows"))
-    blocks += [Paragraph(sentence, bullet=True) for sentence in shows(tables["summary"], names)]
+    blocks.append(Heading("What this shows" if run["valid"] else f"NOT VALID: {NO_VERDICT}"))
+    blocks += [Paragraph(sentence, bullet=True) for sentence in shows(tables)]
     blocks.append(Heading("What it does not show"))
-    blocks += [Paragraph(sentence, bullet=True) for sentence in shows_not(run, tables["metrics"])]
+    blocks += [Paragraph(sentence, bullet=True) for sentence in shows_not(tables)]
     return [*blocks, Heading("Identities"), Paragraph(residual_line(tables["identities"]))]
 
 
-def validity(run: dict[str, object]) -> list[Block]:
-    """What was run, and whether pretraining came near enough to P for anything after it to count."""
-    prompts = f"{run['num_prompts']} prompts, " if run["num_prompts"] else ""
-    notes = f" World: {run['world_notes']}." if run["world_notes"] else ""
-    reached, limit = Number.of(float(str(run["joint_kl"]))), Number.of(float(str(run["limit"])))
-    sign, verdict = (
-        ("≤", "The run is VALID") if run["valid"] else (">", "The run is NOT VALID, read nothing below as a result")
-    )
-    return [
-        Paragraph(
-            f"World {run['world']} ({prompts}{run['num_strings']} strings), restriction {run['restriction']}; "
-            f"{run['model']}, {run['objective']} for {run['num_steps']} steps, {run['optimizer']}.{notes}"
-        ),
-        Paragraph(
-            f"{verdict}: joint KL(P‖q₀) {reached.text} {sign} {limit.bare} nats per string, the limit on pretraining."
-        ),
-    ]
-
-
-def laws(run: dict[str, object]) -> str:
-    """How prompts are averaged over and which column predicts which."""
-    targets = "A target is what theory predicts from the truths alone: P for q₀ and the control, S for q after SFT."
+def explained(section: str, run: dict[str, Any], part: pl.DataFrame) -> str:
+    """What a section shows and which law of prompts its rows average over."""
+    per_prompt = "answers to a prompt" if run["num_prompts"] else "strings"
+    best = " and from the predicted optimum q*" if run["target"] == BEST else ""
+    said = SECTIONS[section][1].format(strings=per_prompt, best=best)
     if not run["num_prompts"]:
-        return targets
-    return f"{targets} Answers given prompts x ~ P(x); column S, KL(S‖·) and the waterfall of SFT have x ~ S(x)."
+        return said
+    if section == "diversity":
+        return f"{said} Each row compares under one law; e^H, N₂ and N_∞ have x ~ {part['law'][-1]}."
+    if section == "accounting":
+        return (
+            f"{said} Of answers x ~ S(x) and −log P(A) is E[−log P(A|x)]; the joint KL(S‖P) of documents is that of "
+            "answers plus KL(S(x)‖P(x)), what SFT shifts among the prompts."
+        )
+    return f"{said} Prompts x ~ {part['law'][0]}."
 
 
-def section_table(part: pl.DataFrame) -> Table:
+def head(column: str, run: dict[str, Any], columns: list[str]) -> str:
+    """The head of a column: what it holds and, for a truth, what it predicts."""
+    others = any(name not in (P, S, BEST, BASE, TUNED) for name in columns)
+    prompts = run["num_prompts"]
+    heads = {
+        P: "P, target of\nq₀ and control" if others else "P, target\nof q₀",
+        S: "S = q*,\ntarget of q" if run["target"] == S else "S, data\nof SFT",
+        BEST: "q*, optimum\npredicted",
+        BASE: "q₀\nbase",
+        TUNED: "q\nafter SFT",
+        LOST: "lost",
+        TRUTH: "answers\ngiven x" if prompts else "truth",
+        JOINT: "documents\n(joint)",
+    }
+    return heads.get(column, f"{column}\ncontrol")
+
+
+def section_table(part: pl.DataFrame, run: dict[str, Any]) -> Table:
     """One section of the summary; the number of columns is that of its quantities."""
     columns = [str(column) for column in part["column"].unique(maintain_order=True)]
     rows = []
     for (label,), lines in part.group_by("label", maintain_order=True):
         numbers = {row["column"]: row for row in lines.iter_rows(named=True) if row["exactness"]}
         rows.append((str(label), *(_text(numbers.get(column)) for column in columns)))
-    heads = [COLUMNS.get(column, column if column == "truth" else f"{column}\ncontrol") for column in columns]
-    return Table(("", *heads), tuple(rows))
+    return Table(("", *(head(column, run, columns) for column in columns)), tuple(rows))
 
 
 def _text(row: dict[str, object] | None) -> str:

@@ -12,6 +12,7 @@ import polars as pl
 
 from figures import animation
 from figures._data import Tables
+from figures._words import mark
 from figures.style import save, styled
 
 REFUSED = 2
@@ -59,6 +60,7 @@ def draw_all(module: ModuleType, tables: Tables, folder: Path) -> list[Path]:
         with styled():
             drawn = draw(tables)
             if drawn is not None:
+                mark(drawn, tables)
                 files += save(drawn, folder / name)
     with styled(animation.LETTERS):
         files.append(folder / "animation.gif")
@@ -68,7 +70,7 @@ def draw_all(module: ModuleType, tables: Tables, folder: Path) -> list[Path]:
     return files
 
 
-TABLES = ("metrics", "documents", "strings")
+TABLES = ("metrics", "documents", "strings", "run")
 """What the figures read."""
 
 

@@ -45,13 +45,10 @@ def ends(metrics: pl.DataFrame, phase: str, metric: str, of: str = "", law: str 
 
 def styles(metrics: pl.DataFrame) -> list[str]:
     """The styles in the order of the world; empty where it has none."""
-    return [str(of)[2:] for of in rows(metrics, "truth", "style_mass", law="P(x)")["of"]]
+    found = rows(metrics, "truth", "style_mass", law="P(x)")["of"]
+    return [str(of)[2:] for of in found if str(of).startswith("P ")]
 
 
-def title(metrics: pl.DataFrame, phase: str) -> str:
-    """What a phase was trained on, for the head of a panel."""
-    if phase != "sft":
-        return f"{phase} control: SFT on P"
-    kept = [str(row["of"])[2:] for row in rows(metrics, "truth", "style_mass", law="S(x)").iter_rows(named=True)
-            if str(row["of"]).startswith("S ") and row["lower"] > 0.999]  # fmt: skip
-    return f"SFT on style “{kept[0]}”" if kept else "SFT on S"
+def common_law(metrics: pl.DataFrame) -> str:
+    """The prompt law under which P, S and the models can all be compared: P(x), or S(x) where S lacks some prompts."""
+    return "P(x)" if rows(metrics, "truth", "entropy", "S", "P(x)").height else "S(x)"

@@ -12,21 +12,26 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from PIL import Image
 
-from figures._data import Tables, curve, phases, styles, title
+from figures._data import Tables, curve, phases, styles
+from figures._words import about, averaged, mark, percent, strings, three, title
 from figures.style import style_colours
 
 SIZE = (12.0, 6.0)
 DPI = 90
-LETTERS = {"font.size": 16, "axes.titlesize": 19, "axes.labelsize": 17, "xtick.labelsize": 16, "ytick.labelsize": 14}
+LETTERS = {"font.size": 16, "axes.titlesize": 17, "axes.labelsize": 17, "xtick.labelsize": 16, "ytick.labelsize": 14}
 FIRST, FRAME, LAST = 1600, 260, 3500
 """Milliseconds that a frame stays."""
 
 
 WIDE = 0.92
 """Width of the block of a style; all are equally wide, however many answers they hold."""
+
+FILLED = 0.8
+"""Share of the height that bars and lines may take; the percentages stand above."""
 
 FIGURE_SPACE = "\N{FIGURE SPACE}"
 """As wide as a digit, so that nothing moves sideways from frame to frame."""
@@ -52,6 +57,7 @@ class Panel:
     axes: Axes
     phase: str
     bars: list[StepPatch]
+    truths: list[StepPatch]
     masses: list[Text]
     note: Text
 
@@ -65,14 +71,14 @@ def grouped(documents: pl.DataFrame, names: list[str]) -> tuple[pl.DataFrame, li
     return documents, sorted(documents["style"].unique())
 
 
-def ranked(documents: pl.DataFrame, strings: pl.DataFrame, shown: list[str], names: list[str]) -> list[Ranked]:
+def ranked(documents: pl.DataFrame, probabilities: pl.DataFrame, shown: list[str], names: list[str]) -> list[Ranked]:
     """The named styles, each ranked by P."""
     weight = pl.col("prompt_mass")
     order = documents.select(
         "index", "style", "prompt_mass", "p", rank=pl.col("p").rank("ordinal", descending=True).over("prompt", "style")
     )
     truth = order.group_by("style", "rank").agg(p=(weight * pl.col("p")).sum()).sort("style", "rank")
-    model = strings.filter(pl.col("phase").is_in(shown)).join(order.drop("p"), on="index", maintain_order="left")
+    model = probabilities.filter(pl.col("phase").is_in(shown)).join(order.drop("p"), on="index", maintain_order="left")
     model = model.group_by("phase", "step", "style", "rank").agg(q=(weight * pl.col("q")).sum())
     model = model.sort("phase", "step", "style", "rank")
     found = []
@@ -98,7 +104,7 @@ def animate(tables: Tables, file: Path) -> int:
     """
     drawn, panels, blocks = _stage(tables)
     canvas = FigureCanvasAgg(drawn)
-    moving = [artist for panel in panels for artist in (*panel.bars, *panel.masses, panel.note)]
+    moving = [one for panel in panels for one in (*panel.bars, *panel.truths, *panel.masses, panel.note)]
     for artist in moving:
         artist.set_animated(True)
     canvas.draw()
@@ -113,13 +119,6 @@ def animate(tables: Tables, file: Path) -> int:
         frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
     _write(frames, file)
     return len(frames)
-
-
-def percent(share: float) -> str:
-    """A share in percent, in few digits, and "100 %" or "0 %" only where that is what it is to three digits."""
-    if 0.0 < share < 0.01:
-        return f"{100 * share:.1g} %"
-    return f"{100 * share:.1f} %" if 0.99 <= share < 0.9995 else f"{100 * share:.0f} %"
 
 
 def _write(frames: list[Image.Image], file: Path) -> None:
@@ -140,28 +139,43 @@ def _stage(tables: Tables) -> tuple[Figure, list[Panel], list[Ranked]]:
     blocks = ranked(documents, tables["strings"], shown, names)
     drawn = Figure(figsize=SIZE, dpi=DPI)
     FigureCanvasAgg(drawn)
+    mark(drawn, tables)
     panels = []
     for axes, phase in zip(drawn.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown, strict=True):
         panels.append(_panel(axes, phase, blocks))
-        axes.set_title(title(metrics, phase), pad=46)
-    panels[0].axes.set_ylabel("probability of an answer (grey line: P)")
-    least = min(float(np.min(values[values > 0.0])) for block in blocks for values in block.q.values())
-    most = max(float(np.max(values)) for block in blocks for values in block.q.values())
-    lowest = int(np.floor(np.log10(least)))
-    panels[0].axes.set_ylim(10.0**lowest, 20.0 * most)  # room for the percentages above the bars
-    panels[0].axes.set_yticks([10.0**power for power in range(0, lowest, -2)])
-    panels[0].axes.minorticks_off()
+        axes.set_title(title(tables, phase), pad=46)
+        axes.set_xlabel(described(tables))
+    one = "an answer" if about(tables)["num_prompts"] else "a string"
+    panels[0].axes.set_ylabel(f"probability of {one} (grey line: P)")
+    _scale(panels[0].axes, blocks)
     return drawn, panels, blocks
+
+
+def described(tables: Tables) -> str:
+    """What lies along the horizontal axis."""
+    group = "style" if styles(tables["metrics"]) else "group"
+    by_rank = f"by rank, averaged over prompts {averaged(tables, 'P(x)')}" if averaged(tables, "P(x)") else ""
+    return f"{strings(tables)} of each {group}, most likely under P first\n{by_rank}".rstrip()
+
+
+def _scale(axes: Axes, blocks: list[Ranked]) -> None:
+    """Decades from the least probability of any frame up to the largest, P's included, and room above."""
+    values = np.concatenate([one.ravel() for block in blocks for one in (block.p, *block.q.values())])
+    lowest = min(int(np.floor(np.log10(values[values > 0.0].min()))), -1)
+    axes.set_ylim(10.0**lowest, 10.0 ** (lowest + (np.log10(values.max()) - lowest) / FILLED))
+    axes.set_yticks([10.0**power for power in range(0, lowest, -2)])
+    axes.minorticks_off()
 
 
 def _panel(axes: Axes, phase: str, blocks: list[Ranked]) -> Panel:
     colours = style_colours([block.style for block in blocks])
-    bars, masses, middles = [], [], []
+    bars, truths, masses, middles = [], [], [], []
     axes.set_yscale("log")
     for place, block in enumerate(blocks):
         edges = place + WIDE * np.linspace(0.0, 1.0, len(block.p) + 1)
         bars.append(axes.stairs(block.p, edges, baseline=1e-300, fill=True, color=colours[block.style]))
-        axes.stairs(block.p, edges, baseline=None, color="0.45", linewidth=1.4, zorder=3)
+        truths.append(axes.stairs(block.p, edges, baseline=None, color="0.25", linewidth=1.5, zorder=3))
+        truths[-1].set_path_effects([withStroke(linewidth=2.8, foreground="white")])  # seen on any colour
         middles.append(float(edges.mean()))
         masses.append(axes.text(middles[-1], 0.93, "", transform=axes.get_xaxis_transform(), ha="center", va="top"))
         masses[-1].set(color=colours[block.style], fontweight="bold")
@@ -169,10 +183,9 @@ def _panel(axes: Axes, phase: str, blocks: list[Ranked]) -> Panel:
     for tick, block in zip(axes.get_xticklabels(), blocks, strict=True):
         tick.set(color=colours[block.style], fontweight="bold")
     axes.tick_params(axis="x", length=0)
-    axes.set_xlabel("answers of each style, most likely under P first")
     axes.set_xlim(WIDE - 1.0, len(blocks))
     note = axes.text(0.0, 1.03, "", transform=axes.transAxes, va="bottom", fontweight="bold")
-    return Panel(axes, phase, bars, masses, note)
+    return Panel(axes, phase, bars, truths, masses, note)
 
 
 def _show(panels: list[Panel], blocks: list[Ranked], tables: Tables, index: int) -> None:
@@ -182,6 +195,5 @@ def _show(panels: list[Panel], blocks: list[Ranked], tables: Tables, index: int)
             bar.set_data(block.q[panel.phase][index])
             share = block.mass(panel.phase)[index]
             text.set_text(percent(share))
-        panel.note.set_text(
-            f"step {str(divergence.steps[index]).ljust(6, FIGURE_SPACE)} KL(P‖q) = {divergence.lower[index]:.3f} nat"
-        )
+        step = str(divergence.steps[index]).ljust(6, FIGURE_SPACE)
+        panel.note.set_text(f"step {step} KL(P‖q) [nat] = {three(divergence.lower[index])}")

@@ -18,6 +18,7 @@ DISTRIBUTIONS = {"P": "#000000", "S": "#009E73", "q0": "#56B4E9", "q": "#D55E00"
 PARTS = {
     "conditioning": "#0072B2",
     "narrowing": "#56B4E9",
+    "objective": "#CC79A7",
     "learning": "#E69F00",
     "gate": "#0072B2",
     "kept": "#B0B0B0",

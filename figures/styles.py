@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures._data import Tables, curve, phases, styles, title
+from figures._data import Tables, curve, phases, styles
+from figures._words import averaged, percent, title
 from figures.style import PALE, figure, step_axis, style_colours
 
 
@@ -17,7 +18,7 @@ def draw(tables: Tables) -> Figure | None:
     shown = phases(metrics)
     drawn, panels = figure(2.8, len(shown))
     for axes, phase in zip(panels, shown, strict=True):
-        masses = {name: curve(metrics, phase, "style_mass", f"q {name}") for name in names}
+        masses = {name: curve(metrics, phase, "style_mass", f"q {name}", "P(x)") for name in names}
         steps = masses[names[0]].steps
         heights = np.array([mass.lower for mass in masses.values()])
         colours = style_colours(names)
@@ -25,8 +26,11 @@ def draw(tables: Tables) -> Figure | None:
         axes.fill_between(steps, heights.sum(axis=0), 1.0, color=PALE, linewidth=0)
         _names(axes, names, heights, steps)
         step_axis(axes, int(steps[-1]))
-        axes.set(title=title(metrics, phase), ylim=(0.0, 1.0))
+        axes.set(title=title(tables, phase), ylim=(0.0, 1.0))
     panels[0].set_ylabel("mass of the style $q_t(z)$\n(pale: off the support)")
+    if averaged(tables, "P(x)"):
+        for axes in panels:
+            axes.set_xlabel(f"{axes.get_xlabel()}, prompts {averaged(tables, 'P(x)')}")
     return drawn
 
 
@@ -36,4 +40,4 @@ def _names(axes: Axes, names: list[str], heights: np.ndarray, steps: np.ndarray)
     for name, height, top in zip(names, heights[:, -1], tops[:, -1], strict=True):
         if height > 0.08:
             place = (steps[-1] * 0.85, top - height / 2.0)
-            axes.annotate(f"{name} {height:.3f}", place, ha="right", va="center", fontweight="bold", color="white")
+            axes.annotate(f"{name} {percent(height)}", place, ha="right", va="center", fontweight="bold", color="white")

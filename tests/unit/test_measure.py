@@ -44,7 +44,9 @@ class Oracle:
 
         def one(x: Outcome) -> float:
             q = self.given(self.world.q if model is None else model, x)
-            return math.fsum(float(p) * (log(p) - log(q.get(y, Fraction(0)))) for y, p in self.given(truth, x).items() if p)
+            return math.fsum(
+                float(p) * (log(p) - log(q.get(y, Fraction(0)))) for y, p in self.given(truth, x).items() if p
+            )
 
         return self.average(one, prompts)
 

@@ -35,6 +35,23 @@ def world(prompts: bool = True, styles: bool = True) -> FiniteLanguage:
     return FiniteLanguage.from_strings(vocabulary, np.array(documents), log_p, named)
 
 
+def one_string() -> FiniteLanguage:
+    """A language without any entropy."""
+    vocabulary = Vocabulary(SYMBOLS)
+    return FiniteLanguage.from_strings(vocabulary, np.array([[*vocabulary.encode(["a", "b"]), 0]]), np.zeros(1))
+
+
+def restrict(p: FiniteLanguage, styles: bool) -> Restricted:
+    """The style "poetic", with or without saying so; everything where there is only one string."""
+    if p.trie.num_strings == 1:
+        return Restricted(p, p, np.ones(1, bool), 0.0)
+    restricted = style(p, keep="poetic")
+    if styles:
+        return restricted
+    plain = (dataclasses.replace(one, styles=None) for one in (restricted.s, restricted.kept))
+    return Restricted(*plain, restricted.event, restricted.log_mass)
+
+
 def arrays(p: FiniteLanguage, s: FiniteLanguage, weights: tuple[float, ...], leak: float) -> dict[str, np.ndarray]:
     """Evaluations of weight P + (1 - weight) S, which at every node wastes `leak` on the symbol `never`."""
     with np.errstate(divide="ignore"):
@@ -45,13 +62,18 @@ def arrays(p: FiniteLanguage, s: FiniteLanguage, weights: tuple[float, ...], lea
     return {"edge_log_q": np.stack(edges)} | {name: nodes * value for name, value in wasted.items()}
 
 
-def run(prompts: bool = True, styles: bool = True, control: bool = True, reverse: bool = False) -> Record:
-    """The record; `reverse` lets SFT widen the model again instead of narrowing it."""
-    p = world(prompts, styles)
-    restricted = style(world(prompts), keep="poetic")
-    if not styles:
-        plain = (dataclasses.replace(one, styles=None) for one in (restricted.s, restricted.kept))
-        restricted = Restricted(*plain, restricted.event, restricted.log_mass)
+def run(
+    prompts: bool = True,
+    styles: bool = True,
+    control: bool = True,
+    reverse: bool = False,
+    replay: bool = False,
+    valid: bool = True,
+    single: bool = False,
+) -> Record:
+    """The record; `reverse` lets SFT widen the model again instead of narrowing it, `single` leaves one string."""
+    p = one_string() if single else world(prompts, styles)
+    restricted = restrict(one_string() if single else world(prompts), styles)
     weights = WEIGHTS[::-1] if reverse else WEIGHTS
     base, still = (weights[0],) * 2, (weights[0],) * len(weights)
     losses = np.full(len(STEPS), 2.0)
@@ -67,11 +89,11 @@ def run(prompts: bool = True, styles: bool = True, control: bool = True, reverse
         "grammar": {"kind": "toy"},
         "restriction": {"kind": "style", "keep": "poetic", "keep_prompts": False},
         "model": {"kind": "mixture"},
-        "objective": {"kind": "sft", "targets": "exact"},
+        "objective": {"kind": "replay", "weight": 0.1} if replay else {"kind": "sft", "targets": "exact"},
         "optimizer": {"kind": "adam", "learning_rate": 0.1},
         "finetune": {"num_steps": 12},
     }
-    facts = {"pretraining": {"joint_kl": 0.005, "limit": 0.02, "valid": True}, "world_notes": {}}
+    facts = {"pretraining": {"joint_kl": 0.005 if valid else 0.0456, "limit": 0.02, "valid": valid}, "world_notes": {}}
     record = Record("toy", "0123456789ab", config, p, restricted, phases, facts)
     facts["residuals"] = residuals(record)
     return record

@@ -1,0 +1,92 @@
+"""What the figures say in words and digits: titles, units, percentages, and the mark of a run that is not valid."""
+
+import re
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from figures._data import Tables
+
+SHORT = 28
+"""Longest name of the training data that fits over a panel, in characters."""
+
+SHORTER = {
+    r"^style (\w+)$": "style “\\1”",
+    r'(\w+) that match "(.*?)"': "\\1 “\\2”",
+    "^mixture of styles ": "",
+    r"^(random event like) style (\w+).*": "\\1 “\\2”",
+    r", prompts keep P\(x\)": "",
+}
+"""What a title leaves out of the restriction's words."""
+
+MINUS = "\N{MINUS SIGN}"
+RED = "#C00000"
+
+
+def about(tables: Tables) -> dict[str, Any]:
+    """The one row of the table `run`."""
+    return tables["run"].row(0, named=True)
+
+
+def has_prompts(tables: Tables) -> bool:
+    """Whether strings are a prompt and its answer."""
+    return bool(about(tables)["num_prompts"])
+
+
+def strings(tables: Tables) -> str:
+    """What a model gives probabilities to: answers, or strings in a world without prompts."""
+    return "answers" if has_prompts(tables) else "strings"
+
+
+def averaged(tables: Tables, law: str) -> str:
+    """'x ~ P(x)' for the law "P(x)"; nothing in a world without prompts."""
+    return rf"$x \sim {law}$" if has_prompts(tables) else ""
+
+
+def method(tables: Tables) -> str:
+    """What the fine-tuning is called: SFT, or the name of another objective."""
+    objective = str(about(tables)["objective"]).split(" (")[0]
+    return "SFT" if objective == "sft" else objective.replace("_", " ")
+
+
+def title(tables: Tables, phase: str) -> str:
+    """What a phase was trained on, for the head of a panel."""
+    if phase != "sft":
+        return f"{phase} control: {method(tables)} on P"
+    data = str(about(tables)["restriction"])
+    for pattern, short in SHORTER.items():
+        data = re.sub(pattern, short, data)
+    if not has_prompts(tables):
+        data = re.sub("^documents", "strings", data)
+    return f"{method(tables)} on {data if len(data) <= SHORT else 'S'}"
+
+
+def percent(share: float) -> str:
+    """A share in percent, in few digits, and "100 %" or "0 %" only where that is what it is."""
+    if share >= 0.9995:
+        return "100 %" if share >= 1.0 - 1e-12 else "> 99.99 %" if share >= 0.9999 else f"{100 * share:.2f} %"
+    if 0.0 < share < 0.01:
+        return "< 0.0001 %" if share < 1e-6 else f"{100 * share:.1g} %"
+    return f"{100 * share:.1f} %" if share >= 0.99 else f"{100 * share:.0f} %"
+
+
+def three(value: float) -> str:
+    """A number >= 0 in three significant digits, without powers of ten below 1000."""
+    return "< 0.0001" if 0.0 < value < 1e-4 else "0" if value == 0.0 else f"{value:#.3g}".rstrip(".")
+
+
+def change(lower: float, upper: float) -> str:
+    """A signed change of entropy, or its certified bounds, in two decimals or else one significant digit."""
+    if max(abs(lower), abs(upper)) < 1e-6:
+        return "0"
+    digits = ".2f" if max(abs(lower), abs(upper)) >= 0.005 else ".1g"
+    low, high = format(lower, f"+{digits}"), format(upper, f"+{digits}")
+    return (low if low == high else f"{low} to\n{high}").replace("-", MINUS)
+
+
+def mark(drawn: Figure, tables: Tables) -> None:
+    """A red line over a figure whose model never reached P, so that nobody takes it for a result."""
+    run = about(tables)
+    if not run["valid"]:
+        reached = f"KL(P‖q₀) = {three(run['joint_kl'])} > {run['limit']:g} nat"
+        drawn.suptitle(f"NOT VALID: {reached}", color=RED, fontweight="bold")
