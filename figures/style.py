@@ -65,8 +65,7 @@ def styled(changes: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
     """The style, for the time of drawing; a user's own settings have no say in it."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        for name, value in {**RC, **changes}.items():
-            mpl.rcParams[name] = value  # type: ignore[index]
+        mpl.rcParams.update({**RC, **changes})
         yield
 
 

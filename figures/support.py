@@ -20,7 +20,7 @@ def draw(tables: Tables) -> Figure:
     metrics = tables["metrics"]
     law = common_law(metrics)
     drawn, (axes,) = figure(3.4, 1, width=5.0)
-    last = {phase: int(rows(metrics, phase, "epsilon_support")["step"].max()) for phase in phases(metrics)}  # type: ignore[arg-type]
+    last = {phase: int(rows(metrics, phase, "epsilon_support")["step"].to_numpy().max()) for phase in phases(metrics)}
     names = {"q0": ("sft", 0, "$q_0$ (base)"), "q": ("sft", last["sft"], f"$q$ (after {method(tables)})")}
     shown = [(phase, step, "q", colour, label) for colour, (phase, step, label) in names.items()]
     shown += [(phase, step, "q", "control", f"{phase} control") for phase, step in last.items() if phase != "sft"]
@@ -29,7 +29,7 @@ def draw(tables: Tables) -> Figure:
     for place, (phase, step, of, colour, label) in enumerate(shown):
         found = support(metrics, phase, step, of, law)
         _curve(axes, found, colour, label, 2.0 + 0.1 * place)
-        highest = max(highest, float(found["upper"].max()) if of != "q" else 1.0)  # type: ignore[arg-type]
+        highest = max(highest, float(found["upper"].to_numpy().max()) if of != "q" else 1.0)
     kind = "an answer" if has_prompts(tables) else "a string"
     where = f", prompts {averaged(tables, law)}" if has_prompts(tables) else ""
     axes.set(xscale="log", yscale="log", xlabel=rf"threshold $\varepsilon$ [probability of {kind}]{where}")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import hydra
 import yaml
@@ -193,7 +193,7 @@ def _composed(arguments: list[str], config_name: str, directory: Path) -> dict[s
             config = hydra.compose(config_name, valid, return_hydra_config=True)
         except (HydraException, OmegaConfBaseException, yaml.YAMLError):
             return {}
-    composed: dict[str, Any] = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
+    composed = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
     return composed
 
 
