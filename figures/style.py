@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -65,7 +65,7 @@ def styled(changes: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
     """The style, for the time of drawing; a user's own settings have no say in it."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update({**RC, **changes})
+        cast(Any, mpl.rcParams).update({**RC, **changes})
         yield
 
 
