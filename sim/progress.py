@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from sim.sweep import Trained
@@ -18,10 +18,8 @@ class Progress:
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
-        columns = (TextColumn("{task.description:<38}"), BarColumn(), TextColumn("{task.fields[loss]}"))
-        self._bars = Bars(
-            *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True), disable=not self._live
-        )
+        columns = (TextColumn("{task.description:<30}"), BarColumn(bar_width=10), TextColumn("{task.fields[loss]}"))
+        self._bars = Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not self._live)
         self._tasks: dict[str, TaskID] = {}
         self._said: dict[str, int] = {}
 
@@ -36,7 +34,7 @@ class Progress:
 
     def update(self, phase: str, step: int, num_steps: int, trained: Sequence[Trained]) -> None:
         """Show that a phase has come to a step; an observer for `sim.simulation.simulate`."""
-        title = TITLES.get(phase, phase) + (", and its control on P" if len(trained) > 1 else "")
+        title = TITLES.get(phase, phase) + (", control on P" if len(trained) > 1 else "")
         losses = [one.losses[-1] for one in trained]
         shown = "" if step == 0 else "loss " + " / ".join(f"{loss:.4f}" for loss in losses) + " nat"
         if self._live:

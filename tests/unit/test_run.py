@@ -73,7 +73,7 @@ def test_progress_is_shown_without_a_terminal(demo: tuple[Path, Finished]) -> No
     lines = demo[1].stderr.splitlines()
     assert lines[0] == "pretraining on P: step 0 of 4"
     assert any(line.startswith("pretraining on P: step 4 of 4 loss ") for line in lines)
-    assert any(line.startswith("fine-tuning on S, and its control on P: step 4 of 4 loss ") for line in lines)
+    assert any(line.startswith("fine-tuning on S, control on P: step 4 of 4 loss ") for line in lines)
     assert all(line.startswith(("pretraining on P: ", "fine-tuning on S")) for line in lines), "and nothing else"
 
 
@@ -160,7 +160,7 @@ def test_progress(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     assert "loss 1.2500 / 0.5000 nat" in shown
     if not terminal:
         assert len(shown.splitlines()) == 2 * 11, "one line for each tenth"
-        assert "fine-tuning on S, and its control on P: step 100 of 100 loss 1.2500 / 0.5000 nat" in shown
+        assert "fine-tuning on S, control on P: step 100 of 100 loss 1.2500 / 0.5000 nat" in shown
 
 
 def task(where: Path, *overrides: str) -> None:
