@@ -1,14 +1,17 @@
 """Configuration -> Run: the only module that turns names into objects."""
 
+import functools
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from sim.config import Check, Name, Positive, canonical, canonical_of, construct
 from sim.languages.finite import FiniteLanguage
+from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
-from sim.records import run_hash
+from sim.records import folder, run_hash
 from sim.simulation import Recipe, Run
 from sim.sweep import evaluation_steps
 
@@ -116,14 +119,27 @@ def world(grammar: Mapping[str, Any]) -> tuple[FiniteLanguage, dict[str, float]]
     return language, dict(notes)
 
 
+def target(chosen: Mapping[str, Any]) -> Path:
+    """Where the record of a canonical configuration lies: outputs/<name>/<hash>."""
+    return folder(chosen["outputs"], chosen["name"], identity(chosen))
+
+
+def pretraining_key(chosen: Mapping[str, Any]) -> str:
+    """Identity of the pretraining of a run: equal for runs that differ in what comes after it, see `sim.store`."""
+    recipe = {name: value for name, value in chosen["pretrain"].items() if name != "limit"}  # judged afterwards
+    parts = {"grammar": chosen["grammar"], "model": chosen["model"], "pretrain": recipe, "seed": chosen["seed"]}
+    return identity(parts)
+
+
 def build(chosen: Mapping[str, Any]) -> tuple[Run, dict[str, float]]:
     """The run of a canonical configuration (see `settings`), and the notes of its world.
 
-    Raises `SpecificationError` if a part does not fit the language, before anything is trained.
+    Raises `SpecificationError` if a part does not fit the language, before anything is trained. Runs with equal worlds
+    get the same language objects, so that these are built once and their tables can be shared.
     """
-    p, notes = world(chosen["grammar"])
-    restricted = construct("restriction", chosen["restriction"], "restriction", p)
-    model = construct("model", chosen["model"], "model", p.trie)
+    file = grammar_file(chosen)
+    texts = [json.dumps(chosen[group], sort_keys=True) for group in ("grammar", "restriction", "model")]
+    p, notes, restricted, model = _world(*texts, None if file is None else file["sha256"])
     first, second = chosen["pretrain"], chosen["finetune"]
     whole = Run(
         chosen["seed"],
@@ -134,7 +150,27 @@ def build(chosen: Mapping[str, Any]) -> tuple[Run, dict[str, float]]:
         _recipe(second, chosen, ""),
         tuple(second["controls"]),
     )
-    return whole, notes
+    return whole, dict(notes)
+
+
+@functools.lru_cache(maxsize=32)
+def _world(grammar: str, restriction: str, model: str, file: str | None) -> tuple[Any, ...]:
+    p, notes = _language(grammar, file)
+    return p, notes, _restricted(grammar, restriction, file), construct("model", json.loads(model), "model", p.trie)
+
+
+@functools.lru_cache(maxsize=32)
+def _language(grammar: str, file: str | None) -> tuple[FiniteLanguage, dict[str, float]]:
+    del file  # its content is part of what is cached
+    return world(json.loads(grammar))
+
+
+@functools.lru_cache(maxsize=32)
+def _restricted(grammar: str, restriction: str, file: str | None) -> Restricted:
+    restricted: Restricted = construct(
+        "restriction", json.loads(restriction), "restriction", _language(grammar, file)[0]
+    )
+    return restricted
 
 
 def _recipe(phase: Mapping[str, Any], owner: Mapping[str, Any], place: str) -> Recipe:

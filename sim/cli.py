@@ -31,6 +31,15 @@ HYDRA_KWARGS: dict[str, Any] = (
 REFUSED, INTERRUPTED = 2, 130
 """Exit statuses: bad input, and an interruption from the keyboard."""
 
+
+class FailedPointsError(Exception):
+    """A point of a multirun failed, and has been listed with its reason; `status` is what the multirun exits with."""
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
 _MISTAKES = (HydraException, InterpolationResolutionError, MissingMandatoryValue, SpecificationError, yaml.YAMLError)
 
 
@@ -41,13 +50,14 @@ def conf_dir() -> Path:
     return checkout if (checkout / "config.yaml").is_file() else package / "conf"
 
 
-def run_hydra(task: Callable[[DictConfig], None], config_name: str = "config", directory: Path | None = None) -> int:
+def run_hydra(task: Callable[[DictConfig], object], config_name: str = "config", directory: Path | None = None) -> int:
     """Composes the configuration from the command line, runs `task` on it, and returns the exit status.
 
     0: done. 2: the configuration, or a value that the task refused with SpecificationError, is wrong: one line on
     stderr says what and how to mend it (in a multirun one line for each such job, after the other jobs have run).
-    130: interrupted. Any other exception of the task passes through with its traceback, and so does everything where
-    the caller has set HYDRA_FULL_ERROR=1. `directory` holds the configurations; None means `conf_dir()`.
+    130: interrupted. The status of a FailedPointsError where a multirun has listed its failures itself. Any other
+    exception of the task passes through with its traceback, and so does everything where the caller has set
+    HYDRA_FULL_ERROR=1. `directory` holds the configurations; None means `conf_dir()`.
     """
     directory = directory or conf_dir()
     refusals: list[str] = []
@@ -62,8 +72,10 @@ def run_hydra(task: Callable[[DictConfig], None], config_name: str = "config", d
         with _raising_hydra(), redirect_stderr(stderr):
             entry()
     except KeyboardInterrupt:
-        print("interrupted; no record was published, and those that were finished are kept", file=sys.stderr)
+        print("interrupted; what is finished is kept, and the same command goes on from there", file=sys.stderr)
         return INTERRUPTED
+    except FailedPointsError as failure:
+        return failure.status
     except Exception as error:
         if _is_mistake(error):
             refusals.append(explained(error))
@@ -215,15 +227,15 @@ def _refusal_behind(error: BaseException | None) -> SpecificationError | None:
 
 
 def _noting(
-    task: Callable[[DictConfig], None], note: Callable[[Exception], None], stderr: TextIO
-) -> Callable[[DictConfig], None]:
+    task: Callable[[DictConfig], object], note: Callable[[Exception], None], stderr: TextIO
+) -> Callable[[DictConfig], object]:
     """The task, each of its mistakes noted: of a multirun Hydra reports the first failure only."""
 
     @functools.wraps(task)
-    def noting(config: Any) -> None:
+    def noting(config: Any) -> object:
         with redirect_stderr(stderr):
             try:
-                task(config)
+                return task(config)
             except Exception as error:
                 if _is_mistake(error):
                     note(error)

@@ -12,9 +12,19 @@ from sim.metrics import identities
 from sim.metrics.divergence import jensen_shannon, kl, total_variation
 from sim.metrics.diversity import hill_number
 from sim.metrics.entropy import entropy_interval
-from sim.metrics.forgetting import gate_erasure, log_event, log_styles, shift_accounting, style_split, waterfall
-from sim.metrics.quantity import Quantity
-from sim.metrics.scored import Scored, View, average, score, truth
+from sim.metrics.forgetting import (
+    Part,
+    event_parts,
+    gate_erasure_of,
+    log_event,
+    log_styles,
+    shift_accounting,
+    style_parts,
+    style_split_of,
+    waterfall,
+)
+from sim.metrics.quantity import Quantity, exponential
+from sim.metrics.scored import Layout, Scored, View, average, known
 from sim.metrics.support import epsilon_support, off_support_mass
 from sim.records import Record
 from sim.theory.optima import predicted
@@ -36,9 +46,14 @@ class Truths:
         """log prompt law [nat] of a language over the prompts of P: float64[G]; one group in the joint view."""
         return language.prompts.log_p if self.view == "response" else np.zeros(1)
 
+    @cached_property
+    def layout(self) -> Layout:
+        """The common trie in this view."""
+        return Layout.of(self.record.p.trie, self.record.p.prompts, self.view)
+
     def of(self, language: FiniteLanguage) -> Scored:
         """A language on the common trie."""
-        return truth(language, self.record.p.prompts, self.view)
+        return known(language, self.layout)
 
     @cached_property
     def p(self) -> Scored:
@@ -63,6 +78,30 @@ class Truths:
         return None if log_q is None else self.of(FiniteLanguage(p.vocabulary, p.trie, log_q, p.styles))
 
     @cached_property
+    def languages(self) -> dict[str, Scored]:
+        """The languages by name: P, P_A, S, and q* where it is known."""
+        known = {"P": self.p, "P_A": self.kept, "S": self.s}
+        return known if self.best is None else known | {"q*": self.best}
+
+    @cached_property
+    def entropies(self) -> dict[str, dict[str, Quantity]]:
+        """H [nat] of every language under every prompt law, by the names of both."""
+        return {
+            name: {of: entropy_interval(q, law) for of, q in self.languages.items()} for name, law in self.laws.items()
+        }
+
+    @cached_property
+    def event_parts(self) -> list[Part]:
+        """What the split of KL(P||q) by the event A has to know of P."""
+        return event_parts(self.p, self.record.restricted.event, self.p_law)
+
+    @cached_property
+    def style_parts(self) -> list[Part]:
+        """What the split of KL(P||q) by style has to know of P."""
+        styles = self.record.p.styles
+        return [] if styles is None else style_parts(self.p, styles.log_posterior, self.p_law)
+
+    @cached_property
     def laws(self) -> dict[str, np.ndarray]:
         """The prompt laws by name: P(x) and S(x); in the joint view one without a name."""
         return {"P(x)": self.p_law, "S(x)": self.s_law} if self.view == "response" else {"": self.p_law}
@@ -85,7 +124,7 @@ class Truths:
     def scored(self, phase: str, index: int) -> Scored:
         """The model of a phase at one evaluation."""
         arrays = {name: values[index] for name, values in self.record.phases[phase].arrays.items()}
-        return score(self.record.p.trie, self.record.p.prompts, arrays, self.view)
+        return self.layout.score(arrays)
 
 
 def row(metric: str, of: str, value: Quantity | float, unit: str, prompt_law: str) -> Row:
@@ -124,11 +163,10 @@ def rows(record: Record) -> list[Row]:
 def truth_rows(truths: Truths) -> Iterator[Row]:
     """What is known of the world before anything is trained."""
     record, p_name, s_name = truths.record, *law_names(truths.view)
-    languages = {"P": truths.p, "P_A": truths.kept, "S": truths.s} | ({"q*": truths.best} if truths.best else {})
-    for of, scored in languages.items():
+    for of, scored in truths.languages.items():
         for name, law in truths.laws.items():
             if truths.covers(scored, law):
-                yield from diversity_rows(scored, of, law, name, EPSILONS)
+                yield from diversity_rows(scored, of, law, name, EPSILONS, truths.entropies[name][of])
                 yield from style_mass_rows(record, scored, of, law, name)
     if truths.view == "joint":
         yield row("expected_length", "P", record.p.expected_length(), "symbols", "")
@@ -154,8 +192,9 @@ def law_names(view: View) -> tuple[str, str]:
 def model_rows(truths: Truths, phase: str, q: Scored, in_full: bool) -> Iterator[Row]:
     """What is measured of a model at one evaluation; `in_full` adds the whole eps-support curve."""
     record, (p_name, s_name) = truths.record, law_names(truths.view)
+    entropies = {name: entropy_interval(q, law) for name, law in truths.laws.items()}
     for name, law in truths.laws.items():
-        yield from diversity_rows(q, "q", law, name, EPSILONS if in_full else EPSILONS[::3])
+        yield from diversity_rows(q, "q", law, name, EPSILONS if in_full else EPSILONS[::3], entropies[name])
         yield from style_mass_rows(record, q, "q", law, name)
     yield row("kl", "P||q", kl(truths.p.log_q, q.log_q, q.weights(truths.p_law)), "nat", p_name)
     yield row("kl", "S||q", kl(truths.s.log_q, q.log_q, q.weights(truths.s_law)), "nat", s_name)
@@ -168,21 +207,24 @@ def model_rows(truths: Truths, phase: str, q: Scored, in_full: bool) -> Iterator
     yield row("off_support", "q", off_support_mass(q, truths.p_law), "1", p_name)
     kept = np.exp(log_event(q, record.restricted.event))
     yield row("event_mass", "q(A)", average(truths.p_law, kept), "1", p_name)
-    split = gate_erasure(truths.p, q, record.restricted.event, truths.p_law)
+    split = gate_erasure_of(truths.event_parts, q)
     for part in ("gate", "kept", "erasure"):
         yield row(part, "A", getattr(split, part), "nat", p_name)
     if record.p.styles is not None:
-        styles = style_split(truths.p, q, record.p.styles.log_posterior, truths.p_law)
+        styles = style_split_of(truths.style_parts, q)
         yield row("style_gate", "z", styles.gate, "nat", p_name)
         for name, within in zip(record.p.styles.names, styles.within, strict=True):
             yield row("style_within", name, float(within), "nat", p_name)
-    yield from waterfall_rows(truths, phase, q, s_name)
+    yield from waterfall_rows(truths, phase, entropies)
 
 
-def diversity_rows(q: Scored, of: str, law: np.ndarray, name: str, epsilons: Sequence[float]) -> Iterator[Row]:
-    """Entropy, Hill numbers and the eps-support of one distribution."""
-    yield row("entropy", of, entropy_interval(q, law), "nat", name)
-    for order, symbol in ((1, "hill_1"), (2, "hill_2"), (np.inf, "hill_inf")):
+def diversity_rows(
+    q: Scored, of: str, law: np.ndarray, name: str, epsilons: Sequence[float], entropy: Quantity
+) -> Iterator[Row]:
+    """Entropy, Hill numbers and the eps-support of one distribution; its entropy under the law is at hand."""
+    yield row("entropy", of, entropy, "nat", name)
+    yield row("hill_1", of, entropy.increasing(exponential), "strings", name)
+    for order, symbol in ((2, "hill_2"), (np.inf, "hill_inf")):
         yield row(symbol, of, hill_number(q, order, law), "strings", name)
     for epsilon, count in zip(epsilons, epsilon_support(q, epsilons, law), strict=True):
         yield row("epsilon_support", f"{of} eps={epsilon:g}", count, "strings", name)
@@ -197,19 +239,20 @@ def style_mass_rows(record: Record, q: Scored, of: str, law: np.ndarray, name: s
         yield row("style_mass", f"{of} {style}", average(law, mass[:, index]), "1", name)
 
 
-def waterfall_rows(truths: Truths, phase: str, q: Scored, name: str) -> Iterator[Row]:
-    """H(P) - H(q) in three steps; pretraining and the identity control keep everything, so their first two are 0."""
+def waterfall_rows(truths: Truths, phase: str, entropies: Mapping[str, Quantity]) -> Iterator[Row]:
+    """H(P) - H(q) in three steps, given H(q) by prompt law.
+
+    Pretraining and the identity control keep everything, so their first two steps are 0.
+    """
     whole = phase != "sft"
-    law = truths.p_law if whole else truths.s_law
-    kept, s = (truths.p, truths.p) if whole else (truths.kept, truths.s)
-    steps = waterfall(*(entropy_interval(one, law) for one in (truths.p, kept, s, q)))
-    law_name = law_names(truths.view)[0] if whole else name
+    name = law_names(truths.view)[0 if whole else 1]
+    known = truths.entropies[name]
+    kept, s, best = ("P", "P", "P") if whole else ("P_A", "S", "q*")
+    steps = waterfall(known["P"], known[kept], known[s], entropies[name])
     for part in ("conditioning", "narrowing", "learning"):
-        yield row(f"waterfall_{part}", "H(P)-H(q)", getattr(steps, part), "nat", law_name)
-    best = truths.p if whole else truths.best
-    if best is not None:
-        gap = entropy_interval(s, law) - entropy_interval(best, law)
-        yield row("objective_gap", "H(S)-H(q*)", gap, "nat", law_name)
+        yield row(f"waterfall_{part}", "H(P)-H(q)", getattr(steps, part), "nat", name)
+    if best in known:
+        yield row("objective_gap", "H(S)-H(q*)", known[s] - known[best], "nat", name)
 
 
 def residuals(record: Record) -> dict[str, dict[str, float]]:

@@ -26,11 +26,15 @@ def expectation(log_p: np.ndarray, values: np.ndarray) -> float:
     `log_p` is not one of them and shows in the result.
     `log_p` need not be normalised: with a sub-probability the sum is over what it covers.
     """
-    log_p, values = np.broadcast_arrays(np.asarray(log_p, np.float64), np.asarray(values, np.float64))
+    log_p, values = np.asarray(log_p, np.float64), np.asarray(values, np.float64)
+    if log_p.shape != values.shape:
+        log_p, values = np.broadcast_arrays(log_p, values)
     inside = log_p != -np.inf
     weights, inner = np.exp(log_p[inside]), values[inside]
-    underflown = (weights == 0) & np.isinf(inner)  # a positive probability below 1e-323 still makes the mean infinite
-    return float(np.sum(np.where(underflown, 1.0, weights) * inner))
+    if not weights.all():
+        lost = (weights == 0) & np.isinf(inner)  # a positive probability below 1e-323 still makes the mean infinite
+        weights = np.where(lost, 1.0, weights)
+    return float((weights * inner).sum())
 
 
 def log_sum_exp(log_values: np.ndarray, axis: int | None = None) -> np.ndarray:
@@ -61,7 +65,10 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def log_group_sum(log_values: np.ndarray, group: np.ndarray, num_groups: int) -> np.ndarray:
     """log of the sum of e^(log_values) within each group [nat]: float64[num_groups], -inf for an empty group."""
     top = np.full(num_groups, -np.inf)
-    np.maximum.at(top, group, log_values)
+    if num_groups == 1:
+        top[0] = np.max(log_values, initial=-np.inf)
+    else:
+        np.maximum.at(top, group, log_values)
     shift = np.where(np.isfinite(top), top, 0.0)
     with np.errstate(divide="ignore"):
         return np.log(np.bincount(group, np.exp(log_values - shift[group]), num_groups)) + shift

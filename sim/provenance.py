@@ -1,7 +1,10 @@
 """Where a result comes from."""
 
+import functools
+import os
 import platform
 import subprocess
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,17 @@ import jax
 
 from sim.records import RESULTS_VERSION
 
+FLAGS = ("JAX_", "XLA_", "OMP_NUM_THREADS", "TF_CPP_")
+"""How names of environment variables begin that can change what is computed."""
+
 
 def provenance() -> dict[str, Any]:
-    """Commit, dirty flag, versions, device: what one needs to know to trust or repeat a result."""
+    """Commit, dirty flag, versions, device, flags, time: what one needs to know to trust or repeat a result."""
+    return {**_of_this_process(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+
+
+@functools.lru_cache(maxsize=1)
+def _of_this_process() -> dict[str, Any]:
     here = Path(__file__).resolve().parent
 
     def git(*words: str) -> str | None:
@@ -30,5 +41,8 @@ def provenance() -> dict[str, Any]:
         "versions": {name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")},
         "device": jax.devices()[0].device_kind,
         "backend": jax.default_backend(),
+        "num_devices": jax.local_device_count(),
+        "processor": platform.machine(),
+        "flags": {name: value for name, value in sorted(os.environ.items()) if name.startswith(FLAGS)},
         "results_version": RESULTS_VERSION,
     }

@@ -2,27 +2,28 @@
 
 import hashlib
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
+from sim.files import DRAFT, pack, publish, unpack, verified
+from sim.files import MANIFEST as MANIFEST
+from sim.files import FinishedError as FinishedError
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
 from sim.languages.trie import Trie
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Raised whenever a change of the program can change numbers; part of every run's hash."""
 
-MANIFEST, DESCRIPTION, ARRAYS = "manifest.json", "run.json", "arrays.safetensors"
+DESCRIPTION, ARRAYS = "run.json", "arrays.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +49,6 @@ class Record:
     params: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)  # final, flat, per phase
 
 
-class FinishedError(SpecificationError):
-    """Another process published the same run first; its record is as good."""
-
-
 def run_hash(canonical: Mapping[str, Any]) -> str:
     """Identity of a run: 12 hex digits of the SHA-256 of its canonical configuration and RESULTS_VERSION.
 
@@ -74,7 +71,9 @@ def prepare(target: Path) -> None:
     """
     existing = next(place for place in target.absolute().parents if place.exists())
     try:
-        Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=existing)).rmdir()
+        draft = tempfile.mkdtemp(prefix=f".{target.name}-", suffix=DRAFT, dir=existing)
+        with suppress(FileNotFoundError):  # somebody who publishes beside it has swept it
+            Path(draft).rmdir()
     except OSError as problem:
         raise SpecificationError(
             f"outputs: a folder that can be written is required, found {target.parent} ({problem.strerror}); "
@@ -95,50 +94,18 @@ def invalidity(record: Record) -> str | None:
 
 
 def write(record: Record, target: Path) -> Path:
-    """Write a record next to `target` and rename it into place in one step; the manifest is written last.
+    """Publish a record in one step, see `sim.files.publish`.
 
     Raises FinishedError if the target exists: nothing finished is ever overwritten.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        save_file(_arrays(record), draft / ARRAYS)
-        for phase, params in record.params.items():
-            save_file(
-                {name: np.ascontiguousarray(leaf) for name, leaf in params.items()},
-                draft / f"{phase}.params.safetensors",
-            )
-        _write_json(draft / DESCRIPTION, _description(record))
-        sums = {file.name: _sha256(file) for file in sorted(draft.iterdir())}
-        _write_json(draft / MANIFEST, sums)
-        _publish(draft, target)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    return target
+    files = {ARRAYS: pack(_arrays(record))}
+    files |= {_params_file(phase): pack(params) for phase, params in record.params.items()}
+    description = json.dumps(_description(record), indent=1, sort_keys=True)
+    return publish(target, files | {DESCRIPTION: description.encode()})
 
 
-def _publish(draft: Path, target: Path) -> None:
-    draft.chmod(0o755)
-    try:
-        draft.rename(target)  # atomic; fails if the target is a non-empty folder
-    except OSError as problem:
-        if target.exists():
-            raise FinishedError(
-                f"{target}: a finished run is never overwritten; it was finished by another process meanwhile"
-            ) from None
-        raise problem
-
-
-def _write_json(file: Path, content: Any) -> None:
-    with file.open("w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1, sort_keys=True)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def _params_file(phase: str) -> str:
+    return f"{phase}.params.safetensors"
 
 
 def _arrays(record: Record) -> dict[str, np.ndarray]:
@@ -155,7 +122,7 @@ def _arrays(record: Record) -> dict[str, np.ndarray]:
     for phase, recorded in record.phases.items():
         arrays[f"{phase}/steps"], arrays[f"{phase}/losses"] = recorded.steps, recorded.losses
         arrays |= {f"{phase}/{name}": values for name, values in recorded.arrays.items()}
-    return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    return arrays
 
 
 def _description(record: Record) -> dict[str, Any]:
@@ -179,37 +146,15 @@ def _description(record: Record) -> dict[str, Any]:
 
 def read(source: Path) -> Record:
     """Read a record and verify every file against the manifest; a missing or changed file raises SpecificationError."""
-    sums = _manifest(source)
-    for name, expected in sums.items():
-        if not (source / name).is_file() or _sha256(source / name) != expected:
-            raise SpecificationError(
-                f"{source / name}: its content must match the manifest, found it damaged; delete {source} and run again"
-            )
-    about = json.loads((source / DESCRIPTION).read_text(encoding="utf-8"))
-    arrays = load_file(source / ARRAYS)
+    files = verified(source, [ARRAYS, DESCRIPTION])
+    about, arrays = json.loads(files[DESCRIPTION]), unpack(files[ARRAYS])
     p, restricted = _world(about, arrays)
     phases = {}
     for phase in about["phases"]:
         own = {name.split("/")[1]: values for name, values in arrays.items() if name.startswith(f"{phase}/")}
         phases[phase] = PhaseRecord(own.pop("steps"), own.pop("losses"), own)
-    params = {phase: load_file(source / f"{phase}.params.safetensors") for phase in about["params"]}
+    params = {phase: unpack(files[_params_file(phase)]) for phase in about["params"]}
     return Record(about["name"], about["hash"], about["config"], p, restricted, phases, about["facts"], params)
-
-
-def _manifest(source: Path) -> dict[str, str]:
-    """Checksum of every file of a record; none of what will be read may be missing from it."""
-    file, mend = source / MANIFEST, f"delete {source} and run again"
-    try:
-        sums = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise SpecificationError(f"{source}: a finished record holds {MANIFEST}, found none; {mend}") from None
-    except ValueError:
-        raise SpecificationError(f"{file}: JSON is required, found it damaged; {mend}") from None
-    listed = set(sums) if isinstance(sums, dict) else set()
-    missing = ({ARRAYS, DESCRIPTION} | {path.name for path in source.glob("*.safetensors")}) - listed
-    if missing:
-        raise SpecificationError(f"{file}: every file of the record is required, found no {min(missing)}; {mend}")
-    return sums
 
 
 def _world(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tuple[FiniteLanguage, Restricted]:

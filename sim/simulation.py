@@ -1,12 +1,16 @@
 """One simulation: pretrain on P, fine-tune on S and, as a control, on P itself; everything recorded on P's trie."""
 
-from collections.abc import Callable, Sequence
+import functools
+import zlib
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from sim.ensemble import structure
 from sim.languages.device import Listed, on_device
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
@@ -14,9 +18,9 @@ from sim.models._base import Model
 from sim.objectives._context import LossOn, Objective
 from sim.optimizers._base import Optimizer
 from sim.probes.trie_logits import trie_plan
-from sim.sweep import Trained, structure, train_many
-from sim.training import Job, Phase
-from sim.typing import Params, PRNGKey
+from sim.sweep import Trained, Training, by_structure, train_many
+from sim.training import Job, Phase, State
+from sim.typing import Array, Bool, Params, PRNGKey
 
 
 @dataclass(frozen=True)
@@ -45,57 +49,99 @@ class Run:
     controls: tuple[str, ...] = ("identity",)
 
 
+tables = functools.lru_cache(maxsize=32)(on_device)
+"""`on_device`, once per language object, so that jobs share its tables."""
+
+plans = functools.lru_cache(maxsize=32)(trie_plan)
+"""`trie_plan`, once per trie."""
+
+
 Observer: TypeAlias = Callable[[str, int, int, Sequence[Trained]], None]
 """Called after every evaluation with the phase, the step, the number of steps and what was recorded of each job."""
+
+
+def signature(run: Run) -> Hashable:
+    """Equal for runs that can be trained together: everything that decides the structure of their trainings.
+
+    Read off the host's objects, so that nothing is put on a device for it.
+    """
+    trie = run.p.trie
+    levels = tuple(np.bincount(trie.depth, minlength=trie.length))
+    statics = [(one.batch_size, one.loss_on, one.whole_support) for one in (run.pretrain, run.finetune)]
+    recipes = structure([(one.objective, one.optimizer) for one in (run.pretrain, run.finetune)])
+    world = (trie.strings.shape, trie.num_nodes, levels, trie.vocab_size, run.p.vocabulary.prompt_end)
+    return world, structure(run.model), recipes, tuple(statics), run.controls
+
+
+def phase_key(seed: int, name: str) -> PRNGKey:
+    """The key of one phase of a run: a function of the seed and the phase's name, whatever other phases there are."""
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+
+
+def pretraining(run: Run) -> Training:
+    """Pretraining on P. It knows nothing of the restriction, so that equal pretrainings can be shared between runs."""
+    params = _initial(run.model, phase_key(run.seed, "init"))
+    return _training(run, "pretrain", run.pretrain, params, tables(run.p), None)
+
+
+def finetunings(run: Run, params: Params) -> dict[str, Training]:
+    """Fine-tuning on S ("sft") and each control, from the same q0 with the same budget and fresh optimiser states."""
+    base, tuned = tables(run.p), tables(run.restricted.s)
+    event = _event(run.restricted)
+    sources = {"sft": tuned} | dict.fromkeys(run.controls, base)
+    return {name: _training(run, name, run.finetune, params, data, event) for name, data in sources.items()}
+
+
+def _training(
+    run: Run, name: str, recipe: Recipe, params: Params, data: Listed, event: Bool[Array, "N"] | None
+) -> Training:
+    phase = Phase(
+        data,
+        tables(run.p),
+        event,
+        recipe.objective,
+        recipe.optimizer,
+        float(recipe.num_steps),
+        recipe.batch_size,
+        recipe.loss_on,
+        recipe.whole_support,
+    )
+    job = Job(phase_key(run.seed, name), params, phase, run.model)
+    return Training(job, run.p.trie, plans(run.p.trie), recipe.steps)
+
+
+@jax.jit
+def _initial(model: Model, key: PRNGKey) -> Params:
+    return model.init(key)
+
+
+@functools.lru_cache(maxsize=32)
+def _event(restricted: Restricted) -> Bool[Array, "N"]:
+    return jnp.asarray(restricted.event)
 
 
 def simulate(run: Run, observe: Observer = lambda *_: None) -> dict[str, Trained]:
     """Pretrain, then fine-tune on S and on each control from the same q0 with the same budget.
 
-    Keys of the result: "pretrain", "sft" and the controls; "identity" is fine-tuning on fresh data from P. Every phase
-    draws from a key of its own. A fine-tuning starts with a fresh optimiser state.
+    Keys of the result: "pretrain", "sft" and the controls; "identity" is fine-tuning on fresh data from P. All in
+    memory: `sim.work` does the same for many runs, with what was done before. Raises FloatingPointError, naming phase
+    and step, if a training diverges.
     """
-    base, tuned = on_device(run.p), on_device(run.restricted.s)
-    plan, trie = trie_plan(run.p.trie), run.p.trie
-    init_key, *keys = jax.random.split(jax.random.key(run.seed), 3 + len(run.controls))
-    event = jnp.asarray(run.restricted.event)
-
-    def job(key: PRNGKey, init: Params, recipe: Recipe, data: Listed) -> Job:
-        phase = Phase(
-            data,
-            base,
-            event,
-            recipe.objective,
-            recipe.optimizer,
-            float(recipe.num_steps),
-            recipe.batch_size,
-            recipe.loss_on,
-            recipe.whole_support,
-        )
-        return Job(key, init, phase, run.model)
-
-    def trained(name: str, recipe: Recipe, jobs: list[Job]) -> list[Trained]:
-        def seen(step: int, so_far: Sequence[Trained]) -> None:
-            observe(name, step, recipe.num_steps, so_far)
-
-        try:
-            return train_many(jobs, trie, plan, recipe.steps, seen)
-        except FloatingPointError as problem:
-            raise FloatingPointError(f"{name}: {problem}") from None
-
-    init = jax.jit(run.model.init)(init_key)
-    (pretrained,) = trained("pretrain", run.pretrain, [job(keys[0], init, run.pretrain, base)])
-    sources = {"sft": tuned} | dict.fromkeys(run.controls, base)
-    jobs = [
-        job(key, pretrained.params, run.finetune, data) for key, data in zip(keys[1:], sources.values(), strict=True)
-    ]
-    return {"pretrain": pretrained} | dict(zip(sources, _groups(jobs, trained, run.finetune), strict=True))
+    first = pretraining(run)
+    _trained({"pretrain": first}, "pretrain", run.pretrain, observe)
+    others = finetunings(run, first.trained.params)
+    _trained(others, "sft", run.finetune, observe)
+    return {name: one.trained for name, one in ({"pretrain": first} | others).items()}
 
 
-def _groups(
-    jobs: list[Job], trained: Callable[[str, Recipe, list[Job]], list[Trained]], recipe: Recipe
-) -> list[Trained]:
-    """Fine-tunings of one structure together, the others one after the other."""
-    if len({structure(job) for job in jobs}) == 1:
-        return trained("sft", recipe, jobs)
-    return [one for job in jobs for one in trained("sft", recipe, [job])]
+def _trained(trainings: dict[str, Training], phase: str, recipe: Recipe, observe: Observer) -> None:
+    """Train the phases of one run, those of one structure together."""
+    for group in by_structure(list(trainings.values())):
+
+        def seen(_: Callable[[int], State], group: list[Training] = group) -> None:
+            observe(phase, group[0].step, recipe.num_steps, [one.trained for one in group])
+
+        train_many(group, seen)
+    for name, one in trainings.items():
+        if one.failure is not None:
+            raise FloatingPointError(f"{name}: {one.failure}")

@@ -1,27 +1,26 @@
-"""Many trainings, few programs: jobs of equal structure are stacked and run together; the host looks in between."""
+"""Many trainings, few programs: trainings of equal structure run together; the host looks in between."""
 
+import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, PartitionSpec
 
+from sim.ensemble import Ensemble, Mapping, structure
 from sim.languages.trie import Trie
 from sim.probes.node_record import node_record
-from sim.probes.trie_logits import TriePlan, trie_logits
-from sim.training import Job, State, advance, start
-from sim.typing import Params, PyTree
+from sim.probes.trie_logits import TriePlan
+from sim.training import Job, State
+from sim.typing import Params
 
-Mapping: TypeAlias = Literal["shards", "vmap", "loop"]
+PIECE_SECONDS = 1.0
+"""About how long the host waits at most before it hears of an ensemble again."""
 
 
 @dataclass
 class Trained:
-    """One finished training: recorded arrays at every evaluation, and the final parameters."""
+    """What a training has come to: recorded arrays at every evaluation, and the parameters after the last one."""
 
     steps: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)  # mean loss since the evaluation before [nat per string]
@@ -29,10 +28,27 @@ class Trained:
     params: Params = None
 
 
-def structure(tree: PyTree) -> Hashable:
-    """Equal structures can be stacked into one program: same tree, same shapes, same types."""
-    leaves, treedef = jax.tree.flatten(tree)
-    return treedef, tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
+@dataclass(eq=False)
+class Training:
+    """One training to do: a job, the steps at which its model is recorded on a trie, and how far it has come.
+
+    state: where to go on from, None for the start; failure: why it came to no end, in one line.
+    """
+
+    job: Job
+    trie: Trie
+    plan: TriePlan
+    steps: Sequence[int]
+    trained: Trained = field(default_factory=Trained)
+    state: State | None = None
+    step: int = 0
+    failure: str | None = None
+
+    @property
+    def next_step(self) -> int | None:
+        """The step of the next evaluation; None if there is none, or if the training failed."""
+        done = len(self.trained.steps)
+        return self.steps[done] if self.failure is None and done < len(self.steps) else None
 
 
 def evaluation_steps(num_steps: int, num_evals: int, spacing: Literal["linear", "log"]) -> list[int]:
@@ -44,94 +60,94 @@ def evaluation_steps(num_steps: int, num_evals: int, spacing: Literal["linear", 
     return sorted({0, *np.round(marks).astype(int).tolist(), num_steps})
 
 
-def default_mapping() -> Mapping:
-    """How an ensemble is mapped on this backend: over virtual devices on a CPU, one batched program elsewhere."""
-    if jax.default_backend() != "cpu":
-        return "vmap"
-    return "shards" if jax.local_device_count() > 1 else "loop"
+def by_structure(trainings: Sequence[Training]) -> list[list[Training]]:
+    """Trainings that can share a program, together; the order is kept."""
+    groups: dict[Hashable, list[Training]] = {}
+    for one in trainings:
+        groups.setdefault(structure((one.job, one.plan)), []).append(one)
+    return list(groups.values())
 
 
-def _stack(trees: Sequence[PyTree]) -> tuple[list[Any], list[Any], Callable[[list[Any], list[Any]], PyTree]]:
-    """Leaves common to all trees (the same object), stacked leaves of the others, and how to put a tree together."""
-    flat = [jax.tree.leaves(tree) for tree in trees]
-    treedef = jax.tree.structure(trees[0])
-    common = [all(leaves[i] is flat[0][i] for leaves in flat) for i in range(len(flat[0]))]
-    shared = [leaf for leaf, same in zip(flat[0], common, strict=True) if same]
-    own = [jnp.stack([leaves[i] for leaves in flat]) for i, same in enumerate(common) if not same]
-
-    def join(shared: list[Any], own: list[Any]) -> PyTree:
-        one, other = iter(shared), iter(own)
-        return jax.tree.unflatten(treedef, [next(one) if same else next(other) for same in common])
-
-    return shared, own, join
-
-
-def _map(body: Callable[[Any], Any], mapping: Mapping) -> Callable[[Any], Any]:
-    """`body` over the leading axis."""
-    if mapping == "vmap":
-        return jax.vmap(body)
-    return partial(jax.lax.map, body)
-
-
-def _program(join: Callable[[list[Any], list[Any]], PyTree], mapping: Mapping) -> Callable[..., Any]:
-    """The compiled step of an ensemble: (shared leaves, stacked leaves, stacked states, steps) -> states, losses."""
-
-    def many(shared: list[Any], own: list[Any], states: State, num_steps: jax.Array) -> tuple[State, jax.Array]:
-        def one(at: tuple[list[Any], State]) -> tuple[State, jax.Array]:
-            return advance(join(shared, at[0]), at[1], num_steps)
-
-        return _map(one, mapping)((own, states))
-
-    if mapping != "shards":
-        return jax.jit(many)
-    mesh = jax.make_mesh((jax.local_device_count(),), ("ensemble",), axis_types=(AxisType.Auto,))
-    each, all_ = PartitionSpec("ensemble"), PartitionSpec()
-    return jax.jit(
-        jax.shard_map(many, mesh=mesh, in_specs=(all_, each, each, all_), out_specs=(each, each), check_vma=False)
-    )
-
-
-Observer: TypeAlias = Callable[[int, Sequence[Trained]], None]
-"""Called after every evaluation with the step and what has been recorded so far of every job."""
+Observer: TypeAlias = Callable[[Callable[[int], State]], None]
+"""Called whenever the trainings have got on, with a function that fetches the state of the one of an index."""
 
 
 def train_many(
-    jobs: Sequence[Job],
-    trie: Trie,
-    plan: TriePlan,
-    steps: Sequence[int],
-    observe: Observer = lambda step, trained: None,
+    trainings: Sequence[Training],
+    observe: Observer = lambda state: None,
     mapping: Mapping | None = None,
-) -> list[Trained]:
-    """Train jobs of one structure in one program and record each at the given steps (the first may be 0).
+    size: int = 0,
+    shared: frozenset[str] | None = None,
+) -> None:
+    """Train trainings of one structure in one program and record each at its steps; `trained` and `failure` are filled.
 
-    Raises ValueError if structures differ, FloatingPointError (naming the interval) if a training diverges.
+    A training that diverges fails by itself and leaves the others alone. Trainings may have come to different steps.
+    mapping, size and shared: see `sim.ensemble.Ensemble`. Raises ValueError if structures differ.
     """
-    if len({structure(job) for job in jobs}) != 1:
-        raise ValueError(f"jobs: one structure is required, found {len({structure(job) for job in jobs})}")
-    mapping = mapping or (default_mapping() if len(jobs) > 1 else "loop")
-    padded = list(jobs) + [jobs[-1]] * (-len(jobs) % (jax.local_device_count() if mapping == "shards" else 1))
-    shared, own, join = _stack(padded)
-    program = _program(join, mapping)
-    states = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[start(job) for job in padded])
-    trained = [Trained() for _ in jobs]
-    done, losses = 0, np.full(len(padded), np.nan)
-    for step in steps:
-        if step > done:
-            states, losses = program(shared, own, states, jnp.int32(step - done))
-        for index, (job, one) in enumerate(zip(jobs, trained, strict=True)):
-            one.params = jax.tree.map(lambda leaf, index=index: leaf[index], states.params)
-            _record(one, job, trie, plan, step, float(losses[index]), done)
-        done = step
-        observe(step, trained)
-    return trained
+    members = [(one.job, one.plan) for one in trainings]
+    ensemble = Ensemble(members, [one.state for one in trainings], mapping, size, shared)
+    pace = _Pace()
+    while any(one.next_step is not None for one in trainings):
+        goals = np.array(
+            [at if one.next_step is None else one.next_step for one, at in zip(trainings, ensemble.steps, strict=True)]
+        )
+        while _behind(trainings, ensemble, goals):
+            pace.advance(ensemble, goals)
+            _note_divergence(trainings, ensemble)
+            observe(ensemble.state)
+        _record(trainings, ensemble)
+        observe(ensemble.state)
+    for index, one in enumerate(trainings):
+        one.trained.params = ensemble.state(index).params
 
 
-def _record(one: Trained, job: Job, trie: Trie, plan: TriePlan, step: int, mean_loss: float, before: int) -> None:
+class _Pace:
+    """Advances an ensemble by pieces of about a second, so that progress is seen and little is lost."""
+
+    def __init__(self) -> None:
+        self.steps = 1
+
+    def advance(self, ensemble: Ensemble, goals: np.ndarray) -> None:
+        before, began = ensemble.steps, time.perf_counter()
+        ensemble.advance(np.minimum(goals, before + self.steps).tolist())
+        took, done = time.perf_counter() - began, int((ensemble.steps - before).max())
+        if done == self.steps:  # a shorter piece says little of the pace
+            self.steps = max(1, round(done * min(8.0, PIECE_SECONDS / max(took, 1e-9))))
+
+
+def _behind(trainings: Sequence[Training], ensemble: Ensemble, goals: np.ndarray) -> bool:
+    return any(
+        one.failure is None and step < goal for one, step, goal in zip(trainings, ensemble.steps, goals, strict=True)
+    )
+
+
+def _note_divergence(trainings: Sequence[Training], ensemble: Ensemble) -> None:
+    for one, step, loss_sum in zip(trainings, ensemble.steps, ensemble.loss_sums, strict=True):
+        one.step = int(step)
+        if one.failure is None and not np.isfinite(loss_sum):
+            one.failure = f"at step {step} the loss is not finite: training diverged; lower the learning rate"
+
+
+def _record(trainings: Sequence[Training], ensemble: Ensemble) -> None:
+    """Record every training that has come to its next evaluation."""
+    due = [index for index, one in enumerate(trainings) if one.next_step == ensemble.steps[index]]
+    if not due:  # whatever was due has failed
+        return
+    for index, logits in ensemble.logits():
+        if index in due:
+            _evaluate(trainings[index], logits, float(ensemble.loss_sums[index]))
+    ensemble.reset_losses(due)
+
+
+def _evaluate(one: Training, logits: np.ndarray, loss_sum: float) -> None:
+    step, trained = one.next_step, one.trained
+    assert step is not None
+    before = trained.steps[-1] if trained.steps else 0
     try:
-        arrays = node_record(np.asarray(trie_logits(job.model, one.params, plan)), trie)
+        arrays = node_record(logits, one.trie)
     except FloatingPointError as problem:
-        raise FloatingPointError(f"between steps {before} and {step}: {problem}; lower the learning rate") from None
-    one.steps.append(step)
-    one.losses.append(mean_loss)
-    one.evaluations.append(arrays)
+        one.failure = f"at step {step}: {problem}; lower the learning rate"
+        return
+    trained.steps.append(step)
+    trained.losses.append(loss_sum / (step - before) if step > before else float("nan"))
+    trained.evaluations.append(arrays)

@@ -49,12 +49,13 @@ class State:
     params: Params
     opt_state: optax.OptState
     step: Int[Array, "*K"]  # a scalar; one axis more where states are stacked
+    loss_sum: Float[Array, "*K"]  # of the steps since the last evaluation [nat per string]
 
 
 def start(job: Job) -> State:
     """The state before the first step, with a fresh optimiser state."""
     transformation = job.phase.optimizer.transformation(job.phase.num_steps)
-    return State(job.init, transformation.init(job.init), jnp.zeros((), jnp.int32))
+    return State(job.init, transformation.init(job.init), jnp.zeros((), jnp.int32), jnp.zeros(()))
 
 
 def loss(job: Job, params: Params, key: PRNGKey) -> Scalar:
@@ -67,19 +68,23 @@ def loss(job: Job, params: Params, key: PRNGKey) -> Scalar:
     return phase.objective(Bound(job.model, params, prompt_end), context, batch, objective_key)
 
 
-def advance(job: Job, state: State, num_steps: Int[Array, ""]) -> tuple[State, Float[Array, ""]]:
-    """The state after `num_steps` further steps (at least 1), and the mean loss over them [nat per string].
+def advance(job: Job, state: State, until: Int[Array, ""]) -> State:
+    """The state after step `until`; a state that is there already stays as it is.
 
-    The number of steps is traced: one compiled program serves every interval between evaluations.
+    A step whose loss is not finite is the last one: then `loss_sum` is not finite and `step` says which step it was.
+    `until` is traced: one compiled program serves every interval between evaluations, and an interval cut into pieces
+    gives the same bits as in one go.
     """
     transformation = job.phase.optimizer.transformation(job.phase.num_steps)
 
-    def step(_: Int[Array, ""], carry: tuple[State, Float[Array, ""]]) -> tuple[State, Float[Array, ""]]:
-        state, total = carry
+    def unfinished(state: State) -> Bool[Array, ""]:
+        return (state.step < until) & jnp.isfinite(state.loss_sum)
+
+    def step(state: State) -> State:
         key = jax.random.fold_in(job.key, state.step)
         value, grads = jax.value_and_grad(loss, argnums=1)(job, state.params, key)
         updates, opt_state = transformation.update(grads, state.opt_state, state.params)
-        return State(optax.apply_updates(state.params, updates), opt_state, state.step + 1), total + value
+        params = optax.apply_updates(state.params, updates)
+        return State(params, opt_state, state.step + 1, state.loss_sum + value.astype(state.loss_sum.dtype))
 
-    state, total = jax.lax.fori_loop(0, num_steps, step, (state, jnp.zeros(())))
-    return state, total / num_steps
+    return jax.lax.while_loop(unfinished, step, state)

@@ -7,7 +7,7 @@ import numpy as np
 
 from sim.metrics.entropy import entropy_interval
 from sim.metrics.quantity import Quantity, exponential, logarithm, reciprocal
-from sim.metrics.scored import Scored, average, group_max
+from sim.metrics.scored import Scored, average
 from sim.numerics import expectation
 
 
@@ -30,8 +30,7 @@ def collision_ratio(q: Scored, p: Scored, log_law: np.ndarray) -> Quantity:
 
 def largest_interval(q: Scored, log_law: np.ndarray) -> Quantity:
     """E_x max_y q(y|x); exact if for every x the largest supported string exceeds every exit mass q_e."""
-    on = group_max(np.exp(q.log_q), q.group, q.num_groups)
-    return Quantity(average(log_law, on), average(log_law, np.maximum(on, q.exit_max)))
+    return Quantity(average(log_law, q.largest), average(log_law, np.maximum(q.largest, q.exit_max)))
 
 
 def hill_number(q: Scored, order: int | float, log_law: np.ndarray) -> Quantity:

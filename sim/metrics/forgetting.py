@@ -1,12 +1,13 @@
 """Exact splits of forgetting KL(P‖q) and of the entropy lost: gate and erasure, styles, waterfall, shift accounting."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sim.metrics.divergence import kl, log_ratio
 from sim.metrics.quantity import Quantity
-from sim.metrics.scored import Scored, conditional
+from sim.metrics.scored import Scored, share
 from sim.numerics import expectation, log_group_sum
 
 
@@ -64,19 +65,46 @@ class ShiftAccounting:
         return self.conditioning + self.narrowing
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of supp P, by log P(part | document), under a prompt law: what a split of any q has to know of P."""
+
+    log_member: np.ndarray  # float64[N]
+    log_mass: np.ndarray  # float64[G], log P(part | x)
+    log_share: np.ndarray  # float64[N], log P(y | x, part)
+    log_gate: np.ndarray  # float64[G], log P(x) P(part | x)
+    log_weight: np.ndarray  # float64[N], log P(x) P(y, part | x)
+
+    @classmethod
+    def of(cls, p: Scored, log_member: np.ndarray, log_law: np.ndarray) -> "Part":
+        """The part of a truth P with a membership, float64[N], under a prompt law, float64[G]."""
+        inside = p.log_q + log_member
+        mass = log_group_sum(inside, p.group, p.num_groups)
+        return cls(log_member, mass, share(inside, mass, p.group), log_law + mass, p.weights(log_law) + inside)
+
+    def split(self, q: Scored) -> tuple[float, float]:
+        """Share of the part in the gate, and its within term [nat]."""
+        inside = q.log_q + self.log_member
+        mass = log_group_sum(inside, q.group, q.num_groups)
+        gate = expectation(self.log_gate, log_ratio(self.log_mass, mass))
+        inner = log_ratio(self.log_share, share(inside, mass, q.group))
+        reached = np.where((mass > -np.inf)[q.group], inner, 0.0)
+        return gate, expectation(self.log_weight, reached)
+
+
 def gate_erasure(p: Scored, q: Scored, event: np.ndarray, log_law: np.ndarray) -> GateErasure:
     """Split KL(P‖q) by an event A, bool[N], averaged over the prompt law float64[G]. Exact; +inf, never nan.
 
     A means A within supp P. A term whose weight P(A|x) or P(B|x) is 0 is dropped. Where q(A|x) = 0 < P(A|x) the gate
     is infinite, q_A does not exist and its term is dropped; likewise for B.
     """
-    gate, terms = 0.0, []
-    for side in (event, ~event):
-        inside = side & (p.log_q > -np.inf)
-        gate_part, within = _split(p, q, np.where(inside, 0.0, -np.inf), log_law)
-        gate += gate_part
-        terms.append(within)
-    return GateErasure(gate, terms[0], terms[1])
+    return gate_erasure_of(event_parts(p, event, log_law), q)
+
+
+def gate_erasure_of(parts: Sequence[Part], q: Scored) -> GateErasure:
+    """As `gate_erasure`, with the two parts of P at hand; see `event_parts`."""
+    (gate_a, within_a), (gate_b, within_b) = (part.split(q) for part in parts)
+    return GateErasure(0.0 + gate_a + gate_b, within_a, within_b)
 
 
 def style_split(p: Scored, q: Scored, log_posterior: np.ndarray, log_law: np.ndarray) -> StyleSplit:
@@ -84,9 +112,13 @@ def style_split(p: Scored, q: Scored, log_posterior: np.ndarray, log_law: np.nda
 
     An equality for overlapping styles too; for disjoint ones q(z) = q(supp P_z). Conventions as in `gate_erasure`.
     """
-    supported = p.log_q > -np.inf
-    parts = [_split(p, q, np.where(supported, column, -np.inf), log_law) for column in log_posterior.T]
-    return StyleSplit(sum(gate for gate, _ in parts), np.array([within for _, within in parts]))
+    return style_split_of(style_parts(p, log_posterior, log_law), q)
+
+
+def style_split_of(parts: Sequence[Part], q: Scored) -> StyleSplit:
+    """As `style_split`, with the parts of P at hand; see `style_parts`."""
+    splits = [part.split(q) for part in parts]
+    return StyleSplit(sum(gate for gate, _ in splits), np.array([within for _, within in splits]))
 
 
 def waterfall(h_p: Quantity, h_kept: Quantity, h_s: Quantity, h_q: Quantity) -> Waterfall:
@@ -115,12 +147,13 @@ def log_styles(q: Scored, log_posterior: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def _split(p: Scored, q: Scored, log_member: np.ndarray, log_law: np.ndarray) -> tuple[float, float]:
-    """Share of one part in the gate, and its within term; membership of the part is log P(part | document)."""
-    part_p, part_q = p.log_q + log_member, q.log_q + log_member
-    mass_p = log_group_sum(part_p, p.group, p.num_groups)
-    mass_q = log_group_sum(part_q, q.group, q.num_groups)
-    gate = expectation(log_law + mass_p, log_ratio(mass_p, mass_q))
-    inner = log_ratio(conditional(part_p, p.group, p.num_groups), conditional(part_q, q.group, q.num_groups))
-    reached = np.where((mass_q > -np.inf)[q.group], inner, 0.0)
-    return gate, expectation(p.weights(log_law) + part_p, reached)
+def event_parts(p: Scored, event: np.ndarray, log_law: np.ndarray) -> list[Part]:
+    """A and the rest of supp P, for an event A, bool[N]."""
+    supported = p.log_q > -np.inf
+    return [Part.of(p, np.where(side & supported, 0.0, -np.inf), log_law) for side in (event, ~event)]
+
+
+def style_parts(p: Scored, log_posterior: np.ndarray, log_law: np.ndarray) -> list[Part]:
+    """The styles, with log P(z | document) [nat], float64[N, Z]."""
+    supported = p.log_q > -np.inf
+    return [Part.of(p, np.where(supported, column, -np.inf), log_law) for column in log_posterior.T]

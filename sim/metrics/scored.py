@@ -14,6 +14,7 @@ Source: spec/measures.md, "Exact evaluation of a trained model on an enumerable 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -64,13 +65,18 @@ class Scored:
         """log prompt law at each string's prompt [nat]: float64[N] from float64[G]."""
         return log_law[self.group]
 
-    @property
+    @cached_property
     def merged(self) -> np.ndarray:
         """log q [nat] with everything off the support as one more atom ⊥ per group: float64[N+G], sums to 1 per x."""
         with np.errstate(divide="ignore"):
             return np.concatenate([self.log_q, np.log(self.off)])
 
-    @property
+    @cached_property
+    def largest(self) -> np.ndarray:
+        """Probability of the likeliest supported string: float64[G]; 0 where there is none."""
+        return group_max(np.exp(self.log_q), self.group, self.num_groups)
+
+    @cached_property
     def merged_group(self) -> np.ndarray:
         """Group of each atom of `merged`: int[N+G]."""
         return np.concatenate([self.group, np.arange(self.num_groups)])
@@ -94,7 +100,12 @@ def log_completions(vocab_size: int, length: int) -> np.ndarray:
 
 def conditional(log_q: np.ndarray, group: np.ndarray, num_groups: int) -> np.ndarray:
     """log of each entry's share of its group [nat]: float64[N]; -inf in groups of mass 0."""
-    total = log_group_sum(log_q, group, num_groups)[group]
+    return share(log_q, log_group_sum(log_q, group, num_groups), group)
+
+
+def share(log_q: np.ndarray, log_mass: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """As `conditional`, where the mass of every group, float64[G] [nat], is known already."""
+    total = log_mass[group]
     return np.where(log_q > -np.inf, log_q - np.where(total > -np.inf, total, 0.0), -np.inf)
 
 
@@ -105,6 +116,8 @@ def average(log_law: np.ndarray, values: np.ndarray) -> float:
 
 def group_max(values: np.ndarray, group: np.ndarray, num_groups: int) -> np.ndarray:
     """Largest non-negative value of each group: float64[G]; 0 for an empty group."""
+    if num_groups == 1:
+        return np.max(values, initial=0.0, keepdims=True)
     top = np.zeros(num_groups)
     np.maximum.at(top, group, values)
     return top
@@ -120,33 +133,78 @@ def score(trie: Trie, prompts: Prompts, arrays: Mapping[str, np.ndarray], view: 
 
     Raises ValueError for a view that does not exist, an array that is missing or of the wrong shape, or a nan.
     """
-    if view not in VIEWS:
-        raise ValueError(f"view must be 'response' or 'joint', found {view!r}{nearest(view, VIEWS)}")
-    record = _checked(trie, arrays)
-    N, L = trie.strings.shape
-    length, group = (prompts.length, prompts.group) if view == "response" else (np.zeros(N, np.int64),) * 2
-    num_groups = prompts.num_groups if view == "response" else 1
-    counted = (trie.node >= 0) & (np.arange(L) >= length[:, None])
-    path = np.cumsum(np.where(counted, record["edge_log_q"][trie.edge], 0.0), axis=1)
-    before = np.concatenate([np.zeros((N, 1)), path[:, :-1]], axis=1)
-    at = trie.node[counted]
-    node_log_mass = np.full(trie.num_nodes, -np.inf)
-    node_group, node_position = np.full(trie.num_nodes, -1), np.full(trie.num_nodes, -1)
-    node_log_mass[at] = before[counted]
-    node_group[at] = np.broadcast_to(group[:, None], (N, L))[counted]
-    node_position[at] = (np.arange(L) - length[:, None])[counted]
-    return Scored(
-        trie=trie,
-        group=group,
-        log_q=path[:, -1],
-        edge_log_q=record["edge_log_q"],
-        leak=record["leak"],
-        node_group=node_group,
-        node_position=node_position,
-        node_log_mass=node_log_mass,
-        **_exits(trie, record, node_log_mass, node_group, num_groups),
-        **_next_token(trie, record),
-    )
+    return Layout.of(trie, prompts, view).score(arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A trie seen in one view: what `score` needs to know and what is the same for everything that is scored on it."""
+
+    trie: Trie
+    group: np.ndarray  # int[N], prompt group of each string
+    num_groups: int
+    node_group: np.ndarray  # int[M], as in `Scored`
+    node_position: np.ndarray  # int[M], as in `Scored`
+
+    @classmethod
+    def of(cls, trie: Trie, prompts: Prompts, view: str) -> "Layout":
+        """The layout of a view; raises ValueError for one that does not exist."""
+        if view not in VIEWS:
+            raise ValueError(f"view must be 'response' or 'joint', found {view!r}{nearest(view, VIEWS)}")
+        N, L = trie.strings.shape
+        length, group = (prompts.length, prompts.group) if view == "response" else (np.zeros(N, np.int64),) * 2
+        counted = (trie.node >= 0) & (np.arange(L) >= length[:, None])  # neither of the prompt nor after the end
+        node_group, node_position = np.full(trie.num_nodes, -1), np.full(trie.num_nodes, -1)
+        at = trie.node[counted]
+        node_group[at] = np.broadcast_to(group[:, None], (N, L))[counted]
+        node_position[at] = (np.arange(L) - length[:, None])[counted]
+        return cls(trie, group, prompts.num_groups if view == "response" else 1, node_group, node_position)
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """The nodes that are not inside prompts, ascending."""
+        return np.flatnonzero(self.node_group >= 0)
+
+    @cached_property
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Last node and last edge of each string: int[N] both."""
+        rows, last = np.arange(self.trie.num_strings), self.trie.lengths - 1
+        return self.trie.node[rows, last], self.trie.edge[rows, last]
+
+    @cached_property
+    def levels(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Edges that lead from a scored node to the next, by depth: edge, node it leaves, node it leads to."""
+        trie = self.trie
+        inner = np.flatnonzero((trie.edge_child >= 0) & (self.node_group[trie.edge_node] >= 0))
+        depth = trie.depth[trie.edge_node[inner]]  # edges are in level order, so this ascends
+        levels = np.split(inner, np.searchsorted(depth, np.arange(1, trie.length)))
+        return [(edge, trie.edge_node[edge], trie.edge_child[edge]) for edge in levels if len(edge)]
+
+    @cached_property
+    def log_room(self) -> np.ndarray:
+        """log R_e [nat] behind the exits at a node: float64[M]."""
+        return log_completions(self.trie.vocab_size, self.trie.length)[self.trie.depth]
+
+    def score(self, arrays: Mapping[str, np.ndarray]) -> Scored:
+        """Recorded arrays on this layout; see the function `score`."""
+        trie, record = self.trie, _checked(self.trie, arrays)
+        edge_log_q = record["edge_log_q"]
+        node_log_mass = np.where(self.node_position == 0, 0.0, -np.inf)
+        for edge, above, below in self.levels:
+            node_log_mass[below] = node_log_mass[above] + edge_log_q[edge]
+        last_node, last_edge = self.ends
+        return Scored(
+            trie=trie,
+            group=self.group,
+            log_q=node_log_mass[last_node] + edge_log_q[last_edge],
+            edge_log_q=edge_log_q,
+            leak=record["leak"],
+            node_group=self.node_group,
+            node_position=self.node_position,
+            node_log_mass=node_log_mass,
+            **_exits(self, record, node_log_mass),
+            **_next_token(trie, record),
+        )
 
 
 def truth(language: FiniteLanguage, prompts: Prompts, view: str) -> Scored:
@@ -156,8 +214,12 @@ def truth(language: FiniteLanguage, prompts: Prompts, view: str) -> Scored:
     probability 0 has log q(y|x) = -inf throughout: average under a law that gives it no weight.
     Strings carry the listed probabilities, nodes and edges those of the trie: identities compare the two.
     """
-    edges = no_leak(language.edge_log_prob, language.trie.num_nodes)
-    scored = score(language.trie, prompts, edges, view)
+    return known(language, Layout.of(language.trie, prompts, view))
+
+
+def known(language: FiniteLanguage, layout: Layout) -> Scored:
+    """As `truth`, on a layout that is at hand."""
+    scored = layout.score(no_leak(language.edge_log_prob, language.trie.num_nodes))
     return replace(scored, log_q=conditional(language.log_p, scored.group, scored.num_groups))
 
 
@@ -176,15 +238,13 @@ def _checked(trie: Trie, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     return record
 
 
-def _exits(
-    trie: Trie, record: Mapping[str, np.ndarray], log_mass: np.ndarray, node_group: np.ndarray, num_groups: int
-) -> dict[str, np.ndarray]:
+def _exits(layout: Layout, record: Mapping[str, np.ndarray], log_mass: np.ndarray) -> dict[str, np.ndarray]:
     mass = np.exp(log_mass)
     off, off_max = mass * record["leak"], mass * record["leak_max"]
     surprise = -mass * record["leak_plogp"] - off * np.where(log_mass > -np.inf, log_mass, 0.0)
-    room = off * log_completions(trie.vocab_size, trie.length)[trie.depth]
-    inside = node_group >= 0
-    group = node_group[inside]
+    room = off * layout.log_room
+    inside, num_groups = layout.inside, layout.num_groups
+    group = layout.node_group[inside]
 
     def total(values: np.ndarray) -> np.ndarray:
         return np.bincount(group, values[inside], num_groups)

@@ -22,12 +22,21 @@ def epsilon_support(q: Scored, epsilons: Sequence[float], log_law: np.ndarray) -
     most floor(mass of its exits / eps). Exact where every exit mass is below eps.
     """
     weights = q.weights(log_law)
+    weighted = weights != -np.inf
+    law, log_q = np.exp(weights[weighted]), q.log_q[weighted]  # once for all thresholds
+    leaky = (q.node_group >= 0) & (q.node_off_max > 0.0)
+    leaky[leaky] = log_law[q.node_group[leaky]] != -np.inf
+    node_law = np.exp(log_law[q.node_group[leaky]])
+    off, off_max = q.node_off[leaky], q.node_off_max[leaky]
+    largest = np.max(off_max, initial=0.0)
     out = []
     for epsilon in epsilons:
-        on = expectation(weights, (q.log_q >= _log_threshold(epsilon)).astype(np.float64))
-        open_nodes = (q.node_group >= 0) & (q.node_off_max >= epsilon * (1.0 - TIE))
-        room = np.floor(q.node_off[open_nodes] / epsilon * (1.0 + TIE))
-        out.append(Quantity(on, on + expectation(log_law[q.node_group[open_nodes]], room)))
+        on, above = float((law * (log_q >= _log_threshold(epsilon))).sum()), 0.0
+        if largest >= epsilon * (1.0 - TIE):
+            open_nodes = off_max >= epsilon * (1.0 - TIE)
+            room = np.floor(off[open_nodes] / epsilon * (1.0 + TIE))
+            above = float((node_law[open_nodes] * room).sum())
+        out.append(Quantity(on, on + above))
     return out
 
 

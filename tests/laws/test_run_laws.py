@@ -9,17 +9,27 @@ import numpy as np
 import pytest
 import yaml
 
+from sim import ledger
 from sim.build import build, identity, settings
 from sim.cli import conf_dir
-from sim.job import IdentityError, perform
 from sim.measure import residuals, rows, violations
+from sim.recording import IdentityError
 from sim.records import Record, read, run_hash
+from sim.work import perform
 from tests.composed import ROOT, compose, options
 
 MODELS, OBJECTIVES, OPTIMIZERS = options("model"), options("objective"), options("optimizer")
 TINY = ("scale=smoke", "grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml", "restriction=regular",
         "restriction.pattern='.* please'", "pretrain.num_steps=4", "finetune.num_steps=4")  # fmt: skip
 SMALL = {"transformer": ("model.width=8", "model.depth=1")}
+
+
+def performed(config: dict[str, object], outputs: Path) -> Record:
+    """The record of a run, published below a folder; whatever is wrong with it is raised."""
+    (outcome,) = perform([config | {"outputs": str(outputs)}])
+    if outcome.error is not None:
+        raise outcome.error
+    return read(outcome.target)
 
 
 def chosen(model: str, objective: str, optimizer: str, *more: str) -> dict[str, object]:
@@ -90,9 +100,8 @@ RUNS = [
 @pytest.mark.parametrize(("model", "objective", "optimizer"), RUNS)
 def test_every_member_trains_and_is_measured(tmp_path: Path, model: str, objective: str, optimizer: str) -> None:
     config = chosen(model, objective, optimizer)
-    record = perform(config, tmp_path / "run")
-    again = read(tmp_path / "run")
-    assert list(record.phases) == ["pretrain", "sft", "identity"]
+    again = performed(config, tmp_path)
+    assert list(again.phases) == ["pretrain", "sft", "identity"]
     for phase, recorded in again.phases.items():
         num_steps = config["pretrain" if phase == "pretrain" else "finetune"]["num_steps"]
         assert (recorded.steps[0], recorded.steps[-1]) == (0, num_steps)
@@ -101,7 +110,7 @@ def test_every_member_trains_and_is_measured(tmp_path: Path, model: str, objecti
     check_start(again)
     check_change(again)
     assert violations(residuals(again)) == []
-    assert residuals(again) == again.facts["residuals"] == record.facts["residuals"], "they can be computed again"
+    assert residuals(again) == again.facts["residuals"], "they can be computed again"
     table = rows(again)
     assert {row["phase"] for row in table} == {"truth", "pretrain", "sft", "identity"}
     assert all(not math.isnan(row[end]) for row in table for end in ("lower", "upper"))
@@ -128,7 +137,7 @@ def check_change(record: Record) -> None:
 def test_the_same_settings_give_the_same_numbers_and_another_seed_others(tmp_path: Path) -> None:
     drawn = ("objective.targets=sampled", "finetune.controls=[]")
     one, same, other = (
-        perform(chosen("tabular_trie", "sft", "adam", *drawn, f"seed={seed}"), tmp_path / name)
+        performed(chosen("tabular_trie", "sft", "adam", *drawn, f"seed={seed}"), tmp_path / name)
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     for phase in one.phases:
@@ -143,9 +152,9 @@ def test_the_same_settings_give_the_same_numbers_and_another_seed_others(tmp_pat
 @pytest.fixture
 def leaking(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that books all leaking mass twice."""
-    import sim.job
+    import sim.points
 
-    right = sim.job.recorded
+    right = sim.points.recorded
 
     def wrong(*arguments: object) -> Record:
         record = right(*arguments)
@@ -153,16 +162,19 @@ def leaking(monkeypatch: pytest.MonkeyPatch) -> None:
             recorded.arrays["leak"][:] *= 2.0
         return record
 
-    monkeypatch.setattr(sim.job, "recorded", wrong)
+    monkeypatch.setattr(sim.points, "recorded", wrong)
 
 
 @pytest.mark.usefixtures("leaking")
 def test_a_violated_identity_fails_the_run_loudly(tmp_path: Path) -> None:
     config = chosen("tabular_trie", "sft", "sgd", "finetune.controls=[]")
+    name = f"scratch/{identity(config)}"
     for attempt in ("first", "second"):
         with pytest.raises(IdentityError, match=r"identity total_mass: .* is required, found") as error:
-            perform(config, tmp_path / "run")
+            performed(config, tmp_path)
         assert "\n" not in str(error.value), attempt
-        assert [file.name for file in tmp_path.iterdir()] == ["run.failed"], "for inspection, and nowhere else"
-    failed = read(tmp_path / "run.failed")
+        published = [path.parent for path in tmp_path.glob("scratch/*/manifest.json")]
+        assert published == [tmp_path / f"{name}.failed"], "for inspection, and nowhere else"
+        assert ledger.state(tmp_path / name).state == "failed"
+    failed = read(tmp_path / f"{name}.failed")
     assert sorted(violations(failed.facts["residuals"])) == sorted(violations(residuals(failed))) != []

@@ -1,10 +1,13 @@
 """Records: what is read is what was written; damage is seen; nothing finished is overwritten; nothing half is left."""
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
 import re
+import signal
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from sim import records
+from sim import files, records
+from sim.files import sweep
 from sim.numerics import SpecificationError
 from sim.records import MANIFEST, Record, folder, invalidity, prepare, read, run_hash, write
+from sim.rows import finished
+from tests.unit.faults import fills_up, killed_at, tree
 from tests.unit.recorded_worlds import recorded, twins
 
 FILES = ("arrays.safetensors", "manifest.json", "pretrain.params.safetensors", "run.json", "sft.params.safetensors")
@@ -70,6 +77,20 @@ def test_arrays_need_not_be_contiguous(tmp_path: Path, record: Record) -> None:
     turned = np.arange(6.0).reshape(2, 3).T
     record.params["sft"]["w"] = turned
     np.testing.assert_array_equal(read(write(record, tmp_path / "r")).params["sft"]["w"], turned)
+
+
+def test_the_format_needs_nothing_of_ours(tmp_path: Path, record: Record) -> None:
+    target = write(record, tmp_path / "r")
+    sums = {name: hashlib.sha256((target / name).read_bytes()).hexdigest() for name in FILES if name != MANIFEST}
+    assert json.loads((target / MANIFEST).read_text(encoding="utf-8")) == sums
+    assert same(load_file(target / "pretrain.params.safetensors"), dict(record.params["pretrain"]))
+    assert json.loads((target / "run.json").read_text(encoding="utf-8"))["phases"] == list(record.phases)
+
+
+def test_a_number_stays_a_number(tmp_path: Path, record: Record) -> None:
+    """And does not become a list of one, as with numpy.ascontiguousarray."""
+    record.params["sft"]["w"] = np.array(1.5, np.float32)
+    assert read(write(record, tmp_path / "r")).params["sft"]["w"].shape == ()
 
 
 # -- damage -----------------------------------------------------------------------------------------------------------
@@ -151,33 +172,67 @@ def test_a_file_in_the_way_is_not_overwritten(tmp_path: Path, record: Record) ->
     assert (tmp_path / "r").read_text(encoding="utf-8") == "mine"
 
 
-@pytest.mark.parametrize("name", ["save_file", "_write_json", "_sha256", "_publish"])
-@pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()], ids=["OSError", "KeyboardInterrupt"])
-def test_a_failure_while_writing_leaves_nothing(
-    tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch, name: str, failure: BaseException
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, other = recorded(*twins(1)), recorded(*twins(2))
+    write(before, tmp_path / "before")
+    files, failures = tree(tmp_path), 0
+    for _ in fills_up(monkeypatch, lambda: write(other, tmp_path / "r")):
+        assert tree(tmp_path) == files
+        failures += 1
+    assert failures == len(FILES), "one for every file"
+    assert same(read(tmp_path / "r"), other)
+    assert same(read(tmp_path / "before"), before)
+
+
+@pytest.mark.parametrize("name", ["pack", "publish"])
+def test_an_interruption_leaves_nothing(
+    tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    def fail(*_: object) -> None:
-        raise failure
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(records, name, fail)
-    with pytest.raises(type(failure)):
-        write(record, tmp_path / "toy" / "r")
-    assert list((tmp_path / "toy").iterdir()) == []
+    monkeypatch.setattr(records, name, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write(record, tmp_path / "r")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_seen_before_everything_is_written(
+def test_the_manifest_is_written_last_and_before_anything_is_seen(
     tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, bool]] = []
-    plain = records._write_json
+    plain = files.write_bytes
 
-    def watched(file: Path, content: Any) -> None:
+    def watched(file: Path, data: bytes) -> None:
         seen.append((file.name, (tmp_path / "r").exists()))
-        plain(file, content)
+        plain(file, data)
 
-    monkeypatch.setattr(records, "_write_json", watched)
+    monkeypatch.setattr(files, "write_bytes", watched)
     write(record, tmp_path / "r")
-    assert seen == [("run.json", False), ("manifest.json", False)]
+    assert sorted(seen) == [(name, False) for name in FILES]
+    assert seen[-1][0] == MANIFEST
+
+
+WRITE = """
+from sim.records import write
+from sim.rows import finished
+from tests.unit.faults import fills_up, killed_at, tree
+from tests.unit.recorded_worlds import recorded, twins
+write(recorded(*twins(1)), folder / "r")
+"""
+
+
+@pytest.mark.parametrize("at", range(len(FILES)))
+def test_what_a_killed_process_leaves_is_no_record(tmp_path: Path, record: Record, at: int) -> None:
+    assert killed_at(at, tmp_path, WRITE) == -signal.SIGKILL
+    assert any(tmp_path.iterdir()), "the draft lies there, or this test says nothing"
+    with pytest.raises(SpecificationError, match="found none"):
+        read(tmp_path / "r")
+    with pytest.raises(SpecificationError, match="at least one finished run is required"):
+        finished(tmp_path)
+    write(record, tmp_path / "r")
+    assert [file.name for file in tmp_path.iterdir()] == ["r"]
+    assert same(read(tmp_path / "r"), record)
 
 
 def test_of_two_that_publish_at_once_one_wins(tmp_path: Path) -> None:
@@ -217,6 +272,19 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(SpecificationError, match="a folder that can be written is required"):
         prepare(tmp_path / "locked" / "r")
+
+
+def test_preparing_does_not_mind_those_who_tidy_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = tempfile.mkdtemp
+
+    def made_and_swept(**chosen: Any) -> str:
+        draft = make(**chosen)
+        sweep(tmp_path)
+        assert not Path(draft).exists(), "and what a killed process leaves is swept"
+        return draft
+
+    monkeypatch.setattr(tempfile, "mkdtemp", made_and_swept)
+    prepare(tmp_path / "r")
 
 
 def test_preparing_leaves_nothing_behind(tmp_path: Path) -> None:

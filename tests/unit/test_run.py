@@ -12,6 +12,8 @@ from omegaconf import OmegaConf
 
 import sim.progress
 import sim.run
+import sim.work
+from sim import ledger
 from sim.grammars.styles_content import styles_content
 from sim.measure import residuals, violations
 from sim.numerics import SpecificationError
@@ -49,7 +51,7 @@ def test_the_demo_is_published(demo: tuple[Path, Finished]) -> None:
     outputs, done = demo
     assert done.status == 0, done.stderr
     (folder,) = finished(outputs / "demo")
-    assert [path.name for path in (outputs / "demo").iterdir()] == [folder.name]
+    assert [path.name for path in (outputs / "demo").iterdir()] == [folder.name], "nothing is left of the work on it"
     record = read(folder)
     assert (record.name, record.hash) == ("demo", folder.name)
     assert list(record.phases) == ["pretrain", "sft", "identity"]
@@ -169,7 +171,7 @@ def task(where: Path, *overrides: str) -> None:
 
 def test_nothing_is_computed_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(sim.run, "_performed", lambda *_: pytest.fail("something was computed"))
+    monkeypatch.setattr(sim.work, "perform", lambda *_, **__: pytest.fail("something was computed"))
     with pytest.raises(SpecificationError, match="outputs: a folder that can be written is required"):
         task(tmp_path / "file")
 
@@ -190,7 +192,10 @@ def test_a_training_that_diverges_says_so_in_one_line(tmp_path: Path) -> None:
     file = ("grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml", "restriction=everything")
     rate = ("optimizer@pretrain.optimizer=adam", "pretrain.optimizer.weight_decay=1e30", "model.scale=1.0")
     with pytest.raises(
-        SpecificationError, match=r"^pretrain: between steps .* training diverged; lower the learning rate$"
+        SpecificationError, match=r"^pretrain: at step \d+.* training diverged; lower the learning rate$"
     ):
         task(tmp_path, *file, *rate)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    (state,) = ledger.states(tmp_path / "scratch")
+    assert state.state == "failed"
+    assert state.facts["reason"].endswith("training diverged; lower the learning rate")
+    assert not list(tmp_path.rglob("manifest.json"))

@@ -2,15 +2,18 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
+from sim.ensemble import structure
 from sim.languages.restricted import Restricted
 from sim.models.tabular_strings import tabular_strings
 from sim.models.tabular_trie import tabular_trie
+from sim.objectives.replay import Replay
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
-from sim.simulation import Recipe, Run, simulate
+from sim.simulation import Recipe, Run, finetunings, pretraining, signature, simulate
 from sim.sweep import Trained
 from tests.unit.models.tiny_worlds import kl, language, log_strings, mask
 
@@ -56,7 +59,9 @@ def test_every_phase_is_recorded_at_every_step(observed):
         assert len(one.evaluations) == len(one.losses) == 3
         assert np.isfinite(one.losses[1:]).all()
         assert all(np.isfinite(array).all() for record in one.evaluations for array in record.values())
-    assert seen == [(phase, step, 40, jobs) for phase, jobs in (("pretrain", 1), ("sft", 2)) for step in (0, 10, 40)]
+    assert seen == sorted(seen, key=lambda at: (at[0] != "pretrain", at[1]))
+    assert {(phase, total, jobs) for phase, _, total, jobs in seen} == {("pretrain", 40, 1), ("sft", 40, 2)}
+    assert all({0, 10, 40} <= {step for at, step, *_ in seen if at == phase} for phase in ("pretrain", "sft"))
 
 
 def test_fine_tuning_and_its_control_start_where_pretraining_ended(observed):
@@ -101,6 +106,46 @@ def test_phases_draw_from_keys_of_their_own():
     result = simulate(run)
     losses = [one.losses[-1] for one in result.values()]
     assert len(set(losses)) == 3
+
+
+def test_a_diverged_training_is_named_by_phase_and_step():
+    run = dataclasses.replace(a_run(), finetune=recipe(optimizer=Adam(learning_rate=np.inf)))
+    with pytest.raises(FloatingPointError, match=r"^sft: at step \d+.* training diverged; lower the learning rate$"):
+        simulate(run)
+
+
+def test_phases_have_the_same_keys_whatever_other_phases_there_are(observed):
+    alone = simulate(a_run(controls=()))
+    assert equal(alone["sft"].evaluations[-1], observed[0]["sft"].evaluations[-1])
+
+
+def test_the_signature_is_that_of_runs_that_can_be_trained_together():
+    run = a_run()
+    assert signature(run) == signature(a_run(seed=5)) != signature(a_run(controls=()))
+    same = [recipe(optimizer=Adam(learning_rate=0.7)), recipe(num_steps=7, steps=[0, 7])]
+    other = [
+        recipe(batch_size=9),
+        recipe(loss_on="response"),
+        recipe(whole_support=True),
+        recipe(objective=Replay(0.1)),
+    ]
+    for phase in ("pretrain", "finetune"):
+        assert all(signature(dataclasses.replace(run, **{phase: one})) == signature(run) for one in same)
+        assert all(signature(dataclasses.replace(run, **{phase: one})) != signature(run) for one in other)
+    restricted = Restricted(P, P, np.ones(P.trie.num_strings, bool), 0.0)
+    assert signature(dataclasses.replace(run, restricted=restricted)) == signature(run)
+    assert signature(dataclasses.replace(run, model=tabular_strings(P.trie))) != signature(run)
+    for one in (a_run(), a_run(seed=3), dataclasses.replace(run, finetune=same[0])):
+        trainings = [pretraining(one), *finetunings(one, _initial(run)).values()]
+        expected = [pretraining(run), *finetunings(run, _initial(run)).values()]
+        assert all(
+            structure((mine.job, mine.plan)) == structure((its.job, its.plan))
+            for mine, its in zip(trainings, expected, strict=True)
+        )
+
+
+def _initial(run: Run) -> object:
+    return run.model.init(jax.random.key(0))
 
 
 def test_a_fresh_optimiser_starts_each_phase():

@@ -45,38 +45,65 @@ def test_a_training_is_a_function_of_its_job():
     first, again = (run(job, start(job), jnp.int32(20)) for _ in range(2))
     assert same(first, again)
     other = run(sampled(key=1), start(job), jnp.int32(20))
-    assert not same(first[0].params, other[0].params)
+    assert not same(first.params, other.params)
 
 
-@pytest.mark.parametrize("pieces", [[20], [1, 19], [7, 7, 6], [1] * 20])
+@pytest.mark.parametrize("pieces", [[20], [1, 20], [7, 14, 20], list(range(1, 21)), [5, 5, 20]])
 def test_in_pieces_is_in_one_go_bit_for_bit(pieces):
     job = sampled()
-    state, total = start(job), 0.0
-    for size in pieces:
-        state, mean = run(job, state, jnp.int32(size))
-        total += size * float(mean)
-    whole, mean = run(job, start(job), jnp.int32(20))
+    state = start(job)
+    for until in pieces:
+        state = run(job, state, jnp.int32(until))
+    whole = run(job, start(job), jnp.int32(20))
     assert same(state, whole)
     assert int(state.step) == 20
-    assert total == pytest.approx(20 * float(mean), rel=1e-5)
+    assert float(state.loss_sum) > 0
+
+
+def test_a_state_beyond_its_goal_is_left_alone():
+    job = sampled()
+    state = run(job, start(job), jnp.int32(9))
+    assert same(state, run(job, state, jnp.int32(9)))
+    assert same(state, run(job, state, jnp.int32(3)))
+
+
+@pytest.mark.parametrize("wrong", [jnp.inf, -jnp.inf, jnp.nan])
+def test_a_training_stops_at_the_step_whose_loss_is_not_finite(wrong):
+    """The third loss is not finite: nothing is computed after it, however far the goal."""
+
+    class Wrong:
+        def __call__(self, q, context, batch, key):
+            return jnp.sum(q.next_log_probs(batch.tokens)) * 0.0 + jnp.where(key_data(key) == third, wrong, 1.0)
+
+    def key_data(key):
+        return jax.random.key_data(key).sum()
+
+    jax.tree_util.register_static(Wrong)
+    job = sampled(objective=Wrong())
+    third = key_data(jax.random.split(jax.random.fold_in(job.key, 2))[1])
+    state = run(job, start(job), jnp.int32(20))
+    assert int(state.step) == 3
+    assert not np.isfinite(state.loss_sum)
+    assert same(state, run(job, state, jnp.int32(20))) or np.isnan(state.loss_sum)
+    assert int(run(job, state, jnp.int32(20)).step) == 3
 
 
 def test_one_program_serves_every_interval_and_every_number():
     traces = []
 
     @jax.jit
-    def traced(job, state, num_steps):
+    def traced(job, state, until):
         traces.append(1)
-        return advance(job, state, num_steps)
+        return advance(job, state, until)
 
     job = sampled()
-    state, _ = traced(job, start(job), jnp.int32(1))
-    state, _ = traced(job, state, jnp.int32(5))
+    state = traced(job, start(job), jnp.int32(1))
+    state = traced(job, state, jnp.int32(5))
     faster = job.replace(
         phase=job.phase.replace(optimizer=job.phase.optimizer.replace(learning_rate=0.5), num_steps=9.0)
     )
-    changed, _ = traced(faster, start(faster), jnp.int32(5))
-    assert not same(changed.params, run(job, start(job), jnp.int32(5))[0].params)
+    changed = traced(faster, start(faster), jnp.int32(5))
+    assert not same(changed.params, run(job, start(job), jnp.int32(5)).params)
     assert len(traces) == 1
 
 
@@ -86,14 +113,14 @@ def test_sgd_on_the_whole_support_is_the_stated_recursion():
     logits = np.random.default_rng(0).normal(size=P.trie.num_strings)
     init = {"logits": jnp.asarray(logits, jnp.float32)}
     job = training(model, init, on_device(S), on_device(P), optimizer=Sgd(learning_rate=rate))
-    state, mean = run(job, start(job), jnp.int32(30))
+    state = run(job, start(job), jnp.int32(30))
     losses = []
     for _ in range(30):
         log_q = log_softmax(logits)
         losses.append(-float(np.exp(S.log_p[A]) @ log_q[A]))
         logits = logits - rate * (np.exp(log_q) - np.exp(S.log_p))
     np.testing.assert_allclose(state.params["logits"], logits, rtol=0, atol=1e-5)
-    assert float(mean) == pytest.approx(np.mean(losses), rel=1e-5)
+    assert float(state.loss_sum) == pytest.approx(np.sum(losses), rel=1e-5)
 
 
 def test_the_anchor_stays_where_the_phase_started():
@@ -130,7 +157,7 @@ def test_batches_are_fresh_at_every_step_and_of_the_stated_size():
 
     jax.tree_util.register_static(Watching)
     job = sampled(objective=Watching(), batch_size=16)
-    state, _ = run(job, start(job), jnp.int32(6))
+    state = run(job, start(job), jnp.int32(6))
     jax.block_until_ready(state)
     jax.effects_barrier()
     assert len(seen) == 6

@@ -15,7 +15,7 @@ from sim.models._base import Model
 from sim.objectives.sft import Sft
 from sim.optimizers.sgd import Sgd
 from sim.probes.trie_logits import trie_plan
-from sim.sweep import Trained, train_many
+from sim.sweep import Trained, Training, train_many
 from sim.training import Job, Phase
 
 
@@ -84,7 +84,16 @@ def training(model: Model, params: Any, data: Listed, base: Listed, **chosen: An
 
 def trained(job: Job, trie: Trie, steps: Sequence[int]) -> Trained:
     """One job, evaluated at the given steps."""
-    return train_many([job], trie, trie_plan(trie), steps)[0]
+    return together([job], trie, steps)[0]
+
+
+def together(jobs: Sequence[Job], trie: Trie, steps: Sequence[int], **chosen: Any) -> list[Trained]:
+    """Jobs on one trie, all evaluated at the given steps; none of them may fail."""
+    plan = trie_plan(trie)
+    trainings = [Training(job, trie, plan, steps) for job in jobs]
+    train_many(trainings, **chosen)
+    assert [one.failure for one in trainings] == [None] * len(jobs)
+    return [one.trained for one in trainings]
 
 
 def log_strings(trie: Trie, record: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -138,7 +138,7 @@ def improves(job: Job, params: dict[str, jax.Array]) -> bool:
     job = job.replace(phase=job.phase.replace(optimizer=job.phase.optimizer.replace(learning_rate=0.01)))
     state = start(job).replace(params=params)
     key = jax.random.fold_in(job.key, 0)
-    after = jax.jit(advance)(job, state, jnp.int32(1))[0].params
+    after = jax.jit(advance)(job, state, jnp.int32(1)).params
     return float(loss(job, after, key)) < float(loss(job, params, key))
 
 

@@ -1,0 +1,153 @@
+"""`hydra/launcher=vmap`: the points of a multirun, many to a program, in worker processes; `basic` does one by one.
+
+Nothing slow is imported before a multirun is launched: Hydra loads this module on every start.
+"""
+
+import copy
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log, env_override, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from sim.cli import FailedPointsError, conf_dir, explain
+from sim.config import Positive, canonical_of
+from sim.numerics import SpecificationError
+
+if TYPE_CHECKING:
+    from sim.outcomes import PointOutcome
+
+
+def launcher(
+    *,
+    engine: Literal["processes", "inline"] = "processes",
+    workers: Annotated[int, Positive] = 1,
+    max_batch: Annotated[int, Positive] | None = None,
+    mapping: Literal["shards", "vmap", "loop"] | None = None,
+    checkpoint_seconds: Annotated[float, Positive] = 60.0,
+) -> None:
+    """The schema of `hydra.launcher`.
+
+    engine: child processes, or inline in this one, for debugging; workers: side by side, each uses its share of the
+    cores; max_batch: runs that are trained together at most, null for what the memory allows; mapping: of an ensemble,
+    null for the backend's own; checkpoint_seconds: least time between two checkpoints of a training.
+    """
+
+
+class VmapLauncher(Launcher):
+    """Composes the points, has them done by `sim.multirun`, and says what became of each."""
+
+    def __init__(self, **given: Any) -> None:
+        self.given = given
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Check the launcher's own configuration, and let sweeper and launcher compose points in the quick way."""
+        from hydra_plugins.sft_diversity._composition import SharedComposition
+
+        self.options = checked(self.given)
+        hydra_context.config_loader = SharedComposition(hydra_context.config_loader)  # type: ignore[assignment]
+        self.context, self.task, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Do all points; the JobReturn of each holds the path of its record, or why there is none."""
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        jobs = [self._job(initial_job_idx + number, overrides) for number, overrides in enumerate(job_overrides)]
+        with env_override(dict(self.config.hydra.job.env_set)):
+            outcomes = self._outcomes(jobs)
+        from sim.outcomes import exit_status
+
+        status = exit_status(outcomes)
+        return [self._ended(job, outcome, status) for job, outcome in zip(jobs, outcomes, strict=True)]
+
+    def _job(self, number: int, overrides: Sequence[str]) -> JobReturn:
+        """A job as Hydra's own launcher would start it, announced to the callbacks."""
+        config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+        with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
+            config.hydra.runtime.output_dir = str(_folder(config).absolute())
+        job = JobReturn(
+            overrides=list(config.hydra.overrides.task),
+            cfg=_without_hydra(config),
+            hydra_cfg=config,
+            working_dir=str(Path.cwd()),
+            task_name=JobRuntime.instance().get("name"),
+        )
+        self.context.callbacks.on_job_start(config=config, task_function=self.task)
+        return job
+
+    def _outcomes(self, jobs: Sequence[JobReturn]) -> list["PointOutcome"]:
+        """What became of each job, said on stdout."""
+        from sim.environment import prepare
+
+        if self.options["engine"] == "inline":  # then this is the process that computes
+            configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
+            prepare(self.config.outputs)
+        from sim.multirun import Options, multirun
+        from sim.outcomes import summary
+
+        points = [(tuple(job.overrides or ()), partial(_resolved, job)) for job in jobs]
+        outcomes = multirun(points, _folder(self.config), Options(**self.options))
+        print(*summary(outcomes), sep="\n", flush=True)
+        return outcomes
+
+    def _ended(self, job: JobReturn, outcome: "PointOutcome", status: int) -> JobReturn:
+        failed = outcome.became == "failed"
+        job.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
+        job.return_value = FailedPointsError(outcome.reason, status) if failed else str(outcome.target)
+        self.context.callbacks.on_job_end(config=job.hydra_cfg, job_return=job)  # type: ignore[arg-type]
+        return job
+
+
+def checked(given: dict[str, Any]) -> dict[str, Any]:
+    """The canonical arguments of `launcher`. Raises SpecificationError with one line for the first that is wrong."""
+    options = canonical_of(launcher, given, "hydra.launcher")
+    if options["engine"] == "inline" and options["workers"] > 1:
+        raise SpecificationError(
+            f"hydra.launcher.workers: 1 is required with engine=inline, found {options['workers']}; "
+            "several workers need hydra.launcher.engine=processes"
+        )
+    return options
+
+
+def _folder(config: DictConfig) -> Path:
+    """Where Hydra keeps what belongs to a multirun, or to a job of it."""
+    return Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir or "")
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    task = copy.deepcopy(config)
+    with open_dict(task):
+        del task["hydra"]
+    return task
+
+
+def _resolved(job: JobReturn) -> dict[str, Any]:
+    """The configuration of a job in plain values. Raises SpecificationError for what cannot be resolved."""
+    assert job.hydra_cfg is not None
+    before, HydraConfig.instance().cfg = HydraConfig.instance().cfg, job.hydra_cfg  # type: ignore[assignment]
+    try:
+        plain = OmegaConf.to_container(job.cfg, resolve=True)
+    except OmegaConfBaseException as problem:
+        line = explain(problem, list(job.overrides or ()), str(job.hydra_cfg.hydra.job.config_name), conf_dir())
+        raise SpecificationError(line) from problem
+    finally:
+        HydraConfig.instance().cfg = before
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher",
+    name="vmap",
+    node={"_target_": f"{__name__}.VmapLauncher", **checked({})},
+    provider="sft_diversity",
+)

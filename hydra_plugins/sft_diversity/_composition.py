@@ -1,0 +1,80 @@
+"""The configurations of a multirun's points: what they have in common is composed once, to the same result."""
+
+import copy
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from hydra._internal.config_loader_impl import get_overrides_dirname
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from omegaconf import DictConfig, OmegaConf
+
+
+class SharedComposition:
+    """A config loader in front of Hydra's, which takes 70 ms and more to compose a point and does so twice.
+
+    Hydra first composes what the choices of groups say, and then sets the values of the other overrides one by one. So
+    points that differ in values alone have all but the last step in common: it is composed once by Hydra, copied, and
+    the values are set as Hydra sets them. Whatever is not simply `key=value` of a key that is no group goes Hydra's
+    own way, and so does whatever fails, so that the error is Hydra's.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+        self._parser = OverridesParser.create(config_loader=loader)
+        self._master: DictConfig | None = None
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: Sequence[str]) -> DictConfig:
+        """The configuration of a point, as Hydra's own loader gives it."""
+        overrides = self._parser.parse_overrides(list(sweep_overrides))
+        simple = [override for override in overrides if self._is_simple(override)]
+        others = [override for override in overrides if not self._is_simple(override)]
+        if simple and not any(self._is_odd(override) for override in others):
+            try:
+                config = self._with_values(self._base(master_config, others), overrides, simple)
+                OmegaConf.copy_cache(from_config=master_config, to_config=config)  # the same ${now:} everywhere
+                return config
+            except Exception:  # Hydra's own way says what is wrong
+                pass
+        return self._loader.load_sweep_config(master_config, list(sweep_overrides))
+
+    def _is_simple(self, override: Override) -> bool:
+        key = override.key_or_group
+        plain = override.type == OverrideType.CHANGE and override.package is None and not override.is_sweep_override()
+        return plain and "/" not in key and not override.is_hydra_override() and key not in self._groups
+
+    def _is_odd(self, override: Override) -> bool:
+        """Whether an override that is not simple is no choice of a group either: then the order matters."""
+        return override.key_or_group not in self._groups or isinstance(override.value(), dict)
+
+    @cached_property
+    def _groups(self) -> list[str]:
+        return list(self._loader.list_groups(""))
+
+    def _base(self, master: DictConfig, choices: Sequence[Override]) -> DictConfig:
+        """The configuration with the choices of groups and nothing else."""
+        if master is not self._master:
+            self._master, self._composed = master, {}
+        lines = tuple(str(override.input_line) for override in choices)
+        if lines not in self._composed:
+            self._composed[lines] = self._loader.load_sweep_config(master, list(lines))
+        return self._composed[lines]
+
+    def _with_values(self, base: DictConfig, overrides: Sequence[Override], simple: Sequence[Override]) -> DictConfig:
+        config = copy.deepcopy(base)
+        for override in simple:
+            OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+        config.hydra.overrides.task = [override.input_line for override in overrides]
+        names = config.hydra.job.config.override_dirname
+        config.hydra.job.override_dirname = get_overrides_dirname(
+            overrides=list(overrides),
+            kv_sep=names.kv_sep,
+            item_sep=names.item_sep,
+            exclude_keys=names.exclude_keys,
+        )
+        return config

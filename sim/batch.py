@@ -1,0 +1,279 @@
+"""Runs that are trained together: claimed, pretrained once where pretrainings are equal, fine-tuned, published."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from sim import checkpoints, ledger, store
+from sim.build import build, pretraining_key
+from sim.ensemble import Mapping as EnsembleMapping
+from sim.flat import unflat
+from sim.locks import holder
+from sim.numerics import SpecificationError
+from sim.points import Outcome, Point
+from sim.provenance import provenance
+from sim.recording import pretrained
+from sim.resume import packed, resume
+from sim.simulation import finetunings, pretraining
+from sim.store import Pretrained
+from sim.sweep import Trained, Training, by_structure, train_many
+from sim.training import State
+
+CHECKPOINT_SHARE = 0.05
+"""The share of the time that writing checkpoints may take."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How runs are worked on; nothing of it changes what is computed beyond rounding.
+
+    max_batch: runs that are trained together at most, None for what the memory allows; mapping: of an ensemble, None
+    for the backend's own; checkpoint_seconds: the least time between two checkpoints of a training.
+    """
+
+    max_batch: int | None = None
+    mapping: EnsembleMapping | None = None
+    checkpoint_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Share:
+    """What is one object for all runs of a group, by stage: decided for the group, so that its parts share programs."""
+
+    pretrain: frozenset[str]
+    finetune: frozenset[str]
+
+    @classmethod
+    def of(cls, chosen: Sequence[Mapping[str, Any]]) -> "Share":
+        """What canonical configurations have in common."""
+
+        def same(*groups: str) -> bool:
+            return all(point[group] == chosen[0][group] for point in chosen for group in groups)
+
+        world = {"plan", "base"} if same("grammar") else set()
+        world |= {"model"} if same("grammar", "model") else set()
+        restricted = same("grammar", "restriction")
+        own = {"event"} if restricted else set()
+        own |= {"data"} if restricted and not any(point["finetune"]["controls"] for point in chosen) else set()
+        first = {"event"} | ({"data"} if same("grammar") else set())
+        return cls(frozenset(world | first), frozenset(world | own))
+
+
+Observer: TypeAlias = Callable[[str, int, int, Sequence[Trained]], None]
+"""Called as trainings get on with phase, step, number of steps and what has been recorded."""
+
+
+class Batch:
+    """Runs of one signature; `size` is that of the largest batch of their group."""
+
+    def __init__(
+        self, chosen: Mapping[Path, Mapping[str, Any]], options: Options, size: int, share: Share, observe: Observer
+    ) -> None:
+        self.chosen, self.options, self.size, self.share, self.observe = chosen, options, size, share, observe
+        self.outcomes: dict[Path, Outcome] = {}
+        self.points: list[Point] = []
+
+    def perform(self) -> dict[Path, Outcome]:
+        """Work on all of them; an outcome for each."""
+        try:
+            self._claim()
+            self._guarded(self._working(), self._pretrain)
+            self._guarded(self._working(), self._finetune)
+            for point in self._working():
+                self._guarded([point], self._publish)
+        finally:
+            for point in self.points:
+                point.lock.release()
+        return self.outcomes | {point.target: point.ended for point in self.points if point.ended is not None}
+
+    def _working(self) -> list[Point]:
+        return [point for point in self.points if point.ended is None]
+
+    def _guarded(self, points: list[Point], act: Callable[[list[Point]], None]) -> None:
+        """Whatever is raised ends the points that it was raised for."""
+        try:
+            if points:
+                act(points)
+        except Exception as problem:
+            for point in points:
+                if point.ended is None:
+                    point.fail(problem)
+
+    def _claim(self) -> None:
+        for target, chosen in self.chosen.items():
+            lock = ledger.claim(target)
+            if lock is None:
+                self.outcomes[target] = refusal(target)
+                continue
+            if target.exists():  # finished by another process since we looked
+                ledger.clear(target)
+                lock.release()
+                self.outcomes[target] = Outcome(target, "kept")
+                continue
+            point = Point(chosen, target, lock)
+            self.points.append(point)
+            point.note("pretrain", 0, chosen["pretrain"]["num_steps"], now=True)
+            self._guarded([point], _build)
+
+    # -- pretraining --------------------------------------------------------------------------------------------------
+
+    def _pretrain(self, points: list[Point]) -> None:
+        """Give every point its q0: from the store, or trained here, or waited for where another process trains it."""
+        while missing := _by_entry(point for point in points if point.ended is None and point.first is None):
+            for users in missing.values():
+                _give(users, store.load(users[0].chosen["outputs"], users[0].key))
+            missing = {place: users for place, users in missing.items() if users[0].first is None}
+            locks = {place: lock for place in missing if (lock := ledger.claim(place)) is not None}
+            if missing and not locks:
+                place = next(iter(missing))
+                lock = ledger.claim(place, wait=True)
+                assert lock is not None, "who waits gets it"
+                locks = {place: lock}
+            try:
+                self._pretrain_claimed({place: missing[place] for place in locks})
+            finally:
+                for lock in locks.values():
+                    lock.release()
+
+    def _pretrain_claimed(self, missing: Mapping[Path, list[Point]]) -> None:
+        """Train these pretrainings, but for those that another process finished before we claimed them."""
+        todo: dict[Training, Path] = {}
+        for place, users in missing.items():
+            _give(users, store.load(users[0].chosen["outputs"], users[0].key))
+            if users[0].first is None:
+                assert users[0].run is not None
+                todo[pretraining(users[0].run)] = place
+            else:
+                ledger.clear(place)
+        owners = {one: missing[place] for one, place in todo.items()}
+        works = {one: (ledger.work(place), "pretrain") for one, place in todo.items()}
+        self._train("pretrain", owners, works, self.size, self.share.pretrain)
+        for one, place in todo.items():
+            users = missing[place]
+            if one.failure is not None:
+                _fail(users, FloatingPointError(f"pretrain: {one.failure}"))
+                continue
+            done = pretrained(one.trained, provenance())
+            store.save(users[0].chosen["outputs"], users[0].key, done)
+            ledger.clear(place)
+            _give(users, done)
+
+    # -- fine-tuning --------------------------------------------------------------------------------------------------
+
+    def _finetune(self, points: list[Point]) -> None:
+        owners: dict[Training, list[Point]] = {}
+        works: dict[Training, tuple[Path, str]] = {}
+        for point in points:
+            assert point.run is not None
+            assert point.first is not None
+            shape = jax.eval_shape(point.run.model.init, jax.random.key(0))
+            params = jax.tree.map(jnp.asarray, unflat(point.first.params, shape))
+            point.tuned = finetunings(point.run, params)
+            for name, one in point.tuned.items():
+                owners[one], works[one] = [point], (ledger.work(point.target), name)
+        phases = max(len(point.tuned) for point in points)
+        self._train("sft", owners, works, self.size * phases, self.share.finetune)
+        for point in points:
+            for name, one in point.tuned.items():
+                if one.failure is not None and point.ended is None:
+                    point.fail(FloatingPointError(f"{name}: {one.failure}"))
+
+    def _publish(self, points: list[Point]) -> None:
+        for point in points:
+            point.finish({"provenance": provenance(), "trained_together": len(self.points)})
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def _train(
+        self,
+        phase: str,
+        owners: Mapping[Training, list[Point]],
+        works: Mapping[Training, tuple[Path, str]],
+        size: int,
+        shared: frozenset[str],
+    ) -> None:
+        """Train together what can share a program, from where a checkpoint left it; noted, shown and saved."""
+        for one in owners:
+            _restore(one, *works[one])
+        for group in by_structure(list(owners)):
+            saver = _Saver(group, [works[one] for one in group], self.options.checkpoint_seconds)
+
+            def seen(state: Callable[[int], State], group: list[Training] = group, saver: _Saver = saver) -> None:
+                saver(state)
+                for one in group:
+                    for point in owners[one]:
+                        point.note(phase, one.step, one.steps[-1])
+                self.observe(phase, min(one.step for one in group), group[0].steps[-1], [one.trained for one in group])
+
+            train_many(group, seen, self.options.mapping, size, shared)
+
+
+class _Saver:
+    """Writes checkpoints now and then, seldom enough that they take little of the time."""
+
+    def __init__(self, trainings: Sequence[Training], works: Sequence[tuple[Path, str]], seconds: float) -> None:
+        self.trainings, self.works, self.seconds = trainings, works, seconds
+        self.due = time.monotonic() + seconds
+
+    def __call__(self, state: Callable[[int], State]) -> None:
+        if time.monotonic() < self.due:
+            return
+        began = time.monotonic()
+        for index, (one, (folder, name)) in enumerate(zip(self.trainings, self.works, strict=True)):
+            if one.failure is None:
+                with suppress(OSError):  # a full disk costs the checkpoint; the result will say so itself
+                    checkpoints.save(folder, name, one.step, packed(one, state(index)))
+        took = time.monotonic() - began
+        self.due = time.monotonic() + max(self.seconds, took / CHECKPOINT_SHARE)
+
+
+def refusal(target: Path) -> Outcome:
+    """The outcome of a run that another process is at."""
+    who = holder(ledger.work(target) / ledger.LOCK) or {}
+    at = f"process {who['pid']} on {who['host']}" if who.get("pid") else "another process"
+    problem = SpecificationError(
+        f"{target}: {at} is computing this run just now; wait for it (python -m sim.status {target.parent})"
+    )
+    return Outcome(target, "refused", str(problem), problem)
+
+
+def _build(points: list[Point]) -> None:
+    for point in points:
+        point.run, point.notes = build(point.chosen)
+        point.key = pretraining_key(point.chosen)
+
+
+def _by_entry(points: Iterable[Point]) -> dict[Path, list[Point]]:
+    """The points that share each pretraining."""
+    found: dict[Path, list[Point]] = {}
+    for point in points:
+        found.setdefault(store.entry(point.chosen["outputs"], point.key), []).append(point)
+    return found
+
+
+def _give(points: Iterable[Point], found: Pretrained | None) -> None:
+    for point in points:
+        point.first = found
+
+
+def _fail(points: Iterable[Point], problem: Exception) -> None:
+    for point in points:
+        point.fail(problem)
+
+
+def _restore(one: Training, folder: Path, name: str) -> None:
+    """Go on from the newest checkpoint, if there is one that fits."""
+    arrays = checkpoints.load(folder, name)
+    if arrays is not None:
+        try:
+            resume(one, arrays)
+        except (KeyError, ValueError) as problem:
+            said = f"{folder}: its checkpoint of {name} does not fit ({problem}); it is trained from the start"
+            print(said, file=sys.stderr)

@@ -1,0 +1,45 @@
+"""Where the work of a multirun is done. An engine is one small class that starts a worker on a file of tasks.
+
+What became of the points is read from the disk, never from the worker: so an engine needs no way to pass results, and
+a worker that dies takes nothing along.
+"""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+EngineName: TypeAlias = Literal["processes", "inline"]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a worker ended: `reason` says in one line why it did not come to its end, "" if it did."""
+
+    reason: str = ""
+
+
+@runtime_checkable
+class Worker(Protocol):
+    """A worker that was started."""
+
+    def ended(self) -> Ending | None:
+        """How it ended; None while it works. Does not wait."""
+
+    def cancel(self) -> None:
+        """End it, and return when it has ended."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Starts workers; constructed with the number of workers that run side by side."""
+
+    def submit(self, task: Path) -> Worker:
+        """Start `sim.worker` on a task file; its output goes to the file of the same name with the suffix .log."""
+
+
+def engine(name: EngineName, workers: int) -> Engine:
+    """The engine of a name: the class `Engine` of the module of that name."""
+    constructor: Any = importlib.import_module(f"sim.engines.{name}").Engine
+    started: Engine = constructor(workers)
+    return started

@@ -1,0 +1,116 @@
+"""One point of a study while it is worked on: claimed, built, noted on the disk, and ended in exactly one way."""
+
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sim import ledger
+from sim.files import FinishedError
+from sim.locks import Lock
+from sim.numerics import SpecificationError
+from sim.recording import publish, recorded
+from sim.simulation import Run
+from sim.store import Pretrained
+from sim.sweep import Training
+
+NOTE_SECONDS = 1.0
+"""A running point says how far it is at most this often."""
+
+MISTAKES = (SpecificationError, FloatingPointError)
+"""What a person can mend: bad input, and trainings that diverge."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a point ended. finished: trained and published; kept: it was finished before; refused: another process is
+    at it; failed: `reason` says why in one line, and `mistake` whether a change of the configuration can mend it.
+    """
+
+    target: Path
+    state: Literal["finished", "kept", "refused", "failed"]
+    reason: str = ""
+    error: BaseException | None = None
+
+    @property
+    def mistake(self) -> bool:
+        """Whether a person can mend it."""
+        return self.state == "refused" or isinstance(self.error, MISTAKES)
+
+
+@dataclass(eq=False)
+class Point:
+    """A run that this process has claimed. `ended` is None as long as it is worked on."""
+
+    chosen: Mapping[str, Any]
+    target: Path
+    lock: Lock
+    run: Run | None = None
+    notes: Mapping[str, float] = field(default_factory=dict)
+    key: str = ""  # of its pretraining
+    first: Pretrained | None = None
+    tuned: dict[str, Training] = field(default_factory=dict)
+    ended: Outcome | None = None
+    since: float = field(default_factory=time.time)
+    noted: float = 0.0
+
+    def note(self, phase: str, step: int, num_steps: int, now: bool = False) -> None:
+        """Say on the disk how far it is, at most once a second unless `now`."""
+        if self.ended is not None or not (now or time.time() - self.noted >= NOTE_SECONDS):
+            return
+        self.noted = time.time()
+        with suppress(OSError):  # a note on a full disk is not worth a result
+            ledger.note(
+                self.target,
+                "running",
+                phase=phase,
+                step=step,
+                num_steps=num_steps,
+                fraction=self.fraction(phase, step),
+                since=self.since,
+            )
+
+    def fraction(self, phase: str, step: int) -> float:
+        """The share of the run's optimiser steps that is done [0..1]; phases that run side by side count once."""
+        before, after = self.chosen["pretrain"]["num_steps"], self.chosen["finetune"]["num_steps"]
+        done: int = step if phase == "pretrain" else before + step
+        return done / (before + after)
+
+    def fail(self, problem: BaseException) -> None:
+        """End it with a reason, and say so on the disk; what was trained so far stays in its checkpoints."""
+        if not isinstance(problem, (*MISTAKES, OSError)):
+            traceback.print_exception(problem, file=sys.stderr)
+        self.ended = failure(self.target, problem)
+        with suppress(OSError):
+            ledger.note(self.target, "failed", reason=self.ended.reason, mistake=self.ended.mistake, since=self.since)
+        self.lock.release()
+
+    def finish(self, facts: Mapping[str, Any]) -> None:
+        """Check and publish its record."""
+        assert self.run is not None
+        assert self.first is not None
+        known = {**facts, "world_notes": dict(self.notes), "seconds": time.time() - self.since}
+        tuned = {name: one.trained for name, one in self.tuned.items()}
+        record = recorded(self.chosen, self.target.name, self.run, self.first, tuned, known)
+        try:
+            publish(record, self.target)
+        except FinishedError:
+            self.ended = Outcome(self.target, "kept")
+        else:
+            self.ended = Outcome(self.target, "finished")
+        ledger.clear(self.target)
+        self.lock.release()
+
+
+def failure(target: Path, problem: BaseException) -> Outcome:
+    """The outcome of a point that something was raised for; the reason is one line."""
+    text = " ".join(str(problem).split())
+    if not isinstance(problem, MISTAKES):
+        text = f"{type(problem).__name__}: {text}".removesuffix(": ")
+    if isinstance(problem, MemoryError) or "RESOURCE_EXHAUSTED" in text:
+        text += "; memory ran out: fewer runs at a time need less (hydra.launcher.max_batch)"
+    return Outcome(target, "failed", text, problem)

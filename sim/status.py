@@ -1,0 +1,141 @@
+"""python -m sim.status <dir> [--watch] [--json]: which runs are done, running, failed, interrupted, waiting."""
+
+import argparse
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+
+from sim.files import read_json
+from sim.ledger import RunState, states
+from sim.live import DRAWN, lines, live, standing, summary, view
+from sim.numerics import SpecificationError
+from sim.overview import Overview, Session, session_of
+
+REFUSED = 2
+"""Exit status of bad input."""
+
+STORE = "store"
+"""The folder below outputs that holds pretrainings, not runs."""
+
+SHOWN = 10
+"""How many runs of a state are listed where nothing is drawn anew."""
+
+SAID = 3.0
+"""Least seconds between two plain lines."""
+
+_ABOUT = """\
+How the runs of a folder stand, from what lies on the disk. A run is running while a process holds its lock;
+interrupted if it was begun and no process works on it: the command that began it, given again, continues it.
+The time left is an estimate from the share of the steps that was done since the multirun began (or the run, if it
+was started alone). Reads only; exit status 0, or 2 if there is no run in the folder."""
+
+
+def overviews(folder: Path) -> list[Overview]:
+    """The runs of outputs/<name>, or those of every name below outputs; raises SpecificationError if there are none."""
+    found = states(folder)
+    if found:
+        return [_overview(folder, found)]
+    below = sorted(place for place in folder.iterdir() if place.is_dir()) if folder.is_dir() else []
+    several = [_overview(place, runs) for place in below if place.name != STORE and (runs := states(place))]
+    if not several:
+        nothing = "no run in it" if folder.is_dir() else "no such folder"
+        raise SpecificationError(f"{folder}: a folder with runs (outputs/<name>) is required, found {nothing}")
+    return several
+
+
+def _overview(folder: Path, runs: list[RunState]) -> Overview:
+    name = folder.resolve().name
+    return Overview(name, tuple(runs), time.time(), session(folder, runs))
+
+
+def session(folder: Path, runs: Sequence[RunState]) -> Session | None:
+    """The multirun that is under way: the newest one, if a run of it is running and its driver is not dead."""
+    plans = [read_json(file) for file in folder.glob("multirun/*/plan.json")]
+    known = [(found, plan) for plan in plans if (found := session_of(plan)) is not None]
+    if not known:
+        return None
+    newest, plan = max(known, key=lambda one: one[0].since)
+    running = any(run.state == "running" and run.run in newest.points for run in runs)
+    return newest if running and not _dead(plan) else None
+
+
+def _dead(plan: Any) -> bool:
+    """Whether it is certain that the driver of a multirun lives no more."""
+    pid = plan.get("pid")
+    if not isinstance(pid, int) or plan.get("host") != socket.gethostname():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        pass
+    return False
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Show how the runs stand, once or until none of them is under way; 2 on bad input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sim.status", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="outputs/<name>, or outputs for every name below it")
+    parser.add_argument("--watch", action="store_true", help="go on until nothing runs or waits (or Ctrl-C)")
+    parser.add_argument("--json", action="store_true", help="JSON, one line each time: a list with an entry per name")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.watch:
+            _watch(chosen.folder, chosen.json)
+        else:
+            _show(overviews(chosen.folder), chosen.json)
+    except SpecificationError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _show(found: Sequence[Overview], as_json: bool) -> None:
+    """Everything once."""
+    if as_json:
+        print(json.dumps([one.plain() for one in found]))
+    elif sys.stdout.isatty():
+        Console().print(*[view(one, SHOWN, SHOWN, whole=True) for one in found], sep="\n")
+    else:
+        print(*[line for one in found for line in lines(one, SHOWN, SHOWN)], sep="\n")
+
+
+def _watch(folder: Path, as_json: bool) -> None:
+    """Everything, again and again: drawn anew in a terminal; elsewhere a line for each name that has changed."""
+    console = Console()
+    if not as_json and sys.stdout.isatty() and not console.is_dumb_terminal:
+        with live(console) as picture:
+            while True:
+                found = overviews(folder)
+                picture.update(Group(*[view(one) for one in found]), refresh=True)
+                if not any(one.unfinished for one in found):
+                    return
+                time.sleep(DRAWN)
+    said: dict[str, str] = {}
+    while True:
+        found = overviews(folder)
+        changed = [one for one in found if said.get(one.title) != standing(one)]
+        said |= {one.title: standing(one) for one in changed}
+        if as_json and changed:
+            print(json.dumps([one.plain() for one in found]), flush=True)
+        elif changed:
+            print(*[summary(one) for one in changed], sep="\n", flush=True)
+        if not any(one.unfinished for one in found):
+            return
+        time.sleep(SAID)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
