@@ -170,11 +170,13 @@ class Batch:
     def _finetune(self, points: list[Point]) -> None:
         owners: dict[Training, list[Point]] = {}
         works: dict[Training, tuple[Path, str]] = {}
+        shapes: dict[int, Any] = {}
         for point in points:
             assert point.run is not None
             assert point.first is not None
-            shape = jax.eval_shape(point.run.model.init, jax.random.key(0))
-            params = jax.tree.map(jnp.asarray, unflat(point.first.params, shape))
+            if id(point.run.model) not in shapes:  # tracing costs far more than the rest
+                shapes[id(point.run.model)] = jax.eval_shape(point.run.model.init, jax.random.key(0))
+            params = jax.tree.map(jnp.asarray, unflat(point.first.params, shapes[id(point.run.model)]))
             point.tuned = finetunings(point.run, params)
             for name, one in point.tuned.items():
                 owners[one], works[one] = [point], (ledger.work(point.target), name)

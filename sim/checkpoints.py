@@ -7,24 +7,28 @@ from pathlib import Path
 import numpy as np
 
 from sim.files import FinishedError, complaint, discard, pack, publish, unpack, verified
+from sim.numerics import SpecificationError
 
 _ARRAYS = "arrays.safetensors"
 
 
 def save(folder: Path, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> None:
-    """Publish the state of the training `name` after a number of steps, then remove its older checkpoints.
+    """Publish the state of the training `name` after a number of steps, then remove all its other checkpoints.
 
-    A checkpoint of the same step is kept: it holds the same. If anything is raised, the older ones are still there.
+    Later ones are removed too: they are of an attempt that was given up. If anything is raised, nothing is lost.
     """
     if step < 0:
         raise ValueError(f"step: at least 0 is required, found {step}")
+    place, files = folder / f"{_prefix(name)}{step}", {_ARRAYS: pack(arrays)}
     try:
-        publish(folder / f"{_prefix(name)}{step}", {_ARRAYS: pack(arrays)})
+        publish(place, files)
     except FinishedError:
-        pass
-    for earlier in _steps(folder, name):
-        if earlier < step:
-            discard(folder / f"{_prefix(name)}{earlier}")
+        if not _holds(place, files):
+            discard(place)
+            publish(place, files)
+    for other in _steps(folder, name):
+        if other != step:
+            discard(folder / f"{_prefix(name)}{other}")
 
 
 def load(folder: Path, name: str) -> dict[str, np.ndarray] | None:
@@ -40,6 +44,13 @@ def load(folder: Path, name: str) -> dict[str, np.ndarray] | None:
             print(f"{complaint(place, problem)}; the checkpoint is removed", file=sys.stderr)
             discard(place)
     return None
+
+
+def _holds(place: Path, files: Mapping[str, bytes]) -> bool:
+    try:
+        return verified(place) == files
+    except SpecificationError:
+        return False
 
 
 def _prefix(name: str) -> str:

@@ -117,9 +117,8 @@ def _composition_error(error: Exception, arguments: list[str], config_name: str,
         return _no_option(arguments, directory)
     present = re.search(r"An item is already at '(.+?)'", text)
     if unknown:
-        composed = _composed(arguments, config_name, directory)
         key = getattr(cause, "full_key", None) or unknown[1] or unknown[2]  # the cause knows the key inside a mapping
-        return _unknown_key(key, composed, _groups(directory))
+        return _unknown_key(key, arguments, config_name, directory)
     if several:
         override = several[1] or several[2]
         return f"{override}: one value is required, found several; sweep with --multirun, or write [1,2] for a list"
@@ -176,7 +175,17 @@ def _written_in(pattern: str, arguments: list[str], directory: Path) -> str:
     return f" in {found[0].relative_to(directory)}" if found else ""
 
 
-def _unknown_key(key: str, composed: dict[str, Any], groups: list[str]) -> str:
+def _unknown_key(key: str, arguments: list[str], config_name: str, directory: Path) -> str:
+    """The line for a key that is unknown; in a multirun it may be so for some of a group's choices alone."""
+    turns = max((argument.count(",") for argument in arguments), default=0)
+    lines = (
+        _unknown_in(key, _composed(arguments, config_name, directory, turn), _groups(directory))
+        for turn in range(turns + 1)
+    )
+    return next((line for line in lines if line), f"{key}: nothing of that name in the configuration")
+
+
+def _unknown_in(key: str, composed: dict[str, Any], groups: list[str]) -> str | None:
     node: Any = composed
     place = ""
     for part in key.split("."):
@@ -188,17 +197,20 @@ def _unknown_key(key: str, composed: dict[str, Any], groups: list[str]) -> str:
         except SpecificationError as refusal:
             return str(refusal)
         node, place = node.get(part), f"{place}.{part}".lstrip(".")
-    return f"{key}: nothing of that name in the configuration"
+    return None
 
 
 def _groups(directory: Path) -> list[str]:
     return sorted(folder.name for folder in directory.iterdir() if folder.is_dir() and folder.name.isidentifier())
 
 
-def _composed(arguments: list[str], config_name: str, directory: Path) -> dict[str, Any]:
-    """The configuration with the valid choices of the command line and nothing else of it, to find names in."""
+def _composed(arguments: list[str], config_name: str, directory: Path, turn: int) -> dict[str, Any]:
+    """The configuration with the valid choices of the command line and nothing else of it, to find names in.
+
+    Of several choices for a group the one whose turn it is counts, or the last.
+    """
     pairs = [argument.partition("=")[::2] for argument in arguments if "=" in argument]
-    choices = [(group, names.split(",")[0]) for group, names in pairs]
+    choices = [(group, names.split(",")[: turn + 1][-1]) for group, names in pairs]
     valid = [f"{group}={name}" for group, name in choices if (directory / group / f"{name}.yaml").is_file()]
     with hydra.initialize_config_dir(config_dir=str(directory), **HYDRA_KWARGS):
         try:

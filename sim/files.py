@@ -10,7 +10,7 @@ import threading
 import time
 import zlib
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -128,14 +128,18 @@ def publish(target: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the drafts in a folder whose writers are dead; who holds the lock of a draft may remove it."""
+    """Remove the drafts in a folder whose writers are dead; who holds the lock of a draft may remove it.
+
+    What cannot be removed, such as the draft of another user, stays: no result shall wait for it.
+    """
     with os.scandir(folder) as entries:
         names = {entry.name.removesuffix(_LOCK) for entry in entries if entry.name.startswith(".")}
-    for name in sorted(names):
-        lock = acquire(folder / f"{name}{_LOCK}") if name.endswith(DRAFT) else None
-        if lock is not None:
-            with lock:
-                shutil.rmtree(folder / name, ignore_errors=True)
+    for name in sorted(name for name in names if name.endswith(DRAFT)):
+        with suppress(OSError):
+            lock = acquire(folder / f"{name}{_LOCK}")
+            if lock is not None:
+                with lock:
+                    shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def discard(folder: Path) -> None:
@@ -245,7 +249,7 @@ def _beside(file: Path) -> Iterator[Path]:
 
 
 def _crc(content: Mapping[str, Any]) -> int:
-    return zlib.crc32(json.dumps(content).encode())
+    return zlib.crc32(json.dumps(dict(content)).encode())
 
 
 def _json(content: Any) -> bytes:

@@ -46,7 +46,7 @@ def claim(target: Path, wait: bool = False) -> Lock | None:
 
 
 def note(target: Path, state: Noted, **facts: Any) -> None:
-    """Say how a run stands; the facts are JSON, and replace those of the note before. Costs about 0.1 ms."""
+    """Say how a run stands; the facts are JSON, and replace those of the note before. Costs about 0.02 ms."""
     file = work(target) / STATUS
     content = {"state": state, "updated": time.time(), **facts}
     try:
@@ -108,7 +108,7 @@ def _without_lock(target: Path, said: Any, facts: Mapping[str, Any]) -> RunState
     """How a run stands that nobody computes and that is not finished."""
     if said == "waiting" or said == "failed":
         return RunState(target.name, said, facts)
-    if any(not name.startswith(".") for name in _entries(work(target))):
+    if any(name != LOCK and not name.startswith(".") for name in _entries(work(target))):
         return RunState(target.name, "interrupted", facts)  # after a crash of the machine the note may be torn
     failed = target.with_name(f"{target.name}{FAILED}")
     if _finished(failed):

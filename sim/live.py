@@ -1,5 +1,6 @@
 """How runs stand, for people: a view that is drawn anew in a terminal, plain lines elsewhere."""
 
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -110,13 +111,13 @@ def view(overview: Overview, few: int = FEW, shown: int = SHOWN, whole: bool = F
 
 def _listing(runs: Sequence[Listed], whole: bool) -> list[Table]:
     """A table of runs: state, hash, what is known; nothing if it would be empty."""
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(no_wrap=True, min_width=max((len(name) for name, listed, _ in runs if listed), default=0))
     table.add_column(no_wrap=True, min_width=max((len(run.run) for _, listed, _ in runs for run in listed), default=0))
-    table.add_column(no_wrap=not whole, overflow="fold" if whole else "ellipsis")
+    table.add_column(no_wrap=not whole, overflow="fold" if whole else "ellipsis", ratio=1)
     for name, some, more in runs:
         for run in some:
-            table.add_row(Text(name, _STYLES[name]), Text(run.run), Text(about(run)))
+            table.add_row(Text(name, _STYLES[name]), Text(run.run), Text(about(run, short=not whole)))
         if more:
             table.add_row("", "", Text(f"and {more} more {name}", "dim"))
     return [table] if table.row_count else []
@@ -153,17 +154,22 @@ def listed(overview: Overview, few: int, shown: int) -> list[Listed]:
     return [(name, overview.of(name)[:shown], max(overview.counts[name] - shown, 0)) for name in active]
 
 
-def about(run: RunState) -> str:
-    """What is known of a run, in one line: where it is or why it failed, and what sets it apart."""
+def about(run: RunState, short: bool = False) -> str:
+    """What is known of a run, in one line: where it is or why it failed, and what sets it apart.
+
+    Short, an override goes without the groups before its name: learning_rate=0.1.
+    """
     facts, given = run.facts, run.facts.get("overrides")
-    overrides = [str(override) for override in given] if isinstance(given, list) else []
+    overrides = [_line(override) for override in given] if isinstance(given, list) else []
+    if short:
+        overrides = [re.sub(r"^[^=]*[.]", "", override) for override in overrides]
     if run.state == "failed":
-        reason = " ".join(str(facts.get("reason") or "no reason was noted").split())
+        reason = _line(facts.get("reason") or "no reason was noted")
         return reason + (f" ({' '.join(overrides)})" if overrides else "")
     where = []
     if run.state in ("running", "interrupted"):
-        phase, step = str(facts.get("phase") or ""), facts.get("step")
-        counted = "" if step is None else f"{step}/{facts.get('num_steps')}"
+        phase, step = _line(facts.get("phase") or ""), facts.get("step")
+        counted = "" if step is None else f"{_line(step)}/{_line(facts.get('num_steps'))}"
         where = [PHASES.get(phase, phase), counted, percent(progress(run))]
     return "  ".join(part for part in (*where, " ".join(overrides)) if part)
 
@@ -189,3 +195,8 @@ def duration(seconds: float) -> str:
 def _time_left(overview: Overview) -> str:
     left = overview.seconds_left
     return "" if left is None else f"about {duration(left)} left"
+
+
+def _line(value: object) -> str:
+    """What a file says, in one line without the control characters of a terminal."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())

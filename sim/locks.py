@@ -159,7 +159,8 @@ def _signed(descriptor: int) -> dict[str, Any] | None:
         said = json.loads(os.pread(descriptor, _LENGTH, 0))
     except ValueError:
         return None
-    return said if isinstance(said, dict) and {"pid", "host", "since"} <= set(said) else None
+    whole = isinstance(said, dict) and {"pid", "host", "since"} <= set(said) and isinstance(said["pid"], int)
+    return said if whole else None
 
 
 def _dead(said: dict[str, Any]) -> bool:

@@ -9,6 +9,9 @@ from sim.ledger import RunState
 STATES = ("done", "running", "failed", "interrupted", "waiting")
 """How a run can stand, in the order in which they are counted up."""
 
+STORE = "store"
+"""The folder below outputs that holds pretrainings, not runs."""
+
 
 @dataclass(frozen=True)
 class Session:

@@ -17,6 +17,7 @@ from sim.leaves import varying
 from sim.measure import Truths, rows
 from sim.metrics.scored import View
 from sim.numerics import SpecificationError
+from sim.overview import STORE
 from sim.records import MANIFEST, Record, invalidity, read
 
 DAMAGED, REFUSED = 1, 2
@@ -59,8 +60,12 @@ def finished(folder: Path) -> list[Path]:
     """The finished records below outputs/<name>, the oldest first; raises SpecificationError if there is none."""
     manifests = (file for file in folder.glob(f"*/{MANIFEST}") if not _unfinished(file.parent.name))
     found = sorted(manifests, key=lambda file: file.stat().st_mtime)
+    if folder.name == STORE:
+        raise SpecificationError(
+            f"{folder}: it holds pretrainings, not runs; give the folder of a name (outputs/<name>)"
+        )
     if not found:
-        below = sorted({file.parent.parent.name for file in folder.glob(f"*/*/{MANIFEST}")})
+        below = sorted({file.parent.parent.name for file in folder.glob(f"[!.]*/*/{MANIFEST}")} - {STORE})
         mend = f"give one of the folders below it ({', '.join(below)})" if below else "run the experiment first"
         raise SpecificationError(f"{folder}: at least one finished run is required, found none; {mend}")
     return [file.parent for file in found]

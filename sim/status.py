@@ -16,13 +16,10 @@ from sim.files import read_json
 from sim.ledger import RunState, states
 from sim.live import DRAWN, lines, live, standing, summary, view
 from sim.numerics import SpecificationError
-from sim.overview import Overview, Session, session_of
+from sim.overview import STORE, Overview, Session, session_of
 
 REFUSED = 2
 """Exit status of bad input."""
-
-STORE = "store"
-"""The folder below outputs that holds pretrainings, not runs."""
 
 SHOWN = 10
 """How many runs of a state are listed where nothing is drawn anew."""
@@ -42,8 +39,8 @@ def overviews(folder: Path) -> list[Overview]:
     found = states(folder)
     if found:
         return [_overview(folder, found)]
-    below = sorted(place for place in folder.iterdir() if place.is_dir()) if folder.is_dir() else []
-    several = [_overview(place, runs) for place in below if place.name != STORE and (runs := states(place))]
+    below = sorted(place for place in folder.glob("[!.]*") if place.name != STORE)
+    several = [_overview(place, runs) for place in below if (runs := states(place))]
     if not several:
         nothing = "no run in it" if folder.is_dir() else "no such folder"
         raise SpecificationError(f"{folder}: a folder with runs (outputs/<name>) is required, found {nothing}")

@@ -6,7 +6,6 @@ its end, whatever became of the points.
 """
 
 import argparse
-import faulthandler
 import json
 import os
 import sys
@@ -52,7 +51,6 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if given.lifeline:
         hold_on_to(sys.stdin.fileno())
-    faulthandler.enable()
     print(f"process {os.getpid()}", flush=True)
     outputs = json.loads(given.task.read_text(encoding="utf-8"))["points"][0]["outputs"]
     prepare(outputs, given.beside)

@@ -60,7 +60,8 @@ class Engine:
         """Start a child on a task file."""
         log = task.with_suffix(".log")
         environment = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}
-        command = [sys.executable, "-m", "sim.worker", str(task), "--lifeline", f"--beside={self.workers}"]
+        python = [sys.executable, "-X", "faulthandler"]  # a crash leaves a traceback in the log
+        command = [*python, "-m", "sim.worker", str(task), "--lifeline", f"--beside={self.workers}"]
         with log.open("ab") as output:
             process = subprocess.Popen(
                 command,

@@ -18,7 +18,7 @@ from sim import files
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 60  # [s], far beyond what any child needs
 
-ODD = {
+ODD: dict[str, np.ndarray] = {
     "nan": np.array([0x7FC00001, 0xFFC12345, 0x7F800001, 0x80000000, 1], np.uint32).view(np.float32),
     "scalar": np.array(7, np.int32),
     "empty": np.zeros((0, 3)),

@@ -55,6 +55,25 @@ def test_the_newest_is_kept(tmp_path: Path) -> None:
     assert loaded(tmp_path) == 100
 
 
+@pytest.mark.parametrize("damaged", [True, False])
+def test_an_attempt_that_was_given_up_is_replaced(tmp_path: Path, damaged: bool) -> None:
+    saved(tmp_path, 5, 10, 20)
+    if damaged:
+        (tmp_path / "checkpoint-sft-10" / MANIFEST).write_bytes(b"{")
+    anew = {"step": np.array(10), "params": np.zeros(3)}
+    save(tmp_path, "sft", 10, anew)
+    assert names(tmp_path) == ["checkpoint-sft-10"]
+    assert same_bits(load(tmp_path, "sft") or {}, anew)
+
+
+def test_the_same_once_more_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, "sft", 10, at(10))
+    inode = (tmp_path / "checkpoint-sft-10").stat().st_ino
+    save(tmp_path, "sft", 10, at(10))
+    assert (tmp_path / "checkpoint-sft-10").stat().st_ino == inode
+    assert [loaded(tmp_path) for _ in fills_up(monkeypatch, lambda: save(tmp_path, "sft", 10, at(10)))] == [10, 10]
+
+
 def test_trainings_do_not_mix(tmp_path: Path) -> None:
     for name, step in (("sft", 10), ("sft-2", 20), ("pretrain", 30)):
         save(tmp_path, name, step, at(step))

@@ -39,6 +39,7 @@ MISTAKES: list[tuple[str, str]] = [
     # command line, the one line on stderr ("..." stands for anything)
     ("model.widht=3", "model.widht: unknown argument of transformer (did you mean 'width'?)"),
     ("model=tabular model.decya=3", "model.decya: unknown argument of tabular (did you mean 'decay'?)"),
+    ("--multirun model=transformer,tabular model.width=3", "model.width: unknown argument of tabular; it takes ..."),
     ("--multirun seed=1,2 model.widht=3", "model.widht: unknown argument of transformer (did you mean 'width'?)"),
     ("zzz=3", "zzz: unknown argument of the configuration; it takes ..."),
     ("model.width.x=3", "model.width.x: model.width is a value and has no 'x'"),
@@ -156,7 +157,7 @@ def test_a_good_run(directory: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
 
 def test_interrupted(directory: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(directory, monkeypatch, "seed=6") == cli.INTERRUPTED
-    assert capfd.readouterr().err == "interrupted; no record was published, and those that were finished are kept\n"
+    assert capfd.readouterr().err == "interrupted; what is finished is kept, and the same command goes on from there\n"
 
 
 def test_a_bug_passes_through(

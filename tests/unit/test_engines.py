@@ -53,7 +53,10 @@ def until(said: str, child: Child) -> None:
 ENDINGS = [
     # script of the child, the reason in one line
     ("echo fine", ""),
-    ("echo one; echo 'ValueError: two'; echo; exit 3", "its process ended with exit status 3: ValueError: two; see LOG"),
+    (
+        "echo one; echo 'ValueError: two'; echo; exit 3",
+        "its process ended with exit status 3: ValueError: two; see LOG",
+    ),
     ("exit 1", "its process ended with exit status 1: no word said; see LOG"),
     ("kill -KILL $$", "its process was killed by SIGKILL; if memory ran out, lower hydra.launcher.max_batch"),
     ("kill -TERM $$", "its process was killed by SIGTERM; see LOG"),
@@ -77,7 +80,7 @@ def test_a_child_is_told_what_to_do(start: Start, tmp_path: Path, monkeypatch: p
     child.process.stdin.close()
     assert ending(child) == Ending()
     log = (tmp_path / "worker-0.log").read_text(encoding="utf-8").splitlines()
-    told = f"-m sim.worker {tmp_path / 'worker-0.json'} --lifeline --beside=2"
+    told = f"-X faulthandler -m sim.worker {tmp_path / 'worker-0.json'} --lifeline --beside=2"
     assert log == [told, "[]", "to stderr", "end of stdin"]
 
 

@@ -129,9 +129,10 @@ def test_checkpoints_without_a_note_are_an_interruption(tmp_path: Path) -> None:
     assert known(tmp_path / "r") == RunState("r", "interrupted")
 
 
-def test_an_empty_work_folder_is_nothing(tmp_path: Path) -> None:
+def test_a_work_folder_in_which_nothing_was_done_is_nothing(tmp_path: Path) -> None:
     work(tmp_path / "r").mkdir(parents=True)
     (work(tmp_path / "r") / ".draft").mkdir()
+    (work(tmp_path / "r") / LOCK).touch()  # as it is before somebody who claims the run has locked it
     assert state(tmp_path / "r") is None
     assert states(tmp_path) == []
 

@@ -190,7 +190,7 @@ def test_a_holder_that_has_not_signed_yet_is_not_his_dead_predecessor(tmp_path: 
     assert found["pid"] == os.getpid()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "\0" * 20])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', '{"pid": null, "host": "", "since": 1}', "\0" * 20])
 def test_a_holder_that_says_nothing_is_unknown_but_there(tmp_path: Path, text: str) -> None:
     (tmp_path / "lock").write_text(text)
     assert holder(tmp_path / "lock") is None

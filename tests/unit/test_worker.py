@@ -72,7 +72,9 @@ def test_a_worker_prepares_its_environment(
 @contextmanager
 def child(*command: str) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    started = subprocess.Popen([sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    started = subprocess.Popen(
+        [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
     assert started.stdin is not None
     assert started.stdout is not None
     try:
