@@ -57,6 +57,11 @@ class Point:
     ended: Outcome | None = None
     since: float = field(default_factory=time.time)
     noted: float = 0.0
+    said: Mapping[str, Any] = field(default_factory=dict)  # what a multirun noted of it, and what stays true
+
+    def __post_init__(self) -> None:
+        known = ledger.state(self.target)
+        self.said = {"overrides": known.facts["overrides"]} if known and "overrides" in known.facts else {}
 
     def note(self, phase: str, step: int, num_steps: int, now: bool = False) -> None:
         """Say on the disk how far it is, at most once a second unless `now`."""
@@ -72,6 +77,7 @@ class Point:
                 num_steps=num_steps,
                 fraction=self.fraction(phase, step),
                 since=self.since,
+                **self.said,
             )
 
     def fraction(self, phase: str, step: int) -> float:
@@ -85,8 +91,7 @@ class Point:
         if not isinstance(problem, (*MISTAKES, OSError)):
             traceback.print_exception(problem, file=sys.stderr)
         self.ended = failure(self.target, problem)
-        with suppress(OSError):
-            ledger.note(self.target, "failed", reason=self.ended.reason, mistake=self.ended.mistake, since=self.since)
+        note_failure(self.ended, since=self.since, **self.said)
         self.lock.release()
 
     def finish(self, facts: Mapping[str, Any]) -> None:
@@ -104,6 +109,12 @@ class Point:
             self.ended = Outcome(self.target, "finished")
         ledger.clear(self.target)
         self.lock.release()
+
+
+def note_failure(outcome: Outcome, **facts: Any) -> None:
+    """Say on the disk why a point failed."""
+    with suppress(OSError):  # the outcome says it too
+        ledger.note(outcome.target, "failed", reason=outcome.reason, mistake=outcome.mistake, **facts)
 
 
 def failure(target: Path, problem: BaseException) -> Outcome:

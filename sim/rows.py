@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sim.files import write_bytes
+from sim import files
 from sim.leaves import varying
 from sim.measure import Truths, rows
 from sim.metrics.scored import View
@@ -177,11 +177,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="STEM", help="write STEM.parquet and STEM.csv instead")
     chosen = parser.parse_args(arguments)
     try:
-        files = _files(chosen.folder, chosen.out)
+        targets = _targets(chosen.folder, chosen.out)
         sources = finished(chosen.folder)
         runs = list(_readable(sources))
         if runs:
-            _write(runs_table(runs), files, len(runs))
+            _write(runs_table(runs), targets, len(runs))
     except SpecificationError as error:
         print(_line(error), file=sys.stderr)
         return REFUSED
@@ -192,17 +192,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _files(folder: Path, stem: Path | None) -> tuple[Path, Path]:
+def _targets(folder: Path, stem: Path | None) -> tuple[Path, Path]:
     """Where the table goes; raises SpecificationError where something lies that could be of value."""
     if stem is None:
         return folder / "rows.parquet", folder / "rows.csv"
-    files = stem.parent / f"{stem.name}.parquet", stem.parent / f"{stem.name}.csv"
+    targets = stem.parent / f"{stem.name}.parquet", stem.parent / f"{stem.name}.csv"
     if not stem.name or not stem.parent.is_dir():
         raise SpecificationError(f"--out: a stem in a folder that exists is required, found {stem}; make {stem.parent}")
-    for file in files:
+    for file in targets:
         if file.exists():
             raise SpecificationError(f"--out: {file} exists and is not replaced; delete it, or choose another stem")
-    return files
+    return targets
 
 
 def _readable(sources: Sequence[Path]) -> Iterator[Measured]:
@@ -217,21 +217,26 @@ def _readable(sources: Sequence[Path]) -> Iterator[Measured]:
             print(_line(f"{source}: a record of this program is required, found {kind}: {error}"), file=sys.stderr)
 
 
-def _write(table: pl.DataFrame, files: tuple[Path, Path], num_runs: int) -> None:
-    """Write the table as Parquet and as CSV, each in one step, and say so in one line."""
-    replaced = " (replaced)" if any(file.exists() for file in files) else ""
+def _write(table: pl.DataFrame, targets: tuple[Path, Path], num_runs: int) -> None:
+    """Write the table as Parquet and as CSV and say so in one line; until both are written, what was there stays."""
+    replaced = " (replaced)" if any(target.exists() for target in targets) else ""
     parquet = BytesIO()
     table.write_parquet(parquet)
-    for file, data in zip(files, (parquet.getvalue(), table.write_csv().encode()), strict=True):
-        fresh = file.with_name(f".{file.name}-{os.getpid()}")
-        try:
-            write_bytes(fresh, data)
-            fresh.replace(file)
-        except OSError as problem:
-            fresh.unlink(missing_ok=True)
-            raise SpecificationError(f"{file}: a file that can be written is required, {problem.strerror}") from None
+    fresh = [target.with_name(f".{target.name}-{os.getpid()}") for target in targets]
+    try:
+        for file, data in zip(fresh, (parquet.getvalue(), table.write_csv().encode()), strict=True):
+            files.write_bytes(file, data)
+        for file, target in zip(fresh, targets, strict=True):
+            file.replace(target)
+    except OSError as problem:
+        raise SpecificationError(
+            f"{targets[0].parent}: a folder that can be written is required, found {problem.strerror}"
+        ) from None
+    finally:
+        for file in fresh:
+            file.unlink(missing_ok=True)
     runs = "1 run" if num_runs == 1 else f"{num_runs} runs"
-    print(f"{files[0]} and {files[1].name}: {table.height} rows of {runs}{replaced}")
+    print(f"{targets[0]} and {targets[1].name}: {table.height} rows of {runs}{replaced}")
 
 
 def _line(error: object) -> str:

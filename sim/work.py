@@ -9,7 +9,7 @@ from sim.batch import Options as Options
 from sim.build import build, target
 from sim.files import verified
 from sim.memory import batch_size
-from sim.points import Outcome, failure
+from sim.points import Outcome, failure, note_failure
 from sim.simulation import signature
 
 
@@ -33,6 +33,7 @@ def perform(
                 groups.setdefault(signature(build(point)[0]), []).append(place)
         except Exception as problem:
             outcomes[place] = failure(place, problem)
+            note_failure(outcomes[place])
     for places in groups.values():
         outcomes |= _group({place: chosen[place] for place in places}, options, observe)
     return [outcomes[place] for place in chosen]
@@ -44,10 +45,12 @@ def _group(chosen: Mapping[Path, Mapping[str, Any]], options: Options, observe: 
     try:
         room = options.max_batch or (batch_size(build(points[0])[0], options.mapping) if len(points) > 1 else 1)
     except Exception as problem:
-        return {place: failure(place, problem) for place in chosen}
+        outcomes = {place: failure(place, problem) for place in chosen}
+        for outcome in outcomes.values():
+            note_failure(outcome)
+        return outcomes
     size = -(-len(points) // -(-len(points) // room))
-    share = Share.of(points)
-    outcomes: dict[Path, Outcome] = {}
+    share, outcomes = Share.of(points), {}
     for first in range(0, len(points), size):
         part = dict(list(chosen.items())[first : first + size])
         outcomes |= Batch(part, options, size, share, observe).perform()

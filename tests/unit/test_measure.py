@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from sim import measure
-from sim.measure import EPSILONS, Row, residuals, rows, violations
+from sim.measure import EPSILONS, Row, Truths, residuals, rows, violations
+from sim.metrics.entropy import entropy_interval
+from sim.metrics.forgetting import gate_erasure, style_split
+from sim.metrics.quantity import Quantity
+from sim.metrics.scored import Scored, score, truth
+from sim.metrics.support import TIE, epsilon_support
+from sim.numerics import expectation, log_group_sum
 from sim.records import Record
 from tests.unit.metrics.small_worlds import Law, Outcome, World, log, surprise
 from tests.unit.recorded_worlds import SFT, STYLES, recorded, style_of, twins
@@ -330,3 +336,127 @@ def test_only_the_last_evaluation_is_judged_and_all_of_them_are_measured() -> No
     assert {row["of"] for row in curve if row["step"] == 10} == {f"q eps={epsilon:g}" for epsilon in EPSILONS}
     assert measure.EPSILONS[0] == 1e-7
     assert measure.EPSILONS[-1] == 1.0
+
+
+# -- the quick ways give the bits of the plain ones -------------------------------------------------------------------
+
+
+def plain_expectation(log_p: np.ndarray, values: np.ndarray) -> float:
+    log_p, values = np.broadcast_arrays(np.asarray(log_p, np.float64), np.asarray(values, np.float64))
+    inside = log_p != -np.inf
+    weights, inner = np.exp(log_p[inside]), values[inside]
+    underflown = (weights == 0) & np.isinf(inner)
+    return float(np.sum(np.where(underflown, 1.0, weights) * inner))
+
+
+def plain_group_sum(log_values: np.ndarray, group: np.ndarray, num_groups: int) -> np.ndarray:
+    top = np.full(num_groups, -np.inf)
+    np.maximum.at(top, group, log_values)
+    shift = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.log(np.bincount(group, np.exp(log_values - shift[group]), num_groups)) + shift
+
+
+def plain_epsilon_support(q: Scored, epsilon: float, log_law: np.ndarray) -> Quantity:
+    threshold = float(np.log(epsilon) + np.log1p(-TIE))
+    on = plain_expectation(q.weights(log_law), (q.log_q >= threshold).astype(np.float64))
+    open_nodes = (q.node_group >= 0) & (q.node_off_max >= epsilon * (1.0 - TIE))
+    room = np.floor(q.node_off[open_nodes] / epsilon * (1.0 + TIE))
+    return Quantity(on, on + plain_expectation(log_law[q.node_group[open_nodes]], room))
+
+
+def plain_split(p: Scored, q: Scored, log_member: np.ndarray, log_law: np.ndarray) -> tuple[float, float]:
+    def ratio(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        inside = one > -np.inf
+        return np.where(inside, np.where(inside, one, 0.0) - np.where(inside, other, 0.0), 0.0)
+
+    def shares(part: np.ndarray, mass: np.ndarray) -> np.ndarray:
+        total = mass[p.group]
+        return np.where(part > -np.inf, part - np.where(total > -np.inf, total, 0.0), -np.inf)
+
+    part_p, part_q = p.log_q + log_member, q.log_q + log_member
+    mass_p, mass_q = (plain_group_sum(part, p.group, p.num_groups) for part in (part_p, part_q))
+    gate = plain_expectation(log_law + mass_p, ratio(mass_p, mass_q))
+    inner = np.where((mass_q > -np.inf)[q.group], ratio(shares(part_p, mass_p), shares(part_q, mass_q)), 0.0)
+    return gate, plain_expectation(p.weights(log_law) + part_p, inner)
+
+
+def plain_paths(record: Record, arrays: dict[str, np.ndarray], view: str) -> tuple[np.ndarray, np.ndarray]:
+    """log q of every string and every node, summed along each string from its first scored token."""
+    trie, prompts = record.p.trie, record.p.prompts
+    num_strings, length = trie.strings.shape
+    start = prompts.length if view == "response" else np.zeros(num_strings, np.int64)
+    counted = (trie.node >= 0) & (np.arange(length) >= start[:, None])
+    path = np.cumsum(np.where(counted, arrays["edge_log_q"][trie.edge], 0.0), axis=1)
+    before = np.concatenate([np.zeros((num_strings, 1)), path[:, :-1]], axis=1)
+    nodes = np.full(trie.num_nodes, -np.inf)
+    nodes[trie.node[counted]] = before[counted]
+    return path[:, -1], nodes
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 130, 4097])
+def test_expectations_bit_by_bit(size: int) -> None:
+    random = np.random.default_rng(size)
+    log_p, values = random.normal(-3.0, 4.0, size), random.normal(0.0, 1e3, size)
+    hard = log_p.copy()
+    hard[::3], hard[1::5] = -np.inf, -800.0
+    infinite = values.copy()
+    infinite[::3], infinite[1::7] = np.nan, np.inf  # a nan only where the probability is 0
+    for law, inner in [(log_p, values), (hard, values), (hard, infinite), (hard, np.ones(1))]:
+        assert expectation(law, inner).hex() == plain_expectation(law, inner).hex()
+    for law in (log_p, hard):
+        for num_groups in (1, 3):
+            group = random.integers(0, num_groups, size)
+            np.testing.assert_array_equal(
+                log_group_sum(law, group, num_groups), plain_group_sum(law, group, num_groups), strict=True
+            )
+
+
+@pytest.mark.parametrize("view", ["response", "joint"])
+@pytest.mark.parametrize("leak", LEAKS)
+@pytest.mark.parametrize(("seed", "zeros"), [(1, False), (2, True), (3, True)])
+def test_metrics_bit_by_bit(seed: int, zeros: bool, leak: Fraction, view: str) -> None:
+    record = recorded(*twins(seed, leak=leak, zeros=zeros))
+    truths = Truths(record, view)
+    arrays = {name: values[-1] for name, values in record.phases["sft"].arrays.items()}
+    q, p = truths.scored("sft", -1), truths.p
+    log_q, node_log_mass = plain_paths(record, arrays, view)
+    np.testing.assert_array_equal(q.log_q, log_q, strict=True)
+    np.testing.assert_array_equal(q.node_log_mass, node_log_mass, strict=True)
+    again, known = score(record.p.trie, record.p.prompts, arrays, view), truth(record.p, record.p.prompts, view)
+    for one, other in ((q, again), (p, known)):
+        for name in vars(other):
+            if name != "trie":
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
+    for name, law in truths.laws.items():
+        assert epsilon_support(q, EPSILONS, law) == [plain_epsilon_support(q, epsilon, law) for epsilon in EPSILONS]
+        assert truths.entropies[name]["P"] == entropy_interval(p, law)
+    supported = p.log_q > -np.inf
+    members = [np.where(side & supported, 0.0, -np.inf) for side in (record.restricted.event, ~record.restricted.event)]
+    (gate, kept), (other_gate, erasure) = (plain_split(p, q, member, truths.p_law) for member in members)
+    split = gate_erasure(p, q, record.restricted.event, truths.p_law)
+    assert (split.gate, split.kept, split.erasure) == (gate + other_gate, kept, erasure)
+    assert record.p.styles is not None
+    columns = [np.where(supported, column, -np.inf) for column in record.p.styles.log_posterior.T]
+    parts = [plain_split(p, q, column, truths.p_law) for column in columns]
+    styles = style_split(p, q, record.p.styles.log_posterior, truths.p_law)
+    assert styles.gate == sum(gate for gate, _ in parts)
+    assert styles.within.tolist() == [within for _, within in parts]
+
+
+def test_what_is_computed_once_is_what_the_metrics_give() -> None:
+    record = recorded(*twins(1, leak=Fraction(1, 10)))
+    table = {(*key(row), row["step"]): row for row in rows(record)}
+    truths = Truths(record, "response")
+    for index, step in enumerate((0, 10)):
+        q = truths.scored("sft", index)
+        for name, law in truths.laws.items():
+            entropy = entropy_interval(q, law)
+            row = table["response", "sft", "entropy", "q", name, step]
+            assert (row["lower"], row["upper"]) == (entropy.lower, entropy.upper)
+        learned = truths.entropies["S(x)"]["S"] - entropy_interval(q, truths.s_law)
+        row = table["response", "sft", "waterfall_learning", "H(P)-H(q)", "S(x)", step]
+        assert (row["lower"], row["upper"]) == (learned.lower, learned.upper)
+        whole = truths.entropies["P(x)"]["P"] - entropy_interval(truths.scored("identity", index), truths.p_law)
+        row = table["response", "identity", "waterfall_learning", "H(P)-H(q)", "P(x)", step]
+        assert (row["lower"], row["upper"]) == (whole.lower, whole.upper)

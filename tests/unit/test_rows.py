@@ -1,25 +1,35 @@
-"""Tables of records: which records count, the schema, and every supported document with its probabilities."""
+"""Tables of records: which records count, the schema, every supported document, and the table of a whole folder."""
 
+import csv
+import dataclasses
+import math
 import os
+import re
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from sim.files import publish
 from sim.languages.finite import Styles
+from sim.leaves import leaves, varying
 from sim.measure import rows
 from sim.numerics import SpecificationError
-from sim.records import write
-from sim.rows import documents_table, finished, metrics_table, read_record, strings_table
+from sim.records import Record, write
+from sim.rows import COLUMNS, documents_table, finished, main, metrics_table, read_record, strings_table
+from tests.unit.faults import ROOT, FullDisk
 from tests.unit.metrics.small_worlds import BAR
 from tests.unit.recorded_worlds import STYLES, recorded, style_of, twins
 
 SCHEMA = {
     "run": pl.String,
     "name": pl.String,
-    "seed": pl.Int32,
+    "seed": pl.Int64,
     "phase": pl.String,
     "step": pl.Int64,
     "view": pl.String,
@@ -113,3 +123,213 @@ def test_drafts_and_failures_do_not_count(tmp_path: Path) -> None:
             finished(nothing)
     done = write(recorded(*twins(1)), tmp_path / "abc")
     assert finished(tmp_path) == [done]
+
+
+# -- which leaves vary ------------------------------------------------------------------------------------------------
+
+
+def test_leaves_have_dotted_names() -> None:
+    config = {"seed": 0, "model": {"kind": "a", "width": 8, "none": None}, "list": [1, "b"], "empty": {}}
+    assert leaves(config) == {
+        "seed": 0, "model.kind": "a", "model.width": 8, "model.none": None, "list": '[1, "b"]', "empty": "{}"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "column"),
+    [
+        ([1, 1, 1], None),
+        ([1, 1, 2], [1, 1, 2]),
+        ([1, 0.5, None], [1.0, 0.5, None]),
+        ([True, False, True], [True, False, True]),
+        ([True, 1, 1], ["true", "1", "1"]),
+        (["a", 1, None], ['"a"', "1", None]),
+        ([[1], [1, 2], [1]], ["[1]", "[1, 2]", "[1]"]),
+        ([None, None, None], None),
+    ],
+)
+def test_leaves_that_vary(values: list[Any], column: list[Any] | None) -> None:
+    found = varying([{"a": {"b": value}, "name": f"run{at}"} for at, value in enumerate(values)], ["name"])
+    assert found == ({} if column is None else {"a.b": column})
+    assert [list(map(type, one)) for one in found.values()] == ([] if column is None else [list(map(type, column))])
+
+
+def test_a_leaf_that_only_some_have_varies() -> None:
+    assert varying([{"a": {"b": 1}}, {"a": {}}]) == {"a": [None, "{}"], "a.b": [1, None]}
+    assert varying([{"a": {"b": None}}, {"a": {"c": 1}}]) == {"a.c": [None, 1]}
+
+
+# -- the table of a folder --------------------------------------------------------------------------------------------
+
+
+def run_of(rate: float, seed: int, valid: bool = True) -> Record:
+    base = recorded(*twins(1, leak=Fraction(1, 10)))
+    config = {
+        **base.config, "seed": seed, "optimizer": {"kind": "sgd", "learning_rate": rate}, "outputs": f"to{seed}"
+    }  # fmt: skip
+    facts = {"pretraining": {"joint_kl": 0.01, "limit": 0.02, "valid": valid}}
+    return dataclasses.replace(base, hash=f"{int(100 * rate):06d}{seed:06d}", config=config, facts=facts)
+
+
+def filled(folder: Path) -> list[Record]:
+    """Three runs, the last in the order of the table first."""
+    runs = [run_of(0.5, 7), run_of(0.1 + 0.2, 2**32 - 1, valid=False), run_of(0.1 + 0.2, 7)]
+    for run in runs:
+        write(run, folder / run.hash)
+    return runs
+
+
+def test_the_table_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    last, middle, first = filled(tmp_path)
+    assert main([str(tmp_path)]) == 0
+    table = pl.read_parquet(tmp_path / "rows.parquet")
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path}/rows.parquet and rows.csv: {table.height} rows of 3 runs\n"
+    assert said.err == ""
+    added = {"valid": pl.Boolean, "optimizer.learning_rate": pl.Float64}
+    head = dict(list(SCHEMA.items())[:3])
+    assert dict(table.schema) == head | added | SCHEMA
+    assert table.columns == [*head, *added, *list(SCHEMA)[3:]]
+    assert table.select("run", *added).unique(maintain_order=True).rows() == [
+        (first.hash, True, 0.1 + 0.2), (middle.hash, False, 0.1 + 0.2), (last.hash, True, 0.5)
+    ]  # fmt: skip
+    for run in (first, middle, last):
+        assert table.filter(run=run.hash).drop(*added).equals(metrics_table(run))
+    assert set(table["exactness"]) == {"exact", "bounded"}
+    described = re.findall(r"^  ([a-z_]+)  ", COLUMNS, re.MULTILINE)
+    assert described == [name for name in table.columns if "." not in name]
+
+
+def test_the_csv_holds_the_same_numbers_to_the_last_bit(tmp_path: Path) -> None:
+    filled(tmp_path)
+    infinite = run_of(0.75, 1)
+    infinite.phases["sft"].arrays["edge_log_q"][-1, 0] = -math.inf
+    infinite.phases["sft"].arrays["leak"][-1] = 1.0
+    write(infinite, tmp_path / infinite.hash)
+    assert main([str(tmp_path)]) == 0
+    table = pl.read_parquet(tmp_path / "rows.parquet")
+    with (tmp_path / "rows.csv").open(newline="") as stream:
+        again = list(csv.DictReader(stream))
+    assert table["value"].is_infinite().any()
+    assert table["value"].is_null().any()
+    numbers = [name for name, kind in table.schema.items() if kind == pl.Float64]
+    for row, written in zip(table.iter_rows(named=True), again, strict=True):
+        assert {name: float(written[name]) if written[name] else None for name in numbers} == {
+            name: row[name] for name in numbers
+        }
+        assert [written[name] for name in SCHEMA if name not in numbers] == [
+            str(row[name]) for name in SCHEMA if name not in numbers
+        ]
+
+
+def test_the_order_of_the_table_is_that_of_the_content(tmp_path: Path) -> None:
+    """Not that of the files' times; and one run alone has no leaves that vary."""
+    runs = filled(tmp_path / "one")
+    for run in reversed(runs):
+        write(run, tmp_path / "other" / run.hash)
+    for age, run in enumerate(runs):
+        os.utime(tmp_path / "one" / run.hash / "manifest.json", (1000 + age, 1000 + age))
+    assert [main([str(tmp_path / name)]) for name in ("one", "other")] == [0, 0]
+    for file in ("rows.csv", "rows.parquet"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes()
+    write(runs[0], tmp_path / "alone" / runs[0].hash)
+    assert main([str(tmp_path / "alone")]) == 0
+    columns = pl.read_parquet(tmp_path / "alone" / "rows.parquet").columns
+    assert columns == [*list(SCHEMA)[:3], "valid", *list(SCHEMA)[3:]]
+
+
+def test_a_table_is_replaced_in_its_folder_and_nowhere_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run, *_) = filled(tmp_path)
+    assert main([str(tmp_path)]) == 0
+    old = (tmp_path / "rows.csv").read_bytes()
+    (tmp_path / "mine.csv").write_text("of value")
+    capsys.readouterr()
+    write(dataclasses.replace(run, hash="f" * 12, config={**run.config, "seed": 8}), tmp_path / ("f" * 12))
+    assert main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith(" rows of 4 runs (replaced)\n")
+    assert (tmp_path / "rows.csv").read_bytes() != old
+    assert main([str(tmp_path), "--out", str(tmp_path / "mine")]) == 2
+    assert capsys.readouterr().err == (
+        f"--out: {tmp_path}/mine.csv exists and is not replaced; delete it, or choose another stem\n"
+    )
+    assert main([str(tmp_path), "--out", str(tmp_path / "new.1")]) == 0
+    assert (tmp_path / "new.1.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
+    assert (tmp_path / "mine.csv").read_text() == "of value"
+    assert not [file for file in tmp_path.iterdir() if file.is_file() and file.name.startswith(".")]
+
+
+def test_damaged_records_are_named_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, third = filled(tmp_path)
+    arrays = tmp_path / first.hash / "arrays.safetensors"
+    content = bytearray(arrays.read_bytes())
+    content[len(content) // 2] ^= 1
+    arrays.write_bytes(content)
+    publish(tmp_path / "foreign", {"run.json": b"{}", "arrays.safetensors": b""})
+    assert main([str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    lines = said.err.splitlines()
+    assert len(lines) == 3
+    assert any(line.startswith(f"{arrays}: its content must match the manifest") for line in lines)
+    assert any(line.startswith(f"{tmp_path}/foreign: a record of this program is required, found ") for line in lines)
+    assert lines[-1] == "2 of 4 records cannot be read and are left out"
+    assert said.out.endswith("rows of 2 runs\n")
+    assert set(pl.read_parquet(tmp_path / "rows.parquet")["run"]) == {second.hash, third.hash}
+
+
+def test_no_table_of_damaged_records_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "abc").mkdir()
+    (tmp_path / "abc" / "manifest.json").write_text("{")
+    assert main([str(tmp_path)]) == 1
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "1 of 1 records cannot be read and are left out; no table was written"
+    ]
+    assert [file.name for file in tmp_path.iterdir()] == ["abc"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("missing",), "{0}/missing: at least one finished run is required, found none; run the experiment first"),
+        (("",), "{0}: at least one finished run is required, found none; give one of the folders below it (toy)"),
+        (("store",), "{0}/store: it holds pretrainings, not runs; give the folder of a name (outputs/<name>)"),
+        (
+            ("toy", "--out", "{0}/no/x"),
+            "--out: a stem in a folder that exists is required, found {0}/no/x; make {0}/no",
+        ),
+    ],
+)
+def test_bad_input_is_refused(
+    arguments: tuple[str, ...], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("toy", "store"):
+        write(run_of(0.5, 0), tmp_path / name / "abc")
+    folder, *rest = arguments
+    assert main([str(tmp_path / folder), *(one.format(tmp_path) for one in rest)]) == 2
+    assert capsys.readouterr().err == line.format(tmp_path) + "\n"
+
+
+def test_a_full_disk_leaves_the_old_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(run_of(0.5, 0), tmp_path / "abc")
+    assert main([str(tmp_path)]) == 0
+    before = {file.name: file.read_bytes() for file in tmp_path.glob("rows.*")}
+    write(run_of(0.5, 1), tmp_path / "abd")
+    for at in (0, 1):
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            FullDisk(patch, at)
+            assert main([str(tmp_path)]) == 2
+        assert capsys.readouterr().err == (
+            f"{tmp_path}: a folder that can be written is required, found No space left on device\n"
+        )
+        assert {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
+
+
+def test_help_tells_the_columns_without_loading_jax() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "sim.rows", "--help"]
+    child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert child.returncode == 0, child.stderr
+    assert COLUMNS in child.stdout
+    assert not re.findall(r"\| +(jax|flax|optax|hydra|matplotlib)$", child.stderr, re.MULTILINE)
+    assert re.findall(r"\| +(polars)$", child.stderr, re.MULTILINE) == ["polars"]

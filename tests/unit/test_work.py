@@ -227,8 +227,13 @@ def test_each_failure_costs_itself_alone(tmp_path: Path) -> None:
         outcomes[0].target.name: "done",
         outcomes[1].target.name: "failed",
         outcomes[2].target.name: "failed",
+        outcomes[3].target.name: "failed",
         outcomes[4].target.name: "done",
     }
+    for one in outcomes[1:4]:
+        noted = ledger.state(one.target)
+        assert noted is not None
+        assert (noted.facts["reason"], noted.facts["mistake"]) == (one.reason, True)
     perform([{**one, "outputs": str(tmp_path / "b")} for one in good])
     for one in good:
         calm = target({**one, "outputs": str(tmp_path / "b")})
@@ -369,6 +374,19 @@ def test_a_checkpoint_is_not_written_more_often_than_asked(tmp_path: Path, monke
     assert saved == []
     perform([point(tmp_path, "seed=1")], Options(checkpoint_seconds=0.0))
     assert {"pretrain", "sft", "identity"} == set(saved)
+
+
+def test_what_a_multirun_said_of_a_point_is_not_forgotten(tmp_path: Path) -> None:
+    one = point(tmp_path, "optimizer.weight_decay=1e30", "optimizer.learning_rate=1e30")
+    ledger.note(target(one), "waiting", overrides=["optimizer.learning_rate=1e30"])
+    seen: list[Any] = []
+    perform([one], observe=lambda *_: seen.append(ledger.state(target(one))))
+    assert {state.state for state in seen} == {"running"}
+    found = ledger.state(target(one))
+    assert found is not None
+    assert found.state == "failed"
+    assert all(state.facts["overrides"] == ["optimizer.learning_rate=1e30"] for state in [*seen, found])
+    assert [state.facts["fraction"] for state in seen] == sorted(state.facts["fraction"] for state in seen)
 
 
 def test_a_refused_configuration_is_an_outcome(tmp_path: Path) -> None:
