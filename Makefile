@@ -3,10 +3,11 @@ VENV    ?= .venv
 WORKERS ?= 2
 UV      ?= $(firstword $(wildcard $(VENV)/bin/uv) uv)
 PY      := $(VENV)/bin/python
+BENCH   := $(VENV)-bench
 
 export VENV PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow check fix figures lock hooks clean distclean
+.PHONY: help setup demo test slow check fix figures bench lock hooks clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,11 +39,15 @@ fix: $(VENV)/.test ## let ruff mend what it can
 	@$(PY) -m ruff check --fix --quiet .
 	@$(PY) -m ruff format --quiet .
 
+bench: $(BENCH)/.bench ## measure the speed on an idle machine (half an hour), or make bench NAMES="samplers evaluator"
+	@$(BENCH)/bin/python -m benchmarks $(NAMES)
+
 # jax 0.10.2 is the last one for Python 3.11, so one lock forks on the Python version.
 LOCK = $(UV) pip compile pyproject.toml --extra build --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --quiet
 lock: ## resolve the dependencies anew, newest versions within the floors of pyproject.toml (needs uv)
 	@$(LOCK) --upgrade -o locks/core.txt
 	@$(LOCK) --upgrade --extra test --extra lint --constraint locks/core.txt -o locks/test.txt
+	@$(LOCK) --extra bench --constraint locks/core.txt | grep -vE '^(cuda-|nvidia-|triton)' > locks/bench.txt
 
 hooks: $(VENV)/.test ## run `make check` before every commit
 	@printf '#!/bin/sh\nexec make check\n' > "$$(git rev-parse --git-path hooks)/pre-commit"
@@ -50,10 +55,10 @@ hooks: $(VENV)/.test ## run `make check` before every commit
 
 clean: ## remove caches; results and .venv stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
-	@find sim experiments figures tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find sim experiments figures hydra_plugins benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	@rm -rf $(VENV)
+	@rm -rf $(VENV) $(BENCH)
 
 # The stamps say which lock the environment was filled from; a newer lock or pyproject.toml fills it again.
 $(VENV)/.core: locks/core.txt pyproject.toml tools/environment.sh
@@ -63,3 +68,9 @@ $(VENV)/.core: locks/core.txt pyproject.toml tools/environment.sh
 $(VENV)/.test: locks/test.txt pyproject.toml tools/environment.sh
 	@./tools/environment.sh locks/test.txt
 	@touch $@ $(VENV)/.core
+
+# An environment of its own: torch and the tests do not agree on mpmath. What CUDA needs is not in the lock: a build of
+# torch for it pins that itself, and one for CPUs does without.
+$(BENCH)/.bench: locks/bench.txt pyproject.toml tools/environment.sh
+	@VENV=$(BENCH) ./tools/environment.sh locks/bench.txt
+	@touch $@ $(BENCH)/.core

@@ -17,7 +17,7 @@ from sim.ensemble import Mapping as EnsembleMapping
 from sim.flat import unflat
 from sim.locks import holder
 from sim.numerics import SpecificationError
-from sim.points import Outcome, Point
+from sim.points import Outcome, Point, failure
 from sim.provenance import provenance
 from sim.recording import pretrained
 from sim.resume import packed, resume
@@ -108,19 +108,22 @@ class Batch:
 
     def _claim(self) -> None:
         for target, chosen in self.chosen.items():
-            lock = ledger.claim(target)
+            try:
+                lock = ledger.claim(target)
+            except (OSError, SpecificationError) as problem:  # nothing can be written there
+                self.outcomes[target] = failure(target, problem)
+                continue
             if lock is None:
                 self.outcomes[target] = refusal(target)
-                continue
-            if target.exists():  # finished by another process since we looked
+            elif target.exists():  # finished by another process since we looked
                 ledger.clear(target)
                 lock.release()
                 self.outcomes[target] = Outcome(target, "kept")
-                continue
-            point = Point(chosen, target, lock)
-            self.points.append(point)
-            point.note("pretrain", 0, chosen["pretrain"]["num_steps"], now=True)
-            self._guarded([point], _build)
+            else:
+                point = Point(chosen, target, lock)
+                self.points.append(point)
+                point.note("pretrain", 0, chosen["pretrain"]["num_steps"], now=True)
+                self._guarded([point], _build)
 
     # -- pretraining --------------------------------------------------------------------------------------------------
 

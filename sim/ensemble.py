@@ -2,13 +2,13 @@
 
 import functools
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from sim.probes.trie_logits import TriePlan, trie_logits
 from sim.training import Job, State, advance, start
@@ -55,11 +55,7 @@ class Layout:
         """The shared leaves, and the stacked leaves of the others."""
         flat = [jax.tree.leaves(member) for member in members]
         shared = [leaf for leaf, same in zip(flat[0], self.is_shared, strict=True) if same]
-        own = [
-            jnp.stack([jnp.asarray(leaf) for leaf in leaves])
-            for leaves, same in zip(zip(*flat, strict=True), self.is_shared, strict=True)
-            if not same
-        ]
+        own = [_stack(leaves) for leaves, same in zip(zip(*flat, strict=True), self.is_shared, strict=True) if not same]
         return shared, own
 
     def join(self, shared: Sequence[Any], own: Sequence[Any]) -> Member:
@@ -68,6 +64,14 @@ class Layout:
         leaves = [next(one) if same else next(other) for same in self.is_shared]
         member: Member = jax.tree.unflatten(self.treedef, leaves)
         return member
+
+
+def _stack(leaves: Sequence[Any]) -> Any:
+    """Leaves with a new leading axis: on the host, since eager jax would compile a program for every shape."""
+    dtype = jnp.result_type(leaves[0])
+    if jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        return jnp.stack(leaves)
+    return np.stack([np.asarray(leaf, dtype) for leaf in leaves])
 
 
 def _part(path: tuple[Any, ...]) -> str:
@@ -116,13 +120,17 @@ class Ensemble:
         source = np.zeros(num_devices * per_device, int)
         source[self.place] = np.arange(len(members))
         layout = Layout.of(members[0], shared)
-        self._shared, self._own = layout.split([members[i] for i in source])
+        self._advance, self._logits = _programs(layout, self.mapping, num_devices)
+        self._put, put_shared = _placement(self.mapping, num_devices)
+        all_, own = layout.split([members[i] for i in source])
         begun = [start(job) if state is None else state for (job, _), state in zip(members, states, strict=True)]
-        self._states = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[begun[i] for i in source])
+        stacked = [_stack(leaves) for leaves in zip(*(jax.tree.leaves(begun[i]) for i in source), strict=True)]
+        # put in place once, as the program gives them back: anything else would be compiled, or copied, again
+        self._shared, self._own = put_shared(all_), self._put(own)
+        self._states: State = jax.tree.unflatten(jax.tree.structure(begun[0]), self._put(stacked))
         self._logits_bytes = 4 * members[0][1].depth.size * members[0][0].model.vocab_size
         counts = np.bincount(np.arange(len(members)) % num_devices, minlength=num_devices)
-        self._counts = jnp.asarray(counts, jnp.int32)
-        self._advance, self._logits = _programs(layout, self.mapping, num_devices)
+        self._counts = self._put(counts.astype(np.int32))
         self.read()
 
     def read(self) -> None:
@@ -134,13 +142,14 @@ class Ensemble:
         """Bring each member to its step; one that is there already is not touched."""
         target = np.zeros(self._states.step.shape[0], np.int32)
         target[self.place] = until
-        self._states = self._advance(self._shared, self._own, self._states, jnp.asarray(target), self._counts)
+        self._states = self._advance(self._shared, self._own, self._states, self._put(target), self._counts)
         self.read()
 
     def reset_losses(self, which: Sequence[int]) -> None:
         """Begin a new mean loss for these members."""
-        rows = jnp.asarray([self.place[i] for i in which])
-        self._states = self._states.replace(loss_sum=self._states.loss_sum.at[rows].set(0.0))
+        sums = np.array(self._states.loss_sum)
+        sums[[self.place[i] for i in which]] = 0.0
+        self._states = replace(self._states, loss_sum=self._put(sums))
         self.read()
 
     def state(self, index: int) -> State:
@@ -165,6 +174,19 @@ class Ensemble:
                     yield member[own], logits
 
 
+def _mesh(num_devices: int) -> Mesh:
+    return jax.make_mesh((num_devices,), ("ensemble",), axis_types=(AxisType.Auto,))
+
+
+def _placement(mapping: Mapping, num_devices: int) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """How stacked and how shared arrays are put on the devices."""
+    if mapping != "shards":
+        return jax.device_put, jax.device_put
+    mesh = _mesh(num_devices)
+    each, all_ = NamedSharding(mesh, PartitionSpec("ensemble")), NamedSharding(mesh, PartitionSpec())
+    return lambda tree: jax.device_put(tree, each), lambda tree: jax.device_put(tree, all_)
+
+
 @functools.lru_cache(maxsize=64)
 def _programs(layout: Layout, mapping: Mapping, num_devices: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The two programs of an ensemble, made once for each layout so that ensembles of equal structure share them."""
@@ -172,9 +194,8 @@ def _programs(layout: Layout, mapping: Mapping, num_devices: int) -> tuple[Calla
     many = functools.partial(many, layout)
     if mapping != "shards":
         return jax.jit(many), jax.jit(functools.partial(look, layout), static_argnums=0)
-    mesh = jax.make_mesh((num_devices,), ("ensemble",), axis_types=(AxisType.Auto,))
     each, all_ = PartitionSpec("ensemble"), PartitionSpec()
-    sharded = functools.partial(jax.shard_map, mesh=mesh, out_specs=each, check_vma=False)
+    sharded = functools.partial(jax.shard_map, mesh=_mesh(num_devices), out_specs=each, check_vma=False)
 
     def look_sharded(width: int, *arguments: Any) -> jax.Array:
         return sharded(functools.partial(look, layout, width), in_specs=(all_, each, each, all_))(*arguments)

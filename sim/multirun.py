@@ -10,14 +10,14 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from sim import ledger
 from sim.build import settings
 from sim.build import target as target_of
-from sim.engines import Ending, EngineName, Worker, engine
+from sim.engines import Ending, Engine, EngineName, Worker, engine
 from sim.files import write_json
 from sim.live import Board
 from sim.numerics import SpecificationError
@@ -31,13 +31,14 @@ POLL = 0.05
 
 @dataclass(frozen=True)
 class Options:
-    """How a multirun is done; `max_batch`, `mapping` and `checkpoint_seconds` are those of `sim.work.Options`."""
+    """How a multirun is done: by which engine (see `sim.engines`), and as `sim.work.Options` has it."""
 
     engine: EngineName
     workers: int
     max_batch: int | None
     mapping: Literal["shards", "vmap", "loop"] | None
     checkpoint_seconds: float
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +75,13 @@ def multirun(
     known = {target: _kept(point) for target, point in first.items() if target.exists()}
     todo = [point for target, point in first.items() if target not in known]
     parts = [[todo[index] for index in share] for share in shares([point.chosen for point in todo], options.workers)]
+    started = engine(options.engine, options.workers, options.parameters)
     with _writing(folder):
         _write_plan(folder, since, points, known, parts, options)
         _note_waiting(todo)
     if todo:
         with Board(list(first), since) as board:
-            known |= _driven(parts, folder, options, board.update)
+            known |= _driven(parts, started, folder, options, board.update)
     return [_outcome(point, first, known) for point in points]
 
 
@@ -170,10 +172,11 @@ def _blamed(point: Point, reason: str, facts: Mapping[str, Any]) -> PointOutcome
 # -- driving workers --------------------------------------------------------------------------------------------------
 
 
-def _driven(parts: Sequence[Sequence[Point]], folder: Path, options: Options, watch: Callable[[], None]) -> Outcomes:
+def _driven(
+    parts: Sequence[Sequence[Point]], started: Engine, folder: Path, options: Options, watch: Callable[[], None]
+) -> Outcomes:
     """What became of the points of each part, a worker for each part; what a dead worker left waiting gets another."""
     found: Outcomes = {}
-    engaged = engine(options.engine, options.workers)
     tasks = _tasks(folder)
     active: list[tuple[Worker, Sequence[Point]]] = []
     waiting = list(parts)
@@ -183,12 +186,12 @@ def _driven(parts: Sequence[Sequence[Point]], folder: Path, options: Options, wa
                 points = waiting.pop(0)
                 with _writing(folder):
                     task = _write_task(next(tasks), points, options)
-                active.append((engaged.submit(task), points))
+                active.append((started.submit(task), points))
             for worker, points in list(active):
                 ending = worker.ended()
                 if ending is not None:
                     active.remove((worker, points))
-                    left = _settle(points, ending, found)
+                    left = _settle(points, ending, found, f"its worker did not get to it; see the logs in {folder}")
                     waiting += [left] if left else []
             watch()
             time.sleep(0.0 if waiting or not active else POLL)
@@ -199,17 +202,17 @@ def _driven(parts: Sequence[Sequence[Point]], folder: Path, options: Options, wa
     return found | {point.target: _kept(point) for point in theirs}
 
 
-def _settle(points: Sequence[Point], ending: Ending, found: Outcomes) -> list[Point]:
+def _settle(points: Sequence[Point], ending: Ending, found: Outcomes, undone: str) -> list[Point]:
     """Note in `found` what became of the points of a worker that has ended; the points that another has to do.
 
-    If it has done nothing for any point, another would not either: then they all fail.
+    If it has done nothing for any point, another would not either: then they all fail, `undone` if no more is known.
     """
     settled = [(point, _settled(point, ending)) for point in points]
     found |= {point.target: outcome for point, outcome in settled if outcome is not None}
     left = [point for point, outcome in settled if outcome is None]
     if len(left) < len(points):
         return left
-    found |= {point.target: _blamed(point, ending.reason or "its worker ended without doing it", {}) for point in left}
+    found |= {point.target: _blamed(point, ending.reason or undone, {}) for point in left}
     return []
 
 

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sim import ledger
 from sim.batch import Batch, Observer, Share
 from sim.batch import Options as Options
 from sim.build import build, target
@@ -33,7 +34,7 @@ def perform(
                 groups.setdefault(signature(build(point)[0]), []).append(place)
         except Exception as problem:
             outcomes[place] = failure(place, problem)
-            note_failure(outcomes[place])
+            _tell(outcomes[place])
     for places in groups.values():
         outcomes |= _group({place: chosen[place] for place in places}, options, observe)
     return [outcomes[place] for place in chosen]
@@ -47,7 +48,7 @@ def _group(chosen: Mapping[Path, Mapping[str, Any]], options: Options, observe: 
     except Exception as problem:
         outcomes = {place: failure(place, problem) for place in chosen}
         for outcome in outcomes.values():
-            note_failure(outcome)
+            _tell(outcome)
         return outcomes
     size = -(-len(points) // -(-len(points) // room))
     share, outcomes = Share.of(points), {}
@@ -55,3 +56,10 @@ def _group(chosen: Mapping[Path, Mapping[str, Any]], options: Options, observe: 
         part = dict(list(chosen.items())[first : first + size])
         outcomes |= Batch(part, options, size, share, observe).perform()
     return outcomes
+
+
+def _tell(outcome: Outcome) -> None:
+    """Note a failure of a point that was never claimed, if a multirun waits to hear it; a single run says it itself."""
+    known = ledger.state(outcome.target)
+    if known is not None and known.state != "done":
+        note_failure(outcome, **{key: value for key, value in known.facts.items() if key == "overrides"})

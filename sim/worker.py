@@ -12,7 +12,6 @@ import sys
 import threading
 from pathlib import Path
 
-from sim import ledger
 from sim.environment import prepare
 
 DRIVER_DIED = 143
@@ -26,9 +25,6 @@ def work(task: Path) -> None:
     content = json.loads(task.read_text(encoding="utf-8"))
     for outcome in perform(content["points"], Options(**content["options"])):
         print(f"{outcome.target}: {outcome.state}{f' ({outcome.reason})' if outcome.reason else ''}", flush=True)
-        known = ledger.state(outcome.target)
-        if outcome.state == "failed" and (known is None or known.state == "waiting"):  # refused before it was claimed
-            ledger.note(outcome.target, "failed", reason=outcome.reason, mistake=outcome.mistake)
 
 
 def hold_on_to(lifeline: int) -> None:

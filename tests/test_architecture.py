@@ -20,19 +20,29 @@ from sim.config import PACKAGES, configurable, resolve
 from sim.numerics import SpecificationError, expectation
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = sorted(file for package in ("sim", "experiments", "figures") for file in (ROOT / package).rglob("*.py"))
+ROOMS = ("sim", "experiments", "figures", "hydra_plugins")
+MODULES = sorted(file for package in ROOMS for file in (ROOT / package).rglob("*.py"))
 CONF = sorted((ROOT / "conf").rglob("*.yaml"))
 MEMBERS = [file for file in CONF if file.parent.name in PACKAGES]
 HOST = (
+    "checkpoints",
     "config",
+    "files",
     "grammars",
     "languages",
+    "leaves",
+    "ledger",
+    "live",
+    "locks",
     "measure",
     "metrics",
     "numerics",
+    "overview",
     "records",
     "restrictions",
     "rows",
+    "status",
+    "store",
     "theory",
 )
 HEAVY = ("jax", "flax", "optax", "hydra", "matplotlib")
@@ -71,7 +81,7 @@ def imported(trace: str) -> set[str]:
 
 
 def test_there_is_something_to_check() -> None:
-    for package in ("sim", "experiments", "figures"):
+    for package in ROOMS:
         assert any(file.is_relative_to(ROOT / package) for file in MODULES), package
     for group in PACKAGES:
         assert any(file.parent.name == group for file in MEMBERS), f"conf/{group} holds no YAML"

@@ -14,11 +14,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log, env_override, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import AnyNode, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sim.cli import FailedPointsError, conf_dir, explain
-from sim.config import Positive, canonical_of
+from sim.config import Name, Positive, canonical_of
 from sim.numerics import SpecificationError
 
 if TYPE_CHECKING:
@@ -27,17 +27,19 @@ if TYPE_CHECKING:
 
 def launcher(
     *,
-    engine: Literal["processes", "inline"] = "processes",
+    engine: Literal["processes", "inline", "slurm"] = "processes",
     workers: Annotated[int, Positive] = 1,
     max_batch: Annotated[int, Positive] | None = None,
     mapping: Literal["shards", "vmap", "loop"] | None = None,
     checkpoint_seconds: Annotated[float, Positive] = 60.0,
+    parameters: dict[str, Any] = {},  # noqa: B006
 ) -> None:
     """The schema of `hydra.launcher`.
 
-    engine: child processes, or inline in this one, for debugging; workers: side by side, each uses its share of the
-    cores; max_batch: runs that are trained together at most, null for what the memory allows; mapping: of an ensemble,
-    null for the backend's own; checkpoint_seconds: least time between two checkpoints of a training.
+    engine: child processes; inline in this one, for debugging; or jobs of SLURM, with `parameters` of submitit;
+    workers: side by side, each uses its share of the cores; max_batch: runs that are trained together at most, null for
+    what the memory allows; mapping: of an ensemble, null for the backend's own; checkpoint_seconds: least time between
+    two checkpoints of a training.
     """
 
 
@@ -52,7 +54,9 @@ class VmapLauncher(Launcher):
         from hydra_plugins.sft_diversity._composition import SharedComposition
 
         self.options = checked(self.given)
-        hydra_context.config_loader = SharedComposition(hydra_context.config_loader)  # type: ignore[assignment]
+        canonical_of(_named, {"name": config.get("name")}, "")  # Hydra makes a folder of it before a point is checked
+        self.composition = SharedComposition(hydra_context.config_loader)
+        hydra_context.config_loader = self.composition  # type: ignore[assignment]
         self.context, self.task, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -69,7 +73,7 @@ class VmapLauncher(Launcher):
 
     def _job(self, number: int, overrides: Sequence[str]) -> JobReturn:
         """A job as Hydra's own launcher would start it, announced to the callbacks."""
-        config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+        config = self.composition.take(self.config, overrides)
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
         with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
@@ -90,7 +94,7 @@ class VmapLauncher(Launcher):
 
         if self.options["engine"] == "inline":  # then this is the process that computes
             configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
-            prepare(self.config.outputs)
+            prepare(str(self.config.outputs))
         from sim.multirun import Options, multirun
         from sim.outcomes import summary
 
@@ -115,7 +119,16 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
             f"hydra.launcher.workers: 1 is required with engine=inline, found {options['workers']}; "
             "several workers need hydra.launcher.engine=processes"
         )
+    if options["engine"] != "slurm" and options["parameters"]:
+        raise SpecificationError(
+            f"hydra.launcher.parameters: nothing is required with engine={options['engine']}, "
+            f"found {', '.join(options['parameters'])}; they are those of SLURM jobs"
+        )
     return options
+
+
+def _named(*, name: Annotated[str, Name]) -> None:
+    """The schema of a multirun's own name, which `sim.build` asks of every point."""
 
 
 def _folder(config: DictConfig) -> Path:
@@ -124,7 +137,7 @@ def _folder(config: DictConfig) -> Path:
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
-    task = copy.deepcopy(config)
+    task: DictConfig = copy.deepcopy(config, {id(config.hydra): AnyNode()})  # hydra is most of it: not copied
     with open_dict(task):
         del task["hydra"]
     return task

@@ -25,12 +25,23 @@ class SharedComposition:
         self._parser = OverridesParser.create(config_loader=loader)
         self._master: DictConfig | None = None
         self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._validated: dict[tuple[str, ...], DictConfig] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: Sequence[str]) -> DictConfig:
-        """The configuration of a point, as Hydra's own loader gives it."""
+        """The configuration of a point, as Hydra's own loader gives it; a sweeper looks whether it can be composed."""
+        config = self._loaded(master_config, sweep_overrides)
+        self._validated[tuple(sweep_overrides)] = config
+        return config
+
+    def take(self, master_config: DictConfig, sweep_overrides: Sequence[str]) -> DictConfig:
+        """The configuration of a point for its launch: the one that the sweeper has looked at, if there is one."""
+        seen = self._validated.pop(tuple(sweep_overrides), None)
+        return self._loaded(master_config, sweep_overrides) if seen is None else seen
+
+    def _loaded(self, master_config: DictConfig, sweep_overrides: Sequence[str]) -> DictConfig:
         overrides = self._parser.parse_overrides(list(sweep_overrides))
         simple = [override for override in overrides if self._is_simple(override)]
         others = [override for override in overrides if not self._is_simple(override)]

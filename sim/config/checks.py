@@ -32,4 +32,7 @@ Fraction = Check("a number from 0 to 1", lambda value: 0 <= value <= 1)
 OpenFraction = Check("a number between 0 and 1, both excluded,", lambda value: 0 < value < 1)
 HalfOpenFraction = Check("a number from 0 to 1, 1 excluded,", lambda value: 0 <= value < 1)
 Extended = Check("a number or ±inf", lambda _: True, infinite=True)
-Name = Check("a name of a-z, 0-9 and _", lambda value: re.fullmatch("[a-z0-9_]+", value) is not None)
+Name = Check(
+    "a name of a-z, 0-9 and _ other than store",  # which is where pretrainings lie, beside the runs
+    lambda value: re.fullmatch("[a-z0-9_]+", value) is not None and value != "store",
+)

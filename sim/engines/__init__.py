@@ -5,11 +5,12 @@ a worker that dies takes nothing along.
 """
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-EngineName: TypeAlias = Literal["processes", "inline"]
+EngineName: TypeAlias = Literal["processes", "inline", "slurm"]
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Engine(Protocol):
         """Start `sim.worker` on a task file; its output goes to the file of the same name with the suffix .log."""
 
 
-def engine(name: EngineName, workers: int) -> Engine:
-    """The engine of a name: the class `Engine` of the module of that name."""
+def engine(name: EngineName, workers: int, parameters: Mapping[str, Any]) -> Engine:
+    """The engine of a name: the class `Engine` of the module of that name. `parameters` are its own business."""
     constructor: Any = importlib.import_module(f"sim.engines.{name}").Engine
-    started: Engine = constructor(workers)
-    return started
+    made: Engine = constructor(workers, **parameters)
+    return made

@@ -1,7 +1,7 @@
 """Laws of multiruns, with real processes and real signals: whatever is killed when, the same command again completes.
 
-A small multirun is started again and again and killed at random moments, drawn from a seeded generator: the driver or
-a worker of it. In the end every record must be there, intact, and equal to that of a multirun that nobody disturbed.
+A small multirun is started again and again and killed at moments that a seeded generator draws: the driver or a worker
+of it. In the end every record is there, intact, and equal to that of a multirun that nobody disturbed.
 """
 
 import os
@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,25 +19,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim import ledger
-from sim.files import MANIFEST
+from sim import cli, ledger
+from sim.files import MANIFEST, read_json
 from sim.records import Record, read
 from tests.composed import ROOT
 
 DEADLINE = 120.0  # [s], far beyond what any command here needs
 
 LIVES, KILLS = 4, 5
-"""Multiruns that are disturbed, and signals that each of them has to survive."""
+"""Multiruns that are disturbed, and signals that each of them survives."""
 
 WORLD = ("scale=smoke", "model=tabular_trie", "grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml",
-         "restriction=everything", "pretrain.num_steps=5000", "finetune.num_steps=5000")  # fmt: skip
-SWEEP = (*WORLD, "seed=0,1,2", "optimizer.learning_rate=0.05,0.02", "hydra.launcher.max_batch=2",
-         "hydra.launcher.checkpoint_seconds=0.05")  # fmt: skip
+         "restriction=everything")  # fmt: skip
+LONG = (*WORLD, "pretrain.num_steps=4000", "finetune.num_steps=4000")
+SWEEP = ("--multirun", *LONG, "seed=0,1,2", "optimizer.learning_rate=0.05,0.02", "hydra.launcher.max_batch=2",
+         "hydra.launcher.checkpoint_seconds=0.02")  # fmt: skip
 NUM_POINTS = 6
 
-RELATIVE, ABSOLUTE = 1e-4, 1e-5
-"""How far log-probabilities and losses [nat] of two executions may lie apart: float32 sums in another order, over some
-hundred steps. Within one execution plan they are equal bit for bit, which is not promised across plans."""
+ACROSS = {"rtol": 1e-4, "atol": 1e-5}
+"""How far log-probabilities and losses [nat] may lie apart between execution plans: float32 sums in another order, over
+some tens of steps. Within one plan they are equal bit for bit, resumed or not."""
 
 
 @dataclass
@@ -48,14 +49,14 @@ class Ended:
 
 
 @contextmanager
-def started(outputs: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+def started(outputs: Path, *words: str, **more: str) -> Iterator[subprocess.Popen[str]]:
     """The command in a session of its own, so that a signal reaches it alone; records go below `outputs`."""
     environment = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}
     environment["JAX_COMPILATION_CACHE_DIR"] = str(outputs.parent / "cache")  # one for all tests of this module
     command = [sys.executable, "-m", "sim.run", *words, f"outputs={outputs}"]
     pipe = subprocess.PIPE
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        command, cwd=ROOT, env=environment | more, stdout=pipe, stderr=pipe, text=True, start_new_session=True
     )
     try:
         yield process
@@ -69,27 +70,48 @@ def end(process: subprocess.Popen[str]) -> Ended:
     return Ended(process.returncode, stdout, stderr)
 
 
-def run(outputs: Path, *words: str) -> Ended:
-    with started(outputs, *words) as process:
+def run(outputs: Path, *words: str, **more: str) -> Ended:
+    with started(outputs, *words, **more) as process:
         return end(process)
+
+
+def completed(outputs: Path, *words: str, **more: str) -> dict[str, Record]:
+    """The records of a command that succeeds."""
+    done = run(outputs, *words, **more)
+    assert done.status == 0, done.stdout + done.stderr
+    return records(outputs)
+
+
+def published(outputs: Path) -> list[Path]:
+    return [file.parent for file in outputs.glob(f"scratch/[!.]*/{MANIFEST}")]
 
 
 def records(outputs: Path) -> dict[str, Record]:
     """Every finished record; `read` verifies it."""
-    return {file.parent.name: read(file.parent) for file in (outputs / "scratch").glob(f"[!.]*/{MANIFEST}")}
+    return {folder.name: read(folder) for folder in published(outputs)}
 
 
-def same(one: Record, other: Record) -> None:
-    assert one.config["seed"] == other.config["seed"]
-    assert list(one.phases) == list(other.phases)
-    for phase, recorded in one.phases.items():
-        expected = other.phases[phase]
-        np.testing.assert_array_equal(recorded.steps, expected.steps)
-        np.testing.assert_allclose(recorded.losses, expected.losses, RELATIVE, ABSOLUTE)
-        assert set(recorded.arrays) == set(expected.arrays)
-        for name, values in recorded.arrays.items():
-            if not np.array_equal(values, expected.arrays[name]): print("DIFF", phase, name, np.nanmax(np.abs(np.where(np.isfinite(values), values - expected.arrays[name], 0))))
-            np.testing.assert_allclose(values, expected.arrays[name], RELATIVE, ABSOLUTE, err_msg=f"{phase} {name}")
+def same(found: dict[str, Record], expected: dict[str, Record], rtol: float = 0.0, atol: float = 0.0) -> None:
+    """The records found are those expected; bit for bit unless tolerances are given."""
+    for name, record in found.items():
+        assert list(record.phases) == list(expected[name].phases)
+        for phase, recorded in record.phases.items():
+            other = expected[name].phases[phase]
+            np.testing.assert_array_equal(recorded.steps, other.steps)
+            np.testing.assert_allclose(recorded.losses, other.losses, rtol, atol)
+            assert set(recorded.arrays) == set(other.arrays) != set()
+            for field, values in recorded.arrays.items():
+                np.testing.assert_allclose(values, other.arrays[field], rtol, atol, err_msg=f"{name} {phase} {field}")
+
+
+def until(condition: Callable[[], bool], pause: float = 0.002) -> bool:
+    """Whether a condition comes true within the deadline."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(pause)
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +122,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def reference(home: Path) -> dict[str, Record]:
     """The multirun that nobody disturbs."""
-    done = run(home / "reference", "--multirun", *SWEEP)
-    assert done.status == 0, done.stdout + done.stderr
-    assert done.stdout.startswith(f"{NUM_POINTS} points: {NUM_POINTS} finished\n")
-    found = records(home / "reference")
+    found = completed(home / "reference", *SWEEP)
     assert len(found) == NUM_POINTS
     return found
 
@@ -111,101 +130,226 @@ def reference(home: Path) -> dict[str, Record]:
 # -- workers and drivers that are killed ------------------------------------------------------------------------------
 
 
-def worker_of(outputs: Path, driver: int) -> int | None:
-    """The process that works for a driver now."""
-    for plan in (outputs / "scratch" / "multirun").glob("*/plan.json"):
-        if f'"pid": {driver},' in plan.read_text(encoding="utf-8"):
+def worker_of(outputs: Path, driver: subprocess.Popen[str]) -> int | None:
+    """The process that works for a driver now; None if it has not come so far."""
+    for plan in outputs.glob("scratch/multirun/*/plan.json"):
+        if (read_json(plan) or {}).get("pid") == driver.pid:
             logs = sorted(plan.parent.glob("worker-*.log"), key=lambda log: int(log.stem.split("-")[1]))
-            said = logs[-1].read_text(encoding="utf-8") if logs else ""
-            found = re.match(r"process (\d+)\n", said)
+            found = re.match(r"process (\d+)\n", logs[-1].read_text(encoding="utf-8")) if logs else None
             return int(found[1]) if found else None
     return None
 
 
 def alive(process: int) -> bool:
-    """Whether a process runs. One that has ended and that nobody has waited for does not, unless it has threads left."""
-    try:
-        state = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=True)
-    except subprocess.CalledProcessError:
-        return False
-    return not state.stdout.strip().startswith("Z") or "l" in state.stdout
+    """Whether a process runs. One that has ended, and that nobody waited for, does not once its last thread is gone."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
+    state = found.stdout.strip()
+    return state != "" and (not state.startswith("Z") or "l" in state)
 
 
-def gone(process: int) -> bool:
-    """Whether a process ends within the deadline."""
-    until = time.monotonic() + DEADLINE
-    while time.monotonic() < until:
-        if not alive(process):
-            return True
-        time.sleep(0.02)
-    return False
+Sign = Callable[[Path, int], bool]
 
-
-MOMENTS = {
-    # signs that a multirun has come to a certain point of its life
-    "start": lambda home, before: True,
-    "claim": lambda home, before: any(file.is_file() for file in home.glob("scratch/.work/*/lock")),
-    "pretraining": lambda home, before: any(home.glob("store/.work/*/checkpoint-*")),
-    "fine-tuning": lambda home, before: any(home.glob("scratch/.work/*/checkpoint-*")),
-    "publication": lambda home, before: published(home) > before,
+MOMENTS: dict[str, Sign] = {
+    # what shows that a multirun has come to a certain point of its life
+    "the start": lambda outputs, before: True,
+    "a claim": lambda outputs, before: any(outputs.glob("scratch/.work/*/lock")),
+    "a checkpoint of a pretraining": lambda outputs, before: any(outputs.glob("store/.work/*/checkpoint-*")),
+    "a checkpoint of a fine-tuning": lambda outputs, before: any(outputs.glob("scratch/.work/*/checkpoint-*")),
+    "a publication": lambda outputs, before: len(published(outputs)) > before,
 }
 
 
-def published(outputs: Path) -> int:
-    return len(list(outputs.glob(f"scratch/[!.]*/{MANIFEST}")))
-
-
 def disturb(outputs: Path, draw: random.Random) -> str | None:
-    """Start the multirun and kill its driver or its worker once, at a random moment; None if it was over before."""
+    """Start the multirun and kill its driver or its worker at a random moment; None if it was over before."""
     moment, victim = draw.choice(list(MOMENTS)), draw.choice(("driver", "worker"))
-    delay = draw.uniform(0.2, 2.0) if moment == "start" else draw.uniform(0.0, 0.2)
-    before = published(outputs)
-    with started(outputs, "--multirun", *SWEEP) as driver:
-        while driver.poll() is None and not MOMENTS[moment](outputs, before):
-            time.sleep(0.002)
+    delay = draw.uniform(0.2, 2.0) if moment == "the start" else draw.uniform(0.0, 0.2)
+    before = len(published(outputs))
+    with started(outputs, *SWEEP) as driver:
+        assert until(lambda: driver.poll() is not None or MOMENTS[moment](outputs, before))
         time.sleep(delay)
-        worker = worker_of(outputs, driver.pid)
+        worker = worker_of(outputs, driver)
         if driver.poll() is not None:
             return None
         if victim == "driver" or worker is None:
             driver.kill()
-            assert worker is None or gone(worker), "a worker outlives its driver"
+            assert worker is None or until(lambda: not alive(worker)), "a worker outlives its driver"
             return f"driver after {moment}"
         with suppress(ProcessLookupError):
             os.kill(worker, signal.SIGKILL)
         done = end(driver)
         assert "Traceback" not in done.stderr
         if done.status == 0:
-            return None  # it had ended just before
+            return None  # the worker had ended just before
         assert done.status == 1
         assert "its process was killed by SIGKILL; if memory ran out, lower hydra.launcher.max_batch" in done.stdout
         return f"worker after {moment}"
 
 
 @pytest.mark.parametrize("life", range(LIVES))
-def test_whatever_is_killed_the_same_command_completes(
-    life: int, home: Path, reference: dict[str, Record]
-) -> None:
+def test_whatever_is_killed_the_same_command_completes(life: int, home: Path, reference: dict[str, Record]) -> None:
     draw = random.Random(life)
     killed: list[str] = []
-    for turn in range(100):
-        outputs = home / f"life-{life}-{turn}"  # a new multirun, whenever one has finished
+    for turn in range(50):
+        outputs = home / f"life-{life}-{turn}"  # a new multirun, whenever one is over
         while len(killed) < KILLS:
             victim = disturb(outputs, draw)
-            for name, record in records(outputs).items():
-                same(record, reference[name])
+            same(records(outputs), reference)
             if victim is None:
                 break
             killed.append(victim)
-            print(victim, {one.run: (one.state, one.facts.get("phase"), one.facts.get("step")) for one in ledger.states(outputs / "scratch")})
-        done = run(outputs, "--multirun", *SWEEP)
-        assert done.status == 0, done.stdout + done.stderr
-        found = records(outputs)
+        found = completed(outputs, *SWEEP)
         assert set(found) == set(reference)
-        for name, record in found.items():
-            same(record, reference[name])
+        same(found, reference)
         assert {one.state for one in ledger.states(outputs / "scratch")} == {"done"}
         assert not (outputs / "scratch" / ".work").exists(), "nothing is left of the work"
         if len(killed) == KILLS:
             return
-    raise AssertionError("a multirun was over before anything could be killed, again and again")
+    raise AssertionError(f"it was over before anything could be killed, again and again; {killed}")
+
+
+def stopped_at_work(outputs: Path, worker: int) -> list[str]:
+    """Stop a worker while it is at work on runs, and return them."""
+    for _ in range(1000):
+        os.kill(worker, signal.SIGSTOP)
+        at_work = [
+            run.run for run in ledger.states(outputs / "scratch") if run.state == "running" and "step" in run.facts
+        ]
+        if at_work:
+            return at_work
+        os.kill(worker, signal.SIGCONT)
+        time.sleep(0.01)
+    raise AssertionError("the worker is never at work")
+
+
+def test_a_killed_worker_takes_its_batch_alone(home: Path, reference: dict[str, Record]) -> None:
+    outputs = home / "one"
+    with started(outputs, *SWEEP) as driver:
+        assert until(lambda: len(published(outputs)) >= 2)
+        worker = worker_of(outputs, driver)
+        assert worker is not None
+        at_work = stopped_at_work(outputs, worker)
+        os.kill(worker, signal.SIGKILL)
+        done = end(driver)
+    failed = len(at_work)
+    assert failed in (1, 2), "a batch, or what of it is not published yet"
+    assert done.status == 1
+    assert done.stdout.startswith(f"{NUM_POINTS} points: {NUM_POINTS - failed} finished, {failed} failed\n")
+    named = re.findall(r"\n  ([0-9a-f]{12}) \(seed=\d optimizer.* killed by SIGKILL; if memory", done.stdout)
+    assert set(named) == set(at_work)
+    states = [one for one in ledger.states(outputs / "scratch") if one.state != "done"]
+    assert {one.run: one.state for one in states} == dict.fromkeys(at_work, "failed")
+    assert all("killed by SIGKILL" in one.facts["reason"] for one in states)
+    again = run(outputs, *SWEEP)
+    assert again.stdout.startswith(f"{NUM_POINTS} points: {failed} finished, {NUM_POINTS - failed} kept\n")
+    same(records(outputs), reference)
+
+
+# -- interruptions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hung", [False, True], ids=["at work", "hung"])
+def test_ctrl_c_ends_workers_and_leaves_what_is_finished(hung: bool, home: Path, reference: dict[str, Record]) -> None:
+    outputs = home / f"interrupted-{hung}"
+    with started(outputs, *SWEEP) as driver:
+        assert until(lambda: len(published(outputs)) > 0)
+        worker = worker_of(outputs, driver)
+        assert worker is not None
+        if hung:
+            os.kill(worker, signal.SIGSTOP)
+        driver.send_signal(signal.SIGINT)
+        done = end(driver)
+    assert done.status == cli.INTERRUPTED
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1] == (
+        "interrupted; what is finished is kept, and the same command goes on from there"
+    )
+    assert "Traceback" not in done.stderr
+    assert not alive(worker)
+    assert {one.state for one in ledger.states(outputs / "scratch")} <= {"done", "interrupted", "waiting"}
+    found = completed(outputs, *SWEEP)
+    assert set(found) == set(reference)
+    same(found, reference)
+
+
+# -- simultaneous starts ----------------------------------------------------------------------------------------------
+
+
+def test_two_multiruns_at_once_end_in_one_result(home: Path, reference: dict[str, Record]) -> None:
+    outputs = home / "twice"
+    with started(outputs, *SWEEP) as one, started(outputs, *SWEEP) as other:
+        ends = [end(one), end(other)]
+    for done in ends:
+        assert done.status in (0, cli.REFUSED), done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        reasons = re.findall(r"^  [0-9a-f]{12} \(.*?\): (.*)$", done.stdout, re.MULTILINE)
+        assert (len(reasons) > 0) == (done.status == cli.REFUSED)
+        assert all(re.match(r"another process \(pid \d+ host .*\) is at it; ", reason) for reason in reasons)
+    found = records(outputs)
+    assert set(found) == set(reference)
+    same(found, reference)
+    again = run(outputs, *SWEEP)
+    assert again.stdout.startswith(f"{NUM_POINTS} points: {NUM_POINTS} kept\n")
+
+
+def test_two_single_runs_at_once_end_in_one_result(home: Path) -> None:
+    outputs = home / "single"
+    words = (*LONG, "pretrain.num_steps=20000")
+    with started(outputs, *words) as one, started(outputs, *words) as other:
+        ends = sorted([end(one), end(other)], key=lambda done: done.status)
+    assert ends[0].status == 0
+    assert ": finished in " in ends[0].stdout or ": finished before" in ends[0].stdout
+    assert sum(": finished in " in done.stdout for done in ends) == 1, "it was done once"
+    if ends[1].status != 0:
+        assert ends[1].status == cli.REFUSED
+        assert re.match(r".*: process \d+ on .* is computing this run just now; ", ends[1].stderr.splitlines()[-1])
+    assert len(records(outputs)) == 1
+    assert not (outputs / "scratch" / ".work").exists()
+
+
+# -- the same numbers, in few programs --------------------------------------------------------------------------------
+
+MIXED = ("--multirun", *WORLD, "model=tabular_trie,tabular_strings", "seed=0,1")
+
+
+@pytest.fixture(scope="module")
+def one_by_one(home: Path) -> dict[str, Record]:
+    found = completed(home / "basic", *MIXED, "hydra/launcher=basic")
+    assert len(found) == 4
+    return found
+
+
+WAYS = {
+    "processes": ("hydra.launcher.workers=2",),
+    "inline": ("hydra.launcher.engine=inline", "hydra.launcher.mapping=vmap"),
+    "small batches": ("hydra.launcher.max_batch=1", "hydra.launcher.mapping=loop"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_launcher_gives_the_numbers_of_hydras_own(way: str, home: Path, one_by_one: dict[str, Record]) -> None:
+    found = completed(home / way.replace(" ", "_"), *MIXED, *WAYS[way])
+    assert set(found) == set(one_by_one)
+    same(found, one_by_one, **ACROSS)
+
+
+def test_nothing_is_compiled_again_within_a_group(home: Path) -> None:
+    """As many compilations for three batches of a group as for one: the log of the worker counts them."""
+    counts = []
+    for name, seeds in (("one_batch", "0,1"), ("three_batches", "2,3,4,5,6,7")):
+        outputs = home / name
+        logged = {"JAX_LOG_COMPILES": "1", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+        completed(outputs, "--multirun", *WORLD, f"seed={seeds}", "hydra.launcher.max_batch=2", **logged)
+        (log,) = outputs.glob("scratch/multirun/*/worker-*.log")
+        counts.append(len(re.findall("Finished XLA compilation of", log.read_text(encoding="utf-8"))))
+    assert counts[0] == counts[1] > 0
+
+
+def test_a_torn_compilation_cache_costs_time_and_nothing_else(home: Path, one_by_one: dict[str, Record]) -> None:
+    """As a process leaves it that is killed while it writes: jax has no lock and no checksum there."""
+    cached = [file for file in (home / "cache").iterdir() if file.name.endswith("-cache")]
+    assert cached
+    torn = home / "torn" / "cache"
+    torn.mkdir(parents=True)
+    for number, file in enumerate(cached):
+        (torn / file.name).write_bytes(file.read_bytes()[: number % 3 * file.stat().st_size // 3])
+    same(completed(home / "torn" / "outputs", *WORLD, "seed=0"), one_by_one, **ACROSS)

@@ -1,5 +1,6 @@
 """Engines: a child process for a worker, how it ends and why, and the lifeline that no child outlives."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from sim.engines import Ending, engine, inline, processes
 from sim.engines.processes import Child
+from tests.composed import ROOT
 
 DEADLINE = 60.0  # [s], far beyond what any child needs
 
@@ -91,6 +93,17 @@ def test_a_log_is_continued_and_never_overwritten(start: Start) -> None:
     assert child.log.read_text(encoding="utf-8") == "first\nsecond\n"
 
 
+def test_a_real_worker_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "optax.py").write_text("raise ImportError('broken')", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    task = tmp_path / "worker-0.json"
+    task.write_text(json.dumps({"points": [{"outputs": str(tmp_path)}], "options": {}}), encoding="utf-8")
+    child = processes.Engine().submit(task)
+    reason = f"its process ended with exit status 1: ImportError: broken; see {task.with_suffix('.log')}"
+    assert ending(child) == Ending(reason)
+
+
 def test_cancel(start: Start) -> None:
     child = start("echo ready; exec sleep 1000")
     until("ready", child)
@@ -135,5 +148,5 @@ def test_inline_works_at_once_and_lets_exceptions_through(tmp_path: Path, monkey
 
 
 def test_engines_by_name() -> None:
-    assert engine("processes", 3) == processes.Engine(3)
-    assert engine("inline", 1) == inline.Engine(1)
+    assert engine("processes", 3, {}) == processes.Engine(3)
+    assert engine("inline", 1, {}) == inline.Engine(1)

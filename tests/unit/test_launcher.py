@@ -43,7 +43,10 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 REFUSED = [
-    ("engine=proces", "engine: one of 'processes', 'inline' is required, found 'proces' (did you mean 'processes'?)"),
+    (
+        "engine=proces",
+        "engine: one of 'processes', 'inline', 'slurm' is required, found 'proces' (did you mean 'processes'?)",
+    ),
     ("workers=0", "workers: a positive integer is required, found 0"),
     ("workers=many", "workers: a positive integer is required, found 'many'"),
     ("max_batch=-1", "max_batch: a positive integer or null is required, found -1"),
@@ -76,8 +79,28 @@ def test_inline_has_one_worker(
     assert capfd.readouterr().err.startswith("hydra.launcher.workers: 1 is required with engine=inline, found 2; ")
 
 
+def test_a_wrong_name_makes_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "--multirun", "seed=1,2", "name=../up", f"outputs={tmp_path}/in") == cli.REFUSED
+    assert capfd.readouterr().err == "name: a name of a-z, 0-9 and _ other than store is required, found '../up'\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parameters_are_for_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    option = "+hydra.launcher.parameters.timeout_min=5"
+    assert run(monkeypatch, "--multirun", "seed=1,2", option, f"outputs={tmp_path}") == cli.REFUSED
+    assert capfd.readouterr().err == (
+        "hydra.launcher.parameters: nothing is required with engine=processes, found timeout_min; "
+        "they are those of SLURM jobs\n"
+    )
+
+
 def test_options_are_canonical() -> None:
-    default = {"engine": "processes", "workers": 1, "max_batch": None, "mapping": None, "checkpoint_seconds": 60.0}
+    default = {"engine": "processes", "workers": 1, "max_batch": None, "mapping": None, "checkpoint_seconds": 60.0,
+               "parameters": {}}  # fmt: skip
     assert checked({}) == default
     assert checked({"workers": 2.0, "checkpoint_seconds": 5}) == default | {"workers": 2, "checkpoint_seconds": 5.0}
 
@@ -203,6 +226,19 @@ def test_what_is_meant_to_be_shared_is(
         shared.load_sweep_config(master, overrides)
     assert len(counted) == 1
     assert counted[0] != overrides
+
+
+def test_what_the_sweeper_has_looked_at_is_launched(
+    hydra_itself: Hydra, master: DictConfig, counted: list[list[str]]
+) -> None:
+    shared = SharedComposition(hydra_itself.config_loader)
+    words = ["model=tabular_trie"]  # by Hydra's own way, which is counted
+    seen = shared.load_sweep_config(master, words)
+    first, again = shared.take(master, words), shared.take(master, words)
+    assert first is seen
+    assert again is not seen, "two equal points are two jobs"
+    assert again == seen
+    assert counted == [words, words]
 
 
 def test_points_do_not_share_what_they_change(hydra_itself: Hydra, master: DictConfig) -> None:

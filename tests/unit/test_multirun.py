@@ -84,7 +84,7 @@ def simple(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[PointOutcome]]:
     def done(engine: Engine, runs: str, options: Options = OPTIONS) -> list[PointOutcome]:
-        monkeypatch.setattr(multirun, "engine", lambda name, workers: engine)
+        monkeypatch.setattr(multirun, "engine", lambda name, workers, parameters: engine)
         points = [
             ((f"run={name}",), lambda name=name: {"outputs": str(tmp_path / "name"), "run": name}) for name in runs
         ]
@@ -157,7 +157,8 @@ def test_worker_after_worker_may_be_killed(do: Do) -> None:
 def test_a_worker_that_does_nothing_is_not_tried_again(reason: str, do: Do, tmp_path: Path) -> None:
     engine = Engine(lambda targets: reason)
     outcomes = do(engine, "ab")
-    assert told(outcomes) == [("failed", reason or "its worker ended without doing it")] * 2
+    undone = f"its worker did not get to it; see the logs in {tmp_path / 'name' / 'multirun' / 'now'}"
+    assert told(outcomes) == [("failed", reason or undone)] * 2
     assert len(engine.submitted) == 1
     assert [state(tmp_path, name) for name in "ab"] == ["failed", "failed"]
 
@@ -211,7 +212,7 @@ def test_a_bad_point_costs_itself_and_equal_points_are_done_once(
     do: Do, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine(finish)
-    monkeypatch.setattr(multirun, "engine", lambda name, workers: engine)
+    monkeypatch.setattr(multirun, "engine", lambda name, workers, parameters: engine)
     configs: list[dict[str, Any]] = [{"run": "a"}, {}, {"run": "b"}, {"run": "a"}]
     points = [
         ((str(number),), lambda config=config: {"outputs": str(tmp_path), **config})

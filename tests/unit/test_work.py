@@ -217,6 +217,7 @@ def test_each_failure_costs_itself_alone(tmp_path: Path) -> None:
     diverging = point(tmp_path / "a", "optimizer.weight_decay=1e30", "optimizer.learning_rate=1e30")
     early = point(tmp_path / "a", "optimizer@pretrain.optimizer=adam", "pretrain.optimizer.weight_decay=1e30", "seed=7")
     unbuildable = point(tmp_path / "a", "restriction.pattern='nobody says this'")
+    ledger.note(target(unbuildable), "waiting")  # as a multirun does: it reads the disk only
     outcomes = perform([good[0], diverging, early, unbuildable, good[1]])
     assert states(outcomes) == ["finished", "failed", "failed", "failed", "finished"]
     assert outcomes[1].reason.startswith("sft: at step ")

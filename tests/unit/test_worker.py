@@ -1,4 +1,4 @@
-"""The worker: does the points of a task, notes what the disk does not know yet, and does not outlive its driver."""
+"""The worker: does the points of a task, says so in its log, and does not outlive its driver."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import sim.work
-from sim import environment, ledger, worker
+from sim import environment, worker
 from sim.numerics import SpecificationError
 from sim.points import Outcome
 from tests.composed import ROOT
@@ -32,27 +32,17 @@ def test_a_task_is_performed_and_logged(
     task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[Any] = []
-    fine, bad, odd = (tmp_path / "name" / run for run in ("fine", "bad", "odd"))
-    ledger.note(odd, "failed", reason="noted by who claimed it", mistake=False)
 
     def perform(points: Any, options: sim.work.Options) -> list[Outcome]:
         asked.append((points, options))
         refused = SpecificationError("model: too wide")
-        outcomes = [Outcome(bad, "failed", str(refused), refused), Outcome(odd, "failed", "odd", OSError())]
-        return [Outcome(fine, "finished"), *outcomes]
+        return [Outcome(tmp_path / "a", "finished"), Outcome(tmp_path / "b", "failed", str(refused), refused)]
 
     monkeypatch.setattr(sim.work, "perform", perform)
     worker.work(task)
     assert asked == [([{"outputs": str(tmp_path)}], sim.work.Options(max_batch=3))]
     said = capsys.readouterr().out.splitlines()
-    assert said == [f"{fine}: finished", f"{bad}: failed (model: too wide)", f"{odd}: failed (odd)"]
-    state = ledger.state(bad)
-    assert state is not None
-    assert (state.state, state.facts["reason"], state.facts["mistake"]) == ("failed", "model: too wide", True)
-    known = ledger.state(odd)
-    assert known is not None
-    assert known.facts["reason"] == "noted by who claimed it"
-    assert ledger.state(fine) is None
+    assert said == [f"{tmp_path / 'a'}: finished", f"{tmp_path / 'b'}: failed (model: too wide)"]
 
 
 def test_a_worker_prepares_its_environment(

@@ -1,0 +1,69 @@
+"""On an accelerator: throughput against the size of the ensemble, `vmap` against `lax.map`, and matrix precision.
+
+Where jax finds none, nothing is measured (but for a quick look, which runs anywhere).
+"""
+
+import dataclasses
+from functools import partial
+
+import jax
+import numpy as np
+
+from benchmarks.cases import CASES, TINY, Case
+from benchmarks.harness import Result, alternate, ratios
+from benchmarks.targets import Setting, Trainings
+from benchmarks.training import Ours
+from sim.grammars.english import english
+
+SIZES = (1, 8, 64, 256, 1024)
+"""Ensembles whose throughput is measured."""
+
+
+def throughput(name: str, case: Case, sizes: tuple[int, ...], rounds: int, seconds: float) -> list[Result]:
+    """Tokens per second of ensembles of several sizes, against one model at a time."""
+    one = Ours(dataclasses.replace(case, num_models=1), "vmap")
+    results = []
+    for size in sizes:
+        grown = dataclasses.replace(case, num_models=size)
+        many = {mapping: Ours(grown, mapping) for mapping in ("vmap", "loop")}
+        contestants = {"one": one} | many
+        found = alternate({key: partial(ours.tokens_per_second, seconds) for key, ours in contestants.items()}, rounds)
+        for mapping in many:
+            results.append(
+                Result(
+                    "device",
+                    f"{size} models with {'vmap' if mapping == 'vmap' else 'lax.map'} against one, {name}",
+                    **ratios(found[mapping], found["one"]),
+                    reach=50.0 if size == SIZES[-1] and mapping == "vmap" else None,
+                    note=jax.devices()[0].device_kind,
+                    measured={"tokens/s": float(np.median(found[mapping]))},
+                )
+            )
+    return results
+
+
+def precision(setting: Setting, quick: bool) -> Result:
+    """KL(P||q) at the end of one and the same training, default matrix precision of the device against the highest."""
+    world, found, horizon = english(num_prompts=1 if quick else 12), {}, setting.horizons[-1]
+    for name in ("default", "highest"):
+        with jax.default_matmul_precision(name):
+            found[name] = Trainings(world, "exact", setting).divergences(horizon).ravel()
+    return Result(
+        "device",
+        f"KL(P‖q) after {horizon} steps, default against highest matrix precision",
+        **ratios(found["default"].tolist(), found["highest"].tolist()),
+        note=f"{jax.devices()[0].device_kind}; rounds are seeds",
+        measured={f"{name} nats": float(np.median(values)) for name, values in found.items()},
+    )
+
+
+def run(quick: bool = False) -> list[Result]:
+    """Cases A and C on an accelerator; nothing on a CPU."""
+    if quick:
+        setting = Setting(1.0, (1e-2,), (0,), (2,), width=8, batch_size=4)
+        return [*throughput("tiny", TINY, (2,), 1, 0.01), precision(setting, quick)]
+    if jax.default_backend() == "cpu":
+        return []
+    setting = Setting(0.02, (1e-2,), (0, 1, 2, 3), (800,))
+    measured = [result for name in ("A", "C") for result in throughput(name, CASES[name], SIZES, 5, 2.0)]
+    return [*measured, precision(setting, quick)]

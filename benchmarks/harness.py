@@ -1,0 +1,125 @@
+"""Alternated timing: what is compared is measured in one run, in turns, and only ratios are reported."""
+
+import os
+import platform
+import re
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "hydra-core", "torch")
+"""Packages whose versions are part of a result."""
+
+Contestant = Callable[[], float]
+"""Does one portion of its work and says what it measured: seconds, or a rate."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One ratio: the median over the rounds of a run, with the smallest and the largest.
+
+    reach, stretch: what was to be reached, None where nothing was asked for; note: what the ratio is of.
+    """
+
+    benchmark: str
+    work: str
+    ratio: float
+    low: float
+    high: float
+    rounds: int
+    reach: float | None = None
+    stretch: float | None = None
+    unit: str = "×"
+    note: str = ""
+    measured: Mapping[str, float] = field(default_factory=dict)  # medians behind the ratio, with units in their names
+
+    @property
+    def verdict(self) -> str:
+        """Whether the median meets what was asked for."""
+        if self.reach is None:
+            return ""
+        if self.unit == "s":
+            return "yes" if self.ratio <= self.reach else "no"
+        return "yes" if self.ratio >= self.reach else "no"
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON, numbers to four digits."""
+        numbers = {name: rounded(value) for name, value in self.measured.items()}
+        own = {name: rounded(value) if isinstance(value, float) else value for name, value in asdict(self).items()}
+        return own | {"measured": numbers}
+
+
+def rounded(value: float) -> float:
+    """To four significant digits."""
+    return float(f"{value:.4g}")
+
+
+def alternate(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, list[float]]:
+    """Every contestant once in each round, in the order A, B, then B, A: a slow drift of the machine cancels."""
+    found: dict[str, list[float]] = {name: [] for name in contestants}
+    for at in range(rounds):
+        names = list(contestants)
+        for name in names if at % 2 == 0 else reversed(names):
+            found[name].append(contestants[name]())
+    return found
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> dict[str, Any]:
+    """The fields of a `Result` that say how the ratio of two measurements came out, round by round."""
+    each = [a / b for a, b in zip(above, below, strict=True)]
+    return {"ratio": statistics.median(each), "low": min(each), "high": max(each), "rounds": len(each)}
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """The same fields for a plain measurement."""
+    return {"ratio": statistics.median(values), "low": min(values), "high": max(values), "rounds": len(values)}
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Wall time of one call [s]."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def machine() -> dict[str, Any]:
+    """The machine that a result belongs to."""
+    return {
+        "cpu": _cpu(),
+        "cores": cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{package: _version(package) for package in PACKAGES},
+    }
+
+
+def machine_name() -> str:
+    """The name of its file of results, such as amd-epyc-2-cores."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{_cpu()} {cores()} cores".lower()).strip("-")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load() -> float:
+    """Processes that want to run, mean of the last minute; more than 0.5 before a run says that it was disturbed."""
+    return os.getloadavg()[0]
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+def _cpu() -> str:
+    listing = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*:\s*(.+)$", listing.read_text(), re.MULTILINE) if listing.exists() else None
+    return found[1].strip() if found else platform.processor() or platform.machine()

@@ -1,0 +1,127 @@
+"""Exact targets against sampled targets: the shortest training whose end has a small KL(P||q)."""
+
+import itertools
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import jax
+import numpy as np
+
+from benchmarks.harness import Result, alternate, seconds
+from sim.ensemble import Ensemble, Member
+from sim.grammars.english import english
+from sim.languages.device import on_device
+from sim.languages.finite import FiniteLanguage
+from sim.models.transformer import transformer
+from sim.objectives.sft import Sft
+from sim.optimizers.adam import Adam
+from sim.probes.node_record import node_record
+from sim.probes.trie_logits import trie_plan
+from sim.training import Job, Phase
+
+Targets = Literal["exact", "sampled"]
+KINDS: tuple[Targets, Targets] = ("exact", "sampled")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is tried: every learning rate with every seed, under a cosine to zero, in ever longer trainings.
+
+    At a constant rate the noise of sampled targets never lets them reach the goal; a decay is what one would use.
+    """
+
+    goal: float  # KL(P||q) [nat per string]
+    rates: tuple[float, ...]
+    seeds: tuple[int, ...]
+    horizons: tuple[int, ...]  # numbers of steps, ascending
+    width: int = 64
+    batch_size: int = 64
+
+
+class Trainings:
+    """Trainings of one kind on one world, as ensembles over rates and seeds."""
+
+    def __init__(self, world: FiniteLanguage, targets: Targets, setting: Setting) -> None:
+        self.world, self.targets, self.setting = world, targets, setting
+        self.data, self.plan = on_device(world), trie_plan(world.trie)
+        self.model = transformer(world.trie, width=setting.width, depth=2, heads=2)
+        self.init = jax.jit(self.model.init)
+        self.mass = np.zeros(world.trie.num_edges)
+        alive = world.trie.edge >= 0
+        probability = np.broadcast_to(np.exp(world.log_p)[:, None], alive.shape)
+        np.add.at(self.mass, world.trie.edge[alive], probability[alive])
+
+    def ensemble(self, horizon: int) -> Ensemble:
+        """Trainings of so many steps, rates in rows and seeds in columns; none has begun."""
+        pairs = list(itertools.product(self.setting.rates, self.setting.seeds))
+        return Ensemble([self._member(horizon, rate, seed) for rate, seed in pairs], [None] * len(pairs))
+
+    def _member(self, horizon: int, rate: float, seed: int) -> Member:
+        key, init_key = jax.random.split(jax.random.key(seed))
+        adam = Adam(rate, b2=0.99, warmup=min(50.0, horizon / 4), decay="cosine")
+        objective, size = Sft(self.targets), self.setting.batch_size
+        phase = Phase(self.data, self.data, None, objective, adam, float(horizon), size, "document")
+        return Job(key, self.init(init_key), phase, self.model), self.plan
+
+    def divergences(self, horizon: int) -> np.ndarray:
+        """KL(P||q) [nat per string] after trainings of so many steps: float64[rates, seeds]; inf if diverged."""
+        ensemble = self.ensemble(horizon)
+        found = np.full(ensemble.num_members, np.inf)
+        ensemble.advance([horizon] * len(found))
+        for index, logits in ensemble.logits():
+            if np.isfinite(logits).all():
+                log_q = node_record(logits, self.world.trie)["edge_log_q"]
+                found[index] = np.sum(self.mass * (self.world.edge_log_prob - log_q))
+        return found.reshape(len(self.setting.rates), len(self.setting.seeds))
+
+    def shortest(self) -> np.ndarray:
+        """Steps of the shortest training that reaches the goal with some rate, for each seed: float64[seeds].
+
+        Raises ArithmeticError if the longest horizon is too short.
+        """
+        found = np.full(len(self.setting.seeds), np.inf)
+        for horizon in self.setting.horizons:
+            reached = self.divergences(horizon).min(axis=0) <= self.setting.goal
+            found[reached & np.isinf(found)] = horizon
+            if np.isfinite(found).all():
+                return found
+        raise ArithmeticError(f"{self.targets} targets: {horizon} steps do not reach {self.setting.goal} nats")
+
+
+def measure(world: FiniteLanguage, setting: Setting, rounds: int, reach: tuple[float, float] | None) -> Result:
+    """The ratio of times: of steps, seed by seed, divided by what a step on exact targets costs more."""
+    kinds = {targets: Trainings(world, targets, setting) for targets in KINDS}
+    steps = {targets: trainings.shortest() for targets, trainings in kinds.items()}
+    portion = setting.horizons[0]
+    ensembles = {targets: trainings.ensemble(rounds * portion) for targets, trainings in kinds.items()}
+
+    def advance(ensemble: Ensemble) -> float:
+        until = ensemble.steps + portion
+        return seconds(lambda: ensemble.advance(until.tolist()))
+
+    cost = alternate({name: partial(advance, ensemble) for name, ensemble in ensembles.items()}, rounds)
+    dearer = float(np.median([a / b for a, b in zip(cost["exact"], cost["sampled"], strict=True)]))
+    each = steps["sampled"] / steps["exact"] / dearer
+    rates = ", ".join(f"{rate:g}" for rate in setting.rates)
+    return Result(
+        "targets",
+        f"time to KL(P‖q) ≤ {setting.goal:g}, sampled against exact targets",
+        ratio=float(np.median(each)),
+        low=float(each.min()),
+        high=float(each.max()),
+        rounds=len(each),
+        reach=None if reach is None else reach[0],
+        stretch=None if reach is None else reach[1],
+        note=f"{world.support_size:,} strings; spread over seeds; the best of Adam's rates {rates}, cosine to 0",
+        measured={f"{name} steps": float(np.median(found)) for name, found in steps.items()}
+        | {"cost of a step": dearer},
+    )
+
+
+def run(quick: bool = False) -> list[Result]:
+    """The default world."""
+    if quick:
+        return [measure(english(num_prompts=1), Setting(1e3, (1e-2,), (0,), (2,), width=8, batch_size=4), 1, None)]
+    horizons = tuple(round(200 * 2 ** (power / 2)) for power in range(14))
+    return [measure(english(), Setting(0.02, (3e-3, 1e-2), (0, 1, 2), horizons), 5, (5.0, 10.0))]
