@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sim.build import build, settings
 from tests.composed import compose
@@ -19,15 +20,26 @@ def commands() -> list[str]:
     text = "\n".join(file.read_text(encoding="utf-8") for pattern in DOCUMENTS for file in sorted(ROOT.glob(pattern)))
     found = re.findall(r"python -m sim\.run +([^\n`]*)", text)
     clean = {re.split(r"\s{2,}|, then|\s+#|\s+\(", line)[0].strip().rstrip(",") for line in found}
-    return sorted(line for line in clean if line and not line.startswith(("-", "[", "…")) and "..." not in line)
+    single = {re.sub("^-m +", "", line) for line in clean}
+    return sorted(line for line in single if line and not line.startswith(("-", "[", "…")) and "..." not in line)
+
+
+def first_point(arguments: list[str]) -> list[str]:
+    """The arguments of the first point of a multirun; those of a single run as they are."""
+    parsed = OverridesParser.create().parse_overrides(arguments)
+    return [
+        f"{one.get_key_element()}={next(one.sweep_string_iterator())}" if one.is_sweep_override() else text
+        for one, text in zip(parsed, arguments, strict=True)
+    ]
 
 
 def test_there_are_commands() -> None:
-    assert len(commands()) >= 8
+    assert len(commands()) >= 9
+    assert any("range(" in command for command in commands()), "a multirun among them"
 
 
 @pytest.mark.parametrize("command", commands())
 def test_a_documented_command_builds(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     command = command.replace("=weather.yaml", f"={FILE}")
-    build(settings(compose(*shlex.split(command))))
+    build(settings(compose(*first_point(shlex.split(command)))))
