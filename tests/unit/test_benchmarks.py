@@ -116,7 +116,10 @@ def test_the_divergence_of_a_race_is_kl():
     assert found[1, 0] == pytest.approx(np.sum(p * (world.log_p - log_string)), rel=1e-5)
 
 
-@pytest.mark.parametrize("module", [training, targets, evaluator, samplers, device], ids=lambda module: module.__name__)
+MEASURED = [training, targets, evaluator, samplers, pytest.param(device, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("module", MEASURED, ids=lambda module: module.__name__)
 def test_a_quick_look_measures(module, monkeypatch):
     monkeypatch.setattr(training, "find_spec", lambda name: None)  # torch is not for tests
     results = module.run(quick=True)
@@ -139,7 +142,7 @@ def test_results_are_merged_and_drawn(tmp_path):
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
-    assert "one" not in text
+    assert "| one |" not in text
     assert "| two | **2.5 ×** | 2 – 3 (3) | ≥ 2 × | – | yes | why |" in text
     assert "Not measured on this machine: device." in text
     report.render(tmp_path)
