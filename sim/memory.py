@@ -37,7 +37,7 @@ def batch_size(run: Run, mapping: Mapping | None = None) -> int:
         room = (free - LOGITS_BYTES) / (host + device)
     else:
         room = min(free / host, (USABLE * device_bytes() - LOGITS_BYTES) / device)
-    return int(np.clip(room, 1, MOST.get(backend, MOST_ELSEWHERE)))
+    return int(max(1, min(room, MOST.get(backend, MOST_ELSEWHERE))))
 
 
 def run_bytes(run: Run, mapping: Mapping) -> tuple[int, int]:

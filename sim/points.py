@@ -112,7 +112,7 @@ class Point:
 
 
 def note_failure(outcome: Outcome, **facts: Any) -> None:
-    """Say on the disk why a point failed. For one that nobody has claimed, only where a multirun waits to hear it."""
+    """Say on the disk why a point failed."""
     with suppress(OSError):  # the outcome says it too
         ledger.note(outcome.target, "failed", reason=outcome.reason, mistake=outcome.mistake, **facts)
 

@@ -20,7 +20,7 @@ def perform(
     """Bring canonical configurations to published records; an outcome for each distinct run, in order.
 
     Finished runs are kept, runs that another process is at are refused, and whatever is wrong with one run is its
-    outcome and nothing else's. Only an interruption is raised; what was trained until then is in checkpoints.
+    outcome and nothing else's. Only an interruption is raised; what was trained until the last checkpoint is kept.
     """
     options, chosen = options or Options(), {target(point): point for point in points}
     outcomes: dict[Path, Outcome] = {}
