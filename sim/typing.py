@@ -33,8 +33,8 @@ class Source(Protocol):
         """Number of tokens V, EOS included."""
         ...
 
-    def sample(self, key: PRNGKey) -> Int[Array, "L"]:
-        """One string, EOS-terminated and EOS-padded; the key is consumed. Batch with `jax.vmap`."""
+    def sample(self, key: PRNGKey, shape: tuple[int, ...] = ()) -> Int[Array, "*B L"]:
+        """Independent strings, `shape` of them, each EOS-terminated and EOS-padded; the one key is consumed."""
         ...
 
 

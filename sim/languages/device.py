@@ -65,11 +65,11 @@ class Listed:
         """Number of tokens V."""
         return self.log_prob.shape[-1]
 
-    def sample(self, key: PRNGKey) -> Int[Array, "L"]:
-        """One string; the key is consumed."""
-        which, coin = jax.random.split(key)
-        row = jax.random.randint(which, (), 0, self.keep.shape[0])
-        row = jnp.where(jax.random.uniform(coin) < self.keep[row], row, self.alias[row])
+    def sample(self, key: PRNGKey, shape: tuple[int, ...] = ()) -> Int[Array, "*B L"]:
+        """Independent strings, `shape` of them; the key is consumed."""
+        which, coin = jax.random.split(key)  # for all at once: a key for each string would cost three times the draw
+        row = jax.random.randint(which, shape, 0, self.keep.shape[0])
+        row = jnp.where(jax.random.uniform(coin, shape) < self.keep[row], row, self.alias[row])
         return self.strings[row]
 
     def next_log_probs(self, tokens: Tokens) -> NextLogProbs:

@@ -78,18 +78,19 @@ class Bound:
         """log q(. | x_<t) [nat] at every position."""
         return jax.nn.log_softmax(self.model.logits(self.params, tokens))
 
-    def sample(self, key: PRNGKey) -> Int[Array, "L"]:
-        """One string by ancestral sampling, cut at the horizon; EOS-padded after its end. The key is consumed."""
+    def sample(self, key: PRNGKey, shape: tuple[int, ...] = ()) -> Int[Array, "*B L"]:
+        """Independent strings, `shape` of them, by ancestral sampling, cut at the horizon; EOS-padded after their end.
 
-        def step(
-            carry: tuple[Int[Array, "L"], Array], at: tuple[Array, PRNGKey]
-        ) -> tuple[tuple[Int[Array, "L"], Array], None]:
+        The key is consumed.
+        """
+
+        def step(carry: tuple[Tokens, Array], at: tuple[Array, PRNGKey]) -> tuple[tuple[Tokens, Array], None]:
             (tokens, ended), (t, token_key) = carry, at
-            logits: Float[Array, " V"] = self.model.logits(self.params, tokens)[t]
+            logits: Float[Array, "*B V"] = self.model.logits(self.params, tokens)[..., t, :]
             token = jnp.where(ended, 0, jax.random.categorical(token_key, logits)).astype(tokens.dtype)
-            return (tokens.at[t].set(token), ended | (token == 0)), None
+            return (tokens.at[..., t].set(token), ended | (token == 0)), None
 
-        start = (jnp.zeros(self.length, jnp.int32), jnp.zeros((), bool))
+        start = (jnp.zeros((*shape, self.length), jnp.int32), jnp.zeros(shape, bool))
         keys = jax.random.split(key, self.length)
         return jax.lax.scan(step, start, (jnp.arange(self.length), keys))[0][0]
 

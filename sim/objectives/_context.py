@@ -2,7 +2,6 @@
 
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
-import jax
 import jax.numpy as jnp
 from flax import struct
 
@@ -49,7 +48,7 @@ class Context:
         """A batch of a language: its whole support with its probabilities, or a fresh sample; the key is consumed."""
         if self.whole_support:
             return Batch(source.strings, source.probability)
-        tokens = jax.vmap(source.sample)(jax.random.split(key, batch_size))
+        tokens = source.sample(key, (batch_size,))
         return Batch(tokens, jnp.full(batch_size, 1.0 / batch_size))
 
 

@@ -181,8 +181,7 @@ NUM_SAMPLES = 40_000
 def test_samples_on_the_device_follow_the_law(grammar: str, restriction: str) -> None:
     s = chosen(grammar, restriction)
     listed = on_device(s)
-    keys = jax.random.split(jax.random.key(20), NUM_SAMPLES)
-    drawn = np.asarray(jax.jit(jax.vmap(listed.sample))(keys))
+    drawn = np.asarray(jax.jit(lambda key: listed.sample(key, (NUM_SAMPLES,)))(jax.random.key(20)))
     where = {row.tobytes(): index for index, row in enumerate(s.trie.strings)}
     rows = np.array([where[row.tobytes()] for row in drawn])
     surprise = -s.log_p[rows]

@@ -125,7 +125,7 @@ def test_samples_follow_the_law_and_never_leave_the_support(restricted):
         spoken = spoken.condition(mask(spoken, lambda text: "c" not in text))[0]
     listed = on_device(spoken)
     num_samples = 100_000
-    samples = np.asarray(jax.jit(jax.vmap(listed.sample))(jax.random.split(jax.random.key(11), num_samples)))
+    samples = np.asarray(jax.jit(lambda key: listed.sample(key, (num_samples,)))(jax.random.key(11)))
     index = {row.tobytes(): i for i, row in enumerate(spoken.trie.strings)}
     counts = np.bincount([index[row.tobytes()] for row in samples.astype(np.int32)], minlength=len(index))
     law = np.exp(spoken.log_p)
@@ -138,5 +138,6 @@ def test_samples_follow_the_law_and_never_leave_the_support(restricted):
 
 def test_a_language_of_one_string_is_always_that_string():
     listed = on_device(language({"abc": 1.0}))
-    samples = jax.vmap(listed.sample)(jax.random.split(jax.random.key(0), 20))
+    samples = listed.sample(jax.random.key(0), (20,))
+    np.testing.assert_array_equal(listed.sample(jax.random.key(1)), [1, 2, 3, 0])
     np.testing.assert_array_equal(samples, np.broadcast_to([1, 2, 3, 0], (20, 4)))

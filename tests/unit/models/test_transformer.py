@@ -130,7 +130,7 @@ def test_prompts_are_plain_tokens_of_the_model_and_known_to_its_language():
 
 def test_samples_of_a_transformer_are_strings():
     model, params = made(**SHAPES[0])
-    drawn = np.asarray(jax.jit(jax.vmap(Bound(model, params).sample))(jax.random.split(jax.random.key(1), 300)))
+    drawn = np.asarray(jax.jit(lambda key: Bound(model, params).sample(key, (300,)))(jax.random.key(1)))
     assert drawn.shape == (300, model.length)
     ended = np.cumsum(drawn == 0, axis=1) > 0
     np.testing.assert_array_equal(drawn[ended], 0)

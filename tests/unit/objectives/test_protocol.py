@@ -92,7 +92,7 @@ class SelfReplay:
         own = cross_entropy(
             q.next_log_probs(batch.tokens), context.truth, batch.tokens, context.loss_mask(batch.tokens)
         )
-        replayed = jax.vmap(context.anchor.sample)(jax.random.split(key, 32))
+        replayed = context.anchor.sample(key, (32,))
         old = -log_prob(q, replayed, context.loss_mask(replayed))
         return (1.0 - self.weight) * jnp.sum(batch.weight * own) + self.weight * jnp.mean(old)
 
@@ -165,7 +165,7 @@ def test_self_replay_draws_from_the_frozen_anchor():
     case = flat(SelfReplay(share), restricted=True)
     _, objective_key = jax.random.split(jax.random.key(0))
     anchor = Bound(case.job.model, case.job.init)
-    drawn = np.asarray(jax.vmap(anchor.sample)(jax.random.split(objective_key, 32)))
+    drawn = np.asarray(anchor.sample(objective_key, (32,)))
     index = {row.tobytes(): i for i, row in enumerate(P.trie.strings)}
     rows = [index[row.tobytes()] for row in drawn.astype(np.int32)]
     kept = case.log_s > -np.inf
