@@ -48,6 +48,16 @@ class SharesPrefixes(Model, Protocol):
 
 
 @runtime_checkable
+class TakesParts(Model, Protocol):
+    """A model whose gradient is faster part by part than for a whole batch, where its activations fill the cache."""
+
+    @property
+    def part_rows(self) -> int | None:
+        """Tokens of a part on this backend; None where the whole batch is best."""
+        ...
+
+
+@runtime_checkable
 class Tabulates(Model, Protocol):
     """A model whose logits at all trie nodes are a table that it can hand over."""
 

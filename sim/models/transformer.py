@@ -12,6 +12,9 @@ from sim.languages.trie import Trie
 from sim.models._attention import Cache, Chunk, causal_attention, chunk_attention
 from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
 
+PART_ROWS = 512
+"""Tokens of which a gradient is taken at a time on a CPU."""
+
 
 class Block(nnx.Module):
     """One layer: attention and a two-layer perceptron, each behind a layer norm and a residual connection."""
@@ -90,6 +93,11 @@ class Transformer:
     heads: int = struct.field(pytree_node=False)
     mlp_ratio: int = struct.field(pytree_node=False)
     tied: bool = struct.field(pytree_node=False)
+
+    @property
+    def part_rows(self) -> int | None:
+        """On a CPU as many tokens as the cache of a core holds the activations of, see benchmarks/README.md."""
+        return PART_ROWS if jax.default_backend() == "cpu" else None
 
     def init(self, key: PRNGKey) -> Params:
         """Fresh parameters as a plain dictionary; the key is consumed."""

@@ -61,6 +61,16 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
+class Additive(Objective, Protocol):
+    """An objective whose value on a batch is the sum of its values on parts of it, whose weights sum to less than 1."""
+
+    @property
+    def is_additive(self) -> Literal[True]:
+        """Says so."""
+        ...
+
+
 def cross_entropy(
     log_q: NextLogProbs, truth: Listed | None, tokens: Tokens, scored: Bool[Array, "*B L"]
 ) -> Float[Array, "*B"]:

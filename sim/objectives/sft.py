@@ -19,6 +19,11 @@ class Sft:
 
     targets: Literal["exact", "sampled"] = struct.field(pytree_node=False, default="exact")
 
+    @property
+    def is_additive(self) -> Literal[True]:
+        """A weighted sum over strings."""
+        return True
+
     def __call__(self, q: Language, context: Context, batch: Batch, key: PRNGKey) -> Scalar:
         """The loss on one batch."""
         del key

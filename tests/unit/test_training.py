@@ -11,9 +11,10 @@ from sim.models.tabular_strings import tabular_strings
 from sim.models.transformer import transformer
 from sim.numerics import log_softmax
 from sim.objectives.replay import Replay
+from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
 from sim.optimizers.sgd import Sgd
-from sim.training import Job, State, advance, loss, start
+from sim.training import Job, State, advance, loss, loss_and_gradient, start
 from tests.unit.models.tiny_worlds import language, mask, training
 
 P = language({"a": 3, "ab": 5, "b": 2, "ba": 4, "bab": 6, "c": 1, "ca": 3, "": 2})
@@ -178,3 +179,21 @@ def test_the_first_step_starts_a_fresh_optimiser():
     transformation = job.phase.optimizer.transformation(20.0)
     assert same(state.opt_state, transformation.init(job.init))
     assert optax.tree.norm(state.opt_state[0].first) == 0
+
+
+@pytest.mark.parametrize(("targets", "whole_support"), [("exact", False), ("sampled", False), ("exact", True)])
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_the_gradient_in_parts_is_that_of_the_whole_batch(rows, targets, whole_support, monkeypatch):
+    """Strings of weight 0 fill up the last part; the value and every entry of the gradient are the same."""
+    model = transformer(P.trie, width=8, depth=1, heads=2)
+    params = jax.jit(model.init)(jax.random.key(1))
+    job = training(model, params, on_device(S), on_device(P), objective=Sft(targets), whole_support=whole_support)
+    value, gradient = jax.value_and_grad(loss, argnums=1)(job, params, jax.random.key(3))
+    monkeypatch.setattr("sim.models.transformer.PART_ROWS", rows * P.length)
+    parts = jax.make_jaxpr(loss_and_gradient)(job, params, jax.random.key(3))
+    assert any(equation.primitive.name == "scan" for equation in parts.eqns), "it is taken in parts"
+    found, summed = loss_and_gradient(job, params, jax.random.key(3))
+    assert float(found) == pytest.approx(float(value), rel=1e-6)
+    for one, other in zip(jax.tree.leaves(summed), jax.tree.leaves(gradient), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    assert any(np.abs(leaf).max() > 1e-3 for leaf in jax.tree.leaves(gradient))
