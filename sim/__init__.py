@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Automaton": "sim.languages.automaton",
     "FiniteLanguage": "sim.languages.finite",
-    "Quantity": "sim.metrics.quantity",
+    "Quantity": "sim.quantity",
     "Record": "sim.records",
     "Restricted": "sim.languages.restricted",
     "SpecificationError": "sim.numerics",

@@ -23,9 +23,9 @@ from sim.metrics.forgetting import (
     style_split_of,
     waterfall,
 )
-from sim.metrics.quantity import Quantity, exponential
 from sim.metrics.scored import Layout, Scored, View, average, known
 from sim.metrics.support import epsilon_support, off_support_mass
+from sim.quantity import Quantity, exponential
 from sim.records import Record
 from sim.theory.optima import predicted
 

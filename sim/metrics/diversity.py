@@ -6,9 +6,9 @@ Averages over prompts are taken before the last transformation: N_1 = e^(E_x H),
 import numpy as np
 
 from sim.metrics.entropy import entropy_interval
-from sim.metrics.quantity import Quantity, exponential, logarithm, reciprocal
 from sim.metrics.scored import Scored, average
 from sim.numerics import expectation
+from sim.quantity import Quantity, exponential, logarithm, reciprocal
 
 
 def collision(log_p: np.ndarray, log_w: np.ndarray | None = None) -> float:

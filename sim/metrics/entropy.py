@@ -3,8 +3,8 @@
 import numpy as np
 
 from sim.metrics.divergence import cross_entropy
-from sim.metrics.quantity import Quantity
 from sim.metrics.scored import Scored, average
+from sim.quantity import Quantity
 
 
 def entropy(log_p: np.ndarray, log_w: np.ndarray | None = None) -> float:

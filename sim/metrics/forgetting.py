@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.metrics.divergence import kl, log_ratio
-from sim.metrics.quantity import Quantity
 from sim.metrics.scored import Scored, share
 from sim.numerics import expectation, log_group_sum
+from sim.quantity import Quantity
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sim.metrics.quantity import Quantity
 from sim.metrics.scored import Scored, average
 from sim.numerics import expectation
+from sim.quantity import Quantity
 
 TIE = 1e-12
 """Relative slack of `probability >= threshold`: a string exactly at the threshold counts, whatever its rounding."""

@@ -11,10 +11,10 @@ from sim import measure
 from sim.measure import EPSILONS, Row, Truths, residuals, rows, violations
 from sim.metrics.entropy import entropy_interval
 from sim.metrics.forgetting import gate_erasure, style_split
-from sim.metrics.quantity import Quantity
 from sim.metrics.scored import Scored, score, truth
 from sim.metrics.support import TIE, epsilon_support
 from sim.numerics import expectation, log_group_sum
+from sim.quantity import Quantity
 from sim.records import Record
 from tests.unit.metrics.small_worlds import Law, Outcome, World, log, surprise
 from tests.unit.recorded_worlds import SFT, STYLES, recorded, style_of, twins

@@ -14,8 +14,8 @@ from sim.metrics.forgetting import (
     style_split,
     waterfall,
 )
-from sim.metrics.quantity import Quantity
 from sim.metrics.scored import Scored, score
+from sim.quantity import Quantity
 
 VIEWS = ["response", "joint"]
 

@@ -16,8 +16,8 @@ from sim.metrics.diversity import (
     renyi_entropy,
 )
 from sim.metrics.entropy import entropy, entropy_interval, exit_merged_entropy, merged_entropy
-from sim.metrics.quantity import Quantity
 from sim.metrics.support import epsilon_support, smallest_set
+from sim.quantity import Quantity
 
 VIEWS = ["response", "joint"]
 CASES = [(seed, stop) for seed in range(5) for stop in (True, False)]

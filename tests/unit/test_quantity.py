@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from sim.metrics.quantity import Quantity, exponential, logarithm, reciprocal
+from sim.quantity import Quantity, exponential, logarithm, reciprocal
 
 
 def test_exact_iff_both_ends_are_equal():
