@@ -1,7 +1,9 @@
 """Log-space arithmetic in float64 on the host, with the convention 0 log 0 = 0, and the error type for bad input."""
 
 import difflib
+import math
 from collections.abc import Iterable
+from fractions import Fraction
 
 import numpy as np
 
@@ -72,3 +74,12 @@ def log_group_sum(log_values: np.ndarray, group: np.ndarray, num_groups: int) ->
     shift = np.where(np.isfinite(top), top, 0.0)
     with np.errstate(divide="ignore"):
         return np.log(np.bincount(group, np.exp(log_values - shift[group]), num_groups)) + shift
+
+
+def log_fraction(p: Fraction) -> float:
+    """log p [nat] of an exact rational, to full precision near 0 and near 1; -inf for 0."""
+    if p == 0:
+        return -math.inf
+    if p > Fraction(1, 2):
+        return math.log1p(-float(1 - p))
+    return math.log(float(p)) if p > Fraction(1, 10**300) else math.log(p.numerator) - math.log(p.denominator)

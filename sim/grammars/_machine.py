@@ -6,11 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from sim.grammars._reading import log_fraction, problem
+from sim.grammars._reading import problem
 from sim.languages.automaton import Automaton
 from sim.languages.automaton_ops import reachable, steps_to_stop
 from sim.languages.vocabulary import Vocabulary
-from sim.numerics import EOS
+from sim.numerics import EOS, log_fraction
 
 Row = Mapping[int, tuple[int, Fraction]]
 """Arcs of a state: token -> (next state, probability); EOS is the decision to stop, its next state is not read."""

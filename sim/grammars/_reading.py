@@ -1,7 +1,6 @@
 """Grammar files as text: YAML or JSON whose scalars stay as written, keys checked, probabilities exact rationals."""
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
@@ -191,15 +190,6 @@ def normalised(place: str, weights: Mapping[Any, Fraction]) -> dict[Any, Fractio
         found = f"{float(total):.12g}{exact}"
         raise problem(place, "probabilities must sum to 1 within 1e-9", found, "correct the numbers")
     return {key: weight / total for key, weight in weights.items()}
-
-
-def log_fraction(p: Fraction) -> float:
-    """log p [nat] of an exact rational, to full precision near 0 and near 1; -inf for 0."""
-    if p == 0:
-        return -math.inf
-    if p > Fraction(1, 2):
-        return math.log1p(-float(1 - p))
-    return math.log(float(p)) if p > Fraction(1, 10**300) else math.log(p.numerator) - math.log(p.denominator)
 
 
 def end_name(place: str, data: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ from sim.grammars._reading import (
     COMMON_KEYS,
     check_keys,
     end_name,
-    log_fraction,
     mapping,
     normalised,
     probability,
@@ -17,6 +16,7 @@ from sim.grammars._reading import (
     vocabulary,
 )
 from sim.languages.finite import FiniteLanguage
+from sim.numerics import log_fraction
 
 
 def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:

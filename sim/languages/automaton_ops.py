@@ -5,9 +5,12 @@ A machine is `next_state` int[S, V] with `arcs` bool[S, V] saying which entries 
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
+from sim.languages.systems import series
 from sim.numerics import EOS, SpecificationError, log_sum_exp
 
 
@@ -87,6 +90,25 @@ def path_counts(next_state: np.ndarray, arcs: np.ndarray, stops: np.ndarray, sta
         ways = following
 
 
+def likeliest_to_stop(next_state: np.ndarray, log_prob: np.ndarray) -> np.ndarray:
+    """log probability of the likeliest string from each state on [nat]: float64[S]; column 0 is the stop."""
+    arcs = log_prob > -np.inf
+    arcs[:, EOS] = False
+    best = log_prob[:, EOS].copy()
+    while True:
+        better = np.maximum(best, np.where(arcs, log_prob + best[next_state], -np.inf).max(axis=1))
+        if np.array_equal(better, best):
+            return best
+        best = better
+
+
+def num_paths(next_state: np.ndarray, kept: np.ndarray, start: int) -> int:
+    """Number of paths from `start` to a stop by the kept arcs and stops (column 0), which have no cycle."""
+    arcs = kept.copy()
+    arcs[:, EOS] = False
+    return sum(islice(path_counts(next_state, arcs, kept[:, EOS], start), len(next_state) + 1))
+
+
 def product(
     next_a: np.ndarray, arcs_a: np.ndarray, start_a: int, next_b: np.ndarray, arcs_b: np.ndarray, start_b: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
@@ -108,10 +130,9 @@ def product(
     return s, q, table, int(np.searchsorted(found, start_a * Q + start_b))
 
 
-def horizon_masses(moves: np.ndarray, stop: np.ndarray, start: int, length: int) -> tuple[float, float]:
+def horizon_masses(moves: np.ndarray, stop: np.ndarray, initial: np.ndarray, length: int) -> tuple[float, float]:
     """Log of the mass of strings within, and beyond, a horizon of `length` tokens [nat]; rescaled at every step."""
-    here = np.zeros(len(moves))
-    here[start], log_scale, within = 1.0, 0.0, [-np.inf]
+    here, log_scale, within = initial, 0.0, [-np.inf]
     for _ in range(length):
         with np.errstate(divide="ignore"):
             within.append(float(np.log(here @ stop)) + log_scale)
@@ -124,15 +145,64 @@ def horizon_masses(moves: np.ndarray, stop: np.ndarray, start: int, length: int)
     return float(log_sum_exp(np.array(within))), log_scale
 
 
-def shortest_horizon(moves: np.ndarray, start: int, dropped: float, at_most: int) -> int | None:
+def shortest_horizon(moves: np.ndarray, initial: np.ndarray, dropped: float, at_most: int) -> int | None:
     """Fewest tokens beyond which at most the mass `dropped` lies; None if that is more than `at_most`."""
-    here = np.zeros(len(moves))
-    here[start] = 1.0
+    here = initial
     for length in range(1, at_most + 1):
         here = here @ moves
         if here.sum() <= dropped:
             return length
     return None
+
+
+@dataclass(frozen=True, eq=False)
+class Normalised:
+    """Weights of paths turned into probabilities; states that lead to no stop are gone."""
+
+    next_state: np.ndarray  # int[S', V]
+    log_prob: np.ndarray  # float64[S', V] [nat], p(s, a) = w(s, a) Z_t / Z_s
+    start: int
+    log_mass: float  # log Z of the start [nat], the total weight of all paths
+    states: np.ndarray  # int[S'], what each state was called before
+
+
+def normalised(
+    next_state: np.ndarray, log_weight: np.ndarray, start: int, leaves: np.ndarray | None = None
+) -> Normalised | None:
+    """Weights w(s, a) >= 0 of arcs and stops (column 0) as probabilities; None if the total weight is 0 or infinite.
+
+    The backward weights are Z = (I - W)^-1 w(., stop). `leaves` [S] says what a row of weights lacks of 1 where every
+    row is at most 1: then they are found by elimination without subtraction, else by the series.
+    Raises `SpecificationError` where a backward weight underflows.
+    Source: Grenander 1976, "Lectures in pattern theory I", for this normalisation; Chi 1999 for its name.
+    """
+    arcs = log_weight > -np.inf
+    stops = arcs[:, EOS].copy()
+    arcs[:, EOS] = False
+    useful = np.isfinite(steps_to_stop(next_state, arcs, stops))
+    if not useful[start]:
+        return None
+    weight = np.exp(log_weight)
+    moves = arc_matrix(next_state, arcs, weight)[useful]
+    ending = weight[useful, EOS]
+    if leaves is not None:
+        mass = absorbing_solve(moves[:, useful], leaves[useful] + moves[:, ~useful].sum(axis=1), ending)
+    else:
+        total = series(moves[:, useful])
+        if total is None:
+            return None
+        mass = total @ ending
+    if not (mass > 0).all():
+        raise SpecificationError("the weight of what may follow a prefix must be above 1e-308, found an underflow")
+    log_mass = np.full(len(next_state), -np.inf)
+    log_mass[useful] = np.log(mass)
+    following = np.where(arcs, log_mass[next_state], -np.inf)
+    following[:, EOS] = 0.0
+    number = np.cumsum(useful) - 1
+    log_prob = (log_weight + following)[useful] - log_mass[useful][:, None]
+    table = np.where(log_prob > -np.inf, number[next_state[useful]], -1)
+    table[:, EOS] = -1
+    return Normalised(table, log_prob, int(number[start]), float(log_mass[start]), np.flatnonzero(useful))
 
 
 def enumerate_paths(

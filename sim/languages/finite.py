@@ -129,21 +129,22 @@ class FiniteLanguage:
         edges = self._walk(np.asarray(tokens, np.int64), ended=True)
         return -np.inf if edges is None else float(self.log_p[edges])
 
+    def log_prefix(self, prefix: Sequence[int] | np.ndarray) -> float:
+        """log of the probability that a string begins with `prefix` [nat]; -inf if none does."""
+        node = self._walk(np.asarray(prefix, np.int64), ended=False)
+        return -np.inf if node is None else float(self.node_log_mass[node])
+
     def next_log_probs(self, prefix: Sequence[int] | np.ndarray) -> np.ndarray:
         """log P(. | prefix) [nat]: float64[V]. Raises `SpecificationError` for a prefix of probability zero."""
         node = self._walk(np.asarray(prefix, np.int64), ended=False)
         if node is None or self.node_log_mass[node] == -np.inf:
-            raise SpecificationError(f"prefix {self._shown(prefix)} has probability 0: no next token is defined")
+            raise SpecificationError(
+                f"prefix {self.vocabulary.written(prefix)} has probability 0: no next token is defined"
+            )
         out = np.full(len(self.vocabulary), -np.inf)
         here = self.trie.edge_node == node
         out[self.trie.edge_token[here]] = self.edge_log_prob[here]
         return out
-
-    def _shown(self, tokens: Sequence[int] | np.ndarray) -> str:
-        """A prefix as it is written; its numbers if it holds a token that is not in the vocabulary, or EOS."""
-        numbers = [int(token) for token in tokens]
-        inside = all(EOS < token < len(self.vocabulary) for token in numbers)
-        return repr(self.vocabulary.decode(numbers)) if inside else str(numbers)
 
     def _walk(self, tokens: np.ndarray, ended: bool) -> int | None:
         """Row of a whole string, or node of a prefix; None off the trie."""

@@ -60,6 +60,12 @@ class Vocabulary:
             words.append(self.symbols[int(token)])
         return self.joiner.join(words)
 
+    def written(self, tokens: Sequence[int] | np.ndarray) -> str:
+        """A prefix as messages show it: written out, or as numbers if it holds EOS or a token that does not exist."""
+        numbers = [int(token) for token in tokens]
+        inside = all(EOS < token < len(self.symbols) for token in numbers)
+        return repr(self.decode(numbers)) if inside else str(numbers)
+
     def prompt_length(self, strings: np.ndarray) -> np.ndarray:
         """Tokens of the prompt of each string, its closing token included: int[N] for int[N, L].
 

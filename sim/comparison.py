@@ -1,0 +1,141 @@
+"""How far two exact languages are apart: exact where the pair allows it, certified bounds elsewhere."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.languages.automaton import Automaton
+from sim.languages.exact import ExactLanguage, UnavailableError
+from sim.languages.finite import FiniteLanguage
+from sim.languages.likeliest import likeliest
+from sim.languages.listed import listed
+from sim.languages.machine import Machine
+from sim.languages.pcfg.language import ContextFree
+from sim.metrics.divergence import hellinger, jensen_shannon, kl, total_variation
+from sim.quantity import Quantity
+
+HEAD, SLOW_HEAD = 2_000, 200
+"""Likeliest strings of each language that bounds are computed from; the second for a context-free grammar."""
+
+ROUNDING = 1e-12
+"""By how much bounds are widened for rounding of the masses behind them."""
+
+
+@dataclass(frozen=True)
+class Divergences:
+    """How far Q is from P. KL is in nats and may be infinite; each says whether it is exact."""
+
+    kl: Quantity  # KL(P || Q)
+    reverse_kl: Quantity  # KL(Q || P)
+    total_variation: Quantity  # in [0, 1]
+    jensen_shannon: Quantity  # [nat], at most log 2
+    hellinger: Quantity  # in [0, 1]
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """Some strings under both laws, and the rest of each law as one more atom."""
+
+    log_p: np.ndarray  # float64[K + 1], the rest last; -inf where there is none
+    log_q: np.ndarray
+    whole: bool  # whether these are all strings of both
+
+    def reversed(self) -> "Head":
+        """The same with the two laws exchanged."""
+        return Head(self.log_q, self.log_p, self.whole)
+
+
+def divergences(p: ExactLanguage, q: ExactLanguage) -> Divergences:
+    """All of them, for two languages over the same vocabulary; raises ValueError for different ones.
+
+    Exact: everything for two languages with few strings; KL from a language with few strings; KL and Hellinger of two
+    deterministic automata (the product machine). Elsewhere bounds, from the strings that are likeliest under either.
+    """
+    if p.vocabulary.symbols != q.vocabulary.symbols:
+        raise ValueError("divergences: the same vocabulary is required, found different ones")
+    head = _head(p, q)
+    if head.whole:
+        log_p, log_q = head.log_p[:-1], head.log_q[:-1]
+        values = (kl(log_p, log_q), kl(log_q, log_p), total_variation(log_p, log_q))
+        return Divergences(*map(Quantity.of, (*values, jensen_shannon(log_p, log_q), hellinger(log_p, log_q))))
+    square = _square_hellinger(p, q, head)
+    tv, js = _total_variation(head, square), _jensen_shannon(head)
+    return Divergences(_kl(p, q, head), _kl(q, p, head.reversed()), tv, js, square.increasing(math.sqrt))
+
+
+def _head(p: ExactLanguage, q: ExactLanguage) -> Head:
+    """All strings of both if they are few, else the likeliest of each, scored under both."""
+    small = [listed(one) for one in (p, q)]
+    strings: dict[tuple[int, ...], None] = {}
+    for one, few in zip((p, q), small, strict=True):
+        if few is not None:
+            rows, lengths = few.trie.strings, few.trie.lengths
+            strings |= {tuple(row[: n - 1].tolist()): None for row, n in zip(rows, lengths, strict=True)}
+        else:
+            size = SLOW_HEAD if isinstance(one, ContextFree) else HEAD
+            strings |= {tokens: None for tokens, _ in likeliest(one, size).strings}
+    whole = all(few is not None for few in small)
+    log_p, log_q = (
+        np.array([(few or one).log_prob(x) for x in strings]) for one, few in zip((p, q), small, strict=True)
+    )
+    return Head(np.append(log_p, _log_rest(log_p, whole)), np.append(log_q, _log_rest(log_q, whole)), whole)
+
+
+def _log_rest(log_p: np.ndarray, whole: bool) -> float:
+    rest = 0.0 if whole else 1.0 - math.fsum(np.exp(log_p))
+    return math.log(rest) if rest > 0 else -math.inf
+
+
+def _kl(p: ExactLanguage, q: ExactLanguage, head: Head) -> Quantity:
+    """KL(P || Q): exact where it can be, else bounded below alone, by the head and the rest as one atom."""
+    if isinstance(p, Automaton) and isinstance(q, Automaton):
+        return Quantity.of(p.kl(q))
+    if _outnumbers(p, q):
+        return Quantity.of(math.inf)
+    lower = kl(head.log_p, head.log_q)
+    if lower == math.inf and ((head.log_p[:-1] > -np.inf) & (head.log_q[:-1] == -np.inf)).any():
+        return Quantity.of(math.inf)
+    if head.log_p[-1] == -np.inf and listed(p) is not None:
+        return Quantity.of(lower)
+    return Quantity(max(0.0, lower - ROUNDING) if math.isfinite(lower) else 0.0, math.inf)
+
+
+def _outnumbers(p: ExactLanguage, q: ExactLanguage) -> bool:
+    """Whether P certainly has strings that Q has not, there being more of them."""
+    try:
+        return _size(p) > _size(q)
+    except UnavailableError:
+        return False
+
+
+def _size(language: ExactLanguage) -> int | float:
+    if isinstance(language, FiniteLanguage | Machine | ContextFree):
+        return language.support_size
+    raise TypeError(f"unknown kind of language: {type(language).__name__}")
+
+
+def _square_hellinger(p: ExactLanguage, q: ExactLanguage, head: Head) -> Quantity:
+    if isinstance(p, Automaton) and isinstance(q, Automaton):
+        return Quantity.of(p.square_hellinger(q))
+    common = math.fsum(np.exp(0.5 * (head.log_p[:-1] + head.log_q[:-1])))
+    rest = math.exp(0.5 * (head.log_p[-1] + head.log_q[-1]))
+    return Quantity(max(0.0, 1.0 - common - rest - ROUNDING), min(1.0, 1.0 - common + ROUNDING))
+
+
+def _total_variation(head: Head, square: Quantity) -> Quantity:
+    """From the head and the rests, and from H^2 <= TV <= H sqrt(2 - H^2). Source: Le Cam 1986."""
+    p, q = np.exp(head.log_p), np.exp(head.log_q)
+    inside = 0.5 * math.fsum(np.abs(p[:-1] - q[:-1]))
+    lower, upper = inside + 0.5 * abs(p[-1] - q[-1]), inside + 0.5 * (p[-1] + q[-1])
+    above = math.sqrt(square.upper * (2.0 - square.upper))
+    return Quantity(max(0.0, lower - ROUNDING, square.lower - ROUNDING), min(1.0, upper + ROUNDING, above + ROUNDING))
+
+
+def _jensen_shannon(head: Head) -> Quantity:
+    """Merging the rest into one atom can only lower it; apart, the rest adds at most half its mass times log 2."""
+    merged = jensen_shannon(head.log_p, head.log_q)
+    rest = np.array([head.log_p[-1]]), np.array([head.log_q[-1]])
+    within = merged - jensen_shannon(*rest)
+    apart = 0.5 * math.log(2.0) * float(np.exp(rest[0][0]) + np.exp(rest[1][0]))
+    return Quantity(max(0.0, merged - ROUNDING), min(math.log(2.0), within + apart + ROUNDING))

@@ -1,0 +1,181 @@
+"""Non-deterministic machines as arrays: pairs of states, sets of states, and sums over all paths.
+
+`initial` float64[S], `transitions` float64[V, S, S] (a, s, t; those of EOS are zero), `stopping` float64[S].
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from sim.languages.events import Dfa
+from sim.languages.exact import unavailable
+from sim.languages.machine import Strings
+from sim.numerics import EOS
+
+MAX_PAIRS = 2_000
+"""Pairs of states up to which a collision probability is solved for."""
+
+MAX_SETS = 20_000
+"""Sets of states to which the support of a hidden automaton may grow when it is made deterministic."""
+
+MAX_ENTRIES = 100_000_000
+"""Entries of the transitions of a product with an event."""
+
+Pairs: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Weights of the first pairs [K], moves [K, K], what leaves [K], and values where both stop [K]."""
+
+
+def path_entropies(
+    initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Entropies [nat]: of the next symbol given the state [S], of symbol and next state [S], of the first state."""
+    symbols = np.column_stack([transitions.sum(axis=2).T, stopping])
+    arcs = np.column_stack([np.moveaxis(transitions, 1, 0).reshape(len(stopping), -1), stopping])
+    return _entropy(symbols), _entropy(arcs), float(_entropy(initial[None])[0])
+
+
+def _entropy(law: np.ndarray) -> np.ndarray:
+    return -(law * np.log(np.where(law > 0, law, 1.0))).sum(axis=1)
+
+
+def paired(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -> Pairs | None:
+    """Two independent walks that emit the same symbols, as one walk over unordered pairs of states.
+
+    Only pairs that occur; None if they are more than `MAX_PAIRS`.
+    """
+    emits = transitions.sum(axis=2).T  # P(a | s)
+    others = emits @ (1.0 - np.eye(emits.shape[1]))  # of any symbol but a, without subtracting
+    number: dict[tuple[int, int], int] = {}
+    first = np.flatnonzero(initial)
+    queue = [(int(s), int(t)) for s in first for t in first if s <= t]
+    number.update({pair: i for i, pair in enumerate(queue)})
+    rows, leaves = [], []
+    for s, t in queue:
+        both = np.einsum("ai,aj->ij", transitions[:, s], transitions[:, t])
+        folded = np.triu(both) + np.triu(both.T, 1)
+        row = {}
+        for i, j in zip(*(index.tolist() for index in np.nonzero(folded)), strict=True):
+            if (i, j) not in number:
+                number[i, j] = len(queue)
+                queue.append((i, j))
+            row[number[i, j]] = folded[i, j]
+        rows.append(row)
+        leaves.append(stopping[s] + float(emits[s] @ (others[t] + stopping[t])))
+        if len(queue) > MAX_PAIRS:
+            return None
+    moves = np.zeros((len(queue), len(queue)))
+    for k, row in enumerate(rows):
+        moves[k, list(row)] = list(row.values())
+    left, right = np.array(queue).reshape(-1, 2).T
+    weights = np.zeros(len(queue))
+    for s in first.tolist():
+        for t in first.tolist():
+            weights[number[min(s, t), max(s, t)]] += initial[s] * initial[t]
+    return weights, moves, np.array(leaves), stopping[left] * stopping[right]
+
+
+def has_two_paths(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -> bool:
+    """Whether some string has two paths: two different states are reached, and can both stop, by the same symbols.
+
+    Source: Mandel & Simon 1977, "On finite semigroups of matrices"; Weber & Seidl 1991, for the square of an automaton.
+    """
+    arcs = (transitions > 0).astype(np.float32)
+    back = np.swapaxes(arcs, 1, 2)
+    begun = _closed(np.outer(initial > 0, initial > 0), lambda pairs: back @ pairs @ arcs)
+    ends = _closed(np.outer(stopping > 0, stopping > 0), lambda pairs: arcs @ pairs @ back)
+    return bool((begun & ends & ~np.eye(len(stopping), dtype=bool)).any())
+
+
+def _closed(pairs: np.ndarray, step: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """All pairs that repeated steps lead to: bool[S, S]."""
+    while True:
+        more = pairs | (step(pairs.astype(np.float32)) > 0).any(axis=0)
+        if (more == pairs).all():
+            return pairs
+        pairs = more
+
+
+def deterministic(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -> Strings:
+    """The support as a deterministic machine of sets of states.
+
+    Raises `UnavailableError` for more than `MAX_SETS` of them. Source: Rabin & Scott 1959.
+    """
+    arcs = transitions > 0
+    sets = [initial > 0]
+    number = {sets[0].tobytes(): 0}
+    table = []
+    for here in sets:
+        row = np.full(len(arcs), -1)
+        following = np.asarray(arcs[:, here].any(axis=1))
+        for token in np.flatnonzero(following.any(axis=1)):
+            key = following[token].tobytes()
+            if key not in number:
+                number[key] = len(sets)
+                sets.append(following[token])
+            row[token] = number[key]
+        table.append(row)
+        if len(sets) > MAX_SETS:
+            why = f"its support needs more than {MAX_SETS} sets of states"
+            raise unavailable("number of strings", why, "describe a smaller automaton")
+    return Strings(np.array(table), np.array([(stopping[here] > 0).any() for here in sets]), 0)
+
+
+def enumerate_forward(
+    initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray, needed: np.ndarray, length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """All strings of at most `length` - 1 symbols: tokens int32[N, length], EOS-padded, and log P [nat] [N].
+
+    Level by level, summed over paths; `needed` [S] is the fewest symbols to a stop, and a prefix that cannot stop in
+    time is never extended.
+    """
+    here, log_p, prefix = initial[None], np.zeros(1), np.zeros((1, 0), np.int32)
+    strings, log_ps = [np.zeros((0, length), np.int32)], [np.zeros(0)]
+    for depth in range(length):
+        ending = here @ stopping
+        ends = ending > 0
+        block = np.zeros((int(ends.sum()), length), np.int32)
+        block[:, :depth] = prefix[ends]
+        strings.append(block)
+        log_ps.append(log_p[ends] + np.log(ending[ends]))
+        in_time = needed + depth + 2 <= length
+        parts = []
+        for token in range(EOS + 1, len(transitions)):
+            following = here @ transitions[token]
+            row = np.flatnonzero((following[:, in_time] > 0).any(axis=1))
+            total = following[row].sum(axis=1)
+            tokens = np.column_stack([prefix[row], np.full(len(row), token, np.int32)])
+            parts.append((following[row] / total[:, None], log_p[row] + np.log(total), tokens))
+        here, log_p, prefix = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return np.concatenate(strings), np.concatenate(log_ps)
+
+
+def accepting_paths(
+    initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray, event: Dfa
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The machine in step with a DFA, on the pairs (s, q) that occur.
+
+    Returns initial [K], transitions [V, K, K], the stops of accepting pairs [K] (an exit that does not accept is lost),
+    and the state s of each pair, int[K]. Raises `UnavailableError` where the transitions would take over a gigabyte.
+    """
+    pairs = [(int(s), event.start) for s in np.flatnonzero(initial)]
+    number = {pair: k for k, pair in enumerate(pairs)}
+    entries: list[tuple[int, int, int, float]] = []
+    for k, (s, q) in enumerate(pairs):
+        for a, t in zip(*(index.tolist() for index in np.nonzero(transitions[:, s])), strict=True):
+            pair = (t, int(event.next_state[q, a]))
+            if pair not in number:
+                number[pair] = len(pairs)
+                pairs.append(pair)
+            entries.append((a, k, number[pair], transitions[a, s, t]))
+    K = len(pairs)
+    if len(transitions) * K * K > MAX_ENTRIES:
+        why = f"its automaton and that of the event have {K} pairs of states together"
+        raise unavailable("restriction", why, f"a product of at most {MAX_ENTRIES} transitions is handled")
+    weights = np.zeros((len(transitions), K, K))
+    for a, k, j, p in entries:
+        weights[a, k, j] = p
+    left, right = np.array(pairs).T
+    start = np.zeros(K)
+    start[: np.count_nonzero(initial)] = initial[initial > 0]
+    return start, weights, stopping[left] * event.accept[right], left

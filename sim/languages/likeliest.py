@@ -1,0 +1,158 @@
+"""The most likely strings of a language, in order, with a proof that nothing likelier was missed."""
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count, islice
+from typing import Generic, TypeAlias, TypeVar
+
+import numpy as np
+
+from sim.languages.automaton import Automaton
+from sim.languages.automaton_ops import likeliest_to_stop
+from sim.languages.exact import ExactLanguage, unavailable
+from sim.languages.finite import FiniteLanguage
+from sim.languages.hidden import HiddenAutomaton
+from sim.languages.pcfg.chart import Chart
+from sim.languages.pcfg.derivations import derivations
+from sim.languages.pcfg.language import ContextFree
+from sim.numerics import EOS
+
+BUDGET = 2_000
+"""Prefixes of an ambiguous grammar that are looked at before the search is given up."""
+
+CANDIDATES = 20
+"""Derivations that are looked at for every string of an ambiguous grammar that is wanted."""
+
+Found: TypeAlias = tuple[tuple[int, ...], float]
+"""A string as tokens, without EOS, and its log probability [nat]."""
+
+State = TypeVar("State")
+
+
+class _SpentError(Exception):
+    """The search was given up."""
+
+
+@dataclass(frozen=True)
+class Likeliest:
+    """Strings in falling probability. `proved`: no other string is likelier than the last one, ties aside."""
+
+    strings: tuple[Found, ...]
+    proved: bool
+
+
+@dataclass(frozen=True)
+class Node(Generic[State]):
+    """A prefix in the search: what its kind of language knows of it, and a bound of its likeliest string [nat]."""
+
+    state: State
+    bound: float
+    log_end: float  # log probability of the prefix as a whole string
+
+
+def likeliest(language: ExactLanguage, number: int) -> Likeliest:
+    """The `number` most likely strings; fewer where the language has fewer.
+
+    By A* over prefixes: a prefix is worth a bound of its likeliest continuation, exact for deterministic automata and
+    for derivations. For an ambiguous grammar the bound is the probability of the prefix, and the search may be given
+    up: then the strings are the best of those with the likeliest derivations, their probabilities exact, but not
+    proved to be the likeliest.
+    """
+    if isinstance(language, FiniteLanguage):
+        order = np.argsort(-language.log_p, kind="stable")[:number]
+        strings, lengths = language.trie.strings, language.trie.lengths
+        rows = [(tuple(strings[i, : lengths[i] - 1].tolist()), float(language.log_p[i])) for i in order]
+        return Likeliest(tuple(row for row in rows if row[1] > -np.inf), True)
+    if isinstance(language, Automaton):
+        return Likeliest(tuple(islice(_search(*_automaton(language)), number)), True)
+    if isinstance(language, HiddenAutomaton):
+        return Likeliest(tuple(islice(_search(*_hidden(language)), number)), True)
+    if isinstance(language, ContextFree):
+        return _context_free(language, number)
+    raise unavailable("likeliest strings", "this kind of language has no search", "list its strings")
+
+
+def _search(
+    root: Node[State], expand: Callable[[Node[State]], Iterator[tuple[int, Node[State]]]], budget: int | None = None
+) -> Iterator[Found]:
+    """Whole strings in falling probability; raises _SpentError when the budget of prefixes is spent."""
+    ticket = count()
+    heap: list[tuple[float, int, tuple[int, ...], Node[State] | None]] = [(-root.bound, 0, (), root)]
+    looked = 0
+    while heap:
+        cost, _, tokens, node = heapq.heappop(heap)
+        if node is None:
+            yield tokens, -cost
+            continue
+        looked += 1
+        if budget is not None and looked > budget:
+            raise _SpentError
+        if node.log_end > -np.inf:
+            heapq.heappush(heap, (-node.log_end, -next(ticket), tokens, None))
+        for token, child in expand(node):
+            heapq.heappush(heap, (-child.bound, -next(ticket), (*tokens, token), child))
+
+
+def _automaton(
+    language: Automaton,
+) -> tuple[Node[tuple[int, float]], Callable[[Node[tuple[int, float]]], Iterator[tuple[int, Node[tuple[int, float]]]]]]:
+    """States are (state, log probability so far); the bound is exact."""
+    best = likeliest_to_stop(language.next_state, language.arc_log_prob)
+
+    def node(state: int, log_p: float) -> Node[tuple[int, float]]:
+        return Node((state, log_p), log_p + float(best[state]), log_p + float(language.arc_log_prob[state, EOS]))
+
+    def expand(here: Node[tuple[int, float]]) -> Iterator[tuple[int, Node[tuple[int, float]]]]:
+        state, log_p = here.state
+        for token in np.flatnonzero(language.arcs[state]).tolist():
+            following = int(language.next_state[state, token])
+            yield token, node(following, log_p + float(language.arc_log_prob[state, token]))
+
+    return node(language.start, 0.0), expand
+
+
+def _hidden(
+    language: HiddenAutomaton,
+) -> tuple[Node[np.ndarray], Callable[[Node[np.ndarray]], Iterator[tuple[int, Node[np.ndarray]]]]]:
+    """States are P(prefix, state of the machine), float64[S]; the bound lets every state choose how to go on."""
+    best = np.ones(len(language.stopping))
+    for _ in range(10 * len(best)):  # every iterate is a bound, each at least as good as the one before
+        following = (language.transitions @ best).max(axis=0)
+        best = np.minimum(best, np.maximum(language.stopping, following))
+
+    def node(law: np.ndarray) -> Node[np.ndarray]:
+        with np.errstate(divide="ignore"):
+            return Node(law, float(np.log(law @ best)), float(np.log(law @ language.stopping)))
+
+    def expand(here: Node[np.ndarray]) -> Iterator[tuple[int, Node[np.ndarray]]]:
+        for token in range(EOS + 1, len(language.vocabulary)):
+            law = here.state @ language.transitions[token]
+            if law.any():
+                yield token, node(law)
+
+    return node(language.initial), expand
+
+
+def _context_free(language: ContextFree, number: int) -> Likeliest:
+    found = derivations(language.rules, language.log_p, len(language.nonterminals), language.start)
+    if language.ambiguity.unambiguous:
+        return Likeliest(tuple(islice(found, number)), True)
+
+    def node(chart: Chart) -> Node[Chart]:
+        return Node(chart, chart.log_prefix, chart.log_inside)
+
+    def expand(here: Node[Chart]) -> Iterator[tuple[int, Node[Chart]]]:
+        for token in np.flatnonzero(here.state.next_law()[EOS + 1 :] > 0).tolist():
+            chart = here.state.copy()
+            chart.extend(token + EOS + 1)
+            yield token + EOS + 1, node(chart)
+
+    root = node(Chart(language.binary, language.start))
+    try:
+        return Likeliest(tuple(islice(_search(root, expand, BUDGET), number)), True)
+    except _SpentError:
+        pass
+    strings = dict.fromkeys(tokens for tokens, _ in islice(found, CANDIDATES * number))
+    scored = sorted(((tokens, language.log_prob(tokens)) for tokens in strings), key=lambda one: -one[1])
+    return Likeliest(tuple(scored[:number]), False)

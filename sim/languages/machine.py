@@ -1,0 +1,193 @@
+"""What deterministic and hidden automata share: a walk over states that emits symbols until it stops."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+
+from sim.languages.automaton_ops import absorbing_solve, horizon_masses, path_counts, shortest_horizon
+from sim.languages.finite import SUM_TOLERANCE, FiniteLanguage
+from sim.languages.vocabulary import Vocabulary
+from sim.numerics import EOS, SpecificationError, log_sum_exp
+
+LONGEST_SEARCH = 100_000
+"""Horizon up to which `Machine.shortest_horizon` searches [tokens]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Strings:
+    """The support of a machine as a deterministic one: `next_state` int[Q, V] (-1 without an arc), where it may stop.
+
+    `start` is its start state.
+    """
+
+    next_state: np.ndarray
+    stops: np.ndarray  # bool[Q]
+    start: int
+
+    @property
+    def arcs(self) -> np.ndarray:
+        """Which entries of `next_state` count: bool[Q, V]."""
+        return self.next_state >= 0
+
+    def counts(self) -> Iterator[int]:
+        """Number of strings with exactly 0, 1, 2, ... symbols: Python integers, without end."""
+        return path_counts(self.next_state, self.arcs, self.stops, self.start)
+
+
+class Machine(ABC):
+    """A random walk over states: it starts by `first`, moves by `moves` (emitting a symbol), and stops by `stops`.
+
+    Subclasses say how symbols go with moves. Exact here is what depends on lengths alone.
+    """
+
+    vocabulary: Vocabulary
+    state_names: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def first(self) -> np.ndarray:
+        """pi, the law of the first state: float64[S]."""
+
+    @property
+    @abstractmethod
+    def moves(self) -> np.ndarray:
+        """M, the probability to move between two states, whatever is emitted: float64[S, S]."""
+
+    @property
+    @abstractmethod
+    def stops(self) -> np.ndarray:
+        """rho, the probability to stop: float64[S]."""
+
+    @property
+    @abstractmethod
+    def strings(self) -> Strings:
+        """The support, deterministic. Raises `UnavailableError` where that takes too many states."""
+
+    @abstractmethod
+    def _listed(self, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """All strings of at most `length` - 1 symbols, int32[N, length], and log P [nat], float64[N]."""
+
+    def name(self, state: int) -> str:
+        """What messages call a state."""
+        return repr(self.state_names[state]) if self.state_names else str(state)
+
+    def check_ends(self) -> None:
+        """Raises `SpecificationError` for a state that no path leads to a stop."""
+        lost = np.flatnonzero(np.isinf(self.steps_to_stop))
+        if len(lost):
+            raise SpecificationError(
+                "automaton: every state must be able to stop, found none that leads out of "
+                f"{', '.join(self.name(int(s)) for s in lost[:5])}; give one of them a stopping probability"
+            )
+
+    @cached_property
+    def steps_to_stop(self) -> np.ndarray:
+        """Fewest symbols from each state to one that may stop: float64[S], inf if there is no way."""
+        steps = np.where(self.stops > 0, 0.0, np.inf)
+        while True:
+            shorter = np.minimum(steps, np.where(self.moves > 0, steps + 1, np.inf).min(axis=1))
+            if np.array_equal(shorter, steps):
+                return steps
+            steps = shorter
+
+    def expected_sum(self, values: np.ndarray) -> float:
+        """E of the sum of `values` [S] over the states that a walk visits, without any subtraction."""
+        return float(self.first @ absorbing_solve(self.moves, self.stops, values))
+
+    def expected_length(self) -> float:
+        """E|x| = pi (I - M)^-1 1 - 1 [symbols], EOS not counted; exact."""
+        return self.expected_sum(self.moves.sum(axis=1))
+
+    @cached_property
+    def longest(self) -> int | float:
+        """Symbols of the longest string; math.inf for an infinite language."""
+        here, longest = np.asarray(self.first > 0), 0
+        for depth in range(len(self.stops)):
+            longest = depth if (self.stops > 0)[here].any() else longest
+            here = np.asarray((self.moves[here] > 0).any(axis=0))
+            if not here.any():
+                return longest
+        return math.inf
+
+    @property
+    def support_size(self) -> int | float:
+        """Number of strings of positive probability, exact; math.inf for an infinite language."""
+        return math.inf if self.longest == math.inf else self.count(int(self.longest) + 1)
+
+    def count(self, length: int) -> int:
+        """Number of strings of positive probability with at most `length` - 1 symbols; exact, of any size."""
+        return sum(islice(self.strings.counts(), max(length, 0)))
+
+    def counts(self, number: int) -> list[int]:
+        """Number of strings of exactly 0, 1, ..., `number` - 1 symbols; exact, of any size."""
+        return list(islice(self.strings.counts(), number))
+
+    def length_law(self, number: int) -> np.ndarray:
+        """P(|x| = n) for n = 0, 1, ..., `number` - 1: float64[number]."""
+        here, law = self.first, []
+        for _ in range(number):
+            law.append(float(here @ self.stops))
+            here = here @ self.moves
+        return np.array(law)
+
+    def _masses(self, length: int) -> tuple[float, float]:
+        return horizon_masses(self.moves, self.stops, self.first, length)
+
+    def log_mass_within(self, length: int) -> float:
+        """log P(|x| <= `length` - 1 symbols) [nat], exact; -inf if every string is longer."""
+        return self._masses(length)[0]
+
+    def dropped_mass(self, length: int) -> float:
+        """P(|x| >= `length` symbols), what truncation to the horizon drops; exact, however small."""
+        return math.exp(self._masses(length)[1])
+
+    def shortest_horizon(self, dropped: float) -> int | None:
+        """Smallest horizon whose dropped mass is at most `dropped`; None if it lies beyond 100 000 tokens."""
+        return shortest_horizon(self.moves, self.first, dropped, LONGEST_SEARCH)
+
+    def enumerate(self, length: int, max_strings: int, place: str = "automaton") -> tuple[FiniteLanguage, float]:
+        """P(. | |x| <= `length` - 1 symbols), renormalised exactly, and the mass that was dropped.
+
+        Never cut silently: raises `SpecificationError` that names `place` if more than `max_strings` strings fit
+        (stating how many) or if none does. The sum of the enumerated probabilities is checked against
+        `log_mass_within`.
+        """
+        size = self._checked_size(length, max_strings, place)
+        strings, log_p = self._listed(length)
+        log_mass, log_dropped = self._masses(length)
+        total = float(log_sum_exp(log_p))
+        if abs(total - log_mass) > SUM_TOLERANCE or len(log_p) != size:
+            raise ArithmeticError(
+                f"{place}: enumeration found {len(log_p)} strings of log mass {total!r}, "
+                f"the transition matrix {size} of {log_mass!r}"
+            )
+        width = int((strings != EOS).sum(axis=1).max()) + 1
+        language = FiniteLanguage.from_strings(self.vocabulary, strings[:, :width], log_p - total)
+        return language, math.exp(log_dropped)
+
+    def _checked_size(self, length: int, max_strings: int, place: str) -> int:
+        size = fits = 0
+        for count in islice(self.strings.counts(), max(length, 0)):
+            size += count
+            fits += size <= max_strings
+        if size > max_strings:
+            raise SpecificationError(
+                f"{place}: at most max_strings = {max_strings} strings may be enumerated, found {shown_count(size)} "
+                f"within length {length}; raise max_strings or lower length ({fits} is the largest that fits)"
+            )
+        if size == 0:
+            shortest = int(self.steps_to_stop[self.first > 0].min()) + 1
+            raise SpecificationError(
+                f"{place}: length must be at least {shortest}, the shortest string and its end, found {length}"
+            )
+        return size
+
+
+def shown_count(count: int) -> str:
+    """A count as messages write it: exact up to 15 digits, its power of ten beyond."""
+    return str(count) if count < 10**15 else f"about 10^{int((count.bit_length() - 1) * math.log10(2))}"

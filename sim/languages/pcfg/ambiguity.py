@@ -1,0 +1,79 @@
+"""Is a grammar ambiguous? Undecidable in general, so: proved unambiguous, refuted by an example, or left open."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from sim.languages.pcfg.approximation import separates
+from sim.languages.pcfg.chart import Binary
+from sim.languages.pcfg.listing import Listing, TooManyError, tokens_of
+from sim.languages.pcfg.lr import is_lr1
+from sim.languages.pcfg.rules import Rule
+from sim.languages.pcfg.shape import Shape
+from sim.languages.systems import components
+
+LONGEST_WITNESS, MOST_STRINGS = 12, 4_000
+"""How far examples are looked for: symbols, and strings of one non-terminal and length."""
+
+
+@dataclass(frozen=True)
+class Ambiguity:
+    """What is known, and how. `witness` is a string of two derivations, as tokens, of the non-terminal `within`."""
+
+    unambiguous: bool
+    reason: str
+    witness: tuple[int, ...] | None = None
+    within: int | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it could not be decided."""
+        return not self.unambiguous and self.witness is None
+
+
+def decide(rules: Sequence[Rule], num_nonterminals: int, start: int) -> Ambiguity:
+    """Whether every string has one derivation, for rules without useless symbols.
+
+    In turn: a non-terminal that derives itself (ambiguous); a string with two derivations among the short ones of all
+    non-terminals (ambiguous, and unambiguous where these are all there are); the LR(1) test; regular approximations.
+    """
+    shape = Shape.of(rules, num_nonterminals, start)
+    looked = _short_strings(rules, num_nonterminals, shape)
+    if not looked.open:
+        return looked
+    if is_lr1(rules, num_nonterminals, start):
+        return Ambiguity(True, "it is LR(1)")
+    if separates(rules, num_nonterminals):
+        return Ambiguity(True, "regular approximations tell its rules, and the parts of each rule, apart")
+    return replace(looked, reason=f"{looked.reason}; neither LR(1) nor told apart by regular approximations")
+
+
+def _short_strings(rules: Sequence[Rule], num_nonterminals: int, shape: Shape) -> Ambiguity:
+    """Derivations of the short strings of every non-terminal, counted."""
+    if shape.cyclic:
+        head = next(
+            block[0] for block in components(shape.chains) if len(block) > 1 or block[0] in shape.chains[block[0]]
+        )
+        return Ambiguity(False, "a non-terminal derives itself", shape.shortest[head], head)
+    ones = tuple(replace(rule, p=Fraction(1)) for rule in rules)
+    form = Binary.of(ones, num_nonterminals, 1 + max((max(rule.rhs, default=0) for rule in rules), default=1))
+    twice = np.flatnonzero(form.null[:num_nonterminals] > 1)
+    if len(twice):
+        return Ambiguity(False, "the empty string has several derivations", (), int(twice[0]))
+    listing = Listing(form, range(num_nonterminals), LONGEST_WITNESS, MOST_STRINGS)
+    searched = 0
+    try:
+        for found in listing.lengths():
+            searched += 1
+            for head in sorted(found.keys() & range(num_nonterminals)):
+                double = [string for string, count in found[head].items() if count > 1]
+                if double:
+                    witness = tuple(int(token) for token in tokens_of(min(double)))
+                    return Ambiguity(False, "a string has several derivations", witness, head)
+    except TooManyError:
+        return Ambiguity(False, f"no string of at most {searched} symbols has two derivations")
+    if shape.longest <= LONGEST_WITNESS:
+        return Ambiguity(True, "each of its strings has one derivation")
+    return Ambiguity(False, f"no string of at most {LONGEST_WITNESS} symbols has two derivations")

@@ -1,0 +1,162 @@
+"""Inside and prefix probabilities of a context-free grammar, token by token, with empty rules, unit rules and cycles.
+
+Everything is sums and products of non-negative numbers. Chains of unit rules, and of rules whose other symbols derive
+the empty string, are summed once for all as (I - W)^-1; so are the left corners, for prefixes.
+Source: Jelinek & Lafferty 1991, Computational Linguistics 17(3); Stolcke 1995, Computational Linguistics 21(2).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sim.languages.pcfg.rules import Rule, binarised
+from sim.languages.systems import Term, closure, least_solution
+from sim.numerics import EOS
+
+
+@dataclass(frozen=True, eq=False)
+class Binary:
+    """A grammar with at most two symbols per rule, as arrays over K symbols.
+
+    Symbol k is non-terminal k below `num_nonterminals` (those of the grammar first, then rests of long rules), and
+    from there on token k - num_nonterminals + 1.
+    """
+
+    num_nonterminals: int
+    num_tokens: int
+    lhs: np.ndarray  # int[R], of the rules with two symbols
+    left: np.ndarray  # int[R]
+    right: np.ndarray  # int[R]
+    p: np.ndarray  # float64[R]
+    null: np.ndarray  # float64[K], probability of deriving the empty string
+    units: np.ndarray  # float64[K, K], total probability of all chains from one symbol to another with nothing beside
+    firsts: list[dict[int, float]]  # [K], sparse rows: probability that the first symbol that is not empty is another
+
+    @classmethod
+    def of(cls, rules: tuple[Rule, ...], num_nonterminals: int, num_tokens: int) -> "Binary":
+        """The arrays of rules. Raises ArithmeticError where chains do not sum (cycles of weight 1 and more)."""
+        short, N = binarised(rules, num_nonterminals)
+        K = N + num_tokens - 1
+
+        def index(symbol: int) -> int:
+            return ~symbol if symbol < 0 else N + symbol - 1
+
+        sides = [(rule.lhs, tuple(index(symbol) for symbol in rule.rhs), float(rule.p)) for rule in short]
+        equations: list[list[Term]] = [[] for _ in range(K)]
+        for lhs, rhs, p in sides:
+            if all(symbol < N for symbol in rhs):
+                equations[lhs].append((p, rhs))
+        null = least_solution(equations)
+        chains: list[dict[int, float]] = [{} for _ in range(K)]
+        firsts: list[dict[int, float]] = [{} for _ in range(K)]
+        for lhs, rhs, p in sides:
+            for at, symbol in enumerate(rhs):
+                beside = p if len(rhs) == 1 else p * null[rhs[1 - at]]
+                _add(chains[lhs], symbol, beside)
+                _add(firsts[lhs], symbol, p if at == 0 else beside)
+        units = closure(chains)
+        if units is None:
+            raise ArithmeticError("context-free grammar: chains of rules do not sum to a finite weight")
+        pairs = [(lhs, *rhs, p) for lhs, rhs, p in sides if len(rhs) == 2]
+        heads, left, right = (np.array([pair[at] for pair in pairs], np.int64) for at in range(3))
+        return cls(N, num_tokens, heads, left, right, np.array([pair[3] for pair in pairs]), null, units, firsts)
+
+    @cached_property
+    def corners(self) -> np.ndarray:
+        """As `units`, with anything at all to the right of the last symbol: float64[K, K]."""
+        total = closure(self.firsts)
+        if total is None:
+            raise ArithmeticError("context-free grammar: left corners do not sum to a finite weight")
+        return total
+
+
+def _add(row: dict[int, float], symbol: int, weight: float) -> None:
+    if weight:
+        row[symbol] = row.get(symbol, 0.0) + weight
+
+
+class Chart:
+    """What a grammar knows after some tokens. Scaled: the true value of a span is e^(scale_j - scale_i) times what lies
+    in the table, so that long strings do not underflow.
+    """
+
+    def __init__(self, form: Binary, start: int) -> None:
+        self.form, self.start = form, start
+        self.scale = [0.0]  # of the tokens so far, by their number
+        K = len(form.null)
+        self.inside = np.zeros((8, 8, K))  # [i, j]: probability of deriving tokens i+1..j, for i < j
+        self.alive = True
+
+    @property
+    def length(self) -> int:
+        """Number of tokens so far."""
+        return len(self.scale) - 1
+
+    def extend(self, token: int) -> None:
+        """Read one more token."""
+        j = self.length + 1
+        if j >= len(self.inside):
+            bigger = np.zeros((2 * j, 2 * j, self.inside.shape[2]))
+            bigger[: len(self.inside), : len(self.inside)] = self.inside
+            self.inside = bigger
+        if not self.alive or not EOS < token < self.form.num_tokens:
+            self.alive = False
+            return
+        prefix = np.zeros((j, self.inside.shape[2]))
+        leaf = np.zeros(self.inside.shape[2])
+        leaf[self.form.num_nonterminals + token - 1] = 1.0
+        for i in reversed(range(j)):
+            last = leaf if i == j - 1 else 0.0
+            self.inside[i, j] = self.form.units @ (last + self._split(i, j, self.inside[i + 1 : j, j]))
+            prefix[i] = self.form.corners @ (last + self._split(i, j, prefix[i + 1 : j]))
+        mass = float(prefix[0, self.start])
+        if not np.isfinite(mass):
+            raise ArithmeticError("context-free grammar: the probability of a span is beyond the largest number")
+        self.alive = mass > 0.0
+        if self.alive:
+            self.inside[:j, j] /= mass
+            self.scale.append(self.scale[-1] + math.log(mass))
+
+    def copy(self) -> "Chart":
+        """A chart of the same tokens, to be extended by others."""
+        other = Chart(self.form, self.start)
+        other.scale, other.inside, other.alive = list(self.scale), self.inside.copy(), self.alive
+        return other
+
+    def _split(self, i: int, j: int, rest: np.ndarray) -> np.ndarray:
+        """Sum over rules and over the places i < k < j between their two symbols; `rest` [j - i - 1, K, ...]."""
+        form, K = self.form, self.inside.shape[2]
+        first = self.inside[i, i + 1 : j][:, form.left]
+        second = rest[:, form.right]
+        if rest.ndim == 2:
+            return np.bincount(form.lhs, form.p * np.einsum("kr,kr->r", first, second), K)
+        out = np.zeros((K, rest.shape[2]))
+        np.add.at(out, form.lhs, form.p[:, None] * np.einsum("kr,krv->rv", first, second))
+        return out
+
+    @property
+    def log_prefix(self) -> float:
+        """log of the probability that a string begins with the tokens so far [nat]."""
+        return self.scale[-1] if self.alive else -math.inf
+
+    @property
+    def log_inside(self) -> float:
+        """log of the probability of the tokens so far as a whole string [nat]."""
+        if not self.alive:
+            return -math.inf
+        j = self.length
+        value = float(self.form.null[self.start] if j == 0 else self.inside[0, j, self.start])
+        return self.scale[-1] + math.log(value) if value > 0 else -math.inf
+
+    def next_law(self) -> np.ndarray:
+        """P(next token | the tokens so far), EOS first: float64[V]; meaningless after tokens of probability 0."""
+        form, n = self.form, self.length
+        tokens = form.num_nonterminals + np.arange(form.num_tokens - 1)
+        following = np.zeros((n + 1, len(form.null), len(tokens)))
+        following[n] = form.corners[:, tokens]
+        for i in reversed(range(n)):
+            following[i] = form.corners @ self._split(i, n + 1, following[i + 1 :])
+        ends = form.null[self.start] if n == 0 else self.inside[0, n, self.start]
+        return np.concatenate([[ends], following[0, self.start]])

@@ -1,0 +1,221 @@
+"""Probabilistic context-free grammars as exact languages: linear algebra for the whole, charts for single strings."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from sim.languages.exact import Prefix, unavailable
+from sim.languages.finite import SUM_TOLERANCE
+from sim.languages.pcfg.ambiguity import Ambiguity, decide
+from sim.languages.pcfg.chart import Binary, Chart
+from sim.languages.pcfg.rules import Rule, expectation, productive, reached, written
+from sim.languages.pcfg.shape import Shape
+from sim.languages.systems import Growth, components, eliminate, growth, least_solution, series
+from sim.languages.vocabulary import Vocabulary
+from sim.numerics import EOS, SpecificationError, log_fraction
+
+EXACT_BLOCK = 40
+"""Non-terminals of a strongly connected component up to which linear systems are solved in rationals."""
+
+
+@dataclass(frozen=True, eq=False)
+class ContextFree:
+    """A PCFG: non-terminal A is replaced by a right-hand side with the probability of the rule, until none is left.
+
+    `rules` hold tokens a as a and non-terminals n as ~n, and exact rationals; those of a non-terminal sum to 1 within
+    1e-9. Every non-terminal can be reached and derives some string; no rule is listed twice or has probability 0. What
+    concerns *derivations* is exact by linear algebra; what concerns *strings* is the same if and only if the grammar is
+    unambiguous (`ambiguity`). Raises `SpecificationError` for a grammar that breaks these rules, and for a
+    supercritical one, whose derivations may never end. A critical one (radius 1) has an infinite expected length.
+    """
+
+    vocabulary: Vocabulary
+    nonterminals: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    start: int = 0
+
+    def __post_init__(self) -> None:
+        N, V = len(self.nonterminals), len(self.vocabulary)
+        totals = [Fraction(0)] * N
+        for rule in self.rules:
+            if not 0 <= rule.lhs < N or not all(-N <= symbol < V and symbol != EOS for symbol in rule.rhs):
+                raise SpecificationError(f"context-free grammar: a rule with symbols that do not exist, found {rule}")
+            if not rule.p > 0:
+                raise SpecificationError(
+                    f"context-free grammar: {self.shown(rule)}: p must be positive, found {rule.p}"
+                )
+            totals[rule.lhs] += rule.p
+        if len({(rule.lhs, rule.rhs) for rule in self.rules}) < len(self.rules):
+            raise SpecificationError("context-free grammar: each rule once is required, found one twice; add them up")
+        for name, total in zip(self.nonterminals, totals, strict=True):
+            if abs(total - 1) > SUM_TOLERANCE:
+                raise SpecificationError(
+                    f"context-free grammar: rules of {name!r}: probabilities must sum to 1 within {SUM_TOLERANCE:g}, "
+                    f"found {float(total)!r}; normalise them first"
+                )
+        for good, what in (
+            (productive(self.rules, N), "derive a string"),
+            (reached(self.rules, N, self.start), "be reached from the start"),
+        ):
+            if not all(good):
+                name = self.nonterminals[good.index(False)]
+                raise SpecificationError(f"context-free grammar: every non-terminal must {what}, found {name!r}")
+        if self.growth == "supercritical":
+            raise SpecificationError(
+                "context-free grammar: derivations must end with probability 1, found a spectral radius above 1"
+            )
+
+    def shown(self, rule: Rule) -> str:
+        """A rule as messages write it."""
+        return written(rule, self.nonterminals, self.vocabulary.symbols)
+
+    @cached_property
+    def log_p(self) -> np.ndarray:
+        """log probability of every rule [nat]: float64[R]."""
+        return np.array([log_fraction(rule.p) for rule in self.rules])
+
+    @cached_property
+    def _expectation(self) -> list[dict[int, Fraction]]:
+        return expectation(self.rules, len(self.nonterminals))
+
+    @cached_property
+    def growth(self) -> Growth:
+        """Whether the spectral radius of the expectation matrix is below, at or above 1; exact."""
+        return growth(self._expectation)
+
+    @cached_property
+    def visits(self) -> np.ndarray:
+        """Expected number of times each non-terminal is replaced in a derivation: float64[N]; math.inf if critical.
+
+        pi (I - M)^-1, solved in rationals, component by component.
+        """
+        inflow: list[Fraction | float] = [Fraction(0)] * len(self.nonterminals)
+        inflow[self.start] = Fraction(1)
+        found = np.zeros(len(self.nonterminals))
+        for block in reversed(components([row.keys() for row in self._expectation])):
+            values = self._visited(block, [inflow[node] for node in block])
+            for node, value in zip(block, values, strict=True):
+                found[node] = float(value)
+                for child, rate in self._expectation[node].items():
+                    if child not in block:
+                        inflow[child] += value * rate if isinstance(value, Fraction) else value
+        return found
+
+    def _visited(self, block: list[int], inflow: list[Fraction | float]) -> list[Fraction | float]:
+        """u = inflow (I - M)^-1 on one component."""
+        rows = self._expectation
+        if any(value == math.inf for value in inflow):
+            return [math.inf] * len(block)
+        exact = [Fraction(value) for value in inflow]
+        across = [[rows[i].get(j, Fraction(0)) for i in block] for j in block]
+        if len(block) > EXACT_BLOCK:
+            total = series(np.array(across, np.float64))
+            if total is None:
+                return [math.inf] * len(block)
+            return [Fraction(value) for value in (total @ np.array(exact, np.float64)).tolist()]
+        solution = eliminate(across, exact)[0]
+        return list(solution) if solution else [math.inf] * len(block)
+
+    def expected_sum(self, values: np.ndarray) -> float:
+        """E of the sum of `values` [R] over the rules that a derivation uses; 0 times infinitely often is 0."""
+        per_visit = np.zeros(len(self.nonterminals))
+        np.add.at(per_visit, [rule.lhs for rule in self.rules], np.exp(self.log_p) * values)
+        used = per_visit != 0
+        return float((self.visits[used] * per_visit[used]).sum())
+
+    def expected_length(self) -> float:
+        """E|x| [symbols], EOS not counted; exact, math.inf for a critical grammar whose cycles emit symbols."""
+        return self.expected_sum(np.array([rule.num_terminals for rule in self.rules], np.float64))
+
+    def derivation_entropy(self) -> float:
+        """Entropy of derivations [nat], sum_A u_A H(rules of A) with u the expected uses; at least that of strings.
+
+        Source: Grenander 1976; Chi 1999, Computational Linguistics 25(1), (I - M)^-1 xi.
+        """
+        return self.expected_sum(-self.log_p)
+
+    def derivation_collision(self) -> float:
+        """Probability that two independent derivations are equal: the least solution of C_A = sum_r p_r^2 prod C_B."""
+        equations = [
+            [
+                (math.exp(2 * log_p), tuple(rule.children))
+                for rule, log_p in zip(self.rules, self.log_p, strict=True)
+                if rule.lhs == head
+            ]
+            for head in range(len(self.nonterminals))
+        ]
+        return float(least_solution(equations)[self.start])
+
+    @cached_property
+    def ambiguity(self) -> Ambiguity:
+        """Whether every string has one derivation: proved, refuted by an example, or left open."""
+        return decide(self.rules, len(self.nonterminals), self.start)
+
+    def _strings_are_derivations(self, what: str, instead: str) -> None:
+        if not self.ambiguity.unambiguous:
+            said = "the grammar is ambiguous" if self.ambiguity.witness is not None else "it may be ambiguous"
+            raise unavailable(what, f"{said}, and strings then differ from derivations", instead)
+
+    def entropy(self) -> float:
+        """H(P) [nat per string] of an unambiguous grammar: that of its derivations.
+
+        Raises `UnavailableError` where the grammar is ambiguous, or could not be proved not to be.
+        """
+        self._strings_are_derivations("entropy", "use derivation_entropy, an upper bound, or list its strings (tier A)")
+        return self.derivation_entropy()
+
+    def collision(self) -> float:
+        """C(P) = sum of P(x)^2 of an unambiguous grammar; raises `UnavailableError` elsewhere."""
+        self._strings_are_derivations("collision probability", "use derivation_collision, a lower bound")
+        return self.derivation_collision()
+
+    @cached_property
+    def shape(self) -> Shape:
+        """Which strings there are, whatever their probabilities: how many, how long."""
+        return Shape.of(self.rules, len(self.nonterminals), self.start)
+
+    @property
+    def support_size(self) -> int | float:
+        """Number of strings: math.inf, or that of the derivations of an unambiguous grammar.
+
+        Raises `UnavailableError` for a finite language with an ambiguous grammar: only listing counts its strings.
+        """
+        if not self.shape.finite:
+            return math.inf
+        self._strings_are_derivations("number of strings", "list its strings (tier A)")
+        return self.shape.num_derivations
+
+    @cached_property
+    def binary(self) -> Binary:
+        """The grammar as arrays, for charts."""
+        return Binary.of(self.rules, len(self.nonterminals), len(self.vocabulary))
+
+    def chart(self, tokens: Prefix) -> Chart:
+        """The chart after tokens, up to their first EOS."""
+        chart = Chart(self.binary, self.start)
+        for token in tokens:
+            if int(token) == EOS:
+                break
+            chart.extend(int(token))
+        return chart
+
+    def log_prob(self, tokens: Prefix) -> float:
+        """log P(x) [nat] of one string, summed over its derivations; given with or without its EOS."""
+        return self.chart(tokens).log_inside
+
+    def log_prefix(self, prefix: Prefix) -> float:
+        """log of the probability that a string begins with `prefix` [nat]; -inf if none does."""
+        return self.chart(prefix).log_prefix
+
+    def next_log_probs(self, prefix: Prefix) -> np.ndarray:
+        """log P(. | prefix) [nat]: float64[V]. Raises `SpecificationError` for a prefix of probability zero."""
+        chart = self.chart(prefix)
+        if not chart.alive:
+            raise SpecificationError(
+                f"prefix {self.vocabulary.written(prefix)} has probability 0: no next token is defined"
+            )
+        with np.errstate(divide="ignore"):
+            return np.log(chart.next_law())

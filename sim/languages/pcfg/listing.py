@@ -1,0 +1,105 @@
+"""Strings of a context-free grammar, bottom up, each with the total weight of its derivations."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from sim.languages.pcfg.chart import Binary
+
+Weights = dict[bytes, float]
+"""String -> total weight of its derivations; a token takes two bytes."""
+
+WIDTH = np.dtype(np.uint16)
+
+
+def tokens_of(string: bytes) -> np.ndarray:
+    """The tokens of a string: uint16[n]."""
+    return np.frombuffer(string, WIDTH)
+
+
+class TooManyError(ValueError):
+    """There are more strings than may be listed."""
+
+
+class Listing:
+    """All strings of each symbol, length by length; only those that the wanted symbols can use are kept."""
+
+    def __init__(self, form: Binary, wanted: Sequence[int], length: int, limit: int) -> None:
+        self.form, self.wanted, self.length, self.limit = form, wanted, length, limit
+        self.rules: list[list[tuple[int, int, float]]] = [[] for _ in form.null]
+        for lhs, left, right, p in zip(form.lhs, form.left, form.right, form.p, strict=True):
+            self.rules[lhs].append((int(left), int(right), float(p)))
+        self.chains = [np.flatnonzero(row).tolist() for row in form.units]
+        self.needed = self._needed()
+
+    def _possible(self) -> np.ndarray:
+        """Whether a symbol derives a string of n symbols, n >= 1: bool[length + 1, K]."""
+        form = self.form
+        reach = form.units > 0
+        found = np.zeros((self.length + 1, len(form.null)), bool)
+        for n in range(1, self.length + 1):
+            own = np.zeros(len(form.null), bool)
+            own[form.num_nonterminals :] = n == 1
+            for k in range(1, n):
+                ok = found[k, form.left] & found[n - k, form.right]
+                own[form.lhs[ok]] = True
+            found[n] = (reach & own[None, :]).any(axis=1)
+        return found
+
+    def _needed(self) -> np.ndarray:
+        """Whether the strings of n symbols of a symbol are part of a wanted string: bool[length + 1, K]."""
+        possible = self._possible()
+        needed = np.zeros_like(possible)
+        for n in range(self.length, 0, -1):
+            needed[n, list(self.wanted)] = possible[n, list(self.wanted)]
+            for symbol in np.flatnonzero(needed[n]):
+                needed[n, [child for child in self.chains[symbol] if possible[n, child]]] = True
+            for head in np.flatnonzero(needed[n]):
+                for left, right, _ in self.rules[head]:
+                    for k in range(1, n):
+                        if possible[k, left] and possible[n - k, right]:
+                            needed[k, left] = needed[n - k, right] = True
+        return needed
+
+    def lengths(self) -> Iterator[dict[int, Weights]]:
+        """For n = 1, 2, ..., `length`: the strings of n symbols of every needed symbol.
+
+        Raises TooManyError where a symbol has more than `limit` strings of one length.
+        """
+        first = self.form.num_nonterminals
+        table: list[dict[int, Weights]] = [{}]
+        for n in range(1, self.length + 1):
+            own: dict[int, Weights] = {}
+            for head in np.flatnonzero(self.needed[n]).tolist():
+                if head >= first:
+                    own[head] = {np.array([head - first + 1], WIDTH).tobytes(): 1.0}
+                else:
+                    own[head] = self._joined(head, n, table)
+            table.append({symbol: self._closed(symbol, own) for symbol in own})
+            yield table[n]
+
+    def _joined(self, head: int, n: int, table: Sequence[dict[int, Weights]]) -> Weights:
+        """Strings of two parts that are not empty, by the rules of one symbol."""
+        found: Weights = {}
+        for left, right, p in self.rules[head]:
+            for k in range(1, n):
+                first, second = table[k].get(left), table[n - k].get(right)
+                if not first or not second:
+                    continue
+                for x, u in first.items():
+                    for y, v in second.items():
+                        found[x + y] = found.get(x + y, 0.0) + p * u * v
+                    if len(found) > self.limit:
+                        raise TooManyError
+        return found
+
+    def _closed(self, symbol: int, own: dict[int, Weights]) -> Weights:
+        """With everything that chains lead to."""
+        found: Weights = {}
+        for child in self.chains[symbol]:
+            weight = float(self.form.units[symbol, child])
+            for x, u in own.get(child, {}).items():
+                found[x] = found.get(x, 0.0) + weight * u
+        if len(found) > self.limit:
+            raise TooManyError
+        return found

@@ -1,0 +1,131 @@
+"""The LR(1) test: a grammar whose canonical parser never has to choose is unambiguous."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from sim.languages.pcfg.rules import Rule, Symbol, by_lhs
+from sim.numerics import EOS
+
+MAX_STATES = 1_500
+"""States of the parser up to which the test is carried through."""
+
+Core: TypeAlias = tuple[int, int]
+"""A rule (by number) and how many symbols of its right-hand side have been read."""
+
+State: TypeAlias = dict[Core, frozenset[int]]
+"""Items with their lookaheads, tokens or EOS."""
+
+
+def is_lr1(rules: Sequence[Rule], num_nonterminals: int, start: int) -> bool | None:
+    """Whether the grammar is LR(1); None if its parser has more than `MAX_STATES` states.
+
+    Source: Knuth 1965, Information and Control 8(6), "On the translation of languages from left to right".
+    """
+    return _Builder(rules, num_nonterminals, start).deterministic()
+
+
+class _Builder:
+    """The canonical collection of a grammar with one more rule, S' -> S, which has the last number."""
+
+    def __init__(self, rules: Sequence[Rule], num_nonterminals: int, start: int) -> None:
+        self.rhs = [*(rule.rhs for rule in rules), (~start,)]
+        self.own = _numbers(rules, num_nonterminals)
+        self.first, self.nullable = _first_sets(rules, num_nonterminals)
+
+    def deterministic(self) -> bool | None:
+        kernel: State = {(len(self.rhs) - 1, 0): frozenset([EOS])}
+        seen = {_frozen(kernel)}
+        waiting = [kernel]
+        while waiting:
+            state = self.closed(waiting.pop())
+            if self.has_conflict(state):
+                return False
+            for following in self.moves(state).values():
+                key = _frozen(following)
+                if key not in seen:
+                    seen.add(key)
+                    waiting.append(following)
+            if len(seen) > MAX_STATES:
+                return None
+        return True
+
+    def closed(self, kernel: Mapping[Core, frozenset[int]]) -> State:
+        """The kernel and the rules that may begin at its dots."""
+        state = dict(kernel)
+        waiting = list(kernel)
+        while waiting:
+            number, dot = core = waiting.pop()
+            rest = self.rhs[number][dot:]
+            if not rest or rest[0] > 0:
+                continue
+            ahead = self.first_of(rest[1:], state[core])
+            for rule in self.own[~rest[0]]:
+                old = state.get((rule, 0), frozenset())
+                if not ahead <= old or (rule, 0) not in state:
+                    state[rule, 0] = old | ahead
+                    waiting.append((rule, 0))
+        return state
+
+    def first_of(self, symbols: Sequence[Symbol], after: frozenset[int]) -> frozenset[int]:
+        """Tokens that a sequence may begin with, and those after it where it may be empty."""
+        found: frozenset[int] = frozenset()
+        for symbol in symbols:
+            if symbol > 0:
+                return found | {symbol}
+            found |= self.first[~symbol]
+            if not self.nullable[~symbol]:
+                return found
+        return found | after
+
+    def has_conflict(self, state: State) -> bool:
+        """Whether some next token leaves a choice between two rules, or between a rule and reading on."""
+        taken = {rest[0] for number, dot in state if (rest := self.rhs[number][dot:]) and rest[0] > 0}
+        for (number, dot), ahead in state.items():
+            if dot == len(self.rhs[number]):
+                if not taken.isdisjoint(ahead):
+                    return True
+                taken |= ahead
+        return False
+
+    def moves(self, state: State) -> dict[Symbol, State]:
+        """The kernel after each symbol."""
+        found: dict[Symbol, State] = {}
+        for (number, dot), ahead in state.items():
+            if dot < len(self.rhs[number]):
+                found.setdefault(self.rhs[number][dot], {})[number, dot + 1] = ahead
+        return found
+
+
+def _numbers(rules: Sequence[Rule], num_nonterminals: int) -> list[list[int]]:
+    found: list[list[int]] = [[] for _ in range(num_nonterminals)]
+    for number, rule in enumerate(rules):
+        found[rule.lhs].append(number)
+    return found
+
+
+def _frozen(state: State) -> frozenset[tuple[Core, frozenset[int]]]:
+    return frozenset(state.items())
+
+
+def _first_sets(rules: Sequence[Rule], num_nonterminals: int) -> tuple[list[frozenset[int]], list[bool]]:
+    """Tokens that the strings of each non-terminal begin with, and whether it derives the empty string."""
+    first: list[frozenset[int]] = [frozenset()] * num_nonterminals
+    nullable = [False] * num_nonterminals
+    own, changed = by_lhs(rules, num_nonterminals), True
+    while changed:
+        changed = False
+        for head in range(num_nonterminals):
+            for rule in own[head]:
+                before = first[head], nullable[head]
+                first[head], nullable[head] = _with(rule, first, nullable)
+                changed |= before != (first[head], nullable[head])
+    return first, nullable
+
+
+def _with(rule: Rule, first: Sequence[frozenset[int]], nullable: Sequence[bool]) -> tuple[frozenset[int], bool]:
+    found = first[rule.lhs]
+    for symbol in rule.rhs:
+        found |= {symbol} if symbol > 0 else first[~symbol]
+        if symbol > 0 or not nullable[~symbol]:
+            return found, nullable[rule.lhs]
+    return found, True

@@ -1,0 +1,153 @@
+"""What of a context-free language does not depend on probabilities: finiteness, derivations counted, strings listed."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from sim.languages.pcfg.rules import Rule, binarised, by_lhs
+from sim.languages.systems import components
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """A grammar in binary form, without its probabilities; every non-terminal is useful."""
+
+    rules: tuple[Rule, ...]
+    num_nonterminals: int
+    start: int
+
+    @classmethod
+    def of(cls, rules: Sequence[Rule], num_nonterminals: int, start: int) -> "Shape":
+        """The shape of a grammar without useless symbols."""
+        short, count = binarised(rules, num_nonterminals)
+        return cls(tuple(short), count, start)
+
+    @cached_property
+    def graph(self) -> list[set[int]]:
+        """B in graph[A]: B occurs on the right-hand side of a rule of A."""
+        own = by_lhs(self.rules, self.num_nonterminals)
+        return [{child for rule in rules for child in rule.children} for rules in own]
+
+    @cached_property
+    def nullable(self) -> list[bool]:
+        """Whether each non-terminal derives the empty string."""
+        found, changed = [False] * self.num_nonterminals, True
+        while changed:
+            changed = False
+            for rule in self.rules:
+                if not found[rule.lhs] and all(symbol < 0 and found[~symbol] for symbol in rule.rhs):
+                    found[rule.lhs] = changed = True
+        return found
+
+    @cached_property
+    def emits(self) -> list[bool]:
+        """Whether each non-terminal derives a string that is not empty."""
+        found, changed = [False] * self.num_nonterminals, True
+        while changed:
+            changed = False
+            for rule in self.rules:
+                if not found[rule.lhs] and any(symbol > 0 or found[~symbol] for symbol in rule.rhs):
+                    found[rule.lhs] = changed = True
+        return found
+
+    @cached_property
+    def chains(self) -> list[set[int]]:
+        """B in chains[A]: A derives B and nothing beside it, in one rule whose other symbol can be empty."""
+        rows: list[set[int]] = [set() for _ in range(self.num_nonterminals)]
+        for rule in self.rules:
+            for at, symbol in enumerate(rule.rhs):
+                beside = rule.rhs[:at] + rule.rhs[at + 1 :]
+                if symbol < 0 and all(other < 0 and self.nullable[~other] for other in beside):
+                    rows[rule.lhs].add(~symbol)
+        return rows
+
+    @cached_property
+    def cyclic(self) -> bool:
+        """Whether a non-terminal derives itself: then some string has infinitely many derivations."""
+        return _has_cycle(self.chains)
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether there are finitely many strings: no non-terminal derives itself with a symbol beside it.
+
+        A component of the graph "B occurs in a rule of A" pumps if one of its rules has, beside a member, anything that
+        can emit a symbol.
+        """
+        number = {node: k for k, block in enumerate(components(self.graph)) for node in block}
+        for rule in self.rules:
+            for at, symbol in enumerate(rule.rhs):
+                beside = rule.rhs[:at] + rule.rhs[at + 1 :]
+                again = symbol < 0 and number[~symbol] == number[rule.lhs]
+                if again and any(other > 0 or self.emits[~other] for other in beside):
+                    return False
+        return True
+
+    @cached_property
+    def shortest(self) -> list[tuple[int, ...]]:
+        """A shortest string of each non-terminal, as tokens, by relaxation."""
+        best: dict[int, tuple[int, ...]] = {}
+        changed = True
+        while changed:
+            changed = False
+            for rule in self.rules:
+                if all(child in best for child in rule.children):
+                    parts = [(symbol,) if symbol > 0 else best[~symbol] for symbol in rule.rhs]
+                    found = tuple(token for part in parts for token in part)
+                    if rule.lhs not in best or len(found) < len(best[rule.lhs]):
+                        best[rule.lhs], changed = found, True
+        return [best[head] for head in range(self.num_nonterminals)]
+
+    @cached_property
+    def longest(self) -> int | float:
+        """Symbols of the longest string; math.inf for an infinite language."""
+        if not self.finite:
+            return math.inf
+        longest = [0] * self.num_nonterminals
+        own = by_lhs(self.rules, self.num_nonterminals)
+        for block in components(self.graph):  # within a component of a finite language nothing is emitted beside
+            reached = max(self._outside(rule, block, longest) for head in block for rule in own[head])
+            for head in block:
+                longest[head] = reached
+        return longest[self.start]
+
+    def _outside(self, rule: Rule, block: Sequence[int], longest: Sequence[int]) -> int:
+        return rule.num_terminals + sum(longest[child] for child in rule.children if child not in block)
+
+    @cached_property
+    def num_derivations(self) -> int | float:
+        """Number of derivations, of any size; math.inf if there are infinitely many."""
+        if _has_cycle(self.graph):
+            return math.inf
+        count = [0] * self.num_nonterminals
+        own = by_lhs(self.rules, self.num_nonterminals)
+        for block in components(self.graph):
+            count[block[0]] = sum(math.prod(count[child] for child in rule.children) for rule in own[block[0]])
+        return count[self.start]
+
+    def counts(self, number: int) -> list[int] | None:
+        """Derivations of strings of exactly 0, 1, ..., `number` - 1 symbols; None if one length has infinitely many."""
+        if self.cyclic:
+            return None
+        order = [block[0] for block in components(self.chains)]  # what a chain leads to comes first
+        own = by_lhs(self.rules, self.num_nonterminals)
+        table: list[list[int]] = [[0] * number for _ in range(self.num_nonterminals)]
+        for n in range(number):
+            for head in order:
+                table[head][n] = sum(self._ways(rule, n, table) for rule in own[head])
+        return table[self.start]
+
+    def _ways(self, rule: Rule, n: int, table: Sequence[Sequence[int]]) -> int:
+        """Derivations by one rule of strings of exactly n symbols."""
+        left = n - rule.num_terminals
+        children = rule.children
+        if left < 0 or not children:
+            return int(left == 0)
+        if len(children) == 1:
+            return table[children[0]][left]
+        first, second = table[children[0]], table[children[1]]
+        return sum(first[k] * second[left - k] for k in range(left + 1))
+
+
+def _has_cycle(graph: Sequence[set[int]]) -> bool:
+    return any(len(block) > 1 or block[0] in graph[block[0]] for block in components(graph))

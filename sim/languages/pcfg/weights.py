@@ -1,0 +1,252 @@
+"""From weights of rules to probabilities: conditioning, tilting, deleting and truncating are all one normalisation."""
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+
+from sim.languages.events import Dfa
+from sim.languages.pcfg.derivations import likeliest_weights
+from sim.languages.pcfg.language import ContextFree
+from sim.languages.pcfg.rules import Rule, Symbol, binarised, reached, renumbered
+from sim.languages.systems import Term, least_solution
+from sim.languages.vocabulary import Vocabulary
+from sim.numerics import SpecificationError
+
+Weighted: TypeAlias = tuple[int, tuple[Symbol, ...], float]
+"""Left-hand side, right-hand side, weight."""
+
+MAX_RULES = 400_000
+"""Rules to which the product with an event, or with a count of symbols, may grow."""
+
+
+def normalised(
+    vocabulary: Vocabulary, names: Sequence[str], rules: Sequence[Weighted], start: int
+) -> tuple[ContextFree, float] | None:
+    """Derivations in proportion to the products of their weights, as a grammar, and the log of their total [nat].
+
+    p = w prod Z_B / Z_A, with Z the least solution of Z_A = sum_r w_r prod Z_B; what derives nothing, or cannot be
+    reached, is gone. None if the total is 0. Raises ArithmeticError if it is infinite.
+    Source: Grenander 1976; Abney, McAllester & Pereira 1999; Nederhof & Satta 2003, "Probabilistic parsing as
+    intersection".
+    """
+    equations: list[list[Term]] = [[] for _ in names]
+    for lhs, rhs, weight in rules:
+        equations[lhs].append((weight, tuple(~symbol for symbol in rhs if symbol < 0)))
+    mass = least_solution(equations)
+    if mass[start] == 0:
+        return None
+    if not np.isfinite(mass[start]):
+        raise ArithmeticError("the total weight of the derivations is infinite")
+    found = []
+    for lhs, rhs, weight in rules:
+        share = weight * math.prod(mass[~symbol] for symbol in rhs if symbol < 0)
+        if share > 0:
+            found.append(Rule(lhs, rhs, Fraction(share / mass[lhs])))
+    alive = reached(found, len(names), start)
+    kept = [name for name, keep in zip(names, alive, strict=True) if keep]
+    grammar = ContextFree(vocabulary, tuple(kept), tuple(renumbered(found, alive)), sum(alive[:start]))
+    return grammar, math.log(mass[start])
+
+
+def _required(found: tuple[ContextFree, float] | None, place: str) -> tuple[ContextFree, float]:
+    if found is None:
+        raise SpecificationError(f"{place}: P(A) must be positive, found 0: it keeps no string of the language")
+    return found
+
+
+def tilted(grammar: ContextFree, temperature: float) -> tuple[ContextFree, float] | None:
+    """Derivations in proportion to P^(1/temperature), and the log of the total [nat]; None where that is infinite.
+
+    Strings are tilted so if and only if the grammar is unambiguous. Weights are taken relative to the likeliest
+    derivation of their non-terminal, so that they do not underflow. Raises `SpecificationError` where a rule would
+    nevertheless, near temperature 0.
+    """
+    best = likeliest_weights(grammar.rules, grammar.log_p, len(grammar.nonterminals))
+    rules: list[Weighted] = []
+    for rule, log_p in zip(grammar.rules, grammar.log_p, strict=True):
+        relative = float(log_p) + sum(best[child] for child in rule.children) - best[rule.lhs]
+        weight = math.exp(relative / temperature)
+        if weight == 0:
+            raise SpecificationError(
+                f"temperature: rules must keep a probability above 1e-308, found less for {grammar.shown(rule)} at "
+                f"{temperature:g}; raise it"
+            )
+        rules.append((rule.lhs, rule.rhs, weight))
+    try:
+        found = normalised(grammar.vocabulary, grammar.nonterminals, rules, grammar.start)
+    except ArithmeticError:
+        return None
+    assert found is not None, "the likeliest derivation has weight 1"
+    return found[0], found[1] + best[grammar.start] / temperature
+
+
+def without(
+    grammar: ContextFree, nonterminals: Collection[int], rules: Collection[int], place: str = "restriction"
+) -> tuple[ContextFree, float]:
+    """The grammar without some non-terminals and rules (by number), renormalised, and the log mass that is kept [nat].
+
+    The law of derivations given that they avoid them; of strings, if the grammar is unambiguous. Raises
+    `SpecificationError` if nothing is left.
+    """
+    kept = [
+        (rule.lhs, rule.rhs, float(rule.p))
+        for number, rule in enumerate(grammar.rules)
+        if number not in rules and rule.lhs not in nonterminals and not set(rule.children) & set(nonterminals)
+    ]
+    return _required(normalised(grammar.vocabulary, grammar.nonterminals, kept, grammar.start), place)
+
+
+def condition(grammar: ContextFree, event: Dfa, place: str = "restriction") -> tuple[ContextFree, float]:
+    """P(. | A) for the strings A that a DFA accepts, again a grammar, and log P(A) [nat].
+
+    Derivations of the strings of A keep their relative probabilities, so this is exact for ambiguous grammars too.
+    Non-terminals are triples (state, A, state). Raises `SpecificationError` if P(A) = 0 or the product is too large.
+    Source: Bar-Hillel, Perles & Shamir 1961; Nederhof & Satta 2003.
+    """
+    short, count = binarised(grammar.rules, len(grammar.nonterminals))
+    Q = len(event.accept)
+    derives = _derivable(short, count, event)
+    number: dict[tuple[int, int, int], int] = {}
+    names, rules = ["start"], list[Weighted]()
+    waiting: list[tuple[int, int, int]] = []
+
+    def triple(q: int, head: int, r: int) -> int:
+        if (q, head, r) not in number:
+            number[q, head, r] = len(names)
+            shown = grammar.nonterminals[head] if head < len(grammar.nonterminals) else f"rest {head}"
+            names.append(f"{shown}[{q},{r}]")
+            waiting.append((q, head, r))
+        return number[q, head, r]
+
+    for r in np.flatnonzero(event.accept).tolist():
+        if derives[grammar.start][event.start, r]:
+            rules.append((0, (~triple(event.start, grammar.start, r),), 1.0))
+    own: list[list[Rule]] = [[] for _ in range(count)]
+    for rule in short:
+        own[rule.lhs].append(rule)
+    while waiting:
+        q, head, r = waiting.pop()
+        here = number[q, head, r]
+        for rule in own[head]:
+            for middle in _middles(rule, q, r, derives, event):
+                stops = (q, *middle, r)
+                rhs = tuple(
+                    symbol if symbol > 0 else ~triple(stops[at], ~symbol, stops[at + 1])
+                    for at, symbol in enumerate(rule.rhs)
+                )
+                rules.append((here, rhs, float(rule.p)))
+        if len(rules) > MAX_RULES:
+            raise SpecificationError(
+                f"{place}: the grammar and the event (an automaton of {Q} states) must have at most {MAX_RULES} rules "
+                "together, found more; simplify one of them"
+            )
+    return _required(_merged(grammar.vocabulary, names, rules) if rules else None, place)
+
+
+def _merged(
+    vocabulary: Vocabulary, names: Sequence[str], rules: Iterable[Weighted]
+) -> tuple[ContextFree, float] | None:
+    """As `normalised`; rules that have become equal (a terminal hides the state between) are one."""
+    total: dict[tuple[int, tuple[Symbol, ...]], float] = {}
+    for lhs, rhs, weight in rules:
+        total[lhs, rhs] = total.get((lhs, rhs), 0.0) + weight
+    return normalised(vocabulary, names, [(*key, weight) for key, weight in total.items()], 0)
+
+
+def _derivable(short: Sequence[Rule], count: int, event: Dfa) -> list[np.ndarray]:
+    """Whether a non-terminal derives a string that leads from one state of the event to another: bool[Q, Q] each."""
+    Q = len(event.accept)
+    derives = [np.zeros((Q, Q), bool) for _ in range(count)]
+    steps = {symbol: _step(event, symbol) for rule in short for symbol in rule.rhs if symbol > 0}
+    changed = True
+    while changed:
+        changed = False
+        for rule in short:
+            found = np.eye(Q, dtype=bool)
+            for symbol in rule.rhs:
+                found = found @ (steps[symbol] if symbol > 0 else derives[~symbol])
+            more = derives[rule.lhs] | found
+            if (more != derives[rule.lhs]).any():
+                derives[rule.lhs], changed = more, True
+    return derives
+
+
+def _step(event: Dfa, symbol: int) -> np.ndarray:
+    table = np.zeros((len(event.accept),) * 2, bool)
+    table[np.arange(len(table)), event.next_state[:, symbol]] = True
+    return table
+
+
+def _middles(rule: Rule, q: int, r: int, derives: Sequence[np.ndarray], event: Dfa) -> list[tuple[int, ...]]:
+    """States between the symbols of a right-hand side on a way from q to r; [] if there is none."""
+
+    def after(symbol: int, state: int) -> np.ndarray:
+        if symbol > 0:
+            return np.array([event.next_state[state, symbol]])
+        return np.flatnonzero(derives[~symbol][state])
+
+    if not rule.rhs:
+        return [()] if q == r else []
+    if len(rule.rhs) == 1:
+        return [()] if r in after(rule.rhs[0], q) else []
+    return [(int(m),) for m in after(rule.rhs[0], q) if r in after(rule.rhs[1], int(m))]
+
+
+def truncated(grammar: ContextFree, length: int, place: str = "grammar") -> tuple[ContextFree, float]:
+    """P(. | |x| <= `length` - 1 symbols), again a grammar, and log P(|x| <= `length` - 1) [nat]; exact.
+
+    Non-terminals are pairs (A, n), A deriving exactly n symbols. Raises `SpecificationError` if every string is longer,
+    or if there are too many pairs.
+    """
+    short, count = binarised(grammar.rules, len(grammar.nonterminals))
+    most = length - 1
+    possible = _lengths(short, count, most)
+    begun = np.flatnonzero(possible[grammar.start]).tolist()
+    rules: list[Weighted] = [(0, (~_at((grammar.start, n), length),), 1.0) for n in begun]
+    if len(short) * length * length // 2 > MAX_RULES:
+        raise SpecificationError(
+            f"{place}: a horizon with at most {MAX_RULES} rules is required, found length {length}; lower it"
+        )
+    for rule in short:
+        head, children = 1 + rule.lhs * length, rule.children
+        for n in range(rule.num_terminals, length):
+            rest = n - rule.num_terminals
+            if not children and rest:
+                continue
+            for sizes in [()] if not children else [(rest,)] if len(children) == 1 else _pairs(rest):
+                if all(possible[child, size] for child, size in zip(children, sizes, strict=True)):
+                    parts = iter(zip(children, sizes, strict=True))
+                    rhs = tuple(symbol if symbol > 0 else ~_at(next(parts), length) for symbol in rule.rhs)
+                    rules.append((head + n, rhs, float(rule.p)))
+    shown = [*grammar.nonterminals, *(f"rest {number}" for number in range(len(grammar.nonterminals), count))]
+    names = ["start", *(f"{name}[{n}]" for name in shown for n in range(length))]
+    return _required(normalised(grammar.vocabulary, names, rules, 0), place)
+
+
+def _at(part: tuple[int, int], length: int) -> int:
+    return 1 + part[0] * length + part[1]
+
+
+def _pairs(total: int) -> list[tuple[int, int]]:
+    return [(size, total - size) for size in range(total + 1)]
+
+
+def _lengths(short: Sequence[Rule], count: int, most: int) -> np.ndarray:
+    """Whether a non-terminal derives a string of n symbols: bool[count, most + 1]."""
+    possible = np.zeros((count, most + 1), bool)
+    changed = True
+    while changed:
+        changed = False
+        for rule in short:
+            found = np.zeros(most + 1, bool)
+            if rule.num_terminals <= most:
+                found[rule.num_terminals] = True
+            for child in rule.children:
+                found = np.convolve(found, possible[child])[: most + 1] > 0
+            more = possible[rule.lhs] | found
+            if (more != possible[rule.lhs]).any():
+                possible[rule.lhs], changed = more, True
+    return possible

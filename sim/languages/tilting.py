@@ -1,0 +1,157 @@
+"""Temperature over whole strings: P_tau(x) in proportion to P(x)^(1/tau), and which entropies it reaches."""
+
+import math
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from sim.languages.automaton import Automaton
+from sim.languages.automaton_ops import likeliest_to_stop, normalised, num_paths
+from sim.languages.exact import ExactLanguage, unavailable
+from sim.languages.finite import FiniteLanguage
+from sim.languages.hidden import LIST_THEM
+from sim.languages.pcfg import weights as pcfg_weights
+from sim.languages.pcfg.derivations import likeliest_weights
+from sim.languages.pcfg.language import ContextFree
+from sim.languages.pcfg.shape import Shape
+from sim.numerics import SpecificationError, log_group_sum, log_sum_exp
+
+Per: TypeAlias = Literal["string", "token"]
+"""Of what a wanted entropy is: of a string, or of one of its decisions (symbols and the end), H / (E|x| + 1)."""
+
+TIE = 1e-12
+"""Log-probabilities that differ by no more are equal: what the limit of low temperatures is uniform over."""
+
+FARTHEST = 12.0
+"""How far from 0 log tau is looked for."""
+
+
+def tilt(language: ExactLanguage, temperature: float, keep_prompts: bool = False) -> tuple[ExactLanguage, float]:
+    """P_tau in proportion to P^(1/tau), again exact and of the same kind, and the log of its normaliser [nat].
+
+    tau < 1 sharpens, tau > 1 flattens. `keep_prompts` (listed languages) tilts the answers of every prompt and keeps
+    P(x). A context-free grammar is tilted over its derivations. Raises `SpecificationError` for tau <= 0, and where the
+    normaliser diverges; `UnavailableError` for a hidden automaton.
+    """
+    if not 0 < temperature < math.inf:
+        raise SpecificationError(f"temperature: a positive number is required, found {temperature!r}")
+    found = tilted(language, temperature, keep_prompts)
+    if found is None:
+        raise SpecificationError(
+            f"temperature: a value at which the strings have a finite total weight is required, found {temperature:g}; "
+            f"lower it (below about {highest_temperature(language):.6g})"
+        )
+    return found
+
+
+def tilted(language: ExactLanguage, temperature: float, keep_prompts: bool) -> tuple[ExactLanguage, float] | None:
+    """As `tilt`; None where the normaliser diverges."""
+    if isinstance(language, FiniteLanguage):
+        return _tilted_list(language, temperature, keep_prompts)
+    if keep_prompts:
+        raise unavailable("keep_prompts", "only a listed language has prompts", LIST_THEM)
+    if isinstance(language, Automaton):
+        return _tilted_automaton(language, temperature)
+    if isinstance(language, ContextFree):
+        return pcfg_weights.tilted(language, temperature)
+    why = "the states of a hidden automaton are summed before the power is taken"
+    raise unavailable("temperature over whole strings", why, LIST_THEM)
+
+
+def _tilted_list(language: FiniteLanguage, temperature: float, keep_prompts: bool) -> tuple[FiniteLanguage, float]:
+    with np.errstate(invalid="ignore"):
+        if not keep_prompts:
+            log_weight = language.log_p / temperature
+            log_total = float(log_sum_exp(log_weight))
+            return FiniteLanguage(
+                language.vocabulary, language.trie, log_weight - log_total, language.styles
+            ), log_total
+        prompts, log_weight = language.prompts, language.answers / temperature
+    totals = log_group_sum(log_weight, prompts.group, prompts.num_groups)
+    alive = totals > -np.inf
+    shift = np.where(alive, prompts.log_p - np.where(alive, totals, 0.0), -np.inf)
+    log_p = np.where(log_weight > -np.inf, log_weight + shift[prompts.group], -np.inf)
+    return FiniteLanguage(language.vocabulary, language.trie, log_p, language.styles), math.nan
+
+
+def _tilted_automaton(language: Automaton, temperature: float) -> tuple[Automaton, float] | None:
+    """Weights are taken relative to the likeliest string of their state, so that they do not underflow."""
+    best = likeliest_to_stop(language.next_state, language.arc_log_prob)
+    following = np.where(language.arcs, best[language.next_state], 0.0)
+    relative = (language.arc_log_prob + following - best[:, None]) / temperature
+    lost = (np.exp(relative) == 0) & (relative > -np.inf)
+    if lost.any():
+        raise SpecificationError(
+            "temperature: what may follow a prefix must keep a probability above 1e-308, found less at "
+            f"{temperature:g}; raise it"
+        )
+    found = normalised(language.next_state, relative, language.start)
+    if found is None:
+        return None
+    every = np.arange(len(language.next_state))
+    return language.reweighted(found, every), found.log_mass + best[language.start] / temperature
+
+
+def dial_entropy(language: ExactLanguage, per: Per = "string", keep_prompts: bool = False) -> float:
+    """The entropy that the dial sets [nat]: of strings, of answers given the prompt, of derivations for a grammar."""
+    if isinstance(language, FiniteLanguage) and keep_prompts:
+        whole = language.entropy() + float((np.exp(language.prompts.log_p) * _finite(language.prompts.log_p)).sum())
+    elif isinstance(language, ContextFree):
+        whole = language.derivation_entropy()
+    else:
+        whole = language.entropy()
+    return whole if per == "string" else whole / (language.expected_length() + 1)
+
+
+def _finite(log_p: np.ndarray) -> np.ndarray:
+    return np.where(log_p > -np.inf, log_p, 0.0)
+
+
+def reachable(language: ExactLanguage, keep_prompts: bool = False) -> tuple[float, float]:
+    """Ends of the entropies per string that the dial reaches, both excluded [nat].
+
+    Towards tau = 0 the law is uniform over the likeliest strings, towards the largest tau over all of them (where they
+    are finitely many) or its entropy grows without bound.
+    """
+    if isinstance(language, FiniteLanguage):
+        return _reachable_list(language, keep_prompts)
+    if isinstance(language, Automaton):
+        best = likeliest_to_stop(language.next_state, language.arc_log_prob)
+        following = np.where(language.arcs, best[language.next_state], 0.0)
+        tight = language.arc_log_prob + following - best[:, None] >= -TIE
+        modes, size = num_paths(language.next_state, tight, language.start), language.support_size
+    elif isinstance(language, ContextFree):
+        best = likeliest_weights(language.rules, language.log_p, len(language.nonterminals))
+        worth = [best[rule.lhs] - sum(best[child] for child in rule.children) for rule in language.rules]
+        kept = [r for r, log_p, at in zip(language.rules, language.log_p, worth, strict=True) if log_p >= at - TIE]
+        counted = Shape.of(kept, len(language.nonterminals), language.start).num_derivations
+        modes, size = int(counted), language.shape.num_derivations
+    else:
+        why = "it is the entropy of strings that is set, which is not exactly known of a hidden automaton"
+        raise unavailable("entropy dial", why, LIST_THEM)
+    return math.log(modes), math.inf if size == math.inf else math.log(size)
+
+
+def _reachable_list(language: FiniteLanguage, keep_prompts: bool) -> tuple[float, float]:
+    if not keep_prompts:
+        log_p = language.log_p
+        return math.log(np.sum(log_p >= log_p.max() - TIE)), math.log(language.support_size)
+    groups, log_p = language.prompts, language.answers
+    top = np.full(groups.num_groups, -np.inf)
+    np.maximum.at(top, groups.group, log_p)
+    alive, law = log_p > -np.inf, np.exp(groups.log_p)
+    modes = np.bincount(groups.group, alive & (log_p >= top[groups.group] - TIE), groups.num_groups)
+    sizes = np.bincount(groups.group, alive, groups.num_groups)
+    low, high = (float(law @ np.log(np.maximum(counts, 1.0))) for counts in (modes, sizes))
+    return low, high
+
+
+def highest_temperature(language: ExactLanguage) -> float:
+    """The temperature from which on the normaliser diverges, to 1e-6; e^12 where it does not up to there."""
+    low, high = 0.0, 0.0
+    while tilted(language, math.exp(high), False) is not None and high < FARTHEST:
+        low, high = high, high + 0.125
+    while high - low > 1e-7:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if tilted(language, math.exp(middle), False) is not None else (low, middle)
+    return math.exp(low)
