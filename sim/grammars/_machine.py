@@ -33,16 +33,26 @@ def machine(
     arcs = log_prob > -np.inf
     stops = arcs[:, EOS].copy()
     arcs[:, EOS] = False
-    lost = np.flatnonzero(np.isinf(steps_to_stop(next_state, arcs, stops)))
-    if len(lost):
-        listed = ", ".join(repr(state_names[s]) for s in lost[:5])
-        fix = f"give {'it' if len(lost) == 1 else 'one of them'} a probability to stop, or remove it"
-        raise problem(path, f"from every {what} a string must be able to end", f"no end after {what} {listed}", fix)
+    refuse_endless(path, np.isfinite(steps_to_stop(next_state, arcs, stops)), state_names, what)
     seen = reachable(next_state, arcs, start)
-    if not seen.all():
-        listed = ", ".join(repr(state_names[s]) for s in np.flatnonzero(~seen)[:5])
-        warnings.warn(f"{path}: {what} {listed} can never be reached from the start: left out", stacklevel=2)
+    warn_unreachable(path, seen, state_names, what)
     number = np.cumsum(seen) - 1
     renumbered = np.where(arcs[seen], number[next_state[seen]], -1)
     kept = tuple(name for name, used in zip(state_names, seen, strict=True) if used)
     return Automaton(vocabulary, renumbered, log_prob[seen], int(number[start]), kept)
+
+
+def refuse_endless(path: str, ends: np.ndarray, state_names: Sequence[str], what: str) -> None:
+    """Raises `SpecificationError` that names the states from which no string can end, where `ends` bool[S] is false."""
+    lost = np.flatnonzero(~ends)
+    if len(lost):
+        listed = ", ".join(repr(state_names[s]) for s in lost[:5])
+        fix = f"give {'it' if len(lost) == 1 else 'one of them'} a probability to stop, or remove it"
+        raise problem(path, f"from every {what} a string must be able to end", f"no end after {what} {listed}", fix)
+
+
+def warn_unreachable(path: str, seen: np.ndarray, state_names: Sequence[str], what: str) -> None:
+    """Warns of the states that are left out since no path leads to them, where `seen` bool[S] is false."""
+    if not seen.all():
+        listed = ", ".join(repr(state_names[s]) for s in np.flatnonzero(~seen)[:5])
+        warnings.warn(f"{path}: {what} {listed} can never be reached from the start: left out", stacklevel=3)

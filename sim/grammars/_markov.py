@@ -1,7 +1,10 @@
-"""Grammar files of type `markov`: a Markov chain of order 1 with stopping."""
+"""Grammar files of type `markov`: a Markov chain of any order, with stopping or (without `eos`) for ever."""
 
+import warnings
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from sim.grammars._machine import Row, machine
 from sim.grammars._reading import (
@@ -17,55 +20,160 @@ from sim.grammars._reading import (
     vocabulary,
 )
 from sim.languages.automaton import Automaton
+from sim.languages.chain import Chain, stationary
+from sim.languages.systems import components
 from sim.languages.vocabulary import Vocabulary
-from sim.numerics import EOS
+from sim.numerics import EOS, log_fraction
+
+HIGHEST_ORDER = 20
+
+Context = tuple[str, ...]
+"""The symbols that the next one depends on; () at the start."""
+
+Laws = dict[Context, dict[str, Fraction]]
+"""Probabilities of what follows each context that can occur, normalised."""
 
 
-def markov(path: str, data: dict[str, Any]) -> Automaton:
-    """The chain as an automaton: one state per symbol, and a start state, so that the first symbol's entropy counts.
+def markov(path: str, data: dict[str, Any]) -> Automaton | Chain:
+    """The chain as a machine: one state per context that can occur, and a start state, so that the first symbol counts.
 
-    Raises `SpecificationError` for order 2 and more, and for a chain without `eos`, which never stops.
+    `order` k (default 1) is how many symbols the next one depends on. `transitions` has a row for every context that
+    can occur, of k symbols or, at the beginning of a string, fewer, written with spaces between ("a b"); `initial` is
+    the row of the empty context. Without `eos` the chain never stops, and `initial` may be missing: then it starts from
+    its stationary law. Raises `SpecificationError`; warns of rows that are never used.
     """
-    check_keys(path, data, ("type", "alphabet", "initial", "transitions"), (*COMMON_KEYS[1:], "order"))
-    if data.get("order", "1") != "1":
-        fix = "write it as a pfsa with one state per context"
-        raise problem(f"{path}: order", "a Markov chain of order 1 is read today", repr(data["order"]), fix)
-    if "eos" not in data:
-        requirement = "eos: is required, the name of the end of string in initial and transitions"
-        fix = "add it: a stationary chain without stopping has an entropy rate, no strings to train on, and is not read"
-        raise problem(path, requirement, "none", fix)
+    endless = "eos" not in data
+    required = ("type", "alphabet", "transitions") if endless else ("type", "alphabet", "initial", "transitions")
+    check_keys(path, data, required, (*COMMON_KEYS[1:], "order", "initial"))
+    order = _order(path, data)
     alphabet = names(f"{path}: alphabet", data["alphabet"])
     symbols = vocabulary(path, f"{path}: alphabet", data, alphabet)
-    table = mapping(f"{path}: transitions", data["transitions"])
-    for key in table:
-        _context(f"{path}: transitions", key, alphabet, end_name(path, data))
-    rows = [_row(f"{path}: initial", data["initial"], symbols)]
-    for symbol in alphabet:
-        if symbol not in table:
-            fix = f"add {symbol}: {{{symbols.symbols[EOS]}: 1}}, or remove it from the alphabet"
-            raise problem(
-                f"{path}: transitions",
-                "a row for every symbol of the alphabet is required",
-                f"none for {symbol!r}",
-                fix,
-            )
-        rows.append(_row(f"{path}: transitions.{symbol}", table[symbol], symbols))
-    return machine(path, symbols, ("the start", *alphabet), rows, 0, "symbol")
+    given = {context: _row(*row, symbols, endless) for context, row in _rows(path, data, alphabet, order).items()}
+    eos = symbols.symbols[EOS]
+    laws = _used(path, given, order, eos) if () in given else _stationary(path, given, order)
+    contexts = list(laws)
+    number = {context: n for n, context in enumerate(contexts)}
+    rows: list[Row] = [
+        {
+            symbols.index(symbol): (EOS if symbol == eos else number[_after(context, symbol, order)], p)
+            for symbol, p in laws[context].items()
+        }
+        for context in contexts
+    ]
+    shown = tuple(" ".join(context) or "the start" for context in contexts)
+    if endless:
+        return _chain(symbols, rows, shown)
+    return machine(path, symbols, shown, rows, 0, "symbol" if order == 1 else "context")
 
 
-def _context(place: str, key: str, alphabet: list[str], eos: str) -> None:
-    if key == eos:
+def _order(path: str, data: dict[str, Any]) -> int:
+    text = data.get("order", "1")
+    if not (isinstance(text, str) and text.isdecimal() and 1 <= int(text) <= HIGHEST_ORDER):
+        requirement = f"an integer from 1 to {HIGHEST_ORDER}, the number of symbols that the next one depends on,"
+        raise problem(f"{path}: order", f"{requirement} is required", repr(text), "correct it")
+    return int(text)
+
+
+def _rows(path: str, data: dict[str, Any], alphabet: list[str], order: int) -> dict[Context, tuple[str, Any]]:
+    """Rows by context, each with its place; that of the empty context is `initial`."""
+    place = f"{path}: transitions"
+    found: dict[Context, tuple[str, Any]] = {}
+    if "initial" in data:
+        found[()] = (f"{path}: initial", data["initial"])
+    for key, row in mapping(place, data["transitions"]).items():
+        found[_context(place, key, alphabet, order, end_name(path, data))] = (f"{place}.{key}", row)
+    return found
+
+
+def _context(place: str, key: str, alphabet: list[str], order: int, eos: str) -> Context:
+    context = (key,) if key in alphabet else tuple(key.split())
+    if eos in context:
         raise problem(place, "rows for symbols are required", f"one for {key!r}", "remove it: nothing follows the end")
-    if key not in alphabet and len(parts := key.split()) > 1 and set(parts) <= set(alphabet):
-        fix = "write a longer memory as a pfsa with one state per context"
-        raise problem(place, "rows for single symbols are required (order 1 is read today)", f"one for {key!r}", fix)
-    known(f"{place}.{key}", key, alphabet, "a symbol of the alphabet")
+    for symbol in context if len(context) > 1 else (key,):
+        known(f"{place}.{key}", symbol, alphabet, "a symbol of the alphabet")
+    if len(context) > order:
+        fix = f"write order: {len(context)}, or shorten it"
+        requirement = f"rows for at most {order} symbol{'s' * (order > 1)} are required (order {order})"
+        raise problem(place, requirement, f"one for {key!r}", fix)
+    return context
 
 
-def _row(place: str, value: Any, symbols: Vocabulary) -> Row:
-    """Probabilities of what comes next; the state after a symbol is its token."""
-    weights: dict[int, Fraction] = {}
+def _row(place: str, value: Any, symbols: Vocabulary, endless: bool) -> dict[str, Fraction]:
+    """Normalised probabilities of what comes next."""
+    valid = symbols.symbols[EOS + 1 :] if endless else symbols.symbols
+    what = "a symbol of the alphabet" if endless else "a symbol of the alphabet or eos"
+    weights: dict[str, Fraction] = {}
     for symbol, p in mapping(place, value).items():
-        known(f"{place}.{symbol}", symbol, symbols.symbols, "a symbol of the alphabet or eos")
-        weights[symbols.index(symbol)] = probability(f"{place}.{symbol}", p)
-    return {token: (token, p) for token, p in normalised(place, weights).items()}
+        fix = "write eos: to name the end of a string" if endless and symbol == symbols.symbols[EOS] else "correct it"
+        known(f"{place}.{symbol}", symbol, valid, what, fix)
+        weights[symbol] = probability(f"{place}.{symbol}", p)
+    return {symbol: p for symbol, p in normalised(place, weights).items() if p > 0}
+
+
+def _after(context: Context, symbol: str, order: int) -> Context:
+    return (*context, symbol)[-order:]
+
+
+def _used(path: str, given: Laws, order: int, eos: str) -> Laws:
+    """The rows of the contexts that can occur, the start first; a missing one is refused, the others are warned of."""
+    laws: Laws = {}
+    waiting: list[Context] = [()]
+    for context in waiting:
+        if context not in given:
+            shown = " ".join(context)
+            requirement = "a row for every context that can occur is required"
+            fix = f"add {shown}: {{{eos}: 1}}, or give what leads to it the probability 0"
+            raise problem(f"{path}: transitions", requirement, f"none for {shown!r}", fix)
+        laws[context] = given[context]
+        following = [_after(context, symbol, order) for symbol in given[context] if symbol != eos]
+        waiting += [one for one in dict.fromkeys(following) if one not in waiting]
+    unused = [" ".join(context) for context in given if context not in laws]
+    if unused:
+        listed = ", ".join(repr(shown) for shown in unused[:5])
+        warnings.warn(f"{path}: transitions: {listed} can never be reached from the start: left out", stacklevel=3)
+    return laws
+
+
+def _stationary(path: str, given: Laws, order: int) -> Laws:
+    """The rows of a chain that starts from its stationary law, those of the contexts at the start worked out from it.
+
+    Raises `SpecificationError` where there are several such laws.
+    """
+    contexts = [context for context in given if len(context) == order]
+    number = {context: n for n, context in enumerate(contexts)}
+    moves = np.zeros((len(contexts), len(contexts)))
+    for context, n in number.items():
+        for symbol, p in given[context].items():
+            following = _after(context, symbol, order)
+            if following not in number:
+                shown = " ".join(following)
+                requirement = "a row for every context that can occur is required"
+                raise problem(f"{path}: transitions", requirement, f"none for {shown!r}", "add it")
+            moves[n, number[following]] += float(p)
+    graph = [set(np.flatnonzero(row).tolist()) for row in moves]
+    closed = [block for block in components(graph) if all(graph[n] <= set(block) for n in block)]
+    if len(closed) != 1:
+        fix = "add initial: with the law of the first symbol"
+        raise problem(path, "a chain without initial needs one stationary law", f"{len(closed)} of them", fix)
+    block = closed[0]
+    mass = dict(zip([contexts[n] for n in block], stationary(moves[np.ix_(block, block)]).tolist(), strict=True))
+    begins = [{c[:size]: 0.0 for c in mass} for size in range(order + 1)]
+    for context, p in mass.items():
+        for size, beginning in enumerate(begins):
+            beginning[context[:size]] += p
+    laws: Laws = {}
+    for size in range(order):
+        for context, total in begins[size].items():
+            longer = {c[-1]: p for c, p in begins[size + 1].items() if c[:-1] == context}
+            laws[context] = {symbol: Fraction(p / total) for symbol, p in longer.items()}
+    return laws | {context: given[context] for context in mass}
+
+
+def _chain(symbols: Vocabulary, rows: list[Row], shown: tuple[str, ...]) -> Chain:
+    """The machine without an end, whose first state is the empty context."""
+    next_state = np.full((len(rows), len(symbols)), -1)
+    log_prob = np.full((len(rows), len(symbols)), -np.inf)
+    for s, row in enumerate(rows):
+        for token, (target, p) in row.items():
+            next_state[s, token], log_prob[s, token] = target, log_fraction(p)
+    return Chain(symbols, next_state, log_prob, 0, shown)

@@ -1,10 +1,13 @@
-"""Grammar files of type `pfsa`: a deterministic probabilistic automaton."""
+"""Grammar files of type `pfsa`: a probabilistic automaton, deterministic or not."""
 
 import warnings
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from sim.grammars._machine import machine
+import numpy as np
+
+from sim.grammars._machine import machine, refuse_endless, warn_unreachable
 from sim.grammars._reading import (
     COMMON_KEYS,
     check_keys,
@@ -17,35 +20,75 @@ from sim.grammars._reading import (
     vocabulary,
 )
 from sim.languages.automaton import Automaton
+from sim.languages.hidden import HiddenAutomaton
+from sim.languages.hidden_ops import walked
+from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS
 
-NOT_DETERMINISTIC = "a deterministic pfsa is required (types read today: strings, markov, deterministic pfsa)"
 Arcs = dict[tuple[str, str, str], Fraction]  # (from, symbol, to) -> p
 
 
-def pfsa(path: str, data: dict[str, Any]) -> Automaton:
+def pfsa(path: str, data: dict[str, Any]) -> Automaton | HiddenAutomaton:
     """The automaton of listed states, transitions and final probabilities.
 
     In every state the transitions and the final probability sum to 1; a state not named in `final` cannot stop. The
-    alphabet is `alphabet` where given, else the symbols in order of first appearance. Raises `SpecificationError` for
-    a non-deterministic automaton; warns of a transition listed twice (merged) and of unreachable states (left out).
+    alphabet is `alphabet` where given, else the symbols in order of first appearance. With one start state and at most
+    one transition for each state and symbol it is an `Automaton`, else a `HiddenAutomaton`. Warns of a transition
+    listed twice (merged) and of unreachable states (left out).
     """
     check_keys(path, data, ("type", "states", "initial", "transitions", "final"), (*COMMON_KEYS[1:], "alphabet"))
     states = names(f"{path}: states", data["states"])
     alphabet = names(f"{path}: alphabet", data["alphabet"]) if "alphabet" in data else None
-    start = _start(path, data["initial"], states)
+    first = normalised(f"{path}: initial", _weights(f"{path}: initial", data["initial"], states))
     arcs = _arcs(path, data["transitions"], states, alphabet)
     final = _weights(f"{path}: final", data["final"], states)
     terminals = alphabet or list(dict.fromkeys(symbol for _, symbol, _ in arcs))
     symbols = vocabulary(path, f"{path}: {'alphabet' if alphabet else 'transitions'}", data, terminals)
-    number = {state: i for i, state in enumerate(states)}
     rows = []
     for state in states:
         weights = {(symbol, to): p for (source, symbol, to), p in arcs.items() if source == state}
         weights["", state] = final.get(state, Fraction(0))
-        row = normalised(f"{path}: state {state}: transitions and final", weights)
-        rows.append({symbols.index(a) if a else EOS: (number[to], p) for (a, to), p in row.items() if p > 0})
-    return machine(path, symbols, states, rows, number[start], "state")
+        rows.append(normalised(f"{path}: state {state}: transitions and final", weights))
+    starts = [state for state, p in first.items() if p > 0]
+    number = {state: i for i, state in enumerate(states)}
+    if len(starts) == 1 and all(_one_way(row) for row in rows):
+        token = {symbol: symbols.index(symbol) for symbol in symbols.symbols} | {"": EOS}
+        table = [{token[symbol]: (number[to], p) for (symbol, to), p in row.items() if p > 0} for row in rows]
+        return machine(path, symbols, states, table, number[starts[0]], "state")
+    return _hidden(path, symbols, states, {number[state]: p for state, p in first.items()}, rows)
+
+
+def _one_way(row: Mapping[tuple[str, str], Fraction]) -> bool:
+    """Whether a symbol leads to one state only."""
+    used = [symbol for (symbol, _), p in row.items() if p > 0]
+    return len(set(used)) == len(used)
+
+
+def _hidden(
+    path: str,
+    symbols: Vocabulary,
+    states: list[str],
+    first: Mapping[int, Fraction],
+    rows: list[dict[tuple[str, str], Fraction]],
+) -> HiddenAutomaton:
+    """The non-deterministic automaton of normalised rows, without the states that cannot be reached."""
+    S, number = len(states), {state: i for i, state in enumerate(states)}
+    initial, stopping, transitions = np.zeros(S), np.zeros(S), np.zeros((len(symbols), S, S))
+    for state, p in first.items():
+        initial[state] = float(p)
+    for s, row in enumerate(rows):
+        for (symbol, to), p in row.items():
+            if symbol:
+                transitions[symbols.index(symbol), s, number[to]] = float(p)
+            else:
+                stopping[s] = float(p)
+    moves = transitions.sum(axis=0) > 0
+    refuse_endless(path, walked(stopping > 0, moves.T), states, "state")
+    seen = walked(initial > 0, moves)
+    warn_unreachable(path, seen, states, "state")
+    kept = np.flatnonzero(seen)
+    names_kept = tuple(states[s] for s in kept)
+    return HiddenAutomaton(symbols, initial[kept], transitions[:, kept][:, :, kept], stopping[kept], names_kept)
 
 
 def _weights(place: str, value: Any, states: list[str]) -> dict[str, Fraction]:
@@ -56,22 +99,12 @@ def _weights(place: str, value: Any, states: list[str]) -> dict[str, Fraction]:
     return weights
 
 
-def _start(path: str, value: Any, states: list[str]) -> str:
-    place = f"{path}: initial"
-    starts = [s for s, p in normalised(place, _weights(place, value, states)).items() if p > 0]
-    if len(starts) > 1:
-        fix = "give one state the probability 1; make the first symbol its choice"
-        raise problem(place, NOT_DETERMINISTIC, f"{len(starts)} start states", fix)
-    return starts[0]
-
-
 def _arcs(path: str, value: Any, states: list[str], alphabet: list[str] | None) -> Arcs:
     place = f"{path}: transitions"
     if not isinstance(value, list) or not value:
         fix = "write [{from: A, symbol: a, to: B, p: 3/5}]"
         raise problem(place, "a list with at least one transition is required", value, fix)
     arcs: Arcs = {}
-    target: dict[tuple[str, str], str] = {}
     for i, entry in enumerate(value):
         here = f"{place}[{i}]"
         check_keys(here, mapping(here, entry), ("from", "symbol", "to", "p"))
@@ -85,8 +118,5 @@ def _arcs(path: str, value: Any, states: list[str], alphabet: list[str] | None) 
         p = probability(f"{here}.p", entry["p"])
         if (source, symbol, to) in arcs:
             warnings.warn(f"{here}: {source} -{symbol}-> {to} is listed twice: probabilities added", stacklevel=2)
-        elif p > 0 and target.setdefault((source, symbol), to) != to:
-            found = f"{symbol!r} from {source!r} to both {target[source, symbol]!r} and {to!r}"
-            raise problem(here, NOT_DETERMINISTIC, found, "keep one of the two transitions")
         arcs[source, symbol, to] = arcs.get((source, symbol, to), Fraction(0)) + p
     return arcs

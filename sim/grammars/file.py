@@ -1,100 +1,92 @@
-"""A language given as a YAML or JSON file: listed strings, a Markov chain, or a deterministic automaton."""
+"""A language given as a YAML or JSON file: listed strings, a Markov chain, an automaton, a context-free grammar."""
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
+from typing import Any, TypeAlias
 
 from sim.grammars._markov import markov
+from sim.grammars._pcfg import pcfg
 from sim.grammars._pfsa import pfsa
 from sim.grammars._reading import load, problem
 from sim.grammars._strings import strings
 from sim.languages.automaton import Automaton
+from sim.languages.chain import Chain
 from sim.languages.finite import FiniteLanguage
+from sim.languages.hidden import HiddenAutomaton
+from sim.languages.pcfg.language import ContextFree
 from sim.numerics import nearest
 
-READERS: dict[str, Callable[[str, dict[str, Any]], Automaton | FiniteLanguage]] = {
+Language: TypeAlias = FiniteLanguage | Automaton | HiddenAutomaton | ContextFree
+Source: TypeAlias = Language | Chain
+"""What a file can describe."""
+
+READERS: dict[str, Callable[[str, dict[str, Any]], Source]] = {
     "strings": strings,
     "markov": markov,
     "pfsa": pfsa,
+    "pcfg": pcfg,
 }
-NOT_YET = ("hmm", "pcfg")
+OTHER_NAMES = {"hmm": "a hidden Markov model is a pfsa with several transitions for a symbol: write type: pfsa"}
 SUGGESTED_DROP = 1e-3
 """Mass that the horizon suggested for an infinite language may drop."""
 
 
-def read(path: str) -> Automaton | FiniteLanguage:
-    """The exact language of a grammar file, without truncation.
+def read(path: str, renormalise: bool = False) -> Source:
+    """What a grammar file describes, without truncation.
 
-    Types: `strings` (a `FiniteLanguage`), `markov` and deterministic `pfsa` (an `Automaton`). Probabilities are read
-    as the exact rationals that are written, their sums checked to 1e-9 and then normalised exactly. Raises
-    `SpecificationError`, one line that names the file, the key, the value found and the fix.
+    Types: `strings` (a `FiniteLanguage`), `markov` (an `Automaton`, or a `Chain` that never stops), `pfsa` (an
+    `Automaton` if it is deterministic, else a `HiddenAutomaton`) and `pcfg` (a `ContextFree`). Probabilities are read
+    as the exact rationals that are written, their sums checked to 1e-9 and then normalised exactly. `renormalise`
+    conditions an inconsistent pcfg on the derivations that end. Raises `SpecificationError`, one line that names the
+    file, the key, the value found and the fix.
     """
     data = load(path)
     kind = data.get("type")
     if not isinstance(kind, str) or kind not in READERS:
-        requirement = "strings, markov or pfsa (deterministic) is what is read today"
+        requirement = f"one of {', '.join(READERS)} is required"
         if "type" not in data:
             raise problem(f"{path}: type", requirement, "no type", "add type: with one of them")
-        hint = nearest(str(kind), (*READERS, *NOT_YET))
-        fix = "list its strings as type: strings" if kind in NOT_YET else f"correct it{hint}"
+        fix = OTHER_NAMES.get(str(kind), f"correct it{nearest(str(kind), READERS)}")
         raise problem(f"{path}: type", requirement, repr(kind), fix)
-    return READERS[kind](path, data)
+    return pcfg(path, data, renormalise) if kind == "pcfg" else READERS[kind](path, data)
 
 
 def file(
-    *, path: str, length: int | None = None, max_strings: int = 200_000
+    *, path: str, length: int | None = None, max_strings: int = 200_000, renormalise: bool = False
 ) -> tuple[FiniteLanguage, dict[str, float]]:
     """The language of a grammar file up to the horizon `length` L [tokens, EOS included], and notes for the report.
 
     Strings longer than L - 1 symbols are not cut: the language is P(. | |x| <= L - 1), renormalised exactly, and the
     note `dropped_mass` is the probability that this leaves out (0 if nothing). Without `length` the horizon is that
-    of the longest string; an infinite language needs one. `path` is relative to the current directory. Raises
-    `SpecificationError` for a bad file (see `read`), a missing or too short length, and for more than `max_strings`
-    strings, stating how many there are.
+    of the longest string; an infinite language needs one. Of a chain that never stops it is the law of its first L - 1
+    symbols. `path` is relative to the current directory; `renormalise` conditions an inconsistent pcfg on ending.
+    Raises `SpecificationError` for a bad file (see `read`), a missing or too short length, and for more than
+    `max_strings` strings, stating how many there are.
     """
-    language = read(path)
     if length is not None and length < 1:
         raise problem(path, "length must be at least 1, the end of string", length, "raise it")
-    if isinstance(language, FiniteLanguage):
-        kept, dropped = _within(path, language, length)
-        if kept.support_size > max_strings:
-            found = f"{kept.support_size} strings"
+    language = read(path, renormalise)
+    if isinstance(language, Chain):
+        if length is None:
             raise problem(
-                path, f"at most max_strings = {max_strings} strings are enumerated", found, "raise max_strings"
+                path, "length is required for a chain that never stops", "none", "set it; every string has it"
             )
-    else:
-        kept, dropped = language.enumerate(length or _whole(path, language, max_strings), max_strings, path)
+        language = language.blocks(length - 1)
+    kept, dropped = language.enumerate(length or _whole(path, language, max_strings), max_strings, path)
     return kept, {"dropped_mass": dropped}
 
 
-def _within(path: str, language: FiniteLanguage, length: int | None) -> tuple[FiniteLanguage, float]:
-    """A listed language up to a horizon, and the mass dropped."""
-    fits = language.trie.lengths <= (length or language.length)
-    if fits.all():
-        return language, 0.0
-    if not fits.any():
-        shortest = int(language.trie.lengths.min())
-        requirement = f"length must be at least {shortest}, the shortest string with its end"
-        raise problem(path, requirement, length, "raise it")
-    conditioned, _ = language.condition(fits, place=path)
-    width = int(language.trie.lengths[fits].max())
-    listed = language.trie.strings[fits, :width]
-    kept = FiniteLanguage.from_strings(language.vocabulary, listed, conditioned.log_p[fits])
-    return kept, float(np.exp(language.log_p[~fits]).sum())
-
-
-def _whole(path: str, language: Automaton, max_strings: int) -> int:
+def _whole(path: str, language: Language, max_strings: int) -> int:
     """The horizon of the longest string. Raises for an infinite language, suggesting a length."""
     if language.longest != math.inf:
         return int(language.longest) + 1
+    assert not isinstance(language, FiniteLanguage)
     horizon = language.shortest_horizon(SUGGESTED_DROP)
     if horizon is None:
-        fix = "set it; strings are so long that one of 100000 tokens still drops more than 0.001 of the mass"
+        fix = "set it; strings are so long that no horizon that was tried drops less than 0.001 of the mass"
     else:
-        horizon = bisect_right(range(horizon + 1), max_strings, key=language.count) - 1
+        horizon = bisect_left(range(horizon + 1), True, key=lambda n: language.count(n) > max_strings) - 1
         kept = language.count(horizon)
         fix = (
             f"length={horizon} drops {language.dropped_mass(horizon):.1e} of the mass and keeps {kept} strings"

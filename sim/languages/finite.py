@@ -124,6 +124,36 @@ class FiniteLanguage:
         """E|x| [symbols], EOS not counted, exact."""
         return expectation(self.log_p, self.trie.lengths - 1)
 
+    @property
+    def longest(self) -> int:
+        """Symbols of the longest string of positive probability."""
+        return int(self.trie.lengths[self.log_p > -np.inf].max()) - 1
+
+    def enumerate(self, length: int, max_strings: int, place: str = "language") -> tuple["FiniteLanguage", float]:
+        """P(. | |x| <= `length` - 1 symbols) on a trie of its own, renormalised exactly, and the mass that was dropped.
+
+        Raises `SpecificationError` if no string is so short, or if there are more than `max_strings`.
+        """
+        alive = self.log_p > -np.inf
+        fits = alive & (self.trie.lengths <= length)
+        if not fits.any():
+            shortest = int(self.trie.lengths[alive].min())
+            raise SpecificationError(
+                f"{place}: length must be at least {shortest}, the shortest string with its end, found {length}"
+            )
+        if fits.sum() > max_strings:
+            raise SpecificationError(
+                f"{place}: at most max_strings = {max_strings} strings are enumerated, found {fits.sum()} strings; "
+                "raise max_strings"
+            )
+        if fits.all():
+            return self, 0.0
+        total = log_sum_exp(self.log_p[fits])
+        strings = self.trie.strings[fits, : int(self.trie.lengths[fits].max())]
+        styles = None if self.styles is None else Styles(self.styles.names, self.styles.log_posterior[fits])
+        kept = FiniteLanguage.from_strings(self.vocabulary, strings, self.log_p[fits] - total, styles)
+        return kept, float(np.exp(self.log_p[~fits]).sum())
+
     def log_prob(self, tokens: Sequence[int] | np.ndarray) -> float:
         """log P(x) [nat] of one string given with or without its EOS and padding; -inf outside the support."""
         edges = self._walk(np.asarray(tokens, np.int64), ended=True)

@@ -20,6 +20,7 @@ from sim.languages.hidden_ops import (
     has_two_paths,
     paired,
     path_entropies,
+    walked,
 )
 from sim.languages.machine import Machine, Strings
 from sim.languages.vocabulary import Vocabulary
@@ -204,24 +205,14 @@ class HiddenAutomaton(Machine):
         """Weights of paths as probabilities, p(s, a, t) = w(s, a, t) Z_t / Z_s, and the log of their total."""
         moves = weights.sum(axis=0)
         mass = absorbing_solve(moves, leaves, stops)
-        alive = _reached(stops > 0, moves.T > 0)
+        alive = walked(stops > 0, moves.T > 0)
         if not (alive & (initial > 0)).any():
             raise SpecificationError(f"{place}: P(A) must be positive, found 0: it keeps no string of the language")
         if not (mass[alive] > 0).all():
             raise SpecificationError(f"{place}: P(A | prefix) must be above 1e-308 at every prefix, found an underflow")
         total = float(initial @ mass)
-        kept = np.flatnonzero(alive & _reached(alive & (initial > 0), (moves > 0) & alive[None, :]))
+        kept = np.flatnonzero(alive & walked(alive & (initial > 0), (moves > 0) & alive[None, :]))
         transitions = weights[:, kept][:, :, kept] * mass[kept][None, None, :] / mass[kept][None, :, None]
         names = tuple(self.state_names[s] for s in states[kept]) if self.state_names else ()
         first, stopping = (initial * mass)[kept] / total, stops[kept] / mass[kept]
         return HiddenAutomaton(self.vocabulary, first, transitions, stopping, names), math.log(total)
-
-
-def _reached(start: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """States that some path from `start` visits: bool[S]."""
-    seen = start
-    while True:
-        more = seen | moves[seen].any(axis=0)
-        if (more == seen).all():
-            return seen
-        seen = more

@@ -150,6 +150,16 @@ def enumerate_forward(
     return np.concatenate(strings), np.concatenate(log_ps)
 
 
+def walked(start: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """States that some path from a set of states visits: bool[S] from bool[S] and bool[S, S]."""
+    seen = start
+    while True:
+        more = seen | np.asarray(moves[seen].any(axis=0))
+        if (more == seen).all():
+            return seen
+        seen = more
+
+
 def accepting_paths(
     initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray, event: Dfa
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

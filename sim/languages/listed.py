@@ -1,11 +1,8 @@
 """Any small language as a listed one, where everything is exact by enumeration."""
 
-import math
-
 from sim.languages.exact import ExactLanguage, UnavailableError
 from sim.languages.finite import FiniteLanguage
 from sim.languages.machine import Machine
-from sim.languages.pcfg.horizon import enumerated
 from sim.languages.pcfg.language import ContextFree
 from sim.numerics import SpecificationError
 
@@ -17,15 +14,11 @@ def listed(language: ExactLanguage, max_strings: int = MAX_LISTED) -> FiniteLang
     """The language as a list of strings; None if it has more than `max_strings` of them, or infinitely many."""
     if isinstance(language, FiniteLanguage):
         return language if language.support_size <= max_strings else None
-    if isinstance(language, Machine):
-        try:
-            small = language.support_size <= max_strings
-        except UnavailableError:
+    if not isinstance(language, Machine | ContextFree) or not isinstance(language.longest, int):
+        return None
+    try:
+        if isinstance(language, Machine) and language.support_size > max_strings:
             return None
-        return language.enumerate(int(language.longest) + 1, max_strings)[0] if small else None
-    if isinstance(language, ContextFree) and language.shape.longest < math.inf:
-        try:
-            return enumerated(language, int(language.shape.longest) + 1, max_strings)[0]
-        except SpecificationError:  # more strings than that
-            return None
-    return None
+        return language.enumerate(language.longest + 1, max_strings)[0]
+    except (UnavailableError, SpecificationError):  # too many sets of states, or strings
+        return None

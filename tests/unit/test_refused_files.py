@@ -14,6 +14,7 @@ PFSA = (
     "type: pfsa\nstates: [A, B]\ninitial: {A: 1}\n"
     "transitions:\n- {from: A, symbol: a, to: B, p: 3/5}\nfinal: {A: 2/5, B: 1}\n"
 )
+PCFG = 'type: pcfg\nstart: S\nrules: [{lhs: S, rhs: ["(", S, ")", S], p: 3/10}, {lhs: S, rhs: [], p: 7/10}]\n'
 STRINGS = "type: strings\nstrings: {ab: 1/2, b: 1/2}\n"
 
 
@@ -42,9 +43,12 @@ TABLE = {
     # the type
     "no type": ("strings: {a: 1}", "found no type"),
     "type misspelt": ("type: string\n", "found 'string'; correct it (did you mean 'strings'?)"),
-    "type hmm": ("type: hmm\n", "type: strings, markov or pfsa (deterministic) is what is read today, found 'hmm'"),
-    "type pcfg": ("type: pcfg\n", "is what is read today, found 'pcfg'; list its strings"),
-    "type a list": ("type: [a]\n", "is what is read today"),
+    "type hmm": ("type: hmm\n", "found 'hmm'; a hidden Markov model is a pfsa with several transitions for a symbol"),
+    "type cfg": (
+        "type: cfg\n",
+        "strings, markov, pfsa, pcfg is required, found 'cfg'; correct it (did you mean",
+    ),
+    "type a list": ("type: [a]\n", "one of strings, markov, pfsa, pcfg is required"),
     # keys
     "unknown key": (STRINGS + "separater: ','\n", "unknown key 'separater'; remove it (did you mean 'separator'?)"),
     "alphabet of strings": (STRINGS + "alphabet: [a]\n", "unknown key 'alphabet'"),
@@ -119,14 +123,27 @@ TABLE = {
         "one separator ' ' between symbols is required",
     ),
     # chains
-    "chain without eos": (
+    "chain that stops without eos": (
         changed(MARKOV, "eos: <eos>\n", ""),
-        "add it: a stationary chain without stopping has an entropy rate",
+        "found '<eos>'; write eos: to name the end of a string",
     ),
-    "chain of order 2": (MARKOV + "order: 2\n", "order: a Markov chain of order 1 is read today, found '2'"),
+    "endless chain with two stationary laws": (
+        "type: markov\nalphabet: [a, b]\ntransitions: {a: {a: 1}, b: {b: 1}}\n",
+        "a chain without initial needs one stationary law, found 2 of them; add initial:",
+    ),
+    "endless chain with a missing row": (
+        "type: markov\nalphabet: [a, b]\ntransitions: {a: {b: 1}}\n",
+        "a row for every context that can occur is required, found none for 'b'",
+    ),
+    "chain of order 0": (MARKOV + "order: 0\n", "order: an integer from 1 to 20, the number of symbols"),
+    "chain of order a": (MARKOV + "order: a\n", "is required, found 'a'"),
+    "chain of order 2 without its contexts": (
+        MARKOV + "order: 2\n",
+        "a row for every context that can occur is required, found none for 'a a'; add a a: {<eos>: 1}",
+    ),
     "chain with longer contexts": (
         changed(MARKOV, "transitions: {", "transitions: {a b: {a: 1}, "),
-        "rows for single symbols are required (order 1 is read today), found one for 'a b'",
+        "rows for at most 1 symbol are required (order 1), found one for 'a b'; write order: 2",
     ),
     "chain with a row for the end": (
         changed(MARKOV, "transitions: {", "transitions: {<eos>: {a: 1}, "),
@@ -142,7 +159,7 @@ TABLE = {
     ),
     "chain with a missing row": (
         changed(MARKOV, ", b: {<eos>: 1}", ""),
-        "a row for every symbol of the alphabet is required, found none for 'b'",
+        "a row for every context that can occur is required, found none for 'b'",
     ),
     "chain that never ends": (
         changed(MARKOV, "{<eos>: 1}", "{b: 1}"),
@@ -171,13 +188,11 @@ TABLE = {
     ),
     "separator in a symbol": (MARKOV + "separator: a\n", "no symbol may hold the separator 'a', found 'a'"),
     # machines
-    "two starts": (
-        changed(PFSA, "initial: {A: 1}", "initial: {A: 1/2, B: 1/2}"),
-        "(types read today: strings, markov, deterministic pfsa), found 2 start states",
-    ),
-    "two targets": (
-        changed(PFSA, "p: 3/5}", "p: 2/5}\n- {from: A, symbol: a, to: A, p: 1/5}"),
-        "deterministic pfsa), found 'a' from 'A' to both 'B' and 'A'; keep one",
+    "no end, not deterministic": (
+        changed(changed(PFSA, "p: 3/5}", "p: 2/5}\n- {from: A, symbol: a, to: A, p: 1/5}"), "B: 1}", "B: 0}").replace(
+            "final", "- {from: B, symbol: a, to: B, p: 1}\nfinal"
+        ),
+        "from every state a string must be able to end, found no end after state 'B'",
     ),
     "unknown start": (
         changed(PFSA, "initial: {A: 1}", "initial: {C: 1}"),
@@ -213,6 +228,48 @@ TABLE = {
     "an arc as text": (
         "type: pfsa\nstates: [A]\ninitial: {A: 1}\ntransitions: [A]\nfinal: {A: 1}",
         "transitions[0]: a mapping with at least one entry is required",
+    ),
+    # grammars
+    "no rules": ("type: pcfg\nstart: S\nrules: []\n", "rules: a list with at least one rule is required"),
+    "rules in a mapping": ("type: pcfg\nstart: S\nrules: {S: a}\n", "a list with at least one rule is required"),
+    "a rule as text": ("type: pcfg\nstart: S\nrules: [S]\n", "rules[0]: a mapping with at least one entry is required"),
+    "a rule without p": (changed(PCFG, ", p: 7/10", ""), "rules[1]: the key 'p' is required"),
+    "key in a rule": (changed(PCFG, "p: 7/10", "prob: 7/10"), "unknown key 'prob'; remove it"),
+    "rhs as text": (changed(PCFG, "rhs: []", "rhs: a"), "rules[1].rhs: a list of non-empty texts is required, found a"),
+    "rhs with a list": (changed(PCFG, "rhs: []", "rhs: [[a]]"), "rules[1].rhs: a list of non-empty texts"),
+    "lhs empty": (changed(PCFG, "lhs: S, rhs: []", "lhs: '', rhs: []"), "rules[1].lhs: a non-empty text is required"),
+    "unknown start symbol": (changed(PCFG, "start: S", "start: T"), "start: one of the non-terminals is required"),
+    "rules off 1": (changed(PCFG, "7/10", "8/10"), "rules of S: probabilities must sum to 1 within 1e-9, found 1.1"),
+    "rules below 0": (changed(PCFG, "7/10", "-7/10"), "rules[1].p: a probability from 0 to 1 is required"),
+    "non-terminal without rules": (
+        PCFG + "nonterminals: [S, T]\n",
+        "a rule for every non-terminal is required, found none for 'T'",
+    ),
+    "non-terminal not listed": (
+        PCFG + "nonterminals: [T]\n",
+        "rules: a non-terminal on the left-hand side is required, found 'S'; add it to nonterminals",
+    ),
+    "terminal not listed": (
+        PCFG + "terminals: ['(']\n",
+        "rules: a terminal or a non-terminal is required, found ')'; add it to terminals",
+    ),
+    "terminal with rules": (PCFG + "terminals: ['(', ')', S]\n", "no terminal may have rules of its own, found 'S'"),
+    "terminal named like the end": (
+        changed(PCFG, '["(", S, ")", S]', '["<eos>", S, ")", S]'),
+        "no symbol may be named like the reserved end of string, found '<eos>'",
+    ),
+    "unproductive non-terminal": (
+        changed(PCFG, "rhs: []", "rhs: [T]").replace("p: 7/10}", "p: 7/10}, {lhs: T, rhs: [T, a], p: 1}"),
+        "every non-terminal must derive some string, found none for 'S', 'T'",
+    ),
+    "only the empty string derived": (
+        "type: pcfg\nstart: S\nrules: [{lhs: S, rhs: [], p: 1}]\n",
+        "at least one symbol is required, found none",
+    ),
+    "inconsistent": (
+        changed(changed(PCFG, "3/10", "7/10"), "rhs: [], p: 7/10", "rhs: [], p: 3/10"),
+        "derivations must end with probability 1 (a consistent grammar, spectral radius at most 1), "
+        "found a total mass of 0.428571428571; lower",
     ),
     "states twice": (changed(PFSA, "[A, B]", "[A, B, B]"), "states: each entry once is required"),
 }

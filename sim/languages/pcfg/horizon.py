@@ -5,28 +5,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sim.languages.finite import SUM_TOLERANCE, FiniteLanguage
 from sim.languages.pcfg.chart import Binary, Chart
-from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.listing import Listing, TooManyError, tokens_of
 from sim.languages.pcfg.rules import Rule, merged
-from sim.numerics import SpecificationError, log_sum_exp
+from sim.numerics import log_sum_exp
 
 LONGEST_SEARCH = 1_000
 """Horizon up to which `shortest_horizon` searches [tokens]."""
 
 
-def _unary(rules: Sequence[Rule], num_nonterminals: int) -> Binary:
-    """The grammar with all terminals made one, so that a string is its length."""
-    same = merged((rule.lhs, tuple(1 if symbol > 0 else symbol for symbol in rule.rhs), rule.p) for rule in rules)
-    return Binary.of(tuple(Rule(lhs, rhs, p) for (lhs, rhs), p in same.items()), num_nonterminals, 2)
-
-
 class Lengths:
     """The law of the number of symbols of a string, exact: charts of 0, 1, 2, ... symbols that are all the same."""
 
-    def __init__(self, grammar: ContextFree) -> None:
-        self._chart = Chart(_unary(grammar.rules, len(grammar.nonterminals)), grammar.start)
+    def __init__(self, rules: Sequence[Rule], num_nonterminals: int, start: int) -> None:
+        same = merged((rule.lhs, tuple(1 if symbol > 0 else symbol for symbol in rule.rhs), rule.p) for rule in rules)
+        alike = tuple(Rule(lhs, rhs, p) for (lhs, rhs), p in same.items())
+        self._chart = Chart(Binary.of(alike, num_nonterminals, 2), start)
         self._log_law, self._log_tail = [self._chart.log_inside], [self._chart.log_prefix]
 
     def _to(self, length: int) -> None:
@@ -55,39 +49,19 @@ class Lengths:
         return next((n for n in range(1, LONGEST_SEARCH + 1) if self.dropped_mass(n) <= dropped), None)
 
 
-def enumerated(
-    grammar: ContextFree, length: int, max_strings: int, place: str = "grammar"
-) -> tuple[FiniteLanguage, float]:
-    """P(. | |x| <= `length` - 1 symbols), renormalised exactly, and the mass that was dropped.
+def strings_within(form: Binary, start: int, length: int, max_strings: int) -> tuple[np.ndarray, np.ndarray]:
+    """All strings of at most `length` - 1 symbols, int32[N, L], EOS-padded, and log of their probability [nat] [N].
 
-    Strings, each with the sum over its derivations. Never cut silently: raises `SpecificationError` that names `place`
-    for more than `max_strings` strings, and if none is so short. The sum is checked against the law of the lengths.
+    Raises TooManyError for more than `max_strings`.
     """
-    lengths = Lengths(grammar)
-    start = grammar.start
     found: dict[bytes, float] = {}
-    if grammar.binary.null[start] > 0:
-        found[b""] = float(grammar.binary.null[start])
-    try:
-        for n, strings in enumerate(Listing(grammar.binary, [start], length - 1, max_strings).lengths(), start=1):
-            found |= strings.get(start, {})
-            if len(found) > max_strings:
-                raise TooManyError(n)
-    except TooManyError:
-        raise SpecificationError(
-            f"{place}: at most max_strings = {max_strings} strings may be enumerated, found more within length "
-            f"{length}; raise max_strings or lower length"
-        ) from None
-    if not found:
-        shortest = len(grammar.shape.shortest[start]) + 1
-        raise SpecificationError(
-            f"{place}: length must be at least {shortest}, the shortest string and its end, found {length}"
-        )
-    log_p = np.log(np.fromiter(found.values(), np.float64, len(found)))
-    total, log_mass = float(log_sum_exp(log_p)), lengths.log_mass_within(length)
-    if abs(total - log_mass) > SUM_TOLERANCE:
-        raise ArithmeticError(f"{place}: the listed mass is e^{total!r}, the law of lengths says e^{log_mass!r}")
-    table = np.zeros((len(found), max(len(string) for string in found) // 2 + 1), np.int32)
+    if form.null[start] > 0:
+        found[b""] = float(form.null[start])
+    for strings in Listing(form, [start], length - 1, max_strings).lengths():
+        found |= strings.get(start, {})
+        if len(found) > max_strings:
+            raise TooManyError
+    table = np.zeros((len(found), max((len(string) for string in found), default=0) // 2 + 1), np.int32)
     for row, string in zip(table, found, strict=True):
         row[: len(string) // 2] = tokens_of(string)
-    return FiniteLanguage.from_strings(grammar.vocabulary, table, log_p - total), lengths.dropped_mass(length)
+    return table, np.log(np.fromiter(found.values(), np.float64, len(found)))

@@ -8,14 +8,17 @@ from functools import cached_property
 import numpy as np
 
 from sim.languages.exact import Prefix, unavailable
-from sim.languages.finite import SUM_TOLERANCE
+from sim.languages.finite import SUM_TOLERANCE, FiniteLanguage
+from sim.languages.machine import shown_count
 from sim.languages.pcfg.ambiguity import Ambiguity, decide
 from sim.languages.pcfg.chart import Binary, Chart
+from sim.languages.pcfg.horizon import Lengths, strings_within
+from sim.languages.pcfg.listing import TooManyError
 from sim.languages.pcfg.rules import Rule, expectation, productive, reached, written
 from sim.languages.pcfg.shape import Shape
 from sim.languages.systems import Growth, components, eliminate, growth, least_solution, series
 from sim.languages.vocabulary import Vocabulary
-from sim.numerics import EOS, SpecificationError, log_fraction
+from sim.numerics import EOS, SpecificationError, log_fraction, log_sum_exp
 
 EXACT_BLOCK = 40
 """Non-terminals of a strongly connected component up to which linear systems are solved in rationals."""
@@ -171,6 +174,55 @@ class ContextFree:
         """C(P) = sum of P(x)^2 of an unambiguous grammar; raises `UnavailableError` elsewhere."""
         self._strings_are_derivations("collision probability", "use derivation_collision, a lower bound")
         return self.derivation_collision()
+
+    @cached_property
+    def lengths(self) -> Lengths:
+        """The law of the number of symbols of a string."""
+        return Lengths(self.rules, len(self.nonterminals), self.start)
+
+    @property
+    def longest(self) -> int | float:
+        """Symbols of the longest string; math.inf for an infinite language."""
+        return self.shape.longest
+
+    def dropped_mass(self, length: int) -> float:
+        """P(|x| >= `length` symbols), what truncation to the horizon drops; exact, however small."""
+        return self.lengths.dropped_mass(length)
+
+    def shortest_horizon(self, dropped: float) -> int | None:
+        """Smallest horizon whose dropped mass is at most `dropped`; None if it lies beyond 1 000 tokens."""
+        return self.lengths.shortest_horizon(dropped)
+
+    def count(self, length: int) -> int | float:
+        """Number of derivations, at least that of strings, of at most `length` - 1 symbols; math.inf with cycles."""
+        counts = self.shape.counts(max(length, 0))
+        return math.inf if counts is None else sum(counts)
+
+    def enumerate(self, length: int, max_strings: int, place: str = "grammar") -> tuple[FiniteLanguage, float]:
+        """P(. | |x| <= `length` - 1 symbols), renormalised exactly, and the mass that was dropped.
+
+        Strings, each with the sum over its derivations. As `Machine.enumerate`: never cut silently, refused with the
+        number of strings (of derivations, where the grammar may be ambiguous), and checked against the law of lengths.
+        """
+        try:
+            strings, log_p = strings_within(self.binary, self.start, length, max_strings)
+        except TooManyError:
+            count = self.count(length)
+            shown = "more" if count == math.inf else shown_count(int(count))
+            what = "strings" if self.ambiguity.unambiguous else "derivations"
+            raise SpecificationError(
+                f"{place}: at most max_strings = {max_strings} strings may be enumerated, found {shown} {what} within "
+                f"length {length}; raise max_strings or lower length"
+            ) from None
+        if not len(strings):
+            raise SpecificationError(
+                f"{place}: length must be at least {len(self.shape.shortest[self.start]) + 1}, the shortest string and "
+                f"its end, found {length}"
+            )
+        total, log_mass = float(log_sum_exp(log_p)), self.lengths.log_mass_within(length)
+        if abs(total - log_mass) > SUM_TOLERANCE:
+            raise ArithmeticError(f"{place}: the listed mass is e^{total!r}, the law of lengths says e^{log_mass!r}")
+        return FiniteLanguage.from_strings(self.vocabulary, strings, log_p - total), self.dropped_mass(length)
 
     @cached_property
     def shape(self) -> Shape:

@@ -1,5 +1,6 @@
 """Grammar files: what is written is what is read, exactly."""
 
+import itertools
 import json
 import math
 from fractions import Fraction
@@ -11,7 +12,11 @@ import yaml
 
 from sim.grammars.file import file, read
 from sim.languages.automaton import Automaton
+from sim.languages.chain import Chain
+from sim.languages.exact import UnavailableError
 from sim.languages.finite import FiniteLanguage
+from sim.languages.hidden import HiddenAutomaton
+from sim.languages.pcfg.language import ContextFree
 from sim.numerics import SpecificationError
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "grammars"
@@ -231,3 +236,192 @@ def test_too_many_strings_are_counted_not_cut(write):
 def test_a_horizon_that_is_too_short(name, length, message):
     with pytest.raises(SpecificationError, match=message):
         file(path=str(EXAMPLES / f"{name}.yaml"), length=length)
+
+
+# -- chains of a higher order, and chains that never stop -------------------------------------------------------------
+
+
+def paths_of_a_chain(data, length):
+    """{symbols: probability} of the strings of a markov file of any order with fewer than `length` symbols."""
+    order, found = int(data.get("order", 1)), {}
+    for size in range(length):
+        for x in itertools.product(data["alphabet"], repeat=size):
+            p = Fraction(1)
+            for at, symbol in enumerate((*x, data["eos"])):
+                row = data["initial"] if at == 0 else data["transitions"].get(" ".join(x[max(0, at - order) : at]), {})
+                p *= parse(row.get(symbol, "0"))
+            if p:
+                found[x] = p
+    return found
+
+
+ORDER_3 = """
+type: markov
+order: 3
+alphabet: [a, b]
+eos: e
+initial: {a: 1}
+transitions:
+  a: {a: 1/2, b: 1/2}
+  a a: {b: 1}
+  a b: {b: 2/3, e: 1/3}
+  a a b: {a: 1/4, e: 3/4}
+  a b b: {b: 1/5, a: 1/5, e: 3/5}
+  a b a: {a: 1/2, e: 1/2}
+  b b b: {e: 1}
+  b b a: {a: 1/7, e: 6/7}
+  b a a: {e: 1}
+"""
+
+
+@pytest.mark.parametrize("text", [(EXAMPLES / "steps.yaml").read_text(), ORDER_3], ids=["two", "three"])
+def test_a_chain_of_a_higher_order_against_brute_force(text, write):
+    listed = paths_of_a_chain(yaml.load(text, yaml.BaseLoader), 8)
+    language, notes = file(path=write(text), length=8)
+    mass = sum(listed.values())
+    assert language.support_size == len(listed)
+    assert notes["dropped_mass"] == pytest.approx(float(1 - mass), abs=1e-15)
+    for x, p in listed.items():
+        assert language.log_prob(language.vocabulary.encode(x)) == pytest.approx(math.log(p / mass), abs=1e-13)
+
+
+def test_an_unused_row_of_a_chain_is_warned_of(write):
+    with pytest.warns(UserWarning, match=r"transitions: 'b a' can never be reached from the start: left out"):
+        read(
+            write(
+                "type: markov\norder: 2\nalphabet: [a, b]\neos: e\ninitial: {a: 1}\ntransitions: {a: {e: 1}, b a: {e: 1}}"
+            )
+        )
+
+
+def test_a_chain_that_never_stops_starts_from_its_stationary_law():
+    chain = read(str(EXAMPLES / "endless.yaml"))
+    assert isinstance(chain, Chain)
+    on = Fraction(1, 10) / (Fraction(1, 10) + Fraction(1, 4))
+    assert np.exp(chain.next_log_probs([])[1:]) == pytest.approx([float(on), float(1 - on)], rel=1e-14)
+    assert chain.frequencies()[1:] == pytest.approx([float(on), float(1 - on)], rel=1e-14)
+
+    def h(p):
+        return -p * math.log(p) - (1 - p) * math.log(1 - p)
+
+    rate = float(on) * h(0.25) + float(1 - on) * h(0.1)
+    assert chain.entropy_rate() == pytest.approx(rate, rel=1e-13)
+    assert chain.block_entropies(5) == pytest.approx([0, *(h(float(on)) + n * rate for n in range(5))], rel=1e-13)
+    assert chain.log_prefix(chain.vocabulary.encode(["on", "on", "off"])) == pytest.approx(
+        math.log(on * Fraction(3, 16))
+    )
+
+
+def test_blocks_of_a_chain_are_a_world_of_strings_of_one_length():
+    language, notes = file(path=str(EXAMPLES / "endless.yaml"), length=9)
+    assert notes == {"dropped_mass": 0.0}
+    assert (language.trie.lengths == 9).all()
+    assert language.support_size == 2**8
+    chain = read(str(EXAMPLES / "endless.yaml"))
+    assert language.entropy() == pytest.approx(chain.block_entropies(8)[8], rel=1e-12)
+    for row in language.trie.strings[::37]:
+        assert language.log_prob(row) == pytest.approx(chain.log_prefix(row[:-1]), abs=1e-12)
+
+
+def test_the_stationary_start_of_a_chain_of_order_two(write):
+    """Blocks have the same law wherever they are read, from the start or later."""
+    text = """{type: markov, order: 2, alphabet: [a, b], transitions:
+      {a a: {a: 1/5, b: 4/5}, a b: {a: 1/2, b: 1/2}, b a: {a: 3/4, b: 1/4}, b b: {a: 1/3, b: 2/3}}}"""
+    chain = read(write(text))
+    blocks = {x: math.exp(chain.log_prefix(x)) for n in (2, 3, 4) for x in itertools.product((1, 2), repeat=n)}
+    for x in itertools.product((1, 2), repeat=3):
+        assert blocks[x] == pytest.approx(sum(blocks[(a, *x)] for a in (1, 2)), rel=1e-13)
+
+
+def test_an_endless_chain_with_a_start_of_its_own_may_end_up_in_several_classes(write):
+    text = """{type: markov, alphabet: [s, a, b], initial: {s: 1},
+      transitions: {s: {s: 1/2, a: 1/3, b: 1/6}, a: {a: 1}, b: {b: 1}}}"""
+    chain = read(write(text))
+    assert chain.entropy_rate() == 0.0
+    assert chain.frequencies()[1:] == pytest.approx([0, 2 / 3, 1 / 3], rel=1e-14)
+
+
+def test_an_endless_chain_has_no_strings(write):
+    chain = read(str(EXAMPLES / "endless.yaml"))
+    for ask in (chain.entropy, chain.collision, lambda: chain.log_prob([1])):
+        with pytest.raises(UnavailableError, match="the chain has no eos"):
+            ask()
+    with pytest.raises(SpecificationError, match=r"length is required for a chain that never stops"):
+        file(path=str(EXAMPLES / "endless.yaml"))
+
+
+# -- automata that are not deterministic, and grammars ----------------------------------------------------------------
+
+
+def test_a_machine_is_hidden_only_where_it_has_to_be():
+    assert isinstance(read(str(EXAMPLES / "moods.yaml")), HiddenAutomaton)
+    assert isinstance(read(str(EXAMPLES / "pfsa.yaml")), Automaton)
+
+
+def test_the_hidden_example_against_the_sum_over_its_paths():
+    path = EXAMPLES / "moods.yaml"
+    data = yaml.load(path.read_text(), yaml.BaseLoader)
+    language = read(str(path))
+    for x in itertools.product(("yes", "maybe", "no"), repeat=4):
+        total = Fraction(0)
+        for states in itertools.product(data["states"], repeat=5):
+            p = parse(data["initial"][states[0]]) * parse(data["final"][states[-1]])
+            for s, symbol, t in zip(states, x, states[1:], strict=False):
+                arcs = [a for a in data["transitions"] if (a["from"], a["symbol"], a["to"]) == (s, symbol, t)]
+                p *= parse(arcs[0]["p"]) if arcs else 0
+            total += p
+        assert math.exp(language.log_prob(language.vocabulary.encode(x))) == pytest.approx(float(total), rel=1e-13)
+
+
+def test_the_ambiguous_example_has_two_readings_of_one_sentence():
+    grammar = read(str(EXAMPLES / "attachment.yaml"))
+    assert isinstance(grammar, ContextFree)
+    words = "I saw the man with the telescope".split()
+    readings = Fraction(2, 5) * Fraction(4, 5) ** 2 * Fraction(1, 2) * Fraction(1, 4) * Fraction(7, 10)
+    expected = readings * (Fraction(3, 10) + Fraction(1, 5))
+    assert math.exp(grammar.log_prob(grammar.vocabulary.encode(words))) == pytest.approx(float(expected), rel=1e-13)
+    assert not grammar.ambiguity.unambiguous
+
+
+def test_rules_of_a_grammar_are_merged_and_left_out_as_stated(write):
+    text = """{type: pcfg, start: S, terminals: [a, b, c], rules: [
+      {lhs: S, rhs: [a, S], p: 1/4}, {lhs: S, rhs: [a, S], p: 1/4}, {lhs: S, rhs: [b], p: 1/2}, {lhs: S, rhs: [c], p: 0}, {lhs: T, rhs: [a], p: 1}]}"""
+    with pytest.warns(UserWarning, match="g.yaml") as warned:
+        grammar = read(write(text))
+    said = [str(one.message) for one in warned]
+    assert said == [
+        "g.yaml: rules[1]: S -> a S is listed twice: probabilities added",
+        "g.yaml: non-terminal 'T' can never be reached from the start: left out",
+    ]
+    assert grammar.nonterminals == ("S",)
+    assert [(rule.rhs, rule.p) for rule in grammar.rules] == [((1, ~0), Fraction(1, 2)), ((2,), Fraction(1, 2))]
+    assert grammar.vocabulary.symbols == ("<eos>", "a", "b", "c")
+    assert grammar.log_prob([3]) == -math.inf
+    assert grammar.entropy() == pytest.approx(2 * math.log(2), rel=1e-14)
+
+
+def test_a_critical_grammar_is_flagged_and_an_inconsistent_one_renormalised_when_asked(write):
+    text = "{type: pcfg, start: S, rules: [{lhs: S, rhs: [S, S], p: P}, {lhs: S, rhs: [a], p: Q}]}"
+    with pytest.warns(UserWarning, match=r"g.yaml: a critical grammar \(spectral radius exactly 1"):
+        critical = read(write(text.replace("P", "1/2").replace("Q", "1/2")))
+    assert critical.expected_length() == math.inf
+    with pytest.raises(SpecificationError, match=r"found a total mass of 0\.428571428571;"):
+        read(write(text.replace("P", "7/10").replace("Q", "3/10")))
+    kept = read(write(text.replace("P", "7/10").replace("Q", "3/10")), renormalise=True)
+    mass = Fraction(3, 7)  # the least solution of z = 7/10 z^2 + 3/10
+    assert {rule.rhs: float(rule.p) for rule in kept.rules} == pytest.approx(
+        {(~0, ~0): float(Fraction(7, 10) * mass), (1,): float(Fraction(3, 10) / mass)}, rel=1e-12
+    )
+
+
+def test_a_grammar_is_a_world_up_to_a_length():
+    language, notes = file(path=str(EXAMPLES / "brackets.yaml"), length=9)
+    assert language.support_size == 1 + 1 + 2 + 5 + 14
+    catalan = {0: 1, 2: 1, 4: 2, 6: 5, 8: 14}
+    mass = sum(n * Fraction(3, 10) ** (k // 2) * Fraction(7, 10) ** (k // 2 + 1) for k, n in catalan.items())
+    assert notes["dropped_mass"] == pytest.approx(float(1 - mass), rel=1e-12)
+    assert math.exp(language.log_prob(language.vocabulary.encode("(())()"))) == pytest.approx(
+        float(Fraction(3, 10) ** 3 * Fraction(7, 10) ** 4 / mass), rel=1e-12
+    )
+    with pytest.raises(SpecificationError, match=r"length=\d+ drops .* of the mass and keeps \d+ strings"):
+        file(path=str(EXAMPLES / "brackets.yaml"))

@@ -1,0 +1,139 @@
+"""Grammar files of type `pcfg`: a probabilistic context-free grammar."""
+
+import warnings
+from fractions import Fraction
+from typing import Any
+
+from sim.grammars._reading import (
+    COMMON_KEYS,
+    check_keys,
+    known,
+    mapping,
+    names,
+    normalised,
+    probability,
+    problem,
+    vocabulary,
+)
+from sim.languages.pcfg import weights
+from sim.languages.pcfg.language import ContextFree
+from sim.languages.pcfg.rules import Rule, expectation, productive, reached, renumbered
+from sim.languages.systems import growth, least_solution
+
+Sides = tuple[str, tuple[str, ...]]
+"""Left- and right-hand side of a rule, as written."""
+
+
+def pcfg(path: str, data: dict[str, Any], renormalise: bool = False) -> ContextFree:
+    """The grammar of listed rules, without what has probability 0 or cannot be reached.
+
+    A symbol on some left-hand side is a non-terminal, every other one a terminal, unless `nonterminals` or `terminals`
+    say so themselves. Warns of rules that are given twice (their probabilities are added), of symbols that cannot be
+    reached, and of a critical grammar. Raises `SpecificationError` for a non-terminal that derives nothing, and for an
+    inconsistent grammar, stating the mass of the derivations that end; `renormalise` conditions on ending instead.
+    """
+    keys = (*COMMON_KEYS[1:], "nonterminals", "terminals")
+    check_keys(path, data, ("type", "start", "rules"), keys)
+    listed = _rules(path, data["rules"])
+    heads = _nonterminals(path, data, listed)
+    symbols = vocabulary(path, f"{path}: rules", data, _terminals(path, data, listed, heads))
+    start = known(f"{path}: start", data["start"], heads, "one of the non-terminals")
+    number = {head: n for n, head in enumerate(heads)}
+
+    def symbol(name: str) -> int:
+        return ~number[name] if name in number else symbols.index(name)
+
+    rules = []
+    for head in heads:
+        own = {rhs: p for (lhs, rhs), p in listed.items() if lhs == head}
+        if not own:
+            raise problem(path, "a rule for every non-terminal is required", f"none for {head!r}", "add one")
+        for rhs, p in normalised(f"{path}: rules of {head}", own).items():
+            if p > 0:
+                rules.append(Rule(number[head], tuple(symbol(name) for name in rhs), p))
+    useful, kept = _useful(path, rules, heads, number[start])
+    names_kept = tuple(head for head, keep in zip(heads, kept, strict=True) if keep)
+    return _consistent(path, symbols, names_kept, useful, names_kept.index(start), renormalise)
+
+
+def _rules(path: str, value: Any) -> dict[Sides, Fraction]:
+    """The rules with their probabilities as written."""
+    place = f"{path}: rules"
+    if not isinstance(value, list) or not value:
+        fix = "write [{lhs: S, rhs: [a, S], p: 1/2}, {lhs: S, rhs: [], p: 1/2}]"
+        raise problem(place, "a list with at least one rule is required", value, fix)
+    found: dict[Sides, Fraction] = {}
+    for i, entry in enumerate(value):
+        here = f"{place}[{i}]"
+        check_keys(here, mapping(here, entry), ("lhs", "rhs", "p"))
+        lhs, rhs = entry["lhs"], entry["rhs"]
+        if not isinstance(lhs, str) or lhs == "":
+            raise problem(f"{here}.lhs", "a non-empty text is required", repr(lhs), "name a non-terminal")
+        if not isinstance(rhs, list) or not all(isinstance(name, str) and name != "" for name in rhs):
+            fix = "write [a, S, b], or [] for the empty string"
+            raise problem(f"{here}.rhs", "a list of non-empty texts is required", rhs, fix)
+        sides, p = (lhs, tuple(rhs)), probability(f"{here}.p", entry["p"])
+        if sides in found:
+            shown = f"{lhs} -> {' '.join(rhs) or '(empty)'}"
+            warnings.warn(f"{here}: {shown} is listed twice: probabilities added", stacklevel=2)
+        found[sides] = found.get(sides, Fraction(0)) + p
+    return found
+
+
+def _nonterminals(path: str, data: dict[str, Any], listed: dict[Sides, Fraction]) -> list[str]:
+    heads = list(dict.fromkeys(lhs for lhs, _ in listed))
+    if "nonterminals" not in data:
+        return heads
+    given = names(f"{path}: nonterminals", data["nonterminals"])
+    for head in heads:
+        known(f"{path}: rules", head, given, "a non-terminal on the left-hand side", "add it to nonterminals")
+    return given
+
+
+def _terminals(path: str, data: dict[str, Any], listed: dict[Sides, Fraction], heads: list[str]) -> list[str]:
+    used = list(dict.fromkeys(name for _, rhs in listed for name in rhs if name not in heads))
+    if "terminals" not in data:
+        return used
+    given = names(f"{path}: terminals", data["terminals"])
+    for name in given:
+        if name in heads:
+            raise problem(f"{path}: terminals", "no terminal may have rules of its own", repr(name), "remove it there")
+    for name in used:
+        known(f"{path}: rules", name, [*given, *heads], "a terminal or a non-terminal", "add it to terminals")
+    return given
+
+
+def _useful(path: str, rules: list[Rule], heads: list[str], start: int) -> tuple[list[Rule], list[bool]]:
+    """The rules that a derivation from the start can use, and which non-terminals those are."""
+    good = productive(rules, len(heads))
+    if not all(good):
+        listed = ", ".join(repr(head) for head, ok in zip(heads, good, strict=True) if not ok)
+        fix = "give one of them a rule without them, or remove them"
+        raise problem(path, "every non-terminal must derive some string", f"none for {listed}", fix)
+    seen = reached(rules, len(heads), start)
+    if not all(seen):
+        listed = ", ".join(repr(head) for head, ok in zip(heads, seen, strict=True) if not ok)
+        warnings.warn(f"{path}: non-terminal {listed} can never be reached from the start: left out", stacklevel=2)
+    return renumbered(rules, seen), seen
+
+
+def _consistent(
+    path: str, symbols: Any, heads: tuple[str, ...], rules: list[Rule], start: int, renormalise: bool
+) -> ContextFree:
+    """The grammar, if its derivations end with probability 1; conditioned on ending where that is asked for."""
+    kind = growth(expectation(rules, len(heads)))
+    if kind == "critical":
+        said = "spectral radius exactly 1: every string ends, but their expected length and entropy may be infinite"
+        warnings.warn(f"{path}: a critical grammar ({said})", stacklevel=2)
+    if kind != "supercritical":
+        return ContextFree(symbols, heads, tuple(rules), start)
+    if renormalise:
+        weighted = [(rule.lhs, rule.rhs, float(rule.p)) for rule in rules]
+        found = weights.normalised(symbols, heads, weighted, start)
+        assert found is not None, "every non-terminal derives a string"
+        return found[0]
+    own = [[(float(r.p), tuple(r.children)) for r in rules if r.lhs == head] for head in range(len(heads))]
+    mass = float(least_solution(own)[start])
+    requirement = "derivations must end with probability 1 (a consistent grammar, spectral radius at most 1)"
+    fix = "lower the probabilities of the recursive rules, or ask for renormalisation on the derivations that end"
+    raise problem(path, requirement, f"a total mass of {mass:.12g}", fix)

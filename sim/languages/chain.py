@@ -1,0 +1,149 @@
+"""Markov chains that never stop: no strings, but prefixes, blocks and an entropy rate."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sim.languages.automaton import Automaton
+from sim.languages.automaton_ops import absorbing_solve, arc_matrix
+from sim.languages.exact import Prefix, unavailable
+from sim.languages.systems import components
+from sim.languages.vocabulary import Vocabulary
+from sim.numerics import EOS, SpecificationError
+
+NEVER_STOPS = "the chain has no eos, so that its sequences never end"
+BLOCKS = "give it an eos, or take blocks of a fixed length (length)"
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """A source that emits symbols for ever: from state s the symbol a with probability p(s, a), then on to another.
+
+    `next_state` int[S, V] counts only where `arc_log_prob` float64[S, V] [nat] is above -inf; column 0, the end, never
+    is. The first symbol is drawn from the state `start`. Every state can be reached, and rows sum to 1.
+    """
+
+    vocabulary: Vocabulary
+    next_state: np.ndarray
+    arc_log_prob: np.ndarray
+    start: int
+    state_names: tuple[str, ...] = ()
+
+    @cached_property
+    def moves(self) -> np.ndarray:
+        """The probability to move between two states: float64[S, S]; rows sum to 1."""
+        return arc_matrix(self.next_state, self.arc_log_prob > -np.inf, np.exp(self.arc_log_prob))
+
+    @cached_property
+    def next_entropy(self) -> np.ndarray:
+        """Entropy of the next symbol in each state [nat]: float64[S]."""
+        p = np.exp(self.arc_log_prob)
+        return -(p * np.where(p > 0, self.arc_log_prob, 0.0)).sum(axis=1)
+
+    @cached_property
+    def classes(self) -> list[tuple[float, np.ndarray, np.ndarray]]:
+        """Sets of states that are never left: the probability to end up there, the states, their stationary law."""
+        graph = [np.flatnonzero(row).tolist() for row in self.moves]
+        closed = [block for block in components(graph) if all(set(graph[s]) <= set(block) for s in block)]
+        inside = np.isin(np.arange(len(graph)), [s for block in closed for s in block])
+        passing = np.flatnonzero(~inside)
+        found = []
+        for block in closed:
+            entry = np.zeros(len(graph))
+            entry[block] = 1.0
+            if len(passing):
+                rows = self.moves[passing]
+                leaves, values = rows[:, inside].sum(axis=1), rows[:, block].sum(axis=1)
+                entry[passing] = absorbing_solve(rows[:, passing], leaves, values)
+            found.append((float(entry[self.start]), np.array(block), stationary(self.moves[np.ix_(block, block)])))
+        return found
+
+    def entropy_rate(self) -> float:
+        """lim H(X_1..X_n) / n [nat per symbol]: the mean entropy of the next symbol in the long run; exact.
+
+        A mean over the classes of states that are never left, weighted by the probability to end up in each.
+        """
+        return math.fsum(share * float(law @ self.next_entropy[block]) for share, block, law in self.classes)
+
+    def frequencies(self) -> np.ndarray:
+        """Long-run frequency of every symbol, a mean over the classes of states: float64[V]."""
+        p = np.exp(self.arc_log_prob)
+        return np.asarray(sum(share * (law @ p[block]) for share, block, law in self.classes))
+
+    def block_entropies(self, number: int) -> np.ndarray:
+        """H(X_1..X_n) [nat] for n = 0, 1, ..., `number`: float64[number + 1]; exact."""
+        here, total = np.eye(1, len(self.moves), self.start)[0], [0.0]
+        for _ in range(number):
+            total.append(total[-1] + float(here @ self.next_entropy))
+            here = here @ self.moves
+        return np.array(total)
+
+    def _walk(self, prefix: Prefix) -> tuple[int, float]:
+        state, log_p = self.start, 0.0
+        for token in (int(t) for t in prefix):
+            if not EOS < token < len(self.vocabulary) or self.arc_log_prob[state, token] == -np.inf:
+                return -1, -np.inf
+            log_p += float(self.arc_log_prob[state, token])
+            state = int(self.next_state[state, token])
+        return state, log_p
+
+    def log_prefix(self, prefix: Prefix) -> float:
+        """log of the probability that a sequence begins with `prefix` [nat]; -inf if none does."""
+        return self._walk(prefix)[1]
+
+    def next_log_probs(self, prefix: Prefix) -> np.ndarray:
+        """log P(. | prefix) [nat]: float64[V], never the end; `SpecificationError` if the prefix has none."""
+        state, _ = self._walk(prefix)
+        if state < 0:
+            raise SpecificationError(
+                f"prefix {self.vocabulary.written(prefix)} has probability 0: no next token is defined"
+            )
+        return self.arc_log_prob[state].copy()
+
+    def log_prob(self, tokens: Prefix) -> float:
+        """Always raises `UnavailableError`: every string has probability 0."""
+        raise unavailable("probability of a string", NEVER_STOPS, BLOCKS)
+
+    def entropy(self) -> float:
+        """Always raises `UnavailableError`: there is an entropy rate instead."""
+        raise unavailable("entropy", NEVER_STOPS, "use entropy_rate, or take blocks of a fixed length (length)")
+
+    def collision(self) -> float:
+        """Always raises `UnavailableError`."""
+        raise unavailable("collision probability", NEVER_STOPS, BLOCKS)
+
+    def expected_length(self) -> float:
+        """Infinite."""
+        return math.inf
+
+    def blocks(self, number: int) -> Automaton:
+        """The law of the first `number` symbols, as strings of that length: an automaton of (time, state)."""
+        S, V = self.next_state.shape
+        table = np.full((number + 1, S, V), -1)
+        log_prob = np.full((number + 1, S, V), -np.inf)
+        arcs = self.arc_log_prob > -np.inf
+        for t in range(number):
+            table[t] = np.where(arcs, self.next_state + (t + 1) * S, -1)
+            log_prob[t] = self.arc_log_prob
+        log_prob[number, :, EOS] = 0.0
+        names = tuple(f"{name}@{t}" for t in range(number + 1) for name in (self.state_names or range(S)))
+        return Automaton(self.vocabulary, table.reshape(-1, V), log_prob.reshape(-1, V), self.start, names)
+
+
+def stationary(moves: np.ndarray) -> np.ndarray:
+    """pi = pi M of an irreducible stochastic matrix: float64[S]; by elimination without any subtraction.
+
+    Source: Grassmann, Taksar & Heyman 1985, Operations Research 33(5).
+    """
+    moves = np.array(moves, np.float64)
+    S = len(moves)
+    exits = np.zeros(S)
+    for k in range(S - 1, 0, -1):
+        exits[k] = moves[k, :k].sum()
+        moves[:k, :k] += np.outer(moves[:k, k] / exits[k], moves[k, :k])
+    law = np.ones(S)
+    for k in range(1, S):
+        law[k] = law[:k] @ moves[:k, k] / exits[k]
+    return law / law.sum()
