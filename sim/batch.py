@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from sim import checkpoints, ledger, store
-from sim.build import build, pretraining_key
+from sim.build import build, pretraining_key, world_parts
 from sim.ensemble import Mapping as EnsembleMapping
 from sim.flat import unflat
 from sim.locks import holder
@@ -57,12 +57,13 @@ class Share:
         def same(*groups: str) -> bool:
             return all(point[group] == chosen[0][group] for point in chosen for group in groups)
 
-        world = {"plan", "base"} if same("grammar") else set()
-        world |= {"model"} if same("grammar", "model") else set()
+        listed = all(world_parts(point) == world_parts(chosen[0]) for point in chosen)
+        world = {"plan", "base"} if listed else set()
+        world |= {"model"} if listed and same("model") else set()
         restricted = same("grammar", "restriction")
         own = {"event"} if restricted else set()
         own |= {"data"} if restricted and not any(point["finetune"]["controls"] for point in chosen) else set()
-        first = {"event"} | ({"data"} if same("grammar") else set())
+        first = {"event"} | ({"data"} if listed else set())
         return cls(frozenset(world | first), frozenset(world | own))
 
 

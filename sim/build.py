@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from sim.config import Check, Name, Positive, canonical, canonical_of, construct
+from sim.config import Check, Name, Positive, canonical, canonical_of, construct, resolve
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
@@ -127,8 +127,25 @@ def target(chosen: Mapping[str, Any]) -> Path:
 def pretraining_key(chosen: Mapping[str, Any]) -> str:
     """Identity of the pretraining of a run: equal for runs that differ in what comes after it, see `sim.store`."""
     recipe = {name: value for name, value in chosen["pretrain"].items() if name != "limit"}  # judged afterwards
-    parts = {"grammar": chosen["grammar"], "model": chosen["model"], "pretrain": recipe, "seed": chosen["seed"]}
-    return identity(parts)
+    return identity({**world_parts(chosen), "model": chosen["model"], "pretrain": recipe, "seed": chosen["seed"]})
+
+
+def world_parts(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the strings that all languages of a run are listed on: the grammar.
+
+    And the restriction, if it has strings that P has not.
+    """
+    parts = {"grammar": chosen["grammar"]}
+    return parts | {"restriction": chosen["restriction"]} if _widens(chosen["restriction"]) else parts
+
+
+def _widens(node: Any) -> bool:
+    """Whether a restriction, or one inside it, adds strings to those of P: its constructor says so."""
+    if isinstance(node, Mapping):
+        kind = node.get("kind")
+        own = isinstance(kind, str) and getattr(resolve("restrictions", kind, "restriction"), "widens", False)
+        return own or any(_widens(value) for value in node.values())
+    return isinstance(node, list | tuple) and any(_widens(value) for value in node)
 
 
 def build(chosen: Mapping[str, Any]) -> tuple[Run, dict[str, float]]:
@@ -156,7 +173,9 @@ def build(chosen: Mapping[str, Any]) -> tuple[Run, dict[str, float]]:
 @functools.lru_cache(maxsize=32)
 def _world(grammar: str, restriction: str, model: str, file: str | None) -> tuple[Any, ...]:
     p, notes = _language(grammar, file)
-    return p, notes, _restricted(grammar, restriction, file), construct("model", json.loads(model), "model", p.trie)
+    restricted = _restricted(grammar, restriction, file)
+    p = p if restricted.p is None else restricted.p
+    return p, notes, restricted, construct("model", json.loads(model), "model", p.trie)
 
 
 @functools.lru_cache(maxsize=32)

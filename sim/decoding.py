@@ -87,7 +87,7 @@ def decoded(language: ExactLanguage, transform: Transform, place: str = "decodin
         table[reached] = transform(table[reached])
         edges = table[trie.edge_node, trie.edge_token]
         log_p = np.where(trie.edge >= 0, edges[trie.edge], 0.0).sum(axis=1)
-        return FiniteLanguage(language.vocabulary, trie, log_p, language.styles)
+        return language.with_law(log_p)
     why = "there are infinitely many different laws of the next token"
     raise unavailable(place, why, "list the strings with a length (tier A)")
 

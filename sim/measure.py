@@ -16,6 +16,7 @@ from sim.metrics.forgetting import (
     Part,
     event_parts,
     gate_erasure_of,
+    latent_shift_accounting,
     log_event,
     log_styles,
     shift_accounting,
@@ -24,7 +25,7 @@ from sim.metrics.forgetting import (
     waterfall,
 )
 from sim.metrics.scored import Layout, Scored, View, average, known
-from sim.metrics.support import epsilon_support, off_support_mass
+from sim.metrics.support import epsilon_support, off_support_mass, outside_mass
 from sim.quantity import Quantity, exponential
 from sim.records import Record
 from sim.theory.optima import predicted
@@ -75,7 +76,7 @@ class Truths:
         """q*, the optimum that theory predicts for the fine-tuning on S; None where it has no closed form."""
         p, s = self.record.p, self.record.restricted.s
         log_q = predicted(self.record.config.get("objective", {}), s.log_p, p.log_p)
-        return None if log_q is None else self.of(FiniteLanguage(p.vocabulary, p.trie, log_q, p.styles))
+        return None if log_q is None else self.of(p.with_law(log_q))
 
     @cached_property
     def languages(self) -> dict[str, Scored]:
@@ -177,6 +178,10 @@ def truth_rows(truths: Truths) -> Iterator[Row]:
     yield row("shift_total", "S||P", shift.total, "nat", s_name)
     yield row("shift_conditioning", "S||P", shift.conditioning, "nat", s_name)
     yield row("shift_narrowing", "S||P", shift.narrowing, "nat", s_name)
+    if (member := record.restricted.log_member) is not None:
+        latent = latent_shift_accounting(truths.p, truths.s, member, truths.s_law)
+        for part in ("total", "conditioning", "narrowing", "overlap"):
+            yield row(f"latent_shift_{part}", "S||P", getattr(latent, part), "nat", s_name)
     prompts = (record.restricted.s.prompts.log_p, record.p.prompts.log_p)
     yield row("shift_prompts", "S(x)||P(x)", kl(*prompts), "nat", "")
     yield row("event_mass", "P(A)", float(np.exp(record.restricted.log_mass)), "1", "")
@@ -205,6 +210,7 @@ def model_rows(truths: Truths, phase: str, q: Scored, in_full: bool) -> Iterator
     yield row("total_variation", "P,q", total_variation(truths.p.merged, q.merged, weights), "1", p_name)
     yield row("jensen_shannon", "P,q", jensen_shannon(truths.p.merged, q.merged, weights), "nat", p_name)
     yield row("off_support", "q", off_support_mass(q, truths.p_law), "1", p_name)
+    yield row("outside_p", "q", outside_mass(truths.p, q, truths.p_law), "1", p_name)
     kept = np.exp(log_event(q, record.restricted.event))
     yield row("event_mass", "q(A)", average(truths.p_law, kept), "1", p_name)
     split = gate_erasure_of(truths.event_parts, q)

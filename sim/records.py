@@ -119,6 +119,8 @@ def _arrays(record: Record) -> dict[str, np.ndarray]:
     }
     if p.styles is not None:
         arrays["world/log_style_posterior"] = p.styles.log_posterior
+    if restricted.log_member is not None:
+        arrays["world/log_member"] = restricted.log_member
     for phase, recorded in record.phases.items():
         arrays[f"{phase}/steps"], arrays[f"{phase}/losses"] = recorded.steps, recorded.losses
         arrays |= {f"{phase}/{name}": values for name, values in recorded.arrays.items()}
@@ -167,4 +169,5 @@ def _world(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tuple[
         FiniteLanguage(vocabulary, trie, arrays[f"world/{name}"], styles) for name in ("log_p", "log_s", "log_kept")
     )
     said = about["restriction"]
-    return p, Restricted(s, kept, arrays["world/event"], said["log_mass"], said["notes"])
+    member = arrays.get("world/log_member")
+    return p, Restricted(s, kept, arrays["world/event"], said["log_mass"], said["notes"], member)

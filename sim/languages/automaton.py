@@ -148,6 +148,10 @@ class Automaton(Machine):
             )
         return self.arc_log_prob[state].copy()
 
+    def moves_by(self, state: int, token: int) -> list[int]:
+        """States that a token leads to from a state: one, or none."""
+        return [int(self.next_state[state, token])] if self.arcs[state, token] else []
+
     def _listed(self, length: int) -> tuple[np.ndarray, np.ndarray]:
         return enumerate_paths(self.next_state, self.arc_log_prob, self.start, length)
 

@@ -1,7 +1,7 @@
 """Languages of finite support, exact by enumeration: a prefix trie and the probability of every string on it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -74,6 +74,7 @@ class FiniteLanguage:
     trie: Trie
     log_p: np.ndarray
     styles: Styles | None = None
+    source: object = None  # the automaton or grammar whose strings these are, up to a horizon; for restrictions
 
     def __post_init__(self) -> None:
         if self.log_p.shape != (self.trie.num_strings,) or np.isnan(self.log_p).any():
@@ -96,11 +97,12 @@ class FiniteLanguage:
         strings: np.ndarray,
         log_p: np.ndarray,
         styles: Styles | None = None,
+        source: object = None,
     ) -> "FiniteLanguage":
         """The language of listed strings int[N, L] in any order; duplicates raise ValueError."""
         trie, order = Trie.of(strings, len(vocabulary))
         sorted_styles = None if styles is None else Styles(styles.names, styles.log_posterior[order])
-        return cls(vocabulary, trie, np.asarray(log_p, np.float64)[order], sorted_styles)
+        return cls(vocabulary, trie, np.asarray(log_p, np.float64)[order], sorted_styles, source)
 
     @property
     def length(self) -> int:
@@ -222,37 +224,47 @@ class FiniteLanguage:
         prompt = self.prompts.log_p[self.prompts.group]
         return np.where(self.log_p > -np.inf, self.log_p - np.where(prompt > -np.inf, prompt, 0.0), -np.inf)
 
-    def reweighted(self, log_weights: np.ndarray) -> "FiniteLanguage":
-        """The language proportional to P(x) e^(log_weights), on the same trie; raises if nothing is left."""
-        log_q = self.log_p + log_weights
-        total = log_sum_exp(log_q)
-        if total == -np.inf:
-            raise SpecificationError("language: the weights leave no string of positive probability")
-        return FiniteLanguage(self.vocabulary, self.trie, log_q - total, self.styles)
+    def kl(self, other: "FiniteLanguage") -> float:
+        """KL(P || Q) [nat per string] to another law on the same trie, exact; math.inf if Q lacks a string of P."""
+        if other.trie is not self.trie:
+            raise ValueError("kl: two languages on the same trie are required, found different ones")
+        inside = self.log_p > -np.inf
+        ratio = np.where(inside, np.where(inside, self.log_p, 0.0) - np.where(inside, other.log_p, 0.0), 0.0)
+        return expectation(self.log_p, ratio)
+
+    def with_law(self, log_p: np.ndarray) -> "FiniteLanguage":
+        """Another law on the same strings, with the same styles: log probabilities [nat], float64[N]."""
+        return replace(self, log_p=log_p)
 
     def condition(
         self, event: np.ndarray, keep_prompts: bool = False, place: str = "restriction"
     ) -> tuple["FiniteLanguage", float]:
-        """P(. | A) for a set A of listed strings (bool[N]), on the same trie, and log P(A) [nat].
+        """P(. | A) for a set A of listed strings (bool[N]), on the same trie, and log P(A) [nat]; see `given`."""
+        return self.given(np.where(event, 0.0, -np.inf), keep_prompts, place)
 
-        By default prompts are conditioned too, P(x | A); `keep_prompts` keeps the law P(x) and conditions the answers
-        alone, P(x) P(y | x, A), which needs P(A | x) > 0 for every prompt. Raises `SpecificationError` if P(A) = 0.
+    def given(
+        self, log_member: np.ndarray, keep_prompts: bool = False, place: str = "restriction"
+    ) -> tuple["FiniteLanguage", float]:
+        """P(. | z) for a latent event z with log P(z | document), float64[N] [nat], and log P(z).
+
+        By default prompts are conditioned too, P(x | z); `keep_prompts` keeps the law P(x) and conditions the answers
+        alone, P(x) P(y | x, z), which needs P(z | x) > 0 for every prompt. Any log weights will do for `log_member`:
+        the law is then in proportion to P(x) e^(log_member). Raises `SpecificationError` if nothing is left.
         """
-        masked = np.where(event, self.log_p, -np.inf)
-        log_mass = float(log_sum_exp(masked))
+        joint = self.log_p + log_member
+        log_mass = float(log_sum_exp(joint))
         if log_mass == -np.inf:
             raise SpecificationError(f"{place}: P(A) must be positive, found 0: it keeps no string of the language")
         if not keep_prompts:
-            return FiniteLanguage(self.vocabulary, self.trie, masked - log_mass, self.styles), log_mass
+            return self.with_law(joint - log_mass), log_mass
         prompts = self.prompts
-        kept = log_group_sum(masked, prompts.group, prompts.num_groups)
+        kept = log_group_sum(joint, prompts.group, prompts.num_groups)
         empty = (kept == -np.inf) & (prompts.log_p > -np.inf)
         if empty.any():
-            example = self.vocabulary.decode(
-                self.trie.strings[prompts.first[np.argmax(empty)]][: prompts.length[prompts.first[np.argmax(empty)]]]
-            )
+            first = prompts.first[np.argmax(empty)]
+            example = self.vocabulary.decode(self.trie.strings[first][: prompts.length[first]])
             raise SpecificationError(
                 f"{place}: keep_prompts needs P(A | x) > 0 for every prompt, found 0 for {example!r}; drop keep_prompts"
             )
         shift = np.where(kept > -np.inf, prompts.log_p - np.where(kept > -np.inf, kept, 0.0), 0.0)
-        return FiniteLanguage(self.vocabulary, self.trie, masked + shift[prompts.group], self.styles), log_mass
+        return self.with_law(joint + shift[prompts.group]), log_mass

@@ -166,6 +166,11 @@ class HiddenAutomaton(Machine):
         with np.errstate(divide="ignore"):
             return np.log(law)
 
+    def moves_by(self, state: int, token: int) -> list[int]:
+        """States that a token may lead to from a state."""
+        found: list[int] = np.flatnonzero(self.transitions[token, state]).tolist()
+        return found
+
     def _listed(self, length: int) -> tuple[np.ndarray, np.ndarray]:
         return enumerate_forward(self.initial, self.transitions, self.stopping, self.steps_to_stop, length)
 

@@ -167,7 +167,7 @@ class Machine(ABC):
                 f"the transition matrix {size} of {log_mass!r}"
             )
         width = int((strings != EOS).sum(axis=1).max()) + 1
-        language = FiniteLanguage.from_strings(self.vocabulary, strings[:, :width], log_p - total)
+        language = FiniteLanguage.from_strings(self.vocabulary, strings[:, :width], log_p - total, source=self)
         return language, math.exp(log_dropped)
 
     def _checked_size(self, length: int, max_strings: int, place: str) -> int:

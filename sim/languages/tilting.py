@@ -63,15 +63,13 @@ def _tilted_list(language: FiniteLanguage, temperature: float, keep_prompts: boo
         if not keep_prompts:
             log_weight = language.log_p / temperature
             log_total = float(log_sum_exp(log_weight))
-            return FiniteLanguage(
-                language.vocabulary, language.trie, log_weight - log_total, language.styles
-            ), log_total
+            return language.with_law(log_weight - log_total), log_total
         prompts, log_weight = language.prompts, language.answers / temperature
     totals = log_group_sum(log_weight, prompts.group, prompts.num_groups)
     alive = totals > -np.inf
     shift = np.where(alive, prompts.log_p - np.where(alive, totals, 0.0), -np.inf)
     log_p = np.where(log_weight > -np.inf, log_weight + shift[prompts.group], -np.inf)
-    return FiniteLanguage(language.vocabulary, language.trie, log_p, language.styles), math.nan
+    return language.with_law(log_p), math.nan
 
 
 def _tilted_automaton(language: Automaton, temperature: float) -> tuple[Automaton, float] | None:

@@ -54,15 +54,16 @@ class Waterfall:
 
 @dataclass(frozen=True)
 class ShiftAccounting:
-    """KL(S‖P) = conditioning + narrowing [nat]; infinite where S leaves A."""
+    """KL(S‖P) = conditioning + narrowing + overlap [nat]; infinite where S leaves A."""
 
-    conditioning: float  # E_S(x)[-log P(A|x)]
-    narrowing: float  # KL(S‖P_A)
+    conditioning: float  # E_S(x)[-log P(A|x)], or of a latent event z E_S(x)[-log P(z|x)]
+    narrowing: float  # KL(S‖P_A), or KL(S‖P_z)
+    overlap: float = 0.0  # E_S[log P(z | x, y)], at most 0; 0 where the string tells whether it belongs
 
     @property
     def total(self) -> float:
         """KL(S‖P) [nat]."""
-        return self.conditioning + self.narrowing
+        return self.conditioning + self.narrowing + self.overlap
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +135,19 @@ def shift_accounting(p: Scored, s: Scored, kept: Scored, event: np.ndarray, log_
     log_mass = log_event(p, event)
     conditioning = expectation(log_law, -log_mass)
     return ShiftAccounting(conditioning, kl(s.log_q, kept.log_q, s.weights(log_law)))
+
+
+def latent_shift_accounting(p: Scored, s: Scored, log_member: np.ndarray, log_law: np.ndarray) -> ShiftAccounting:
+    """Split KL(S‖P) for a latent event z, given log P(z | document), float64[N] [nat]; the prompt law is S(x).
+
+    KL(S‖P) = E[-log P(z|x)] + KL(S‖P_z) + E_S[log P(z | x, y)], for every S within supp P_z; the narrowing is infinite
+    elsewhere. For overlapping styles P_z = P(. | x, z) is P(. | x, A) for no set A of strings.
+    """
+    part = Part.of(p, log_member, log_law)
+    conditioning = expectation(log_law, -part.log_mass)
+    narrowing = kl(s.log_q, part.log_share, s.weights(log_law))
+    overlap = expectation(s.log_q + s.weights(log_law), log_member) if np.isfinite(narrowing) else 0.0
+    return ShiftAccounting(conditioning, narrowing, overlap)
 
 
 def log_event(q: Scored, event: np.ndarray) -> np.ndarray:

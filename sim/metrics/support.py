@@ -45,6 +45,12 @@ def off_support_mass(q: Scored, log_law: np.ndarray) -> float:
     return average(log_law, q.off)
 
 
+def outside_mass(p: Scored, q: Scored, log_law: np.ndarray) -> float:
+    """E_x q(not in supp P | x); exact. More than `off_support_mass` where the listed strings are not all P's."""
+    beyond = np.where(p.log_q == -np.inf, q.log_q, -np.inf)
+    return off_support_mass(q, log_law) + expectation(beyond + q.weights(log_law), np.ones(len(beyond)))
+
+
 def coverage(
     log_p: np.ndarray, log_q: np.ndarray, epsilons: Sequence[float], log_w: np.ndarray | None = None
 ) -> list[float]:

@@ -2,23 +2,19 @@
 
 import numpy as np
 
+from sim.languages.exact import ExactLanguage
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.numerics import SpecificationError, nearest
 
 
-def disjoint_styles(p: FiniteLanguage, place: str) -> Styles:
-    """The styles of a language; raises `SpecificationError` if it has none or if they overlap."""
-    if p.styles is None:
+def styles_of(p: ExactLanguage, place: str) -> tuple[FiniteLanguage, Styles]:
+    """A language with its styles; raises `SpecificationError` if it has none."""
+    if not isinstance(p, FiniteLanguage) or p.styles is None:
         raise SpecificationError(
             f"{place}: a language with styles is required, found one without; use grammar=english, styles_content, or "
             "another restriction"
         )
-    if not p.styles.disjoint:
-        raise SpecificationError(
-            f"{place}: styles that the string determines are required, found overlapping ones, for which a style is no "
-            "event of strings; use a language with disjoint styles"
-        )
-    return p.styles
+    return p, p.styles
 
 
 def style_index(styles: Styles, name: str, place: str) -> int:
@@ -32,7 +28,7 @@ def style_index(styles: Styles, name: str, place: str) -> int:
 
 
 def style_masses(language: FiniteLanguage) -> dict[str, float]:
-    """The share of a language's documents in each style: {"mass_<style>": P(z)}, for disjoint styles."""
-    styles = disjoint_styles(language, "language")
-    masses = np.bincount(styles.of, np.exp(language.log_p), len(styles.names))
-    return {f"mass_{name}": float(mass) for name, mass in zip(styles.names, masses, strict=True)}
+    """The share of a language's documents in each style: {"mass_<style>": E P(z | document)}."""
+    assert language.styles is not None
+    masses = np.exp(language.log_p) @ np.exp(language.styles.log_posterior)
+    return {f"mass_{name}": float(mass) for name, mass in zip(language.styles.names, masses, strict=True)}

@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from sim.languages.exact import ExactLanguage
 from sim.languages.finite import FiniteLanguage
-from sim.languages.restricted import Restricted
+from sim.languages.restricted import Narrowed, Restricted
 
 
-def everything(p: FiniteLanguage) -> Restricted:
+def everything(p: ExactLanguage) -> Restricted | Narrowed:
     """S = P, A = all strings, log P(A) = 0 [nat] exactly, so the shift KL(S || P) is 0."""
-    return Restricted(s=p, kept=p, event=np.ones(p.trie.num_strings, bool), log_mass=0.0)
+    if isinstance(p, FiniteLanguage):
+        return Restricted(s=p, kept=p, event=np.ones(p.trie.num_strings, bool), log_mass=0.0)
+    return Narrowed(p, p, 0.0, 0.0)

@@ -6,24 +6,26 @@ from typing import Any, Literal
 import numpy as np
 
 from sim.languages.events import Dfa, regular_expression
+from sim.languages.exact import ExactLanguage
 from sim.languages.finite import FiniteLanguage
-from sim.languages.restricted import Restricted
+from sim.languages.restricted import Narrowed, Restricted
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError, nearest
+from sim.restrictions._kinds import conditioned, needs_list, on_list
 
 PLACE = "restriction"
 KEYS = ("start", "accept", "transitions")
 
 
 def regular(
-    p: FiniteLanguage,
+    p: ExactLanguage,
     *,
     pattern: str | None = None,
     dfa: Mapping[str, Any] | None = None,
     of: Literal["document", "answer"] = "document",
     keep_prompts: bool = False,
-) -> Restricted:
-    """S = P_A = P(. | A) for a regular event A, and log P(A) [nat]; exact on the trie of P. `kept` is P_A in any case.
+) -> Restricted | Narrowed:
+    """S = P_A = P(. | A) for a regular event A, and log P(A) [nat]; exact for every kind. `kept` is P_A in any case.
 
     Give exactly one of `pattern`, a regular expression over symbols that must match as a whole (syntax:
     `sim.languages.events.regular_expression`), and `dfa`, a deterministic automaton
@@ -42,12 +44,13 @@ def regular(
         event = regular_expression(pattern, p.vocabulary, f"{PLACE}.pattern")
     else:
         event = listed_dfa(dfa or {}, p.vocabulary, f"{PLACE}.dfa")
-    strings = p.trie.strings if of == "document" else _after(p.trie.strings, p.prompts.length)
-    accepted = event.accepts(strings)
     written = "dfa" if pattern is None else f"pattern {pattern!r}"
-    kept, log_mass = p.condition(accepted, place=f"{PLACE}: {written}")
-    s = p.condition(accepted, True, f"{PLACE}: {written}")[0] if keep_prompts else kept
-    return Restricted(s, kept, accepted, log_mass)
+    if not isinstance(p, FiniteLanguage):
+        if of == "answer" or keep_prompts:
+            needs_list(p, f"{PLACE}: of: answer and keep_prompts", "only a listed language has prompts")
+        return conditioned(p, event, f"{PLACE}: {written}")
+    strings = p.trie.strings if of == "document" else _after(p.trie.strings, p.prompts.length)
+    return on_list(p, event.accepts(strings), f"{PLACE}: {written}", keep_prompts)
 
 
 def _after(strings: np.ndarray, lengths: np.ndarray) -> np.ndarray:

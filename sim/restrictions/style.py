@@ -4,39 +4,42 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sim.languages.finite import FiniteLanguage
+from sim.languages.exact import ExactLanguage
+from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
-from sim.numerics import SpecificationError, log_group_sum
-from sim.restrictions._styles import disjoint_styles, style_index, style_masses
+from sim.numerics import SpecificationError, log_group_sum, log_sum_exp
+from sim.restrictions._styles import style_index, style_masses, styles_of
 
 
 def style(
-    p: FiniteLanguage, *, keep: str | Sequence[str] | Mapping[str, float], keep_prompts: bool = False
+    p: ExactLanguage, *, keep: str | Sequence[str] | Mapping[str, float], keep_prompts: bool = False
 ) -> Restricted:
-    """S is P restricted to the documents A of the kept styles, or a mixture of styles.
+    """S is P given that the document is in one of the kept styles, or a mixture of styles.
 
-    A name or a list of names: S = P_A = P(. | A). A mapping from style to weight (relative, at least one positive):
-    A is the union of the styles with a positive weight and S = sum_z w_z P_z / sum_z w_z with P_z = P(. | z), so the
-    prompts follow P(x | z) within each style. `keep_prompts` keeps the law of prompts, S(x) = P(x): a name or a list
-    gives S(y|x) = P(y | x, A), and weights are then the shares of styles within every prompt,
-    S(y|x) = sum_z w_z P(y | x, z) / sum_z w_z; both need every kept share to exist at every prompt.
-    `kept` is P_A = P(. | A) in any case, `log_mass` is log P(A) [nat] of documents. Notes: the share of S in each
-    style. Raises `SpecificationError` for an unknown style, no or negative weights, a language without disjoint
-    styles, or P(A) = 0.
+    A name or a list of names: S = P(. | z in the kept styles). A mapping from style to weight (relative, at least one
+    positive): S = sum_z w_z P_z / sum_z w_z with P_z = P(. | z), so the prompts follow P(x | z) within each style.
+    `keep_prompts` keeps the law of prompts, S(x) = P(x): a name or a list gives S(y|x) = P(y | x, kept), and weights
+    are then the shares of styles within every prompt, S(y|x) = sum_z w_z P(y | x, z) / sum_z w_z; both need every kept
+    share to exist at every prompt.
+    A is the set of documents that a kept style can write, `kept` is P_A = P(. | A), `log_mass` log P(A) [nat]. Where
+    styles overlap P_z is P(. | A) for no A: the event is latent, `log_member` = log P(kept | document), and S follows
+    `sim.metrics.forgetting.latent_shift_accounting`. Notes: the share of S in each style. Raises `SpecificationError`
+    for an unknown style, no or negative weights, a language without styles, or a kept style of probability 0.
     """
-    styles = disjoint_styles(p, "keep")
+    language, styles = styles_of(p, "keep")
     weights = _weights(keep)
     chosen = [style_index(styles, name, "keep") for name in weights]
     positive = [z for z, weight in zip(chosen, weights.values(), strict=True) if weight > 0]
-    event = np.isin(styles.of, positive)
-    kept, log_mass = p.condition(event, place="keep")
+    member = log_sum_exp(styles.log_posterior[:, positive], axis=1)
+    kept, log_mass = language.condition(member > -np.inf, place="keep")
+    w = np.zeros(len(styles.names))
+    w[chosen] = list(weights.values())
     if isinstance(keep, Mapping):
-        w = np.zeros(len(styles.names))
-        w[chosen] = list(weights.values())
-        s = _mixture(p, styles.of, w / w.sum(), keep_prompts)
+        s = _mixture(language, styles, w / w.sum(), keep_prompts)
     else:
-        s = p.condition(event, True, place="keep")[0] if keep_prompts else kept
-    return Restricted(s, kept, event, log_mass, style_masses(s))
+        s = language.given(member, keep_prompts, "keep")[0]
+    event = member > -np.inf
+    return Restricted(s, kept, event, log_mass, style_masses(s), None if styles.disjoint else member)
 
 
 def _weights(keep: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:
@@ -56,24 +59,24 @@ def _weights(keep: str | Sequence[str] | Mapping[str, float]) -> dict[str, float
     return dict(keep)
 
 
-def _mixture(p: FiniteLanguage, style_of: np.ndarray, weights: np.ndarray, keep_prompts: bool) -> FiniteLanguage:
+def _mixture(p: FiniteLanguage, styles: Styles, weights: np.ndarray, keep_prompts: bool) -> FiniteLanguage:
     """sum_z w_z P(. | z), or with `keep_prompts` P(x) sum_z w_z P(y | x, z); weights sum to 1."""
-    num_styles, prompts = len(weights), p.prompts
-    with np.errstate(divide="ignore"):
-        log_weights = np.log(weights)
-    cell = prompts.group * num_styles + style_of if keep_prompts else style_of
-    num_cells = prompts.num_groups * num_styles if keep_prompts else num_styles
-    log_cell = log_group_sum(p.log_p, cell, num_cells).reshape(-1, num_styles)  # log P(z), or log P(x, z) by prompt
-    needed = (weights > 0) & (prompts.log_p > -np.inf)[:, None] if keep_prompts else (weights > 0)[None]
-    missing = needed & (log_cell == -np.inf)
-    if missing.any():
-        assert p.styles is not None
-        x, z = (int(index[0]) for index in np.nonzero(missing))
-        first = prompts.first[x]
-        example = p.vocabulary.decode(p.trie.strings[first][: prompts.length[first]])
-        where = f" at every prompt, found 0 at {example!r}; drop keep_prompts or" if keep_prompts else ", found 0;"
-        raise SpecificationError(f"keep: P(z) > 0 is required for style {p.styles.names[z]!r}{where} give it no weight")
-    target = log_weights + prompts.log_p[:, None] if keep_prompts else log_weights[None]
-    shift = np.where(log_cell > -np.inf, target - np.where(log_cell > -np.inf, log_cell, 0.0), -np.inf)
-    # prompts keep no documents of probability zero: -inf + shift stays -inf, since a shift is never +inf
-    return FiniteLanguage(p.vocabulary, p.trie, p.log_p + shift.ravel()[cell], p.styles)
+    prompts = p.prompts
+    groups, number = (prompts.group, prompts.num_groups) if keep_prompts else (np.zeros(len(p.log_p), np.int64), 1)
+    parts = []
+    for z in np.flatnonzero(weights):
+        joint = p.log_p + styles.log_posterior[:, z]
+        log_cell = log_group_sum(joint, groups, number)  # log P(z), or log P(x, z) by prompt
+        needed = prompts.log_p > -np.inf if keep_prompts else np.ones(1, bool)
+        if (missing := needed & (log_cell == -np.inf)).any():
+            x = int(np.flatnonzero(missing)[0])
+            example = p.vocabulary.decode(p.trie.strings[prompts.first[x]][: prompts.length[prompts.first[x]]])
+            where = f" at every prompt, found 0 at {example!r}; drop keep_prompts or" if keep_prompts else ", found 0;"
+            raise SpecificationError(
+                f"keep: P(z) > 0 is required for style {styles.names[z]!r}{where} give it no weight"
+            )
+        target = np.log(weights[z]) + (prompts.log_p if keep_prompts else np.zeros(1))
+        shift = np.where(log_cell > -np.inf, target - np.where(log_cell > -np.inf, log_cell, 0.0), -np.inf)
+        # prompts keep no documents of probability zero: -inf + shift stays -inf, since a shift is never +inf
+        parts.append(joint + shift[groups])
+    return p.with_law(log_sum_exp(np.stack(parts), axis=0))

@@ -6,10 +6,11 @@ from typing import Annotated
 import numpy as np
 
 from sim.config import AtLeast, Positive
+from sim.languages.exact import ExactLanguage
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
-from sim.numerics import SpecificationError, expectation, log_group_sum
-from sim.restrictions._styles import disjoint_styles, style_index, style_masses
+from sim.numerics import SpecificationError, expectation, log_sum_exp
+from sim.restrictions._styles import style_index, style_masses, styles_of
 
 MAX_MOVES = 200
 """Moves of one local search before it starts again from a new random set."""
@@ -36,58 +37,61 @@ class Goal:
 
 
 def style_blind(
-    p: FiniteLanguage,
+    p: ExactLanguage,
     *,
     like: str,
     seed: Annotated[int, AtLeast(0)] = 0,
     tolerance: Annotated[float, Positive] = 1e-3,
     max_restarts: Annotated[int, AtLeast(1)] = 20,
 ) -> Restricted:
-    """S = P(. | A') for a random set A' of documents that has the mass and the entropy of the style `like` = A.
+    """S = P(. | A') for a random set A' of documents that has the mass and the entropy of the style `like`, z.
 
-    Matched within every prompt, so that S(x) matches P(x | A) too: |P(A'|x) / P(A|x) - 1| <= tolerance [1] and
-    |H(P_A'(.|x)) - H(P_A(.|x))| <= tolerance [nat]. Answers are drawn independently, with the inclusion probabilities
+    Matched within every prompt, so that S(x) matches P(x | z) too: |P(A'|x) / P(z|x) - 1| <= tolerance [1] and
+    |H(P_A'(.|x)) - H(P_z(.|x))| <= tolerance [nat]. Answers are drawn independently, with the inclusion probabilities
     that tell least about the answer among those with that mass and entropy on average (`_inclusion`); a local search
     then flips and swaps answers until the set itself matches, restarting at most `max_restarts` times per prompt. The
-    set differs from the style at every prompt that is not all in that style. `seed` fixes everything.
-    Notes: `max_mass_mismatch` [1], `max_entropy_mismatch` [nat] over prompts; `mass_<style>`, the share of S in each
-    style. Raises `SpecificationError` for an unknown style, a language without disjoint styles, a style that is all of
-    P or empty, and where the tolerance is not reached.
+    set differs from a style that is a set of documents at every prompt that is not all in that style. `seed` fixes
+    everything. Notes: `max_mass_mismatch` [1], `max_entropy_mismatch` [nat] over prompts; `mass_<style>`, the share of
+    S in each style. Raises `SpecificationError` for an unknown style, a language without styles, a style that is all
+    of P or empty, and where the tolerance is not reached.
     """
-    styles = disjoint_styles(p, "like")
-    style = styles.of == style_index(styles, like, "like")
-    supported = p.log_p > -np.inf
-    if not (style & supported).any() or (style | ~supported).all():
+    language, styles = styles_of(p, "like")
+    supported = language.log_p > -np.inf
+    member = np.where(supported, np.exp(styles.log_posterior[:, style_index(styles, like, "like")]), 0.0)
+    if not member.any() or (member[supported] == 1.0).all():
         raise SpecificationError(
             f"like: a style with a share of P between 0 and 1, both excluded, is required, found {like!r} with "
-            f"{'all' if (style & supported).any() else 'none'} of it; choose another style"
+            f"{'all' if member.any() else 'none'} of it; choose another style"
         )
-    event = np.zeros(len(style), bool)
+    event = np.zeros(len(member), bool)
     reached = np.zeros(2)
-    for x in range(p.prompts.num_groups):
-        rows = np.flatnonzero((p.prompts.group == x) & supported)
-        if not style[rows].any():
+    for x in range(language.prompts.num_groups):
+        rows = np.flatnonzero((language.prompts.group == x) & supported)
+        if not member[rows].any():
             continue
-        goal = _goal(np.exp(p.answers[rows]), style[rows], tolerance)
-        chosen, miss = _search(goal, style[rows], np.random.default_rng([seed, x]), max_restarts)
+        goal = _goal(language.answers[rows], member[rows], tolerance)
+        chosen, miss = _search(goal, member[rows], np.random.default_rng([seed, x]), max_restarts)
         if max(miss) > tolerance:
-            raise SpecificationError(_failed(p, like, x, miss, tolerance))
+            raise SpecificationError(_failed(language, like, x, miss, tolerance))
         event[rows] = chosen
         reached = np.maximum(reached, miss)
-    if (event == (style & supported)).all():
+    if np.array_equal(event, member):
         raise SpecificationError(
             f"like: a style that some other event can match is required, found none besides {like!r} itself; choose "
             "another style or a world with more strings per prompt"
         )
-    s, log_mass = p.condition(event, place="like")
+    s, log_mass = language.condition(event, place="like")
     notes = {"max_mass_mismatch": float(reached[0]), "max_entropy_mismatch": float(reached[1]), **style_masses(s)}
     return Restricted(s, s, event, log_mass, notes)
 
 
-def _goal(p: np.ndarray, style: np.ndarray, tolerance: float) -> Goal:
-    log_mass = log_group_sum(np.log(p), np.where(style, 0, 1), 2)[0]
-    inside = np.log(p[style]) - log_mass
-    return Goal(p, float(np.exp(log_mass)), -expectation(inside, inside), tolerance)
+def _goal(log_p: np.ndarray, member: np.ndarray, tolerance: float) -> Goal:
+    """Mass and entropy of a style at one prompt, given log P(y|x) and P(z | document) of its answers."""
+    with np.errstate(divide="ignore"):
+        joint = log_p + np.log(member)
+    log_mass = float(log_sum_exp(joint))
+    inside = np.where(joint > -np.inf, joint - log_mass, -np.inf)
+    return Goal(np.exp(log_p), float(np.exp(log_mass)), -expectation(inside, inside), tolerance)
 
 
 def _failed(p: FiniteLanguage, like: str, x: int, miss: tuple[float, float], tolerance: float) -> str:
@@ -134,16 +138,16 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def _search(
-    goal: Goal, style: np.ndarray, generator: np.random.Generator, max_restarts: int
+    goal: Goal, member: np.ndarray, generator: np.random.Generator, max_restarts: int
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """The first set found within tolerance that is not the style, or the best one, with its two mismatches."""
-    if style.all():
-        return style, (0.0, 0.0)
+    if (member == 1.0).all():
+        return np.ones(len(member), bool), (0.0, 0.0)
     inclusion = _inclusion(goal)
-    best, best_miss = style, (np.inf, np.inf)
+    best, best_miss = member > 0.0, (np.inf, np.inf)
     for _ in range(max_restarts):
-        chosen, miss = _improved(goal, generator.random(len(style)) < inclusion, generator)
-        if max(miss) < max(best_miss) and not (chosen == style).all():
+        chosen, miss = _improved(goal, generator.random(len(member)) < inclusion, generator)
+        if max(miss) < max(best_miss) and not np.array_equal(chosen, member):
             best, best_miss = chosen, miss
         if max(best_miss) <= goal.tolerance:
             break

@@ -239,7 +239,7 @@ def test_adam_decays_at_full_speed_while_the_kept_logits_follow(learning_rate, b
 @pytest.mark.parametrize("tilt", [0.0, 1.0], ids=["S=P_A", "S-tilted"])
 def test_adam_decays_at_single_speed_once_the_kept_logits_ring(learning_rate, beta1, beta2, tilt):
     """c = 1: at eps = 0 the kept logits end up oscillating by much more than q(B), which drowns their drift."""
-    s = FLAT.condition(FLAT_KEPT)[0].reweighted(tilt * np.sin(np.arange(FLAT.trie.num_strings)))
+    s = FLAT.condition(FLAT_KEPT)[0].given(tilt * np.sin(np.arange(FLAT.trie.num_strings)))[0]
     optimizer = Adam(learning_rate=learning_rate, b1=beta1, b2=beta2, eps=0.0)
     with jax.enable_x64(True):
         base = on_device64(FLAT)

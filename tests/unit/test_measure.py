@@ -150,6 +150,7 @@ def expected(world: World, view: str, weight: Fraction) -> Iterator[tuple[str, s
     yield "sft", "kl", "S||q", s_name, one.kl(s, s)
     yield "sft", "kl", "P_A||q", s_name, one.kl(kept, s)
     yield "sft", "off_support", "q", p_name, one.mass(q, p, lambda y: y not in p)
+    yield "sft", "outside_p", "q", p_name, one.mass(q, p, lambda y: not p.get(y))
     gap = one.average(lambda x: sum(abs(one.given(p, x).get(y, 0) - v) for y, v in one.given(q, x).items()) / 2, p)
     yield "sft", "total_variation", "P,q", p_name, gap
     event = [lambda y: y in world.event, lambda y: y not in world.event]

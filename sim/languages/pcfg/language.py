@@ -185,6 +185,10 @@ class ContextFree:
         """Symbols of the longest string; math.inf for an infinite language."""
         return self.shape.longest
 
+    def log_mass_within(self, length: int) -> float:
+        """log P(|x| <= `length` - 1 symbols) [nat], exact; -inf if every string is longer."""
+        return self.lengths.log_mass_within(length)
+
     def dropped_mass(self, length: int) -> float:
         """P(|x| >= `length` symbols), what truncation to the horizon drops; exact, however small."""
         return self.lengths.dropped_mass(length)
@@ -222,7 +226,8 @@ class ContextFree:
         total, log_mass = float(log_sum_exp(log_p)), self.lengths.log_mass_within(length)
         if abs(total - log_mass) > SUM_TOLERANCE:
             raise ArithmeticError(f"{place}: the listed mass is e^{total!r}, the law of lengths says e^{log_mass!r}")
-        return FiniteLanguage.from_strings(self.vocabulary, strings, log_p - total), self.dropped_mass(length)
+        language = FiniteLanguage.from_strings(self.vocabulary, strings, log_p - total, source=self)
+        return language, self.dropped_mass(length)
 
     @cached_property
     def shape(self) -> Shape:

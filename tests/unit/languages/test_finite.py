@@ -234,18 +234,18 @@ def test_the_prompt_that_would_be_lost_is_named() -> None:
 
 
 @given(plain_laws(), st.data())
-def test_reweighted(law: Law, data: st.DataObject) -> None:
+def test_weights_of_strings(law: Law, data: st.DataObject) -> None:
     language = spoken(law)
     factors = data.draw(st.lists(st.integers(0, 5), min_size=len(law), max_size=len(law)))
     weighed = [law[x] * factor for x, factor in zip(symbols_of(language), factors, strict=True)]
     log_weights = np.array([log(Fraction(factor)) for factor in factors])
     if not any(weighed):
-        with pytest.raises(SpecificationError, match="leave no string of positive probability"):
-            language.reweighted(log_weights)
+        with pytest.raises(SpecificationError, match=r"P\(A\) must be positive, found 0"):
+            language.given(log_weights)
         return
     expected = [float(weight / sum(weighed)) for weight in weighed]
     for offset in (0.0, 900.0, -900.0):
-        np.testing.assert_allclose(np.exp(language.reweighted(log_weights + offset).log_p), expected, rtol=1e-12)
+        np.testing.assert_allclose(np.exp(language.given(log_weights + offset)[0].log_p), expected, rtol=1e-12)
 
 
 # -- styles -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
+import dataclasses
 import math
+import random
 from fractions import Fraction
 
 import numpy as np
@@ -8,13 +10,14 @@ from small_worlds import log, make_world
 from sim.metrics.entropy import entropy_interval
 from sim.metrics.forgetting import (
     gate_erasure,
+    latent_shift_accounting,
     log_event,
     log_styles,
     shift_accounting,
     style_split,
     waterfall,
 )
-from sim.metrics.scored import Scored, score
+from sim.metrics.scored import Scored, score, truth
 from sim.quantity import Quantity
 
 VIEWS = ["response", "joint"]
@@ -164,3 +167,64 @@ def test_the_model_with_no_mass_on_the_support_never_gives_nan():
     q = score(world.trie, world.groups, arrays, "response")
     found = gate_erasure(world.truth("response"), q, world.mask, world.log_law("response"))
     assert (found.gate, found.kept, found.erasure) == (math.inf, 0.0, 0.0)
+
+
+# -- latent events ----------------------------------------------------------------------------------------------------
+
+
+def shares_of(world, seed):
+    """P(z | document) of an event that no set of documents is, as fractions by document; some 0, some 1."""
+    dice = random.Random(seed)
+    return {document: Fraction(dice.choice([0, 1, 1, 2, 3, 4]), 4) for document in world.documents()}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_shift_of_a_latent_event_equals_fractions(seed, view):
+    """S = P_z first, then an S that lies within its support."""
+    world = make_world(seed)
+    share = shares_of(world, seed)
+    log_member = np.array([log(share[document]) for document in world.documents()])
+    joint = {d: p * share[d] for d, p in world.p.items() if p * share[d]}
+    for weights in (joint, {d: p**2 for d, p in joint.items()}):
+        s = {d: p / sum(weights.values()) for d, p in weights.items()}
+        language = dataclasses.replace(
+            world.language, log_p=np.array([log(s.get(d, Fraction(0))) for d in world.documents()])
+        )
+        groups = [()] if view == "joint" else world.group_prompts()
+        expected = np.zeros(4)
+        for x in groups:
+            s_x, p_x, pz_x = ({d: law[d] for d in law if d[: len(x)] == x} for law in (s, world.p, joint))
+            if not (weight := sum(s_x.values())):
+                continue
+            mass_p, mass_pz = sum(p_x.values()), sum(pz_x.values())
+            given = [(p / weight, d) for d, p in s_x.items()]
+            conditioning = log(mass_p) - log(mass_pz)
+            narrowing = divergence([(p, pz_x[d] / mass_pz) for p, d in given])
+            overlap = math.fsum(float(p) * log(share[d]) for p, d in given)
+            total = divergence([(p, p_x[d] / mass_p) for p, d in given])
+            expected += float(weight) * np.array([total, conditioning, narrowing, overlap])
+        law = np.array([log(sum((p for d, p in s.items() if d[: len(x)] == x), Fraction(0))) for x in groups])
+        one = truth(language, world.groups, view)
+        found = latent_shift_accounting(world.truth(view), one, log_member, law)
+        assert [found.total, found.conditioning, found.narrowing, found.overlap] == pytest.approx(expected, abs=1e-12)
+        assert found.overlap <= 0.0
+
+
+def test_a_latent_event_that_is_a_set_has_no_overlap():
+    world = make_world(1)
+    log_member = np.where(world.mask, 0.0, -math.inf)
+    law = world.log_law("response", "s")
+    truths = world.truth("response"), world.truth_s("response")
+    latent = latent_shift_accounting(*truths, log_member, law)
+    hard = shift_accounting(*truths, world.truth_kept("response"), world.mask, law)
+    assert latent.overlap == 0.0
+    assert (latent.conditioning, latent.narrowing) == pytest.approx((hard.conditioning, hard.narrowing), abs=1e-13)
+
+
+def test_an_s_beyond_the_latent_event_is_infinitely_far():
+    world = make_world(1)
+    log_member = np.where(world.mask, 0.0, -math.inf)
+    law = world.log_law("response")
+    found = latent_shift_accounting(world.truth("response"), world.truth("response"), log_member, law)
+    assert (found.narrowing, found.overlap, found.total) == (math.inf, 0.0, math.inf)

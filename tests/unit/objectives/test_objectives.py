@@ -41,7 +41,7 @@ MODELS = {"strings": tabular_strings, "trie": tabular_trie}
 def restricted(spoken: FiniteLanguage) -> FiniteLanguage:
     """S: some strings are lost, the others are tilted, and the prompt law moves."""
     kept = spoken.condition(mask(spoken, lambda text: "c" not in text and text not in ("a|xy", "b|yy")))[0]
-    return kept.reweighted(np.linspace(-0.5, 0.5, spoken.trie.num_strings))
+    return kept.given(np.linspace(-0.5, 0.5, spoken.trie.num_strings))[0]
 
 
 def job(spoken: FiniteLanguage, model: str, objective: Objective, **chosen: object) -> Job:

@@ -119,7 +119,7 @@ class Flat:
 def flat(objective: object, restricted: bool, **chosen: object) -> Flat:
     dice = np.random.default_rng(0)
     before, after = (dice.normal(size=P.trie.num_strings).astype(np.float32) for _ in range(2))
-    s = P.reweighted(np.linspace(-1, 1, P.trie.num_strings))
+    s = P.given(np.linspace(-1, 1, P.trie.num_strings))[0]
     s = s.condition(A)[0] if restricted else s
     job = training(
         tabular_strings(P.trie),

@@ -167,11 +167,6 @@ def test_refused_languages(small: FiniteLanguage) -> None:
     bare = FiniteLanguage(small.vocabulary, small.trie, small.log_p)
     with pytest.raises(SpecificationError, match="a language with styles is required, found one without"):
         style(bare, keep="u")
-    overlapping = FiniteLanguage(
-        small.vocabulary, small.trie, small.log_p, Styles(("u", "v"), np.full((5, 2), np.log(0.5)))
-    )
-    with pytest.raises(SpecificationError, match="found overlapping ones"):
-        style(overlapping, keep="u")
     only_v_at_b, _ = small.condition(np.array([True, True, True, False, True]))
     with pytest.raises(
         SpecificationError, match=r"keep_prompts needs P\(A \| x\) > 0 for every prompt, found 0 for 'b :'"

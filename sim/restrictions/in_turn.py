@@ -1,0 +1,66 @@
+"""Several restrictions one after the other: each is applied to the S of the one before."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sim.config import construct
+from sim.languages.exact import ExactLanguage
+from sim.languages.finite import FiniteLanguage
+from sim.languages.restricted import Narrowed, Restricted
+from sim.languages.trie import Trie
+from sim.numerics import SpecificationError
+
+
+def in_turn(p: ExactLanguage, *, steps: Sequence[Mapping[str, Any]]) -> Restricted | Narrowed:
+    """S is what is left of P after all `steps`, nodes such as {kind: style, keep: assistant}; A is where all keep.
+
+    So "sharpen the assistant's answers" is a style and then sharpen, and "noise in them" a style and then noise, which
+    comes last, since it leaves supp P. The accounting is that of P: `kept` is P(. | A), `log_mass` log P(A) [nat], and
+    the narrowing holds whatever the steps did beside conditioning. Notes of step i are named `<i>_<note>`, from 1.
+    Raises `SpecificationError` for no steps, and as the steps do, naming the step.
+    """
+    if not steps:
+        raise SpecificationError("restriction.steps: at least one step is required, found none; add {kind: ...}")
+    s: ExactLanguage = p
+    done: list[Restricted | Narrowed] = []
+    for number, step in enumerate(steps, start=1):
+        if done and isinstance(done[-1], Restricted) and done[-1].p is not None:
+            raise SpecificationError(f"restriction.steps[{number - 2}]: noise must come last, found steps after it")
+        done.append(construct("restriction", step, f"restriction.steps[{number - 1}]", s))
+        s = done[-1].s
+    notes = {f"{i}_{name}": value for i, one in enumerate(done, start=1) for name, value in one.notes.items()}
+    if isinstance(p, FiniteLanguage):
+        return _of_list(p, [one for one in done if isinstance(one, Restricted)], notes)
+    log_mass = sum(one.log_mass for one in done)
+    others = [one for one in done if isinstance(one, Narrowed)]
+    if any(one.narrowing for one in others[:-1]):
+        raise SpecificationError(
+            "restriction.steps: on a language that is not listed a change of weights must come last, found steps after "
+            "it; put it last, or list the strings with a length (tier A)"
+        )
+    last = others[-1]
+    kept = last.s if not last.narrowing else last.kept
+    return Narrowed(s, kept, log_mass, last.narrowing, notes, all(one.of_strings for one in others))
+
+
+def _of_list(p: FiniteLanguage, done: Sequence[Restricted], notes: Mapping[str, float]) -> Restricted:
+    """The last S, and A as the strings of P that every step keeps."""
+    event = np.ones(p.trie.num_strings, bool)
+    for one in done[:-1] if done[-1].p is not None else done:
+        event &= one.event
+    whole = None
+    if (larger := done[-1].p) is not None:
+        row = _rows(p.trie, larger.trie)
+        law, moved = np.full(larger.trie.num_strings, -np.inf), np.zeros(larger.trie.num_strings, bool)
+        law[row], moved[row] = p.log_p, event
+        whole, event = larger.with_law(law), moved & (law > -np.inf)
+    kept, log_mass = (whole or p).condition(event, place="restriction.steps")
+    return Restricted(done[-1].s, kept, event, log_mass, notes, p=whole)
+
+
+def _rows(trie: Trie, larger: Trie) -> np.ndarray:
+    """Where the strings of a trie stand on a larger one: int[N]."""
+    number = {row[:n].tobytes(): i for i, (row, n) in enumerate(zip(larger.strings, larger.lengths, strict=True))}
+    return np.array([number[row[:n].tobytes()] for row, n in zip(trie.strings, trie.lengths, strict=True)])

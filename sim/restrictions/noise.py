@@ -1,0 +1,117 @@
+"""Noisy prefixes: data with injected deviations, after each of which the text recovers."""
+
+import math
+from collections.abc import Iterator
+from itertools import combinations, product
+from typing import Annotated, Literal
+
+import numpy as np
+
+from sim.config import AtLeast, OpenFraction
+from sim.languages.exact import ExactLanguage
+from sim.languages.finite import FiniteLanguage, Styles
+from sim.languages.restricted import Restricted, widens
+from sim.numerics import EOS, SpecificationError
+from sim.restrictions._kinds import needs_list
+
+MAX_STRINGS = 1_000_000
+"""Strings, clean and noisy, that are listed."""
+
+
+@widens
+def noise(
+    p: ExactLanguage,
+    *,
+    rate: Annotated[float, OpenFraction] = 0.1,
+    deviation: Literal["replace", "insert"] = "replace",
+    num_wrong: Annotated[int, AtLeast(1)] = 1,
+    max_deviations: Annotated[int, AtLeast(1)] = 1,
+    seed: Annotated[int, AtLeast(0)] = 0,
+) -> Restricted:
+    """S is P with deviations: at every symbol of the answer, with probability `rate`, a token that P never has there.
+
+    `replace` puts it in place of the symbol, `insert` before it; then the text goes on as it would have, which is the
+    recovery. At a prefix the wrong token is one of `num_wrong` that P never has after it, drawn once by `seed` and
+    equally likely; where P may have every token there is no deviation. At most `max_deviations` per string: what
+    becomes of each string is its law given that there are no more, renormalised exactly (note `few_mass`, the
+    probability of that). Prompts stay clean and keep their law. S leaves supp P: KL(S || P) is infinite, the shift
+    accounting does not apply, A is the set of the clean strings and P_A = P. All live on one trie, that of the clean
+    and noisy strings, the valid set of this world. Notes: `few_mass`, `clean_mass` = S(supp P), `num_noisy` strings.
+    Raises `SpecificationError` for more than 10^6 strings and where no deviation is possible, `UnavailableError` for a
+    language that is not listed.
+    """
+    listed = needs_list(p, "restriction", "deviations are put into listed strings")
+    wrong = _wrong_tokens(listed, num_wrong, seed)
+    law: dict[bytes, tuple[float, int]] = {}
+    width = listed.length + (max_deviations if deviation == "insert" else 0)
+    few = 0.0
+    for i in np.flatnonzero(listed.log_p > -np.inf).tolist():
+        variants = list(_variants(listed, i, wrong, rate, deviation, max_deviations))
+        total, p_i = math.fsum(weight for _, weight in variants), math.exp(listed.log_p[i])
+        few += p_i * total
+        for tokens, weight in variants:
+            row = np.zeros(width, np.int32)
+            row[: len(tokens)] = tokens
+            before, origin = law.get(row.tobytes(), (0.0, i))
+            law[row.tobytes()] = before + p_i * weight / total, origin
+        if len(law) > MAX_STRINGS:
+            raise SpecificationError(
+                f"restriction: at most {MAX_STRINGS} clean and noisy strings are listed, found more; lower "
+                "max_deviations or num_wrong, or use a smaller world"
+            )
+    if len(law) == listed.support_size:
+        raise SpecificationError(
+            "restriction: a prefix of an answer after which some token never comes is required, found that every token "
+            "may follow every one; use a world with forbidden tokens"
+        )
+    return _assembled(listed, law, width, few)
+
+
+def _wrong_tokens(p: FiniteLanguage, number: int, seed: int) -> list[np.ndarray]:
+    """Some tokens that no listed string has at a node: one array per node."""
+    generator = np.random.default_rng(seed)
+    right = p.trie.legal.copy()  # of all listed strings, those of probability 0 included
+    right[:, EOS] = True
+    if p.vocabulary.prompt_end is not None:
+        right[:, p.vocabulary.prompt_end] = True  # a second end of the prompt would be read as one
+    return [np.sort(generator.permutation(np.flatnonzero(~row))[:number]) for row in right]
+
+
+def _variants(
+    p: FiniteLanguage, i: int, wrong: list[np.ndarray], rate: float, deviation: str, most: int
+) -> Iterator[tuple[list[int], float]]:
+    """What becomes of one string, with the probability of each: itself, and all ways to deviate at most so often."""
+    first, end = int(p.prompts.length[i]), int(p.trie.lengths[i]) - 1
+    tokens = p.trie.strings[i, :end].tolist()
+    nodes = p.trie.node[i, :end]
+    places = [t for t in range(first, end) if len(wrong[nodes[t]])]
+    for number in range(min(most, len(places)) + 1):
+        for chosen in combinations(places, number):
+            weight = rate**number * (1 - rate) ** (len(places) - number)
+            for put in product(*(wrong[nodes[t]].tolist() for t in chosen)):
+                share = weight / float(np.prod([len(wrong[nodes[t]]) for t in chosen]))
+                text = list(tokens)
+                for t, token in reversed(list(zip(chosen, put, strict=True))):
+                    text[t : t + (deviation == "replace")] = [token]
+                yield text, share
+
+
+def _assembled(p: FiniteLanguage, law: dict[bytes, tuple[float, int]], width: int, few: float) -> Restricted:
+    """P and S on one trie; a noisy string has the style of the string that it came from, where that is one."""
+    noisy = np.stack([np.frombuffer(key, np.int32) for key in law])
+    clean = {np.pad(row, (0, width - p.length)).tobytes(): i for i, row in enumerate(p.trie.strings)}
+    extra = [key not in clean for key in law]
+    rows = np.concatenate([np.pad(p.trie.strings, ((0, 0), (0, width - p.length))), noisy[extra]])
+    log_p = np.concatenate([p.log_p, np.full(sum(extra), -np.inf)])
+    noisy_from = [i for (_, i), new in zip(law.values(), extra, strict=True) if new]
+    origin = np.array([*range(len(p.log_p)), *noisy_from])
+    styles = None if p.styles is None else Styles(p.styles.names, p.styles.log_posterior[origin])
+    whole = FiniteLanguage.from_strings(p.vocabulary, rows, log_p, styles)
+    log_s = np.full(len(rows), -np.inf)
+    for row, key in enumerate(whole.trie.strings):
+        if (found := law.get(key.tobytes())) is not None:
+            log_s[row] = math.log(found[0])
+    event = whole.log_p > -np.inf
+    s = whole.with_law(log_s)
+    notes = {"few_mass": few, "clean_mass": float(np.exp(log_s[event]).sum()), "num_noisy": float(sum(extra))}
+    return Restricted(s, whole, event, 0.0, notes, p=whole)

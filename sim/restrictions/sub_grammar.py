@@ -1,0 +1,155 @@
+"""Delete symbols, states, transitions, non-terminals or rules: the language of the smaller machine or grammar."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sim.languages.automaton import Automaton
+from sim.languages.events import Dfa
+from sim.languages.exact import ExactLanguage
+from sim.languages.finite import FiniteLanguage
+from sim.languages.hidden import HiddenAutomaton
+from sim.languages.pcfg import weights
+from sim.languages.pcfg.language import ContextFree
+from sim.languages.restricted import Narrowed, Restricted
+from sim.numerics import EOS, SpecificationError, nearest
+from sim.restrictions._kinds import conditioned
+
+PLACE = "restriction"
+
+CERTAIN = 1e-9
+"""P(path avoids | string) that misses 1 by no more is 1: the string tells."""
+
+
+def sub_grammar(
+    p: ExactLanguage,
+    *,
+    symbols: Sequence[str] = (),
+    states: Sequence[str] = (),
+    transitions: Sequence[Mapping[str, str]] = (),
+    nonterminals: Sequence[str] = (),
+    rules: Sequence[Mapping[str, Any]] = (),
+) -> Restricted | Narrowed:
+    """S is P given that the string avoids `symbols`, or given that its path or derivation avoids what else is named.
+
+    `states` and `transitions` ({from, symbol} or {from, symbol, to}) are those of an automaton, `nonterminals` and
+    `rules` ({lhs, rhs}) those of a grammar, written as in the grammar file; a listed language has those that it was
+    listed from. What is left is renormalised exactly, P_A = P(. | A). Where a string has several paths or derivations
+    the event is latent: S is P(. | it avoids them), weighted by P(it avoids them | x). Give symbols, or parts of the
+    machine, not both. Raises `SpecificationError` for a name that does not exist, if nothing is left, and for a
+    language that has no such parts.
+    """
+    parts = {"states": states, "transitions": transitions, "nonterminals": nonterminals, "rules": rules}
+    named = [name for name, values in parts.items() if values]
+    if bool(symbols) == bool(named):
+        found = "both" if named else "neither"
+        raise SpecificationError(
+            f"{PLACE}: either symbols or one of states, transitions, nonterminals and rules is required, found {found}"
+        )
+    if symbols:
+        return conditioned(p, _avoiding(_tokens(p, symbols), len(p.vocabulary)), f"{PLACE}.symbols")
+    source = p.source if isinstance(p, FiniteLanguage) else p
+    smaller: Automaton | HiddenAutomaton | ContextFree
+    if isinstance(source, Automaton | HiddenAutomaton) and not nonterminals and not rules:
+        smaller, log_mass = _without_states(source, states, transitions)
+    elif isinstance(source, ContextFree) and not states and not transitions:
+        smaller, log_mass = _without_rules(source, nonterminals, rules)
+    else:
+        raise SpecificationError(
+            f"{PLACE}: {', '.join(named)}: a language that was made from an automaton (states, transitions) or from a "
+            "context-free grammar (nonterminals, rules) is required, found another; name symbols, or use regular"
+        )
+    if isinstance(p, FiniteLanguage):
+        return _on_list(p, source, smaller, log_mass)
+    hard = not isinstance(source, HiddenAutomaton | ContextFree) or _tells(source)
+    return Narrowed(smaller, smaller, log_mass, 0.0, of_strings=hard)
+
+
+def _tells(source: HiddenAutomaton | ContextFree) -> bool:
+    """Whether every string has one path or derivation."""
+    return source.unambiguous if isinstance(source, HiddenAutomaton) else source.ambiguity.unambiguous
+
+
+def _tokens(p: ExactLanguage, symbols: Iterable[str]) -> list[int]:
+    valid = p.vocabulary.symbols[EOS + 1 :]
+    return [_index(symbol, valid, "symbols", "a symbol of the language") + EOS + 1 for symbol in symbols]
+
+
+def _index(name: Any, names: Sequence[str], where: str, what: str) -> int:
+    if str(name) not in names:
+        raise SpecificationError(f"{PLACE}.{where}: {what} is required, found {name!r}{nearest(str(name), names)}")
+    return list(names).index(str(name))
+
+
+def _avoiding(tokens: Sequence[int], vocab_size: int) -> Dfa:
+    table = np.zeros((2, vocab_size), np.int64)
+    table[1] = 1
+    table[0, tokens] = 1
+    return Dfa(table, np.array([True, False]), 0)
+
+
+def _without_states(
+    source: Automaton | HiddenAutomaton, states: Iterable[str], transitions: Iterable[Mapping[str, str]]
+) -> tuple[Automaton | HiddenAutomaton, float]:
+    names = source.state_names or tuple(str(s) for s in range(len(source.stops)))
+    gone = [_index(name, names, "states", "a state") for name in states]
+    arcs: set[tuple[int, int, int]] = set()
+    for entry in transitions:
+        unknown = set(entry) - {"from", "symbol", "to"}
+        if unknown or not {"from", "symbol"} <= set(entry):
+            raise SpecificationError(
+                f"{PLACE}.transitions: the keys from, symbol and possibly to are required, found {', '.join(entry)}"
+            )
+        s = _index(entry["from"], names, "transitions.from", "a state")
+        a = _tokens(source, [entry["symbol"]])[0]
+        leads = source.moves_by(s, a)
+        targets = [_index(entry["to"], names, "transitions.to", "a state")] if "to" in entry else leads
+        if not targets or not set(targets) <= set(leads):
+            raise SpecificationError(f"{PLACE}.transitions: an existing transition is required, found {dict(entry)}")
+        arcs |= {(s, a, t) for t in targets}
+    if isinstance(source, Automaton):
+        return source.without(gone, {(s, a) for s, a, _ in arcs}, PLACE)
+    return source.without(gone, arcs, PLACE)
+
+
+def _without_rules(
+    source: ContextFree, nonterminals: Iterable[str], rules: Iterable[Mapping[str, Any]]
+) -> tuple[ContextFree, float]:
+    gone = [_index(name, source.nonterminals, "nonterminals", "a non-terminal") for name in nonterminals]
+    written = [source.shown(rule) for rule in source.rules]
+    deleted = []
+    for entry in rules:
+        if set(entry) != {"lhs", "rhs"} or not isinstance(entry["rhs"], list | tuple):
+            raise SpecificationError(
+                f"{PLACE}.rules: the keys lhs (a name) and rhs (a list of names) are required, found {dict(entry)}"
+            )
+        shown = f"{entry['lhs']} -> {' '.join(map(str, entry['rhs'])) or '(empty)'}"
+        deleted.append(_index(shown, written, "rules", "a rule of the grammar"))
+    return weights.without(source, gone, deleted, PLACE)
+
+
+def _on_list(p: FiniteLanguage, source: Any, smaller: Any, log_mass: float) -> Restricted:
+    """The event of the smaller machine on the strings of P, which are those of its source up to a horizon."""
+    size = p.trie.num_strings
+    own, _ = source.enumerate(p.length, size, PLACE)
+    left, _ = smaller.enumerate(p.length, size, PLACE)
+    log_own = _aligned(p, own) + source.log_mass_within(p.length)
+    log_left = _aligned(p, left) + smaller.log_mass_within(p.length) + log_mass
+    member = np.where(log_left > -np.inf, log_left - np.where(log_left > -np.inf, log_own, 0.0), -np.inf)
+    event = (member > -np.inf) & (p.log_p > -np.inf)
+    if (member[event] >= -CERTAIN).all():
+        kept, log_kept = p.condition(event, place=PLACE)
+        return Restricted(kept, kept, event, log_kept)
+    member = np.minimum(member, 0.0)  # above 0 by rounding alone
+    kept, log_kept = p.condition(event, place=PLACE)
+    return Restricted(p.given(member, place=PLACE)[0], kept, event, log_kept, log_member=member)
+
+
+def _aligned(p: FiniteLanguage, other: FiniteLanguage) -> np.ndarray:
+    """log probabilities of another list on the strings of P [nat]: float64[N], -inf where it has none."""
+    number = {row[: n - 1].tobytes(): i for i, (row, n) in enumerate(zip(p.trie.strings, p.trie.lengths, strict=True))}
+    out = np.full(p.trie.num_strings, -np.inf)
+    for row, n, log_q in zip(other.trie.strings, other.trie.lengths, other.log_p, strict=True):
+        out[number[row[: n - 1].tobytes()]] = log_q
+    return out
