@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from sim.config import Check, Name, Positive, canonical, canonical_of, construct, resolve
+from sim.config import Check, Name, NonNegative, Positive, canonical, canonical_of, construct, resolve
+from sim.languages.dial import dial as entropy_dial
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
+from sim.languages.tilting import Per
 from sim.numerics import SpecificationError
 from sim.records import folder, run_hash
 from sim.simulation import Recipe, Run
@@ -35,8 +37,22 @@ def run(
     optimizer: dict[str, Any],
     pretrain: dict[str, Any],
     finetune: dict[str, Any],
+    dial: dict[str, Any] = {},  # noqa: B006, a schema is never called
 ) -> None:
     """The schema of a run: its top-level keys. `objective` and `optimizer` are those of the fine-tuning."""
+
+
+def dial(
+    *,
+    entropy: Annotated[float | None, NonNegative] = None,
+    per: Per = "string",
+    keep_prompts: bool = False,
+) -> None:
+    """The schema of `dial`, which tilts the pretraining language to an entropy, see `sim.languages.dial`.
+
+    entropy: of P [nat], null for P as the grammar has it; per: string or token; keep_prompts: tilt the answers of every
+    prompt and keep P(x), then the entropy is that of the answers given the prompt.
+    """
 
 
 def pretrain(
@@ -80,6 +96,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     groups = ("grammar", "restriction", "model", "objective", "optimizer")
     top |= {group: canonical(group, top[group], group) for group in groups}
     first = canonical_of(pretrain, top["pretrain"], "pretrain")
+    top["dial"] = canonical_of(dial, top["dial"], "dial")
     for group in ("objective", "optimizer"):
         first[group] = canonical(group, first[group], f"pretrain.{group}")
     second = canonical_of(finetune, top["finetune"], "finetune")
@@ -112,11 +129,21 @@ def grammar_file(chosen: Mapping[str, Any]) -> dict[str, str] | None:
     return {"sha256": hashlib.sha256(content).hexdigest(), "text": content.decode(errors="replace")}
 
 
-def world(grammar: Mapping[str, Any]) -> tuple[FiniteLanguage, dict[str, float]]:
-    """The pretraining language P, and what its construction wants reported (such as mass dropped at the horizon)."""
+def world(
+    grammar: Mapping[str, Any], dialled: Mapping[str, Any] | None = None
+) -> tuple[FiniteLanguage, dict[str, float]]:
+    """The pretraining language P, and what its construction wants reported (such as mass dropped at the horizon).
+
+    `dialled` is a canonical `dial`: P is then tilted to its entropy, and the notes have the `temperature`.
+    """
     built = construct("grammar", grammar, "grammar")
     language, notes = built if isinstance(built, tuple) else (built, {})
-    return language, dict(notes)
+    if dialled is None or dialled["entropy"] is None:
+        return language, dict(notes)
+    wanted, per, keep_prompts = (dialled[name] for name in ("entropy", "per", "keep_prompts"))
+    tilted, temperature = entropy_dial(language, wanted, per, keep_prompts, "dial.entropy")
+    assert isinstance(tilted, FiniteLanguage), "a tilt is of the same kind"
+    return tilted, {**notes, "temperature": temperature}
 
 
 def target(chosen: Mapping[str, Any]) -> Path:
@@ -131,11 +158,11 @@ def pretraining_key(chosen: Mapping[str, Any]) -> str:
 
 
 def world_parts(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides the strings that all languages of a run are listed on: the grammar.
+    """What decides P, and the strings that all languages of a run are listed on: the grammar and the dial.
 
     And the restriction, if it has strings that P has not.
     """
-    parts = {"grammar": chosen["grammar"]}
+    parts = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
     return parts | {"restriction": chosen["restriction"]} if _widens(chosen["restriction"]) else parts
 
 
@@ -155,7 +182,8 @@ def build(chosen: Mapping[str, Any]) -> tuple[Run, dict[str, float]]:
     get the same language objects, so that these are built once and their tables can be shared.
     """
     file = grammar_file(chosen)
-    texts = [json.dumps(chosen[group], sort_keys=True) for group in ("grammar", "restriction", "model")]
+    grammar = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
+    texts = [json.dumps(node, sort_keys=True) for node in (grammar, chosen["restriction"], chosen["model"])]
     p, notes, restricted, model = _world(*texts, None if file is None else file["sha256"])
     first, second = chosen["pretrain"], chosen["finetune"]
     whole = Run(
@@ -181,7 +209,8 @@ def _world(grammar: str, restriction: str, model: str, file: str | None) -> tupl
 @functools.lru_cache(maxsize=32)
 def _language(grammar: str, file: str | None) -> tuple[FiniteLanguage, dict[str, float]]:
     del file  # its content is part of what is cached
-    return world(json.loads(grammar))
+    node = json.loads(grammar)
+    return world(node["grammar"], node["dial"])
 
 
 @functools.lru_cache(maxsize=32)

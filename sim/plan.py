@@ -22,7 +22,7 @@ _TRACED = ("objective", "optimizer")
 
 def hint(chosen: Chosen) -> str:
     """Equal for points that probably run in one program: all the same but seeds, lengths, rates and probabilities."""
-    world = {group: _without(chosen[group], float) for group in ("grammar", "restriction", "model")}
+    world = {group: _without(chosen[group], float) for group in ("grammar", "dial", "restriction", "model")}
     rules = {group: _without(chosen[group], int | float) for group in _TRACED}
     phases = {name: {key: chosen[name][key] for key in _SIZES_OF_A_PHASE} for name in _PHASES}
     first = {group: _without(chosen["pretrain"][group], int | float) for group in _TRACED}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim.build import build, identity, settings, world
+from sim.build import build, identity, pretraining_key, settings, world
 from sim.numerics import SpecificationError
 from sim.objectives.replay import Replay
 from sim.optimizers.sgd import Sgd
@@ -122,6 +122,8 @@ def another(value: Any) -> Any:
         return OTHER[value]
     if isinstance(value, list):
         return []
+    if value is None:  # an entropy that is not set
+        return 5.0
     return value + 1 if isinstance(value, int) else value / 2 + 0.013
 
 
@@ -238,3 +240,66 @@ def test_what_does_not_fit_the_language_is_refused_in_one_line(overrides: str, p
     assert said.startswith((f"{place}:", f"{place}."))
     assert names in said
     assert "\n" not in said
+
+
+# -- the entropy dial -------------------------------------------------------------------------------------------------
+
+
+def test_the_dial_sets_the_entropy_of_p() -> None:
+    chosen = settings(compose("grammar=styles_content", "restriction.keep=z1", "dial.entropy=6.5"))
+    run, notes = build(chosen)
+    assert run.p.entropy() == pytest.approx(6.5, abs=1e-9)
+    plain, _ = build(settings(compose("grammar=styles_content", "restriction.keep=z1")))
+    weights = plain.p.log_p / notes["temperature"]
+    np.testing.assert_allclose(run.p.log_p, weights - np.log(np.exp(weights).sum()), atol=1e-12)
+    inside = run.restricted.event
+    np.testing.assert_allclose(np.exp(run.restricted.s.log_p[inside]).sum(), 1.0, atol=1e-12)
+
+
+def test_the_dial_can_keep_the_law_of_prompts() -> None:
+    chosen = settings(compose("grammar.num_prompts=3", "dial.entropy=4.0", "dial.keep_prompts=true"))
+    run, _ = build(chosen)
+    plain, _ = build(settings(compose("grammar.num_prompts=3")))
+    np.testing.assert_allclose(np.exp(run.p.prompts.log_p), np.exp(plain.p.prompts.log_p), atol=1e-12)
+    answers = run.p.entropy() + float(np.exp(run.p.prompts.log_p) @ run.p.prompts.log_p)
+    assert answers == pytest.approx(4.0, abs=1e-9)
+
+
+def test_the_dial_is_part_of_what_a_run_is() -> None:
+    plain, again, other = (
+        settings(compose(*overrides)) for overrides in ((), ("dial.per=string",), ("dial.entropy=7",))
+    )
+    assert identity(plain) == identity(again) != identity(other)
+    assert pretraining_key(plain) == pretraining_key(again) != pretraining_key(other)
+
+
+def test_an_entropy_out_of_reach_is_refused_with_the_range() -> None:
+    with pytest.raises(
+        SpecificationError, match=r"^dial.entropy: .* lie between 0 and 8\.3\d* nats per string, found 99"
+    ):
+        build(settings(compose("dial.entropy=99")))
+
+
+# -- restrictions that add strings to those of P ----------------------------------------------------------------------
+
+
+def test_noise_lists_all_languages_of_a_run_together() -> None:
+    steps = "[{kind: style, keep: plain}, {kind: noise, rate: 0.1}]"
+    noisy = settings(compose("grammar.num_prompts=1", "restriction=in_turn", f"restriction.steps={steps}"))
+    run, _ = build(noisy)
+    plain, _ = build(settings(compose("grammar.num_prompts=1")))
+    assert run.p.trie is run.restricted.s.trie
+    assert run.p.trie.num_strings > plain.p.trie.num_strings
+    assert run.p.entropy() == pytest.approx(plain.p.entropy(), rel=1e-12)
+    assert run.model.vocab_size == plain.model.vocab_size
+
+
+def test_pretrainings_are_shared_where_the_strings_are_the_same() -> None:
+    """A restriction that adds strings has a pretraining of its own, wherever in a chain it stands."""
+    one = pretraining_key(settings(compose("restriction=everything")))
+    assert one == pretraining_key(settings(compose("restriction=style")))
+    noisy = settings(compose("restriction=noise"))
+    chain = settings(compose("restriction=in_turn", "restriction.steps=[{kind: everything}, {kind: noise}]"))
+    assert len({one, pretraining_key(noisy), pretraining_key(chain)}) == 3
+    tamer = settings(compose("restriction=noise", "restriction.rate=0.2"))
+    assert pretraining_key(noisy) != pretraining_key(tamer)
