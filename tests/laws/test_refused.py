@@ -37,6 +37,7 @@ REFUSED: list[tuple[str, str]] = [
     ("grammar.zipf=inf", "grammar.zipf: a non-negative number is required, found inf; it must be finite"),
     ("grammar.zipf=nan", "grammar.zipf: a non-negative number is required, found nan"),
     ("grammar=styles_content grammar.answer_length=1", "grammar.answer_length: an integer of at least 2 is required"),
+    ("grammar=styles_content grammar.shown=true", "grammar.shown: a number from 0 to 1 is required, found true"),
     ("grammar=file grammar.path=3", "grammar.path: a text is required, found 3; quote it"),
     ("grammar=file ~grammar.path", "grammar.path: a text is required, found nothing"),
     ("restriction.keep=3", "restriction.keep: "),
