@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,10 +43,16 @@ def language(grammar: str) -> FiniteLanguage:
 
 
 @functools.cache
+def node_of(restriction: str) -> dict[str, Any]:
+    """The canonical arguments of a restriction, composed once for all grammars."""
+    return settings(compose(f"restriction={restriction}"))["restriction"]
+
+
+@functools.cache
 def restricted(grammar: str, restriction: str, variant: str) -> Restricted | str | None:
     """The restricted language, the refusal, or None if there is no such variant."""
     p = language(grammar)
-    node = settings(compose(f"restriction={restriction}"))["restriction"]
+    node = dict(node_of(restriction))
     if variant == "of its own style":
         named = [key for key in ("keep", "like") if key in node]
         if not named or p.styles is None:
