@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sim.config import Check
+from sim.languages.machine import shown_count
 from sim.numerics import SpecificationError, expectation, nearest
 
 SUM_TOLERANCE = 1e-9
@@ -21,11 +22,16 @@ SWING = Check("a number from 0 to 0.5", lambda value: 0 <= value <= 0.5)
 def zipf_law(count: int, exponent: float, offset: float = 0.0) -> np.ndarray:
     """Zipf-Mandelbrot law over ranks r = 1..count, proportional to (r + offset)^-exponent: float64[count], sums to 1.
 
-    Exponent 0 is uniform, a negative one prefers high ranks. Source: B. Mandelbrot, 1953, "An informational theory of
-    the statistical structure of language".
+    Exponent 0 is uniform, a negative one prefers high ranks. Raises `SpecificationError` if a probability underflows.
+    Source: B. Mandelbrot, 1953, "An informational theory of the statistical structure of language".
     """
     log_weights = -exponent * np.log(np.arange(1, count + 1) + offset)
     weights = np.exp(log_weights - log_weights.max())
+    if not weights.all():
+        raise SpecificationError(
+            f"Zipf's law: probabilities above 1e-308 are required, found an underflow at exponent {exponent:g} over "
+            f"{count} ranks; lower the exponent"
+        )
     return weights / weights.sum()
 
 
@@ -69,4 +75,6 @@ def style_shares(prompt_law: np.ndarray, shares: np.ndarray, leans: np.ndarray, 
 def refuse_size(count: int, how: str) -> None:
     """Raises `SpecificationError` if a world would list more than `MAX_STRINGS` strings; `how` says what to reduce."""
     if count > MAX_STRINGS:
-        raise SpecificationError(f"support of at most {MAX_STRINGS} strings is listed, found {count}; reduce {how}")
+        raise SpecificationError(
+            f"support of at most {MAX_STRINGS} strings is listed, found {shown_count(count)}; reduce {how}"
+        )

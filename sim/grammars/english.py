@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 
 from sim.config import Check, NonNegative
-from sim.grammars._english_words import DEGREES, PROMPT, STYLES, TOPICS, Topic
+from sim.grammars._english import LISTS, NUM_TOPICS, Topic, Words, slots_of, word_list
 from sim.grammars._mixture import SWING, checked_shares, entropy_of, style_shares, zipf_law
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.vocabulary import Vocabulary
@@ -20,20 +20,22 @@ SHARES = {"plain": 0.34, "poetic": 0.24, "pirate": 0.2, "assistant": 0.22}
 GOLDEN = (np.sqrt(5) - 1) / 2
 """Multiples of it, modulo 1, spread evenly: offsets of Zipf's law that make probabilities generic, never tied."""
 
-Topics = Check(f"an integer from 1 to {len(TOPICS)}", lambda value: 1 <= value <= len(TOPICS))
+Topics = Check(f"an integer from 1 to {NUM_TOPICS}", lambda value: 1 <= value <= NUM_TOPICS)
+WordList = Check(f"one of {', '.join(LISTS)}", lambda value: value in LISTS)
 
 
 @dataclass(frozen=True)
 class Factors:
     """P(x, z, y) = P(x) P(z | x) P(form | z) prod_slots P(word | x, z, slot), before anything is enumerated."""
 
+    words: Words
     topics: tuple[Topic, ...]
     prompt_law: np.ndarray  # float64[G], P(x)
     styles: tuple[str, ...]
     shares: np.ndarray  # float64[G, Z], P(z | x)
     zipf: float
 
-    def words(self, topic: int, slot: str) -> tuple[str, ...]:
+    def choices(self, topic: int, slot: str) -> tuple[str, ...]:
         """The words that fill a slot of a topic's answers."""
         about = self.topics[topic]
         return {
@@ -41,28 +43,23 @@ class Factors:
             "look": about.looks,
             "mood": about.moods,
             "simile": about.similes,
-            "degree": DEGREES,
+            "degree": self.words.degrees,
         }[slot]
 
     def law(self, topic: int, style: str, slot: str) -> np.ndarray:
         """P(word | x, z, slot): float64[words], Zipf-Mandelbrot with the exponent of the style."""
         kinds = ("topic", "look", "mood", "simile", "degree")
         offset = ((topic + 1) * len(kinds) + kinds.index(slot)) * GOLDEN % 1.0
-        return zipf_law(len(self.words(topic, slot)), self.zipf * STYLES[style].focus, offset)
+        return zipf_law(len(self.choices(topic, slot)), self.zipf * self.words.styles[style].focus, offset)
 
     def answers(self, topic: int, style: str) -> Iterator[tuple[str, float]]:
         """Every answer of a style to a prompt, with P(y | x, z)."""
-        for form, share in STYLES[style].forms:
+        for form, share in self.words.styles[style].forms:
             slots = slots_of(form)
-            choices = [list(zip(self.words(topic, s), self.law(topic, style, s), strict=True)) for s in slots]
-            for chosen in product(*choices):
-                words = dict(zip(slots, (word for word, _ in chosen), strict=True))
-                yield form.format(**words), share * float(np.prod([p for _, p in chosen]))
-
-
-def slots_of(form: str) -> list[str]:
-    """The slots of a form, in order."""
-    return [word[1:-1] for word in form.split() if word.startswith("{")]
+            weighed = [list(zip(self.choices(topic, s), self.law(topic, style, s), strict=True)) for s in slots]
+            for chosen in product(*weighed):
+                filled = dict(zip(slots, (word for word, _ in chosen), strict=True))
+                yield form.format(**filled), share * float(np.prod([p for _, p in chosen]))
 
 
 def english_factors(
@@ -71,14 +68,16 @@ def english_factors(
     zipf: float = 1.0,
     styles: Mapping[str, float] = SHARES,
     swing: float = 0.5,
+    words: str = "nature",
 ) -> Factors:
     """The factors of `english`, which has the same arguments."""
-    shares = checked_shares(styles, tuple(STYLES), "styles")
-    topics = TOPICS[:num_prompts]
+    chosen = word_list(words)
+    shares = checked_shares(styles, tuple(chosen.styles), "styles")
+    topics = chosen.topics[:num_prompts]
     prompt_law = zipf_law(num_prompts, prompt_zipf, GOLDEN)
     leans = np.array([[topic.leans == style for style in shares] for topic in topics])
     by_prompt = style_shares(prompt_law, np.array(list(shares.values())), leans, swing)
-    return Factors(topics, prompt_law, tuple(shares), by_prompt, zipf)
+    return Factors(chosen, topics, prompt_law, tuple(shares), by_prompt, zipf)
 
 
 def english_entropy(factors: Factors) -> float:
@@ -90,7 +89,7 @@ def english_entropy(factors: Factors) -> float:
     for topic, p_topic in enumerate(factors.prompt_law):
         total += p_topic * entropy_of(factors.shares[topic])
         for style, p_style in zip(factors.styles, factors.shares[topic], strict=True):
-            forms = STYLES[style].forms
+            forms = factors.words.styles[style].forms
             inside = entropy_of(np.array([share for _, share in forms]))
             for form, share in forms:
                 inside += share * sum(entropy_of(factors.law(topic, style, slot)) for slot in slots_of(form))
@@ -100,6 +99,7 @@ def english_entropy(factors: Factors) -> float:
 
 def english(
     *,
+    words: Annotated[str, WordList] = "nature",
     num_prompts: Annotated[int, Topics] = 12,
     prompt_zipf: Annotated[float, NonNegative] = 0.5,
     zipf: Annotated[float, NonNegative] = 1.0,
@@ -108,18 +108,19 @@ def english(
 ) -> FiniteLanguage:
     """Questions about `num_prompts` topics with answers in the styles plain, poetic, pirate and assistant.
 
+    `words` names the word list: what one asks about, and how (nature, home; see `sim.grammars._english`).
     P(x, z, y) = P(x) P(z|x) P(y|x,z). P(x) is Zipf's law with exponent `prompt_zipf`; `styles` are the shares P(z),
     which must sum to 1 (0 leaves a style out); `swing` [1] is how far P(z|x) varies with the prompt (0: not at all);
     `zipf` is the exponent of word choice (0: uniform), which each style scales: assistant prefers common words, poetic
     rare ones. The string determines its style, in some answers only near its end. Raises `SpecificationError` for
     shares that are no law or name no style.
     """
-    factors = english_factors(num_prompts, prompt_zipf, zipf, styles, swing)
+    factors = english_factors(num_prompts, prompt_zipf, zipf, styles, swing, words)
     documents: list[list[str]] = []
     log_p: list[float] = []
     style_of: list[int] = []
     for topic, p_topic in enumerate(factors.prompt_law):
-        prompt = PROMPT.format(topic=factors.topics[topic].name)
+        prompt = factors.words.prompt.format(topic=factors.topics[topic].name)
         for z, style in enumerate(factors.styles):
             for answer, p_answer in factors.answers(topic, style):
                 documents.append(f"{prompt} {answer}".split())
@@ -128,19 +129,20 @@ def english(
     vocabulary = _vocabulary(factors)
     token = {symbol: index for index, symbol in enumerate(vocabulary.symbols)}
     strings = np.full((len(documents), max(map(len, documents)) + 1), EOS, np.int32)
-    for row, words in zip(strings, documents, strict=True):
-        row[: len(words)] = [token[word] for word in words]
+    for row, document in zip(strings, documents, strict=True):
+        row[: len(document)] = [token[word] for word in document]
     posterior = np.where(np.array(style_of)[:, None] == np.arange(len(factors.styles)), 0.0, -np.inf)
     return FiniteLanguage.from_strings(vocabulary, strings, np.array(log_p), Styles(factors.styles, posterior))
 
 
 def _vocabulary(factors: Factors) -> Vocabulary:
     """The words in use: those of the sentences first, then topics and their words, each in order of appearance."""
-    sentences = [PROMPT, *(form for style in factors.styles for form, _ in STYLES[style].forms)]
+    words = factors.words
+    sentences = [words.prompt, *(form for style in factors.styles for form, _ in words.styles[style].forms)]
     fixed = [word for sentence in sentences for word in sentence.split() if not word.startswith("{")]
     slots = {slot for sentence in sentences for slot in slots_of(sentence)}
     for slot in ("topic", "degree", "look", "mood", "simile"):
         if slot in slots:
-            fixed += [word for topic in range(len(factors.topics)) for word in factors.words(topic, slot)]
+            fixed += [word for topic in range(len(factors.topics)) for word in factors.choices(topic, slot)]
     symbols = ("<eos>", *dict.fromkeys(fixed))
-    return Vocabulary(symbols, prompt_end=symbols.index(PROMPT.split()[-1]))
+    return Vocabulary(symbols, prompt_end=symbols.index(words.prompt.split()[-1]))

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,16 +43,16 @@ def language(grammar: str) -> FiniteLanguage:
 
 
 @functools.cache
-def described(restriction: str) -> dict[str, object]:
-    """The canonical node of a restriction; composing a configuration is what costs the time."""
-    return dict(settings(compose(f"restriction={restriction}"))["restriction"])
+def node_of(restriction: str) -> dict[str, Any]:
+    """The canonical arguments of a restriction, composed once for all grammars."""
+    return settings(compose(f"restriction={restriction}"))["restriction"]
 
 
 @functools.cache
 def restricted(grammar: str, restriction: str, variant: str) -> Restricted | str | None:
     """The restricted language, the refusal, or None if there is no such variant."""
     p = language(grammar)
-    node = dict(described(restriction))
+    node = dict(node_of(restriction))
     if variant == "of its own style":
         named = [key for key in ("keep", "like") if key in node]
         if not named or p.styles is None:
@@ -253,9 +254,9 @@ def test_style_blind_matches_a_style_at_every_prompt() -> None:
         p, like = language(grammar), restricted(grammar, "style", variant)
         assert isinstance(like, Restricted)
         groups, number = p.prompts.group, p.prompts.num_groups
-        masses = [
-            np.exp(log_group_sum(np.where(one.event, p.answers, -np.inf), groups, number)) for one in (blind, like)
-        ]
+        member = np.where(like.event, 0.0, -np.inf) if like.log_member is None else like.log_member
+        inside = (np.where(blind.event, p.answers, -np.inf), p.answers + member)
+        masses = [np.exp(log_group_sum(one, groups, number)) for one in inside]
         np.testing.assert_allclose(masses[0], masses[1], rtol=1.1e-3)
         assert blind.s.entropy() == pytest.approx(like.s.entropy(), abs=5e-3)
         assert not np.array_equal(blind.event, like.event)

@@ -7,7 +7,9 @@ import pytest
 
 from sim.build import settings
 from sim.numerics import SpecificationError
-from tests.composed import compose
+from tests.composed import ROOT, compose
+
+KINDS = ", ".join(sorted(file.stem for file in (ROOT / "sim" / "grammars").glob("[a-z]*.py")))
 
 REFUSED: list[tuple[str, str]] = [
     # overrides, the beginning of the one line
@@ -24,16 +26,18 @@ REFUSED: list[tuple[str, str]] = [
     ("+sede=3", "sede: unknown argument of run (did you mean 'seed'?)"),
     ("+gramar.kind=english", "gramar: unknown argument of run (did you mean 'grammar'?)"),
     ("~grammar", "grammar: a mapping of names to values is required, found nothing"),
-    ("grammar.kind=englsh", "grammar.kind: one of english, file, styles_content is required, found 'englsh' (did you"),
-    ("grammar.kind=_english_words", "grammar.kind: one of english, file, styles_content is required"),
-    ("grammar.kind=../records", "grammar.kind: one of english, file, styles_content is required"),
-    ("~grammar.kind", "grammar.kind: one of english, file, styles_content is required, found nothing"),
+    ("grammar.kind=englsh", f"grammar.kind: one of {KINDS} is required, found 'englsh' (did you"),
+    ("grammar.kind=_english_nature", f"grammar.kind: one of {KINDS} is required"),
+    ("grammar.kind=../records", f"grammar.kind: one of {KINDS} is required"),
+    ("~grammar.kind", f"grammar.kind: one of {KINDS} is required, found nothing"),
     ("++grammar.num_promtps=3", "grammar.num_promtps: unknown argument of english (did you mean 'num_prompts'?)"),
+    ("grammar.words=nuture", "grammar.words: one of home, nature is required, found 'nuture'"),
     ("grammar.num_prompts=many", "grammar.num_prompts: an integer from 1 to 16 is required, found 'many'"),
     ("grammar.swing=0.7", "grammar.swing: a number from 0 to 0.5 is required, found 0.7"),
     ("grammar.zipf=inf", "grammar.zipf: a non-negative number is required, found inf; it must be finite"),
     ("grammar.zipf=nan", "grammar.zipf: a non-negative number is required, found nan"),
     ("grammar=styles_content grammar.answer_length=1", "grammar.answer_length: an integer of at least 2 is required"),
+    ("grammar=styles_content grammar.shown=true", "grammar.shown: a number from 0 to 1 is required, found true"),
     ("grammar=file grammar.path=3", "grammar.path: a text is required, found 3; quote it"),
     ("grammar=file ~grammar.path", "grammar.path: a text is required, found nothing"),
     ("restriction.keep=3", "restriction.keep: "),

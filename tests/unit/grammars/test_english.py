@@ -1,23 +1,26 @@
 """The default world against its closed form, its configuration and its own rules for readable sentences."""
 
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
 
 from sim.config import construct
-from sim.grammars._english_words import DEGREES, PROMPT, STYLES, TOPICS
-from sim.grammars.english import SHARES, Factors, english, english_entropy, english_factors, slots_of
+from sim.grammars._english import LISTS, NUM_TOPICS, slots_of, word_list
+from sim.grammars.english import SHARES, Factors, english, english_entropy, english_factors
 from sim.languages.finite import FiniteLanguage
 from sim.numerics import SpecificationError
 
 VARIANTS = [
     {},
     {"num_prompts": 1},
-    {"num_prompts": len(TOPICS), "prompt_zipf": 0.0},
+    {"num_prompts": NUM_TOPICS, "prompt_zipf": 0.0},
     {"zipf": 0.0, "swing": 0.0},
     {"zipf": 2.5, "styles": {"assistant": 0.5, "plain": 0.5, "pirate": 0.0}},
     {"num_prompts": 2, "styles": {"poetic": 1.0}},
+    {"words": "home", "num_prompts": NUM_TOPICS},
+    {"words": "home", "zipf": 0.0, "styles": {"assistant": 0.5, "poetic": 0.5}},
 ]
 
 
@@ -102,31 +105,75 @@ def test_style_may_be_decided_late(world: FiniteLanguage) -> None:
     assert found == {"plain", "poetic"}
 
 
-def test_assistant_answers_are_the_most_predictable(world: FiniteLanguage) -> None:
+@pytest.mark.parametrize("words", LISTS)
+def test_assistant_answers_are_the_most_predictable(words: str) -> None:
+    world = english(words=words)
     assert world.styles is not None
     entropy = {name: world.condition(world.styles.of == z)[0].entropy() for z, name in enumerate(world.styles.names)}
     assert min(entropy, key=entropy.__getitem__) == "assistant"
     assert entropy["assistant"] < world.entropy()
 
 
-def test_word_lists() -> None:
-    assert PROMPT.split().count("?") == 1
-    assert len({topic.name for topic in TOPICS}) == len(TOPICS)
-    for topic in TOPICS:
-        words = [topic.name, *topic.looks, *topic.moods, *topic.similes, *DEGREES]
-        assert len(set(words)) == len(words)
-        assert topic.leans in STYLES
+def test_there_are_lists() -> None:
+    assert set(LISTS) >= {"nature", "home"}
+    assert english().vocabulary.symbols == english(words="nature").vocabulary.symbols
+    assert not {t.name for t in word_list("home").topics} & {t.name for t in word_list("nature").topics}
+
+
+def test_the_default_world_is_pinned(world: FiniteLanguage) -> None:
+    assert world.support_size == 4224
+    assert world.entropy() == pytest.approx(7.7874627259282, abs=1e-12)
+
+
+@pytest.mark.parametrize("words", LISTS)
+def test_word_lists(words: str) -> None:
+    chosen = word_list(words)
+    assert chosen.prompt.split().count(chosen.prompt.split()[-1]) == 1
+    assert "{topic}" in chosen.prompt.split()
+    assert len(chosen.topics) == len({topic.name for topic in chosen.topics}) == NUM_TOPICS
+    for topic in chosen.topics:
+        filled = [topic.name, *topic.looks, *topic.moods, *topic.similes, *chosen.degrees]
+        assert len(set(filled)) == len(filled)
+        assert topic.leans in chosen.styles
         assert not any(simile[0] in "aeiou" for simile in topic.similes), "'as a' goes before a consonant"
-    for style in STYLES.values():
+        assert all(word == word.lower() and word.isalpha() for word in filled)
+    assert set(chosen.styles) == set(SHARES), "so that shares and restrictions fit every list"
+    for style in chosen.styles.values():
         assert sum(Fraction(str(share)) for _, share in style.forms) == 1
-        assert all("?" not in form.split() for form, _ in style.forms), "the prompt's closing token is its own"
+        closing = chosen.prompt.split()[-1]
+        assert all(closing not in form.split() for form, _ in style.forms), "the prompt's closing token is its own"
+
+
+@pytest.mark.parametrize("words", LISTS)
+def test_a_sentence_tells_its_form(words: str) -> None:
+    """Filling every form with every word of every topic, no sentence of a topic is made twice."""
+    chosen = word_list(words)
+    for topic in chosen.topics:
+        slots = {"topic": (topic.name,), "look": topic.looks, "mood": topic.moods, "simile": topic.similes}
+        slots["degree"] = chosen.degrees
+        sentences = []
+        for style in chosen.styles.values():
+            for form, _ in style.forms:
+                names = slots_of(form)
+                assert len(set(names)) == len(names), "a slot once in a form"
+                for filled in product(*(slots[name] for name in names)):
+                    sentences.append(form.format(**dict(zip(names, filled, strict=True))))
+        assert len(set(sentences)) == len(sentences)
+
+
+@pytest.mark.parametrize("words", LISTS)
+def test_every_style_attracts_a_prompt_of_the_default_world(words: str) -> None:
+    assert {topic.leans for topic in word_list(words).topics[:12]} == set(SHARES)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"words": "hom"}, "grammar.words: one of home, nature is required, found 'hom'"),
+        ({"words": None}, "grammar.words: one of home, nature is required, found null"),
         ({"num_prompts": 17}, "grammar.num_prompts: an integer from 1 to 16 is required, found 17"),
         ({"num_prompts": 0}, "grammar.num_prompts: an integer from 1 to 16 is required, found 0"),
+        ({"zipf": 1e4}, "grammar: Zipf's law: probabilities above 1e-308 are required, found an underflow"),
         ({"zipf": -1}, "grammar.zipf: a non-negative number is required, found -1"),
         ({"swing": 0.7}, "grammar.swing: a number from 0 to 0.5 is required, found 0.7"),
         ({"styles": {"asistant": 1.0}}, r"grammar: styles: .* found 'asistant' \(did you mean 'assistant'\?\)"),
@@ -142,9 +189,9 @@ def test_refused(arguments: dict, message: str) -> None:
 
 
 def _count(factors: Factors) -> int:
-    forms = [(style, form) for style in factors.styles for form, _ in STYLES[style].forms]
+    forms = [(style, form) for style in factors.styles for form, _ in factors.words.styles[style].forms]
     return sum(
-        int(np.prod([len(factors.words(topic, slot)) for slot in slots_of(form)]))
+        int(np.prod([len(factors.choices(topic, slot)) for slot in slots_of(form)]))
         for topic in range(len(factors.topics))
         for _, form in forms
     )

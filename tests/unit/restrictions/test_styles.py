@@ -131,7 +131,7 @@ def test_by_hand(small: FiniteLanguage, keep: object, keep_prompts: bool, expect
 
 
 def test_shown_and_latent_styles_restrict_alike() -> None:
-    latent, shown = (style(styles_content(shown=flag), keep="z2") for flag in (False, True))
+    latent, shown = (style(styles_content(shown=share), keep="z2") for share in (0.0, 1.0))
     assert latent.log_mass == pytest.approx(np.log(1 / 4), abs=1e-13)
     assert latent.s.entropy() == pytest.approx(shown.s.entropy(), abs=1e-12)
 

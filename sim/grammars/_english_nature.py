@@ -1,38 +1,6 @@
-"""The words of the default world, in one place to read and edit. Sentences are tokens separated by spaces.
+"""The words of the default world: sky, sea, animals and whatever else one meets outdoors, or in a tale."""
 
-A form is a sentence with slots: {topic}, {look}, {mood} and {simile} are filled from the topic, {degree} from
-`DEGREES`. Two rules keep the world exact. Every sentence that a form can make differs from those of all other forms, so
-that the string tells the form and the style. And a word has one slot only within a topic.
-Styles share their openings: "the moon is bright" may still become plain, poetic or assistant.
-"""
-
-from dataclasses import dataclass
-
-PROMPT = "what is the {topic} like ?"
-DEGREES = ("very", "quite", "rather")
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A thing one can ask about. Word lists begin with the most common word; `leans` is the style it attracts."""
-
-    name: str
-    looks: tuple[str, ...]
-    moods: tuple[str, ...]
-    similes: tuple[str, ...]
-    leans: str
-
-
-@dataclass(frozen=True)
-class Style:
-    """A way to answer: forms with their probabilities, and how strongly it prefers common words.
-
-    Word choice follows Zipf's law with exponent `focus` times the world's exponent; a negative one prefers rare words.
-    """
-
-    forms: tuple[tuple[str, float], ...]
-    focus: float
-
+from sim.grammars._english import Style, Topic, Words
 
 STYLES = {
     "plain": Style(
@@ -185,3 +153,5 @@ TOPICS = (
         "plain",
     ),
 )
+
+WORDS = Words("what is the {topic} like ?", ("very", "quite", "rather"), STYLES, TOPICS)
