@@ -61,6 +61,8 @@ def divergences(p: ExactLanguage, q: ExactLanguage) -> Divergences:
         return Divergences(*map(Quantity.of, (*values, jensen_shannon(log_p, log_q), hellinger(log_p, log_q))))
     square = _square_hellinger(p, q, head)
     tv, js = _total_variation(head, square), _jensen_shannon(head)
+    if square.lower == 1.0:  # no string in common
+        tv, js = Quantity.of(1.0), Quantity.of(math.log(2.0))
     return Divergences(_kl(p, q, head), _kl(q, p, head.reversed()), tv, js, square.increasing(math.sqrt))
 
 

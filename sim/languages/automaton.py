@@ -120,6 +120,18 @@ class Automaton(Machine):
         leaves = squares[:, EOS] + (self.prob * -np.expm1(np.minimum(self.arc_log_prob, 0.0))).sum(axis=1)
         return float(absorbing_solve(moves, leaves, squares[:, EOS])[self.start])
 
+    def position_entropies(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """H_t, the entropy of decision t = 0, ..., `number` - 1 [nat], and the mass alive at t: float64[number] both.
+
+        Ended strings contribute 0, so that the H_t sum to H(P).
+        """
+        here, entropies, alive = self.first, [], []
+        for _ in range(number):
+            entropies.append(float(here @ self.next_entropy))
+            alive.append(float(here.sum()))
+            here = here @ self.moves
+        return np.array(entropies), np.array(alive)
+
     def _walk(self, tokens: Prefix) -> tuple[int, float]:
         """State after a string's symbols up to its EOS, and their log-probability; (-1, -inf) off the support."""
         state, log_p = self.start, 0.0

@@ -18,11 +18,11 @@ from sim.languages.pcfg.derivations import derivations
 from sim.languages.pcfg.language import ContextFree
 from sim.numerics import EOS
 
-BUDGET = 2_000
-"""Prefixes of an ambiguous grammar that are looked at before the search is given up."""
+BUDGET = 60_000
+"""Spans of the prefixes of an ambiguous grammar that are looked at before the search is given up."""
 
-CANDIDATES = 20
-"""Derivations that are looked at for every string of an ambiguous grammar that is wanted."""
+CANDIDATES, SPANS = 20, 20_000
+"""Derivations that are looked at for every string of an ambiguous grammar that is wanted, and spans in all of them."""
 
 Found: TypeAlias = tuple[tuple[int, ...], float]
 """A string as tokens, without EOS, and its log probability [nat]."""
@@ -57,7 +57,7 @@ def likeliest(language: ExactLanguage, number: int) -> Likeliest:
     By A* over prefixes: a prefix is worth a bound of its likeliest continuation, exact for deterministic automata and
     for derivations. For an ambiguous grammar the bound is the probability of the prefix, and the search may be given
     up: then the strings are the best of those with the likeliest derivations, their probabilities exact, but not
-    proved to be the likeliest.
+    proved to be the likeliest; none where even the first is too long for that (over 200 symbols).
     """
     if isinstance(language, FiniteLanguage):
         order = np.argsort(-language.log_p, kind="stable")[:number]
@@ -85,7 +85,7 @@ def _search(
         if node is None:
             yield tokens, -cost
             continue
-        looked += 1
+        looked += (len(tokens) + 1) ** 2
         if budget is not None and looked > budget:
             raise _SpentError
         if node.log_end > -np.inf:
@@ -153,6 +153,12 @@ def _context_free(language: ContextFree, number: int) -> Likeliest:
         return Likeliest(tuple(islice(_search(root, expand, BUDGET), number)), True)
     except _SpentError:
         pass
-    strings = dict.fromkeys(tokens for tokens, _ in islice(found, CANDIDATES * number))
+    strings: dict[tuple[int, ...], None] = {}
+    spans = 0
+    for tokens, _ in islice(found, CANDIDATES * number):
+        spans += 0 if tokens in strings else len(tokens) ** 2 // 2
+        if spans > SPANS:  # an exact probability takes time in proportion to spans and length
+            break
+        strings[tokens] = None
     scored = sorted(((tokens, language.log_prob(tokens)) for tokens in strings), key=lambda one: -one[1])
     return Likeliest(tuple(scored[:number]), False)

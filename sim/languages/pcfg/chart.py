@@ -6,6 +6,7 @@ Source: Jelinek & Lafferty 1991, Computational Linguistics 17(3); Stolcke 1995, 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -75,6 +76,39 @@ class Binary:
 def _add(row: dict[int, float], symbol: int, weight: float) -> None:
     if weight:
         row[symbol] = row.get(symbol, 0.0) + weight
+
+
+def log_inside(form: Binary, start: int, tokens: Sequence[int], scale: float) -> float:
+    """log P(x) [nat] of a whole string, all spans of one width at a time; quicker than a `Chart` for long strings.
+
+    `scale` [nat per token] is about how improbable a token is, so that spans stay within the range of numbers; where
+    they do not, a `Chart`, which finds its own scale, does the work.
+    """
+    n, K = len(tokens), len(form.null)
+    if n == 0 or not all(EOS < token < form.num_tokens for token in tokens):
+        value = float(form.null[start]) if n == 0 else 0.0
+        return math.log(value) if value > 0 else -math.inf
+    inside = np.zeros((n + 1, n + 1, K))
+    leaf = np.zeros((n, K))
+    leaf[np.arange(n), form.num_nonterminals + np.asarray(tokens) - 1] = math.exp(min(scale, 500.0))
+    inside[np.arange(n), np.arange(n) + 1] = leaf @ form.units.T
+    with np.errstate(over="ignore", invalid="ignore"):
+        for width in range(2, n + 1):
+            first = np.arange(n - width + 1)
+            total = np.zeros((len(first), len(form.p)))
+            for size in range(1, width):  # of the left part
+                left = inside[first, first + size][:, form.left]
+                total += left * inside[first + size, first + width][:, form.right]
+            joined = np.zeros((len(first), K))
+            np.add.at(joined.T, form.lhs, (total * form.p).T)
+            inside[first, first + width] = joined @ form.units.T
+    value = float(inside[0, n, start])
+    if 0.0 < value < math.inf:
+        return math.log(value) - n * min(scale, 500.0)
+    chart = Chart(form, start)
+    for token in tokens:
+        chart.extend(int(token))
+    return chart.log_inside
 
 
 class Chart:

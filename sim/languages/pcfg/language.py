@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import takewhile
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from sim.languages.exact import Prefix, unavailable
 from sim.languages.finite import SUM_TOLERANCE, FiniteLanguage
 from sim.languages.machine import shown_count
 from sim.languages.pcfg.ambiguity import Ambiguity, decide
-from sim.languages.pcfg.chart import Binary, Chart
+from sim.languages.pcfg.chart import Binary, Chart, log_inside
+from sim.languages.pcfg.derivations import likeliest_weights
 from sim.languages.pcfg.horizon import Lengths, strings_within
 from sim.languages.pcfg.listing import TooManyError
 from sim.languages.pcfg.rules import Rule, expectation, productive, reached, written
@@ -152,6 +154,10 @@ class ContextFree:
         ]
         return float(least_solution(equations)[self.start])
 
+    def likeliest_derivation(self) -> float:
+        """log probability of the likeliest derivation [nat], at most that of the likeliest string."""
+        return float(likeliest_weights(self.rules, self.log_p, len(self.nonterminals))[self.start])
+
     @cached_property
     def ambiguity(self) -> Ambiguity:
         """Whether every string has one derivation: proved, refuted by an example, or left open."""
@@ -261,7 +267,14 @@ class ContextFree:
 
     def log_prob(self, tokens: Prefix) -> float:
         """log P(x) [nat] of one string, summed over its derivations; given with or without its EOS."""
-        return self.chart(tokens).log_inside
+        symbols = [int(token) for token in takewhile(lambda token: int(token) != EOS, tokens)]
+        return log_inside(self.binary, self.start, symbols, self._surprise)
+
+    @cached_property
+    def _surprise(self) -> float:
+        """About how improbable a symbol is [nat]."""
+        length = self.expected_length()
+        return self.derivation_entropy() / length if 0 < length < math.inf else 1.0
 
     def log_prefix(self, prefix: Prefix) -> float:
         """log of the probability that a string begins with `prefix` [nat]; -inf if none does."""

@@ -1,0 +1,1 @@
+"""python -m sim.describe FILE: what is exactly known of the language of a grammar file."""

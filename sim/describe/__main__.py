@@ -1,0 +1,8 @@
+"""The command; see `sim.describe.command`."""
+
+import sys
+
+from sim.describe.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""What is only said on request: strings, prefixes, next tokens, positions, and another language."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from sim.comparison import divergences
+from sim.describe.bounds import Known
+from sim.describe.sections import Section
+from sim.languages.automaton import Automaton
+from sim.languages.chain import Chain
+from sim.languages.exact import ExactLanguage, unavailable
+from sim.languages.finite import FiniteLanguage
+from sim.languages.relabelled import relabelled
+from sim.languages.vocabulary import Vocabulary
+from sim.metrics.positions import entropy_by_position, live_by_position
+from sim.metrics.scored import truth
+from sim.numerics import EOS, SpecificationError
+
+
+def tokens_of(vocabulary: Vocabulary, text: str, option: str) -> list[int]:
+    """The tokens of a string as it is written; an unknown symbol raises `SpecificationError` that names the option."""
+    words = list(text) if vocabulary.joiner == "" else [word for word in text.split(vocabulary.joiner) if word]
+    try:
+        tokens: list[int] = vocabulary.encode(words).tolist()
+    except SpecificationError as problem:
+        raise SpecificationError(f"{option} {text!r}: {problem}; symbols of the language are required") from None
+    if EOS in tokens:
+        raise SpecificationError(
+            f"{option} {text!r}: the end of string is not one of its symbols, found it; leave it out"
+        )
+    return tokens
+
+
+def probabilities(language: ExactLanguage, texts: Sequence[str], prefixes: Sequence[str]) -> list[Section]:
+    """The probability of strings, and that of strings that begin so."""
+    found = []
+    for key, title, option, given, ask in (
+        ("strings", "Probability of strings", "--string", texts, language.log_prob),
+        ("prefixes", "Probability of prefixes", "--prefix", prefixes, language.log_prefix),
+    ):
+        if given:
+            section = Section(key, title)
+            for text in given:
+                log_p = ask(tokens_of(language.vocabulary, text, option))
+                section.add(text, repr(text), {"p": math.exp(log_p), "log_p": log_p})
+            found.append(section)
+    return found
+
+
+def next_tokens(language: ExactLanguage, prefixes: Sequence[str]) -> list[Section]:
+    """The law of the next token after prefixes, the likeliest first; EOS is the decision to stop."""
+    if not prefixes:
+        return []
+    section = Section("next", "Next tokens")
+    symbols = language.vocabulary.symbols
+    for text in prefixes:
+        try:
+            log_p = language.next_log_probs(tokens_of(language.vocabulary, text, "--next"))
+        except SpecificationError as problem:
+            raise SpecificationError(f"--next {text!r}: {str(problem).removeprefix(f'--next {text!r}: ')}") from None
+        order = np.argsort(-log_p, kind="stable")
+        section.add(text, repr(text), {symbols[a]: math.exp(log_p[a]) for a in order if log_p[a] > -np.inf})
+    return [section]
+
+
+def positions(known: Known | Chain, number: int) -> list[Section]:
+    """H_t, the entropy of the decision at position t (ended strings contribute 0); they sum to H(P) over all t.
+
+    Raises `UnavailableError` for a hidden automaton or a grammar with too many strings: the law of the next token then
+    depends on the whole prefix.
+    """
+    if not number:
+        return []
+    if isinstance(known, Chain):
+        entropies, alive = np.diff(known.block_entropies(number)), np.ones(number)
+    elif isinstance(known.language, Automaton):
+        entropies, alive = known.language.position_entropies(number)
+    else:
+        few = known.language if isinstance(known.language, FiniteLanguage) else known.few
+        if few is None:
+            why = "the law of the next token depends on the whole prefix"
+            raise unavailable("--positions", why, "list the strings with --length, or raise --max-strings")
+        scored = truth(few, few.prompts, "joint")
+        entropies, alive = (one(scored, np.zeros(1)) for one in (_position_entropies, live_by_position))
+    section = Section("positions", "Entropy by position")
+    rows = [
+        {"position": t, "alive": float(a), "entropy": float(h)}
+        for t, (h, a) in enumerate(zip(entropies[:number], alive[:number], strict=True))
+    ]
+    section.add("positions", "", rows)
+    return [section]
+
+
+def _position_entropies(scored: Any, log_law: np.ndarray) -> np.ndarray:
+    return entropy_by_position(scored, scored, log_law)
+
+
+def against(language: ExactLanguage, other: ExactLanguage, path: str) -> list[Section]:
+    """Divergences to the language of a second file, on the symbols of both."""
+    if isinstance(language, Chain) or isinstance(other, Chain):
+        raise unavailable("--against", "a chain that never stops has no strings to compare", "use --length")
+    mine, theirs = relabelled(language, other)
+    found = divergences(mine, theirs)
+    section = Section("against", f"Against {path}")
+    section.add("file", "Q", path)
+    labels = {
+        "kl": ("KL(P || Q)", "nat per string"),
+        "reverse_kl": ("KL(Q || P)", "nat per string"),
+        "total_variation": ("total variation", "1"),
+        "jensen_shannon": ("Jensen-Shannon", "nat"),
+        "hellinger": ("Hellinger", "1"),
+    }
+    for one in fields(found):
+        section.add(one.name, labels[one.name][0], getattr(found, one.name), labels[one.name][1])
+    return [section]

@@ -1,0 +1,192 @@
+"""What is known of a language without being asked: what it is, its support, entropy, diversity, likeliest strings."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from sim.describe.bounds import Known
+from sim.describe.sections import Section, Value
+from sim.languages.automaton import Automaton
+from sim.languages.chain import Chain
+from sim.languages.exact import ExactLanguage, UnavailableError
+from sim.languages.finite import FiniteLanguage
+from sim.languages.hidden import HiddenAutomaton
+from sim.languages.machine import Machine
+from sim.languages.pcfg.language import ContextFree
+from sim.numerics import EOS
+from sim.quantity import Quantity, exponential, reciprocal
+
+LARGEST = 10**300
+"""Counts beyond it are too large for a number; a Hill number then says infinite, the support says how many."""
+
+TIER_A = 1_000_000
+"""Largest support that is called enumerable."""
+
+KINDS = {
+    FiniteLanguage: "a finite language, listed",
+    Automaton: "a deterministic probabilistic automaton",
+    HiddenAutomaton: "a non-deterministic probabilistic automaton",
+    ContextFree: "a probabilistic context-free grammar",
+    Chain: "a Markov chain that never stops",
+}
+
+
+def about(language: ExactLanguage, known: Known | None, said: Mapping[str, Any]) -> Section:
+    """What the language is; `said` are the file's path, name and type."""
+    found = Section("about", "")
+    found.add("file", "file", said["file"])
+    if said["name"]:
+        found.add("name", "name", said["name"])
+    found.add("type", "type", said["type"])
+    found.add("kind", "kind", KINDS[type(language)])
+    endless = "B", "", "no strings at all: prefixes and blocks are exact; a run needs a length"
+    found.add("tier", "tier", *(endless if known is None else _tier(known.size())))
+    symbols = language.vocabulary.symbols
+    found.add("num_symbols", "symbols", len(symbols) - 1)
+    found.add("symbols", "alphabet", list(symbols[EOS + 1 :]))
+    found.add("eos", "end of string", symbols[EOS] if not isinstance(language, Chain) else None)
+    for key, label, value, note in _machine(language):
+        found.add(key, label, value, note=note)
+    return found
+
+
+def _tier(size: tuple[int, int | float]) -> tuple[str, str, str]:
+    _, most = size
+    if most <= TIER_A:
+        return "A", "", "enumerable: everything is exact, for a trained model too"
+    many = "infinitely many strings" if most == math.inf else f"more than {TIER_A:,} strings"
+    return "B", "", f"{many}: the language is exact by linear algebra; a run needs a length"
+
+
+def _machine(language: ExactLanguage) -> Iterator[tuple[str, str, Value, str]]:
+    """What the language is made of."""
+    if isinstance(language, Machine):
+        yield "num_states", "states", len(language.stops), ""
+    if isinstance(language, HiddenAutomaton):
+        told = "every string has one path" if language.unambiguous else "strings have several paths"
+        yield "unambiguous", "unambiguous", language.unambiguous, told
+    if isinstance(language, Chain):
+        yield "num_states", "states", len(language.moves), ""
+    if isinstance(language, ContextFree):
+        yield "num_nonterminals", "non-terminals", len(language.nonterminals), ""
+        yield "num_rules", "rules", len(language.rules), ""
+        yield "criticality", "derivations", language.growth, _CRITICALITY[language.growth]
+        yield "ambiguity", "ambiguity", *_ambiguity(language)
+
+
+_CRITICALITY = {
+    "subcritical": "spectral radius below 1: they end, after finitely many steps on average",
+    "critical": "spectral radius exactly 1: they end, but need infinitely many steps on average",
+}
+
+
+def _ambiguity(language: ContextFree) -> tuple[Value, str]:
+    found = language.ambiguity
+    if found.unambiguous:
+        return {"verdict": "unambiguous", "reason": found.reason}, found.reason
+    if found.witness is None:
+        return {"verdict": "undecided", "reason": found.reason}, found.reason
+    head = language.nonterminals[found.within or 0]
+    example = language.vocabulary.decode(found.witness) or "(the empty string)"
+    note = f"{found.reason}: {head} derives {example} in more than one way"
+    return {"verdict": "ambiguous", "reason": found.reason, "non_terminal": head, "string": example}, note
+
+
+def support(known: Known, num_counts: int) -> Section:
+    """How many strings there are, and how long they are."""
+    language = known.language
+    found = Section("support", "Support")
+    least, most = known.size()
+    size: Value = most if most in (least, math.inf) else {"at_least": least, "at_most": most}
+    found.add("size", "strings", size, "strings")
+    found.add("expected_length", "expected length E|x|", Quantity.of(language.expected_length()), "symbols")
+    assert isinstance(language, FiniteLanguage | Machine | ContextFree)
+    found.add("longest", "longest string", language.longest, "symbols")
+    counts, of = _counts(language, num_counts)
+    if counts is not None:
+        found.add("counts", f"{of} of 0, 1, 2, ...", counts)
+        found.add("counts_of", "", of)
+    return found
+
+
+def _counts(language: FiniteLanguage | Machine | ContextFree, number: int) -> tuple[list[int] | None, str]:
+    """Numbers of strings by length, or of derivations; None where they cannot be counted."""
+    if isinstance(language, FiniteLanguage):
+        lengths = language.trie.lengths[language.log_p > -np.inf] - 1
+        return np.bincount(lengths, minlength=number)[:number].tolist(), "strings"
+    if isinstance(language, ContextFree):
+        return language.shape.counts(number), "strings" if language.ambiguity.unambiguous else "derivations"
+    try:
+        return language.counts(number), "strings"
+    except UnavailableError:
+        return None, ""
+
+
+def entropy(known: Known) -> Section:
+    """Entropy of strings, and of paths or derivations where they differ."""
+    language = known.language
+    found = Section("entropy", "Entropy")
+    of_strings = known.entropy()
+    found.add("entropy", "H(P), of strings", of_strings, "nat per string", _how(known, of_strings))
+    decisions = language.expected_length() + 1
+    per_token = of_strings.scaled(1 / decisions) if math.isfinite(decisions) else None
+    if per_token is not None:
+        found.add("entropy_per_token", "H(P) / (E|x| + 1)", per_token, "nat per token")
+    if isinstance(language, ContextFree):
+        found.add("derivation_entropy", "of derivations", Quantity.of(language.derivation_entropy()), "nat per string")
+    if isinstance(language, HiddenAutomaton):
+        found.add("path_entropy", "of paths of states", Quantity.of(language.path_entropy()), "nat per string")
+    return found
+
+
+def _how(known: Known, value: Quantity) -> str:
+    if value.exact:
+        return "by enumeration" if known.few is not None and not isinstance(known.language, FiniteLanguage) else ""
+    return "derivations or paths are more diverse than strings; list the strings with --length for an exact value"
+
+
+def diversity(known: Known) -> Section:
+    """Collision probability and Hill numbers."""
+    found = Section("diversity", "Diversity")
+    collision, largest, of_strings = known.collision(), known.largest(), known.entropy()
+    found.add("collision", "C(P) = sum of P(x)^2", collision, "1")
+    least, most = known.size()
+    ends = [math.inf if end > LARGEST else float(end) for end in (least, most)]
+    found.add("hill_0", "N_0, strings", Quantity(ends[1] if most == math.inf else ends[0], ends[1]), "strings")
+    found.add("hill_1", "N_1 = e^H", of_strings.increasing(exponential), "strings")
+    found.add("hill_2", "N_2 = 1 / C", collision.decreasing(reciprocal), "strings")
+    found.add("hill_inf", "N_inf = 1 / max P(x)", largest.decreasing(reciprocal), "strings")
+    return found
+
+
+def likeliest_strings(known: Known, number: int) -> Section:
+    """The strings of highest probability."""
+    found = Section("likeliest", "Most likely strings")
+    head = known.head
+    rows = [string_row(known.language, tokens, log_p) for tokens, log_p in head.strings[:number]]
+    note = (
+        "" if head.proved else "the best that were found; others may be likelier, since strings have many derivations"
+    )
+    if not head.strings:
+        note = "strings of over 200 symbols: their exact probability is given on request (--string)"
+    found.add("strings", "", rows, note=note)
+    found.add("proved", "", head.proved)
+    return found
+
+
+def string_row(language: ExactLanguage, tokens: Any, log_p: float) -> dict[str, Any]:
+    """A string with its probability."""
+    return {"string": language.vocabulary.decode(tokens), "p": math.exp(log_p), "log_p": log_p}
+
+
+def chain(language: Chain, number: int) -> list[Section]:
+    """What takes the place of entropy and support for a chain that never stops."""
+    found = Section("entropy", "Entropy")
+    found.add("entropy_rate", "entropy rate", Quantity.of(language.entropy_rate()), "nat per symbol")
+    blocks = [Quantity.of(value) for value in language.block_entropies(number)]
+    found.add("block_entropies", "H(X_1..X_n), n = 0, 1, ...", blocks, "nat")
+    shares = dict(zip(language.vocabulary.symbols[1:], language.frequencies()[1:].tolist(), strict=True))
+    found.add("frequencies", "long-run share of symbols", shares)
+    return [found]

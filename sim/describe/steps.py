@@ -1,0 +1,168 @@
+"""Changes to a language before it is described, in a fixed order, each with what it did."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sim import decoding
+from sim.config import construct
+from sim.describe.bounds import Known
+from sim.languages.automaton import Automaton
+from sim.languages.chain import Chain
+from sim.languages.dial import dial
+from sim.languages.events import Dfa
+from sim.languages.exact import ExactLanguage
+from sim.languages.finite import FiniteLanguage
+from sim.languages.hidden import HiddenAutomaton
+from sim.languages.listed import listed
+from sim.languages.pcfg import weights
+from sim.languages.pcfg.language import ContextFree
+from sim.languages.restricted import Narrowed, Restricted
+from sim.languages.tilting import Per, dial_entropy, tilt
+from sim.metrics.forgetting import latent_shift_accounting, shift_accounting
+from sim.metrics.scored import truth
+from sim.numerics import SpecificationError
+from sim.quantity import Quantity
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is asked for; None and empty where nothing is."""
+
+    length: int | None = None
+    restrictions: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    tilt: float | None = None
+    entropy: float | None = None
+    per: Per = "string"
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    max_strings: int = 20_000
+
+    def decodings(self) -> Iterator[tuple[str, float, Callable[[Any], decoding.Transform]]]:
+        """The transforms of the next token that are asked for: name, argument, constructor."""
+        every = (
+            ("temperature", self.temperature, decoding.temperature),
+            ("top_k", self.top_k, decoding.top_k),
+            ("top_p", self.top_p, decoding.top_p),
+            ("min_p", self.min_p, decoding.min_p),
+        )
+        return ((name, argument, make) for name, argument, make in every if argument is not None)
+
+
+Step = dict[str, Any]
+"""What a change did, by name."""
+
+
+def changed(language: ExactLanguage, changes: Changes) -> tuple[ExactLanguage, list[Step]]:
+    """The language after truncation, restrictions, tilt or dial, and decoding, in this order; and what each did.
+
+    Raises `SpecificationError` for what is wrong, `UnavailableError` for what its kind has not.
+    """
+    done: list[Step] = []
+    if changes.length is not None:
+        language, step = _truncated(language, changes.length)
+        done.append(step)
+    for node in changes.restrictions:
+        language, step = _restricted(language, node, changes.max_strings)
+        done.append(step)
+    if changes.tilt is not None or changes.entropy is not None:
+        language, step = _tilted(language, changes)
+        done.append(step)
+    for name, argument, make in changes.decodings():
+        language, step = _decoded(language, name, argument, make(argument), changes.max_strings)
+        done.append(step)
+    return language, done
+
+
+def shorter(length: int, vocab_size: int) -> Dfa:
+    """The event |x| <= `length` - 1."""
+    table = np.minimum(np.arange(length + 1) + 1, length)[:, None] + np.zeros(vocab_size, np.int64)
+    return Dfa(table.astype(np.int64), np.arange(length + 1) < length, 0)
+
+
+def _truncated(language: ExactLanguage, length: int) -> tuple[ExactLanguage, Step]:
+    """P(. | |x| <= length - 1), renormalised exactly; of an endless chain its first symbols."""
+    if length < 1:
+        raise SpecificationError(f"--length: an integer of at least 1, the end of string, is required, found {length}")
+    step: Step = {"step": "truncation", "length": length}
+    if isinstance(language, Chain):
+        return language.blocks(length - 1), step | {"of": f"blocks of {length - 1} symbols", "dropped_mass": 0.0}
+    kept: ExactLanguage
+    if isinstance(language, FiniteLanguage):
+        kept, dropped = language.enumerate(length, language.support_size, "--length")
+        return kept, step | {"dropped_mass": dropped}
+    assert isinstance(language, Automaton | HiddenAutomaton | ContextFree)
+    dropped = language.dropped_mass(length)
+    if language.longest <= length - 1:
+        return language, step | {"dropped_mass": 0.0}
+    if isinstance(language, ContextFree):
+        kept = weights.truncated(language, length, "--length")[0]
+    else:
+        kept = language.condition(shorter(length, len(language.vocabulary)), "--length")[0]
+    return kept, step | {"dropped_mass": dropped}
+
+
+def _restricted(language: ExactLanguage, node: Mapping[str, Any], max_strings: int) -> tuple[ExactLanguage, Step]:
+    """S of a restriction, with log P(A) and the accounting of the shift."""
+    found = construct("restriction", node, "restriction", language)
+    if isinstance(found, Restricted) and isinstance(language, FiniteLanguage):
+        shift = _shift_of_list(language, found)
+    else:
+        assert isinstance(found, Narrowed)
+        total = Quantity.of(-found.log_mass + found.narrowing)
+        total = total if found.of_strings else Quantity(0.0, total.upper)
+        shift = {"shift_total": total, "shift_conditioning": -found.log_mass, "shift_narrowing": found.narrowing}
+    step = {
+        "step": "restriction",
+        "restriction": dict(node),
+        "log_mass": found.log_mass,
+        "mass": math.exp(found.log_mass),
+        "entropy_before": Known(language, max_strings).entropy(),
+        "entropy_after": Known(found.s, max_strings).entropy(),
+    }
+    return found.s, step | shift | {"notes": dict(found.notes)}
+
+
+def _shift_of_list(p: FiniteLanguage, found: Restricted) -> Step:
+    """KL(S || P) of whole strings and its parts."""
+    whole = p if found.p is None else found.p
+    one, s, kept = (truth(law, whole.prompts, "joint") for law in (whole, found.s, found.kept))
+    law = np.zeros(1)
+    parts = shift_accounting(one, s, kept, found.event, law)
+    said = {"shift_total": Quantity.of(parts.total), "shift_conditioning": parts.conditioning}
+    said["shift_narrowing"] = parts.narrowing
+    if found.log_member is not None:
+        latent = latent_shift_accounting(one, s, found.log_member, law)
+        said |= {f"latent_{name}": getattr(latent, name) for name in ("conditioning", "narrowing", "overlap")}
+    return said
+
+
+def _tilted(language: ExactLanguage, changes: Changes) -> tuple[ExactLanguage, Step]:
+    """P^(1/tau) over whole strings, for a tau or for an entropy."""
+    if changes.tilt is not None and changes.entropy is not None:
+        raise SpecificationError("--tilt, --entropy: one of the two is required, found both; leave one out")
+    if changes.entropy is not None:
+        result, tau = dial(language, changes.entropy, changes.per, place="--entropy")
+    else:
+        assert changes.tilt is not None
+        result, tau = tilt(language, changes.tilt)[0], changes.tilt
+    of = "derivations" if isinstance(language, ContextFree) and not language.ambiguity.unambiguous else "strings"
+    before, after = dial_entropy(language), dial_entropy(result)
+    return result, {"step": "tilt", "temperature": tau, "of": of, "entropy_before": before, "entropy_after": after}
+
+
+def _decoded(
+    language: ExactLanguage, name: str, argument: float, transform: decoding.Transform, max_strings: int
+) -> tuple[ExactLanguage, Step]:
+    """The law of what is sampled with a transform of the next token; a language without states is listed first."""
+    if not isinstance(language, FiniteLanguage | Automaton):
+        language = listed(language, max_strings) or language
+    result = decoding.decoded(language, transform, f"--{name.replace('_', '-')}")
+    assert isinstance(language, FiniteLanguage | Automaton)
+    before, after = language.entropy(), result.entropy()
+    return result, {"step": name, "argument": argument, "entropy_before": before, "entropy_after": after}

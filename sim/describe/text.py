@@ -1,0 +1,142 @@
+"""A description as text, for a terminal 100 columns wide."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sim.describe.sections import Entry, Section
+from sim.languages.machine import shown_count
+from sim.quantity import Quantity
+
+WIDTH, LABEL = 100, 28
+NAT = 1 / math.log(2.0)
+"""Bits per nat."""
+
+
+LABELS = {
+    "log_mass": "log P(A)",
+    "entropy_before": "entropy before",
+    "entropy_after": "entropy after",
+    "shift_total": "KL(S || P)",
+    "shift_conditioning": "  of it -log P(A)",
+    "shift_narrowing": "  of it KL(S || P_A)",
+    "latent_conditioning": "or: -log P(z)",
+    "latent_narrowing": "  + KL(S || P_z)",
+    "latent_overlap": "  + E_S log P(z | x)",
+    "entropy_gap": "H(P_A) - H(P_B)",
+    "entropy_needed": "h(b) / b",
+}
+"""What steps did, in nats."""
+
+
+def lines(sections: Sequence[Section]) -> Iterator[str]:
+    """The description, line by line."""
+    for number, section in enumerate(sections):
+        if number:
+            yield ""
+        if section.title:
+            yield section.title
+        for entry in section.entries:
+            yield from _entry(entry)
+
+
+def _entry(entry: Entry) -> Iterator[str]:
+    value, note = entry.value, entry.note
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        yield from _rows(value)
+        if note:
+            yield f"  {note}"
+        return
+    if not entry.label:  # of interest to programs alone
+        return
+    if isinstance(value, dict) and "verdict" in value:
+        value = value["verdict"]
+    said = _shown(value, entry.unit)
+    tail = f"  ({note})" if note else ""
+    yield from _wrapped(f"  {entry.label:<{LABEL}}", f"{said}{tail}")
+
+
+def _wrapped(label: str, text: str) -> Iterator[str]:
+    """Text beside its label, continued below itself."""
+    room, rest = WIDTH - len(label), text
+    while len(rest) > room and " " in rest[:room]:
+        cut = rest.rindex(" ", 0, room)
+        yield (label + rest[:cut]).rstrip()
+        label, rest = " " * len(label), rest[cut + 1 :]
+    yield (label + rest).rstrip()
+
+
+def number(value: float) -> str:
+    """A number to six significant digits."""
+    if math.isinf(value):
+        return "infinite" if value > 0 else "-infinite"
+    return f"{value:.6g}"
+
+
+def _shown(value: Any, unit: str) -> str:
+    if isinstance(value, Quantity):
+        return _quantity(value, unit)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) < 10**12 else shown_count(value)
+    if isinstance(value, float) and unit == "nat":
+        return f"{number(value)} nats"
+    if isinstance(value, float):
+        return number(value) if unit != "strings" or math.isfinite(value) else "infinitely many"
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {_shown(item, '')}" for key, item in value.items())
+    if isinstance(value, list):
+        return _listed(value)
+    return "none" if value is None else str(value)
+
+
+def _quantity(value: Quantity, unit: str) -> str:
+    names = {"1": "", "nat": " nats"}
+    named = names.get(unit, " " + unit.replace("nat ", "nats ") if unit else "")
+    if value.exact and unit == "strings" and value.lower == math.inf:
+        return "infinitely many   exact"
+    if value.exact:
+        bits = f" = {number(value.lower * NAT)} bits" if unit.startswith("nat") and math.isfinite(value.lower) else ""
+        return f"{number(value.lower)}{named}{bits}   exact"
+    if value.upper == math.inf:
+        return f"at least {number(value.lower)}{named}   bounded"
+    return f"{number(value.lower)} to {number(value.upper)}{named}   bounded"
+
+
+def _listed(values: Sequence[Any]) -> str:
+    shown = [_quantity(value, "").split()[0] if isinstance(value, Quantity) else _shown(value, "") for value in values]
+    return " ".join(shown) if len(" ".join(shown)) <= 400 else " ".join(shown)[:400].rsplit(" ", 1)[0] + " ..."
+
+
+def _rows(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A table; the first column is text, or all are numbers."""
+    if "step" in rows[0]:
+        for row in rows:
+            yield from _step(row)
+        return
+    columns = list(rows[0])
+    cells = [[_cell(row[column]) for column in columns] for row in rows]
+    widths = [max(len(column), *(len(line[i]) for line in cells)) for i, column in enumerate(columns)]
+    widths = [min(width, WIDTH - 40) for width in widths]
+    yield "  " + "  ".join(column.ljust(width) for column, width in zip(columns, widths, strict=True)).rstrip()
+    for line in cells:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _cell(value: Any) -> str:
+    if value == "":
+        return "(the empty string)"
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _step(step: dict[str, Any]) -> Iterator[str]:
+    """A change of the language: its name and arguments, then what it did."""
+    rest = {key: value for key, value in step.items() if key != "step"}
+    chosen = rest.pop("restriction", None)
+    name = step["step"] if chosen is None else f"restriction {_shown(chosen, '')}"
+    yield f"  {name}"
+    notes = rest.pop("notes", {})
+    for key, value in {**rest, **notes}.items():
+        label = LABELS.get(key, key.replace("_", " "))
+        yield from _wrapped(f"    {label:<{LABEL - 2}}", _shown(value, "nat" if key in LABELS else ""))
