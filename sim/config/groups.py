@@ -60,7 +60,8 @@ def construct(group: str, node: Any, place: str, *injected: Any) -> Any:
     except ValueError as error:
         message = " ".join(str(error).split())
         named = re.match(rf"{re.escape(place)}\b", message) is not None
-        raise SpecificationError(message if named else f"{place}: {message}") from error
+        kind = type(error) if isinstance(error, SpecificationError) else SpecificationError
+        raise kind(message if named else f"{place}: {message}") from error
 
 
 def _resolved(group: str, node: Any, place: str) -> tuple[str, Callable[..., Any], dict[str, Any]]:

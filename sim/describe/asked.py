@@ -99,10 +99,14 @@ def _position_entropies(scored: Any, log_law: np.ndarray) -> np.ndarray:
     return entropy_by_position(scored, scored, log_law)
 
 
+def refuse_chains(*languages: ExactLanguage | None) -> None:
+    """Raises `UnavailableError` if all are given and one of them never stops: there is nothing to compare."""
+    if None not in languages and any(isinstance(one, Chain) for one in languages):
+        raise unavailable("--against", "a chain that never stops has no strings to compare", "use --length, or another")
+
+
 def against(language: ExactLanguage, other: ExactLanguage, path: str) -> list[Section]:
     """Divergences to the language of a second file, on the symbols of both."""
-    if isinstance(language, Chain) or isinstance(other, Chain):
-        raise unavailable("--against", "a chain that never stops has no strings to compare", "use --length")
     mine, theirs = relabelled(language, other)
     found = divergences(mine, theirs)
     section = Section("against", f"Against {path}")

@@ -97,8 +97,18 @@ class Known:
         best = math.exp(self.language.likeliest_derivation())
         return Quantity(best, 1.0)
 
+    def log_size(self) -> float:
+        """log of the greatest number of strings that there can be [nat]; math.inf for infinitely many."""
+        if isinstance(self.language, ContextFree):
+            return self.language.shape.log_derivations if self.language.shape.finite else math.inf
+        most = self.size()[1]
+        return math.inf if most == math.inf else math.log(most)
+
     def size(self) -> tuple[int, int | float]:
-        """Least and greatest number of strings that there can be: equal where it is known, math.inf if infinite."""
+        """Least and greatest number of strings that there can be: equal where it is known, math.inf if infinite.
+
+        Raises `UnavailableError` for a number of over 10 000 digits.
+        """
         if self.few is not None:
             return (self.few.support_size,) * 2
         assert isinstance(self.language, FiniteLanguage | Automaton | HiddenAutomaton | ContextFree)

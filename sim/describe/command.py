@@ -117,9 +117,11 @@ def described(options: argparse.Namespace) -> list[Section]:
     data = load(options.file)
     said = {"file": options.file, "name": data.get("name", ""), "type": data["type"]}
     if isinstance(language, Chain):
+        asked.refuse_chains(language, other)
         sections = [facts.about(language, None, said), *facts.chain(language, options.counts)]
         sections += asked.probabilities(language, options.string, options.prefix)
         return [*sections, *asked.next_tokens(language, options.next), *asked.positions(language, options.positions)]
+    asked.refuse_chains(other)
     known = Known(language, options.max_strings)
     sections = [facts.about(language, known, said)]
     if steps:

@@ -18,8 +18,8 @@ from sim.languages.pcfg.language import ContextFree
 from sim.numerics import EOS
 from sim.quantity import Quantity, exponential, reciprocal
 
-LARGEST = 10**300
-"""Counts beyond it are too large for a number; a Hill number then says infinite, the support says how many."""
+LARGEST = 700.0
+"""log of the largest count that a Hill number can be; beyond it, the support says how many strings there are."""
 
 TIER_A = 1_000_000
 """Largest support that is called enumerable."""
@@ -42,7 +42,7 @@ def about(language: ExactLanguage, known: Known | None, said: Mapping[str, Any])
     found.add("type", "type", said["type"])
     found.add("kind", "kind", KINDS[type(language)])
     endless = "B", "", "no strings at all: prefixes and blocks are exact; a run needs a length"
-    found.add("tier", "tier", *(endless if known is None else _tier(known.size())))
+    found.add("tier", "tier", *(endless if known is None else _tier(known.log_size())))
     symbols = language.vocabulary.symbols
     found.add("num_symbols", "symbols", len(symbols) - 1)
     found.add("symbols", "alphabet", list(symbols[EOS + 1 :]))
@@ -52,11 +52,10 @@ def about(language: ExactLanguage, known: Known | None, said: Mapping[str, Any])
     return found
 
 
-def _tier(size: tuple[int, int | float]) -> tuple[str, str, str]:
-    _, most = size
-    if most <= TIER_A:
+def _tier(log_size: float) -> tuple[str, str, str]:
+    if log_size <= math.log(TIER_A):
         return "A", "", "enumerable: everything is exact, for a trained model too"
-    many = "infinitely many strings" if most == math.inf else f"more than {TIER_A:,} strings"
+    many = "infinitely many strings" if log_size == math.inf else f"more than {TIER_A:,} strings"
     return "B", "", f"{many}: the language is exact by linear algebra; a run needs a length"
 
 
@@ -98,9 +97,7 @@ def support(known: Known, num_counts: int) -> Section:
     """How many strings there are, and how long they are."""
     language = known.language
     found = Section("support", "Support")
-    least, most = known.size()
-    size: Value = most if most in (least, math.inf) else {"at_least": least, "at_most": most}
-    found.add("size", "strings", size, "strings")
+    found.add("size", "strings", _size(known), "strings")
     found.add("expected_length", "expected length E|x|", Quantity.of(language.expected_length()), "symbols")
     assert isinstance(language, FiniteLanguage | Machine | ContextFree)
     found.add("longest", "longest string", language.longest, "symbols")
@@ -109,6 +106,16 @@ def support(known: Known, num_counts: int) -> Section:
         found.add("counts", f"{of} of 0, 1, 2, ...", counts)
         found.add("counts_of", "", of)
     return found
+
+
+def _size(known: Known) -> Value:
+    """The number of strings, bounds of it, or its logarithm where it is too long to be written."""
+    try:
+        least, most = known.size()
+    except UnavailableError:
+        exact = isinstance(known.language, ContextFree) and known.language.ambiguity.unambiguous
+        return {"log10" if exact else "at_most_log10": known.log_size() / math.log(10)}
+    return most if most in (least, math.inf) else {"at_least": least, "at_most": most}
 
 
 def _counts(language: FiniteLanguage | Machine | ContextFree, number: int) -> tuple[list[int] | None, str]:
@@ -152,9 +159,9 @@ def diversity(known: Known) -> Section:
     found = Section("diversity", "Diversity")
     collision, largest, of_strings = known.collision(), known.largest(), known.entropy()
     found.add("collision", "C(P) = sum of P(x)^2", collision, "1")
-    least, most = known.size()
-    ends = [math.inf if end > LARGEST else float(end) for end in (least, most)]
-    found.add("hill_0", "N_0, strings", Quantity(ends[1] if most == math.inf else ends[0], ends[1]), "strings")
+    if known.log_size() <= LARGEST or known.log_size() == math.inf:
+        least, most = (float(end) for end in known.size())
+        found.add("hill_0", "N_0, strings", Quantity(most if most == math.inf else least, most), "strings")
     found.add("hill_1", "N_1 = e^H", of_strings.increasing(exponential), "strings")
     found.add("hill_2", "N_2 = 1 / C", collision.decreasing(reciprocal), "strings")
     found.add("hill_inf", "N_inf = 1 / max P(x)", largest.decreasing(reciprocal), "strings")

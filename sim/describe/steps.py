@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from sim.languages.automaton import Automaton
 from sim.languages.chain import Chain
 from sim.languages.dial import dial
 from sim.languages.events import Dfa
-from sim.languages.exact import ExactLanguage
+from sim.languages.exact import ExactLanguage, UnavailableError
 from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import HiddenAutomaton
 from sim.languages.listed import listed
@@ -43,7 +44,7 @@ class Changes:
     min_p: float | None = None
     max_strings: int = 20_000
 
-    def decodings(self) -> Iterator[tuple[str, float, Callable[[Any], decoding.Transform]]]:
+    def decodings(self) -> Iterator[tuple[str, int | float, Callable[[Any], decoding.Transform]]]:
         """The transforms of the next token that are asked for: name, argument, constructor."""
         every = (
             ("temperature", self.temperature, decoding.temperature),
@@ -61,20 +62,25 @@ Step = dict[str, Any]
 def changed(language: ExactLanguage, changes: Changes) -> tuple[ExactLanguage, list[Step]]:
     """The language after truncation, restrictions, tilt or dial, and decoding, in this order; and what each did.
 
-    Raises `SpecificationError` for what is wrong, `UnavailableError` for what its kind has not.
+    What a kind cannot do is done on the list of its strings, if there are at most `max_strings`. Raises
+    `SpecificationError` for what is wrong, `UnavailableError` for what its kind has not.
     """
-    done: list[Step] = []
-    if changes.length is not None:
-        language, step = _truncated(language, changes.length)
-        done.append(step)
-    for node in changes.restrictions:
-        language, step = _restricted(language, node, changes.max_strings)
-        done.append(step)
+    acts: list[Callable[[ExactLanguage], tuple[ExactLanguage, Step]]] = []
+    if (length := changes.length) is not None:
+        acts.append(lambda p: _truncated(p, length))
+    acts += [partial(_restricted, node=node, max_strings=changes.max_strings) for node in changes.restrictions]
     if changes.tilt is not None or changes.entropy is not None:
-        language, step = _tilted(language, changes)
-        done.append(step)
-    for name, argument, make in changes.decodings():
-        language, step = _decoded(language, name, argument, make(argument), changes.max_strings)
+        acts.append(lambda p: _tilted(p, changes))
+    acts += [partial(_decoded, name=name, argument=k, transform=make(k)) for name, k, make in changes.decodings()]
+    done: list[Step] = []
+    for act in acts:
+        try:
+            language, step = act(language)
+        except UnavailableError:
+            few = None if isinstance(language, FiniteLanguage | Chain) else listed(language, changes.max_strings)
+            if few is None:
+                raise
+            language, step = act(few)
         done.append(step)
     return language, done
 
@@ -157,12 +163,9 @@ def _tilted(language: ExactLanguage, changes: Changes) -> tuple[ExactLanguage, S
 
 
 def _decoded(
-    language: ExactLanguage, name: str, argument: float, transform: decoding.Transform, max_strings: int
+    language: ExactLanguage, name: str, argument: int | float, transform: decoding.Transform
 ) -> tuple[ExactLanguage, Step]:
-    """The law of what is sampled with a transform of the next token; a language without states is listed first."""
-    if not isinstance(language, FiniteLanguage | Automaton):
-        language = listed(language, max_strings) or language
+    """The law of what is sampled with a transform of the next token."""
     result = decoding.decoded(language, transform, f"--{name.replace('_', '-')}")
-    assert isinstance(language, FiniteLanguage | Automaton)
     before, after = language.entropy(), result.entropy()
     return result, {"step": name, "argument": argument, "entropy_before": before, "entropy_after": after}

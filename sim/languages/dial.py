@@ -44,7 +44,13 @@ def dial(
             f"{place}: the entropies that a tilt of this language can have lie {ends}, found {entropy:g} per {per}; "
             "choose one of them"
         )
-    tau = math.exp(_root(point, *bracket))
+    root = _root(point, *bracket)
+    if root is None:
+        raise SpecificationError(
+            f"{place}: an entropy that a float64 temperature meets to {TOLERANCE:g} nats is required, found "
+            f"{entropy:g} per {per}, too near the limit; choose one further from it"
+        )
+    tau = math.exp(root)
     return tilt(language, tau, keep_prompts)[0], tau
 
 
@@ -67,8 +73,11 @@ def _bracket(point: Callable[[float], Point], here: Point, monotone: bool) -> tu
     return None
 
 
-def _root(point: Callable[[float], Point], left: Point, right: Point) -> float:
-    """log tau of the zero in between: false position with halved weights (Illinois), bisection beside infinite ends."""
+def _root(point: Callable[[float], Point], left: Point, right: Point) -> float | None:
+    """log tau of the zero in between; None where no number is near enough to it.
+
+    False position with halved weights (Illinois), bisection beside infinite ends.
+    """
     at = 0.5 * (left[0] + right[0])
     for _ in range(300):
         if math.isfinite(left[1]) and math.isfinite(right[1]):
@@ -84,4 +93,4 @@ def _root(point: Callable[[float], Point], left: Point, right: Point) -> float:
             left, right = found, (right[0], right[1] / 2)
         if math.isinf(left[1]) or math.isinf(right[1]):
             at = 0.5 * (left[0] + right[0])
-    raise ArithmeticError(f"entropy dial: no temperature reaches the wanted entropy to {TOLERANCE:g} nats")
+    return None

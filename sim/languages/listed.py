@@ -1,5 +1,7 @@
 """Any small language as a listed one, where everything is exact by enumeration."""
 
+import math
+
 from sim.languages.exact import ExactLanguage, UnavailableError
 from sim.languages.finite import FiniteLanguage
 from sim.languages.machine import Machine
@@ -32,4 +34,4 @@ def listed(language: ExactLanguage, max_strings: int = MAX_LISTED) -> FiniteLang
 
 def _hopeless(language: ContextFree, max_strings: int) -> bool:
     """Whether there are so many derivations of so long strings that listing them is not even tried."""
-    return language.longest > LONG and language.shape.num_derivations > 100 * max_strings
+    return language.longest > LONG and language.shape.log_derivations > math.log(100 * max_strings)

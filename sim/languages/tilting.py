@@ -118,16 +118,15 @@ def reachable(language: ExactLanguage, keep_prompts: bool = False) -> tuple[floa
         following = np.where(language.arcs, best[language.next_state], 0.0)
         tight = language.arc_log_prob + following - best[:, None] >= -TIE
         modes, size = num_paths(language.next_state, tight, language.start), language.support_size
-    elif isinstance(language, ContextFree):
+        return math.log(modes), math.inf if size == math.inf else math.log(size)
+    if isinstance(language, ContextFree):
         best = likeliest_weights(language.rules, language.log_p, len(language.nonterminals))
         worth = [best[rule.lhs] - sum(best[child] for child in rule.children) for rule in language.rules]
         kept = [r for r, log_p, at in zip(language.rules, language.log_p, worth, strict=True) if log_p >= at - TIE]
-        counted = Shape.of(kept, len(language.nonterminals), language.start).num_derivations
-        modes, size = int(counted), language.shape.num_derivations
-    else:
-        why = "it is the entropy of strings that is set, which is not exactly known of a hidden automaton"
-        raise unavailable("entropy dial", why, LIST_THEM)
-    return math.log(modes), math.inf if size == math.inf else math.log(size)
+        modal = Shape.of(kept, len(language.nonterminals), language.start)
+        return modal.log_derivations, language.shape.log_derivations
+    why = "it is the entropy of strings that is set, which is not exactly known of a hidden automaton"
+    raise unavailable("entropy dial", why, LIST_THEM)
 
 
 def _reachable_list(language: FiniteLanguage, keep_prompts: bool) -> tuple[float, float]:

@@ -5,8 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
+from sim.languages.exact import unavailable
 from sim.languages.pcfg.rules import Rule, binarised, by_lhs
 from sim.languages.systems import components
+from sim.numerics import log_sum_exp
+
+MOST_DIGITS = 10_000
+"""Digits up to which numbers of derivations are worked out exactly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,14 +122,32 @@ class Shape:
         return rule.num_terminals + sum(longest[child] for child in rule.children if child not in block)
 
     @cached_property
-    def num_derivations(self) -> int | float:
-        """Number of derivations, of any size; math.inf if there are infinitely many."""
+    def log_derivations(self) -> float:
+        """log of the number of derivations [nat]; math.inf if there are infinitely many."""
         if _has_cycle(self.graph):
             return math.inf
+        count = np.zeros(self.num_nonterminals)
+        own = by_lhs(self.rules, self.num_nonterminals)
+        for (head,) in components(self.graph):
+            ways = [math.fsum(count[child] for child in rule.children) for rule in own[head]]
+            count[head] = log_sum_exp(np.array(ways))
+        return float(count[self.start])
+
+    @cached_property
+    def num_derivations(self) -> int | float:
+        """Number of derivations, exact; math.inf if there are infinitely many.
+
+        Raises `UnavailableError` for a number of over 10 000 digits: `log_derivations` says how large it is.
+        """
+        if self.log_derivations == math.inf:
+            return math.inf
+        if self.log_derivations > MOST_DIGITS * math.log(10):
+            digits = f"about 10^{self.log_derivations / math.log(10):.0f}, has over {MOST_DIGITS} digits"
+            raise unavailable("number of derivations", digits, "use its logarithm")
         count = [0] * self.num_nonterminals
         own = by_lhs(self.rules, self.num_nonterminals)
-        for block in components(self.graph):
-            count[block[0]] = sum(math.prod(count[child] for child in rule.children) for rule in own[block[0]])
+        for (head,) in components(self.graph):
+            count[head] = sum(math.prod(count[child] for child in rule.children) for rule in own[head])
         return count[self.start]
 
     def counts(self, number: int) -> list[int] | None:
