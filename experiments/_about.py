@@ -111,6 +111,12 @@ def restriction_notes(chosen: Mapping[str, Any], metrics: pl.DataFrame) -> list[
             f"The event is matched to style {chosen.get('like')} at every prompt: its mass P(A|x) is off by at most "
             f"{percent(mass)} (relative), its entropy H(P_A) by at most {written(entropy)} nats."
         )
+    gap, needed = notes.pop("entropy_gap", None), notes.pop("entropy_needed", None)
+    if gap is not None and needed is not None:
+        sign, verdict = (
+            (">", "so the entropy of what is left is higher") if gap > needed else ("≤", "so it is not higher")
+        )
+        said.append(f"H(P_A) − H(P_B) = {written(gap)} {sign} h(b)/b = {written(needed)} nats, {verdict} than H(P).")
     rest = [f"{name.replace('_', ' ')} {written(value)}" for name, value in notes.items() if name[:5] != "mass_"]
     return [*said, *([f"Restriction: {', '.join(rest)}."] if rest else [])]
 

@@ -167,14 +167,20 @@ class Lines:
 
     def accounting(self) -> Iterator[Line]:
         """KL(S‖P) per prompt and of whole documents; the two differ by the shift of the prompts."""
-        names = {"total": "KL(S‖P)", "conditioning": "  −log P(A)", "narrowing": "  KL(S‖P_A)"}
+        names = {"shift_total": "KL(S‖P)", "shift_conditioning": "  −log P(A)", "shift_narrowing": "  KL(S‖P_A)"}
+        if self.truth("latent_shift_total", "S||P", "S(x)") is not None:  # styles overlap: P_z is P(·|A) for no A
+            names |= {
+                "latent_shift_conditioning": "  or −log P(z)",
+                "latent_shift_narrowing": "  + KL(S‖P_z)",
+                "latent_shift_overlap": "  + E_S log P(z|x,y)",
+            }
         for part, label in names.items():
-            value = self.truth(f"shift_{part}", "S||P", "S(x)")
+            value = self.truth(part, "S||P", "S(x)")
             cells: Cells = {TRUTH: value and value.settled}
             if self.prompts:
-                joint = self.truth(f"shift_{part}", "S||P", view="joint")
+                joint = self.truth(part, "S||P", view="joint")
                 cells[JOINT] = joint and joint.settled
-            yield Line("accounting", f"shift_{part}", label, "nat", self.said("S(x)"), cells)
+            yield Line("accounting", part, label, "nat", self.said("S(x)"), cells)
         if self.prompts:
             prompts = self.truth("shift_prompts", "S(x)||P(x)")
             cells = {TRUTH: None, JOINT: prompts and prompts.settled}
