@@ -1,0 +1,1 @@
+"""`python -m sim.selftest`: every exact quantity of random languages by two unrelated routes."""

@@ -1,0 +1,8 @@
+"""The command; see `sim.selftest.command`."""
+
+import sys
+
+from sim.selftest.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

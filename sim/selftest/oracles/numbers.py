@@ -1,0 +1,32 @@
+"""Numbers from exact fractions, to fifty digits."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+import mpmath
+
+DIGITS = 50
+
+
+def real(value: Fraction) -> mpmath.mpf:
+    """A fraction with fifty digits."""
+    with mpmath.workdps(DIGITS):
+        return mpmath.mpf(value.numerator) / value.denominator
+
+
+def log(value: Fraction) -> mpmath.mpf:
+    """log of a fraction [nat]; -inf at 0."""
+    with mpmath.workdps(DIGITS):
+        return mpmath.log(real(value)) if value else mpmath.mpf("-inf")
+
+
+def entropy(probabilities: Iterable[Fraction]) -> mpmath.mpf:
+    """-sum p log p [nat], zeros left out."""
+    with mpmath.workdps(DIGITS):
+        return -mpmath.fsum(real(p) * log(p) for p in probabilities if p)
+
+
+def kl(p: Iterable[Fraction], q: Iterable[Fraction]) -> mpmath.mpf:
+    """sum p log(p / q) [nat] over pairs in the same order; inf where some q alone is 0."""
+    with mpmath.workdps(DIGITS):
+        return mpmath.fsum(real(a) * (log(a) - log(b)) for a, b in zip(p, q, strict=True) if a)
