@@ -15,6 +15,9 @@ from sim.languages.automaton_ops import (
     enumerate_paths,
     normalised,
     product,
+    row_divergences,
+    row_entropies,
+    sum_of_others,
 )
 from sim.languages.events import Dfa
 from sim.languages.exact import Prefix
@@ -103,7 +106,7 @@ class Automaton(Machine):
     @cached_property
     def next_entropy(self) -> np.ndarray:
         """h_s, the entropy of what comes next, stop included [nat]: float64[S]."""
-        return -(self.prob * np.where(self.prob > 0, self.arc_log_prob, 0.0)).sum(axis=1)
+        return row_entropies(self.prob)
 
     def entropy(self) -> float:
         """H(P) = pi (I - M)^-1 h [nat per string], h_s the entropy of the next symbol including stop; exact.
@@ -117,7 +120,7 @@ class Automaton(Machine):
         squares = self.prob**2
         moves = arc_matrix(self.next_state, self.arcs, squares)
         # 1 - sum p^2 = sum p (1 - p): without the cancellation, where one arc is nearly certain
-        leaves = squares[:, EOS] + (self.prob * -np.expm1(np.minimum(self.arc_log_prob, 0.0))).sum(axis=1)
+        leaves = squares[:, EOS] + (self.prob * sum_of_others(self.prob)).sum(axis=1)
         return float(absorbing_solve(moves, leaves, squares[:, EOS])[self.start])
 
     def position_entropies(self, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -217,13 +220,11 @@ class Automaton(Machine):
         math.inf if Q lacks an arc or a stop that P uses. Raises `SpecificationError` if the vocabularies differ.
         """
         s, q, table, start = self._paired(other)
-        log_p, log_q = self.arc_log_prob[s], other.arc_log_prob[q]
-        if ((log_p > -np.inf) & (log_q == -np.inf)).any():
+        values = row_divergences(self.arc_log_prob[s], other.arc_log_prob[q])
+        if np.isinf(values).any():
             return math.inf
-        used = log_p > -np.inf
-        values = np.where(used, np.exp(log_p) * (np.where(used, log_p, 0.0) - np.where(used, log_q, 0.0)), 0.0)
         moves = arc_matrix(table, table >= 0, self.prob[s])
-        return float(absorbing_solve(moves, self.prob[s, EOS], values.sum(axis=1))[start])
+        return float(absorbing_solve(moves, self.prob[s, EOS], values)[start])
 
     def square_hellinger(self, other: "Automaton") -> float:
         """H^2 = 1 - sum of sqrt(P(x) Q(x)), in [0, 1]; exact, by the product machine and without subtraction.

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from sim.languages.automaton import Automaton
-from sim.languages.automaton_ops import absorbing_solve, arc_matrix
+from sim.languages.automaton_ops import absorbing_solve, arc_matrix, row_entropies
 from sim.languages.exact import Prefix, unavailable
 from sim.languages.systems import components
 from sim.languages.vocabulary import Vocabulary
@@ -39,8 +39,7 @@ class Chain:
     @cached_property
     def next_entropy(self) -> np.ndarray:
         """Entropy of the next symbol in each state [nat]: float64[S]."""
-        p = np.exp(self.arc_log_prob)
-        return -(p * np.where(p > 0, self.arc_log_prob, 0.0)).sum(axis=1)
+        return row_entropies(np.exp(self.arc_log_prob))
 
     @cached_property
     def classes(self) -> list[tuple[float, np.ndarray, np.ndarray]]:

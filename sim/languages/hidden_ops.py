@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from sim.languages.automaton_ops import row_entropies, sum_of_others
 from sim.languages.events import Dfa
 from sim.languages.exact import unavailable
 from sim.languages.machine import Strings
@@ -32,11 +33,7 @@ def path_entropies(
     """Entropies [nat]: of the next symbol given the state [S], of symbol and next state [S], of the first state."""
     symbols = np.column_stack([transitions.sum(axis=2).T, stopping])
     arcs = np.column_stack([np.moveaxis(transitions, 1, 0).reshape(len(stopping), -1), stopping])
-    return _entropy(symbols), _entropy(arcs), float(_entropy(initial[None])[0])
-
-
-def _entropy(law: np.ndarray) -> np.ndarray:
-    return -(law * np.log(np.where(law > 0, law, 1.0))).sum(axis=1)
+    return row_entropies(symbols), row_entropies(arcs), float(row_entropies(initial[None])[0])
 
 
 def paired(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -> Pairs | None:
@@ -45,7 +42,7 @@ def paired(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -
     Only pairs that occur; None if they are more than `MAX_PAIRS`.
     """
     emits = transitions.sum(axis=2).T  # P(a | s)
-    others = emits @ (1.0 - np.eye(emits.shape[1]))  # of any symbol but a, without subtracting
+    others = sum_of_others(emits)  # of any symbol but a, without subtracting
     number: dict[tuple[int, int], int] = {}
     first = np.flatnonzero(initial)
     queue = [(int(s), int(t)) for s in first for t in first if s <= t]

@@ -258,3 +258,26 @@ def test_a_chance_to_stop_below_the_smallest_float_is_refused():
     with pytest.raises(SpecificationError, match="the chance to stop must be above 1e-308"):
         p.expected_length()
     assert p.log_prob([1] * 40) == pytest.approx(400 * math.log(0.1), rel=1e-14)
+
+
+def flipping(stop, share):
+    """One state that hardly ever stops, and otherwise says a or b."""
+    stay = [(1 - stop) * share, (1 - stop) * (1 - share)]
+    log_prob = np.array([[float(mpmath.log(p)) for p in (stop, *stay)]])
+    return Automaton(Vocabulary(("<eos>", "a", "b")), np.array([[-1, 0, 0]]), log_prob, 0)
+
+
+def test_a_divergence_that_grows_with_every_rare_stop_keeps_its_digits():
+    # the arcs of the two differ by 1e-9 of a nat, each rounded to 1e-16, and there are 10^9 of them in a string
+    with mpmath.workdps(50):
+        stop, share = mpmath.mpf(10) ** -9, mpmath.mpf(3) / 10
+        p, q = flipping(stop, share), flipping(2 * stop, share)
+        expected = mpmath.log(mpmath.mpf(1) / 2) + (1 - stop) / stop * mpmath.log((1 - stop) / (1 - 2 * stop))
+    assert p.kl(q) == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_a_language_of_one_string_that_is_left_has_no_entropy():
+    p = geometric(0.3)
+    kept, _ = p.condition(regular_expression("aaa", p.vocabulary))
+    assert kept.entropy() == 0.0
+    assert kept.collision() == pytest.approx(1.0, rel=1e-15)
