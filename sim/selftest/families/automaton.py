@@ -1,0 +1,133 @@
+"""Deterministic automata with rational probabilities, against brute force and sums over all walks in fixed point."""
+
+import math
+import random
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import partial
+from itertools import islice
+
+import mpmath
+
+from sim.languages.automaton import Automaton
+from sim.selftest import drawn_walks
+from sim.selftest.checks import Check
+from sim.selftest.drawn import LOG_FLOOR, declined, logs
+from sim.selftest.oracles import machines, numbers, walks
+from sim.selftest.oracles.lists import NONE
+from sim.selftest.oracles.machines import Walk
+from sim.selftest.walked import lengths, listed, short_law, strings
+
+SMALL = 1e-9
+"""Divergences of machines that are nearly the same: the rounding of their logs makes 1e-16 of a term."""
+
+ZERO = 1e-40
+"""An entropy of 0, of one string that is left, is what remains of a difference of numbers with a hundred digits."""
+
+
+def checks(rng: random.Random) -> Iterator[Check]:
+    """A machine, what it makes of an event and of the loss of states and arcs, and its divergence from another."""
+    symbols = rng.randint(1, 3)
+    walk = drawn_walks.deterministic(rng, symbols)
+    language = drawn_walks.as_automaton(walk, symbols)
+    law = short_law(walk, symbols)
+    yield from _whole(language, walk, symbols)
+    yield from strings(rng, language, walk, symbols, floor=0.0)
+    yield from lengths(rng, language, walk, symbols, law)
+    yield from listed(rng, language, walk, symbols)
+    yield from _positions(language, walk, symbols)
+    yield from _condition(rng, language, walk, symbols)
+    yield from _without(rng, language, walk, symbols)
+    yield from _divergence(rng, language, walk, symbols)
+
+
+def _whole(language: Automaton, walk: Walk, symbols: int) -> Iterator[Check]:
+    yield Check("entropy", language.entropy(), walks.entropy(walk))
+    yield Check("collision", language.collision(), walks.total(walk, 2))
+    if not machines.endless(walk):
+        law = short_law(walk, symbols, machines.deepest(walk) + 1)
+        yield Check("entropy by enumeration", language.entropy(), numbers.entropy(law.values()))
+        yield Check("collision by enumeration", language.collision(), sum(p * p for p in law.values()))
+
+
+def _positions(language: Automaton, walk: Walk, symbols: int) -> Iterator[Check]:
+    entropies, alive = [], []
+    for level in islice(machines.by_length(walk, symbols), 4):
+        masses = {x: sum(here.values(), NONE) for x, here in level.items()}
+        laws = {x: machines.next_law(walk, x, symbols) for x in level}
+        with mpmath.workdps(numbers.DIGITS):
+            entropies.append(mpmath.fsum(numbers.real(masses[x]) * numbers.entropy(laws[x]) for x in level))
+        alive.append(sum(masses.values(), NONE))
+    found = language.position_entropies(len(alive))
+    yield Check("entropies of positions", found[0], entropies)
+    yield Check("mass alive at positions", found[1], alive)
+
+
+def _condition(rng: random.Random, language: Automaton, walk: Walk, symbols: int) -> Iterator[Check]:
+    event = drawn_walks.event(rng, symbols)
+    dfa = drawn_walks.as_dfa(event)
+    inside = walks.useful(machines.marked(walk, event))
+    if not inside.size:
+        refused = declined(partial(language.condition, dfa), "P(A) must be positive")
+        yield Check("an impossible event is refused", refused, True)
+        return
+    kept, log_mass = language.condition(dfa)
+    yield from _kept("A", rng, kept, log_mass, inside, symbols)
+    yield Check("KL(P_A || P)", kept.kl(language), -mpmath.log(walks.total(inside)), floor=SMALL)
+    law = {x: p for x, p in short_law(walk, symbols).items() if event.holds(x)}
+    yield Check("strings of the event", short_law(inside, symbols) == law, True)
+    if not machines.endless(walk):
+        law = short_law(walk, symbols, machines.deepest(walk) + 1)
+        mass = sum(p for x, p in law.items() if event.holds(x))
+        yield Check("log P(A) by enumeration", log_mass, logs([Fraction(mass)])[0], floor=LOG_FLOOR)
+
+
+def _without(rng: random.Random, language: Automaton, walk: Walk, symbols: int) -> Iterator[Check]:
+    lost = rng.sample(range(walk.size), rng.choice((0, 0, 1)))
+    gone = {(rng.randrange(walk.size), rng.randint(0, symbols)) for _ in range(rng.randint(0, 3))}
+    left = walks.useful(machines.avoiding(walk, lost, lambda s, a, t: (s, a) in gone))
+    if not left.size:
+        refused = declined(partial(language.without, lost, gone), "P(A) must be positive")
+        yield Check("the loss of all strings is refused", refused, True)
+        return
+    kept, log_mass = language.without(lost, gone)
+    yield from _kept("lost", rng, kept, log_mass, left, symbols)
+
+
+def _kept(
+    name: str, rng: random.Random, kept: Automaton, log_mass: float, inside: Walk, symbols: int
+) -> Iterator[Check]:
+    """A conditioned machine against the walks that it keeps, with the probabilities that they had."""
+    mass = walks.total(inside)
+    with mpmath.workdps(walks.DIGITS):
+        log = mpmath.log(mass)
+        yield Check(f"log P({name})", log_mass, log, floor=LOG_FLOOR)
+        yield Check(f"H(P_{name})", kept.entropy(), walks.conditional_entropy(inside), floor=ZERO)
+        yield Check(f"collision of P_{name}", kept.collision(), walks.total(inside, 2) / mass**2)
+        yield Check(f"expected length of P_{name}", kept.expected_length(), walks.expected_length(inside) / mass)
+        law = short_law(inside, symbols)
+        drawn = [tuple(rng.choices(range(1, symbols + 1), k=rng.randint(0, 5))) for _ in range(2)]
+        for x in [*rng.sample(sorted(law), min(4, len(law))), *drawn]:
+            p = machines.ending(inside, machines.forward(inside, x))
+            wanted = numbers.log(p) - log
+            yield Check(f"log P(x | {name})", kept.log_prob(x), wanted, floor=LOG_FLOOR)
+    endless = machines.endless(inside)
+    yield Check(f"longest of P_{name}", kept.longest, math.inf if endless else machines.deepest(inside))
+    yield Check(f"counts of P_{name}", kept.counts(12), machines.num_strings(inside, 12, symbols))
+
+
+def _divergence(rng: random.Random, language: Automaton, walk: Walk, symbols: int) -> Iterator[Check]:
+    near = rng.random() < 0.8
+    other = drawn_walks.varied(rng, walk) if near else drawn_walks.deterministic(rng, symbols)
+    q = drawn_walks.as_automaton(other, symbols)
+    both, second = machines.paired(walk, other)
+    if machines.lacking(walk, other):
+        yield Check("KL(P || Q), infinite", language.kl(q), math.inf)
+    else:
+        wanted = walks.expected(
+            both, lambda s, a, t, p: walks.log(p) - walks.log(second[s, a]) if s >= 0 else mpmath.mpf(0)
+        )
+        yield Check("KL(P || Q)", language.kl(q), wanted, floor=SMALL)
+    yield Check("square Hellinger", language.square_hellinger(q), walks.square_hellinger(both, second), floor=SMALL)
+    yield Check("KL(P || P)", language.kl(language), 0.0)
+    yield Check("square Hellinger of P and P", language.square_hellinger(language), 0.0)
