@@ -67,7 +67,12 @@ WORLDS = (
 def naive(model: Transformer, params: Params, strings: np.ndarray, chunk: int) -> Callable[[], Array]:
     """Scoring of all strings, a chunk at a time in one program."""
     chunks = jnp.asarray(strings.reshape(-1, min(chunk, len(strings)), strings.shape[1]))
-    score = jax.jit(lambda params, chunks: jax.lax.map(lambda each: model.logits(params, each), chunks))
+
+    @jax.jit
+    def score(params: Params, chunks: Array) -> Array:
+        with jax.default_matmul_precision("highest"):  # as in the evaluator; a GPU would round to ten bits
+            return jax.lax.map(lambda each: model.logits(params, each), chunks)
+
     return lambda: score(params, chunks).block_until_ready()
 
 

@@ -89,6 +89,7 @@ def seconds(work: Callable[[], Any]) -> float:
 def machine() -> dict[str, Any]:
     """The machine that a result belongs to."""
     return {
+        "accelerator": _accelerator(),
         "cpu": _cpu(),
         "cores": cores(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -98,8 +99,8 @@ def machine() -> dict[str, Any]:
 
 
 def machine_name() -> str:
-    """The name of its file of results, such as amd-epyc-2-cores."""
-    return re.sub(r"[^a-z0-9]+", "-", f"{_cpu()} {cores()} cores".lower()).strip("-")
+    """The name of its file of results, such as amd-epyc-2-cores; an accelerator comes first."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{_accelerator() or ''} {_cpu()} {cores()} cores".lower()).strip("-")
 
 
 def cores() -> int:
@@ -110,6 +111,12 @@ def cores() -> int:
 def load() -> float:
     """Processes that want to run, mean of the last minute; more than 0.5 before a run says that it was disturbed."""
     return os.getloadavg()[0]
+
+
+def _accelerator() -> str | None:
+    import jax  # not before the benchmarks have set its environment
+
+    return None if jax.default_backend() == "cpu" else jax.devices()[0].device_kind
 
 
 def _version(package: str) -> str:

@@ -55,9 +55,11 @@ def tables(folder: Path = FOLDER) -> str:
         runs = json.loads(file.read_text("utf-8"))["benchmarks"]
         about = next(iter(runs.values()))["machine"]
         versions = ", ".join(
-            f"{name} {value}" for name, value in about.items() if name not in ("cpu", "cores", "system")
+            f"{name} {value}" for name, value in about.items() if name not in ("accelerator", "cpu", "cores", "system")
         )
-        lines += [f"### {about['cpu']}, {about['cores']} cores ({about['system']})", "", f"Versions: {versions}.", ""]
+        host = f"{about['cpu']}, {about['cores']} cores ({about['system']})"
+        named = f"{about['accelerator']} in {host}" if about.get("accelerator") else host
+        lines += [f"### {named}", "", f"Versions: {versions}.", ""]
         lines += [*rows([result for run in runs.values() for result in run["results"]]), ""]
         empty = [name for name, run in runs.items() if not run["results"]]
         lines += [f"Not measured on this machine: {', '.join(empty)}.", ""] if empty else []

@@ -1,5 +1,6 @@
 """What is happening, while it happens: a bar per phase in a terminal, a line per tenth elsewhere."""
 
+import math
 import sys
 from collections.abc import Sequence
 from types import TracebackType
@@ -36,7 +37,8 @@ class Progress:
         """Show that a phase has come to a step; an observer for `sim.simulation.simulate`."""
         title = TITLES.get(phase, phase) + (", control on P" if len(trained) > 1 else "")
         losses = [one.losses[-1] for one in trained]
-        shown = "" if step == 0 else "loss " + " / ".join(f"{loss:.4f}" for loss in losses) + " nat"
+        known = not any(math.isnan(loss) for loss in losses)  # a mean since the evaluation before, none at the first
+        shown = "loss " + " / ".join(f"{loss:.4f}" for loss in losses) + " nat" if known else ""
         if self._live:
             if phase not in self._tasks:
                 self._tasks[phase] = self._bars.add_task(title, total=num_steps, loss="")
