@@ -1,0 +1,142 @@
+"""Random context-free grammars in fractions, and the objects under test that hold them."""
+
+import random
+from fractions import Fraction
+
+from sim.languages.pcfg.language import ContextFree
+from sim.languages.pcfg.rules import Rule
+from sim.languages.vocabulary import Vocabulary
+from sim.selftest.oracles.grammars import Grammar, Rhs, matrix, names, radius, shortest
+
+LETTERS = Vocabulary(("<eos>", "a", "b", "c"), joiner="")
+
+HEADS = "SABCD"
+
+STYLES = ("any", "any", "finite", "finite", "linear", "units", "empty", "brackets")
+"""Right-hand sides of all sorts, without recursion, with one non-terminal, mostly alone, mostly empty, or bracketed."""
+
+
+def grammar(rng: random.Random, most: int = 4) -> Grammar:
+    """A consistent grammar without useless parts: subcritical, barely so, or critical."""
+    heads = list(HEADS[: rng.randint(1, most)])
+    style, tokens = rng.choice(STYLES), rng.randint(1, 3)
+    sides = {head: _sides(rng, heads, at, style, tokens) for at, head in enumerate(heads)}
+    found = _useful(Grammar("S", {head: _weighted(rng, own) for head, own in sides.items()}))
+    found = _consistent(rng, found)
+    if rng.random() < 0.3:
+        found = critical(rng, found)
+    return found
+
+
+def _sides(rng: random.Random, heads: list[str], at: int, style: str, tokens: int) -> list[Rhs]:
+    """Different right-hand sides of one non-terminal, one of them without any."""
+    below = heads[at + 1 :] if style == "finite" else heads
+    found: set[Rhs] = {tuple(rng.randint(1, tokens) for _ in range(rng.choice((0, 1, 1, 2))))}
+    for _ in range(rng.randint(1, 3)):
+        size = rng.choice((0, 1, 1, 2, 2, 3, 5 if rng.random() < 0.2 else 2))
+        rhs: list[int | str] = [
+            rng.choice(below) if below and rng.random() < 0.55 else rng.randint(1, tokens) for _ in range(size)
+        ]
+        if style == "linear":
+            rhs = [s if isinstance(s, int) else rng.randint(1, tokens) for s in rhs]
+            rhs.insert(rng.randint(0, len(rhs)), rng.choice(heads))
+        elif style == "units" and below:
+            rhs = [rng.choice(below)]
+        elif style == "empty":
+            rhs = [s for s in rhs if isinstance(s, str) or rng.random() < 0.3]
+        elif style == "brackets" and at == 0:
+            rhs = [1, "S", min(2, tokens), *(["S"] if rng.random() < 0.7 else [])]
+        found.add(tuple(rhs))
+    return sorted(found, key=str)
+
+
+def _weighted(rng: random.Random, sides: list[Rhs]) -> list[tuple[Rhs, Fraction]]:
+    spread = rng.choice((0, 0, 0, 1, 3, 8))
+    weights = [rng.randint(1, 9) * 10 ** rng.randint(0, spread) for _ in sides]
+    return [(rhs, Fraction(w, sum(weights))) for rhs, w in zip(sides, weights, strict=True)]
+
+
+def _useful(found: Grammar) -> Grammar:
+    """Without what the start never comes to."""
+    kept = {found.start} | found.below[found.start]
+    return Grammar(found.start, {head: own for head, own in found.rules.items() if head in kept})
+
+
+def _ending(found: Grammar) -> dict[str, Rhs]:
+    """Of each non-terminal the first right-hand side without any."""
+    return {head: next(rhs for rhs, _ in own if not names(rhs)) for head, own in found.rules.items()}
+
+
+def mixed(found: Grammar, share: dict[str, Fraction]) -> Grammar:
+    """Every rule is used with a share of its probability, else the one that ends."""
+    ending = _ending(found)
+    return Grammar(found.start, {
+        head: [(rhs, p * share[head] + (1 - share[head] if rhs == ending[head] else 0)) for rhs, p in own]
+        for head, own in found.rules.items()
+    })  # fmt: skip
+
+
+def _consistent(rng: random.Random, found: Grammar) -> Grammar:
+    share = Fraction(1)
+    while radius(matrix(found, list(found.rules))) >= 0:
+        share *= Fraction(rng.randint(5, 9), 10)
+        found = mixed(found, dict.fromkeys(found.rules, share))
+    return found
+
+
+def critical(rng: random.Random, found: Grammar) -> Grammar:
+    """With one component at spectral radius 1, or just below: every member has v on its right-hand side, on average.
+
+    Where the mean is below v nothing can be done by mixing, so the rules that end are first made rare.
+    """
+    blocks = [found.block(head) for head in found.rules if head in found.below[head]]
+    if not blocks:
+        return found
+    block = rng.choice(blocks)
+    v = {head: Fraction(rng.randint(1, 3)) for head in block}
+    share, ending = dict.fromkeys(found.rules, Fraction(1)), _ending(found)
+    rare = Grammar(found.start, {
+        head: [(rhs, p / 1000 if head in block and rhs == ending[head] else p) for rhs, p in own]
+        for head, own in found.rules.items()
+    })  # fmt: skip
+    rare = Grammar(
+        found.start, {h: [(rhs, p / sum(q for _, q in own)) for rhs, p in own] for h, own in rare.rules.items()}
+    )
+    for head in block:
+        mean = sum(
+            (p * sum((v[s] for s in names(rhs) if s in v), Fraction(0)) for rhs, p in rare.rules[head]), Fraction(0)
+        )
+        if mean < v[head]:
+            return found
+        share[head] = v[head] / mean
+    if rng.random() < 0.5:
+        gap = Fraction(rng.randint(1, 9), 10 ** rng.choice((1, 3, 5, 7, 9, 12)))
+        share = {head: s * (1 - gap) if head in block else s for head, s in share.items()}
+    made = mixed(rare, share)
+    return Grammar(made.start, {h: [(rhs, p) for rhs, p in own if p] for h, own in made.rules.items()})
+
+
+def as_language(rng: random.Random, found: Grammar, vocabulary: Vocabulary = LETTERS) -> tuple[ContextFree, list[str]]:
+    """The grammar as an object under test, non-terminals and rules in a random order, and their names in order."""
+    heads = rng.sample(list(found.rules), len(found.rules))
+    number = {head: n for n, head in enumerate(heads)}
+    rules = [
+        Rule(number[head], tuple(s if isinstance(s, int) else ~number[s] for s in rhs), p)
+        for head, rhs, p in found.all_rules()
+    ]
+    rng.shuffle(rules)
+    return ContextFree(vocabulary, tuple(heads), tuple(rules), number[found.start]), heads
+
+
+def proper(found: Grammar) -> bool:
+    """Whether there are no empty rules and no cycles, what nltk's parser needs."""
+    return not found.nullable and not found.cyclic
+
+
+def short_strings(rng: random.Random, found: Grammar, number: int, most: int) -> list[tuple[int, ...]]:
+    """Strings over the tokens that occur and one more, now and then."""
+    symbols = found.tokens or [1]
+    if rng.random() < 0.2:
+        symbols = [1, 2, 3]
+    least = min(shortest(found)[found.start], most)
+    return [tuple(rng.choices(symbols, k=rng.randint(rng.choice((0, least)), most))) for _ in range(number)]

@@ -1,0 +1,136 @@
+"""Least solutions of polynomial systems in fixed point: Newton's method on the whole system, elimination with pivots.
+
+A number is an integer times 2^-PLACES. With so many binary places subtraction loses nothing that is compared, near
+critical points too, and where one step gains one bit only there are steps enough.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import TypeAlias, TypeVar
+
+import mpmath
+
+from sim.selftest.oracles.numbers import DIGITS
+
+PLACES = 480
+"""Binary places of a number in fixed point."""
+
+ONE = 1 << PLACES
+"""1."""
+
+ROUGH = 90
+"""Bits of a least solution that are compared; a moment needs more."""
+
+Fixed: TypeAlias = int
+"""A number times 2^PLACES."""
+
+Key = TypeVar("Key", bound=Hashable)
+
+Monomials: TypeAlias = Mapping[Key, Sequence[tuple[Fixed, tuple[Key, ...]]]]
+"""x_k = sum of the terms of k, each a weight and the unknowns that it multiplies."""
+
+
+def fixed(value: Fraction | int) -> Fixed:
+    """A fraction, rounded down."""
+    return (Fraction(value).numerator << PLACES) // Fraction(value).denominator
+
+
+def rounded(value: mpmath.mpf) -> Fixed:
+    """A number of mpmath's, rounded; give it enough digits."""
+    with mpmath.workprec(2 * PLACES):
+        return int(mpmath.nint(mpmath.ldexp(value, PLACES)))
+
+
+def real(value: Fixed) -> mpmath.mpf:
+    """With enough digits for any comparison."""
+    with mpmath.workdps(2 * DIGITS):
+        return mpmath.ldexp(mpmath.mpf(value), -PLACES)
+
+
+def log(value: Fixed) -> mpmath.mpf:
+    """log of a number [nat]; -inf of 0."""
+    with mpmath.workdps(2 * DIGITS):
+        return mpmath.log(real(value)) if value else mpmath.mpf("-inf")
+
+
+def productive(system: Monomials[Key]) -> set[Key]:
+    """Unknowns that are positive in the least solution."""
+    found: set[Key] = set()
+    while True:
+        more = {k for k, terms in system.items() if k not in found and any(_alive(t, found) for t in terms)}
+        if not more:
+            return found
+        found |= more
+
+
+def _alive(term: tuple[Fixed, tuple[Key, ...]], found: set[Key]) -> bool:
+    return term[0] > 0 and all(f in found for f in term[1])
+
+
+def least(
+    system: Monomials[Key], bits: int = ROUGH, near: Mapping[Key, Fixed] | None = None
+) -> dict[Key, Fixed] | None:
+    """The least solution >= 0; None where there is none that is finite.
+
+    Newton's method from 0 ascends to it and never passes it; where it does not exist a step leads down or nowhere.
+    The last step is below 2^-bits of each unknown. `near` is the solution of a system next to this one, to begin at.
+    """
+    kept = productive(system)
+    keys = [k for k in system if k in kept]
+    number = {k: i for i, k in enumerate(keys)}
+    terms = [[(w, tuple(number[f] for f in fs)) for w, fs in system[k] if _alive((w, fs), kept)] for k in keys]
+    x = [0 if near is None else near[k] for k in keys]
+    for _ in range(4 * PLACES):
+        step = _step(terms, x)
+        if step is None or (near is None and any(d < -(1 << PLACES // 2) for d in step)) or max(x, default=0) > ONE**2:
+            return None
+        x = [value + d for value, d in zip(x, step, strict=True)]
+        if all(abs(d) <= (value >> bits) + 4 for value, d in zip(x, step, strict=True)):
+            return dict.fromkeys(system, 0) | dict(zip(keys, x, strict=True))
+    raise ArithmeticError("no convergence")
+
+
+def _step(terms: Sequence[Sequence[tuple[Fixed, tuple[int, ...]]]], x: Sequence[Fixed]) -> list[Fixed] | None:
+    """The step of Newton's method."""
+    size = len(x)
+    rows = []
+    for i, own in enumerate(terms):
+        row = [0] * (size + 1)
+        row[i], row[size] = ONE, -x[i]
+        for weight, factors in own:
+            value = weight
+            for at, f in enumerate(factors):
+                slope = weight
+                for other in (*factors[:at], *factors[at + 1 :]):
+                    slope = slope * x[other] >> PLACES
+                row[f] -= slope
+                value = value * x[f] >> PLACES
+            row[size] += value
+        rows.append(row)
+    return solve(rows)
+
+
+def solve(rows: list[list[Fixed]]) -> list[Fixed] | None:
+    """x of A x = b from rows of A with b last, by Gauss and Jordan, the largest pivot first; None of a singular one."""
+    size = len(rows)
+    for k in range(size):
+        best = max(range(k, size), key=lambda i: abs(rows[i][k]))
+        rows[k], rows[best] = rows[best], rows[k]
+        if not (pivot := rows[k][k]):
+            return None
+        used = [j for j in range(k + 1, size + 1) if rows[k][j]]
+        for j in used:
+            rows[k][j] = (rows[k][j] << PLACES) // pivot
+        for i in range(size):
+            if i != k and (factor := rows[i][k]):
+                for j in used:
+                    rows[i][j] -= factor * rows[k][j] >> PLACES
+    return [row[size] for row in rows]
+
+
+def total(values: Iterable[Fixed]) -> Fixed:
+    """Product of numbers."""
+    out = ONE
+    for value in values:
+        out = out * value >> PLACES
+    return out
