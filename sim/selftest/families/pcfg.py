@@ -96,10 +96,10 @@ def _lengths(rng: random.Random, language: ContextFree, law: Law) -> Iterator[Ch
         yield Check("log mass within too short a horizon", language.log_mass_within(number), -math.inf)
     else:
         yield Check("log mass within", language.log_mass_within(number), fixed.log(within), floor=LOG_FLOOR)
-    if abs(dropped) < mpmath.mpf(10) ** -60:
+    if abs(dropped) < mpmath.mpf(10) ** -50:
         dropped = mpmath.mpf(0)
     yield Check("dropped mass", language.dropped_mass(number), dropped)
-    allowed = float(dropped) * rng.choice((0.9, 1.1))
+    allowed = float(dropped) * rng.choice((0.913, 1.087))  # no share of masses that occur
     if allowed:
         wide = next((n for n in range(1, 12) if float(fixed.real(fixed.ONE - law.within(n))) <= allowed), None)
         found = language.shortest_horizon(allowed)
@@ -125,7 +125,7 @@ def _listed(rng: random.Random, language: ContextFree, law: Law) -> Iterator[Che
         wanted = [fixed.log(kept[x]) - fixed.log(mass) for x in listed if x in kept]
     yield Check("law of short strings", found.log_p, wanted, floor=LOG_FLOOR)
     dropped = fixed.real(fixed.ONE - mass)
-    yield Check("mass beyond short strings", lost, dropped if dropped > mpmath.mpf(10) ** -60 else 0)
+    yield Check("mass beyond short strings", lost, dropped if dropped > mpmath.mpf(10) ** -50 else 0)
     if len(kept) > 1:
         refused = declined(partial(language.enumerate, length, len(kept) - 1), "max_strings")
         yield Check("too many strings are refused", refused, True)

@@ -156,11 +156,26 @@ def radius(m: Sequence[Sequence[Fraction]]) -> int:
     return 0 if zeros else -1
 
 
+def system(rules: Weighted) -> dict[str, list[tuple[Fixed, tuple[str, ...]]]]:
+    """The total weight of the derivations of each non-terminal is the least solution."""
+    return {h: [(w, tuple(names(rhs))) for rhs, w in own] for h, own in rules.items()}
+
+
 def masses(
     rules: Weighted, bits: int = fixed.ROUGH, near: Mapping[str, Fixed] | None = None
 ) -> dict[str, Fixed] | None:
     """Total weight of the derivations of every non-terminal; None where one is infinite."""
-    return fixed.least({h: [(w, tuple(names(rhs))) for rhs, w in own] for h, own in rules.items()}, bits, near)
+    return fixed.least(system(rules), bits, near)
+
+
+def normalised(rules: Weighted, mass: Mapping[str, Fixed]) -> Weighted:
+    """Probabilities of rules, in proportion to the weights of the derivations that they begin; no impossible ones."""
+    found: dict[str, list[tuple[Rhs, Fixed]]] = {}
+    for head, own in rules.items():
+        if mass[head]:
+            shares = ((rhs, fixed.total([w, *(mass[s] for s in names(rhs))])) for rhs, w in own)
+            found[head] = [(rhs, (share << fixed.PLACES) // mass[head]) for rhs, share in shares if share]
+    return found
 
 
 def collision(grammar: Grammar) -> mpmath.mpf:
@@ -170,13 +185,14 @@ def collision(grammar: Grammar) -> mpmath.mpf:
     return fixed.real(found[grammar.start])
 
 
-def expected(grammar: Grammar, marks: Marks) -> mpmath.mpf:
+def expected(grammar: Grammar, marks: Marks, base: Mapping[str, Fixed] | None = None) -> mpmath.mpf:
     """Sum over derivations of P times the marks of the rules that they use, of a subcritical grammar.
 
     The derivative at h = 0 of the total weight with factors 1 + h mark, as a central difference.
+    `base` are the masses of the non-terminals where the weights are no probabilities.
     """
     ends = []
-    base = dict.fromkeys(grammar.rules, fixed.ONE)
+    base = dict.fromkeys(grammar.rules, fixed.ONE) if base is None else base
     for sign in (1, -1):
         rules = {
             head: [(rhs, marked(p, marks(head, rhs, p), sign)) for rhs, p in own] for head, own in grammar.rules.items()
