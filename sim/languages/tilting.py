@@ -1,12 +1,14 @@
 """Temperature over whole strings: P_tau(x) in proportion to P(x)^(1/tau), and which entropies it reaches."""
 
 import math
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from sim.languages.automaton import Automaton
 from sim.languages.automaton_ops import likeliest_to_stop, normalised, num_paths
+from sim.languages.automaton_ops import reachable as visited
 from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import LIST_THEM
@@ -21,6 +23,9 @@ Per: TypeAlias = Literal["string", "token"]
 
 TIE = 1e-12
 """Log-probabilities that differ by no more are equal: what the limit of low temperatures is uniform over."""
+
+SMALLEST = float(np.finfo(np.float64).tiny)
+"""Below it a number in float64 loses digits."""
 
 FARTHEST = 12.0
 """How far from 0 log tau is looked for."""
@@ -59,35 +64,64 @@ def tilted(language: ExactLanguage, temperature: float, keep_prompts: bool) -> t
 
 
 def _tilted_list(language: FiniteLanguage, temperature: float, keep_prompts: bool) -> tuple[FiniteLanguage, float]:
-    with np.errstate(invalid="ignore"):
-        if not keep_prompts:
-            log_weight = language.log_p / temperature
-            log_total = float(log_sum_exp(log_weight))
-            return language.with_law(log_weight - log_total), log_total
-        prompts, log_weight = language.prompts, language.answers / temperature
-    totals = log_group_sum(log_weight, prompts.group, prompts.num_groups)
-    alive = totals > -np.inf
-    shift = np.where(alive, prompts.log_p - np.where(alive, totals, 0.0), -np.inf)
-    log_p = np.where(log_weight > -np.inf, log_weight + shift[prompts.group], -np.inf)
-    return language.with_law(log_p), math.nan
+    """Powers are taken of the ratio to the likeliest string: a low temperature would magnify the rounding of others."""
+    log_p, prompts = language.log_p, language.prompts
+    if not keep_prompts:
+        top = float(log_p.max())
+        relative = (log_p - top) / temperature
+        log_total = float(log_sum_exp(relative))
+        return language.with_law(relative - log_total), log_total + top / temperature
+    tops = np.full(prompts.num_groups, -np.inf)
+    np.maximum.at(tops, prompts.group, log_p)
+    relative = (log_p - _finite(tops)[prompts.group]) / temperature
+    totals = log_group_sum(relative, prompts.group, prompts.num_groups)
+    shift = np.where(totals > -np.inf, prompts.log_p - _finite(totals), 0.0)
+    return language.with_law(relative + shift[prompts.group]), math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class Relative:
+    """What an automaton says of the states that it can come to, relative to the likeliest string from each of them."""
+
+    states: np.ndarray  # int[R], of the automaton
+    start: int
+    next_state: np.ndarray  # int[R, V], among them
+    log_ratio: np.ndarray  # float64[R, V], log p(s, a) + best[next] - best[s] <= 0, stop in column 0
+    best: float  # log probability of the likeliest string [nat]
+
+    @classmethod
+    def of(cls, language: Automaton) -> "Relative":
+        """Sums of three terms that nearly cancel, with the rounding of the first sum put back (Knuth 1969, TwoSum)."""
+        seen = visited(language.next_state, language.arcs, language.start)
+        number = np.cumsum(seen) - 1
+        arcs, log_prob = language.arcs[seen], language.arc_log_prob[seen]
+        table = np.where(arcs, number[language.next_state[seen]], 0)
+        best = likeliest_to_stop(table, log_prob)
+        first, second = np.where(log_prob > -np.inf, log_prob, 0.0), np.where(arcs, best[table], 0.0)
+        both = first + second
+        part = both - first
+        lost = (first - (both - part)) + (second - part)
+        ratio = np.where(log_prob > -np.inf, (both - best[:, None]) + lost, -np.inf)
+        start = int(number[language.start])
+        return cls(np.flatnonzero(seen), start, np.where(arcs, table, -1), ratio, float(best[start]))
 
 
 def _tilted_automaton(language: Automaton, temperature: float) -> tuple[Automaton, float] | None:
     """Weights are taken relative to the likeliest string of their state, so that they do not underflow."""
-    best = likeliest_to_stop(language.next_state, language.arc_log_prob)
-    following = np.where(language.arcs, best[language.next_state], 0.0)
-    relative = (language.arc_log_prob + following - best[:, None]) / temperature
-    lost = (np.exp(relative) == 0) & (relative > -np.inf)
-    if lost.any():
+    relative = Relative.of(language)
+    log_weight = relative.log_ratio / temperature
+    if ((np.exp(log_weight) < SMALLEST) & (log_weight > -np.inf)).any():
         raise SpecificationError(
             "temperature: what may follow a prefix must keep a probability above 1e-308, found less at "
             f"{temperature:g}; raise it"
         )
-    found = normalised(language.next_state, relative, language.start)
+    found = normalised(relative.next_state, log_weight, relative.start)
     if found is None:
         return None
-    every = np.arange(len(language.next_state))
-    return language.reweighted(found, every), found.log_mass + best[language.start] / temperature
+    try:
+        return language.reweighted(found, relative.states), found.log_mass + relative.best / temperature
+    except SpecificationError:  # so near to divergence that the sum has lost its digits
+        return None
 
 
 def dial_entropy(language: ExactLanguage, per: Per = "string", keep_prompts: bool = False) -> float:
@@ -114,10 +148,9 @@ def reachable(language: ExactLanguage, keep_prompts: bool = False) -> tuple[floa
     if isinstance(language, FiniteLanguage):
         return _reachable_list(language, keep_prompts)
     if isinstance(language, Automaton):
-        best = likeliest_to_stop(language.next_state, language.arc_log_prob)
-        following = np.where(language.arcs, best[language.next_state], 0.0)
-        tight = language.arc_log_prob + following - best[:, None] >= -TIE
-        modes, size = num_paths(language.next_state, tight, language.start), language.support_size
+        relative = Relative.of(language)
+        modes = num_paths(relative.next_state, relative.log_ratio >= -TIE, relative.start)
+        size = language.support_size
         return math.log(modes), math.inf if size == math.inf else math.log(size)
     if isinstance(language, ContextFree):
         best = likeliest_weights(language.rules, language.log_p, len(language.nonterminals))

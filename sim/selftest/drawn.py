@@ -43,9 +43,11 @@ def prompted_law(rng: random.Random, most: int = 14, zeros: bool = True) -> dict
     return law_on(rng, documents, zeros)
 
 
-def law_on(rng: random.Random, strings: Iterable[Symbols], zeros: bool = True) -> dict[Symbols, Fraction]:
-    """A random law on given strings; with `zeros` some of them may be impossible."""
-    spread = rng.choice((0, 0, 1, 4, 12))
+def law_on(
+    rng: random.Random, strings: Iterable[Symbols], zeros: bool = True, spread: int = 12
+) -> dict[Symbols, Fraction]:
+    """A random law on given strings, over up to so many orders; with `zeros` some of them may be impossible."""
+    spread = min(spread, rng.choice((0, 0, 1, 4, 12)))
     weights = {x: rng.randint(1, 20) * 10 ** rng.randint(0, spread) for x in sorted(strings)}
     if zeros and len(weights) > 1 and rng.random() < 0.3:
         for x in rng.sample(sorted(weights), rng.randint(1, len(weights) - 1)):
