@@ -12,6 +12,9 @@ from sim.languages.pcfg.rules import Rule, Symbol
 Rest: TypeAlias = tuple[Symbol, "Rest"] | None
 """What is left to be derived, as a linked list."""
 
+TIE = 1e-12
+"""A rule that loses less than this costs nothing: rounding would break ties, and the search try all that are equal."""
+
 
 def likeliest_weights(rules: Sequence[Rule], log_p: np.ndarray, num_nonterminals: int) -> np.ndarray:
     """log probability of the likeliest derivation of each non-terminal [nat]: float64[N].
@@ -66,5 +69,6 @@ def derivations(
             following: Rest = rest
             for symbol in reversed(rule.rhs):
                 following = (symbol, following)
-            worth = cost - log_weight - sum(best[child] for child in rule.children) + best[head]
+            lost = best[head] - log_weight - sum(best[child] for child in rule.children)
+            worth = cost + lost if lost > TIE else cost
             heapq.heappush(heap, (worth, -next(ticket), spent + log_weight, tokens, following))
