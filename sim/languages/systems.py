@@ -5,94 +5,43 @@ the terms of a series keeps every digit that a solver with subtractions would lo
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from fractions import Fraction
-from typing import Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
 
 import numpy as np
 
-Term: TypeAlias = tuple[float, tuple[int, ...]]
+from sim.languages import fixpoints
+from sim.languages.fixpoints import Number
+from sim.languages.matrices import DELICATE, certified
+from sim.languages.matrices import Growth as Growth
+from sim.languages.matrices import closure as closure
+from sim.languages.matrices import components as components
+from sim.languages.matrices import eliminate as eliminate
+from sim.languages.matrices import growth as growth
+from sim.languages.matrices import series as series
+
+Term: TypeAlias = tuple[Number, tuple[int, ...]]
 """A weight and the unknowns that it multiplies, w x_i x_j ...; an unknown may occur twice."""
 
-Growth: TypeAlias = Literal["subcritical", "critical", "supercritical"]
-"""Whether the spectral radius of a non-negative matrix is below, equal to or above 1."""
+NEWTON_STEPS = 80
+"""Steps of Newton's method in floats (at a critical point every step gains one bit)."""
 
-DOUBLINGS, NEWTON_STEPS = 62, 80
-"""Limits: 2^62 terms of a series, steps of Newton's method (at a critical point every step gains one bit)."""
+DOUBT = 1e-5
+"""Margin of the spectral radius that no rounding explains, not even at a double root, which floats know to 1e-8."""
 
-
-def components(successors: Sequence[Collection[int]]) -> list[list[int]]:
-    """Strongly connected components of a graph, each after those it leads to. Source: Tarjan 1972."""
-    order: dict[int, int] = {}
-    lowest = [0] * len(successors)
-    stack: list[int] = []
-    place: dict[int, int] = {}  # of a node on the stack
-    found: list[list[int]] = []
-    for root in range(len(successors)):
-        if root in order:
-            continue
-        work = [(root, iter(successors[root]))]
-        while work:
-            node, following = work[-1]
-            if node not in order:
-                order[node] = lowest[node] = len(order)
-                place[node] = len(stack)
-                stack.append(node)
-            child = next((c for c in following if c not in order or c in place), None)
-            if child is not None and child not in order:
-                work.append((child, iter(successors[child])))
-                continue
-            if child is not None:
-                lowest[node] = min(lowest[node], order[child])
-                continue
-            work.pop()
-            if work:
-                lowest[work[-1][0]] = min(lowest[work[-1][0]], lowest[node])
-            if lowest[node] == order[node]:
-                at = place[node]
-                found.append(stack[at:])
-                for member in found[-1]:
-                    del place[member]
-                del stack[at:]
-    return found
+SMALLEST = 1e-290
+"""Below this floats lose digits."""
 
 
-def series(matrix: np.ndarray) -> np.ndarray | None:
-    """I + W + W^2 + ... = (I - W)^-1 of a matrix W >= 0, summed by doubling; None where the series diverges.
+@dataclass(frozen=True)
+class Least:
+    """A least solution as floats, and in decimals where floats would not do (None where it is infinite)."""
 
-    Only sums and products of non-negative numbers: every entry keeps its relative precision.
-    """
-    total, power = np.eye(len(matrix)), np.asarray(matrix, np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # a series that overflows diverges
-        for _ in range(DOUBLINGS):
-            more = power @ total
-            total = total + more
-            if not np.isfinite(total).all():
-                return None
-            if (more <= 1e-18 * total).all():
-                return total
-            power = power @ power
-    return None
-
-
-def closure(rows: Sequence[Mapping[int, float]]) -> np.ndarray | None:
-    """(I - W)^-1 of a sparse matrix W >= 0 given by rows, float64[K, K]; None where the series diverges."""
-    out = np.eye(len(rows))
-    for block in components([row.keys() for row in rows]):
-        number = {node: i for i, node in enumerate(block)}
-        inside = np.zeros((len(block), len(block)))
-        for i, node in enumerate(block):
-            for child, weight in rows[node].items():
-                if child in number:
-                    inside[i, number[child]] = weight
-                else:
-                    out[node] += weight * out[child]
-        if inside.any():
-            total = series(inside)
-            if total is None:
-                return None
-            out[block] = total @ out[block]
-    return out
+    x: np.ndarray
+    decimals: list[Decimal | None] | None
+    critical: frozenset[int]  # unknowns in components whose derivatives have spectral radius 1 there
 
 
 def least_solution(equations: Sequence[Sequence[Term]]) -> np.ndarray:
@@ -101,87 +50,123 @@ def least_solution(equations: Sequence[Sequence[Term]]) -> np.ndarray:
     Newton's method from 0, component by component, which ascends to the least solution and never passes it.
     Source: Etessami & Yannakakis 2009, J. ACM 56(1), "Recursive Markov chains", section 6.
     """
+    return least(equations).x
+
+
+def least(equations: Sequence[Sequence[Term]], in_decimals: bool = False) -> Least:
+    """As `least_solution`, and what is known besides; in decimals if asked for, and where floats lose digits.
+
+    Floats lose them near critical points, where the solution moves by much more than the weights do, and beyond their
+    range; then weights count as what they are, rationals and decimals to the last digit.
+    """
+    possible = positive(equations)
+    kept = [[term for term in terms if _lives(term, possible)] for terms in equations]
+    graph = [{f for _, factors in terms for f in factors} for terms in kept]
+    order = components(graph)
+    if not in_decimals:
+        x = _in_floats(kept, graph, order)
+        if x is not None and ((x > SMALLEST) | ~possible).all():
+            return Least(x, None, frozenset())
+    return _in_decimals(kept, possible, order)
+
+
+def positive(equations: Sequence[Sequence[Term]]) -> np.ndarray:
+    """Which unknowns are above 0 in the least solution: bool[N]."""
+    found = np.zeros(len(equations), bool)
+    users: list[list[int]] = [[] for _ in equations]
+    for node, terms in enumerate(equations):
+        for f in {f for _, factors in terms for f in factors}:
+            users[f].append(node)
+    waiting = list(range(len(equations)))
+    while waiting:
+        node = waiting.pop()
+        if not found[node] and any(_lives(term, found) for term in equations[node]):
+            found[node] = True
+            waiting.extend(users[node])
+    return found
+
+
+def _lives(term: Term, possible: np.ndarray) -> bool:
+    return term[0] > 0 and all(possible[f] for f in term[1])
+
+
+def _in_floats(
+    equations: Sequence[Sequence[Term]], graph: Sequence[set[int]], order: Sequence[Sequence[int]]
+) -> np.ndarray | None:
+    """The least solution; None where floats lose digits or cannot tell."""
     x = np.zeros(len(equations))
-    graph = [{f for _, factors in terms for f in factors} for terms in equations]
-    for block in components(graph):
+    rough = [[(float(weight), factors) for weight, factors in terms] for terms in equations]
+    for block in order:
         if len(block) == 1 and block[0] not in graph[block[0]]:
-            x[block[0]] = _value(equations[block[0]], x)
-        else:
-            _solve_block(equations, block, x)
+            x[block[0]] = _value(rough[block[0]], x)
+            if x[block[0]] == math.inf and all(x[f] < math.inf for f in graph[block[0]]):
+                return None
+        elif not _solve_block(rough, block, x):
+            return None
     return x
 
 
-def _value(terms: Sequence[Term], x: np.ndarray) -> float:
-    total = 0.0
-    for weight, factors in terms:
-        values = [x[f] for f in factors]
-        if weight and all(values):  # 0 * inf = 0
-            total += weight * math.prod(values)
-    return float(total)
+def _value(terms: Sequence[tuple[float, tuple[int, ...]]], x: np.ndarray) -> float:
+    return float(sum(weight * math.prod(x[f] for f in factors) for weight, factors in terms))
 
 
-def _solve_block(equations: Sequence[Sequence[Term]], block: Sequence[int], x: np.ndarray) -> None:
-    """Newton's method on one component, whose successors are solved; writes into x."""
+def _solve_block(
+    equations: Sequence[Sequence[tuple[float, tuple[int, ...]]]], block: Sequence[int], x: np.ndarray
+) -> bool:
+    """Newton's method on one component, whose successors are solved; writes into x. Whether all digits are kept."""
     number = {node: i for i, node in enumerate(block)}
+    if any(not np.isfinite(x[f]) for node in block for _, factors in equations[node] for f in factors):
+        x[block] = math.inf
+        return True
     for _ in range(NEWTON_STEPS):
         gap = np.array([_value(equations[node], x) - x[node] for node in block])
-        if np.isinf(gap).any():
-            x[block] = math.inf
-            return
-        if (gap <= 2e-16 * x[block]).all():
-            return
         slope = np.zeros((len(block), len(block)))
         for i, node in enumerate(block):
             for weight, factors in equations[node]:
                 for at, factor in enumerate(factors):
                     if factor in number:
                         slope[i, number[factor]] += _value([(weight, factors[:at] + factors[at + 1 :])], x)
-        total = series(slope) if np.isfinite(slope).all() else None
+        if not np.isfinite(slope).all():
+            return False
+        total = series(slope)
         if total is None:
             x[block] = math.inf
-            return
+            return certified(slope, DOUBT) == "supercritical"  # below a finite solution it is not
+        if (gap <= 4e-16 * x[block]).all():
+            return bool((total @ x[block] <= DELICATE * x[block]).all())
         x[block] += np.maximum(total @ gap, 0.0)  # rounding alone can make a step go down
+    return False
 
 
-def growth(rows: Sequence[Mapping[int, Fraction]]) -> Growth:
-    """Whether the spectral radius of a matrix >= 0, given by rows of rationals, is below, at or above 1; exact.
-
-    By component: that of an irreducible matrix M is below 1 if and only if all pivots of I - M are positive, and 1 if
-    and only if the last one alone is 0.
-    Source: Berman & Plemmons 1994, "Nonnegative matrices in the mathematical sciences", theorems 6.2.3 and 6.4.16.
-    """
-    found: Growth = "subcritical"
-    for block in components([row.keys() for row in rows]):
-        pivots = eliminate(*_dense(rows, block, {}))[1]
-        if any(pivot <= 0 for pivot in pivots[:-1]) or pivots[-1] < 0:
-            return "supercritical"
-        if pivots[-1] == 0:
-            found = "critical"
-    return found
-
-
-def eliminate(matrix: list[list[Fraction]], values: list[Fraction]) -> tuple[list[Fraction], list[Fraction]]:
-    """Solution x of (I - M) x = v in rationals, and the pivots; x is empty if a pivot is not positive."""
-    size = len(matrix)
-    rows = [[(i == j) - entry for j, entry in enumerate(row)] for i, row in enumerate(matrix)]
-    values, pivots = list(values), []
-    for k in range(size):
-        pivots.append(rows[k][k])
-        if pivots[-1] <= 0:
-            return [], pivots
-        for i in range(k + 1, size):
-            if factor := rows[i][k] / pivots[k]:
-                rows[i] = [a - factor * b for a, b in zip(rows[i], rows[k], strict=True)]
-                values[i] -= factor * values[k]
-    solution = [Fraction(0)] * size
-    for k in reversed(range(size)):
-        known = sum((rows[k][j] * solution[j] for j in range(k + 1, size)), Fraction(0))
-        solution[k] = (values[k] - known) / pivots[k]
-    return solution, pivots
+def _in_decimals(equations: Sequence[Sequence[Term]], possible: np.ndarray, order: Sequence[Sequence[int]]) -> Least:
+    values: list[Decimal | None] = [None if alive else Decimal(0) for alive in possible]
+    critical: list[int] = []
+    with fixpoints.digits():
+        exact = [[(fixpoints.decimal(weight), factors) for weight, factors in terms] for terms in equations]
+        for block in order:
+            number = {node: i for i, node in enumerate(block)}
+            outside = {f for node in block for _, factors in exact[node] for f in factors if f not in number}
+            if not possible[block[0]] or any(values[f] is None for f in outside):
+                continue
+            found = fixpoints.least([_inner(exact[node], number, values) for node in block])
+            if found is not None:
+                for node, value in zip(block, found.values, strict=True):
+                    values[node] = value
+                if found.critical:
+                    critical += block
+        x = np.array([math.inf if value is None else float(value) for value in values])
+    return Least(x, values, frozenset(critical))
 
 
-def _dense(
-    rows: Sequence[Mapping[int, Fraction]], block: Sequence[int], values: Mapping[int, Fraction]
-) -> tuple[list[list[Fraction]], list[Fraction]]:
-    zero = Fraction(0)
-    return [[rows[i].get(j, zero) for j in block] for i in block], [values.get(i, zero) for i in block]
+def _inner(
+    terms: Sequence[fixpoints.ExactTerm], number: Mapping[int, int], values: Sequence[Decimal | None]
+) -> list[fixpoints.ExactTerm]:
+    """Terms in the unknowns of one component, the others multiplied into the weights and like terms added."""
+    found: dict[tuple[int, ...], Decimal] = {}
+    for weight, factors in terms:
+        for f in factors:
+            if f not in number:
+                weight *= values[f] or 0
+        inner = tuple(sorted(number[f] for f in factors if f in number))
+        found[inner] = found.get(inner, Decimal(0)) + weight
+    return [(weight, factors) for factors, weight in found.items()]

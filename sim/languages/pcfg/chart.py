@@ -8,13 +8,21 @@ Source: Jelinek & Lafferty 1991, Computational Linguistics 17(3); Stolcke 1995, 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from sim.languages import fixpoints
+from sim.languages.matrices import closure, delicate
 from sim.languages.pcfg.rules import Rule, binarised
-from sim.languages.systems import Term, closure, least_solution
+from sim.languages.systems import Term, least
 from sim.numerics import EOS
+
+Side: TypeAlias = tuple[int, tuple[int, ...], Fraction]
+"""A rule in the numbers of symbols: left-hand side, right-hand side, probability."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +41,7 @@ class Binary:
     p: np.ndarray  # float64[R]
     null: np.ndarray  # float64[K], probability of deriving the empty string
     units: np.ndarray  # float64[K, K], total probability of all chains from one symbol to another with nothing beside
-    firsts: list[dict[int, float]]  # [K], sparse rows: probability that the first symbol that is not empty is another
+    sides: tuple[Side, ...]  # all rules, in the numbers of symbols
 
     @classmethod
     def of(cls, rules: tuple[Rule, ...], num_nonterminals: int, num_tokens: int) -> "Binary":
@@ -44,38 +52,72 @@ class Binary:
         def index(symbol: int) -> int:
             return ~symbol if symbol < 0 else N + symbol - 1
 
-        sides = [(rule.lhs, tuple(index(symbol) for symbol in rule.rhs), float(rule.p)) for rule in short]
-        equations: list[list[Term]] = [[] for _ in range(K)]
-        for lhs, rhs, p in sides:
-            if all(symbol < N for symbol in rhs):
-                equations[lhs].append((p, rhs))
-        null = least_solution(equations)
-        chains: list[dict[int, float]] = [{} for _ in range(K)]
-        firsts: list[dict[int, float]] = [{} for _ in range(K)]
-        for lhs, rhs, p in sides:
-            for at, symbol in enumerate(rhs):
-                beside = p if len(rhs) == 1 else p * null[rhs[1 - at]]
-                _add(chains[lhs], symbol, beside)
-                _add(firsts[lhs], symbol, p if at == 0 else beside)
-        units = closure(chains)
+        sides = tuple((rule.lhs, tuple(index(symbol) for symbol in rule.rhs), rule.p) for rule in short)
+        null = least(_silent(sides, K)).x
+        units = closure(_rows(sides, null.tolist(), N, False))
+        if units is None or delicate(units):
+            units = closure(_rows(sides, _exact_null(sides, K), N, False))
         if units is None:
             raise ArithmeticError("context-free grammar: chains of rules do not sum to a finite weight")
-        pairs = [(lhs, *rhs, p) for lhs, rhs, p in sides if len(rhs) == 2]
+        pairs = [(lhs, *rhs, float(p)) for lhs, rhs, p in sides if len(rhs) == 2]
         heads, left, right = (np.array([pair[at] for pair in pairs], np.int64) for at in range(3))
-        return cls(N, num_tokens, heads, left, right, np.array([pair[3] for pair in pairs]), null, units, firsts)
+        return cls(N, num_tokens, heads, left, right, np.array([pair[3] for pair in pairs]), null, units, sides)
 
     @cached_property
     def corners(self) -> np.ndarray:
         """As `units`, with anything at all to the right of the last symbol: float64[K, K]."""
-        total = closure(self.firsts)
+        total = closure(_rows(self.sides, self.null.tolist(), self.num_nonterminals, True))
+        if total is None or delicate(total):
+            exact = _exact_null(self.sides, len(self.null))
+            total = closure(_rows(self.sides, exact, self.num_nonterminals, True))
         if total is None:
             raise ArithmeticError("context-free grammar: left corners do not sum to a finite weight")
         return total
 
 
-def _add(row: dict[int, float], symbol: int, weight: float) -> None:
-    if weight:
-        row[symbol] = row.get(symbol, 0.0) + weight
+def _silent(sides: Sequence[Side], K: int) -> list[list[Term]]:
+    """Equations of the probabilities of deriving the empty string."""
+    equations: list[list[Term]] = [[] for _ in range(K)]
+    for lhs, rhs, p in sides:
+        equations[lhs].append((p, rhs))  # a token is an unknown without a term, which is 0
+    return equations
+
+
+def _exact_null(sides: Sequence[Side], K: int) -> list[Decimal]:
+    found = least(_silent(sides, K), in_decimals=True).decimals
+    assert found is not None, "asked for"
+    return [Decimal(0) if value is None else value for value in found]
+
+
+def _rows(sides: Sequence[Side], null: Sequence[Any], N: int, open_end: bool) -> list[dict[int, Any]]:
+    """Weights of one step from a symbol to another with the empty string beside it, or anything to its right.
+
+    They are floats or decimals, as `null` is.
+    What derives nothing but the empty string is no part of any string, and its chains need not sum.
+    """
+    loud = _emitting(sides, N, len(null))
+    rows: list[dict[int, Any]] = [{} for _ in null]
+    with fixpoints.digits():
+        exact = any(isinstance(value, Decimal) for value in null)
+        for lhs, rhs, p in sides:
+            weight: Any = fixpoints.decimal(p) if exact else float(p)
+            for at, symbol in enumerate(rhs):
+                free = len(rhs) == 1 or (open_end and at == 0)
+                beside = weight if free else weight * null[rhs[1 - at]]
+                if beside and loud[symbol]:
+                    rows[lhs][symbol] = rows[lhs].get(symbol, 0) + beside
+    return rows
+
+
+def _emitting(sides: Sequence[Side], N: int, K: int) -> list[bool]:
+    """Whether each symbol derives a string that is not empty; all of them derive something."""
+    found, changed = [symbol >= N for symbol in range(K)], True
+    while changed:
+        changed = False
+        for lhs, rhs, _ in sides:
+            if not found[lhs] and any(found[symbol] for symbol in rhs):
+                found[lhs] = changed = True
+    return found
 
 
 def log_inside(form: Binary, start: int, tokens: Sequence[int], scale: float) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sim.languages.pcfg.chart import Binary, Chart
+from sim.languages.pcfg.chart import Binary
 from sim.languages.pcfg.listing import Listing, TooManyError, tokens_of
 from sim.languages.pcfg.rules import Rule, merged
 from sim.numerics import log_sum_exp
@@ -15,19 +15,42 @@ LONGEST_SEARCH = 1_000
 
 
 class Lengths:
-    """The law of the number of symbols of a string, exact: charts of 0, 1, 2, ... symbols that are all the same."""
+    """The law of the number of symbols of a string, exact: what a chart says of strings whose symbols are all the same.
+
+    All spans of one length are alike then, so that one more length takes time in proportion to it. Row n of `_inside`
+    and `_tail`, of deriving n symbols and of deriving n or more, holds e^-scale times the true values.
+    """
 
     def __init__(self, rules: Sequence[Rule], num_nonterminals: int, start: int) -> None:
         same = merged((rule.lhs, tuple(1 if symbol > 0 else symbol for symbol in rule.rhs), rule.p) for rule in rules)
         alike = tuple(Rule(lhs, rhs, p) for (lhs, rhs), p in same.items())
-        self._chart = Chart(Binary.of(alike, num_nonterminals, 2), start)
-        self._log_law, self._log_tail = [self._chart.log_inside], [self._chart.log_prefix]
+        self._form, self._start = Binary.of(alike, num_nonterminals, 2), start
+        self._inside, self._tail = _Rows(len(self._form.null)), _Rows(len(self._form.null))
+        null = float(self._form.null[start])
+        self._log_law, self._log_tail = [math.log(null) if null > 0 else -math.inf], [0.0]
 
     def _to(self, length: int) -> None:
         while len(self._log_law) <= length:
-            self._chart.extend(1)
-            self._log_law.append(self._chart.log_inside)
-            self._log_tail.append(self._chart.log_prefix)
+            one = np.zeros(len(self._form.null))
+            one[self._form.num_nonterminals] = len(self._log_law) == 1
+            for rows, rest, closed, found in (
+                (self._tail, self._tail, self._form.corners, self._log_tail),
+                (self._inside, self._inside, self._form.units, self._log_law),
+            ):
+                joined, scale = self._joined(rest) if rest.number else (one, 0.0)
+                rows.add(closed @ joined, scale)
+                found.append(rows.log(self._start))
+
+    def _joined(self, rest: "_Rows") -> tuple[np.ndarray, float]:
+        """Two parts that are not empty, the left one of any length and the other from `rest`; and the scale."""
+        form, n = self._form, rest.number
+        left, right = self._inside.rows[:n], rest.rows[n - 1 :: -1] if n else rest.rows[:0]
+        scales = self._inside.scales[:n] + rest.scales[n - 1 :: -1]
+        top = float(scales.max())
+        if top == -math.inf:
+            return np.zeros(len(form.null)), top
+        pairs = np.einsum("k,kr,kr->r", np.exp(scales - top), left[:, form.left], right[:, form.right])
+        return np.bincount(form.lhs, form.p * pairs, len(form.null)), top
 
     def law(self, number: int) -> np.ndarray:
         """P(|x| = n) for n = 0, 1, ..., `number` - 1: float64[number]."""
@@ -37,16 +60,51 @@ class Lengths:
     def log_mass_within(self, length: int) -> float:
         """log P(|x| <= `length` - 1 symbols) [nat]; -inf if every string is longer."""
         self._to(length)
-        return float(log_sum_exp(np.array(self._log_law[:length])))
+        return float(log_sum_exp(np.array(self._log_law[: max(length, 0)])))
 
     def dropped_mass(self, length: int) -> float:
         """P(|x| >= `length` symbols), what truncation to the horizon drops; exact, however small."""
         self._to(length)
-        return math.exp(self._log_tail[length])
+        return math.exp(self._log_tail[max(length, 0)])
 
     def shortest_horizon(self, dropped: float) -> int | None:
         """Smallest horizon whose dropped mass is at most `dropped`; None if it lies beyond 1 000 tokens."""
         return next((n for n in range(1, LONGEST_SEARCH + 1) if self.dropped_mass(n) <= dropped), None)
+
+
+class _Rows:
+    """Rows of non-negative numbers, each with the log of its scale [nat], in arrays that grow."""
+
+    def __init__(self, width: int) -> None:
+        self.number = 0
+        self._rows, self._scales = np.zeros((8, width)), np.zeros(8)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """float64[number, width], the largest of a row 1 unless all are 0."""
+        return self._rows[: self.number]
+
+    @property
+    def scales(self) -> np.ndarray:
+        """float64[number]; -inf of a row of zeros."""
+        return self._scales[: self.number]
+
+    def add(self, row: np.ndarray, scale: float) -> None:
+        """One more row, e^scale times `row`."""
+        if self.number == len(self._scales):
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+            self._scales = np.concatenate([self._scales, np.zeros_like(self._scales)])
+        top = float(row.max())
+        if not math.isfinite(top):
+            raise ArithmeticError("context-free grammar: the probability of a length is beyond the largest number")
+        self._rows[self.number] = row / top if top > 0 else 0.0
+        self._scales[self.number] = scale + math.log(top) if top > 0 else -math.inf
+        self.number += 1
+
+    def log(self, column: int) -> float:
+        """log of an entry of the last row [nat]."""
+        value = float(self._rows[self.number - 1, column])
+        return float(self._scales[self.number - 1]) + math.log(value) if value > 0 else -math.inf
 
 
 def strings_within(form: Binary, start: int, length: int, max_strings: int) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +113,7 @@ def strings_within(form: Binary, start: int, length: int, max_strings: int) -> t
     Raises TooManyError for more than `max_strings`.
     """
     found: dict[bytes, float] = {}
-    if form.null[start] > 0:
+    if length > 0 and form.null[start] > 0:  # a horizon of no tokens has no place for the end of the empty string
         found[b""] = float(form.null[start])
     for strings in Listing(form, [start], length - 1, max_strings).lengths():
         found |= strings.get(start, {})

@@ -16,7 +16,7 @@ from sim.languages.pcfg.chart import Binary, Chart, log_inside
 from sim.languages.pcfg.derivations import likeliest_weights
 from sim.languages.pcfg.horizon import Lengths, strings_within
 from sim.languages.pcfg.listing import TooManyError
-from sim.languages.pcfg.rules import Rule, expectation, productive, reached, written
+from sim.languages.pcfg.rules import Rule, by_lhs, expectation, productive, reached, written
 from sim.languages.pcfg.shape import Shape
 from sim.languages.systems import Growth, components, eliminate, growth, least_solution, series
 from sim.languages.vocabulary import Vocabulary
@@ -144,14 +144,8 @@ class ContextFree:
 
     def derivation_collision(self) -> float:
         """Probability that two independent derivations are equal: the least solution of C_A = sum_r p_r^2 prod C_B."""
-        equations = [
-            [
-                (math.exp(2 * log_p), tuple(rule.children))
-                for rule, log_p in zip(self.rules, self.log_p, strict=True)
-                if rule.lhs == head
-            ]
-            for head in range(len(self.nonterminals))
-        ]
+        own = by_lhs(self.rules, len(self.nonterminals))
+        equations = [[(rule.p**2, tuple(rule.children)) for rule in rules] for rules in own]
         return float(least_solution(equations)[self.start])
 
     def likeliest_derivation(self) -> float:

@@ -20,7 +20,7 @@ from sim.selftest.oracles.crossed import Event
 from sim.selftest.oracles.grammars import INFINITY, Grammar, Rhs
 from sim.selftest.oracles.parses import Law
 
-TEMPERATURES = (0.05, 0.5, 0.9, 1.0, 1.0, 1.0 + 1e-12, 1.0 - 1e-12, 1.01, 1.3, 2.0, 2.0, 5.0)
+TEMPERATURES = (0.2, 0.5, 0.9, 1.0, 1.0, 1.0 + 1e-12, 1.0 - 1e-12, 1.01, 1.3, 2.0, 2.0, 5.0)
 """Of tilts; at 1 a critical grammar stays critical."""
 
 SQUARES = (7, 5, 3, 2, 2, 2, 1, 1, 1, 1)

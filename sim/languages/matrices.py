@@ -1,0 +1,207 @@
+"""Sums over all walks: series of matrices W >= 0 by strongly connected component, and their spectral radius.
+
+Adding the terms of a series keeps every digit that a solver with subtractions would lose, and a true zero stays zero.
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from sim.languages import fixpoints
+from sim.languages.fixpoints import Number
+
+Growth: TypeAlias = Literal["subcritical", "critical", "supercritical"]
+"""Whether the spectral radius of a non-negative matrix is below, equal to or above 1."""
+
+DOUBLINGS, POWERS = 62, 40
+"""Limits: 2^62 terms of a series, products of a matrix and a vector."""
+
+DELICATE = 1e3
+"""How much more a solution may move than the weights do before floats lose too many digits."""
+
+SURE = 1e-9
+"""Margin of the spectral radius beyond all rounding of a matrix in floats."""
+
+
+def components(successors: Sequence[Collection[int]]) -> list[list[int]]:
+    """Strongly connected components of a graph, each after those it leads to. Source: Tarjan 1972."""
+    order: dict[int, int] = {}
+    lowest = [0] * len(successors)
+    stack: list[int] = []
+    place: dict[int, int] = {}  # of a node on the stack
+    found: list[list[int]] = []
+    for root in range(len(successors)):
+        if root in order:
+            continue
+        work = [(root, iter(successors[root]))]
+        while work:
+            node, following = work[-1]
+            if node not in order:
+                order[node] = lowest[node] = len(order)
+                place[node] = len(stack)
+                stack.append(node)
+            child = next((c for c in following if c not in order or c in place), None)
+            if child is not None and child not in order:
+                work.append((child, iter(successors[child])))
+                continue
+            if child is not None:
+                lowest[node] = min(lowest[node], order[child])
+                continue
+            work.pop()
+            if work:
+                lowest[work[-1][0]] = min(lowest[work[-1][0]], lowest[node])
+            if lowest[node] == order[node]:
+                at = place[node]
+                found.append(stack[at:])
+                for member in found[-1]:
+                    del place[member]
+                del stack[at:]
+    return found
+
+
+def series(matrix: np.ndarray) -> np.ndarray | None:
+    """I + W + W^2 + ... = (I - W)^-1 of a matrix W >= 0, summed by doubling; None where the series diverges.
+
+    Only sums and products of non-negative numbers: every entry keeps its relative precision.
+    """
+    total, power = np.eye(len(matrix)), np.asarray(matrix, np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # a series that overflows diverges
+        for _ in range(DOUBLINGS):
+            more = power @ total
+            total = total + more
+            if not np.isfinite(total).all():
+                return None
+            if (more <= 1e-18 * total).all():
+                return total
+            power = power @ power
+    return None
+
+
+def closure(rows: Sequence[Mapping[int, Number]]) -> np.ndarray | None:
+    """(I - W)^-1 of a sparse matrix W >= 0 given by rows, float64[K, K]; None where the series diverges.
+
+    Where it is `delicate`, a component counts as what its entries are exactly, rationals and decimals to the last
+    digit.
+    """
+    out = np.eye(len(rows))
+    for block in components([row.keys() for row in rows]):
+        number = {node: i for i, node in enumerate(block)}
+        inside = np.zeros((len(block), len(block)))
+        for i, node in enumerate(block):
+            for child, weight in rows[node].items():
+                if child in number:
+                    inside[i, number[child]] = float(weight)
+                else:
+                    out[node] += float(weight) * out[child]
+        if inside.any():
+            total = series(inside)
+            if total is None or delicate(total):
+                total = _exact_inverse([{number[j]: w for j, w in rows[i].items() if j in number} for i in block])
+            if total is None:
+                return None
+            out[block] = total @ out[block]
+    return out
+
+
+def delicate(inverse: np.ndarray) -> bool:
+    """Whether (I - W)^-1 moves by so much more than W does that the rounding of W shows."""
+    return bool(inverse.max(initial=0.0) > DELICATE)
+
+
+def _exact_inverse(rows: Sequence[Mapping[int, Number]]) -> np.ndarray | None:
+    with fixpoints.digits():
+        exact = [{j: fixpoints.decimal(weight) for j, weight in row.items()} for row in rows]
+        unit = [[Decimal(i == j) for i in range(len(rows))] for j in range(len(rows))]
+        columns = fixpoints.solve(exact, unit)
+        return None if columns is None else np.array([[float(value) for value in column] for column in columns]).T
+
+
+def certified(matrix: np.ndarray, margin: float) -> Growth | None:
+    """Whether the spectral radius of a matrix >= 0 is below 1 - margin, or above 1 + margin; None where in doubt.
+
+    By a positive vector v with M v < v, or v M > v (Collatz & Wielandt); `margin` covers all rounding.
+    """
+    size = len(matrix)
+    v = np.ones(size)
+    with np.errstate(all="ignore"):
+        try:
+            v = np.linalg.solve(np.eye(size) - matrix, v)
+        except np.linalg.LinAlgError:
+            pass
+        if np.isfinite(v).all() and (v > 0).all() and (matrix @ v <= (1 - margin) * v).all():
+            return "subcritical"
+        v = np.ones(size)
+        for _ in range(POWERS):
+            following = v @ matrix + v  # the identity keeps periodic matrices from turning round and round
+            if not np.isfinite(following).all():
+                return None
+            v = following / following.max()
+            if (v > 0).all() and (v @ matrix >= (1 + margin) * v).all():
+                return "supercritical"
+    return None
+
+
+def growth(rows: Sequence[Mapping[int, Fraction]]) -> Growth:
+    """Whether the spectral radius of a matrix >= 0, given by rows of rationals, is below, at or above 1; exact.
+
+    By component: that of an irreducible matrix M is below 1 if and only if all pivots of I - M are positive, and 1 if
+    and only if the last one alone is 0. Pivots are looked at where floats leave doubt.
+    Source: Berman & Plemmons 1994, "Nonnegative matrices in the mathematical sciences", theorems 6.2.3 and 6.4.16.
+    """
+    found: Growth = "subcritical"
+    for block in components([row.keys() for row in rows]):
+        here = certified(np.array([[float(rows[i].get(j, 0)) for j in block] for i in block]), SURE)
+        if here is None:
+            here = _by_minors([[rows[i].get(j, Fraction(0)) for j in block] for i in block])
+        if here == "supercritical":
+            return here
+        if here == "critical":
+            found = here
+    return found
+
+
+def _by_minors(matrix: Sequence[Sequence[Fraction]]) -> Growth:
+    """From the signs of the leading minors of I - M, in integers: without the cost of reducing fractions.
+
+    Source: Bareiss 1968, Mathematics of Computation 22(103).
+    """
+    rows = []
+    for i, row in enumerate(matrix):
+        scale = math.lcm(*(entry.denominator for entry in row))
+        rows.append([(scale if i == j else 0) - int(entry * scale) for j, entry in enumerate(row)])
+    before = 1
+    for k in range(len(rows) - 1):
+        if rows[k][k] <= 0:
+            return "supercritical"
+        for i in range(k + 1, len(rows)):
+            factor = rows[i][k]
+            rows[i][k + 1 :] = [
+                (a * rows[k][k] - factor * b) // before for a, b in zip(rows[i][k + 1 :], rows[k][k + 1 :], strict=True)
+            ]
+        before = rows[k][k]
+    last = rows[-1][-1]
+    return "subcritical" if last > 0 else "critical" if last == 0 else "supercritical"
+
+
+def eliminate(matrix: list[list[Fraction]], values: list[Fraction]) -> tuple[list[Fraction], list[Fraction]]:
+    """Solution x of (I - M) x = v in rationals, and the pivots; x is empty if a pivot is not positive."""
+    size = len(matrix)
+    rows = [[(i == j) - entry for j, entry in enumerate(row)] for i, row in enumerate(matrix)]
+    values, pivots = list(values), []
+    for k in range(size):
+        pivots.append(rows[k][k])
+        if pivots[-1] <= 0:
+            return [], pivots
+        for i in range(k + 1, size):
+            if factor := rows[i][k] / pivots[k]:
+                rows[i] = [a - factor * b for a, b in zip(rows[i], rows[k], strict=True)]
+                values[i] -= factor * values[k]
+    solution = [Fraction(0)] * size
+    for k in reversed(range(size)):
+        known = sum((rows[k][j] * solution[j] for j in range(k + 1, size)), Fraction(0))
+        solution[k] = (values[k] - known) / pivots[k]
+    return solution, pivots
