@@ -117,6 +117,9 @@ def test_overlapping_styles_equal_fractions(view):
     found = style_split(world.truth(view), q, log_posterior, world.log_law(view))
     assert found.gate == pytest.approx(gate, abs=1e-13)
     np.testing.assert_allclose(found.within, within, atol=1e-13)
+    masses = [[sum(law[d] * posterior[d][z] for d in law if d in posterior) for z in range(2)]
+              for _, law in world.laws(view, "q")]  # fmt: skip
+    np.testing.assert_allclose(np.exp(log_styles(q, log_posterior)), np.array(masses, np.float64), atol=1e-14)
     np.testing.assert_allclose(np.exp(log_styles(q, log_posterior)).sum(axis=1), 1 - q.off, atol=1e-14)
 
 

@@ -38,6 +38,47 @@ def test_logits_have_one_row_per_position_and_never_score_bos(shape):
     np.testing.assert_allclose(np.exp(jax.nn.log_softmax(logits)).sum(axis=-1), 1.0, rtol=1e-5)
 
 
+def by_hand(params: dict, tokens: list[int], heads: int) -> np.ndarray:
+    """Logits of one string by the formulas of Vaswani et al. 2017 in float64, position by position, head by head."""
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    table = params["embed"]["embedding"]
+
+    def norm(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        return scale * (x - x.mean()) / np.sqrt(((x - x.mean()) ** 2).mean() + 1e-6)
+
+    def gelu(x: np.ndarray) -> np.ndarray:
+        return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+    rows = [table[token] + params["position"][t] for t, token in enumerate([len(table) - 1, *tokens[:-1]])]
+    for _, block in sorted(params["blocks"].items()):
+        thirds = [np.split(norm(x, block["attention_norm"]["scale"]) @ block["qkv"]["kernel"], 3) for x in rows]
+        mixed = []
+        for t in range(len(rows)):
+            heard = []
+            for head in range(heads):
+                q, *_ = (np.split(part, heads)[head] for part in thirds[t])
+                earlier = [[np.split(part, heads)[head] for part in thirds[s]] for s in range(t + 1)]
+                weights = np.exp([q @ k / np.sqrt(len(q)) for _, k, _ in earlier])
+                heard.append(sum(w * v for w, (_, _, v) in zip(weights / weights.sum(), earlier, strict=True)))
+            mixed.append(np.concatenate(heard))
+        rows = [x + m @ block["out"]["kernel"] for x, m in zip(rows, mixed, strict=True)]
+        up, down = block["up"], block["down"]
+        hidden = [gelu(norm(x, block["hidden_norm"]["scale"]) @ up["kernel"] + up["bias"]) for x in rows]
+        rows = [x + down["kernel"] @ h + down["bias"] for x, h in zip(rows, hidden, strict=True)]
+    out = params["head"]["kernel"] if "head" in params else table[:-1].T
+    return np.array([norm(x, params["norm"]["scale"]) @ out for x in rows])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_logits_are_those_of_the_formulas(shape):
+    model, params = made(**shape)
+    dice = np.random.default_rng(0)  # biases and scales start at 0 and 1, where mistakes in them would not show
+    params = jax.tree.map(lambda leaf: leaf + 0.3 * dice.standard_normal(leaf.shape).astype(np.float32), params)
+    for tokens in SPOKEN.trie.strings[::13]:
+        expected = by_hand(params, tokens.tolist(), shape["heads"])
+        np.testing.assert_allclose(model.logits(params, jnp.asarray(tokens)), expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_token_is_not_seen_before_its_place_and_is_seen_after(shape):
     model, params = made(**shape)
