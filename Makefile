@@ -7,7 +7,7 @@ BENCH   := $(VENV)-bench
 
 export VENV PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow check fix figures bench lock hooks clean distclean
+.PHONY: help setup demo test slow faults check fix figures bench lock hooks clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: $(VENV)/.test ## run the tests, slow ones left out
 
 slow: $(VENV)/.test ## run the slow tests
 	@$(PY) -m pytest -q -n $(WORKERS) -m slow
+
+faults: $(VENV)/.test ## plant mistakes in a copy of the source, and see that the tests notice each (a quarter of an hour)
+	@$(PY) -m tests.planted --workers $(WORKERS)
 
 check: $(VENV)/.test ## formatting, lint, types and the direction of imports
 	@$(PY) -m ruff format --check --quiet .

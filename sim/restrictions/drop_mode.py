@@ -6,10 +6,8 @@ from typing import Annotated, Literal
 import numpy as np
 
 from sim.config import AtLeast, OpenFraction
-from sim.languages.automaton import Automaton
 from sim.languages.exact import ExactLanguage
 from sim.languages.finite import FiniteLanguage
-from sim.languages.pcfg.language import ContextFree
 from sim.languages.restricted import Narrowed, Restricted
 from sim.numerics import SpecificationError, expectation, log_group_sum
 from sim.restrictions._heads import check_size, heavy, searched
@@ -65,15 +63,9 @@ def _searched(p: ExactLanguage, count: int | None, mass: float | None) -> tuple[
     b = math.fsum(np.exp(log_p))
     inside = log_p - math.log(b)
     h_b = -expectation(inside, inside)
-    gap = _entropy(kept.s) - h_b
+    gap = kept.s.entropy() - h_b  # refused where it is not exactly known
     sides = gap, (-b * math.log(b) + math.exp(kept.log_mass) * -kept.log_mass) / b, b
     return Narrowed(kept.s, kept.kept, kept.log_mass, 0.0, _notes(*sides)), sides
-
-
-def _entropy(language: ExactLanguage) -> float:
-    if isinstance(language, Automaton | ContextFree):
-        return language.entropy()
-    return needs_list(language, "restriction", "the entropy of what is left is not exactly known").entropy()
 
 
 def _sides_of_list(p: FiniteLanguage, dropped: np.ndarray, by_prompt: bool) -> tuple[float, float, float]:
