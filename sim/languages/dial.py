@@ -44,11 +44,11 @@ def dial(
             f"{place}: the entropies that a tilt of this language can have lie {ends}, found {entropy:g} per {per}; "
             "choose one of them"
         )
-    root = _root(point, *bracket)
-    if root is None:
+    root, miss = _root(point, *bracket)
+    if not abs(miss) <= TOLERANCE / 10:
         raise SpecificationError(
             f"{place}: an entropy that a float64 temperature meets to {TOLERANCE:g} nats is required, found "
-            f"{entropy:g} per {per}, too near the limit; choose one further from it"
+            f"{entropy:g} per {per}, beyond the limit or too near it; the nearest that is met is {entropy + miss:.6g}"
         )
     tau = math.exp(root)
     return tilt(language, tau, keep_prompts)[0], tau
@@ -73,24 +73,25 @@ def _bracket(point: Callable[[float], Point], here: Point, monotone: bool) -> tu
     return None
 
 
-def _root(point: Callable[[float], Point], left: Point, right: Point) -> float | None:
-    """log tau of the zero in between; None where no number is near enough to it.
+def _root(point: Callable[[float], Point], left: Point, right: Point) -> Point:
+    """The zero in between, or the point nearest to it where no number is near enough: an entropy may jump to infinity.
 
     False position with halved weights (Illinois), bisection beside infinite ends.
     """
-    at = 0.5 * (left[0] + right[0])
+    nearest = min(left, right, key=lambda one: abs(one[1]))
+    low, high = left, right  # their misses are those of the weighted secant
     for _ in range(300):
-        if math.isfinite(left[1]) and math.isfinite(right[1]):
-            at = right[0] - right[1] * (right[0] - left[0]) / (right[1] - left[1])
-        if not left[0] < at < right[0]:
-            at = 0.5 * (left[0] + right[0])
+        at = 0.5 * (low[0] + high[0])
+        if math.isfinite(low[1]) and math.isfinite(high[1]):
+            at = high[0] - high[1] * (high[0] - low[0]) / (high[1] - low[1])
+        if not low[0] < at < high[0]:
+            at = 0.5 * (low[0] + high[0])
         found = point(at)
-        if abs(found[1]) <= TOLERANCE / 10:
-            return at
-        if (found[1] > 0) == (right[1] > 0):
-            left, right = (left[0], left[1] / 2), found
+        nearest = min(nearest, found, key=lambda one: abs(one[1]))
+        if abs(found[1]) <= TOLERANCE / 10 or at in (low[0], high[0]):
+            break
+        if (found[1] > 0) == (high[1] > 0):
+            low, high = (low[0], low[1] / 2), found
         else:
-            left, right = found, (right[0], right[1] / 2)
-        if math.isinf(left[1]) or math.isinf(right[1]):
-            at = 0.5 * (left[0] + right[0])
-    return None
+            low, high = found, (high[0], high[1] / 2)
+    return nearest
