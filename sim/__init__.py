@@ -7,18 +7,26 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Automaton": "sim.languages.automaton",
+    "Chain": "sim.languages.chain",
+    "ContextFree": "sim.languages.pcfg.language",
+    "ExactLanguage": "sim.languages.exact",
     "FiniteLanguage": "sim.languages.finite",
+    "HiddenAutomaton": "sim.languages.hidden",
     "Quantity": "sim.quantity",
     "Record": "sim.records",
     "Restricted": "sim.languages.restricted",
     "SpecificationError": "sim.numerics",
     "Trie": "sim.languages.trie",
     "Vocabulary": "sim.languages.vocabulary",
+    "dial": "sim.languages.dial",
+    "divergences": "sim.comparison",
+    "likeliest": "sim.languages.likeliest",
     "metrics_table": "sim.rows",
     "on_device": "sim.languages.device",
     "read": "sim.records",
     "settings": "sim.build",
     "simulate": "sim.simulation",
+    "tilt": "sim.languages.tilting",
 }
 """The public names and where they live; a name is imported when it is first asked for, so `import sim` loads no jax."""
 
