@@ -54,7 +54,7 @@ def top_p(mass: float) -> Transform:
         rank = _rank(log_p)
         ordered = np.take_along_axis(np.exp(log_p), np.argsort(rank, axis=1), axis=1)
         before = np.cumsum(ordered, axis=1) - ordered
-        needed = np.take_along_axis(before, rank, axis=1) < mass - TIE
+        needed = (np.take_along_axis(before, rank, axis=1) < mass - TIE) | (mass == 1)  # 1 takes the rarest token too
         return _kept(log_p, needed)
 
     return transform
