@@ -17,10 +17,13 @@ from sim.languages.fixpoints import Number
 Growth: TypeAlias = Literal["subcritical", "critical", "supercritical"]
 """Whether the spectral radius of a non-negative matrix is below, equal to or above 1."""
 
+GROWTHS: tuple[Growth, ...] = ("subcritical", "critical", "supercritical")
+"""In order."""
+
 DOUBLINGS, POWERS = 62, 40
 """Limits: 2^62 terms of a series, products of a matrix and a vector."""
 
-DELICATE = 1e3
+DELICATE = 1e2
 """How much more a solution may move than the weights do before floats lose too many digits."""
 
 SURE = 1e-9
@@ -152,16 +155,20 @@ def growth(rows: Sequence[Mapping[int, Fraction]]) -> Growth:
     and only if the last one alone is 0. Pivots are looked at where floats leave doubt.
     Source: Berman & Plemmons 1994, "Nonnegative matrices in the mathematical sciences", theorems 6.2.3 and 6.4.16.
     """
-    found: Growth = "subcritical"
-    for block in components([row.keys() for row in rows]):
-        here = certified(np.array([[float(rows[i].get(j, 0)) for j in block] for i in block]), SURE)
-        if here is None:
-            here = _by_minors([[rows[i].get(j, Fraction(0)) for j in block] for i in block])
-        if here == "supercritical":
-            return here
-        if here == "critical":
-            found = here
-    return found
+    return max((kind for _, kind in growths(rows)), key=GROWTHS.index, default="subcritical")
+
+
+def growths(rows: Sequence[Mapping[int, Fraction]]) -> list[tuple[list[int], Growth]]:
+    """The strongly connected components of a matrix, each after those it leads to, and what `growth` says of each."""
+    return [(block, _grown(rows, block)) for block in components([row.keys() for row in rows])]
+
+
+def _grown(rows: Sequence[Mapping[int, Fraction]], block: Sequence[int]) -> Growth:
+    if len(block) == 1:
+        entry = rows[block[0]].get(block[0], 0)
+        return "subcritical" if entry < 1 else "critical" if entry == 1 else "supercritical"
+    found = certified(np.array([[float(rows[i].get(j, 0)) for j in block] for i in block]), SURE)
+    return found or _by_minors([[rows[i].get(j, Fraction(0)) for j in block] for i in block])
 
 
 def _by_minors(matrix: Sequence[Sequence[Fraction]]) -> Growth:

@@ -40,6 +40,7 @@ class Least:
     """A least solution as floats, and in decimals where floats would not do (None where it is infinite)."""
 
     x: np.ndarray
+    possible: np.ndarray  # which are above 0
     decimals: list[Decimal | None] | None
     critical: frozenset[int]  # unknowns in components whose derivatives have spectral radius 1 there
 
@@ -66,7 +67,7 @@ def least(equations: Sequence[Sequence[Term]], in_decimals: bool = False) -> Lea
     if not in_decimals:
         x = _in_floats(kept, graph, order)
         if x is not None and ((x > SMALLEST) | ~possible).all():
-            return Least(x, None, frozenset())
+            return Least(x, possible, None, frozenset())
     return _in_decimals(kept, possible, order)
 
 
@@ -155,7 +156,7 @@ def _in_decimals(equations: Sequence[Sequence[Term]], possible: np.ndarray, orde
                 if found.critical:
                     critical += block
         x = np.array([math.inf if value is None else float(value) for value in values])
-    return Least(x, values, frozenset(critical))
+    return Least(x, possible, values, frozenset(critical))
 
 
 def _inner(

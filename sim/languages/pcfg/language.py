@@ -11,6 +11,7 @@ import numpy as np
 from sim.languages.exact import Prefix, unavailable
 from sim.languages.finite import SUM_TOLERANCE, FiniteLanguage
 from sim.languages.machine import shown_count
+from sim.languages.matrices import GROWTHS, Growth, components, growths
 from sim.languages.pcfg.ambiguity import Ambiguity, decide
 from sim.languages.pcfg.chart import Binary, Chart, log_inside
 from sim.languages.pcfg.derivations import likeliest_weights
@@ -18,29 +19,34 @@ from sim.languages.pcfg.horizon import Lengths, strings_within
 from sim.languages.pcfg.listing import TooManyError
 from sim.languages.pcfg.rules import Rule, by_lhs, expectation, productive, reached, written
 from sim.languages.pcfg.shape import Shape
-from sim.languages.systems import Growth, components, eliminate, growth, least_solution, series
+from sim.languages.pcfg.visits import visits
+from sim.languages.systems import least_solution
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError, log_fraction, log_sum_exp
 
-EXACT_BLOCK = 40
-"""Non-terminals of a strongly connected component up to which linear systems are solved in rationals."""
+SMALLEST = 1e-307
+"""Smallest probability of a rule, what floats still hold with all digits."""
 
 
 @dataclass(frozen=True, eq=False)
 class ContextFree:
     """A PCFG: non-terminal A is replaced by a right-hand side with the probability of the rule, until none is left.
 
-    `rules` hold tokens a as a and non-terminals n as ~n, and exact rationals; those of a non-terminal sum to 1 within
-    1e-9. Every non-terminal can be reached and derives some string; no rule is listed twice or has probability 0. What
-    concerns *derivations* is exact by linear algebra; what concerns *strings* is the same if and only if the grammar is
-    unambiguous (`ambiguity`). Raises `SpecificationError` for a grammar that breaks these rules, and for a
-    supercritical one, whose derivations may never end. A critical one (radius 1) has an infinite expected length.
+    `rules` hold tokens a as a and non-terminals n as ~n, and exact rationals of 1e-307 and more; those of a
+    non-terminal sum to 1 within 1e-9. Every non-terminal can be reached and derives some string; no rule is listed
+    twice. What concerns *derivations* is exact by linear algebra; what concerns *strings* is the same if and only if
+    the grammar is unambiguous (`ambiguity`). Raises `SpecificationError` for a grammar that breaks these rules, and for
+    a supercritical one, whose derivations may never end. A critical one (radius 1) has an infinite expected length.
+
+    `critical`, for rationals that are themselves rounded: the non-terminals in components of spectral radius 1, all
+    other components being below; None where the rules say so exactly.
     """
 
     vocabulary: Vocabulary
     nonterminals: tuple[str, ...]
     rules: tuple[Rule, ...]
     start: int = 0
+    critical: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         N, V = len(self.nonterminals), len(self.vocabulary)
@@ -51,6 +57,11 @@ class ContextFree:
             if not rule.p > 0:
                 raise SpecificationError(
                     f"context-free grammar: {self.shown(rule)}: p must be positive, found {rule.p}"
+                )
+            if rule.p < SMALLEST:
+                raise SpecificationError(
+                    f"context-free grammar: {self.shown(rule)}: p must be at least {SMALLEST:g}, found about "
+                    f"1e{math.floor(log_fraction(rule.p) / math.log(10))}; remove the rule"
                 )
             totals[rule.lhs] += rule.p
         if len({(rule.lhs, rule.rhs) for rule in self.rules}) < len(self.rules):
@@ -87,42 +98,30 @@ class ContextFree:
         return expectation(self.rules, len(self.nonterminals))
 
     @cached_property
+    def _growths(self) -> list[tuple[list[int], Growth]]:
+        """Strongly connected components, each after those it leads to, and how their expectation matrices grow."""
+        if self.critical is None:
+            return growths(self._expectation)
+        blocks = components([row.keys() for row in self._expectation])
+        return [(block, "subcritical" if self.critical.isdisjoint(block) else "critical") for block in blocks]
+
+    @cached_property
     def growth(self) -> Growth:
         """Whether the spectral radius of the expectation matrix is below, at or above 1; exact."""
-        return growth(self._expectation)
+        return max((kind for _, kind in self._growths), key=GROWTHS.index)
 
     @cached_property
     def visits(self) -> np.ndarray:
         """Expected number of times each non-terminal is replaced in a derivation: float64[N]; math.inf if critical.
 
-        pi (I - M)^-1, solved in rationals, component by component.
+        pi (I - M)^-1, component by component, in decimals: no digit is lost where M is near 1.
         """
-        inflow: list[Fraction | float] = [Fraction(0)] * len(self.nonterminals)
-        inflow[self.start] = Fraction(1)
-        found = np.zeros(len(self.nonterminals))
-        for block in reversed(components([row.keys() for row in self._expectation])):
-            values = self._visited(block, [inflow[node] for node in block])
-            for node, value in zip(block, values, strict=True):
-                found[node] = float(value)
-                for child, rate in self._expectation[node].items():
-                    if child not in block:
-                        inflow[child] += value * rate if isinstance(value, Fraction) else value
-        return found
+        return visits(self._expectation, self._growths, self.start)
 
-    def _visited(self, block: list[int], inflow: list[Fraction | float]) -> list[Fraction | float]:
-        """u = inflow (I - M)^-1 on one component."""
-        rows = self._expectation
-        if any(value == math.inf for value in inflow):
-            return [math.inf] * len(block)
-        exact = [Fraction(value) for value in inflow]
-        across = [[rows[i].get(j, Fraction(0)) for i in block] for j in block]
-        if len(block) > EXACT_BLOCK:
-            total = series(np.array(across, np.float64))
-            if total is None:
-                return [math.inf] * len(block)
-            return [Fraction(value) for value in (total @ np.array(exact, np.float64)).tolist()]
-        solution = eliminate(across, exact)[0]
-        return list(solution) if solution else [math.inf] * len(block)
+    @cached_property
+    def best_derivations(self) -> np.ndarray:
+        """log probability of the likeliest derivation of each non-terminal [nat]: float64[N]."""
+        return likeliest_weights(self.rules, self.log_p, len(self.nonterminals))
 
     def expected_sum(self, values: np.ndarray) -> float:
         """E of the sum of `values` [R] over the rules that a derivation uses; 0 times infinitely often is 0."""
@@ -150,7 +149,7 @@ class ContextFree:
 
     def likeliest_derivation(self) -> float:
         """log probability of the likeliest derivation [nat], at most that of the likeliest string."""
-        return float(likeliest_weights(self.rules, self.log_p, len(self.nonterminals))[self.start])
+        return float(self.best_derivations[self.start])
 
     @cached_property
     def ambiguity(self) -> Ambiguity:

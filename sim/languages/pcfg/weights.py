@@ -1,60 +1,28 @@
-"""From weights of rules to probabilities: conditioning, tilting, deleting and truncating are all one normalisation."""
+"""Grammars tilted, conditioned on an event, cut at a length, or without some rules: weights of rules, normalised."""
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from decimal import Decimal
 from fractions import Fraction
-from typing import TypeAlias
+from functools import lru_cache
 
 import numpy as np
 
+from sim.languages import fixpoints
 from sim.languages.events import Dfa
-from sim.languages.pcfg.derivations import likeliest_weights
-from sim.languages.pcfg.language import ContextFree
-from sim.languages.pcfg.rules import Rule, Symbol, binarised, reached, renumbered
-from sim.languages.systems import Term, least_solution
+from sim.languages.pcfg.language import SMALLEST, ContextFree
+from sim.languages.pcfg.normalising import Weighted, equations, normalised_from, required
+from sim.languages.pcfg.normalising import normalised as normalised
+from sim.languages.pcfg.rules import Rule, Symbol, binarised, merged
+from sim.languages.systems import least
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
 
-Weighted: TypeAlias = tuple[int, tuple[Symbol, ...], float]
-"""Left-hand side, right-hand side, weight."""
+LONG = 100
+"""Nats of the likeliest derivation from which on a tilt is summed in decimals: long strings add up the rounding."""
 
 MAX_RULES = 400_000
 """Rules to which the product with an event, or with a count of symbols, may grow."""
-
-
-def normalised(
-    vocabulary: Vocabulary, names: Sequence[str], rules: Sequence[Weighted], start: int
-) -> tuple[ContextFree, float] | None:
-    """Derivations in proportion to the products of their weights, as a grammar, and the log of their total [nat].
-
-    p = w prod Z_B / Z_A, with Z the least solution of Z_A = sum_r w_r prod Z_B; what derives nothing, or cannot be
-    reached, is gone. None if the total is 0. Raises ArithmeticError if it is infinite.
-    Source: Grenander 1976; Abney, McAllester & Pereira 1999; Nederhof & Satta 2003, "Probabilistic parsing as
-    intersection".
-    """
-    equations: list[list[Term]] = [[] for _ in names]
-    for lhs, rhs, weight in rules:
-        equations[lhs].append((weight, tuple(~symbol for symbol in rhs if symbol < 0)))
-    mass = least_solution(equations)
-    if mass[start] == 0:
-        return None
-    if not np.isfinite(mass[start]):
-        raise ArithmeticError("the total weight of the derivations is infinite")
-    found = []
-    for lhs, rhs, weight in rules:
-        share = weight * math.prod(mass[~symbol] for symbol in rhs if symbol < 0)
-        if share > 0:
-            found.append(Rule(lhs, rhs, Fraction(share / mass[lhs])))
-    alive = reached(found, len(names), start)
-    kept = [name for name, keep in zip(names, alive, strict=True) if keep]
-    grammar = ContextFree(vocabulary, tuple(kept), tuple(renumbered(found, alive)), sum(alive[:start]))
-    return grammar, math.log(mass[start])
-
-
-def _required(found: tuple[ContextFree, float] | None, place: str) -> tuple[ContextFree, float]:
-    if found is None:
-        raise SpecificationError(f"{place}: P(A) must be positive, found 0: it keeps no string of the language")
-    return found
 
 
 def tilted(grammar: ContextFree, temperature: float) -> tuple[ContextFree, float] | None:
@@ -64,23 +32,43 @@ def tilted(grammar: ContextFree, temperature: float) -> tuple[ContextFree, float
     derivation of their non-terminal, so that they do not underflow. Raises `SpecificationError` where a rule would
     nevertheless, near temperature 0.
     """
-    best = likeliest_weights(grammar.rules, grammar.log_p, len(grammar.nonterminals))
+    relative, names = _relative_logs(grammar), grammar.nonterminals
     rules: list[Weighted] = []
-    for rule, log_p in zip(grammar.rules, grammar.log_p, strict=True):
-        relative = float(log_p) + sum(best[child] for child in rule.children) - best[rule.lhs]
-        weight = math.exp(relative / temperature)
-        if weight == 0:
+    for rule, log_weight in zip(grammar.rules, relative, strict=True):
+        weight = math.exp(float(log_weight) / temperature)
+        if weight < SMALLEST:
             raise SpecificationError(
                 f"temperature: rules must keep a probability above 1e-308, found less for {grammar.shown(rule)} at "
                 f"{temperature:g}; raise it"
             )
         rules.append((rule.lhs, rule.rhs, weight))
-    try:
-        found = normalised(grammar.vocabulary, grammar.nonterminals, rules, grammar.start)
-    except ArithmeticError:
-        return None
-    assert found is not None, "the likeliest derivation has weight 1"
-    return found[0], found[1] + best[grammar.start] / temperature
+    best = Decimal(float(grammar.best_derivations[grammar.start]))
+    total = least(equations(names, rules)) if abs(best) < LONG * temperature else None
+    with fixpoints.digits():
+        if total is None or total.decimals is not None:
+            weights = [(log_weight / Decimal(temperature)).exp() for log_weight in relative]
+            rules = [(lhs, rhs, weight) for (lhs, rhs, _), weight in zip(rules, weights, strict=True)]
+            total = least(equations(names, rules), in_decimals=True)
+        try:
+            found = normalised_from(grammar.vocabulary, names, rules, grammar.start, total)
+        except ArithmeticError:
+            return None
+        assert found is not None, "the likeliest derivation has weight 1"
+        return found[0], float(found[1] + best / Decimal(temperature))
+
+
+@lru_cache(maxsize=8)
+def _relative_logs(grammar: ContextFree) -> list[Decimal]:
+    """log of what each rule is worth relative to the likeliest derivation of its left-hand side, at most about 0 [nat].
+
+    To all digits: what floats would lose of it, temperatures near 0 and long strings magnify.
+    """
+    with fixpoints.digits():
+        best = [Decimal(value) for value in grammar.best_derivations.tolist()]
+        return [
+            fixpoints.decimal(rule.p).ln() + sum(best[child] for child in rule.children) - best[rule.lhs]
+            for rule in grammar.rules
+        ]
 
 
 def without(
@@ -92,11 +80,11 @@ def without(
     `SpecificationError` if nothing is left.
     """
     kept = [
-        (rule.lhs, rule.rhs, float(rule.p))
+        (rule.lhs, rule.rhs, rule.p)
         for number, rule in enumerate(grammar.rules)
         if number not in rules and rule.lhs not in nonterminals and not set(rule.children) & set(nonterminals)
     ]
-    return _required(normalised(grammar.vocabulary, grammar.nonterminals, kept, grammar.start), place)
+    return required(normalised(grammar.vocabulary, grammar.nonterminals, kept, grammar.start), place)
 
 
 def condition(grammar: ContextFree, event: Dfa, place: str = "restriction") -> tuple[ContextFree, float]:
@@ -110,7 +98,7 @@ def condition(grammar: ContextFree, event: Dfa, place: str = "restriction") -> t
     Q = len(event.accept)
     derives = _derivable(short, count, event)
     number: dict[tuple[int, int, int], int] = {}
-    names, rules = ["start"], list[Weighted]()
+    names, rules = ["start"], list[tuple[int, tuple[Symbol, ...], Fraction]]()
     waiting: list[tuple[int, int, int]] = []
 
     def triple(q: int, head: int, r: int) -> int:
@@ -123,7 +111,7 @@ def condition(grammar: ContextFree, event: Dfa, place: str = "restriction") -> t
 
     for r in np.flatnonzero(event.accept).tolist():
         if derives[grammar.start][event.start, r]:
-            rules.append((0, (~triple(event.start, grammar.start, r),), 1.0))
+            rules.append((0, (~triple(event.start, grammar.start, r),), Fraction(1)))
     own: list[list[Rule]] = [[] for _ in range(count)]
     for rule in short:
         own[rule.lhs].append(rule)
@@ -137,23 +125,20 @@ def condition(grammar: ContextFree, event: Dfa, place: str = "restriction") -> t
                     symbol if symbol > 0 else ~triple(stops[at], ~symbol, stops[at + 1])
                     for at, symbol in enumerate(rule.rhs)
                 )
-                rules.append((here, rhs, float(rule.p)))
+                rules.append((here, rhs, rule.p))
         if len(rules) > MAX_RULES:
             raise SpecificationError(
                 f"{place}: the grammar and the event (an automaton of {Q} states) must have at most {MAX_RULES} rules "
                 "together, found more; simplify one of them"
             )
-    return _required(_merged(grammar.vocabulary, names, rules) if rules else None, place)
+    return required(_merged(grammar.vocabulary, names, rules) if rules else None, place)
 
 
 def _merged(
-    vocabulary: Vocabulary, names: Sequence[str], rules: Iterable[Weighted]
+    vocabulary: Vocabulary, names: Sequence[str], rules: Sequence[tuple[int, tuple[Symbol, ...], Fraction]]
 ) -> tuple[ContextFree, float] | None:
     """As `normalised`; rules that have become equal (a terminal hides the state between) are one."""
-    total: dict[tuple[int, tuple[Symbol, ...]], float] = {}
-    for lhs, rhs, weight in rules:
-        total[lhs, rhs] = total.get((lhs, rhs), 0.0) + weight
-    return normalised(vocabulary, names, [(*key, weight) for key, weight in total.items()], 0)
+    return normalised(vocabulary, names, [(*key, weight) for key, weight in merged(rules).items()], 0)
 
 
 def _derivable(short: Sequence[Rule], count: int, event: Dfa) -> list[np.ndarray]:
@@ -205,7 +190,7 @@ def truncated(grammar: ContextFree, length: int, place: str = "grammar") -> tupl
     most = length - 1
     possible = _lengths(short, count, most)
     begun = np.flatnonzero(possible[grammar.start]).tolist()
-    rules: list[Weighted] = [(0, (~_at((grammar.start, n), length),), 1.0) for n in begun]
+    rules: list[Weighted] = [(0, (~_at((grammar.start, n), length),), Fraction(1)) for n in begun]
     if len(short) * length * length // 2 > MAX_RULES:
         raise SpecificationError(
             f"{place}: a horizon with at most {MAX_RULES} rules is required, found length {length}; lower it"
@@ -220,10 +205,10 @@ def truncated(grammar: ContextFree, length: int, place: str = "grammar") -> tupl
                 if all(possible[child, size] for child, size in zip(children, sizes, strict=True)):
                     parts = iter(zip(children, sizes, strict=True))
                     rhs = tuple(symbol if symbol > 0 else ~_at(next(parts), length) for symbol in rule.rhs)
-                    rules.append((head + n, rhs, float(rule.p)))
+                    rules.append((head + n, rhs, rule.p))
     shown = [*grammar.nonterminals, *(f"rest {number}" for number in range(len(grammar.nonterminals), count))]
     names = ["start", *(f"{name}[{n}]" for name in shown for n in range(length))]
-    return _required(normalised(grammar.vocabulary, names, rules, 0), place)
+    return required(normalised(grammar.vocabulary, names, rules, 0), place)
 
 
 def _at(part: tuple[int, int], length: int) -> int:
