@@ -46,15 +46,16 @@ class Head:
         return Head(self.log_q, self.log_p, self.whole)
 
 
-def divergences(p: ExactLanguage, q: ExactLanguage) -> Divergences:
+def divergences(p: ExactLanguage, q: ExactLanguage, number: int = HEAD) -> Divergences:
     """All of them, for two languages over the same vocabulary; raises ValueError for different ones.
 
     Exact: everything for two languages with few strings; KL from a language with few strings; KL and Hellinger of two
-    deterministic automata (the product machine). Elsewhere bounds, from the strings that are likeliest under either.
+    deterministic automata (the product machine). Elsewhere bounds, from the `number` strings that are likeliest under
+    either (of a grammar at most 200).
     """
     if p.vocabulary.symbols != q.vocabulary.symbols:
         raise ValueError("divergences: the same vocabulary is required, found different ones")
-    head = _head(p, q)
+    head = _head(p, q, number)
     if head.whole:
         log_p, log_q = head.log_p[:-1], head.log_q[:-1]
         values = (kl(log_p, log_q), kl(log_q, log_p), total_variation(log_p, log_q))
@@ -66,7 +67,7 @@ def divergences(p: ExactLanguage, q: ExactLanguage) -> Divergences:
     return Divergences(_kl(p, q, head), _kl(q, p, head.reversed()), tv, js, square.increasing(math.sqrt))
 
 
-def _head(p: ExactLanguage, q: ExactLanguage) -> Head:
+def _head(p: ExactLanguage, q: ExactLanguage, number: int) -> Head:
     """All strings of both if they are few, else the likeliest of each, scored under both."""
     small = [listed(one) for one in (p, q)]
     strings: dict[tuple[int, ...], None] = {}
@@ -75,7 +76,7 @@ def _head(p: ExactLanguage, q: ExactLanguage) -> Head:
             rows, lengths = few.trie.strings, few.trie.lengths
             strings |= {tuple(row[: n - 1].tolist()): None for row, n in zip(rows, lengths, strict=True)}
         else:
-            size = SLOW_HEAD if isinstance(one, ContextFree) else HEAD
+            size = min(SLOW_HEAD, number) if isinstance(one, ContextFree) else number
             strings |= {tokens: None for tokens, _ in likeliest(one, size).strings}
     whole = all(few is not None for few in small)
     log_p, log_q = (

@@ -109,7 +109,8 @@ def _string(
 
 
 def _random_machine(rng: random.Random) -> tuple[list[list[Fraction]], dict[tuple[int, int], int]]:
-    rows, ahead = [], {}
+    rows: list[list[Fraction]] = []
+    ahead: dict[tuple[int, int], int] = {}
     size = rng.randint(1, 4)
     for s in range(size):
         tokens = [0, *rng.sample((1, 2, 3), rng.randint(1, 3))]
