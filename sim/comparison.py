@@ -82,11 +82,12 @@ def _head(p: ExactLanguage, q: ExactLanguage, number: int) -> Head:
     log_p, log_q = (
         np.array([(few or one).log_prob(x) for x in strings]) for one, few in zip((p, q), small, strict=True)
     )
-    return Head(np.append(log_p, _log_rest(log_p, whole)), np.append(log_q, _log_rest(log_q, whole)), whole)
+    rests = [_log_rest(row, few is not None) for row, few in zip((log_p, log_q), small, strict=True)]
+    return Head(np.append(log_p, rests[0]), np.append(log_q, rests[1]), whole)
 
 
-def _log_rest(log_p: np.ndarray, whole: bool) -> float:
-    rest = 0.0 if whole else 1.0 - math.fsum(np.exp(log_p))
+def _log_rest(log_p: np.ndarray, listed_whole: bool) -> float:
+    rest = 0.0 if listed_whole else 1.0 - math.fsum(np.exp(log_p))
     return math.log(rest) if rest > 0 else -math.inf
 
 

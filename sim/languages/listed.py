@@ -27,7 +27,8 @@ def listed(language: ExactLanguage, max_strings: int = MAX_LISTED) -> FiniteLang
             return None
         if isinstance(language, ContextFree) and _hopeless(language, max_strings):
             return None
-        return language.enumerate(language.longest + 1, max_strings)[0]
+        found = language.enumerate(language.longest + 1, max_strings)[0]
+        return found if found.support_size <= max_strings else None
     except (UnavailableError, SpecificationError):  # too many sets of states, or strings
         return None
 
