@@ -1,0 +1,79 @@
+"""What restrictions make of a listed law, in fractions, string by string."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+
+import mpmath
+
+from sim.selftest.oracles import lists
+from sim.selftest.oracles.lists import NONE, Law, Symbols
+from sim.selftest.oracles.numbers import DIGITS, entropy, real
+
+Grouping = Callable[[Symbols], Symbols]
+
+
+def head(law: Law, part: Grouping, count: int | None, mass: Fraction | None, slack: Fraction) -> set[Symbols]:
+    """Of each part the heaviest strings, so many or as few as hold a mass but for a slack; of equals the first."""
+    found: set[Symbols] = set()
+    for one in {part(x) for x, p in law.items() if p}:
+        own = {x: p for x, p in law.items() if p and part(x) == one}
+        held, whole = NONE, sum(own.values(), NONE)
+        order = sorted(own, key=lambda x, own=own: (-own[x], (*x, 0)))  # type: ignore[misc]
+        for number, x in enumerate(order):
+            if number == count or (mass is not None and number and held >= (mass - slack) * whole):
+                break
+            found.add(x)
+            held += own[x]
+    return found
+
+
+def sides(law: Law, part: Grouping, dropped: set[Symbols]) -> tuple[mpmath.mpf, mpmath.mpf, Fraction]:
+    """E b (H(P_A) - H(P_B)) / E b, E h(b) / E b and E b, with B what is dropped of every part and b its share."""
+    with mpmath.workdps(DIGITS):
+        gap, needed, total = mpmath.mpf(0), mpmath.mpf(0), NONE
+        for one in {part(x) for x, p in law.items() if p}:
+            own = {x: p for x, p in law.items() if p and part(x) == one}
+            weight = sum(own.values(), NONE)
+            gone = {x: p for x, p in own.items() if x in dropped}
+            left = {x: p for x, p in own.items() if x not in dropped}
+            b = sum(gone.values(), NONE) / weight
+            inside = [entropy(lists.normalised(some).values()) if some else mpmath.mpf(0) for some in (left, gone)]
+            gap += real(weight * b) * (inside[0] - inside[1])
+            needed += real(weight) * entropy([b, 1 - b])
+            total += weight * b
+        return gap / real(total), needed / real(total), total
+
+
+def mixture(
+    law: Law, posterior: Mapping[Symbols, Sequence[Fraction]], weights: Sequence[Fraction]
+) -> dict[Symbols, Fraction]:
+    """sum_z w_z P(. | z)."""
+    out = dict.fromkeys(law, NONE)
+    for z, weight in enumerate(weights):
+        if weight:
+            own = lists.given(law, {x: posterior[x][z] for x in law})[0]
+            out = {x: p + weight / sum(weights) * own[x] for x, p in out.items()}
+    return out
+
+
+def deviations(
+    x: Symbols, first: int, wrong: Callable[[Symbols], list[int]], rate: Fraction, insert: bool, most: int
+) -> dict[Symbols, Fraction]:
+    """What becomes of a string, and how likely, with at most so many deviations from position `first` on."""
+    out: dict[Symbols, Fraction] = {}
+
+    def onward(place: int, written: Symbols, weight: Fraction, left: int) -> Iterator[tuple[Symbols, Fraction]]:
+        if place == len(x):
+            yield written, weight
+            return
+        choices = wrong(x[:place]) if place >= first else []
+        stay = 1 - rate if choices else Fraction(1)
+        yield from onward(place + 1, (*written, x[place]), weight * stay, left)
+        if left:
+            for token in choices:
+                text = (*written, token, x[place]) if insert else (*written, token)
+                yield from onward(place + 1, text, weight * rate / len(choices), left - 1)
+
+    for text, weight in onward(0, (), Fraction(1), most):
+        out[text] = out.get(text, NONE) + weight
+    return out
