@@ -10,6 +10,7 @@ import mpmath
 import numpy as np
 
 from sim.languages.finite import FiniteLanguage
+from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
 from sim.restrictions.answers import answers
 from sim.restrictions.fraction import fraction
@@ -124,12 +125,13 @@ def _noise(rng: random.Random, p: FiniteLanguage, law: Law) -> Iterator[Check]:
 def _sharpen(rng: random.Random, p: FiniteLanguage, law: Law) -> Iterator[Check]:
     tau = math.exp(rng.uniform(-2, 2))
     found = sharpen(p, temperature=tau)
+    assert isinstance(found, Restricted)
     own = laws.tilted({x: log(q) for x, q in law.items() if q}, mpmath.mpf(tau))
     rows = [own.get(x, -math.inf) for x in strings_of(p)]
     with laws.precise():
         shift = mpmath.fsum(mpmath.exp(value) * (value - log(law[x])) for x, value in own.items())
-    yield Check("sharpen: log S", found.s.log_p, rows, floor=LOG_FLOOR)  # type: ignore[union-attr]
-    yield Check("sharpen: KL(S || P)", found.s.kl(p), shift, floor=SMALL)  # type: ignore[union-attr, arg-type]
+    yield Check("sharpen: log S", found.s.log_p, rows, floor=LOG_FLOOR)
+    yield Check("sharpen: KL(S || P)", found.s.kl(p), shift, floor=SMALL)
     yield Check("sharpen: H(S)", found.notes["entropy"], laws.entropy(own), floor=SMALL)
     yield Check("sharpen: log P(A)", found.log_mass, 0.0)
 

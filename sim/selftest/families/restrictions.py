@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from sim.languages.finite import FiniteLanguage
 from sim.restrictions.drop_mode import drop_mode
@@ -135,7 +135,7 @@ def _regular(rng: random.Random, world: World) -> Iterator[Check]:
         return re.fullmatch(same, "".join(" abc"[token] for token in seen)) is not None
 
     event = {x for x, p in world.law.items() if p and holds(x)}
-    of = "answer" if answer else "document"
+    of: Literal["answer", "document"] = "answer" if answer else "document"
     ask = lambda: regular(world.language, pattern=pattern, of=of, keep_prompts=keep)  # noqa: E731
     yield from _asked("regular", world, ask, event, keep)
 
@@ -181,5 +181,5 @@ def _turns(rng: random.Random, world: World) -> Iterator[Check]:
     inside = {x for x, p in world.law.items() if p and re.fullmatch(same, "".join(" abc"[token] for token in x))}
     left = {x: p if x in inside else Fraction(0) for x, p in world.law.items()}
     event = restricting.head(left, lambda x: (), count, None, SLACK)
-    steps = [{"kind": "regular", "pattern": pattern}, {"kind": "top_mass", "count": count}]
+    steps: list[dict[str, Any]] = [{"kind": "regular", "pattern": pattern}, {"kind": "top_mass", "count": count}]
     yield from _asked("in turn", world, lambda: in_turn(world.language, steps=steps), event, False)
