@@ -27,31 +27,44 @@ def dial(
     ambiguous grammar it is derivational entropy that is set. Raises `SpecificationError`, with the range, for an
     entropy out of range, and `UnavailableError` for a language whose entropy is not exactly known.
     """
-    now = dial_entropy(language, per, keep_prompts)
-    if abs(now - entropy) <= TOLERANCE / 10:
+    if not math.isfinite(entropy):
+        raise SpecificationError(f"{place}: a finite number of nats is required, found {entropy!r}")
+    now = _apart(language, entropy, per, keep_prompts)
+    if abs(now) <= TOLERANCE / 10:
         return language, 1.0
 
     def point(log_tau: float) -> Point:
         found = tilted(language, math.exp(log_tau), keep_prompts)
-        return log_tau, math.inf if found is None else dial_entropy(found[0], per, keep_prompts) - entropy
+        return log_tau, math.inf if found is None else _apart(found[0], entropy, per, keep_prompts)
 
     low, high = reachable(language, keep_prompts)
     inside = per == "token" or low < entropy < high
-    bracket = _bracket(point, (0.0, now - entropy), per == "string") if inside else None
-    if bracket is None:
-        ends = f"between {low:.6g} and {high:.6g} nats per string" if per == "string" else "those of some temperature"
+    if not inside:
         raise SpecificationError(
-            f"{place}: the entropies that a tilt of this language can have lie {ends}, found {entropy:g} per {per}; "
-            "choose one of them"
+            f"{place}: the entropies that a tilt of this language can have lie between {low:.6g} and {high:.6g} nats "
+            f"per string, found {entropy:g} per string; choose one of them"
+        )
+    bracket = _bracket(point, (0.0, now), per == "string")
+    if bracket is None:
+        raise SpecificationError(
+            f"{place}: the entropy of a tilt with a temperature from e^-{FARTHEST:g} to e^{FARTHEST:g} and weights "
+            f"above 1e-308 is required, found {entropy:g} per {per}, which none has; choose one nearer to "
+            f"{now + entropy:.6g}, that of the language"
         )
     root, miss = _root(point, *bracket)
     if not abs(miss) <= TOLERANCE / 10:
         raise SpecificationError(
             f"{place}: an entropy that a float64 temperature meets to {TOLERANCE:g} nats is required, found "
-            f"{entropy:g} per {per}, beyond the limit or too near it; the nearest that is met is {entropy + miss:.6g}"
+            f"{entropy:g} per {per}, beyond the limit or too near it; the nearest that is met is {entropy + miss:.12g}"
         )
     tau = math.exp(root)
     return tilt(language, tau, keep_prompts)[0], tau
+
+
+def _apart(language: ExactLanguage, entropy: float, per: Per, keep_prompts: bool) -> float:
+    """How far the entropy of a language is above a wanted one [nat]; +inf where it is infinite, per string or token."""
+    found = dial_entropy(language, per, keep_prompts)
+    return math.inf if math.isnan(found) else found - entropy  # infinite entropy, infinite length: no number per token
 
 
 def _bracket(point: Callable[[float], Point], here: Point, monotone: bool) -> tuple[Point, Point] | None:
