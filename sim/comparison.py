@@ -130,8 +130,8 @@ def _square_hellinger(p: ExactLanguage, q: ExactLanguage, head: Head) -> Quantit
 def _total_variation(head: Head, square: Quantity) -> Quantity:
     """From the head and the rests, and from H^2 <= TV <= H sqrt(2 - H^2). Source: Le Cam 1986."""
     p, q = np.exp(head.log_p), np.exp(head.log_q)
-    inside = 0.5 * math.fsum(np.abs(p[:-1] - q[:-1]))
-    lower, upper = inside + 0.5 * abs(p[-1] - q[-1]), inside + 0.5 * (p[-1] + q[-1])
+    inside, rest_p, rest_q = 0.5 * math.fsum(np.abs(p[:-1] - q[:-1])), float(p[-1]), float(q[-1])
+    lower, upper = inside + 0.5 * abs(rest_p - rest_q), inside + 0.5 * (rest_p + rest_q)
     above = math.sqrt(square.upper * (2.0 - square.upper))
     return Quantity(max(0.0, lower - ROUNDING, square.lower - ROUNDING), min(1.0, upper + ROUNDING, above + ROUNDING))
 

@@ -42,7 +42,7 @@ def _choice(rng: random.Random) -> Choice:
     mass, share = (rng.choice((Fraction(rng.randint(1, 20), 20), Fraction(1, 2), Fraction(1))) for _ in range(2))
     choices: list[Choice] = [
         ("temperature", decoding.temperature(tau), oracle.temperature(tau)),
-        ("greedy", decoding.temperature(0), oracle.greedy),
+        ("greedy", decoding.temperature(0.0), oracle.greedy),
         ("top-k", decoding.top_k(number), oracle.top_k(number)),
         ("top-p", decoding.top_p(float(mass)), oracle.top_p(mass)),
         ("min-p", decoding.min_p(float(share)), oracle.min_p(share)),
