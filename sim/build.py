@@ -38,8 +38,14 @@ def run(
     pretrain: dict[str, Any],
     finetune: dict[str, Any],
     dial: dict[str, Any] = {},  # noqa: B006, a schema is never called
+    claim: str | None = None,
+    study: dict[str, Any] = {},  # noqa: B006
 ) -> None:
-    """The schema of a run: its top-level keys. `objective` and `optimizer` are those of the fine-tuning."""
+    """The schema of a run: its top-level keys. `objective` and `optimizer` are those of the fine-tuning.
+
+    `claim` says which predictions the run was made for, as name@digest; `study` is what a scale offers to experiments
+    (they refer to it). Neither is part of what the run is: like name and outputs they are left out of its hash.
+    """
 
 
 def dial(

@@ -24,10 +24,10 @@ def varying(configs: Sequence[Mapping[str, Any]], without: Sequence[str] = ()) -
 
     None where a configuration has no such leaf, or has null there. A leaf that is null or missing everywhere does not
     vary. Of the values of one leaf that are neither all numbers nor all of another kind, all are given as JSON.
-    `without` names leaves that are left out.
+    `without` names keys of the configurations that are left out, with all leaves below them.
     """
-    flat = [leaves(config) for config in configs]
-    names = sorted({name for one in flat for name in one} - set(without))
+    flat = [leaves({key: value for key, value in config.items() if key not in without}) for config in configs]
+    names = sorted({name for one in flat for name in one})
     columns = {name: [one.get(name) for one in flat] for name in names}
     return {name: _alike(values) for name, values in columns.items() if len({_text(value) for value in values}) > 1}
 

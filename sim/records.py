@@ -49,12 +49,16 @@ class Record:
     params: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)  # final, flat, per phase
 
 
+NOT_CONTENT = ("name", "outputs", "claim", "study")
+"""Keys of a configuration that are no part of what the run is."""
+
+
 def run_hash(canonical: Mapping[str, Any]) -> str:
     """Identity of a run: 12 hex digits of the SHA-256 of its canonical configuration and RESULTS_VERSION.
 
-    `name` and `outputs` are left out: they say where results go, not what they are.
+    What only says where results go and what they are for is left out.
     """
-    content = {key: value for key, value in canonical.items() if key not in ("name", "outputs")}
+    content = {key: value for key, value in canonical.items() if key not in NOT_CONTENT}
     text = json.dumps({"results_version": RESULTS_VERSION, **content}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

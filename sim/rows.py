@@ -18,7 +18,7 @@ from sim.measure import Truths, rows
 from sim.metrics.scored import View
 from sim.numerics import SpecificationError
 from sim.overview import STORE
-from sim.records import MANIFEST, Record, invalidity, read
+from sim.records import MANIFEST, NOT_CONTENT, Record, invalidity, read
 
 DAMAGED, REFUSED = 1, 2
 """Exit statuses: records that cannot be read were left out of the table; bad input."""
@@ -44,8 +44,8 @@ COLUMNS = """\
 """
 """Columns of the table of the runs of a folder; the table of one run has them without `valid` and leaves."""
 
-NOT_VARIED = ("name", "outputs", "seed")
-"""Leaves of a configuration that have a column of their own, or say where results go."""
+NOT_VARIED = (*NOT_CONTENT, "seed")
+"""Keys of a configuration that are no part of what a run is, or have a column of their own."""
 
 _ABOUT = f"""\
 All finished runs of a folder as one tidy table, a number per row: rows.parquet and rows.csv.

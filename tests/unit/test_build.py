@@ -12,7 +12,7 @@ from sim.build import build, identity, pretraining_key, settings, world
 from sim.numerics import SpecificationError
 from sim.objectives.replay import Replay
 from sim.optimizers.sgd import Sgd
-from sim.records import run_hash
+from sim.records import NOT_CONTENT, run_hash
 from tests.composed import ROOT, compose
 
 DEFAULT = compose("scale=smoke")
@@ -131,7 +131,9 @@ def another(value: Any) -> Any:
 def test_any_other_change_is_another_run() -> None:
     hashes = {hash_of(DEFAULT)}
     places = [
-        (place, value) for place, value in leaves(settings(DEFAULT)) if place[-1] not in ("name", "outputs", "kind")
+        (place, value)
+        for place, value in leaves(settings(DEFAULT))
+        if place[0] not in NOT_CONTENT and place[-1] != "kind"
     ]
     assert len(places) >= 45
     for place, value in places:

@@ -298,6 +298,7 @@ def test_preparing_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_where_results_go_is_not_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     one = {"name": "a", "outputs": "b", "seed": 0, "model": {"kind": "x", "width": 8}}
     assert re.fullmatch("[0-9a-f]{12}", run_hash(one))
+    assert run_hash(one | {"claim": "C1@abc", "study": {"seeds": "range(5)"}}) == run_hash(one)
     assert run_hash(one | {"name": "c", "outputs": "d"}) == run_hash(dict(reversed(one.items()))) == run_hash(one)
     others = [one | {"seed": 1}, one | {"model": {"kind": "x", "width": 9}}, one | {"extra": None}]
     assert len({run_hash(other) for other in [one, *others]}) == 4
