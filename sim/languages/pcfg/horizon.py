@@ -115,7 +115,7 @@ def strings_within(form: Binary, start: int, length: int, max_strings: int) -> t
     found: dict[bytes, float] = {}
     if length > 0 and form.null[start] > 0:  # a horizon of no tokens has no place for the end of the empty string
         found[b""] = float(form.null[start])
-    for strings in Listing(form, [start], length - 1, max_strings).lengths():
+    for strings in Listing(form, [start], max(length - 1, 0), max_strings).lengths():
         found |= strings.get(start, {})
         if len(found) > max_strings:
             raise TooManyError

@@ -187,14 +187,16 @@ def truncated(grammar: ContextFree, length: int, place: str = "grammar") -> tupl
     or if there are too many pairs.
     """
     short, count = binarised(grammar.rules, len(grammar.nonterminals))
-    most = length - 1
-    possible = _lengths(short, count, most)
-    begun = np.flatnonzero(possible[grammar.start]).tolist()
-    rules: list[Weighted] = [(0, (~_at((grammar.start, n), length),), Fraction(1)) for n in begun]
+    most = max(length, 0) - 1
+    if most < 0:
+        return required(None, place)
     if len(short) * length * length // 2 > MAX_RULES:
         raise SpecificationError(
             f"{place}: a horizon with at most {MAX_RULES} rules is required, found length {length}; lower it"
         )
+    possible = _lengths(short, count, most)
+    begun = np.flatnonzero(possible[grammar.start]).tolist()
+    rules: list[Weighted] = [(0, (~_at((grammar.start, n), length),), Fraction(1)) for n in begun]
     for rule in short:
         head, children = 1 + rule.lhs * length, rule.children
         for n in range(rule.num_terminals, length):

@@ -20,6 +20,9 @@ from sim.selftest.oracles.parses import Law
 SHORT = 4
 """Horizon up to which all strings are listed by brute force [tokens]."""
 
+HARDLY = 1e-45
+"""Critical masses are known to 1e-60, and 1 minus them no better; where it is truly 0, `_finite` says so."""
+
 MOST = 300
 """Strings up to which a finite language is listed."""
 
@@ -96,11 +99,9 @@ def _lengths(rng: random.Random, language: ContextFree, law: Law) -> Iterator[Ch
         yield Check("log mass within too short a horizon", language.log_mass_within(number), -math.inf)
     else:
         yield Check("log mass within", language.log_mass_within(number), fixed.log(within), floor=LOG_FLOOR)
-    if abs(dropped) < mpmath.mpf(10) ** -50:
-        dropped = mpmath.mpf(0)
-    yield Check("dropped mass", language.dropped_mass(number), dropped)
+    yield Check("dropped mass", language.dropped_mass(number), dropped, floor=HARDLY)
     allowed = float(dropped) * rng.choice((0.913, 1.087))  # no share of masses that occur
-    if allowed:
+    if allowed > HARDLY:
         wide = next((n for n in range(1, 12) if float(fixed.real(fixed.ONE - law.within(n))) <= allowed), None)
         found = language.shortest_horizon(allowed)
         if wide is not None:
@@ -125,7 +126,7 @@ def _listed(rng: random.Random, language: ContextFree, law: Law) -> Iterator[Che
         wanted = [fixed.log(kept[x]) - fixed.log(mass) for x in listed if x in kept]
     yield Check("law of short strings", found.log_p, wanted, floor=LOG_FLOOR)
     dropped = fixed.real(fixed.ONE - mass)
-    yield Check("mass beyond short strings", lost, dropped if dropped > mpmath.mpf(10) ** -50 else 0)
+    yield Check("mass beyond short strings", lost, dropped, floor=HARDLY)
     if len(kept) > 1:
         refused = declined(partial(language.enumerate, length, len(kept) - 1), "max_strings")
         yield Check("too many strings are refused", refused, True)
