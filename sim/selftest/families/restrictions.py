@@ -154,9 +154,8 @@ def _styles(rng: random.Random, world: World) -> Iterator[Check]:
         x for x, p in world.law.items() if p and any(w and q for w, q in zip(weights, world.posterior[x], strict=True))
     }
     mapped = rng.random() < 0.5
-    keep: Any = (
-        dict(zip("uv", weights, strict=True)) if mapped else names if rng.random() < 0.5 or len(names) > 1 else names[0]
-    )
+    alone = len(names) == 1 and rng.random() < 0.5
+    keep: Any = dict(zip("uv", map(float, weights), strict=True)) if mapped else names[0] if alone else names
     needed = [z for z, weight in enumerate(weights) if weight]
     possible = [any(world.law[x] * world.posterior[x][z] for x in world.law) for z in needed]
     if not (all(possible) if mapped else any(possible)):

@@ -1,6 +1,5 @@
 """Random languages of a handful of strings, as fractions and as the objects under test."""
 
-import math
 from collections.abc import Mapping
 from fractions import Fraction
 
@@ -10,9 +9,8 @@ from hypothesis import strategies as st
 
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.vocabulary import Vocabulary
-
-Symbols = tuple[int, ...]  # a string's tokens without its EOS
-Law = Mapping[Symbols, Fraction]
+from sim.selftest.oracles import lists, numbers
+from sim.selftest.oracles.lists import Law, Symbols
 
 PLAIN = Vocabulary(("<eos>", "a", "b", "c"))
 BAR = 3
@@ -20,17 +18,16 @@ PROMPTED = Vocabulary(("<eos>", "a", "b", "|"), prompt_end=BAR)
 
 
 def log(value: Fraction) -> float:
-    return -math.inf if value == 0 else math.log(value.numerator) - math.log(value.denominator)
+    return float(numbers.log(value))
 
 
 def entropy(law: Law) -> mpmath.mpf:
     """-sum p log p with 50 digits."""
-    with mpmath.workdps(50):
-        exact = [mpmath.mpf(p.numerator) / p.denominator for p in law.values() if p]
-        return -mpmath.fsum(p * mpmath.log(p) for p in exact)
+    return numbers.entropy(law.values())
 
 
 def normalised(weights: Mapping[Symbols, int]) -> Law:
+    """Not the oracle's: within a strategy no code may run whose types are checked, since that draws random numbers."""
     total = sum(weights.values())
     return {x: Fraction(weight, total) for x, weight in weights.items()}
 
@@ -56,7 +53,7 @@ def symbols_of(language: FiniteLanguage) -> list[Symbols]:
 
 
 def prompt_of(symbols: Symbols) -> Symbols:
-    return symbols[: symbols.index(BAR) + 1]
+    return lists.prompt_of(symbols, BAR)
 
 
 def weights(keys: st.SearchStrategy[Symbols], max_size: int) -> st.SearchStrategy[dict[Symbols, int]]:
