@@ -1,23 +1,24 @@
-"""python -m experiments <name> [folder] [--run <hash>]: tables and reports of the finished runs of a folder."""
+"""python -m experiments <name> [folder] [--run <hash>]: tables and reports of the finished runs of a folder.
+
+Of a claim: its verdicts. `python -m experiments board` puts the verdicts of all claims together.
+"""
 
 import argparse
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-import polars as pl
-
+from experiments._board import Result
+from experiments._board import blocks as board_blocks
 from experiments._report import markdown, show
+from experiments._study import judge, results, write_board, write_tables
 from sim.numerics import SpecificationError, nearest
 from sim.rows import finished, read_record
 
 REFUSED = 2
 """Exit status of bad input."""
-
-LARGE = ("strings",)
-"""Tables of which only the last evaluation of every phase is also written as CSV."""
 
 
 def experiment(name: str) -> ModuleType:
@@ -30,14 +31,18 @@ def experiment(name: str) -> ModuleType:
     return importlib.import_module(f"experiments.{name}")
 
 
-def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:
-    """Every table as Parquet and CSV."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        table.write_parquet(folder / f"{name}.parquet")
-        if name in LARGE:
-            table = table.filter(pl.col("step") == pl.col("step").max().over("phase"))
-        table.write_csv(folder / f"{name}.csv")
+def board(outputs: Path) -> int:
+    """Show the verdicts of all claims that have been judged below a folder, and write them to board/."""
+    claims = [experiment(file.stem) for file in sorted(Path(__file__).parent.glob("c[0-9]*.py"))]
+    return said(results(outputs, claims), outputs / "board")
+
+
+def said(found: Sequence[Result], folder: Path) -> int:
+    """Print a board and write it to a folder, as Markdown and HTML."""
+    write_board(found, folder)
+    show(list(board_blocks(found)))
+    print(f"\nWritten to {folder}: board.md and board.html")
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,13 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m experiments", description="Tables and a report from finished runs."
     )
-    parser.add_argument("name", help="the experiment, a file in experiments/")
+    parser.add_argument("name", help="the experiment, a file in experiments/, or board: the verdicts of all claims")
     parser.add_argument("folder", nargs="?", type=Path, help="where its runs lie (outputs/<name>)")
     parser.add_argument("--run", help="the hash of the run whose report is printed (the newest)")
     chosen = parser.parse_args(arguments)
     folder = chosen.folder or Path("outputs") / chosen.name
     try:
+        if chosen.name == "board":
+            return board(chosen.folder or Path("outputs"))
         module = experiment(chosen.name)
+        if hasattr(module, "CLAIM"):
+            result = judge(module, folder)
+            return said([result], result.folder)
         records = {source.name: source for source in finished(folder)}
         if chosen.run is not None and chosen.run not in records:
             known = ", ".join(records)

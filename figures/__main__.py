@@ -1,4 +1,4 @@
-"""python -m figures <name> [folder] [--run <hash>]: the figures of a run, from its tables alone."""
+"""python -m figures <name> [folder] [--run <hash>]: the figures of a run or of a claim, from tables alone."""
 
 import argparse
 import difflib
@@ -12,7 +12,7 @@ import polars as pl
 
 from figures import animation
 from figures._data import Tables
-from figures._words import mark
+from figures._words import RED, mark
 from figures.style import save, styled
 
 REFUSED = 2
@@ -52,6 +52,28 @@ def report(folder: Path, run: str | None) -> Path:
     return runs[run or list(runs)[-1]]
 
 
+def judged(folder: Path) -> Path:
+    """The folder of a claim's verdicts."""
+    source = folder / "reports" / "claim"
+    if not (source / "tables" / "verdicts.parquet").exists():
+        raise RefusedError(f"{source}: verdicts of a claim are required, found none; run python -m experiments first")
+    return source
+
+
+def draw_claim(module: ModuleType, tables: Tables, folder: Path) -> list[Path]:
+    """Draw and write every figure of a claim; marked in red if none of its runs is valid."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, draw in module.FIGURES.items():
+        with styled():
+            drawn = draw(tables)
+            if drawn is not None:
+                if not tables["runs"]["valid"].any():
+                    drawn.suptitle("NOT VALID: no run came near enough to P", color=RED, fontweight="bold")
+                files += save(drawn, folder / name)
+    return files
+
+
 def draw_all(module: ModuleType, tables: Tables, folder: Path) -> list[Path]:
     """Draw and write every figure that the tables have something for, and the animation."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,14 +103,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", nargs="?", type=Path, help="where its runs lie (outputs/<name>)")
     parser.add_argument("--run", help="the hash of the run (the newest)")
     chosen = parser.parse_args(arguments)
+    folder = chosen.folder or Path("outputs") / chosen.name
     try:
         module = collection(chosen.name)
-        source = report(chosen.folder or Path("outputs") / chosen.name, chosen.run)
+        of_claim = hasattr(module, "TABLES")
+        source = judged(folder) if of_claim else report(folder, chosen.run)
     except RefusedError as error:
         print(error, file=sys.stderr)
         return REFUSED
-    tables = {name: pl.read_parquet(source / "tables" / f"{name}.parquet") for name in TABLES}
-    files = draw_all(module, tables, source / "figures")
+    names = module.TABLES if of_claim else TABLES
+    tables = {name: pl.read_parquet(source / "tables" / f"{name}.parquet") for name in names}
+    draw = draw_claim if of_claim else draw_all
+    files = draw(module, tables, source / "figures")
     print(f"{source / 'figures'}: {', '.join(file.name for file in files)}")
     return 0
 
