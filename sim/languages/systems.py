@@ -14,8 +14,8 @@ import numpy as np
 
 from sim.languages import fixpoints
 from sim.languages.fixpoints import Number
-from sim.languages.matrices import DELICATE, certified
 from sim.languages.matrices import Growth as Growth
+from sim.languages.matrices import certified
 from sim.languages.matrices import closure as closure
 from sim.languages.matrices import components as components
 from sim.languages.matrices import eliminate as eliminate
@@ -30,6 +30,9 @@ NEWTON_STEPS = 80
 
 DOUBT = 1e-5
 """Margin of the spectral radius that no rounding explains, not even at a double root, which floats know to 1e-8."""
+
+MANY = 300
+"""Weights in a product beyond which their rounding adds up to more than the last three digits of a float."""
 
 SMALLEST = 1e-290
 """Below this floats lose digits."""
@@ -65,7 +68,8 @@ def least(equations: Sequence[Sequence[Term]], in_decimals: bool = False) -> Lea
     graph = [{f for _, factors in terms for f in factors} for terms in kept]
     order = components(graph)
     if not in_decimals:
-        x = _in_floats(kept, graph, order)
+        with np.errstate(all="ignore"):  # what leaves the range of floats is looked for at the end
+            x = _in_floats(kept, graph, order)
         if x is not None and ((x > SMALLEST) | ~possible).all():
             return Least(x, possible, None, frozenset())
     return _in_decimals(kept, possible, order)
@@ -95,26 +99,42 @@ def _in_floats(
     equations: Sequence[Sequence[Term]], graph: Sequence[set[int]], order: Sequence[Sequence[int]]
 ) -> np.ndarray | None:
     """The least solution; None where floats lose digits or cannot tell."""
-    x = np.zeros(len(equations))
+    x, uses = np.zeros(len(equations)), np.zeros(len(equations))
     rough = [[(float(weight), factors) for weight, factors in terms] for terms in equations]
     for block in order:
         if len(block) == 1 and block[0] not in graph[block[0]]:
             x[block[0]] = _value(rough[block[0]], x)
             if x[block[0]] == math.inf and all(x[f] < math.inf for f in graph[block[0]]):
                 return None
-        elif not _solve_block(rough, block, x):
+            entering = _entering(rough[block[0]], x, uses)
+            uses[block[0]] = entering / x[block[0]] if 0 < x[block[0]] < math.inf else 0.0
+        elif not _solve_block(rough, block, x, uses):
             return None
-    return x
+    return x if (uses <= MANY).all() else None
 
 
 def _value(terms: Sequence[tuple[float, tuple[int, ...]]], x: np.ndarray) -> float:
     return float(sum(weight * math.prod(x[f] for f in factors) for weight, factors in terms))
 
 
+def _entering(terms: Sequence[tuple[float, tuple[int, ...]]], x: np.ndarray, uses: np.ndarray) -> float:
+    """Sum over terms of their value times how many terms they use in all, themselves and those of their factors."""
+    return float(
+        sum(w * math.prod(x[f] for f in factors) * (1 + sum(uses[f] for f in factors)) for w, factors in terms)
+    )
+
+
 def _solve_block(
-    equations: Sequence[Sequence[tuple[float, tuple[int, ...]]]], block: Sequence[int], x: np.ndarray
+    equations: Sequence[Sequence[tuple[float, tuple[int, ...]]]],
+    block: Sequence[int],
+    x: np.ndarray,
+    uses: np.ndarray,
 ) -> bool:
-    """Newton's method on one component, whose successors are solved; writes into x. Whether all digits are kept."""
+    """Newton's method on one component, whose successors are solved; writes into x and uses. False where in doubt.
+
+    `uses` is how many weights are multiplied in a term of the expanded solution, on average: by how much more than
+    each of them it moves.
+    """
     number = {node: i for i, node in enumerate(block)}
     if any(not np.isfinite(x[f]) for node in block for _, factors in equations[node] for f in factors):
         x[block] = math.inf
@@ -134,7 +154,10 @@ def _solve_block(
             x[block] = math.inf
             return certified(slope, DOUBT) == "supercritical"  # below a finite solution it is not
         if (gap <= 4e-16 * x[block]).all():
-            return bool((total @ x[block] <= DELICATE * x[block]).all())
+            if not (x[block] > 0).all():
+                return False
+            uses[block] = total @ np.array([_entering(equations[node], x, uses) for node in block]) / x[block]
+            return True
         x[block] += np.maximum(total @ gap, 0.0)  # rounding alone can make a step go down
     return False
 

@@ -18,7 +18,7 @@ from sim.languages.systems import least
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
 
-LONG = 100
+LONG = 20
 """Nats of the likeliest derivation from which on a tilt is summed in decimals: long strings add up the rounding."""
 
 MAX_RULES = 400_000

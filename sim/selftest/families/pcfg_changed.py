@@ -1,5 +1,6 @@
 """Context-free grammars given an event, without some rules, cut at a length and tilted, against crossed weights."""
 
+import math
 import random
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -15,13 +16,16 @@ from sim.languages.pcfg.rules import Rule
 from sim.selftest import drawn_grammars
 from sim.selftest.checks import Check
 from sim.selftest.drawn import LOG_FLOOR, declined
-from sim.selftest.oracles import crossed, fixed, grammars, numbers
+from sim.selftest.oracles import crossed, fixed, grammars, numbers, parses
 from sim.selftest.oracles.crossed import Event
 from sim.selftest.oracles.grammars import INFINITY, Grammar, Rhs
 from sim.selftest.oracles.parses import Law
 
 TEMPERATURES = (0.2, 0.5, 0.9, 1.0, 1.0, 1.0 + 1e-12, 1.0 - 1e-12, 1.01, 1.3, 2.0, 2.0, 5.0)
 """Of tilts; at 1 a critical grammar stays critical."""
+
+UNDERFLOW = fixed.ONE >> 250
+"""Numbers in fixed point below this have lost too many digits: powers of small probabilities, many times over."""
 
 SQUARES = (7, 5, 3, 2, 2, 2, 1, 1, 1, 1)
 """Their squares sum to 99 and they to 25: S -> S S with 1/100, S -> x_i with n_i^2/100 is critical at temperature 2."""
@@ -78,14 +82,21 @@ def _kept(
     known = sorted(law.short(3))
     drawn = drawn_grammars.short_strings(rng, law.grammar, 1, 5)
     for x in [*rng.sample(known, min(len(known), 2)), *drawn]:
-        yield Check(f"log P(x | {name})", kept.log_prob(x), fixed.log(law.string(x)), floor=LOG_FLOOR)
-        yield Check(f"log P(prefix | {name})", kept.log_prefix(x), fixed.log(law.prefix(x)), floor=LOG_FLOOR)
+        derived = parses.num_derivations(law.grammar, wanted.start, x) > 0
+        yield Check(f"strings of P_{name}", kept.log_prob(x) > -math.inf, derived)
+        p, mass_of_prefix = law.string(x), law.prefix(x)
+        if p > UNDERFLOW or not derived:
+            yield Check(f"log P(x | {name})", kept.log_prob(x), fixed.log(p), floor=LOG_FLOOR)
+        if mass_of_prefix > UNDERFLOW:
+            yield Check(f"log P(prefix | {name})", kept.log_prefix(x), fixed.log(mass_of_prefix), floor=LOG_FLOOR)
     squares = grammars.masses({h: [(rhs, w * w >> fixed.PLACES) for rhs, w in own] for h, own in rules.items()})
     assert squares is not None, "squares of probabilities"
     yield Check(f"collision of P_{name}", kept.derivation_collision(), fixed.real(squares[wanted.start]))
     if critical:
-        silent = not any(law.length(n) for n in range(1, 6))
-        yield Check(f"length of P_{name}, critical", kept.expected_length(), 0 if silent else INFINITY)
+        at = grammars.double_roots(rules)
+        often = at.union(*(law.grammar.below[head] for head in at))
+        emits = any(isinstance(s, int) for head in often for rhs, _ in law.grammar.rules[head] for s in rhs)
+        yield Check(f"whether the length of P_{name} is infinite", kept.expected_length() == INFINITY, emits)
         yield Check(f"entropy of P_{name}, critical", kept.derivation_entropy(), INFINITY)
         return
     base = grammars.masses(wanted.weighted(), 3 * grammars.HALF_STEP)

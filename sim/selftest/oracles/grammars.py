@@ -178,6 +178,17 @@ def normalised(rules: Weighted, mass: Mapping[str, Fixed]) -> Weighted:
     return found
 
 
+def double_roots(rules: Weighted) -> set[str]:
+    """Non-terminals of components that are critical, of probabilities: the rest of the grammar has the mass 1."""
+    shape = Grammar("", {head: [(rhs, Fraction(1)) for rhs, _ in own] for head, own in rules.items()})
+    blocks = {head: shape.block(head) for head in rules}
+    return {
+        head
+        for head, block in blocks.items()
+        if fixed.slow({h: [(w, tuple(s for s in names(rhs) if s in block)) for rhs, w in rules[h]] for h in block})
+    }
+
+
 def collision(grammar: Grammar) -> mpmath.mpf:
     """Probability that two derivations are the same."""
     found = masses(grammar.weighted(lambda p: fixed.fixed(p * p)))
