@@ -87,8 +87,8 @@ def _head(p: ExactLanguage, q: ExactLanguage, number: int) -> Head:
 
 
 def _log_rest(log_p: np.ndarray, listed_whole: bool) -> float:
-    rest = 0.0 if listed_whole else 1.0 - math.fsum(np.exp(log_p))
-    return math.log(rest) if rest > 0 else -math.inf
+    """-inf if and only if there is nothing left, which a sum cannot tell: elsewhere at least the last digit of 1."""
+    return -math.inf if listed_whole else math.log(max(1.0 - math.fsum(np.exp(log_p)), float(np.finfo(float).epsneg)))
 
 
 def _kl(p: ExactLanguage, q: ExactLanguage, head: Head) -> Quantity:
@@ -97,12 +97,17 @@ def _kl(p: ExactLanguage, q: ExactLanguage, head: Head) -> Quantity:
         return Quantity.of(p.kl(q))
     if _outnumbers(p, q):
         return Quantity.of(math.inf)
-    lower = kl(head.log_p, head.log_q)
-    if lower == math.inf and ((head.log_p[:-1] > -np.inf) & (head.log_q[:-1] == -np.inf)).any():
-        return Quantity.of(math.inf)
-    if head.log_p[-1] == -np.inf and listed(p) is not None:
-        return Quantity.of(lower)
-    return Quantity(max(0.0, lower - ROUNDING) if math.isfinite(lower) else 0.0, math.inf)
+    inside = kl(head.log_p[:-1], head.log_q[:-1])
+    if inside == math.inf or head.log_p[-1] == -np.inf:
+        return Quantity.of(inside)
+    return Quantity(max(0.0, inside + _least_rest_kl(head) - ROUNDING), math.inf)
+
+
+def _least_rest_kl(head: Head) -> float:
+    """The least that the rests add, r log(r / s), of all masses that their rounding allows: least at r = s / e."""
+    r, s = math.exp(head.log_p[-1]), math.exp(head.log_q[-1]) + ROUNDING
+    least = min(max(s / math.e, r - ROUNDING), r + ROUNDING)
+    return least * math.log(least / s)
 
 
 def _outnumbers(p: ExactLanguage, q: ExactLanguage) -> bool:
@@ -123,7 +128,8 @@ def _square_hellinger(p: ExactLanguage, q: ExactLanguage, head: Head) -> Quantit
     if isinstance(p, Automaton) and isinstance(q, Automaton):
         return Quantity.of(p.square_hellinger(q))
     common = math.fsum(np.exp(0.5 * (head.log_p[:-1] + head.log_q[:-1])))
-    rest = math.exp(0.5 * (head.log_p[-1] + head.log_q[-1]))
+    rests = [math.exp(log_rest) + ROUNDING for log_rest in (head.log_p[-1], head.log_q[-1]) if log_rest > -np.inf]
+    rest = math.sqrt(math.prod(rests)) if len(rests) == 2 else 0.0
     return Quantity(max(0.0, 1.0 - common - rest - ROUNDING), min(1.0, 1.0 - common + ROUNDING))
 
 

@@ -224,18 +224,25 @@ def bracket_case(rng: random.Random) -> Case:
 
 
 def grammar_case(rng: random.Random) -> Case:
-    """A grammar without recursion, ambiguous or not, by its derivations."""
-    number = rng.randint(1, 4)
-    rules: list[Rule] = []
-    for head in range(number):
-        sides = {_side(rng, head, number) for _ in range(rng.randint(1, 3))} | (
-            {(~(head + 1),)} if head + 1 < number else set()
-        )
-        for side, p in law_on(rng, sides, zeros=False).items():
-            rules.append(Rule(head, side, p))
-    language = ContextFree(PLAIN, tuple("STUV"[:number]), tuple(rules))
+    """A grammar without recursion, ambiguous or not, by its derivations, of which there are at most 100."""
+    sides: list[set[Symbols]] = []
+    while not sides or _derivations(sides) > 100:
+        number = rng.randint(1, 4)
+        sides = [{_side(rng, head, number) for _ in range(rng.randint(1, 3))} for head in range(number)]
+        for head in range(number - 1):
+            sides[head].add((~(head + 1),))
+    laws_of = [law_on(rng, own, zeros=False) for own in sides]
+    rules = tuple(Rule(head, side, p) for head, law in enumerate(laws_of) for side, p in law.items())
+    language = ContextFree(PLAIN, tuple("STUV"[: len(sides)]), rules)
     weights = {(r.lhs, r.rhs): mpmath.mpf(float(v)) for r, v in zip(language.rules, language.log_p, strict=True)}
     return _of_logs("grammar", language, laws.derivations(weights, 0), lambda tau: laws.least_rule(weights, tau))
+
+
+def _derivations(sides: list[set[Symbols]]) -> int:
+    counts: dict[int, int] = {}
+    for head in reversed(range(len(sides))):
+        counts[head] = sum(math.prod(counts[~symbol] for symbol in side if symbol < 0) for side in sides[head])
+    return counts[0]
 
 
 def _side(rng: random.Random, head: int, number: int) -> Symbols:

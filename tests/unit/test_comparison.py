@@ -127,3 +127,13 @@ def test_vocabularies_must_be_the_same() -> None:
     with pytest.raises(ValueError, match="the same vocabulary is required"):
         divergences(p, q)
     assert numbers(divergences(*relabelled(p, q)))["total_variation"] == 0.0
+
+
+@pytest.mark.parametrize("stays", [0.1, 0.2, 0.3])
+def test_a_rest_below_the_last_digit_of_one(stays: float) -> None:
+    """What the head leaves of the short language is lost in 1 - sum; the long one has 2/5 of its mass out there."""
+    found = divergences(hidden(stays), hidden(0.97), FEW)
+    wanted = math.sqrt(1 - bhattacharyya(stays, 0.97))
+    assert found.hellinger.lower - 1e-14 <= wanted <= found.hellinger.upper + 1e-14
+    assert found.reverse_kl.lower <= kl(0.97, stays)
+    assert found.reverse_kl.lower > 0.2 * kl(0.97, stays)
