@@ -7,7 +7,7 @@ BENCH   := $(VENV)-bench
 
 export VENV PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow faults check fix figures bench lock hooks clean distclean
+.PHONY: help setup demo claims test slow faults check fix figures bench lock hooks clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,15 @@ demo: $(VENV)/.core ## pretrain, fine-tune and measure the default world; writes
 	@$(PY) -m sim.run experiment=demo
 	@$(PY) -m experiments demo
 	@$(PY) -m figures demo
+
+CLAIMS ?= c1_entropy
+SCALE  ?= classroom
+claims: $(VENV)/.core ## run the claims, judge them and print the verdict board (a quarter of an hour); SCALE=smoke|classroom|paper
+	@for claim in $(CLAIMS); do \
+	  $(PY) -m sim.run experiment=$$claim scale=$(SCALE) && $(PY) -m experiments $$claim >/dev/null && \
+	  $(PY) -m figures $$claim || exit 1; \
+	done
+	@$(PY) -m experiments board
 
 figures: $(VENV)/.core ## draw the demo's figures again, from its tables alone
 	@$(PY) -m figures demo
