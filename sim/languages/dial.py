@@ -1,7 +1,7 @@
 """The entropy dial: the tilt of a language that has a wanted entropy, to 1e-9 nats."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from sim.languages.exact import ExactLanguage
@@ -44,21 +44,17 @@ def dial(
             f"{place}: the entropies that a tilt of this language can have lie between {low:.6g} and {high:.6g} nats "
             f"per string, found {entropy:g} per string; choose one of them"
         )
-    bracket = _bracket(point, (0.0, now), per == "string")
-    if bracket is None:
-        raise SpecificationError(
-            f"{place}: the entropy of a tilt with a temperature from e^-{FARTHEST:g} to e^{FARTHEST:g} and weights "
-            f"above 1e-308 is required, found {entropy:g} per {per}, which none has; choose one nearer to "
-            f"{now + entropy:.6g}, that of the language"
-        )
-    root, miss = _root(point, *bracket)
-    if not abs(miss) <= TOLERANCE / 10:
-        raise SpecificationError(
-            f"{place}: an entropy that a float64 temperature meets to {TOLERANCE:g} nats is required, found "
-            f"{entropy:g} per {per}, beyond the limit or too near it; the nearest that is met is {entropy + miss:.12g}"
-        )
-    tau = math.exp(root)
-    return tilt(language, tau, keep_prompts)[0], tau
+    nearest = 0.0, now
+    for bracket in _brackets(point, (0.0, now), per == "string"):
+        nearest = min(nearest, _root(point, *bracket), key=lambda one: abs(one[1]))
+        if abs(nearest[1]) <= TOLERANCE / 10:
+            tau = math.exp(nearest[0])
+            return tilt(language, tau, keep_prompts)[0], tau
+    raise SpecificationError(
+        f"{place}: an entropy that a temperature from e^-{FARTHEST:g} to e^{FARTHEST:g} with weights above 1e-308 "
+        f"meets to {TOLERANCE:g} nats is required, found {entropy:g} per {per}; the nearest that was met is "
+        f"{entropy + nearest[1]:.12g}"
+    )
 
 
 def _apart(language: ExactLanguage, entropy: float, per: Per, keep_prompts: bool) -> float:
@@ -67,8 +63,11 @@ def _apart(language: ExactLanguage, entropy: float, per: Per, keep_prompts: bool
     return math.inf if math.isnan(found) else found - entropy  # infinite entropy, infinite length: no number per token
 
 
-def _bracket(point: Callable[[float], Point], here: Point, monotone: bool) -> tuple[Point, Point] | None:
-    """Two neighbours on the grid of log tau, nearest to `here`, between which the sign changes; None if none are."""
+def _brackets(point: Callable[[float], Point], here: Point, monotone: bool) -> Iterator[tuple[Point, Point]]:
+    """Neighbours on the grid of log tau between which the sign changes, those nearest to `here` first.
+
+    Next to a temperature at which the sum diverges the change may be a jump, and the zero elsewhere.
+    """
     last = {-1: here, 1: here}
     sides = ({1} if here[1] < 0 else {-1}) if monotone else {-1, 1}
     for step in range(1, int(FARTHEST / STRIDE) + 1):
@@ -80,10 +79,9 @@ def _bracket(point: Callable[[float], Point], here: Point, monotone: bool) -> tu
                 continue
             before, last[side] = last[side], found
             if (found[1] > 0) != (before[1] > 0):
-                return (before, found) if side > 0 else (found, before)
+                yield (before, found) if side > 0 else (found, before)
             if math.isinf(found[1]):
                 sides.discard(side)
-    return None
 
 
 def _root(point: Callable[[float], Point], left: Point, right: Point) -> Point:

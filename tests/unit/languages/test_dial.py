@@ -6,13 +6,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from sim.languages.automaton import Automaton
 from sim.languages.dial import dial
 from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.rules import Rule
 from sim.languages.tilting import dial_entropy
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
-from tests.unit.languages.small_languages import PROMPTED, spoken
+from tests.unit.languages.small_languages import PLAIN, PROMPTED, spoken
 
 LAW = {(): Fraction(1, 10), (1,): Fraction(2, 10), (2, 1): Fraction(3, 10), (3,): Fraction(4, 10)}
 AB = Vocabulary(("<eos>", "a", "b"))
@@ -50,6 +51,14 @@ def test_per_token() -> None:
     assert dial_entropy(found) / (found.expected_length() + 1) == pytest.approx(0.4, abs=1e-9)
 
 
+def test_per_token_on_the_other_side_of_where_the_sum_diverges() -> None:
+    """Nearly endless: hotter by 5 % there is no law, and every cooler one is shorter, with more entropy per token."""
+    nearly = Automaton(PLAIN, np.array([[-1, 0, 0, 0]]), np.log([[0.0072, 0.925, 0.0668, 0.001]]), 0)
+    found, tau = dial(nearly, 0.4, per="token")
+    assert dial_entropy(found, per="token") == pytest.approx(0.4, abs=1e-9)
+    assert 0.5 < tau < 0.8
+
+
 def test_answers_given_the_prompt() -> None:
     law = {(1, 3): Fraction(1, 8), (1, 3, 2): Fraction(3, 8), (2, 3, 1): Fraction(1, 2)}
     found, _ = dial(spoken(law, PROMPTED), 0.1, keep_prompts=True)
@@ -77,7 +86,7 @@ def test_an_even_list_has_one_entropy() -> None:
 
 def test_per_token_beyond_where_the_sum_diverges() -> None:
     """The entropy per string grows without bound there, the one per token does not: the nearest one is named."""
-    with pytest.raises(SpecificationError, match=r"found 1.7 per token, beyond the limit or too near it; the nearest"):
+    with pytest.raises(SpecificationError, match=r"found 1.7 per token; the nearest that was met is 0.6931"):
         dial(brackets(), 1.7, per="token")
     assert dial(brackets(), 30.0)[0].derivation_entropy() == pytest.approx(30.0, abs=1e-9)
 
@@ -85,9 +94,7 @@ def test_per_token_beyond_where_the_sum_diverges() -> None:
 def test_near_ties_colder_than_any_temperature() -> None:
     """The likeliest differ by 1e-9: below log 2 every temperature would have to be under e^-12."""
     near = spoken({(1,): Fraction(1, 2) + Fraction(1, 10**9), (2,): Fraction(1, 2) - Fraction(1, 10**9)})
-    with pytest.raises(
-        SpecificationError, match=r"from e\^-12 to e\^12 .* found 0.3 per string, which none"
-    ):
+    with pytest.raises(SpecificationError, match=r"from e\^-12 to e\^12 .* found 0.3 per string; the nearest"):
         dial(near, 0.3)
 
 
