@@ -23,7 +23,7 @@ def grammar(rng: random.Random, most: int = 4) -> Grammar:
     sides = {head: _sides(rng, heads, at, style, tokens) for at, head in enumerate(heads)}
     found = _useful(Grammar("S", {head: _weighted(rng, own) for head, own in sides.items()}))
     found = _consistent(rng, found)
-    if rng.random() < 0.3:
+    for _ in range(rng.choice((0, 0, 0, 1, 1, 3))):
         found = critical(rng, found)
     return found
 
@@ -87,33 +87,34 @@ def _consistent(rng: random.Random, found: Grammar) -> Grammar:
 def critical(rng: random.Random, found: Grammar) -> Grammar:
     """With one component at spectral radius 1, or just below: every member has v on its right-hand side, on average.
 
-    Where the mean is below v nothing can be done by mixing, so the rules that end are first made rare.
+    Mixing with the rule that ends only lowers that mean, so the rules that end are first made rare.
     """
     blocks = [found.block(head) for head in found.rules if head in found.below[head]]
-    if not blocks:
-        return found
-    block = rng.choice(blocks)
-    v = {head: Fraction(rng.randint(1, 3)) for head in block}
-    share, ending = dict.fromkeys(found.rules, Fraction(1)), _ending(found)
-    rare = Grammar(found.start, {
-        head: [(rhs, p / 1000 if head in block and rhs == ending[head] else p) for rhs, p in own]
-        for head, own in found.rules.items()
-    })  # fmt: skip
-    rare = Grammar(
-        found.start, {h: [(rhs, p / sum(q for _, q in own)) for rhs, p in own] for h, own in rare.rules.items()}
-    )
-    for head in block:
-        mean = sum(
-            (p * sum((v[s] for s in names(rhs) if s in v), Fraction(0)) for rhs, p in rare.rules[head]), Fraction(0)
-        )
-        if mean < v[head]:
-            return found
-        share[head] = v[head] / mean
-    if rng.random() < 0.5:
-        gap = Fraction(rng.randint(1, 9), 10 ** rng.choice((1, 3, 5, 7, 9, 12)))
-        share = {head: s * (1 - gap) if head in block else s for head, s in share.items()}
-    made = mixed(rare, share)
-    return Grammar(made.start, {h: [(rhs, p) for rhs, p in own if p] for h, own in made.rules.items()})
+    for block in rng.sample(blocks, len(blocks)):
+        rare = _rare_ends(found, block)
+        v = {head: Fraction(rng.randint(1, 3)) for head in block}
+        means = {
+            head: sum((p * v[s] for rhs, p in rare.rules[head] for s in names(rhs) if s in v), Fraction(0))
+            for head in block
+        }
+        if all(means[head] >= v[head] for head in block):
+            gap = Fraction(0)
+            if rng.random() < 0.5:
+                gap = Fraction(rng.randint(1, 9), 10 ** rng.choice((1, 3, 5, 7, 9, 12)))
+            share = dict.fromkeys(found.rules, Fraction(1))
+            share |= {head: v[head] / means[head] * (1 - gap) for head in block}
+            made = mixed(rare, share)
+            return Grammar(made.start, {h: [(rhs, p) for rhs, p in own if p] for h, own in made.rules.items()})
+    return found
+
+
+def _rare_ends(found: Grammar, block: list[str]) -> Grammar:
+    """With all that leads out of a component made rare there."""
+    rules: dict[str, list[tuple[Rhs, Fraction]]] = {}
+    for head, own in found.rules.items():
+        inside = [p if head not in block or any(s in block for s in rhs) else p / 10**6 for rhs, p in own]
+        rules[head] = [(rhs, p / sum(inside)) for (rhs, _), p in zip(own, inside, strict=True)]
+    return Grammar(found.start, rules)
 
 
 def as_language(rng: random.Random, found: Grammar, vocabulary: Vocabulary = LETTERS) -> tuple[ContextFree, list[str]]:
