@@ -128,7 +128,7 @@ def _consistent(
     if kind != "supercritical":
         return ContextFree(symbols, heads, tuple(rules), start)
     if renormalise:
-        weighted = [(rule.lhs, rule.rhs, float(rule.p)) for rule in rules]
+        weighted = [(rule.lhs, rule.rhs, rule.p) for rule in rules]
         found = weights.normalised(symbols, heads, weighted, start)
         assert found is not None, "every non-terminal derives a string"
         return found[0]
