@@ -41,7 +41,7 @@ def entropy(tables: Tables) -> Figure:
         axes.annotate("$H(P)$", (h_p, low), (3, 3), textcoords="offset points", fontsize=8)
         axes.set(xlim=(low, high), ylim=(low, high), title=title, xlabel="entropy of the data, $H(S)$ [nat per answer]")
     panels[0].set_ylabel("entropy of the model, $H(q)$\n[nat per answer; bars: certified bounds]")
-    panels[0].legend(loc="upper left", fontsize=7)
+    panels[0].legend(loc="upper left", fontsize=7, frameon=True, framealpha=1.0, edgecolor="none")
     return drawn
 
 
@@ -65,7 +65,8 @@ def waterfall(tables: Tables) -> Figure:
         axes.axvline(0.0, color="black", linewidth=0.8)
         axes.set_yticks(range(len(order)), order)
         axes.set(title=title, xlabel="entropy lost, $H(P)-H(q)$ [nat per answer]")
-        axes.margins(x=0.1)
+        axes.use_sticky_edges = False  # or the longest bar would end at the frame
+        axes.margins(x=0.08)
     panels[0].legend(loc="lower right", fontsize=7)
     return drawn
 

@@ -348,7 +348,10 @@ REFUSED = [
     (("--tilt", "9"), "lower it (below about 1.12577)"),
     (("--tilt", "2", "--entropy", "1"), "--tilt, --entropy: one of the two is required, found both"),
     (("--entropy", "-1"), "--entropy: the entropies that a tilt of this language can have lie between 0 and inf"),
-    (("--entropy", "1e9"), "--entropy: an entropy that a float64 temperature meets to 1e-09 nats is required"),
+    (
+        ("--entropy", "1e9"),
+        "--entropy: an entropy that a temperature from e^-12 to e^12 with weights above 1e-308 meets to 1e-09 nats",
+    ),
     (("--restrict", "foo"), "restriction.kind: one of answers, "),
     (("--restrict", "top_mass, cuont: 3"), "restriction.cuont: unknown argument of top_mass (did you mean 'count'?)"),
     (("--restrict", "regular, pattern: a"), "a symbol of the language is required, found 'a'"),
