@@ -6,14 +6,20 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from itertools import islice
+from typing import TypeAlias
 
-from sim.languages.exact import ExactLanguage
-from sim.languages.machine import Machine
+import mpmath
+
+from sim.languages.automaton import Automaton
+from sim.languages.hidden import HiddenAutomaton
 from sim.selftest.checks import Check
 from sim.selftest.drawn import LOG_FLOOR, declined, logs, strings_of
-from sim.selftest.oracles import lists, machines, walks
+from sim.selftest.oracles import lists, machines, numbers, walks
 from sim.selftest.oracles.lists import NONE, Law, Symbols
 from sim.selftest.oracles.machines import Walk
+
+Walked: TypeAlias = Automaton | HiddenAutomaton
+"""The kinds of machines."""
 
 SHORT = 5
 """Horizon up to which all strings are listed by brute force [tokens]."""
@@ -21,8 +27,8 @@ SHORT = 5
 MOST = 400
 """Strings up to which a language is listed."""
 
-TINY = 1e-12
-"""Expected lengths of machines that hardly ever go on are compared however small; nothing else has this floor."""
+ZERO = 1e-40
+"""An entropy of 0, of one string that is left, is what remains of a difference of numbers with a hundred digits."""
 
 
 def short_law(walk: Walk, symbols: int, length: int = SHORT) -> dict[Symbols, Fraction]:
@@ -32,7 +38,7 @@ def short_law(walk: Walk, symbols: int, length: int = SHORT) -> dict[Symbols, Fr
     return {x: p for x, p in law.items() if p}
 
 
-def strings(rng: random.Random, language: ExactLanguage, walk: Walk, symbols: int, floor: float) -> Iterator[Check]:
+def strings(rng: random.Random, language: Walked, walk: Walk, symbols: int, floor: float) -> Iterator[Check]:
     """Strings and prefixes, some of them possible, others random."""
     V = symbols + 1
     known = sorted(short_law(walk, symbols, 4))
@@ -52,7 +58,7 @@ def strings(rng: random.Random, language: ExactLanguage, walk: Walk, symbols: in
         yield Check("log P(nonsense)", language.log_prob(nonsense), -math.inf)
 
 
-def lengths(rng: random.Random, language: Machine, walk: Walk, symbols: int, law: Law) -> Iterator[Check]:
+def lengths(rng: random.Random, language: Walked, walk: Walk, symbols: int, law: Law) -> Iterator[Check]:
     """Numbers of symbols and of strings, and what a horizon drops."""
     yield Check("expected length", language.expected_length(), walks.expected_length(walk))
     endless = machines.endless(walk)
@@ -70,7 +76,7 @@ def lengths(rng: random.Random, language: Machine, walk: Walk, symbols: int, law
     yield from horizons(rng, language, walk, sum(by_length, NONE))
 
 
-def horizons(rng: random.Random, language: Machine, walk: Walk, within: Fraction) -> Iterator[Check]:
+def horizons(rng: random.Random, language: Walked, walk: Walk, within: Fraction) -> Iterator[Check]:
     """What lies within and beyond a number of tokens, short and long."""
     yield Check("log mass within", language.log_mass_within(SHORT), logs([within])[0], floor=LOG_FLOOR)
     yield Check("dropped mass", language.dropped_mass(SHORT), 1 - within)
@@ -85,7 +91,7 @@ def horizons(rng: random.Random, language: Machine, walk: Walk, within: Fraction
         yield Check("shortest horizon of all", language.shortest_horizon(0.0), machines.deepest(walk) + 1)
 
 
-def listed(rng: random.Random, language: Machine, walk: Walk, symbols: int) -> Iterator[Check]:
+def listed(rng: random.Random, language: Walked, walk: Walk, symbols: int) -> Iterator[Check]:
     """The law of the strings within a horizon."""
     length = rng.randint(1, SHORT)
     kept, dropped = lists.within(short_law(walk, symbols, length), length)
@@ -103,3 +109,22 @@ def listed(rng: random.Random, language: Machine, walk: Walk, symbols: int) -> I
     yield Check("law of short strings", found.log_p, logs(lists.in_order(kept, listed)), floor=LOG_FLOOR)
     yield Check("short strings", set(listed) == set(kept) and len(listed) == len(kept), True)
     yield Check("mass beyond short strings", lost, dropped)
+
+
+def conditioned(
+    name: str, rng: random.Random, kept: Walked, log_mass: float, inside: Walk, symbols: int
+) -> Iterator[Check]:
+    """A conditioned machine against the walks that it keeps, with the probabilities that they had."""
+    mass = walks.total(inside)
+    with mpmath.workdps(walks.DIGITS):
+        log = mpmath.log(mass)
+        yield Check(f"log P({name})", log_mass, log, floor=LOG_FLOOR)
+        yield Check(f"expected length of P_{name}", kept.expected_length(), walks.expected_length(inside) / mass)
+        law = short_law(inside, symbols)
+        drawn = [tuple(rng.choices(range(1, symbols + 1), k=rng.randint(0, 5))) for _ in range(2)]
+        for x in [*rng.sample(sorted(law), min(4, len(law))), *drawn]:
+            p = machines.ending(inside, machines.forward(inside, x))
+            yield Check(f"log P(x | {name})", kept.log_prob(x), numbers.log(p) - log, floor=LOG_FLOOR)
+    endless = machines.endless(inside)
+    yield Check(f"longest of P_{name}", kept.longest, math.inf if endless else machines.deepest(inside))
+    yield Check(f"counts of P_{name}", kept.counts(12), machines.num_strings(inside, 12, symbols))

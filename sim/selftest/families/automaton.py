@@ -16,13 +16,10 @@ from sim.selftest.drawn import LOG_FLOOR, declined, logs
 from sim.selftest.oracles import machines, numbers, walks
 from sim.selftest.oracles.lists import NONE
 from sim.selftest.oracles.machines import Walk
-from sim.selftest.walked import lengths, listed, short_law, strings
+from sim.selftest.walked import ZERO, conditioned, lengths, listed, short_law, strings
 
 SMALL = 1e-9
 """Divergences of machines that are nearly the same: the rounding of their logs makes 1e-16 of a term."""
-
-ZERO = 1e-40
-"""An entropy of 0, of one string that is left, is what remains of a difference of numbers with a hundred digits."""
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
@@ -97,23 +94,9 @@ def _without(rng: random.Random, language: Automaton, walk: Walk, symbols: int) 
 def _kept(
     name: str, rng: random.Random, kept: Automaton, log_mass: float, inside: Walk, symbols: int
 ) -> Iterator[Check]:
-    """A conditioned machine against the walks that it keeps, with the probabilities that they had."""
-    mass = walks.total(inside)
-    with mpmath.workdps(walks.DIGITS):
-        log = mpmath.log(mass)
-        yield Check(f"log P({name})", log_mass, log, floor=LOG_FLOOR)
-        yield Check(f"H(P_{name})", kept.entropy(), walks.conditional_entropy(inside), floor=ZERO)
-        yield Check(f"collision of P_{name}", kept.collision(), walks.total(inside, 2) / mass**2)
-        yield Check(f"expected length of P_{name}", kept.expected_length(), walks.expected_length(inside) / mass)
-        law = short_law(inside, symbols)
-        drawn = [tuple(rng.choices(range(1, symbols + 1), k=rng.randint(0, 5))) for _ in range(2)]
-        for x in [*rng.sample(sorted(law), min(4, len(law))), *drawn]:
-            p = machines.ending(inside, machines.forward(inside, x))
-            wanted = numbers.log(p) - log
-            yield Check(f"log P(x | {name})", kept.log_prob(x), wanted, floor=LOG_FLOOR)
-    endless = machines.endless(inside)
-    yield Check(f"longest of P_{name}", kept.longest, math.inf if endless else machines.deepest(inside))
-    yield Check(f"counts of P_{name}", kept.counts(12), machines.num_strings(inside, 12, symbols))
+    yield from conditioned(name, rng, kept, log_mass, inside, symbols)
+    yield Check(f"H(P_{name})", kept.entropy(), walks.conditional_entropy(inside), floor=ZERO)
+    yield Check(f"collision of P_{name}", kept.collision(), walks.total(inside, 2) / walks.total(inside) ** 2)
 
 
 def _divergence(rng: random.Random, language: Automaton, walk: Walk, symbols: int) -> Iterator[Check]:

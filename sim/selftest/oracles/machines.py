@@ -224,3 +224,22 @@ def lacking(p: Walk, q: Walk) -> bool:
     needed = [(s * q.size + u, a) for s, a, _, _ in p.arcs for u in range(q.size)]
     needed += [(s, 0) for s, w in enumerate(both.stops) if w]
     return any(state in seen and (state, a) not in second for state, a in needed)
+
+
+def twice(walk: Walk) -> Walk:
+    """Two independent walks that say the same string, on ordered pairs of states."""
+    size = walk.size
+    arcs: list[Arc] = []
+    for s, a, t, p in walk.arcs:
+        arcs += [(s * size + u, a, t * size + v, p * q) for u, b, v, q in walk.arcs if a == b]
+    first, stops = ([p * q for p in law for q in law] for law in (walk.first, walk.stops))
+    return Walk(tuple(first), tuple(arcs), tuple(stops))
+
+
+def ambiguous(walk: Walk, symbols: int) -> bool:
+    """Whether a string has two paths: whether there are ever more paths than strings.
+
+    Two paths that differ meet in a pair of states that at most S^2 symbols lead to, and S^2 more to the ends.
+    """
+    number = 2 * walk.size**2 + 1
+    return num_paths(walk, number) != num_strings(walk, number, symbols)
