@@ -1,0 +1,90 @@
+"""Chains that never stop, with rational probabilities, against rational balance equations and all short blocks."""
+
+import math
+import random
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+
+from sim.languages.chain import Chain
+from sim.languages.vocabulary import Vocabulary
+from sim.selftest import drawn_walks
+from sim.selftest.checks import Check, attempt
+from sim.selftest.drawn import LOG_FLOOR, SMALL, logs
+from sim.selftest.oracles import chains
+from sim.selftest.oracles.chains import Rows
+from sim.selftest.oracles.numbers import entropy
+
+
+def checks(rng: random.Random) -> Iterator[Check]:
+    """The long run, the beginning, and blocks as strings."""
+    symbols = rng.randint(1, 3)
+    rows = drawn(rng, symbols)
+    chain = as_chain(rows, symbols)
+    yield from _long_run(chain, rows, symbols)
+    number = rng.randint(0, 5)
+    blocks = chains.blocks(rows, 0, number)
+    shorter = [entropy(p for _, p in chains.blocks(rows, 0, n).values()) for n in range(number + 1)]
+    yield Check("block entropies", chain.block_entropies(number), shorter, floor=SMALL)
+    as_strings = chain.blocks(number)
+    yield Check("entropy of blocks", as_strings.entropy(), shorter[-1], floor=SMALL)
+    yield Check("number of blocks", as_strings.support_size, len(blocks))
+    for x, (s, p) in rng.sample(sorted(blocks.items()), min(len(blocks), 4)):
+        yield Check("log P(block)", as_strings.log_prob(x), logs([p])[0], floor=LOG_FLOOR)
+        yield Check("log P(prefix)", chain.log_prefix(x), logs([p])[0], floor=LOG_FLOOR)
+        following = logs([rows[s][a][1] if a in rows[s] else Fraction(0) for a in range(symbols + 1)])
+        yield Check("log P(. | prefix)", chain.next_log_probs(x), following, floor=LOG_FLOOR)
+    yield Check("an entropy is refused", attempt(chain.entropy) is None, True)
+    yield Check("a probability is refused", attempt(lambda: chain.log_prob([1])) is None, True)
+    yield Check("expected length", chain.expected_length(), math.inf)
+
+
+def _long_run(chain: Chain, rows: Rows, symbols: int) -> Iterator[Check]:
+    yield Check("entropy rate", chain.entropy_rate(), chains.entropy_rate(rows, 0), floor=SMALL)
+    times = chains.long_run(rows, 0)
+    shares = [sum((time * row[a][1] for time, row in zip(times, rows, strict=True) if a in row), Fraction(0))
+              for a in range(symbols + 1)]  # fmt: skip
+    yield Check("long-run frequencies", chain.frequencies(), shares)
+    found = {tuple(sorted(states.tolist())): (share, law, states) for share, states, law in chain.classes}
+    expected = chains.closed(rows)
+    yield Check("closed classes", sorted(found) == [tuple(block) for block in expected], True)
+    for block in expected:
+        share, law, states = found[tuple(block)]
+        yield Check("probability of a class", share, chains.ends(rows, 0, block))
+        by_state = dict(zip(states.tolist(), law.tolist(), strict=True))
+        yield Check("stationary law", [by_state[s] for s in block], chains.stationary(rows, block))
+
+
+def drawn(rng: random.Random, symbols: int) -> Rows:
+    """At most six states that all can be reached; sparse ones have several closed classes, and periods."""
+    size, onward = rng.randint(1, 6), rng.random() < 0.5
+    rows: list[dict[int, tuple[int, Fraction]]] = []
+    for s in range(size):
+        low = s if onward else 0  # never back: then there are several classes
+        used = rng.sample(range(1, symbols + 1), rng.randint(1, symbols))
+        law = drawn_walks.row(rng, len(used))
+        rows.append({a: (rng.randrange(low, size), p) for a, p in zip(used, law, strict=True)})
+    reached = _reached(rows)
+    number = {s: at for at, s in enumerate(reached)}
+    return [{a: (number[t], p) for a, (t, p) in rows[s].items()} for s in reached]
+
+
+def _reached(rows: Rows) -> list[int]:
+    """States that can be reached from the first, in the order in which they are met."""
+    seen = [0]
+    for s in seen:  # grows while it is walked
+        for t, _ in rows[s].values():
+            if t not in seen:
+                seen.append(t)
+    return seen
+
+
+def as_chain(rows: Rows, symbols: int) -> Chain:
+    """The object under test."""
+    V = symbols + 1
+    table, log_prob = np.full((len(rows), V), -1), np.full((len(rows), V), -np.inf)
+    for s, row in enumerate(rows):
+        for a, (t, p) in row.items():
+            table[s, a], log_prob[s, a] = t, float(logs([p])[0])
+    return Chain(Vocabulary(("<eos>", *"abc"[:symbols]), joiner=""), table, log_prob, 0)

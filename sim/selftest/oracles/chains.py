@@ -1,0 +1,87 @@
+"""Chains that never stop, in fractions: classes by reachability, rational elimination, blocks by enumeration."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TypeAlias
+
+import mpmath
+
+from sim.selftest.oracles.lists import Symbols
+from sim.selftest.oracles.numbers import DIGITS, entropy, real
+
+Rows: TypeAlias = Sequence[dict[int, tuple[int, Fraction]]]
+"""Of every state: symbol -> next state and probability."""
+
+
+def moves(rows: Rows) -> list[list[Fraction]]:
+    """Probabilities of going from state to state."""
+    found = [[Fraction(0)] * len(rows) for _ in rows]
+    for s, row in enumerate(rows):
+        for t, p in row.values():
+            found[s][t] += p
+    return found
+
+
+def closed(rows: Rows) -> list[list[int]]:
+    """Sets of states that lead to each other and to no others."""
+    size = range(len(rows))
+    leads = [[s == t or any(t == u for u, _ in rows[s].values()) for t in size] for s in size]
+    for k in size:
+        leads = [[leads[s][t] or (leads[s][k] and leads[k][t]) for t in size] for s in size]
+    classes = [[t for t in size if leads[s][t]] for s in size if all(leads[t][s] for t in size if leads[s][t])]
+    return [list(states) for states in sorted({tuple(states) for states in classes})]
+
+
+def solved(rows: list[list[Fraction]]) -> list[Fraction]:
+    """x of A x = b, rows of A with b last, by Gauss and Jordan."""
+    rows = [list(row) for row in rows]
+    for k in range(len(rows)):
+        pivot = next(i for i in range(k, len(rows)) if rows[i][k])
+        rows[k], rows[pivot] = rows[pivot], rows[k]
+        rows[k] = [x / rows[k][k] for x in rows[k]]
+        for i in range(len(rows)):
+            if i != k and rows[i][k]:
+                rows[i] = [a - rows[i][k] * b for a, b in zip(rows[i], rows[k], strict=True)]
+    return [row[-1] for row in rows]
+
+
+def stationary(rows: Rows, states: Sequence[int]) -> list[Fraction]:
+    """The law on a closed class that a step leaves as it is: its balance equations, one replaced by the sum 1."""
+    M = moves(rows)
+    balance = [[M[s][t] - (s == t) for s in states] + [Fraction(0)] for t in states[1:]]
+    return solved([[Fraction(1)] * (len(states) + 1), *balance])
+
+
+def ends(rows: Rows, start: int, states: Sequence[int]) -> Fraction:
+    """Probability to end up in a closed class, by the equations of all states outside all classes."""
+    M, inside = moves(rows), {s for block in closed(rows) for s in block}
+    passing = [s for s in range(len(rows)) if s not in inside]
+    if start in inside:
+        return Fraction(start in states)
+    system = [[(s == t) - M[s][t] for t in passing] + [sum((M[s][t] for t in states), Fraction(0))] for s in passing]
+    return solved(system)[passing.index(start)]
+
+
+def long_run(rows: Rows, start: int) -> list[Fraction]:
+    """Long-run share of the time in every state."""
+    found = [Fraction(0)] * len(rows)
+    for block in closed(rows):
+        share = ends(rows, start, block)
+        for s, p in zip(block, stationary(rows, block), strict=True):
+            found[s] += share * p
+    return found
+
+
+def entropy_rate(rows: Rows, start: int) -> mpmath.mpf:
+    """Mean entropy of the next symbol in the long run [nat per symbol]."""
+    with mpmath.workdps(DIGITS):
+        times = [real(share) * entropy(p for _, p in rows[s].values()) for s, share in enumerate(long_run(rows, start))]
+        return mpmath.fsum(times)
+
+
+def blocks(rows: Rows, start: int, number: int) -> dict[Symbols, tuple[int, Fraction]]:
+    """The first `number` symbols: the state that they lead to, and their probability."""
+    found: dict[Symbols, tuple[int, Fraction]] = {(): (start, Fraction(1))}
+    for _ in range(number):
+        found = {(*x, a): (t, p * q) for x, (s, p) in found.items() for a, (t, q) in rows[s].items()}
+    return found
