@@ -61,10 +61,11 @@ def drawn(rng: random.Random, symbols: int) -> Rows:
     size, onward = rng.randint(1, 6), rng.random() < 0.5
     rows: list[dict[int, tuple[int, Fraction]]] = []
     for s in range(size):
-        low = s if onward else 0  # never back: then there are several classes
+        stays = onward and s > 0 and rng.random() < 0.4  # then there are several classes
+        targets = [s] if stays else list(range(s if onward else 0, size))
         used = rng.sample(range(1, symbols + 1), rng.randint(1, symbols))
         law = drawn_walks.row(rng, len(used))
-        rows.append({a: (rng.randrange(low, size), p) for a, p in zip(used, law, strict=True)})
+        rows.append({a: (rng.choice(targets), p) for a, p in zip(used, law, strict=True)})
     reached = _reached(rows)
     number = {s: at for at, s in enumerate(reached)}
     return [{a: (number[t], p) for a, (t, p) in rows[s].items()} for s in reached]

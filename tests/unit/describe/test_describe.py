@@ -336,6 +336,8 @@ def test_the_text_says_the_same_and_fits_the_screen(name, options, capsys):
         f"{value['value']:.6g}" if value["exactness"] == "exact" else f"{value['lower']:.6g} to {value['upper']:.6g}"
     )
     assert shown in text
+    if value["exactness"] == "exact":
+        assert f"= {value['value'] / math.log(2):.6g} bits" in text
     assert str(said["about"]["kind"]) in text
 
 
