@@ -4,11 +4,12 @@ import argparse
 import difflib
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
 import polars as pl
+from matplotlib.figure import Figure
 
 from figures import animation
 from figures._data import Tables
@@ -60,30 +61,30 @@ def judged(folder: Path) -> Path:
     return source
 
 
-def draw_claim(module: ModuleType, tables: Tables, folder: Path) -> list[Path]:
-    """Draw and write every figure of a claim; marked in red if none of its runs is valid."""
+def draw_figures(
+    module: ModuleType, tables: Tables, folder: Path, marked: Callable[[Figure, Tables], None]
+) -> list[Path]:
+    """Draw and write every figure that the tables have something for; `marked` says over it that it is no result."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for name, draw in module.FIGURES.items():
         with styled():
             drawn = draw(tables)
             if drawn is not None:
-                if not tables["runs"]["valid"].any():
-                    drawn.suptitle("NOT VALID: no run came near enough to P", color=RED, fontweight="bold")
+                marked(drawn, tables)
                 files += save(drawn, folder / name)
     return files
 
 
+def mark_claim(drawn: Figure, tables: Tables) -> None:
+    """A red line over a figure of a claim none of whose runs is valid."""
+    if not tables["runs"]["valid"].any():
+        drawn.suptitle("NOT VALID: no run came near enough to P", color=RED, fontweight="bold")
+
+
 def draw_all(module: ModuleType, tables: Tables, folder: Path) -> list[Path]:
-    """Draw and write every figure that the tables have something for, and the animation."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for name, draw in module.FIGURES.items():
-        with styled():
-            drawn = draw(tables)
-            if drawn is not None:
-                mark(drawn, tables)
-                files += save(drawn, folder / name)
+    """Draw and write every figure of a run, and the animation."""
+    files = draw_figures(module, tables, folder, mark)
     with styled(animation.LETTERS):
         files.append(folder / "animation.gif")
         animation.animate(tables, files[-1])
@@ -113,8 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return REFUSED
     names = module.TABLES if of_claim else TABLES
     tables = {name: pl.read_parquet(source / "tables" / f"{name}.parquet") for name in names}
-    draw = draw_claim if of_claim else draw_all
-    files = draw(module, tables, source / "figures")
+    target = source / "figures"
+    files = draw_figures(module, tables, target, mark_claim) if of_claim else draw_all(module, tables, target)
     print(f"{source / 'figures'}: {', '.join(file.name for file in files)}")
     return 0
 

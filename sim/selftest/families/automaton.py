@@ -3,8 +3,6 @@
 import math
 import random
 from collections.abc import Iterator
-from fractions import Fraction
-from functools import partial
 from itertools import islice
 
 import mpmath
@@ -12,7 +10,7 @@ import mpmath
 from sim.languages.automaton import Automaton
 from sim.selftest import drawn_walks
 from sim.selftest.checks import Check
-from sim.selftest.drawn import LOG_FLOOR, declined, logs
+from sim.selftest.narrowed import condition, without
 from sim.selftest.oracles import machines, numbers, walks
 from sim.selftest.oracles.lists import NONE
 from sim.selftest.oracles.machines import Walk
@@ -33,8 +31,9 @@ def checks(rng: random.Random) -> Iterator[Check]:
     yield from lengths(rng, language, walk, symbols, law)
     yield from listed(rng, language, walk, symbols)
     yield from _positions(language, walk, symbols)
-    yield from _condition(rng, language, walk, symbols)
-    yield from _without(rng, language, walk, symbols)
+    yield from condition(rng, language, walk, symbols, _kept)
+    gone = {(rng.randrange(walk.size), rng.randint(0, symbols)) for _ in range(rng.randint(0, 3))}
+    yield from without(rng, language, walk, symbols, gone, _kept)
     yield from _divergence(rng, language, walk, symbols)
 
 
@@ -58,37 +57,6 @@ def _positions(language: Automaton, walk: Walk, symbols: int) -> Iterator[Check]
     found = language.position_entropies(len(alive))
     yield Check("entropies of positions", found[0], entropies)
     yield Check("mass alive at positions", found[1], alive)
-
-
-def _condition(rng: random.Random, language: Automaton, walk: Walk, symbols: int) -> Iterator[Check]:
-    event = drawn_walks.event(rng, symbols)
-    dfa = drawn_walks.as_dfa(event)
-    inside = walks.useful(machines.marked(walk, event))
-    if not inside.size:
-        refused = declined(partial(language.condition, dfa), "P(A) must be positive")
-        yield Check("an impossible event is refused", refused, True)
-        return
-    kept, log_mass = language.condition(dfa)
-    yield from _kept("A", rng, kept, log_mass, inside, symbols)
-    yield Check("KL(P_A || P)", kept.kl(language), -mpmath.log(walks.total(inside)), floor=SMALL)
-    law = {x: p for x, p in short_law(walk, symbols).items() if event.holds(x)}
-    yield Check("strings of the event", short_law(inside, symbols) == law, True)
-    if not machines.endless(walk):
-        law = short_law(walk, symbols, machines.deepest(walk) + 1)
-        mass = sum(p for x, p in law.items() if event.holds(x))
-        yield Check("log P(A) by enumeration", log_mass, logs([Fraction(mass)])[0], floor=LOG_FLOOR)
-
-
-def _without(rng: random.Random, language: Automaton, walk: Walk, symbols: int) -> Iterator[Check]:
-    lost = rng.sample(range(walk.size), rng.choice((0, 0, 1)))
-    gone = {(rng.randrange(walk.size), rng.randint(0, symbols)) for _ in range(rng.randint(0, 3))}
-    left = walks.useful(machines.avoiding(walk, lost, lambda s, a, t: (s, a) in gone))
-    if not left.size:
-        refused = declined(partial(language.without, lost, gone), "P(A) must be positive")
-        yield Check("the loss of all strings is refused", refused, True)
-        return
-    kept, log_mass = language.without(lost, gone)
-    yield from _kept("lost", rng, kept, log_mass, left, symbols)
 
 
 def _kept(

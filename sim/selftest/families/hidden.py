@@ -2,15 +2,14 @@
 
 import random
 from collections.abc import Iterator
-from fractions import Fraction
-from functools import partial
 
 import mpmath
 
 from sim.languages.hidden import HiddenAutomaton
 from sim.selftest import drawn_walks
 from sim.selftest.checks import Check, attempt
-from sim.selftest.drawn import LOG_FLOOR, declined, logs
+from sim.selftest.drawn import LOG_FLOOR
+from sim.selftest.narrowed import condition, without
 from sim.selftest.oracles import machines, numbers, walks
 from sim.selftest.oracles.lists import NONE
 from sim.selftest.oracles.machines import Walk
@@ -32,8 +31,9 @@ def checks(rng: random.Random) -> Iterator[Check]:
     yield from _bounds(language, walk, symbols)
     yield from _finite(language, walk, symbols)
     yield Check("collision", language.collision(), walks.total(machines.twice(walk)))
-    yield from _condition(rng, language, walk, symbols)
-    yield from _without(rng, language, walk, symbols)
+    yield from condition(rng, language, walk, symbols, _kept)
+    gone = {(s, a, t) for s, a, t, _ in walk.arcs if rng.random() < 0.2}
+    yield from without(rng, language, walk, symbols, gone, _kept)
 
 
 def _entropies(language: HiddenAutomaton, walk: Walk, symbols: int) -> Iterator[Check]:
@@ -76,36 +76,6 @@ def _finite(language: HiddenAutomaton, walk: Walk, symbols: int) -> Iterator[Che
     holds = bounds.lower * (1 - ROUNDING) <= entropy <= bounds.upper * (1 + ROUNDING)
     yield Check("bounds hold the entropy by enumeration", holds, True)
     yield Check("collision by enumeration", language.collision(), sum(p * p for p in law.values()))
-
-
-def _condition(rng: random.Random, language: HiddenAutomaton, walk: Walk, symbols: int) -> Iterator[Check]:
-    event = drawn_walks.event(rng, symbols)
-    dfa = drawn_walks.as_dfa(event)
-    inside = walks.useful(machines.marked(walk, event))
-    if not inside.size:
-        refused = declined(partial(language.condition, dfa), "P(A) must be positive")
-        yield Check("an impossible event is refused", refused, True)
-        return
-    kept, log_mass = language.condition(dfa)
-    yield from _kept("A", rng, kept, log_mass, inside, symbols)
-    law = {x: p for x, p in short_law(walk, symbols).items() if event.holds(x)}
-    yield Check("strings of the event", short_law(inside, symbols) == law, True)
-    if not machines.endless(walk):
-        law = short_law(walk, symbols, machines.deepest(walk) + 1)
-        mass = sum(p for x, p in law.items() if event.holds(x))
-        yield Check("log P(A) by enumeration", log_mass, logs([Fraction(mass)])[0], floor=LOG_FLOOR)
-
-
-def _without(rng: random.Random, language: HiddenAutomaton, walk: Walk, symbols: int) -> Iterator[Check]:
-    lost = rng.sample(range(walk.size), rng.choice((0, 0, 1)))
-    gone = {(s, a, t) for s, a, t, _ in walk.arcs if rng.random() < 0.2}
-    left = walks.useful(machines.avoiding(walk, lost, lambda s, a, t: (s, a, t) in gone))
-    if not left.size:
-        refused = declined(partial(language.without, lost, gone), "P(A) must be positive")
-        yield Check("the loss of all strings is refused", refused, True)
-        return
-    kept, log_mass = language.without(lost, gone)
-    yield from _kept("lost", rng, kept, log_mass, left, symbols)
 
 
 def _kept(
