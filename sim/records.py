@@ -20,7 +20,7 @@ from sim.languages.trie import Trie
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
 
-RESULTS_VERSION = 3
+RESULTS_VERSION = 4
 """Raised whenever a change of the program can change numbers; part of every run's hash."""
 
 DESCRIPTION, ARRAYS = "run.json", "arrays.safetensors"
