@@ -79,9 +79,22 @@ def predicted(row: dict[str, Any]) -> str:
 def lines(result: Result) -> list[tuple[str, ...]]:
     """The verdicts as text."""
     return [
-        (row["prediction"], row["case"], predicted(row), measured(row), str(row["num_seeds"] or "–"), row["outcome"])
+        (row["prediction"], row["case"], predicted(row), measured(row), _sample(row), row["outcome"])
         for row in result.verdicts.iter_rows(named=True)
     ]
+
+
+def _sample(row: dict[str, Any]) -> str:
+    """How many seeds an interval is over, or how many runs a bound was looked for in."""
+    if not row["num_seeds"]:
+        return "–"
+    return f"{row['num_seeds']} runs" if row["kind"] == "bound" else str(row["num_seeds"])
+
+
+def title(result: Result) -> str:
+    """The claim and its verdict, with the condition that the verdict has."""
+    condition = f" {result.reason.split(':')[0]}" if result.standing == "holds only if" else ""
+    return f"{result.claim.identifier} {result.claim.title}: {result.standing}{condition}"
 
 
 def sentence(result: Result) -> str:
@@ -122,7 +135,7 @@ def blocks(results: Sequence[Result]) -> Iterator[Block]:
     yield Heading("Verdict board")
     for result in results:
         claim = result.claim
-        yield Heading(f"{claim.identifier} {claim.title}: {result.standing}")
+        yield Heading(title(result))
         yield Paragraph(f"The seed: “{claim.sentence}”")
         yield Paragraph(sentence(result))
         if result.edited:
@@ -155,7 +168,7 @@ def page(results: Sequence[Result]) -> str:
     parts.append("<h1>Verdict board</h1>")
     for result in results:
         claim = result.claim
-        parts.append(f"<h2>{say(claim.identifier)} {say(claim.title)}: {say(result.standing)}</h2>")
+        parts.append(f"<h2>{say(title(result))}</h2>")
         parts.append(f"<blockquote>{say(claim.sentence)}</blockquote><p>{say(sentence(result))}</p>")
         if result.edited:
             parts.append("<p class=refuted>The predictions were edited after these runs were made.</p>")
