@@ -100,7 +100,7 @@ def _in_floats(
 ) -> np.ndarray | None:
     """The least solution; None where floats lose digits or cannot tell."""
     x, uses = np.zeros(len(equations)), np.zeros(len(equations))
-    rough = [[(float(weight), factors) for weight, factors in terms] for terms in equations]
+    rough = [[(_rough(weight), factors) for weight, factors in terms] for terms in equations]
     for block in order:
         if len(block) == 1 and block[0] not in graph[block[0]]:
             x[block[0]] = _value(rough[block[0]], x)
@@ -111,6 +111,14 @@ def _in_floats(
         elif not _solve_block(rough, block, x, uses):
             return None
     return x if (uses <= MANY).all() else None
+
+
+def _rough(weight: Number) -> float:
+    """A weight as a float; math.inf beyond their range, for rationals too."""
+    try:
+        return float(weight)
+    except OverflowError:
+        return math.inf
 
 
 def _value(terms: Sequence[tuple[float, tuple[int, ...]]], x: np.ndarray) -> float:
