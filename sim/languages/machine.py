@@ -147,7 +147,12 @@ class Machine(ABC):
         return math.exp(self._masses(length)[1])
 
     def shortest_horizon(self, dropped: float) -> int | None:
-        """Smallest horizon whose dropped mass is at most `dropped`; None if it lies beyond 100 000 tokens."""
+        """Smallest horizon whose dropped mass is at most `dropped`; None if it lies beyond 100 000 tokens.
+
+        For `dropped` 0 that is the longest string and its end, None for an infinite language.
+        """
+        if dropped == 0 and self.longest == math.inf:  # its masses underflow to 0 in the end
+            return None
         return shortest_horizon(self.moves, self.first, dropped, LONGEST_SEARCH)
 
     def enumerate(self, length: int, max_strings: int, place: str = "automaton") -> tuple[FiniteLanguage, float]:

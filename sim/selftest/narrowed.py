@@ -20,7 +20,7 @@ from sim.selftest.walked import short_law
 Kept = TypeVar("Kept", Automaton, HiddenAutomaton)
 
 TOO_LONG = 1e18
-"""Symbols from which the KL of P_A is that of its rounded arcs: 1e-32 for each symbol adds up."""
+"""Symbols from which a KL is that of rounded arcs: 1e-32 for each symbol adds up."""
 
 Further = Callable[[str, random.Random, Kept, float, Walk, int], Iterator[Check]]
 """Checks of a machine that was kept: its name in the checks, log P(A), the walks that it keeps, symbols."""

@@ -87,7 +87,9 @@ def horizons(rng: random.Random, language: Walked, walk: Walk, within: Fraction)
     wanted = walks.horizon(walk, allowed, 2000) if allowed else None
     if wanted is not None:
         yield Check("shortest horizon", language.shortest_horizon(allowed), wanted)
-    if not machines.endless(walk):
+    if machines.endless(walk):
+        yield Check("no horizon drops nothing", language.shortest_horizon(0.0) is None, True)
+    else:
         yield Check("shortest horizon of all", language.shortest_horizon(0.0), machines.deepest(walk) + 1)
 
 
@@ -115,16 +117,18 @@ def conditioned(
     name: str, rng: random.Random, kept: Walked, log_mass: float, inside: Walk, symbols: int
 ) -> Iterator[Check]:
     """A conditioned machine against the walks that it keeps, with the probabilities that they had."""
-    mass = walks.total(inside)
     with mpmath.workdps(walks.DIGITS):
-        log = mpmath.log(mass)
-        yield Check(f"log P({name})", log_mass, log, floor=LOG_FLOOR)
-        yield Check(f"expected length of P_{name}", kept.expected_length(), walks.expected_length(inside) / mass)
-        law = short_law(inside, symbols)
-        drawn = [tuple(rng.choices(range(1, symbols + 1), k=rng.randint(0, 5))) for _ in range(2)]
-        for x in [*rng.sample(sorted(law), min(4, len(law))), *drawn]:
-            p = machines.ending(inside, machines.forward(inside, x))
-            yield Check(f"log P(x | {name})", kept.log_prob(x), numbers.log(p) - log, floor=LOG_FLOOR)
+        mass = walks.total(inside)
+        log, length = mpmath.log(mass), walks.expected_length(inside) / mass
+    yield Check(f"log P({name})", log_mass, log, floor=LOG_FLOOR)
+    yield Check(f"expected length of P_{name}", kept.expected_length(), length)
+    law = short_law(inside, symbols)
+    drawn = [tuple(rng.choices(range(1, symbols + 1), k=rng.randint(0, 5))) for _ in range(2)]
+    for x in [*rng.sample(sorted(law), min(4, len(law))), *drawn]:
+        p = machines.ending(inside, machines.forward(inside, x))
+        with mpmath.workdps(walks.DIGITS):
+            wanted = numbers.log(p) - log
+        yield Check(f"log P(x | {name})", kept.log_prob(x), wanted, floor=LOG_FLOOR)
     endless = machines.endless(inside)
     yield Check(f"longest of P_{name}", kept.longest, math.inf if endless else machines.deepest(inside))
     yield Check(f"counts of P_{name}", kept.counts(12), machines.num_strings(inside, 12, symbols))

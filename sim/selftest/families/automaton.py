@@ -10,7 +10,7 @@ import mpmath
 from sim.languages.automaton import Automaton
 from sim.selftest import drawn_walks
 from sim.selftest.checks import Check
-from sim.selftest.narrowed import condition, without
+from sim.selftest.narrowed import TOO_LONG, condition, without
 from sim.selftest.oracles import machines, numbers, walks
 from sim.selftest.oracles.lists import NONE
 from sim.selftest.oracles.machines import Walk
@@ -74,7 +74,7 @@ def _divergence(rng: random.Random, language: Automaton, walk: Walk, symbols: in
     both, second = machines.paired(walk, other)
     if machines.lacking(walk, other):
         yield Check("KL(P || Q), infinite", language.kl(q), math.inf)
-    else:
+    elif walks.expected_length(walk) < TOO_LONG:
         wanted = walks.expected(
             both, lambda s, a, t, p: walks.log(p) - walks.log(second[s, a]) if s >= 0 else mpmath.mpf(0)
         )

@@ -55,7 +55,7 @@ def _bounds(language: HiddenAutomaton, walk: Walk, symbols: int) -> Iterator[Che
     for s, a, _, p in walk.arcs:
         shown[s][a] += p
     bounds = language.entropy_bounds()
-    lower = -walks.expected(walk, lambda s, a, t, p: walks.log(shown[s][a] if a else p) if s >= 0 else mpmath.mpf(0))
+    lower = walks.expected(walk, lambda s, a, t, p: -walks.log(shown[s][a] if a else p) if s >= 0 else mpmath.mpf(0))
     yield Check("lower bound of the entropy", bounds.lower, lower)
     with mpmath.workdps(numbers.DIGITS):  # all of it: a difference of rounded numbers is not 0 where it should be
         upper = walks.entropy(walk)

@@ -154,13 +154,13 @@ def _tilted(walk: Walk, marks: Marks, sign: int) -> Fixed:
 
 def entropy(walk: Walk) -> mpmath.mpf:
     """Entropy of the walk itself [nat]: of the string, where every string has one walk."""
-    return -expected(walk, lambda s, a, t, p: log(p))
+    return expected(walk, lambda s, a, t, p: -log(p))
 
 
 def conditional_entropy(walk: Walk) -> mpmath.mpf:
     """Entropy of the walk given that it is one of these [nat], from probabilities that need not sum to 1."""
-    mass = total(walk)
     with mpmath.workdps(DIGITS):
+        mass = total(walk)
         return mpmath.log(mass) + entropy(walk) / mass
 
 

@@ -281,3 +281,14 @@ def test_a_language_of_one_string_that_is_left_has_no_entropy():
     kept, _ = p.condition(regular_expression("aaa", p.vocabulary))
     assert kept.entropy() == 0.0
     assert kept.collision() == pytest.approx(1.0, rel=1e-15)
+
+
+def test_no_horizon_holds_all_of_an_infinite_language():
+    # after 1100 symbols the mass beyond is 2^-1100, which a float64 holds as 0
+    assert geometric(0.5).shortest_horizon(0.0) is None
+    assert geometric(0.5).shortest_horizon(2.0**-1000) == 1000
+    assert geometric(1e-9).shortest_horizon(1e-3) is None
+    empty = Automaton(Vocabulary(("<eos>", "a")), np.full((1, 2), -1), np.array([[0.0, -np.inf]]), 0)
+    assert empty.shortest_horizon(0.0) == 1
+    assert empty.length_law(3).tolist() == [1.0, 0.0, 0.0]
+    assert (empty.longest, empty.support_size, empty.entropy(), empty.collision()) == (0, 1, 0.0, 1.0)
