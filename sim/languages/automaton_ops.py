@@ -13,6 +13,9 @@ import numpy as np
 from sim.languages.systems import series
 from sim.numerics import EOS, SpecificationError, log_sum_exp
 
+SMALLEST = float(np.finfo(np.float64).tiny)
+"""2e-308; floats below it lose digits before they become 0."""
+
 
 def absorbing_solve(moves: np.ndarray, leaves: np.ndarray, values: np.ndarray) -> np.ndarray:
     """x = (I - M)^-1 v, the expected sum of `values` v along a walk from every state: float64[S].
@@ -34,7 +37,7 @@ def absorbing_solve(moves: np.ndarray, leaves: np.ndarray, values: np.ndarray) -
             leaves[:k] += share * leaves[k]
             values[:k] += share * values[k]
     exits[0] = leaves[0]
-    if not (exits > 0).all():
+    if not (exits >= SMALLEST).all():
         raise SpecificationError(
             "automaton: the chance to stop must be above 1e-308 from every state, found an underflow; raise it"
         )
@@ -228,7 +231,7 @@ def normalised(
         if total is None:
             return None
         mass = total @ ending
-    if not (mass > 0).all():
+    if not (mass >= SMALLEST).all():
         raise SpecificationError("the weight of what may follow a prefix must be above 1e-308, found an underflow")
     log_mass = np.full(len(next_state), -np.inf)
     log_mass[useful] = np.log(mass)

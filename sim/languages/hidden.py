@@ -8,7 +8,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from sim.languages.automaton_ops import absorbing_solve
+from sim.languages.automaton_ops import SMALLEST, absorbing_solve
 from sim.languages.events import Dfa
 from sim.languages.exact import Prefix, unavailable
 from sim.languages.finite import SUM_TOLERANCE
@@ -213,7 +213,7 @@ class HiddenAutomaton(Machine):
         alive = walked(stops > 0, moves.T > 0)
         if not (alive & (initial > 0)).any():
             raise SpecificationError(f"{place}: P(A) must be positive, found 0: it keeps no string of the language")
-        if not (mass[alive] > 0).all():
+        if not (mass[alive] >= SMALLEST).all():
             raise SpecificationError(f"{place}: P(A | prefix) must be above 1e-308 at every prefix, found an underflow")
         total = float(initial @ mass)
         kept = np.flatnonzero(alive & walked(alive & (initial > 0), (moves > 0) & alive[None, :]))

@@ -350,6 +350,19 @@ def test_an_event_whose_probability_underflows_is_refused():
     assert hidden(walk).log_prob([1] * 40) == pytest.approx(-400 * math.log(10) - math.log(2), rel=1e-14)
 
 
+def test_an_event_of_a_probability_below_normal_floats_is_refused_before_digits_are_lost():
+    """Of 0.01^159 a float64 holds six digits, of 0.01^161 two."""
+    low = Fraction(1, 100)
+    p = hidden(Walk((Fraction(1),), ((0, 1, 0, low), (0, 2, 0, HALF - low)), (HALF,)))
+    q = Automaton(AB, np.array([[-1, 0, 0]]), np.log([[0.5, 0.01, 0.49]]), 0)
+    for language in (p, q):
+        _, log_mass = language.condition(regular_expression("a" * 153, AB))
+        assert log_mass == pytest.approx(-306 * math.log(10) - math.log(2), rel=1e-14)
+        for number in (155, 159, 161):
+            with pytest.raises(SpecificationError, match=r"^restriction: .* must be above 1e-308.*found an underflow"):
+                language.condition(regular_expression("a" * number, AB))
+
+
 # -- what leaves the language as it is --------------------------------------------------------------------------------
 
 
