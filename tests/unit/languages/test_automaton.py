@@ -8,7 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.linalg
-from exact_machines import machines
+from exact_machines import Exact, machines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -292,3 +292,81 @@ def test_no_horizon_holds_all_of_an_infinite_language():
     assert empty.shortest_horizon(0.0) == 1
     assert empty.length_law(3).tolist() == [1.0, 0.0, 0.0]
     assert (empty.longest, empty.support_size, empty.entropy(), empty.collision()) == (0, 1, 0.0, 1.0)
+
+
+# -- what leaves the language as it is --------------------------------------------------------------------------------
+
+
+def quantities(p, renamed):
+    """Numbers of a language over two symbols; strings are written with `renamed` for each token."""
+    strings = [tuple(renamed[a] for a in x) for n in range(4) for x in itertools.product((1, 2), repeat=n)]
+    order = [0, renamed[1], renamed[2]]
+    told = [p.next_log_probs(x)[order] for x in strings if p.log_prefix(x) > -math.inf]
+    near = [p.log_prob(x) for x in strings] + [p.log_prefix(x) for x in strings]
+    whole = [p.entropy(), p.collision(), p.expected_length(), p.longest, p.dropped_mass(7), p.log_mass_within(9)]
+    return np.concatenate(
+        [*told, near, whole, p.length_law(9), *p.position_entropies(5), [float(n) for n in p.counts(6)]]
+    )
+
+
+def assert_same(one, other):
+    np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)  # infinities must be equal
+
+
+SAME = {1: 1, 2: 2}
+
+
+@settings(max_examples=40, deadline=None)
+@given(machines(num_symbols=2))
+def test_a_permuted_vocabulary_changes_nothing(exact):
+    swap = {0: 0, 1: 2, 2: 1}
+    other = Exact([{swap[a]: where for a, where in row.items()} for row in exact.rows], 2)
+    assert_same(quantities(exact.automaton(), SAME), quantities(other.automaton(), swap))
+
+
+@settings(max_examples=40, deadline=None)
+@given(machines(num_symbols=2), machines(num_symbols=2), st.randoms(use_true_random=False))
+def test_relabelled_states_change_nothing(exact, exact_q, random):
+    p, q = exact.automaton(), exact_q.automaton()
+    place = np.array(random.sample(range(len(exact.rows)), len(exact.rows)))
+    back = np.argsort(place)
+    table = np.where(p.arcs, place[p.next_state], -1)[back]
+    other = Automaton(p.vocabulary, table, p.arc_log_prob[back], int(place[0]))
+    assert_same(quantities(p, SAME), quantities(other, SAME))
+    assert other.kl(p) == pytest.approx(0.0, abs=1e-14)
+    assert_same(p.kl(q), other.kl(q))
+    assert_same(q.kl(p), q.kl(other))
+    assert_same(p.square_hellinger(q), other.square_hellinger(q))
+
+
+@settings(max_examples=40, deadline=None)
+@given(machines(num_symbols=2), machines(num_symbols=2), st.data())
+def test_copies_of_a_state_and_states_that_nothing_leads_to_change_nothing(exact, exact_q, data):
+    S = len(exact.rows)
+    split = data.draw(st.integers(0, S - 1))
+    lost = {0: (-1, Fraction(1, 3)), 1: (0, Fraction(1, 3)), 2: (S, Fraction(1, 3))}
+    rows = [
+        {a: (S if t == split and data.draw(st.booleans()) else t, w) for a, (t, w) in row.items()}
+        for row in [*exact.rows, exact.rows[split]]
+    ]
+    p, other, q = exact.automaton(), Exact([*rows, lost], 2).automaton(), exact_q.automaton()
+    assert_same(quantities(p, SAME), quantities(other, SAME))
+    assert p.kl(other) == pytest.approx(0.0, abs=1e-14)
+    assert_same(q.kl(p), q.kl(other))
+    pattern = regular_expression("(a|bb)*", p.vocabulary)
+    try:
+        kept, log_mass = p.condition(pattern)
+    except SpecificationError:
+        with pytest.raises(SpecificationError, match=r"P\(A\) must be positive"):
+            other.condition(pattern)
+        return
+    same, log_same = other.condition(pattern)
+    assert log_same == pytest.approx(log_mass, abs=1e-13)
+    assert_same(quantities(kept, SAME), quantities(same, SAME))
+
+
+def test_languages_over_other_symbols_have_no_divergence():
+    other = Automaton(Vocabulary(("<eos>", "b")), np.zeros((1, 2), int), np.log([[0.5, 0.5]]), 0)
+    for measure in (geometric(0.5).kl, geometric(0.5).square_hellinger):
+        with pytest.raises(SpecificationError, match="two languages with the same vocabulary are required"):
+            measure(other)
