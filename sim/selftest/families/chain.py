@@ -61,9 +61,9 @@ def drawn(rng: random.Random, symbols: int) -> Rows:
     size, onward = rng.randint(1, 6), rng.random() < 0.5
     rows: list[dict[int, tuple[int, Fraction]]] = []
     for s in range(size):
-        stays = onward and s > 0 and rng.random() < 0.4  # then there are several classes
+        stays = onward and s > 0 and rng.random() < 0.6  # then there are several classes
         targets = [s] if stays else list(range(s if onward else 0, size))
-        used = rng.sample(range(1, symbols + 1), rng.randint(1, symbols))
+        used = rng.sample(range(1, symbols + 1), rng.randint(1 if stays or not onward else min(2, symbols), symbols))
         law = drawn_walks.row(rng, len(used))
         rows.append({a: (rng.choice(targets), p) for a, p in zip(used, law, strict=True)})
     reached = _reached(rows)

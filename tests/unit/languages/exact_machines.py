@@ -1,4 +1,4 @@
-"""Deterministic machines of fractions, with brute force and elimination that share no code with what is tested."""
+"""Deterministic machines of fractions at random, as the objects under test and as the oracles' own."""
 
 import math
 from fractions import Fraction
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sim.languages.automaton import Automaton
 from sim.languages.vocabulary import Vocabulary
+from sim.selftest.oracles.machines import Walk, paths
 
 LETTERS = "abcde"
 
@@ -26,36 +27,16 @@ class Exact:
                 next_state[s, a], log_prob[s, a] = t, math.log(p)
         return Automaton(Vocabulary(("<eos>", *LETTERS[: self.num_symbols]), joiner=""), next_state, log_prob, 0)
 
+    @property
+    def walk(self):
+        """As the oracles of the self-test take it."""
+        arcs = ((s, a, t, p) for s, row in enumerate(self.rows) for a, (t, p) in row.items() if a)
+        first = (Fraction(int(s == 0)) for s in range(len(self.rows)))
+        return Walk(tuple(first), tuple(arcs), tuple(row.get(0, (-1, Fraction(0)))[1] for row in self.rows))
+
     def strings(self, length):
         """{string: probability} of all strings with fewer than `length` symbols."""
-        found, alive = {}, {(): (0, Fraction(1))}
-        for _ in range(length):
-            following = {}
-            for x, (s, p) in alive.items():
-                for a, (t, q) in self.rows[s].items():
-                    if a == 0:
-                        found[x] = p * q
-                    else:
-                        following[(*x, a)] = (t, p * q)
-            alive = following
-        return found
-
-    def visits(self, power=1):
-        """Row of the start state of (I - M)^-1, by elimination over fractions, M the sum of p^power."""
-        S = len(self.rows)
-        A = [[Fraction(int(i == j)) for j in range(S)] + [Fraction(int(i == 0))] for i in range(S)]
-        for s, row in enumerate(self.rows):
-            for a, (t, p) in row.items():
-                if a:
-                    A[t][s] -= p**power
-        for k in range(S):
-            pivot = next(i for i in range(k, S) if A[i][k] != 0)
-            A[k], A[pivot] = A[pivot], A[k]
-            A[k] = [x / A[k][k] for x in A[k]]
-            for i in range(S):
-                if i != k:
-                    A[i] = [x - A[i][k] * y for x, y in zip(A[i], A[k], strict=True)]
-        return [A[i][S] for i in range(S)]
+        return dict(paths(self.walk, length))
 
 
 @st.composite

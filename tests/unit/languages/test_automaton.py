@@ -17,21 +17,16 @@ from sim.languages.automaton_ops import absorbing_solve
 from sim.languages.events import Dfa, regular_expression
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
+from sim.selftest.oracles import walks
 
 
 @settings(max_examples=60, deadline=None)
 @given(machines())
-def test_entropy_length_and_collision_against_exact_elimination(exact):
+def test_entropy_length_and_collision_against_sums_over_all_walks(exact):
     p = exact.automaton()
-    visits, squares = exact.visits(), exact.visits(2)
-    with mpmath.workdps(40):
-        h = [-sum(mpmath.mpf(q.numerator) / q.denominator * mpmath.log(mpmath.mpf(q.numerator) / q.denominator)
-                  for _, q in row.values()) for row in exact.rows]  # fmt: skip
-        entropy = float(sum(mpmath.mpf(v.numerator) / v.denominator * x for v, x in zip(visits, h, strict=True)))
-    collision = sum(v * row.get(0, (0, Fraction(0)))[1] ** 2 for v, row in zip(squares, exact.rows, strict=True))
-    assert p.entropy() == pytest.approx(entropy, rel=1e-12, abs=1e-14)
-    assert p.expected_length() == pytest.approx(float(sum(visits) - 1), rel=1e-12, abs=1e-14)
-    assert p.collision() == pytest.approx(float(collision), rel=1e-12)
+    assert p.entropy() == pytest.approx(float(walks.entropy(exact.walk)), rel=1e-12)
+    assert p.expected_length() == pytest.approx(float(walks.expected_length(exact.walk)), rel=1e-12)
+    assert p.collision() == pytest.approx(float(walks.total(exact.walk, 2)), rel=1e-12)
 
 
 @settings(max_examples=40, deadline=None)
