@@ -230,6 +230,13 @@ def test_growth_of_a_matrix_and_its_relabelling_and_scaling_agree(drawn, size, u
     assert (found == "subcritical") == (closure(sparse(rows)) is not None)
 
 
+def test_a_state_that_keeps_all_of_its_weight_and_leads_back_to_itself_is_too_much():
+    """Floats cannot tell the radius of 1 + 1e-60 from 1, and the first pivot is 0."""
+    assert growth([{0: Fraction(1), 1: TINY}, {0: TINY}]) == "supercritical"
+    assert growth([{0: Fraction(1), 1: TINY}, {2: Fraction(1)}, {0: TINY}]) == "supercritical"
+    assert growth([{0: 1 - TINY, 1: TINY}, {2: Fraction(1)}, {0: Fraction(1)}]) == "critical"
+
+
 def test_growth_is_that_of_the_largest_component():
     quiet, even, loud = {0: HALF}, {1: Fraction(1)}, {2: 1 + TINY}
     assert growth([quiet]) == growth([]) == growth([{}]) == "subcritical"
