@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +23,14 @@ LossOn = Literal["response", "document"]
 Prefixes = Literal["sampled", "all"]
 Control = Literal["identity"]
 Seed = Check("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)  # jax drops the higher bits silently
+Announced = Check(
+    "the predictions of a claim, as name@12 hexadecimal digits,",
+    lambda value: value is None or re.fullmatch("[a-z0-9_]+@[0-9a-f]{12}", value) is not None,
+)
+Seeds = Check(
+    "seeds to sweep, such as range(5) or 0,1,2,",
+    lambda value: re.fullmatch(r"range\(\d+(,\d+)?\)|\d+(,\d+)*", value) is not None,
+)
 Distinct = Check("a list without repeats", lambda values: len(set(values)) == len(values))
 
 
@@ -38,7 +47,7 @@ def run(
     pretrain: dict[str, Any],
     finetune: dict[str, Any],
     dial: dict[str, Any] = {},  # noqa: B006, a schema is never called
-    claim: str | None = None,
+    claim: Annotated[str | None, Announced] = None,
     study: dict[str, Any] = {},  # noqa: B006
 ) -> None:
     """The schema of a run: its top-level keys. `objective` and `optimizer` are those of the fine-tuning.
@@ -46,6 +55,15 @@ def run(
     `claim` says which predictions the run was made for, as name@digest; `study` is what a scale offers to experiments
     (they refer to it). Neither is part of what the run is: like name and outputs they are left out of its hash.
     """
+
+
+def study(
+    *,
+    seeds: Annotated[str, Seeds] = "range(5)",
+    pretrain_steps: Annotated[int, Positive] = 2000,
+    finetune_steps: Annotated[int, Positive] = 1000,
+) -> None:
+    """The schema of `study`, how large an experiment with several runs is: its seeds, as swept, and its steps."""
 
 
 def dial(
@@ -103,6 +121,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     top |= {group: canonical(group, top[group], group) for group in groups}
     first = canonical_of(pretrain, top["pretrain"], "pretrain")
     top["dial"] = canonical_of(dial, top["dial"], "dial")
+    top["study"] = canonical_of(study, top["study"], "study")
     for group in ("objective", "optimizer"):
         first[group] = canonical(group, first[group], f"pretrain.{group}")
     second = canonical_of(finetune, top["finetune"], "finetune")
