@@ -102,11 +102,16 @@ def ordering(columns: Sequence[Sequence[float]] | np.ndarray) -> tuple[Outcome, 
     return ("refuted", refuting) if refuting.upper < 0 else ("undecided", worst)
 
 
-def slope(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """Slope and intercept of the least-squares line; raises ValueError where x does not vary."""
-    a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    if len(a) < 2 or np.ptp(a) == 0:
-        raise ValueError(f"slope: at least two different x are required, found {a.tolist()}")
-    centred = a - a.mean()
-    found = float(centred @ (b - b.mean()) / (centred @ centred))
-    return found, float(b.mean() - found * a.mean())
+def slope(x: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest slope of a least-squares line through y that are only known to lie within bounds.
+
+    A slope is a sum of y with weights that have both signs, so that its ends take lower ends of some and upper ends of
+    others. Raises ValueError where x does not vary.
+    """
+    x = np.asarray(x, np.float64)
+    if len(x) < 2 or np.ptp(x) == 0:
+        raise ValueError(f"slope: at least two different x are required, found {x.tolist()}")
+    centred = x - x.mean()
+    weight = centred / (centred @ centred)
+    up = weight > 0
+    return float(weight @ np.where(up, lower, upper)), float(weight @ np.where(up, upper, lower))

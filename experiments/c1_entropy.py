@@ -1,6 +1,7 @@
 """C1, entropy reduction: does fine-tuning lower the entropy of a model, or does it follow the entropy of its data?"""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -158,18 +159,16 @@ def _control(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:
 
 
 def _slopes(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:
-    ends: dict[str, list[tuple[float, float]]] = {"lower": [], "upper": []}
+    slopes, offsets = [], []
     for _, own in runs.group_by("seed", maintain_order=True):
-        h_s = own["h_s"].to_numpy()
-        for end, found in ends.items():
-            h_q = own[f"h_q_{end}"].to_numpy()
-            found.append((slope(h_s, h_q)[0], float(np.mean(h_q - h_s))))
-    low, high = np.array(ends["lower"]), np.array(ends["upper"])
+        h_s, lower, upper = (own[name].to_numpy() for name in ("h_s", "h_q_lower", "h_q_upper"))
+        slopes.append(slope(h_s, lower, upper))
+        offsets.append((float(np.mean(lower - h_s)), float(np.mean(upper - h_s))))
     used = f"{runs['restriction'].n_unique()} restrictions"
-    outcome, measured = _ends(lambda x: equality(x, 1.0, margin("C1.1a")), low[:, 0], high[:, 0])
-    yield Verdict("C1.1a", case, 1.0, measured, "1", outcome, used, "entropy")
-    outcome, measured = _ends(lambda x: equality(x, 0.0, margin("C1.1b")), low[:, 1], high[:, 1])
-    yield Verdict("C1.1b", case, 0.0, measured, "nat", outcome, used, "entropy")
+    for identifier, found, wanted, unit in (("C1.1a", slopes, 1.0, "1"), ("C1.1b", offsets, 0.0, "nat")):
+        lower, upper = np.array(found).T
+        outcome, measured = _ends(partial(equality, predicted=wanted, margin=margin(identifier)), lower, upper)
+        yield Verdict(identifier, case, wanted, measured, unit, outcome, used, "entropy")
 
 
 def _signs(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:

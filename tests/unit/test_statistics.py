@@ -113,6 +113,16 @@ def test_an_ordering():
 
 
 def test_a_slope():
-    assert slope([0.0, 1.0, 2.0], [1.0, 3.0, 5.0]) == pytest.approx((2.0, 1.0))
+    x, y = np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0])
+    assert slope(x, y, y) == pytest.approx((2.0, 2.0))
     with pytest.raises(ValueError, match="at least two different x"):
-        slope([1.0, 1.0], [1.0, 2.0])
+        slope(np.ones(2), y[:2], y[:2])
+
+
+def test_a_slope_through_bounds_is_the_extreme_of_all_lines_through_them():
+    dice = np.random.default_rng(0)
+    x, lower = dice.normal(size=5), dice.normal(size=5)
+    upper = lower + dice.uniform(0, 1, 5)
+    corners = [np.where([at >> i & 1 for i in range(5)], upper, lower) for at in range(32)]
+    slopes = [np.polyfit(x, y, 1)[0] for y in corners]
+    assert slope(x, lower, upper) == pytest.approx((min(slopes), max(slopes)))
