@@ -21,7 +21,7 @@ from sim.grammars._reading import (
 )
 from sim.languages.automaton import Automaton
 from sim.languages.chain import Chain, stationary
-from sim.languages.systems import components
+from sim.languages.matrices import components
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, log_fraction
 

@@ -15,10 +15,11 @@ from sim.grammars._reading import (
     problem,
     vocabulary,
 )
-from sim.languages.pcfg import weights
+from sim.languages.matrices import growth
+from sim.languages.pcfg import normalising
 from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.rules import Rule, expectation, productive, reached, renumbered
-from sim.languages.systems import growth, least_solution
+from sim.languages.systems import least_solution
 
 Sides = tuple[str, tuple[str, ...]]
 """Left- and right-hand side of a rule, as written."""
@@ -129,7 +130,7 @@ def _consistent(
         return ContextFree(symbols, heads, tuple(rules), start)
     if renormalise:
         weighted = [(rule.lhs, rule.rhs, rule.p) for rule in rules]
-        found = weights.normalised(symbols, heads, weighted, start)
+        found = normalising.normalised(symbols, heads, weighted, start)
         assert found is not None, "every non-terminal derives a string"
         return found[0]
     own = [[(float(r.p), tuple(r.children)) for r in rules if r.lhs == head] for head in range(len(heads))]

@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from sim.languages.systems import series
+from sim.languages.matrices import series
 from sim.numerics import EOS, SpecificationError, log_sum_exp
 
 SMALLEST = float(np.finfo(np.float64).tiny)

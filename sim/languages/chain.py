@@ -9,7 +9,7 @@ import numpy as np
 from sim.languages.automaton import Automaton
 from sim.languages.automaton_ops import absorbing_solve, arc_matrix, row_entropies
 from sim.languages.exact import Prefix, unavailable
-from sim.languages.systems import components
+from sim.languages.matrices import components
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from sim.languages.exact import ExactLanguage
-from sim.languages.tilting import FARTHEST, Per, dial_entropy, reachable, tilt, tilted
+from sim.languages.tilting import FARTHEST, Per, UnresolvedError, dial_entropy, reachable, tilt, tilted
 from sim.numerics import SpecificationError
 
 TOLERANCE = 1e-9
@@ -34,7 +34,10 @@ def dial(
         return language, 1.0
 
     def point(log_tau: float) -> Point:
-        found = tilted(language, math.exp(log_tau), keep_prompts)
+        try:
+            found = tilted(language, math.exp(log_tau), keep_prompts)
+        except UnresolvedError:  # the entropy is beyond what was asked for, or it diverges: the side of infinity
+            found = None
         return log_tau, math.inf if found is None else _apart(found[0], entropy, per, keep_prompts)
 
     low, high = reachable(language, keep_prompts)

@@ -192,23 +192,3 @@ def _by_minors(matrix: Sequence[Sequence[Fraction]]) -> Growth:
         before = rows[k][k]
     last = rows[-1][-1]
     return "subcritical" if last > 0 else "critical" if last == 0 else "supercritical"
-
-
-def eliminate(matrix: list[list[Fraction]], values: list[Fraction]) -> tuple[list[Fraction], list[Fraction]]:
-    """Solution x of (I - M) x = v in rationals, and the pivots; x is empty if a pivot is not positive."""
-    size = len(matrix)
-    rows = [[(i == j) - entry for j, entry in enumerate(row)] for i, row in enumerate(matrix)]
-    values, pivots = list(values), []
-    for k in range(size):
-        pivots.append(rows[k][k])
-        if pivots[-1] <= 0:
-            return [], pivots
-        for i in range(k + 1, size):
-            if factor := rows[i][k] / pivots[k]:
-                rows[i] = [a - factor * b for a, b in zip(rows[i], rows[k], strict=True)]
-                values[i] -= factor * values[k]
-    solution = [Fraction(0)] * size
-    for k in reversed(range(size)):
-        known = sum((rows[k][j] * solution[j] for j in range(k + 1, size)), Fraction(0))
-        solution[k] = (values[k] - known) / pivots[k]
-    return solution, pivots

@@ -14,13 +14,7 @@ import numpy as np
 
 from sim.languages import fixpoints
 from sim.languages.fixpoints import Number
-from sim.languages.matrices import Growth as Growth
-from sim.languages.matrices import certified
-from sim.languages.matrices import closure as closure
-from sim.languages.matrices import components as components
-from sim.languages.matrices import eliminate as eliminate
-from sim.languages.matrices import growth as growth
-from sim.languages.matrices import series as series
+from sim.languages.matrices import certified, components, series
 
 Term: TypeAlias = tuple[Number, tuple[int, ...]]
 """A weight and the unknowns that it multiplies, w x_i x_j ...; an unknown may occur twice."""

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from sim.languages.automaton import Automaton
-from sim.languages.automaton_ops import likeliest_to_stop, normalised, num_paths
+from sim.languages.automaton_ops import SMALLEST, likeliest_to_stop, normalised, num_paths
 from sim.languages.automaton_ops import reachable as visited
 from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage
@@ -24,11 +24,12 @@ Per: TypeAlias = Literal["string", "token"]
 TIE = 1e-12
 """Log-probabilities that differ by no more are equal: what the limit of low temperatures is uniform over."""
 
-SMALLEST = float(np.finfo(np.float64).tiny)
-"""Below it a number in float64 loses digits."""
-
 FARTHEST = 12.0
 """How far from 0 log tau is looked for."""
+
+
+class UnresolvedError(SpecificationError):
+    """A temperature so near to divergence that float64 cannot tell the total weight."""
 
 
 def tilt(language: ExactLanguage, temperature: float, keep_prompts: bool = False) -> tuple[ExactLanguage, float]:
@@ -50,7 +51,7 @@ def tilt(language: ExactLanguage, temperature: float, keep_prompts: bool = False
 
 
 def tilted(language: ExactLanguage, temperature: float, keep_prompts: bool) -> tuple[ExactLanguage, float] | None:
-    """As `tilt`; None where the normaliser diverges."""
+    """As `tilt`; None where the normaliser diverges. Raises `UnresolvedError` where float64 cannot tell."""
     if isinstance(language, FiniteLanguage):
         return _tilted_list(language, temperature, keep_prompts)
     if keep_prompts:
@@ -120,8 +121,11 @@ def _tilted_automaton(language: Automaton, temperature: float) -> tuple[Automato
         return None
     try:
         return language.reweighted(found, relative.states), found.log_mass + relative.best / temperature
-    except SpecificationError:  # so near to divergence that the sum has lost its digits
-        return None
+    except SpecificationError as problem:
+        raise UnresolvedError(
+            f"temperature: a value at which the total weight of the strings keeps its digits is required, found "
+            f"{temperature!r}, too near the one from which on it is infinite; lower it ({problem})"
+        ) from None
 
 
 def dial_entropy(language: ExactLanguage, per: Per = "string", keep_prompts: bool = False) -> float:
@@ -179,9 +183,17 @@ def _reachable_list(language: FiniteLanguage, keep_prompts: bool) -> tuple[float
 def highest_temperature(language: ExactLanguage) -> float:
     """The temperature from which on the normaliser diverges, to 1e-6; e^12 where it does not up to there."""
     low, high = 0.0, 0.0
-    while tilted(language, math.exp(high), False) is not None and high < FARTHEST:
+    while _converges(language, math.exp(high)) and high < FARTHEST:
         low, high = high, high + 0.125
     while high - low > 1e-7:
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if tilted(language, math.exp(middle), False) is not None else (low, middle)
+        low, high = (middle, high) if _converges(language, math.exp(middle)) else (low, middle)
     return math.exp(low)
+
+
+def _converges(language: ExactLanguage, temperature: float) -> bool:
+    """Whether the total weight is finite, as far as float64 can tell."""
+    try:
+        return tilted(language, temperature, False) is not None
+    except UnresolvedError:
+        return False

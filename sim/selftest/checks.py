@@ -16,13 +16,16 @@ TOLERANCE = 1e-10
 Value: TypeAlias = Any
 """A number (int, float, Fraction, mpmath's), a bool, a string, or an array or nested sequence of numbers."""
 
+REFUSED = "refused"
+"""What stands for the product's number where it says that this is not exactly known."""
+
 Family: TypeAlias = Callable[[random.Random], Iterator["Check"]]
 """The checks of one random case; everything random comes from the generator."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What the product says of a quantity and what the oracle says; the product is None where it refuses to answer.
+    """What the product says of a quantity, `REFUSED` included, and what the oracle says.
 
     Errors are relative to the oracle's number, or to `floor` where that is larger: a magnitude below which digits
     mean nothing, for differences and entropies that may be near 0. A true 0 must be 0 unless there is a floor.
@@ -36,7 +39,7 @@ class Check:
     @property
     def refused(self) -> bool:
         """Whether the language said that the quantity is not exactly known of it."""
-        return self.product is None
+        return isinstance(self.product, str) and self.product == REFUSED
 
     @property
     def error(self) -> float:
@@ -47,14 +50,16 @@ class Check:
 
 
 def attempt(ask: Callable[[], Value]) -> Value:
-    """What the product says, None where it raises `UnavailableError`."""
+    """What the product says, `REFUSED` where it raises `UnavailableError`."""
     try:
         return ask()
     except UnavailableError:
-        return None
+        return REFUSED
 
 
 def _error(product: Value, oracle: Value, floor: float) -> float:
+    if product is None or oracle is None:
+        return 0.0 if product is oracle else math.inf
     if isinstance(oracle, bool | np.bool_ | str | bytes) or (isinstance(oracle, int) and isinstance(product, int)):
         return 0.0 if product == oracle else math.inf
     if isinstance(oracle, np.ndarray | list | tuple):

@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"FAMILY: one of {', '.join(names)} is required, found {', '.join(unknown)}")
     if options.n < 1:
         parser.error(f"--n: an integer of at least 1 is required, found {options.n}")
+    if options.case is not None and options.case < 0:
+        parser.error(f"--case: an integer of at least 0 is required, found {options.case}")
     if missing := [package for package in NEEDED if find_spec(package) is None]:
         parser.error(f"{', '.join(missing)} is missing: the second routes need it; pip install 'sft-diversity[test]'")
     chosen = options.families or names

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Literal
 
 import mpmath
@@ -105,12 +106,12 @@ def _noise(rng: random.Random, p: FiniteLanguage, law: Law) -> Iterator[Check]:
         few += q * sum(own.values(), NONE)
         for text, weight in own.items():
             noisy[text] = noisy.get(text, NONE) + q * weight / sum(own.values())
-    arguments = {"rate": float(rate), "num_wrong": 3, "max_deviations": most}
+    made = partial(noise, p, rate=float(rate), deviation=kind, num_wrong=3, max_deviations=most)
     if set(noisy) == {x for x, q in law.items() if q}:
-        refused = declined(lambda: noise(p, deviation=kind, **arguments), "every token may follow")  # type: ignore[arg-type]
+        refused = declined(made, "every token may follow")
         yield Check("noise: none possible is refused", refused, True)
         return
-    found = noise(p, deviation=kind, **arguments)  # type: ignore[arg-type]
+    found = made()
     assert found.p is not None
     strings = strings_of(found.p)
     yield Check("noise: log S", found.s.log_p, logs(lists.in_order(noisy, strings)), floor=LOG_FLOOR)

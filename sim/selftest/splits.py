@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 
 import mpmath
 import numpy as np
@@ -60,10 +61,14 @@ def _posterior(world: World) -> np.ndarray:
     return np.array([[float(p) for p in logs(world.posterior[x])] for x in world.documents])
 
 
+def _style_of(world: World, z: int, x: Outcome) -> Fraction:
+    return world.posterior[x[:-1]][z]
+
+
 def _styles(world: World, pair: Pair) -> Iterator[Check]:
     log_posterior = _posterior(world)
     found = forgetting.style_split(pair.p, pair.q, log_posterior, pair.log_law)
-    parts = [_parts(pair, lambda x, z=z: world.posterior[x[:-1]][z]) for z in (0, 1)]  # type: ignore[misc]
+    parts = [_parts(pair, partial(_style_of, world, z)) for z in (0, 1)]
     yield Check("style gate", found.gate, parts[0][0] + parts[1][0], floor=SMALL)
     yield Check("within styles", found.within, [within for _, within in parts], floor=SMALL)
     masses = [

@@ -248,3 +248,7 @@ def _derivations(sides: list[set[Symbols]]) -> int:
 def _side(rng: random.Random, head: int, number: int) -> Symbols:
     symbols = [1, 2, 3, *(~later for later in range(head + 1, number))]
     return tuple(rng.choice(symbols) for _ in range(rng.randint(0, 3)))
+
+
+KINDS = (listed_case, machine_case, chain_case, bracket_case, grammar_case)
+"""One of each kind of language that is tilted as a whole."""

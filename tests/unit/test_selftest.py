@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sim.selftest import tally
-from sim.selftest.checks import Check
+from sim.selftest.checks import REFUSED, Check
 from sim.selftest.command import main
 from sim.selftest.tally import family_names
 
@@ -30,7 +30,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> None:
         def checks(rng: random.Random) -> Iterator[Check]:
             case = int(str(rng.random())[2:6]) % 3
             yield Check("half", 0.5 + (1e-9 if case == 0 else 0.0), 0.5)
-            yield Check("refused", None, 1.0)
+            yield Check("refused", REFUSED, 1.0)
             if case == 1:
                 raise ZeroDivisionError("of nothing")
 
@@ -66,6 +66,7 @@ def test_a_case_repeats_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> 
     [
         (["nothing"], "FAMILY: one of .*listed.* is required, found nothing"),
         (["--n", "0"], "--n: an integer of at least 1 is required, found 0"),
+        (["listed", "--case", "-1"], "--case: an integer of at least 0 is required, found -1"),
         (["--n", "many"], "invalid int value: 'many'"),
     ],
 )
@@ -74,3 +75,12 @@ def test_bad_arguments_are_refused(arguments: list[str], said: str, capsys: pyte
         main(arguments)
     assert stopped.value.code == 2
     assert re.search(said, capsys.readouterr().err)
+
+
+def test_only_a_refusal_counts_as_one() -> None:
+    """A language that answers nothing at all where there is a number is wrong."""
+    assert Check("a", REFUSED, 1.0).refused
+    assert Check("a", REFUSED, 1.0).error == 0.0
+    assert not Check("a", None, 1.0).refused
+    assert Check("a", None, 1.0).error == Check("a", 1.0, None).error == float("inf")
+    assert Check("a", None, None).error == 0.0

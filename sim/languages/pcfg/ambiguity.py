@@ -6,13 +6,13 @@ from fractions import Fraction
 
 import numpy as np
 
+from sim.languages.matrices import components
 from sim.languages.pcfg.approximation import separates
 from sim.languages.pcfg.chart import Binary
 from sim.languages.pcfg.listing import Listing, TooManyError, tokens_of
 from sim.languages.pcfg.lr import is_lr1
 from sim.languages.pcfg.rules import Rule
 from sim.languages.pcfg.shape import Shape
-from sim.languages.systems import components
 
 LONGEST_WITNESS, MOST_STRINGS = 12, 4_000
 """How far examples are looked for: symbols, and strings of one non-terminal and length."""

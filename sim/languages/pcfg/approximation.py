@@ -10,8 +10,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import TypeAlias, TypeVar
 
+from sim.languages.matrices import components
 from sim.languages.pcfg.rules import Rule, Symbol, by_lhs
-from sim.languages.systems import components
 
 MAX_STATES, MAX_PAIRS = 3_000, 300_000
 """Size up to which automata are built and their products are searched; beyond, nothing is proved."""

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from sim.languages import fixpoints
+from sim.languages.finite import SUM_TOLERANCE
 from sim.languages.fixpoints import Number
 from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.rules import Rule, Symbol, reached, renumbered
@@ -18,6 +19,10 @@ Weighted: TypeAlias = tuple[int, tuple[Symbol, ...], Number]
 """Left-hand side, right-hand side, weight."""
 
 
+class InfiniteError(ArithmeticError):
+    """Weights whose sum over all derivations is infinite."""
+
+
 def normalised(
     vocabulary: Vocabulary,
     names: Sequence[str],
@@ -27,7 +32,8 @@ def normalised(
     """Derivations in proportion to the products of their weights, as a grammar, and the log of their total [nat].
 
     p = w prod Z_B / Z_A, with Z the least solution of Z_A = sum_r w_r prod Z_B; what derives nothing, or cannot be
-    reached, is gone. None if the total is 0. Raises ArithmeticError if it is infinite.
+    reached, is gone. None if the total is 0. Raises `InfiniteError` if it is infinite, ArithmeticError if the Z that
+    were found do not solve their equations.
     Source: Grenander 1976; Abney, McAllester & Pereira 1999; Nederhof & Satta 2003, "Probabilistic parsing as
     intersection".
     """
@@ -47,9 +53,9 @@ def normalised_from(
         return None
     mass: Sequence[Any] = total.x.tolist() if total.decimals is None else total.decimals
     if mass[start] is None or mass[start] == math.inf:
-        raise ArithmeticError("the total weight of the derivations is infinite")
+        raise InfiniteError("the total weight of the derivations is infinite")
     with fixpoints.digits():
-        found = _probabilities(rules, mass, total.decimals is not None)
+        found = _probabilities(names, rules, mass, total.decimals is not None)
         log_mass = Decimal(mass[start]).ln() if total.decimals is not None else Decimal(math.log(mass[start]))
     alive = reached(found, len(names), start)
     number = {old: new for new, old in enumerate(old for old, keep in enumerate(alive) if keep)}
@@ -59,8 +65,13 @@ def normalised_from(
     return grammar, log_mass
 
 
-def _probabilities(rules: Sequence[Weighted], mass: Sequence[Any], in_decimals: bool) -> list[Rule]:
-    """p = w prod Z_B / Z_A, with Z_A as the sum of its terms, so that 1 - p keeps its digits too."""
+def _probabilities(
+    names: Sequence[str], rules: Sequence[Weighted], mass: Sequence[Any], in_decimals: bool
+) -> list[Rule]:
+    """p = w prod Z_B / Z_A, with Z_A as the sum of its terms, so that 1 - p keeps its digits too.
+
+    It must be the Z_A that was found, but for rounding: nothing is renormalised away.
+    """
     shares: list[tuple[int, tuple[Symbol, ...], Fraction]] = []
     sums: dict[int, Fraction] = {}
     for lhs, rhs, weight in rules:
@@ -74,6 +85,9 @@ def _probabilities(rules: Sequence[Weighted], mass: Sequence[Any], in_decimals: 
             share = math.prod(map(Decimal, parts[1:]), start=fixpoints.decimal(weight))
         shares.append((lhs, rhs, Fraction(share)))
         sums[lhs] = sums.get(lhs, Fraction(0)) + shares[-1][2]
+    for lhs, found in sums.items():
+        if abs(found / Fraction(mass[lhs]) - 1) > SUM_TOLERANCE:
+            raise ArithmeticError(f"the terms of {names[lhs]} sum to {float(found)!r}, its weight is {mass[lhs]!r}")
     return [Rule(lhs, rhs, share / sums[lhs]) for lhs, rhs, share in shares]
 
 

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from sim.languages.exact import unavailable
+from sim.languages.matrices import components
 from sim.languages.pcfg.rules import Rule, binarised, by_lhs
-from sim.languages.systems import components
 from sim.numerics import log_sum_exp
 
 MOST_DIGITS = 10_000

@@ -11,8 +11,14 @@ import numpy as np
 from sim.languages import fixpoints
 from sim.languages.events import Dfa
 from sim.languages.pcfg.language import SMALLEST, ContextFree
-from sim.languages.pcfg.normalising import Weighted, equations, normalised_from, required
-from sim.languages.pcfg.normalising import normalised as normalised
+from sim.languages.pcfg.normalising import (
+    InfiniteError,
+    Weighted,
+    equations,
+    normalised,
+    normalised_from,
+    required,
+)
 from sim.languages.pcfg.rules import Rule, Symbol, binarised, merged
 from sim.languages.systems import least
 from sim.languages.vocabulary import Vocabulary
@@ -51,7 +57,7 @@ def tilted(grammar: ContextFree, temperature: float) -> tuple[ContextFree, float
             total = least(equations(names, rules), in_decimals=True)
         try:
             found = normalised_from(grammar.vocabulary, names, rules, grammar.start, total)
-        except ArithmeticError:
+        except InfiniteError:
             return None
         assert found is not None, "the likeliest derivation has weight 1"
         return found[0], float(found[1] + best / Decimal(temperature))

@@ -15,17 +15,7 @@ from sim.selftest.drawn import LOG_FLOOR, declined, strings_of
 from sim.selftest.oracles import laws
 from sim.selftest.oracles.lists import Symbols
 from sim.selftest.oracles.numbers import DIGITS
-from sim.selftest.tilted import (
-    Case,
-    bracket_case,
-    chain_case,
-    grammar_case,
-    listed_case,
-    machine_case,
-    prompted_case,
-)
-
-KINDS = (listed_case, machine_case, chain_case, bracket_case, grammar_case)
+from sim.selftest.tilted import KINDS, Case, prompted_case
 
 MARGIN = 1e-6
 """Entropies nearer than that to an end of the range may be refused: no float64 temperature may meet them [nat]."""

@@ -10,7 +10,7 @@ import mpmath
 
 from sim.languages.pcfg.language import ContextFree
 from sim.selftest import drawn_grammars
-from sim.selftest.checks import Check, attempt
+from sim.selftest.checks import REFUSED, Check, attempt
 from sim.selftest.drawn import LOG_FLOOR, SMALL, declined, strings_of
 from sim.selftest.oracles import fixed, grammars, numbers, parses
 from sim.selftest.oracles.grammars import INFINITY, Grammar
@@ -60,7 +60,7 @@ def _derivations(language: ContextFree, grammar: Grammar, heads: list[str]) -> I
                              ("collision", language.collision, grammars.collision(grammar))):  # fmt: skip
         found = attempt(ask)
         yield Check(name, found, value)
-        yield Check(f"{name} where unambiguous alone", (found is not None) == unique, True)
+        yield Check(f"{name} where unambiguous alone", (found != REFUSED) == unique, True)
 
 
 def _mean(visits: dict[str, mpmath.mpf], marks: dict[str, mpmath.mpf]) -> mpmath.mpf:
@@ -186,7 +186,7 @@ def _finite(language: ContextFree, law: Law) -> Iterator[Check]:
     yield Check("longest", language.longest, longest)
     size = attempt(lambda: language.support_size)
     yield Check("support size", size, len(found))
-    yield Check("support size where unambiguous alone", (size is None) == (not language.ambiguity.unambiguous), True)
+    yield Check("support size where unambiguous alone", (size == REFUSED) == (not language.ambiguity.unambiguous), True)
     yield Check("nothing is beyond the longest", language.dropped_mass(longest + 1), 0.0)
     yield Check("shortest horizon of all", language.shortest_horizon(0.0), longest + 1)
     if longest > 8 or len(found) > 60:

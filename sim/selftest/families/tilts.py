@@ -15,20 +15,10 @@ from sim.selftest.drawn import LOG_FLOOR, SMALL, declined, strings_of
 from sim.selftest.oracles import laws
 from sim.selftest.oracles.lists import Symbols
 from sim.selftest.oracles.numbers import DIGITS
-from sim.selftest.tilted import (
-    Case,
-    bracket_case,
-    chain_case,
-    grammar_case,
-    listed_case,
-    machine_case,
-    prompted_case,
-)
+from sim.selftest.tilted import KINDS, Case, prompted_case
 
 UNDERFLOW = -690.0
 """log of a probability that counts as lost: within a factor of all strings of the smallest float64."""
-
-KINDS = (listed_case, machine_case, chain_case, bracket_case, grammar_case)
 
 
 def checks(rng: random.Random) -> Iterator[Check]:

@@ -126,8 +126,11 @@ def _step(terms: Sequence[Sequence[tuple[Fixed, tuple[int, ...]]]], x: Sequence[
     return solve(rows)
 
 
-def solve(rows: list[list[Fixed]]) -> list[Fixed] | None:
-    """x of A x = b from rows of A with b last, by Gauss and Jordan, the largest pivot first; None of a singular one."""
+def solve(rows: list[list[Fixed]], places: int = PLACES) -> list[Fixed] | None:
+    """x of A x = b from rows of A with b last, by Gauss and Jordan, the largest pivot first; None of a singular one.
+
+    Numbers are integers times 2^-`places`.
+    """
     size = len(rows)
     for k in range(size):
         best = max(range(k, size), key=lambda i: abs(rows[i][k]))
@@ -136,11 +139,11 @@ def solve(rows: list[list[Fixed]]) -> list[Fixed] | None:
             return None
         used = [j for j in range(k + 1, size + 1) if rows[k][j]]
         for j in used:
-            rows[k][j] = (rows[k][j] << PLACES) // pivot
+            rows[k][j] = (rows[k][j] << places) // pivot
         for i in range(size):
             if i != k and (factor := rows[i][k]):
                 for j in used:
-                    rows[i][j] -= factor * rows[k][j] >> PLACES
+                    rows[i][j] -= factor * rows[k][j] >> places
     return [row[size] for row in rows]
 
 

@@ -18,8 +18,8 @@ def head(law: Law, part: Grouping, count: int | None, mass: Fraction | None, sla
     for one in {part(x) for x, p in law.items() if p}:
         own = {x: p for x, p in law.items() if p and part(x) == one}
         held, whole = NONE, sum(own.values(), NONE)
-        order = sorted(own, key=lambda x, own=own: (-own[x], (*x, 0)))  # type: ignore[misc]
-        for number, x in enumerate(order):
+        order = sorted((-p, (*x, 0), x) for x, p in own.items())
+        for number, (_, _, x) in enumerate(order):
             if number == count or (mass is not None and number and held >= (mass - slack) * whole):
                 break
             found.add(x)

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import mpmath
 
+from sim.selftest.oracles.fixed import solve
 from sim.selftest.oracles.lists import NONE
 from sim.selftest.oracles.machines import Walk
 
@@ -57,22 +58,6 @@ def log(value: Fraction) -> mpmath.mpf:
         return mpmath.log(mpmath.mpf(value.numerator)) - mpmath.log(mpmath.mpf(value.denominator))
 
 
-def solve(rows: list[list[int]]) -> list[Fixed]:
-    """x of A x = b from rows of A with b as the last column, by Gauss and Jordan, the largest pivot first."""
-    size = len(rows)
-    for k in range(size):
-        best = max(range(k, size), key=lambda i: abs(rows[i][k]))
-        rows[k], rows[best] = rows[best], rows[k]
-        pivot, used = rows[k][k], [j for j in range(k + 1, size + 1) if rows[k][j]]
-        for j in used:
-            rows[k][j] = (rows[k][j] << PLACES) // pivot
-        for i in range(size):
-            if i != k and (factor := rows[i][k]):
-                for j in used:
-                    rows[i][j] -= factor * rows[k][j] >> PLACES
-    return [row[size] for row in rows]
-
-
 def visits(first: Sequence[Fixed], entries: Iterable[Entry]) -> list[Fixed]:
     """Expected number of visits of every state, v = first + v M; every walk must be able to leave every state."""
     size = len(first)
@@ -81,7 +66,9 @@ def visits(first: Sequence[Fixed], entries: Iterable[Entry]) -> list[Fixed]:
         rows[s][s] = 1 << PLACES
     for s, t, weight in entries:
         rows[t][s] -= weight
-    return solve(rows)
+    found = solve(rows, PLACES)
+    assert found is not None, "every state can be left"
+    return found
 
 
 def weigh(first: Sequence[Fixed], entries: Iterable[Entry], stops: Sequence[Fixed]) -> Fixed:

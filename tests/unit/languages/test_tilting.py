@@ -12,7 +12,7 @@ from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import HiddenAutomaton
 from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.rules import Rule
-from sim.languages.tilting import dial_entropy, highest_temperature, reachable, tilt
+from sim.languages.tilting import UnresolvedError, dial_entropy, highest_temperature, reachable, tilt, tilted
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
 from tests.unit.languages.small_languages import PLAIN, PROMPTED, spoken
@@ -115,3 +115,26 @@ def test_what_cannot_be_tilted() -> None:
     for ask in (lambda: tilt(hidden, 0.5), lambda: reachable(hidden), lambda: tilt(loop(0.5), 0.5, keep_prompts=True)):
         with pytest.raises(UnavailableError):
             ask()
+
+
+def test_a_temperature_too_near_to_divergence_is_not_called_infinite():
+    """Three states that nearly never stop: where the weights diverge, soon above, floats cannot always tell."""
+    p = np.array(
+        [[3.5782955398990722e-07, 0.26879049963133084, 0.5948402181065101, 0.13636892447401364],
+         [2.5543667156343112e-10, 3.9438514988147081e-05, 0.98779067738695492, 0.012169883842620207],
+         [5.1729879218548247e-10, 0.70303747585432053, 4.4891077404269003e-04, 0.29651361285433797]]
+    )  # fmt: skip
+    p /= p.sum(axis=1, keepdims=True)
+    table = np.array([[-1, 1, 1, 1], [-1, 2, 0, 0], [-1, 1, 2, 1]])
+    language = Automaton(Vocabulary(("<eos>", "a", "b", "c"), joiner=""), table, np.log(p), 0)
+    limit = highest_temperature(language)
+    assert limit == pytest.approx(1.0000003514, abs=1e-6)
+    found = []
+    for tau in np.linspace(1.00000035139, 1.0000003516, 60):
+        try:
+            found.append("finite" if tilted(language, tau, False) is not None else "infinite")
+        except UnresolvedError as problem:
+            assert "too near the one from which on it is infinite; lower it" in str(problem)
+            found.append("unresolved")
+    assert set(found) == {"finite", "unresolved"}
+    assert tilted(language, 1.000001, False) is None
