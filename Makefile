@@ -22,12 +22,14 @@ demo: $(VENV)/.core ## pretrain, fine-tune and measure the default world; writes
 
 CLAIMS ?= c1_entropy
 SCALE  ?= classroom
+STUDY   = outputs$(if $(filter classroom,$(SCALE)),,/$(SCALE))
 claims: $(VENV)/.core ## run the claims, judge them and print the verdict board (a quarter of an hour); SCALE=smoke|classroom|paper
 	@for claim in $(CLAIMS); do \
-	  $(PY) -m sim.run experiment=$$claim scale=$(SCALE) && $(PY) -m experiments $$claim >/dev/null && \
-	  $(PY) -m figures $$claim || exit 1; \
+	  $(PY) -m sim.run experiment=$$claim scale=$(SCALE) outputs=$(STUDY) && \
+	  $(PY) -m experiments $$claim $(STUDY)/$$claim >/dev/null && \
+	  $(PY) -m figures $$claim $(STUDY)/$$claim || exit 1; \
 	done
-	@$(PY) -m experiments board
+	@$(PY) -m experiments board $(STUDY)
 
 figures: $(VENV)/.core ## draw the demo's figures again, from its tables alone
 	@$(PY) -m figures demo

@@ -33,11 +33,27 @@ def judge(module: ModuleType, folder: Path) -> Result:
     """
     records = [read_record(source) for source in finished(folder)]
     tables = module.analyse(records)
+    check_paired(tables["runs"], module.PAIRED, folder)
     made_for = {record.config.get("claim") for record in records}
     verdicts = table(module.CLAIM, module.check(tables), edited=made_for != {module.CLAIM.announced})
     target = folder / "reports" / "claim"
     write_tables({**tables, "verdicts": verdicts}, target / "tables")
     return _result(module, verdicts, target)
+
+
+def check_paired(runs: pl.DataFrame, paired: Sequence[str], folder: Path) -> None:
+    """Raises SpecificationError unless there is one run of each kind and seed: one that counts twice narrows intervals.
+
+    `paired` are the columns that tell kinds of runs and seeds apart.
+    """
+    twice = runs.group_by(paired, maintain_order=True).agg(pl.col("run")).filter(pl.col("run").list.len() > 1)
+    if twice.height:
+        first = twice.row(0, named=True)
+        kind = ", ".join(f"{name} {first[name]}" for name in paired)
+        raise SpecificationError(
+            f"{folder}: one run of each kind is required, found {len(first['run'])} of {kind}: "
+            f"{', '.join(first['run'])}; keep each study in a folder of its own (name= or outputs=)"
+        )
 
 
 def _result(module: ModuleType, verdicts: pl.DataFrame, folder: Path) -> Result:
@@ -46,12 +62,17 @@ def _result(module: ModuleType, verdicts: pl.DataFrame, folder: Path) -> Result:
 
 
 def results(outputs: Path, modules: Sequence[ModuleType]) -> list[Result]:
-    """The claims that have been judged below a folder; raises SpecificationError if there is none."""
+    """The claims that have been judged below a folder; raises SpecificationError if there is none.
+
+    Verdicts on other predictions than today's are marked as edited.
+    """
     found = []
     for module in modules:
         folder = outputs / module.CLAIM.name / "reports" / "claim"
         if (folder / "tables" / "verdicts.parquet").exists():
-            found.append(_result(module, pl.read_parquet(folder / "tables" / "verdicts.parquet"), folder))
+            verdicts = pl.read_parquet(folder / "tables" / "verdicts.parquet")
+            stale = pl.col("digest") != module.CLAIM.digest
+            found.append(_result(module, verdicts.with_columns(edited=pl.col("edited") | stale), folder))
     if not found:
         names = ", ".join(module.CLAIM.name for module in modules)
         raise SpecificationError(

@@ -17,6 +17,9 @@ NEAR = 0.1
 FIT = 0.05
 """Largest mean KL(S||q) [nat per answer] at which the fine-tuning on a restriction counts as converged."""
 
+PAIRED = ("targets", "restriction", "seed")
+"""What tells the runs of the study apart."""
+
 PLAIN = "style z0"
 """The restriction that keeps one style and changes nothing within it."""
 

@@ -17,9 +17,16 @@ CASES = {"exact": "exact targets", "sampled": "sampled targets"}
 CURVES = {"P": "$P$", "S": "$S$", "q0": "$q_0$", "q": "$q$"}
 
 
+def counted(tables: Tables) -> pl.DataFrame:
+    """The runs that came near enough to P; all of them where none did, and the figure is marked."""
+    runs = tables["runs"]
+    valid = runs.filter(pl.col("valid"))
+    return valid if valid.height else runs
+
+
 def entropy(tables: Tables) -> Figure:
     """H(q) against H(S), a point per run with its certified bounds, the diagonal, and H(P)."""
-    runs = tables["runs"]
+    runs = counted(tables)
     drawn, panels = figure(3.4, len(CASES))
     names = runs.sort("h_s")["restriction"].unique(maintain_order=True).to_list()
     colours = {name: STYLE_CYCLE[at % len(STYLE_CYCLE)] for at, name in enumerate(names)}
@@ -47,7 +54,7 @@ def entropy(tables: Tables) -> Figure:
 
 def waterfall(tables: Tables) -> Figure:
     """Where H(P) - H(q) comes from, mean over seeds, a bar per restriction; losses to the right."""
-    runs = tables["runs"]
+    runs = counted(tables)
     drawn, panels = figure(3.2, len(CASES))
     order = runs.sort("h_s", descending=True)["restriction"].unique(maintain_order=True).to_list()
     for axes, (case, title) in zip(panels, CASES.items(), strict=True):
@@ -79,7 +86,7 @@ def _part(own: pl.DataFrame, part: str) -> float:
 
 def positions(tables: Tables) -> Figure:
     """Branching factor of P, S, q0 and q by position, for one style and for flattened data, exact targets."""
-    curves = tables["positions"].filter(targets="exact")
+    curves = tables["positions"].filter(targets="exact").filter(pl.col("run").is_in(counted(tables)["run"].implode()))
     shown = [name for name in ("style z0", "tilt 1.5") if curves.filter(restriction=name).height]
     drawn, panels = figure(3.0, len(shown))
     for axes, name in zip(panels, shown, strict=True):

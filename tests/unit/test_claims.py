@@ -14,7 +14,7 @@ from experiments._board import Result, blocks, page
 from experiments._claims import both_ends, table
 from experiments._report import markdown
 from experiments._statistics import Interval, interval
-from experiments._study import results
+from experiments._study import check_paired, results
 from sim.numerics import SpecificationError
 from tests.composed import ROOT, compose
 
@@ -179,6 +179,27 @@ def test_predictions_that_were_edited_after_the_runs_are_pointed_out(tmp_path):
     said = "edited after these runs were made"
     assert said in markdown(list(blocks([result(tmp_path, edited=True)])))
     assert said in page([result(tmp_path, edited=True)])
+
+
+def test_a_run_that_would_count_twice_is_refused():
+    """Two studies in one folder: the same seeds again would make the intervals narrower than they are."""
+    frame = runs()
+    check_paired(frame, c1.PAIRED, Path("outputs/c1_entropy"))
+    with pytest.raises(
+        SpecificationError,
+        match=r"outputs/c1_entropy: one run of each kind is required, found 2 of targets exact, .*seed 3",
+    ):
+        check_paired(
+            pl.concat([frame, frame[3:4].with_columns(run=pl.lit("again"))]), c1.PAIRED, Path("outputs/c1_entropy")
+        )
+
+
+def test_verdicts_on_earlier_predictions_are_pointed_out_too(tmp_path):
+    tables = tmp_path / "c1_entropy" / "reports" / "claim" / "tables"
+    tables.mkdir(parents=True)
+    result(tmp_path).verdicts.with_columns(digest=pl.lit("0" * 12)).write_parquet(tables / "verdicts.parquet")
+    (found,) = results(tmp_path, [c1])
+    assert found.edited
 
 
 def test_a_board_needs_a_verdict(tmp_path):
