@@ -99,7 +99,7 @@ def positions(tables: Tables) -> Figure:
                 linestyle="--" if dashed else "-", linewidth=2.4 if dashed else 1.4, marker="o", markersize=3,
             )  # fmt: skip
         axes.axhline(1.0, color=PALE, zorder=0)
-        axes.set(title=f"data: {name}", xlabel="position in the answer")
+        axes.set(title=f"data: {name}, exact targets", xlabel="position in the answer")
         axes.set_xticks(sorted(own["position"].unique()))
     panels[0].set_ylabel("branching factor $e^{H_t}$\n(prefixes $x \\sim S$)")
     panels[0].legend(fontsize=8)
