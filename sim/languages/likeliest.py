@@ -18,7 +18,7 @@ from sim.languages.pcfg.derivations import derivations
 from sim.languages.pcfg.language import ContextFree
 from sim.numerics import EOS
 
-BUDGET = 30_000
+BUDGET = 15_000
 """Spans of the prefixes of an ambiguous grammar that are looked at before the search is given up."""
 
 CANDIDATES, SPANS = 20, 20_000
