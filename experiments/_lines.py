@@ -11,7 +11,7 @@ from experiments._numbers import Number, measured
 EPSILONS = (0.1, 0.01, 1e-3, 1e-4, 1e-5)
 """Thresholds of the eps-support that a report shows [probability per answer]; figures show the whole curve."""
 
-NOT_CONTROLS = ("truth", "pretrain", "sft")
+NOT_CONTROLS = ("truth", "pretrain", "sft", "linearised", "recovery", "scratch")
 
 P, S, BEST, BASE, TUNED = "P", "S", "q*", "q₀", "q"
 """Columns: the truths, the predicted optimum of the fine-tuning where it is not S, and the models."""

@@ -8,7 +8,8 @@ import polars as pl
 
 Tables = Mapping[str, pl.DataFrame]
 
-NOT_TUNED = ("truth", "pretrain")
+NOT_TUNED = ("truth", "pretrain", "linearised", "recovery", "scratch")
+"""Phases that are neither the fine-tuning nor a control on P."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,6 @@
 """Runs that are trained together: claimed, pretrained once where pretrainings are equal, fine-tuned, published."""
 
-import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,23 +8,22 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from sim import checkpoints, ledger, store
+from sim import ledger, store
 from sim.build import build, pretraining_key, world_parts
 from sim.ensemble import Mapping as EnsembleMapping
 from sim.flat import unflat
 from sim.locks import holder
+from sim.models._linearised import Linearised
 from sim.numerics import SpecificationError
 from sim.points import Outcome, Point, failure
 from sim.provenance import provenance
 from sim.recording import pretrained
-from sim.resume import packed, resume
-from sim.simulation import finetunings, pretraining
+from sim.saving import Saver, restore
+from sim.simulation import finetunings, pretraining, relearnings
 from sim.store import Pretrained
 from sim.sweep import Trained, Training, by_structure, train_many
 from sim.training import State
-
-CHECKPOINT_SHARE = 0.05
-"""The share of the time that writing checkpoints may take."""
+from sim.typing import Params
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,7 @@ class Share:
 
     pretrain: frozenset[str]
     finetune: frozenset[str]
+    relearn: frozenset[str]
 
     @classmethod
     def of(cls, chosen: Sequence[Mapping[str, Any]]) -> "Share":
@@ -64,7 +61,8 @@ class Share:
         own = {"event"} if restricted else set()
         own |= {"data"} if restricted and not any(point["finetune"]["controls"] for point in chosen) else set()
         first = {"event"} | ({"data"} if listed else set())
-        return cls(frozenset(world | first), frozenset(world | own))
+        again = {"event"} | ({"data"} if restricted and listed else set())
+        return cls(frozenset(world | first), frozenset(world | own), frozenset(world | again))
 
 
 Observer: TypeAlias = Callable[[str, int, int, Sequence[Trained]], None]
@@ -87,6 +85,7 @@ class Batch:
             self._claim()
             self._guarded(self._working(), self._pretrain)
             self._guarded(self._working(), self._finetune)
+            self._guarded([point for point in self._working() if point.chosen["relearn"]["num_steps"]], self._relearn)
             for point in self._working():
                 self._guarded([point], self._publish)
         finally:
@@ -172,8 +171,6 @@ class Batch:
     # -- fine-tuning --------------------------------------------------------------------------------------------------
 
     def _finetune(self, points: list[Point]) -> None:
-        owners: dict[Training, list[Point]] = {}
-        works: dict[Training, tuple[Path, str]] = {}
         shapes: dict[int, Any] = {}
         for point in points:
             assert point.run is not None
@@ -181,13 +178,26 @@ class Batch:
             if id(point.run.model) not in shapes:  # tracing costs far more than the rest
                 shapes[id(point.run.model)] = jax.eval_shape(point.run.model.init, jax.random.key(0))
             params = jax.tree.map(jnp.asarray, unflat(point.first.params, shapes[id(point.run.model)]))
-            point.tuned = finetunings(point.run, params)
-            for name, one in point.tuned.items():
-                owners[one], works[one] = [point], (ledger.work(point.target), name)
-        phases = max(len(point.tuned) for point in points)
-        self._train("sft", owners, works, self.size * phases, self.share.finetune)
+            point.tuned = finetunings(point.run, params, _carried(point, params))
+        self._tune("sft", {point: point.tuned for point in points}, self.share.finetune)
+
+    def _relearn(self, points: list[Point]) -> None:
+        again: dict[Point, dict[str, Training]] = {}
         for point in points:
-            for name, one in point.tuned.items():
+            assert point.run is not None
+            again[point] = relearnings(point.run, jax.tree.map(jnp.asarray, point.tuned["sft"].trained.params))
+            point.tuned |= again[point]
+        self._tune("relearn", again, self.share.relearn)
+
+    def _tune(self, phase: str, trainings: Mapping[Point, dict[str, Training]], shared: frozenset[str]) -> None:
+        """Do the trainings of a stage; a point ends with the first that fails."""
+        owners = {one: [point] for point, own in trainings.items() for one in own.values()}
+        works = {
+            one: (ledger.work(point.target), name) for point, own in trainings.items() for name, one in own.items()
+        }
+        self._train(phase, owners, works, self.size * max(map(len, trainings.values())), shared)
+        for point, own in trainings.items():
+            for name, one in own.items():
                 if one.failure is not None and point.ended is None:
                     point.fail(FloatingPointError(f"{name}: {one.failure}"))
 
@@ -207,37 +217,19 @@ class Batch:
     ) -> None:
         """Train together what can share a program, from where a checkpoint left it; noted, shown and saved."""
         for one in owners:
-            _restore(one, *works[one])
+            restore(one, *works[one])
         for group in by_structure(list(owners)):
-            saver = _Saver(group, [works[one] for one in group], self.options.checkpoint_seconds)
+            saver = Saver(group, [works[one] for one in group], self.options.checkpoint_seconds)
 
-            def seen(state: Callable[[int], State], group: list[Training] = group, saver: _Saver = saver) -> None:
+            def seen(state: Callable[[int], State], group: list[Training] = group, saver: Saver = saver) -> None:
                 saver(state)
                 for one in group:
                     for point in owners[one]:
                         point.note(phase, one.step, one.steps[-1])
                 self.observe(phase, min(one.step for one in group), group[0].steps[-1], [one.trained for one in group])
 
-            train_many(group, seen, self.options.mapping, size, shared)
-
-
-class _Saver:
-    """Writes checkpoints now and then, seldom enough that they take little of the time."""
-
-    def __init__(self, trainings: Sequence[Training], works: Sequence[tuple[Path, str]], seconds: float) -> None:
-        self.trainings, self.works, self.seconds = trainings, works, seconds
-        self.due = time.monotonic() + seconds
-
-    def __call__(self, state: Callable[[int], State]) -> None:
-        if time.monotonic() < self.due:
-            return
-        began = time.monotonic()
-        for index, (one, (folder, name)) in enumerate(zip(self.trainings, self.works, strict=True)):
-            if one.failure is None:
-                with suppress(OSError):  # a full disk costs the checkpoint; the result will say so itself
-                    checkpoints.save(folder, name, one.step, packed(one, state(index)))
-        took = time.monotonic() - began
-        self.due = time.monotonic() + max(self.seconds, took / CHECKPOINT_SHARE)
+            linear = isinstance(group[0].job.model, Linearised)  # each around a q0 of its own
+            train_many(group, seen, self.options.mapping, size, shared - {"model"} if linear else shared)
 
 
 def refusal(target: Path) -> Outcome:
@@ -248,6 +240,16 @@ def refusal(target: Path) -> Outcome:
         f"{target}: {at} is computing this run just now; wait for it (python -m sim.status {target.parent})"
     )
     return Outcome(target, "refused", str(problem), problem)
+
+
+def _carried(point: Point, params: Params) -> Any:
+    """The optimiser state in which the pretraining of a point ended; None where no control asks for it."""
+    assert point.run is not None
+    assert point.first is not None
+    if "carried" not in point.run.controls:
+        return None
+    like = jax.eval_shape(point.run.pretrain.optimizer.transformation(1.0).init, params)
+    return jax.tree.map(jnp.asarray, unflat(point.first.opt_state, like))
 
 
 def _build(points: list[Point]) -> None:
@@ -272,14 +274,3 @@ def _give(points: Iterable[Point], found: Pretrained | None) -> None:
 def _fail(points: Iterable[Point], problem: Exception) -> None:
     for point in points:
         point.fail(problem)
-
-
-def _restore(one: Training, folder: Path, name: str) -> None:
-    """Go on from the newest checkpoint, if there is one that fits."""
-    arrays = checkpoints.load(folder, name)
-    if arrays is not None:
-        try:
-            resume(one, arrays)
-        except (KeyError, ValueError) as problem:
-            said = f"{folder}: its checkpoint of {name} does not fit ({problem}); it is trained from the start"
-            print(said, file=sys.stderr)

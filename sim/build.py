@@ -3,112 +3,27 @@
 import functools
 import hashlib
 import json
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from sim.config import Check, Name, NonNegative, Positive, canonical, canonical_of, construct, resolve
+import numpy as np
+
+from sim import schema
+from sim.config import canonical, canonical_of, construct, resolve
+from sim.ensemble import structure
 from sim.languages.dial import dial as entropy_dial
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
-from sim.languages.tilting import Per
 from sim.numerics import SpecificationError
 from sim.records import folder, run_hash
 from sim.simulation import Recipe, Run
 from sim.sweep import evaluation_steps
+from sim.tangent import tangent
 
-Spacing = Literal["linear", "log"]
-LossOn = Literal["response", "document"]
-Prefixes = Literal["sampled", "all"]
-Control = Literal["identity"]
-Seed = Check("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)  # jax drops the higher bits silently
-Announced = Check(
-    "the predictions of a claim, as name@12 hexadecimal digits,",
-    lambda value: value is None or re.fullmatch("[a-z0-9_]+@[0-9a-f]{12}", value) is not None,
-)
-Seeds = Check(
-    "seeds to sweep, such as range(5) or 0,1,2,",
-    lambda value: re.fullmatch(r"range\(\d+(,\d+)?\)|\d+(,\d+)*", value) is not None,
-)
-Distinct = Check("a list without repeats", lambda values: len(set(values)) == len(values))
-
-
-def run(
-    *,
-    name: Annotated[str, Name],
-    seed: Annotated[int, Seed],
-    outputs: str,
-    grammar: dict[str, Any],
-    restriction: dict[str, Any],
-    model: dict[str, Any],
-    objective: dict[str, Any],
-    optimizer: dict[str, Any],
-    pretrain: dict[str, Any],
-    finetune: dict[str, Any],
-    dial: dict[str, Any] = {},  # noqa: B006, a schema is never called
-    claim: Annotated[str | None, Announced] = None,
-    study: dict[str, Any] = {},  # noqa: B006
-) -> None:
-    """The schema of a run: its top-level keys. `objective` and `optimizer` are those of the fine-tuning.
-
-    `claim` says which predictions the run was made for, as name@digest; `study` is what a scale offers to experiments
-    (they refer to it). Neither is part of what the run is: like name and outputs they are left out of its hash.
-    """
-
-
-def study(
-    *,
-    seeds: Annotated[str, Seeds] = "range(5)",
-    pretrain_steps: Annotated[int, Positive] = 2000,
-    finetune_steps: Annotated[int, Positive] = 1000,
-) -> None:
-    """The schema of `study`, how large an experiment with several runs is: its seeds, as swept, and its steps."""
-
-
-def dial(
-    *,
-    entropy: Annotated[float | None, NonNegative] = None,
-    per: Per = "string",
-    keep_prompts: bool = False,
-) -> None:
-    """The schema of `dial`, which tilts the pretraining language to an entropy, see `sim.languages.dial`.
-
-    entropy: of P [nat], null for P as the grammar has it; per: string or token; keep_prompts: tilt the answers of every
-    prompt and keep P(x), then the entropy is that of the answers given the prompt.
-    """
-
-
-def pretrain(
-    *,
-    num_steps: Annotated[int, Positive],
-    batch_size: Annotated[int, Positive],
-    num_evals: Annotated[int, Positive],
-    objective: dict[str, Any],
-    optimizer: dict[str, Any],
-    loss_on: LossOn = "document",
-    spacing: Spacing = "linear",
-    prefixes: Prefixes = "sampled",
-    limit: Annotated[float, Positive] = 0.02,
-) -> None:
-    """The schema of `pretrain`: optimiser steps, strings per step, evaluations, and when it counts as converged.
-
-    prefixes: `sampled` draws a batch of strings per step, `all` uses the whole support with its probabilities.
-    limit: the largest joint KL(P||q0) [nat per string] with which a run is valid.
-    """
-
-
-def finetune(
-    *,
-    num_steps: Annotated[int, Positive],
-    batch_size: Annotated[int, Positive],
-    num_evals: Annotated[int, Positive],
-    loss_on: LossOn = "response",
-    spacing: Spacing = "log",
-    prefixes: Prefixes = "sampled",
-    controls: Annotated[list[Control], Distinct],
-) -> None:
-    """The schema of `finetune`; objective and optimiser stand at the top level. `controls` run beside it."""
+PROBES = {"tangent": tangent}
+"""What `finetune.probes` can name."""
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,17 +31,18 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises `SpecificationError` with one line for the first leaf that is misspelt, ill-typed or out of range.
     """
-    top = canonical_of(run, config, "")
+    top = canonical_of(schema.run, config, "")
     groups = ("grammar", "restriction", "model", "objective", "optimizer")
     top |= {group: canonical(group, top[group], group) for group in groups}
-    first = canonical_of(pretrain, top["pretrain"], "pretrain")
-    top["dial"] = canonical_of(dial, top["dial"], "dial")
-    top["study"] = canonical_of(study, top["study"], "study")
+    first = canonical_of(schema.pretrain, top["pretrain"], "pretrain")
+    top["dial"] = canonical_of(schema.dial, top["dial"], "dial")
+    top["study"] = canonical_of(schema.study, top["study"], "study")
+    top["relearn"] = canonical_of(schema.relearn, top["relearn"], "relearn")
     for group in ("objective", "optimizer"):
         first[group] = canonical(group, first[group], f"pretrain.{group}")
-    second = canonical_of(finetune, top["finetune"], "finetune")
-    for name, phase in (("pretrain", first), ("finetune", second)):
-        if phase["num_evals"] > phase["num_steps"]:
+    second = canonical_of(schema.finetune, top["finetune"], "finetune")
+    for name, phase in (("pretrain", first), ("finetune", second), ("relearn", top["relearn"])):
+        if 0 < phase["num_steps"] < phase["num_evals"]:
             raise SpecificationError(
                 f"{name}.num_evals: at most num_steps ({phase['num_steps']}) is required, found {phase['num_evals']}"
             )
@@ -211,15 +127,19 @@ def build(chosen: Mapping[str, Any]) -> tuple[Run, dict[str, float]]:
     texts = [json.dumps(node, sort_keys=True) for node in (grammar, chosen["restriction"], chosen["model"])]
     p, notes, restricted, model = _world(*texts, None if file is None else file["sha256"])
     first, second = chosen["pretrain"], chosen["finetune"]
+    tuning = _recipe(second, chosen, "")
     whole = Run(
         chosen["seed"],
         p,
         restricted,
         model,
         _recipe(first, first, "pretrain."),
-        _recipe(second, chosen, ""),
+        tuning,
         tuple(second["controls"]),
+        _relearning(tuning, chosen["relearn"], restricted, p),
+        tuple(PROBES[name] for name in second["probes"]),
     )
+    _check_carried(whole)
     return whole, dict(notes)
 
 
@@ -244,6 +164,33 @@ def _restricted(grammar: str, restriction: str, file: str | None) -> Restricted:
         "restriction", json.loads(restriction), "restriction", _language(grammar, file)[0]
     )
     return restricted
+
+
+def _relearning(tuning: Recipe, wanted: Mapping[str, Any], restricted: Restricted, p: FiniteLanguage) -> Recipe | None:
+    """The recipe of learning again; raises SpecificationError where nothing is left out."""
+    if not wanted["num_steps"]:
+        return None
+    if not ((p.log_p > -np.inf) & ~restricted.event).any():
+        raise SpecificationError(
+            "relearn.num_steps: 0 is required with a restriction that keeps every string, "
+            f"found {wanted['num_steps']}; choose a restriction that leaves something out"
+        )
+    steps = evaluation_steps(wanted["num_steps"], wanted["num_evals"], "log")
+    return replace(tuning, num_steps=wanted["num_steps"], steps=steps)
+
+
+def _check_carried(run: Run) -> None:
+    """Raises SpecificationError where the fine-tuning cannot go on with the optimiser state of the pretraining."""
+    if "carried" not in run.controls:
+        return
+    tiny = {"weight": np.zeros(1, np.float32)}
+    first, second = (structure(one.optimizer.transformation(1.0).init(tiny)) for one in (run.pretrain, run.finetune))
+    if first != second:
+        raise SpecificationError(
+            "finetune.controls: carried needs an optimiser of the kind that the pretraining has, found "
+            f"{type(run.finetune.optimizer).__name__} after {type(run.pretrain.optimizer).__name__}; "
+            "leave carried out, or choose optimizer and pretrain.optimizer of one kind"
+        )
 
 
 def _recipe(phase: Mapping[str, Any], owner: Mapping[str, Any], place: str) -> Recipe:

@@ -17,7 +17,7 @@ from rich.text import Text
 from sim.ledger import RunState, state
 from sim.overview import STATES, Overview, Session, progress
 
-PHASES = {"pretrain": "pretraining", "sft": "fine-tuning"}
+PHASES = {"pretrain": "pretraining", "sft": "fine-tuning", "relearn": "learning again"}
 """Phases as people call them; others go by their name."""
 
 FEW, SHOWN = 12, 5

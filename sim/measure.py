@@ -27,7 +27,7 @@ from sim.metrics.forgetting import (
 from sim.metrics.scored import Layout, Scored, View, average, known
 from sim.metrics.support import epsilon_support, off_support_mass, outside_mass
 from sim.quantity import Quantity, exponential
-from sim.records import Record
+from sim.records import RELEARNT, TUNED_ON_S, Record
 from sim.theory.optima import predicted
 
 EPSILONS = (*(float(f"{mantissa}e{exponent}") for exponent in range(-7, 0) for mantissa in (1, 2, 5)), 1.0)
@@ -203,7 +203,7 @@ def model_rows(truths: Truths, phase: str, q: Scored, in_full: bool) -> Iterator
         yield from style_mass_rows(record, q, "q", law, name)
     yield row("kl", "P||q", kl(truths.p.log_q, q.log_q, q.weights(truths.p_law)), "nat", p_name)
     yield row("kl", "S||q", kl(truths.s.log_q, q.log_q, q.weights(truths.s_law)), "nat", s_name)
-    if truths.best is not None and phase == "sft":
+    if truths.best is not None and phase in TUNED_ON_S:
         yield row("kl", "q*||q", kl(truths.best.log_q, q.log_q, q.weights(truths.s_law)), "nat", s_name)
     yield row("kl", "P_A||q", kl(truths.kept.log_q, q.log_q, q.weights(truths.s_law)), "nat", s_name)
     weights = q.merged_weights(truths.p_law)
@@ -248,9 +248,11 @@ def style_mass_rows(record: Record, q: Scored, of: str, law: np.ndarray, name: s
 def waterfall_rows(truths: Truths, phase: str, entropies: Mapping[str, Quantity]) -> Iterator[Row]:
     """H(P) - H(q) in three steps, given H(q) by prompt law.
 
-    Pretraining and the identity control keep everything, so their first two steps are 0.
+    What is trained on P keeps everything, so the first two steps are 0. Learning again is no way from P: no rows.
     """
-    whole = phase != "sft"
+    if phase in RELEARNT:
+        return
+    whole = phase not in TUNED_ON_S
     name = law_names(truths.view)[0 if whole else 1]
     known = truths.entropies[name]
     kept, s, best = ("P", "P", "P") if whole else ("P_A", "S", "q*")

@@ -49,6 +49,7 @@ def run_bytes(run: Run, mapping: Mapping) -> tuple[int, int]:
     nodes, edges = run.p.trie.num_nodes, len(run.p.trie.edge_node)
     phases = 1 + len(run.controls)
     evaluations = len(run.pretrain.steps) + phases * len(run.finetune.steps)
+    evaluations += 0 if run.relearn is None else 2 * len(run.relearn.steps)
     host = RECORDS * 8 * evaluations * (edges + 4 * nodes)
     shape = jax.eval_shape(run.model.init, jax.random.key(0))
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)

@@ -26,7 +26,8 @@ def hint(chosen: Chosen) -> str:
     rules = {group: _without(chosen[group], int | float) for group in _TRACED}
     phases = {name: {key: chosen[name][key] for key in _SIZES_OF_A_PHASE} for name in _PHASES}
     first = {group: _without(chosen["pretrain"][group], int | float) for group in _TRACED}
-    return json.dumps([world, rules, phases, first], sort_keys=True)
+    beside = [chosen["finetune"]["controls"], chosen["finetune"]["probes"], bool(chosen["relearn"]["num_steps"])]
+    return json.dumps([world, rules, phases, first, beside], sort_keys=True)
 
 
 def groups(points: Sequence[Chosen]) -> list[list[int]]:
@@ -56,7 +57,8 @@ def shares(points: Sequence[Chosen], workers: int) -> list[list[int]]:
 def cost(chosen: Chosen) -> float:
     """Strings that a run trains on: steps times batch size, over its phases and controls."""
     first, second = (chosen[name]["num_steps"] * chosen[name]["batch_size"] for name in _PHASES)
-    return float(first + second * (1 + len(chosen["finetune"]["controls"])))
+    again = 2 * chosen["relearn"]["num_steps"] * chosen["finetune"]["batch_size"]
+    return float(first + second * (1 + len(chosen["finetune"]["controls"])) + again)
 
 
 def _pieces(group: Sequence[int], costs: Sequence[float], limit: float) -> list[list[int]]:

@@ -82,9 +82,11 @@ class Point:
 
     def fraction(self, phase: str, step: int) -> float:
         """The share of the run's optimiser steps that is done [0..1]; phases that run side by side count once."""
-        before, after = self.chosen["pretrain"]["num_steps"], self.chosen["finetune"]["num_steps"]
-        done: int = step if phase == "pretrain" else before + step
-        return done / (before + after)
+        stages = {"pretrain": "pretrain", "sft": "finetune", "relearn": "relearn"}
+        steps = {name: self.chosen[group]["num_steps"] for name, group in stages.items()}
+        before = list(steps)[: list(steps).index(phase)]
+        done: int = sum(steps[name] for name in before) + step
+        return done / sum(steps.values())
 
     def fail(self, problem: BaseException) -> None:
         """End it with a reason, and say so on the disk; what was trained so far stays in its checkpoints."""

@@ -11,7 +11,9 @@ from rich.progress import Progress as Bars
 
 from sim.sweep import Trained
 
-TITLES = {"pretrain": "pretraining on P", "sft": "fine-tuning on S"}
+BESIDE = {"sft": ", control on P", "relearn": ", and from scratch"}
+
+TITLES = {"pretrain": "pretraining on P", "sft": "fine-tuning on S", "relearn": "learning again"}
 
 
 class Progress:
@@ -35,7 +37,7 @@ class Progress:
 
     def update(self, phase: str, step: int, num_steps: int, trained: Sequence[Trained]) -> None:
         """Show that a phase has come to a step; an observer for `sim.simulation.simulate`."""
-        title = TITLES.get(phase, phase) + (", control on P" if len(trained) > 1 else "")
+        title = TITLES.get(phase, phase) + (BESIDE.get(phase, "") if len(trained) > 1 else "")
         losses = [one.losses[-1] for one in trained]
         known = not any(math.isnan(loss) for loss in losses)  # a mean since the evaluation before, none at the first
         shown = "loss " + " / ".join(f"{loss:.4f}" for loss in losses) + " nat" if known else ""

@@ -30,7 +30,7 @@ def phase_record(trained: Trained) -> PhaseRecord:
 
 def pretrained(trained: Trained, facts: Mapping[str, Any]) -> Pretrained:
     """A finished pretraining as the store keeps it."""
-    return Pretrained(phase_record(trained), flat(trained.params), facts)
+    return Pretrained(phase_record(trained), flat(trained.params), flat(trained.opt_state), facts)
 
 
 def recorded(

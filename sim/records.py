@@ -49,6 +49,12 @@ class Record:
     params: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)  # final, flat, per phase
 
 
+TUNED_ON_S = ("sft", "linearised")
+"""Phases that are trained on S; other controls and the pretraining are on P."""
+
+RELEARNT = ("recovery", "scratch")
+"""Phases that are trained on what the restriction left out, once the fine-tuning is over."""
+
 NOT_CONTENT = ("name", "outputs", "claim", "study")
 """Keys of a configuration that are no part of what the run is."""
 

@@ -13,15 +13,16 @@ import numpy as np
 from sim.files import FinishedError, complaint, pack, publish, unpack, verified
 from sim.records import ARRAYS, PhaseRecord
 
-PARAMS, FACTS = "params.safetensors", "facts.json"
+PARAMS, OPTIMIZER, FACTS = "params.safetensors", "optimizer.safetensors", "facts.json"
 
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """A finished pretraining: what was recorded of it, its final parameters, and how it came about."""
+    """A finished pretraining: what was recorded of it, its last parameters and optimiser state, how it came about."""
 
     phase: PhaseRecord
     params: Mapping[str, np.ndarray]  # flat
+    opt_state: Mapping[str, np.ndarray]  # flat, of the optimiser after the last step
     facts: Mapping[str, Any]  # JSON
 
 
@@ -37,6 +38,7 @@ def save(outputs: str, key: str, pretrained: Pretrained) -> None:
     files = {
         ARRAYS: pack({"steps": phase.steps, "losses": phase.losses, **recorded}),
         PARAMS: pack(pretrained.params),
+        OPTIMIZER: pack(pretrained.opt_state),
         FACTS: json.dumps(dict(pretrained.facts), indent=1, sort_keys=True).encode(),
     }
     try:
@@ -56,11 +58,11 @@ def load(outputs: str, key: str) -> Pretrained | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        files = verified(place, [ARRAYS, PARAMS, FACTS])
+        files = verified(place, [ARRAYS, PARAMS, OPTIMIZER, FACTS])
         arrays, facts = unpack(files[ARRAYS]), json.loads(files[FACTS])
         recorded = {name.partition("/")[2]: values for name, values in arrays.items() if "/" in name}
         phase = PhaseRecord(arrays["steps"], arrays["losses"], recorded)
-        return Pretrained(phase, unpack(files[PARAMS]), facts)
+        return Pretrained(phase, unpack(files[PARAMS]), unpack(files[OPTIMIZER]), facts)
     except (ValueError, KeyError) as problem:  # a SpecificationError too
         _set_aside(place, before, complaint(place, problem))
         return None

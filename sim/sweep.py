@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,10 @@ PIECE_SECONDS = 1.0
 """About how long the host waits at most before it hears of an ensemble again."""
 
 
+Probe: TypeAlias = Callable[[Job, Params], dict[str, np.ndarray]]
+"""Named arrays of a job's model with some parameters, float64, of the same shapes at every evaluation."""
+
+
 @dataclass
 class Trained:
     """What a training has come to: recorded arrays at every evaluation, and the parameters after the last one."""
@@ -26,13 +30,15 @@ class Trained:
     losses: list[float] = field(default_factory=list)  # mean loss since the evaluation before [nat per string]
     evaluations: list[dict[str, np.ndarray]] = field(default_factory=list)  # see `node_record`
     params: Params = None
+    opt_state: Any = None  # of the optimiser, after the last step
 
 
 @dataclass(eq=False)
 class Training:
     """One training to do: a job, the steps at which its model is recorded on a trie, and how far it has come.
 
-    state: where to go on from, None for the start; failure: why it came to no end, in one line.
+    state: where to go on from, None for the start; failure: why it came to no end, in one line; probes: what else is
+    recorded of the model at every evaluation.
     """
 
     job: Job
@@ -43,6 +49,7 @@ class Training:
     state: State | None = None
     step: int = 0
     failure: str | None = None
+    probes: Sequence[Probe] = ()
 
     @property
     def next_step(self) -> int | None:
@@ -98,7 +105,8 @@ def train_many(
         _record(trainings, ensemble)
         observe(ensemble.state)
     for index, one in enumerate(trainings):
-        one.trained.params = ensemble.state(index).params
+        state = ensemble.state(index)
+        one.trained.params, one.trained.opt_state = state.params, state.opt_state
 
 
 class _Pace:
@@ -135,11 +143,12 @@ def _record(trainings: Sequence[Training], ensemble: Ensemble) -> None:
         return
     for index, logits in ensemble.logits():
         if index in due:
-            _evaluate(trainings[index], logits, float(ensemble.loss_sums[index]))
+            params = ensemble.state(index).params if trainings[index].probes else None
+            _evaluate(trainings[index], logits, params, float(ensemble.loss_sums[index]))
     ensemble.reset_losses(due)
 
 
-def _evaluate(one: Training, logits: np.ndarray, loss_sum: float) -> None:
+def _evaluate(one: Training, logits: np.ndarray, params: Params, loss_sum: float) -> None:
     step, trained = one.next_step, one.trained
     assert step is not None
     before = trained.steps[-1] if trained.steps else 0
@@ -148,6 +157,8 @@ def _evaluate(one: Training, logits: np.ndarray, loss_sum: float) -> None:
     except FloatingPointError as problem:
         one.failure = f"at step {step}: {problem}; lower the learning rate"
         return
+    for probe in one.probes:
+        arrays |= probe(one.job, params)
     trained.steps.append(step)
     trained.losses.append(loss_sum / (step - before) if step > before else float("nan"))
     trained.evaluations.append(arrays)

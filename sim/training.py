@@ -1,5 +1,7 @@
 """One pure program trains one model: `start`, then `advance` as often as you like. Nothing here knows of evaluation."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -52,10 +54,24 @@ class State:
     loss_sum: Float[Array, "*K"]  # of the steps since the last evaluation [nat per string]
 
 
-def start(job: Job) -> State:
-    """The state before the first step, with a fresh optimiser state."""
+def start(job: Job, carried: optax.OptState | None = None) -> State:
+    """The state before the first step. The optimiser's is fresh, or `carried` on from a training of equal structure.
+
+    Carried are moments and their step count; the schedule of the learning rate begins anew.
+    """
     transformation = job.phase.optimizer.transformation(job.phase.num_steps)
-    return State(job.init, transformation.init(job.init), jnp.zeros((), jnp.int32), jnp.zeros(()))
+    opt_state = transformation.init(job.init)
+    if carried is not None:
+        opt_state = jax.tree.map(_fresh_schedule, opt_state, carried, is_leaf=_schedules)
+    return State(job.init, opt_state, jnp.zeros((), jnp.int32), jnp.zeros(()))
+
+
+def _fresh_schedule(new: Any, old: Any) -> Any:
+    return new if _schedules(new) else old
+
+
+def _schedules(node: object) -> bool:
+    return isinstance(node, optax.ScaleByScheduleState)
 
 
 def loss(job: Job, params: Params, key: PRNGKey) -> Scalar:
@@ -88,11 +104,16 @@ def loss_and_gradient(job: Job, params: Params, key: PRNGKey) -> tuple[Scalar, P
 
 def _drawn(job: Job, key: PRNGKey) -> tuple[Context, Batch, PRNGKey]:
     """What the objective may look at, this step's batch and the objective's own key."""
-    phase = job.phase
-    anchor = Bound(job.model, job.init, phase.data.prompt_end)
-    context = Context(phase.data, phase.data, phase.base, anchor, phase.event, phase.loss_on, phase.whole_support)
+    context, phase = context_of(job), job.phase
     data_key, objective_key = jax.random.split(key)
     return context, context.draw(phase.data, data_key, phase.batch_size), objective_key
+
+
+def context_of(job: Job) -> Context:
+    """What the objective of a job may look at."""
+    phase = job.phase
+    anchor = Bound(job.model, job.init, phase.data.prompt_end)
+    return Context(phase.data, phase.data, phase.base, anchor, phase.event, phase.loss_on, phase.whole_support)
 
 
 def _parts(batch: Batch, number: int) -> tuple[Int[Array, "P C L"], Float[Array, "P C"]]:

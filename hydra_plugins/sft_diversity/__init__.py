@@ -164,3 +164,15 @@ ConfigStore.instance().store(
     node={"_target_": f"{__name__}.VmapLauncher", **checked({})},
     provider="sft_diversity",
 )
+ConfigStore.instance().store(
+    group="hydra/sweeper",
+    name="studies",
+    node={
+        "_target_": f"{__name__}.studies.StudiesSweeper",
+        "studies": {},
+        "only": None,
+        "params": None,
+        "max_batch_size": None,
+    },
+    provider="sft_diversity",
+)

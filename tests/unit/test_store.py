@@ -15,7 +15,7 @@ from sim.records import PhaseRecord
 from sim.store import Pretrained, entry, load, save
 from tests.unit.faults import ODD, damages, fills_up, killed_at, race, same_bits, tree
 
-FILES = ("arrays.safetensors", "facts.json", "params.safetensors")
+FILES = ("arrays.safetensors", "facts.json", "optimizer.safetensors", "params.safetensors")
 
 
 def pretrained(seed: int = 0) -> Pretrained:
@@ -25,7 +25,8 @@ def pretrained(seed: int = 0) -> Pretrained:
         np.array([math.nan, 2.5]),
         {"edge_log_q": values.normal(size=(2, 5)), "exit/odd name": -np.full((2, 3), math.inf)},
     )
-    return Pretrained(phase, ODD | {"head.kernel": np.full((2, 2), seed, np.float32)}, {"seconds": 1.5, "seed": seed})
+    params = ODD | {"head.kernel": np.full((2, 2), seed, np.float32)}
+    return Pretrained(phase, params, {"0.count": np.array(seed)}, {"seconds": 1.5, "seed": seed})
 
 
 def same(one: Pretrained | None, other: Pretrained) -> bool:
@@ -36,7 +37,8 @@ def same(one: Pretrained | None, other: Pretrained) -> bool:
         return same_bits(dict(one), dict(other))
 
     assert one is not None
-    return bits(arrays(one.phase), arrays(other.phase)) and bits(one.params, other.params) and one.facts == other.facts
+    states = bits(one.params, other.params) and bits(one.opt_state, other.opt_state)
+    return bits(arrays(one.phase), arrays(other.phase)) and states and one.facts == other.facts
 
 
 def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:

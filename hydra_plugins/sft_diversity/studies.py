@@ -1,0 +1,76 @@
+"""`hydra/sweeper=studies`: a multirun of several sweeps, each a product of its own; the basic sweeper has one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.types import Override
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from sim.numerics import SpecificationError, nearest
+
+PLACE = "hydra.sweeper"
+
+
+class StudiesSweeper(BasicSweeper):
+    """The union of studies; the points of study NAME say so by study.part=NAME.
+
+    studies: a mapping from names to sweeps, each a mapping from keys to values as in `hydra.sweeper.params`; only: the
+    names of those that are done, null for all; params: swept in every study, where it does not say otherwise;
+    max_batch_size: points that are launched together, null for all. What the command line says of a key replaces what
+    the studies say of it. Raises SpecificationError for studies that are none, and names that are no study.
+    """
+
+    def __init__(
+        self,
+        studies: Mapping[str, Any] | None = None,
+        only: str | Sequence[str] | None = None,
+        params: dict[str, str] | None = None,
+        max_batch_size: int | None = None,
+    ) -> None:
+        super().__init__(max_batch_size, params)
+        self.studies, self.only = studies, only
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Check the sweeper's own configuration."""
+        self.chosen = chosen_studies(self.studies, self.only)
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def _parse_config(self) -> list[str]:
+        return []  # params belong to the studies
+
+    def split_arguments(self, overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:  # type: ignore[override]
+        """The points of all studies, one batch after the other; `overrides` are those of the command line."""
+        points: list[list[str]] = []
+        for name, own in self.chosen.items():
+            lines = [f"{key}={value}" for key, value in {**self.params, **own, "study.part": name}.items()]
+            (product,) = BasicSweeper.split_arguments([*self._parsed(lines), *overrides], None)
+            points += product
+        return [list(batch) for batch in BasicSweeper.split_overrides_to_chunks(points, max_batch_size)]
+
+    def _parsed(self, lines: list[str]) -> list[Override]:
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+
+        assert self.hydra_context is not None
+        parsed: list[Override] = OverridesParser.create(self.hydra_context.config_loader).parse_overrides(lines)
+        return parsed
+
+
+def chosen_studies(studies: Mapping[str, Any] | None, only: str | Sequence[str] | None) -> dict[str, dict[str, Any]]:
+    """The studies to do, in their order; raises SpecificationError with one line for what is wrong."""
+    if not isinstance(studies, Mapping | DictConfig) or not studies:
+        raise SpecificationError(f"{PLACE}.studies: at least one study is required, found {studies!r}")
+    for name, study in studies.items():
+        if not isinstance(study, Mapping | DictConfig):
+            raise SpecificationError(
+                f"{PLACE}.studies.{name}: a mapping from keys to values is required, found {study!r}"
+            )
+    names = list(studies)
+    wanted = names if only is None else [only] if isinstance(only, str) else list(only)
+    for name in wanted:
+        if name not in names:
+            raise SpecificationError(
+                f"{PLACE}.only: one of {', '.join(names)} is required, found {name!r}{nearest(name, names)}"
+            )
+    return {name: dict(studies[name]) for name in names if name in wanted}
