@@ -1,6 +1,7 @@
 """python -m experiments <name> [folder] [--run <hash>]: tables and reports of the finished runs of a folder.
 
-Of a claim: its verdicts. `python -m experiments board` puts the verdicts of all claims together.
+Of a claim: its verdicts; of robustness: one table of all runs. `python -m experiments board` puts the verdicts of all
+claims together.
 """
 
 import argparse
@@ -45,6 +46,18 @@ def said(found: Sequence[Result], folder: Path) -> int:
     return 0
 
 
+def together(module: ModuleType, folder: Path) -> int:
+    """Write and print one report of all runs of a folder."""
+    target = folder / "reports" / "together"
+    tables = module.analyse([read_record(source) for source in finished(folder)])
+    blocks = module.report(tables)
+    write_tables(tables, target / "tables")
+    (target / "report.md").write_text(markdown(blocks), encoding="utf-8")
+    show(blocks)
+    print(f"\nWritten to {target}: report.md and tables/")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write tables/ and report.md of every finished run below the folder and print one report; 2 on bad input."""
     parser = argparse.ArgumentParser(
@@ -62,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(module, "CLAIM"):
             result = judge(module, folder)
             return said([result], result.folder)
+        if hasattr(module, "TOGETHER"):
+            return together(module, folder)
         records = {source.name: source for source in finished(folder)}
         if chosen.run is not None and chosen.run not in records:
             known = ", ".join(records)

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
 import polars as pl
 
-from experiments._statistics import Interval, Outcome
+from experiments._statistics import Interval, Outcome, sign
 
 Kind: TypeAlias = Literal["sign", "equality", "bound", "slope", "exponent", "ordering", "report"]
 
@@ -63,6 +64,12 @@ class Claim:
         """By identifier; raises KeyError for one that was not announced."""
         found = {one.identifier: one for one in self.predictions}
         return found[identifier]
+
+    def margin(self, identifier: str) -> float:
+        """The margin that was announced for a prediction that has one."""
+        found = self.prediction(identifier).margin
+        assert found is not None
+        return found
 
 
 @dataclass(frozen=True)
@@ -124,3 +131,40 @@ def both_ends(lower: tuple[Outcome, Interval], upper: tuple[Outcome, Interval]) 
         low.num_seeds, low.method,
     )  # fmt: skip
     return (one if one == other else "undecided"), merged
+
+
+def ends(
+    test: Callable[[np.ndarray], tuple[Outcome, Interval]], lower: np.ndarray, upper: np.ndarray
+) -> tuple[Outcome, Interval]:
+    """A test of a quantity of which only two bounds are known, at both."""
+    return both_ends(test(lower), test(upper))
+
+
+def signed(values: np.ndarray, direction: float) -> tuple[Outcome, Interval]:
+    """Whether the mean has a sign, +1 or -1; the interval is that of the values as they are."""
+    outcome, found = sign(direction * values)
+    if direction > 0:
+        return outcome, found
+    return outcome, Interval(-found.estimate, -found.upper, -found.lower, found.level, found.num_seeds, found.method)
+
+
+def unanswered(claim: Claim, given: Iterable[Verdict]) -> list[Verdict]:
+    """A verdict "not valid" for every prediction that no run counts for."""
+    known = {one.identifier for one in given}
+    return [
+        Verdict(one.identifier, "", None, None, "", "not valid", "no run counts for it")
+        for one in claim.predictions
+        if one.identifier not in known
+    ]
+
+
+def in_order(claim: Claim, verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """As the predictions were announced, then by case."""
+    order = [one.identifier for one in claim.predictions]
+    return sorted(verdicts, key=lambda one: (order.index(one.identifier), one.case))
+
+
+def outcomes(verdicts: pl.DataFrame) -> dict[str, set[str]]:
+    """What became of every prediction, in whatever case."""
+    groups = verdicts.group_by("prediction", maintain_order=True)
+    return {str(name): set(rows["outcome"].to_list()) for (name,), rows in groups}

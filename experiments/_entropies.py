@@ -22,6 +22,10 @@ POSITIONS = ["run", "seed", "targets", "restriction", "of", "position", "live", 
 def label(restriction: Mapping[str, Any]) -> str:
     """What tables and figures call a restriction."""
     kind = restriction["kind"]
+    if kind == "in_turn":
+        return ", ".join(label(step) for step in restriction["steps"])
+    if kind == "fraction" and restriction.get("of") == "prompts":
+        return f"{restriction['share']:g} of the prompts"
     if kind == "everything":
         return "P itself"
     if kind == "sharpen":

@@ -1,14 +1,25 @@
 """C1, entropy reduction: does fine-tuning lower the entropy of a model, or does it follow the entropy of its data?"""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
 import polars as pl
 
-from experiments._claims import Claim, Prediction, Standing, Verdict, both_ends
+from experiments._claims import (
+    Claim,
+    Prediction,
+    Standing,
+    Verdict,
+    both_ends,
+    ends,
+    in_order,
+    outcomes,
+    signed,
+    unanswered,
+)
 from experiments._entropies import POSITIONS, positions, summary
-from experiments._statistics import Interval, Outcome, bound, equality, sign, slope
+from experiments._statistics import bound, equality, slope
 from sim.records import Record
 
 NEAR = 0.1
@@ -102,39 +113,25 @@ def check(tables: dict[str, pl.DataFrame]) -> list[Verdict]:
         found += [*_control(settled, f"{case} targets"), *_slopes(settled, f"{case} targets")]
         found += [*_signs(settled, f"{case} targets"), *_plain(settled, f"{case} targets")]
         found += _blind(settled, f"{case} targets")
-    given = {one.identifier for one in found}
-    missing = [one for one in CLAIM.predictions if one.identifier not in given]
-    found += [Verdict(one.identifier, "", None, None, "", "not valid", "no run counts for it") for one in missing]
-    order = [one.identifier for one in CLAIM.predictions]
-    return sorted(found, key=lambda one: (order.index(one.identifier), one.case))
+    return in_order(CLAIM, [*found, *unanswered(CLAIM, found)])
 
 
 def standing(verdicts: pl.DataFrame) -> tuple[Standing, str]:
     """What becomes of the seed's sentence, by the rule of the claim."""
-    outcomes = {
-        str(name): set(rows["outcome"].to_list())
-        for (name,), rows in verdicts.group_by("prediction", maintain_order=True)
-    }
-    if "not valid" in outcomes["C1.0"]:
+    found = outcomes(verdicts)
+    if "not valid" in found["C1.0"]:
         return "not valid", "no run has come near enough to P before it was fine-tuned"
-    if "refuted" in outcomes["C1.0"]:
+    if "refuted" in found["C1.0"]:
         return "not valid", "the identity control does not stay where it is"
-    followed = outcomes["C1.1a"] | outcomes["C1.1b"]
+    followed = found["C1.1a"] | found["C1.1b"]
     if "refuted" in followed:
         return "refuted", "the entropy of the model does not follow that of the data"
-    falls, rises = outcomes["C1.2a"], outcomes["C1.2b"]
-    if outcomes["C1.0"] == falls == {"holds"} and rises == {"refuted"}:
+    falls, rises = found["C1.2a"], found["C1.2b"]
+    if found["C1.0"] == falls == {"holds"} and rises == {"refuted"}:
         return "supported", "the entropy falls for every restriction"
-    if outcomes["C1.0"] == followed == falls == rises == {"holds"}:
+    if found["C1.0"] == followed == falls == rises == {"holds"}:
         return "holds only if", "H(S) < H(P): the entropy of the model follows that of the data, down and up"
     return "undecided", "some intervals are too wide, or some fine-tunings have not converged"
-
-
-def margin(identifier: str) -> float:
-    """The margin that was announced."""
-    found = CLAIM.prediction(identifier).margin
-    assert found is not None
-    return found
 
 
 def converged(runs: pl.DataFrame) -> pl.DataFrame:
@@ -143,20 +140,14 @@ def converged(runs: pl.DataFrame) -> pl.DataFrame:
     return runs.filter(pl.col("restriction").is_in(kept.implode()))
 
 
-def _ends(
-    test: Callable[[np.ndarray], tuple[Outcome, Interval]], lower: np.ndarray, upper: np.ndarray
-) -> tuple[Outcome, Interval]:
-    return both_ends(test(lower), test(upper))
-
-
 def _control(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:
     """Means over the restrictions, so that a seed counts once."""
     change = runs.group_by("seed", maintain_order=True).agg(
         (pl.col("h_control_lower") - pl.col("h_q0_upper")).mean().alias("lower"),
         (pl.col("h_control_upper") - pl.col("h_q0_lower")).mean().alias("upper"),
     )
-    outcome, found = _ends(
-        lambda x: equality(x, 0.0, margin("C1.0")), change["lower"].to_numpy(), change["upper"].to_numpy()
+    outcome, found = ends(
+        lambda x: equality(x, 0.0, CLAIM.margin("C1.0")), change["lower"].to_numpy(), change["upper"].to_numpy()
     )
     yield Verdict("C1.0", case, 0.0, found, "nat", outcome, figure="entropy")
 
@@ -170,7 +161,7 @@ def _slopes(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:
     used = f"{runs['restriction'].n_unique()} restrictions"
     for identifier, found, wanted, unit in (("C1.1a", slopes, 1.0, "1"), ("C1.1b", offsets, 0.0, "nat")):
         lower, upper = np.array(found).T
-        outcome, measured = _ends(partial(equality, predicted=wanted, margin=margin(identifier)), lower, upper)
+        outcome, measured = ends(partial(equality, predicted=wanted, margin=CLAIM.margin(identifier)), lower, upper)
         yield Verdict(identifier, case, wanted, measured, unit, outcome, used, "entropy")
 
 
@@ -182,28 +173,20 @@ def _signs(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:
         direction = 1.0 if expected > 0 else -1.0
         lower = (own["h_q_lower"] - own["h_q0_upper"]).to_numpy()
         upper = (own["h_q_upper"] - own["h_q0_lower"]).to_numpy()
-        outcome, found = both_ends(_signed(lower, direction), _signed(upper, direction))
+        outcome, found = both_ends(signed(lower, direction), signed(upper, direction))
         identifier = "C1.2b" if expected > 0 else "C1.2a"
         yield Verdict(identifier, f"{case}, {name}", expected, found, "nat", outcome, figure="entropy")
         truth = float(own["top_one_truth"].to_numpy().mean())
         towards = 1.0 if truth > 0 else -1.0
-        outcome, found = _signed(own["top_one_model"].to_numpy(), towards)
+        outcome, found = signed(own["top_one_model"].to_numpy(), towards)
         yield Verdict("C1.5", f"{case}, {name}", truth, found, "1", outcome, figure="positions")
-
-
-def _signed(values: np.ndarray, direction: float) -> tuple[Outcome, Interval]:
-    """Whether the mean has a sign, +1 or -1; the interval is that of the values as they are."""
-    outcome, found = sign(direction * values)
-    if direction > 0:
-        return outcome, found
-    return outcome, Interval(-found.estimate, -found.upper, -found.lower, found.level, found.num_seeds, found.method)
 
 
 def _plain(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:
     own = runs.filter(restriction=PLAIN)
     if own.height:
-        outcome, found = _ends(
-            lambda x: equality(x, 0.0, margin("C1.4b")),
+        outcome, found = ends(
+            lambda x: equality(x, 0.0, CLAIM.margin("C1.4b")),
             (own["h_s"] - own["h_q_upper"]).to_numpy(),
             (own["h_s"] - own["h_q_lower"]).to_numpy(),
         )
@@ -216,12 +199,12 @@ def _blind(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:
         # q0 is the same model in both: only H(q) differs.
         lower = (style["h_q_lower"] - blind["h_q_upper"]).to_numpy()
         upper = (style["h_q_upper"] - blind["h_q_lower"]).to_numpy()
-        outcome, found = _ends(lambda x: equality(x, 0.0, margin("C1.6")), lower, upper)
+        outcome, found = ends(lambda x: equality(x, 0.0, CLAIM.margin("C1.6")), lower, upper)
         yield Verdict("C1.6", case, 0.0, found, "nat", outcome, figure="entropy")
 
 
 def _bounds(runs: pl.DataFrame) -> Iterator[Verdict]:
-    tolerance = margin("C1.3")
+    tolerance = CLAIM.margin("C1.3")
     outcome, found = bound(runs["slack"].to_numpy(), tolerance)
     yield Verdict("C1.3", "all runs", 0.0, found, "nat", outcome, "the least slack")
     own = runs.filter(restriction=PLAIN)

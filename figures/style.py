@@ -69,11 +69,11 @@ def styled(changes: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
         yield
 
 
-def figure(height: float, num_columns: int, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
-    """A row of panels with a common vertical axis; sizes in inches."""
+def figure(height: float, num_columns: int, width: float = WIDTH, sharey: bool = True) -> tuple[Figure, list[Axes]]:
+    """A row of panels, with a common vertical axis unless each has its own; sizes in inches."""
     drawn = Figure(figsize=(width, height))
     FigureCanvasAgg(drawn)
-    return drawn, list(drawn.subplots(1, num_columns, sharey=True, squeeze=False)[0])
+    return drawn, list(drawn.subplots(1, num_columns, sharey=sharey, squeeze=False)[0])
 
 
 def save(drawn: Figure, stem: Path) -> list[Path]:

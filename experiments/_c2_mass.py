@@ -1,0 +1,149 @@
+"""Verdicts of C2 on where the mass goes: sizes of the support, gate and erasure, learning again."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import polars as pl
+
+from experiments._claims import Claim, Verdict, ends
+from experiments._paths import ENTROPY_SIZE
+from experiments._statistics import Interval, bound, equality, interval, sign
+
+FEW = 0.1
+"""A size that differs between S and P by less than this share of N(P) is not asked about."""
+
+CONTROLS = {"identity": "fresh optimiser state", "carried": "carried optimiser state"}
+
+
+def bounds(claim: Claim, tables: dict[str, pl.DataFrame]) -> Iterator[Verdict]:
+    """What holds for every model, valid or not."""
+    splits = tables["splits"]
+    if splits.height:
+        outcome, found = bound(-splits["zeros"].to_numpy(), claim.margin("C2.1d"))
+        yield Verdict("C2.1d", "all runs", 0.0, found, "answers", outcome, figure="sizes")
+
+
+def verdicts(claim: Claim, tables: dict[str, pl.DataFrame]) -> Iterator[Verdict]:
+    """What needs runs that came near enough to P."""
+    if tables["sizes"].height:
+        for (targets,), own in tables["sizes"].group_by("targets", maintain_order=True):
+            yield from controls(claim, own, f"{targets} targets")
+            yield from followed(claim, own, f"{targets} targets")
+    if tables["splits"].height:
+        yield from gates(tables["splits"])
+    if tables["relearning"].height:
+        yield from savings(tables["relearning"])
+
+
+def controls(claim: Claim, sizes: pl.DataFrame, case: str) -> Iterator[Verdict]:
+    """C2.0: both identity controls, means over restrictions, so that a seed counts once."""
+    first, last = pl.col("step") == 0, pl.col("step") == pl.col("step").max()
+    for phase, name in CONTROLS.items():
+        path = sizes.filter(phase=phase)
+        if not path.height:
+            continue
+        keys = ["run", "seed", "size", "p"]
+        change = path.group_by(keys, maintain_order=True).agg(
+            (pl.col("lower").filter(last).first() - pl.col("upper").filter(first).first()).alias("low"),
+            (pl.col("upper").filter(last).first() - pl.col("lower").filter(first).first()).alias("high"),
+            (pl.col("lower").filter(last).first().log() - pl.col("upper").filter(first).first().log()).alias("h_low"),
+            (pl.col("upper").filter(last).first().log() - pl.col("lower").filter(first).first().log()).alias("h_high"),
+        )
+        entropy = _by_seed(change.filter(size=ENTROPY_SIZE), pl.col("h_low"), pl.col("h_high"))
+        counts = change.filter(pl.col("size") != ENTROPY_SIZE)
+        count = _by_seed(counts, pl.col("low") / pl.col("p"), pl.col("high") / pl.col("p"))
+        for identifier, (low, high), unit in (("C2.0a", entropy, "nat"), ("C2.0b", count, "1")):
+            outcome, found = ends(partial(equality, predicted=0.0, margin=claim.margin(identifier)), low, high)
+            yield Verdict(identifier, f"{case}, {name}", 0.0, found, unit, outcome, figure="sizes")
+
+
+def _by_seed(frame: pl.DataFrame, low: pl.Expr, high: pl.Expr) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of two columns for every seed."""
+    means = frame.group_by("seed", maintain_order=True).agg(low.mean().alias("low"), high.mean().alias("high"))
+    means = means.sort("seed")
+    return means["low"].to_numpy(), means["high"].to_numpy()
+
+
+def travelled(sizes: pl.DataFrame) -> pl.DataFrame:
+    """The share of the way from N(P) to N(S) that every run and size went, (N(q) - N(q0)) / (N(S) - N(P)).
+
+    Sizes of which P and S differ by less than FEW are left out;
+    low and high are its bounds; `falls` says whether N(S) is the smaller one.
+    """
+    path = sizes.filter(phase="sft").sort("run", "size", "step", maintain_order=True)
+    keys = ["run", "seed", "restriction", "size", "p", "s"]
+    moved = path.group_by(keys, maintain_order=True).agg(
+        (pl.col("lower").last() - pl.col("upper").first()).alias("least"),
+        (pl.col("upper").last() - pl.col("lower").first()).alias("most"),
+    )
+    way = pl.col("s") - pl.col("p")
+    asked = moved.filter(way.abs() >= FEW * pl.col("p"))
+    return asked.with_columns(
+        falls=way < 0,
+        low=pl.min_horizontal(pl.col("least") / way, pl.col("most") / way),
+        high=pl.max_horizontal(pl.col("least") / way, pl.col("most") / way),
+    )
+
+
+def followed(claim: Claim, sizes: pl.DataFrame, case: str) -> Iterator[Verdict]:
+    """C2.1a to C2.1c of every restriction."""
+    for (name,), own in travelled(sizes).group_by("restriction", maintain_order=True):
+        means = own.group_by("seed", maintain_order=True).agg(pl.col("low").mean(), pl.col("high").mean()).sort("seed")
+        test = partial(equality, predicted=1.0, margin=claim.margin("C2.1c"))
+        outcome, found = ends(test, means["low"].to_numpy(), means["high"].to_numpy())
+        yield Verdict("C2.1c", f"{case}, {name}", 1.0, found, "1", outcome, _counted(own), "sizes")
+        for falls, identifier in ((True, "C2.1a"), (False, "C2.1b")):
+            part = own.filter(pl.col("falls") == falls)
+            if part.height:
+                least = part.group_by("seed", maintain_order=True).agg(pl.col("low").min(), pl.col("high").min())
+                outcome, found = ends(sign, least["low"].to_numpy(), least["high"].to_numpy())
+                yield Verdict(identifier, f"{case}, {name}", 1.0, found, "1", outcome, _counted(part), "sizes")
+
+
+def _counted(part: pl.DataFrame) -> str:
+    return "sizes: " + ", ".join(sorted(part["size"].unique().to_list()))
+
+
+def last(splits: pl.DataFrame) -> pl.DataFrame:
+    """Of every run what was forgotten in the end, and how it splits: the share of the gate, and what is still known."""
+    path = splits.sort("run", "step", maintain_order=True)
+    keys = ["run", "seed", "part", "restriction", "targets", "model", "optimizer", "p_lost", "untrained"]
+    change = [(pl.col(name).last() - pl.col(name).first()).alias(name) for name in ("kl", "gate", "kept", "erasure")]
+    found = path.group_by(keys, maintain_order=True).agg(*change, pl.col("erasure").first().alias("before"))
+    return found.with_columns(
+        share=pl.col("gate") / pl.col("kl"), known=1 - pl.col("erasure") / (pl.col("untrained") - pl.col("before"))
+    )
+
+
+def gates(splits: pl.DataFrame) -> Iterator[Verdict]:
+    """C2.3c and C2.3d: fine-tuning on one style, or on one way to begin, by the transformer and the two null models."""
+    found = last(splits.filter(pl.col("restriction").str.contains("^(style|regular)")))
+    for (part, targets, model, optimizer), own in found.group_by(
+        "part", "targets", "model", "optimizer", maintain_order=True
+    ):
+        case = f"{model}, {optimizer}, {targets} targets{' (long)' if str(part).startswith('decay') else ''}"
+        case += " (recovery)" if part == "recovery" else ""
+        if model == "transformer":
+            outcome, measured = sign(own["share"].to_numpy(), 0.5)
+            yield Verdict("C2.3c", case, 0.5, measured, "1", outcome, figure="split")
+        yield _reported("C2.3d", case, own["known"].to_numpy(), "1", "split")
+
+
+def savings(relearning: pl.DataFrame) -> Iterator[Verdict]:
+    """C2.4: from the lower bound of the steps from scratch and the upper bound of those of recovery."""
+    for (name, targets), own in relearning.group_by("restriction", "targets", maintain_order=True):
+        case, back = f"{targets} targets, {name}", own.filter(pl.col("recovery_upper").is_finite())
+        if back.height < own.height:
+            note = f"{own.height - back.height} runs did not come back"
+            yield Verdict("C2.4", case, None, None, "", "undecided", note, "recovery")
+            continue
+        ratio = np.log(own["scratch_lower"].to_numpy() / own["recovery_upper"].to_numpy())
+        outcome, found = sign(ratio)
+        estimate, lower, upper = np.exp([found.estimate, found.lower, found.upper]).tolist()
+        shown = Interval(estimate, lower, upper, found.level, found.num_seeds, found.method)
+        yield Verdict("C2.4", case, 1.0, shown, "×", outcome, "geometric mean of the savings", "recovery")
+
+
+def _reported(identifier: str, case: str, values: np.ndarray, unit: str, figure: str) -> Verdict:
+    return Verdict(identifier, case, None, interval(values), unit, "reported", figure=figure)

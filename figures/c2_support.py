@@ -1,0 +1,113 @@
+"""C2: sizes of the support over steps, decay of lost mass, gate and erasure, kernel, race, learning again, replay."""
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures._c2_laws import decay, kernel, race, replay
+from figures._data import Tables
+from figures.style import DISTRIBUTIONS, PARTS, STYLE_CYCLE, figure, step_axis
+
+TABLES = (
+    "runs",
+    "sizes",
+    "splits",
+    "laws",
+    "relearning",
+    "kernels",
+    "points",
+    "entrants",
+    "race",
+    "replays",
+    "verdicts",
+)
+"""What these figures read."""
+
+MODELS = {"tabular_strings": "flat table", "tabular_trie": "trie table", "transformer": "transformer"}
+
+
+def sizes(tables: Tables) -> Figure | None:
+    """N_eps(q_t) and e^H over the steps, mean over seeds, exact targets: a plain style, and flattened data."""
+    if not tables["sizes"].height:
+        return None
+    paths = tables["sizes"].filter(phase="sft", targets="exact")
+    shown = [name for name in ("style z0", "tilt 1.5") if paths.filter(restriction=name).height]
+    drawn, panels = figure(3.6, len(shown))
+    names = paths["size"].unique(maintain_order=True).to_list()
+    for axes, restriction in zip(panels, shown, strict=True):
+        own = paths.filter(restriction=restriction)
+        for colour, name in zip(STYLE_CYCLE, names, strict=False):
+            mean = own.filter(size=name).group_by("step").agg(pl.col("lower", "upper", "p", "s").mean()).sort("step")
+            middle = (mean["lower"] + mean["upper"]).to_numpy() / 2
+            axes.plot(mean["step"], middle, color=colour, label=name.replace("e^H", "$e^{H}$"))
+            axes.plot(mean["step"][-1], mean["s"][-1], marker="<", markersize=6, color=colour, clip_on=False)
+            axes.plot(0, mean["p"][0], marker=">", markersize=6, color=colour, clip_on=False)
+        axes.set_yscale("log")
+        axes.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
+        axes.set_title(f"data: {restriction}")
+        step_axis(axes, int(own["step"].to_numpy().max()))
+    panels[0].set_ylabel("answers per prompt\n(▸ of $P$, ◂ of $S$)")
+    panels[-1].legend(fontsize=7, ncols=2, loc="lower left")
+    return drawn
+
+
+def split(tables: Tables) -> Figure | None:
+    """KL(P||q_t) stacked: gate, kept and erasure, for the tables and the transformer, SGD with exact gradients."""
+    if not tables["splits"].height:
+        return None
+    paths = tables["splits"].filter(pl.col("part").str.starts_with("decay"), optimizer="sgd")
+    shown = [name for name in MODELS if paths.filter(model=name).height]
+    if not shown:
+        return None
+    drawn, panels = figure(3.0, len(shown))
+    for axes, model in zip(panels, shown, strict=True):
+        _stack(axes, paths.filter(model=model))
+        axes.set_title(MODELS[model])
+    panels[0].set_ylabel("forgotten, $KL(P\\|q_t)$ [nat per answer]")
+    panels[0].legend(loc="upper left", fontsize=8)
+    return drawn
+
+
+def _stack(axes: Axes, own: pl.DataFrame) -> None:
+    names = ["gate", "kept", "erasure"]
+    mean = own.group_by("step").agg(pl.col(names).mean()).sort("step")
+    labels = ["gate: mass moved", "within the kept style", "erasure: within the lost"]
+    parts = [mean[name].to_numpy() for name in names]
+    axes.stackplot(mean["step"], *parts, colors=[PARTS[name] for name in names], labels=labels)
+    step_axis(axes, int(mean["step"][-1]))
+
+
+def recovery(tables: Tables) -> Figure | None:
+    """Steps on the lost part until KL(P_B||q) is back, from the fine-tuned model and from scratch; bars are bounds."""
+    runs = tables["relearning"]
+    if not runs.height:
+        return None
+    drawn, (axes,) = figure(2.6, 1)
+    cases = runs.select("restriction", "targets").unique(maintain_order=True).sort("restriction", "targets").rows()
+    for place, (restriction, targets) in enumerate(cases):
+        own = runs.filter(restriction=restriction, targets=targets).sort("seed")
+        for shift, (phase, colour) in zip((-0.15, 0.15), (("recovery", "q"), ("scratch", "control")), strict=True):
+            lower, upper = own[f"{phase}_lower"].to_numpy(), own[f"{phase}_upper"].to_numpy()
+            upper = np.where(np.isfinite(upper), upper, lower)
+            at = place + shift + np.linspace(-0.06, 0.06, len(lower))
+            label = "" if place else {"recovery": "from the fine-tuned model", "scratch": "from scratch"}[phase]
+            axes.vlines(at, lower, upper, color=DISTRIBUTIONS[colour], linewidth=3, label=label)
+    axes.set_yscale("log")
+    axes.set_xticks(range(len(cases)), [f"{name}\n{targets} targets" for name, targets in cases])
+    axes.set_ylabel("steps until $KL(P_B\\|q)$\nis back (bounds, a bar per seed)")
+    axes.legend(loc="center right", fontsize=8)
+    return drawn
+
+
+FIGURES: dict[str, Callable[[Tables], Figure | None]] = {
+    "sizes": sizes,
+    "decay": decay,
+    "split": split,
+    "recovery": recovery,
+    "kernel": kernel,
+    "race": race,
+    "replay": replay,
+}
