@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import polars as pl
 
+from experiments._c2_mass import SHOWN
 from experiments._claims import Claim, Verdict
 from experiments._race import PREDICTORS, TARGETS, margins
 from experiments._statistics import Interval, Outcome, bound, equality, interval, sign
@@ -17,8 +18,6 @@ FITTED = 0.02
 """Largest KL(q*‖q) [nat per document] at which a replay counts as trained to its optimum."""
 
 TABLES = ("tabular_strings", "tabular_trie")
-
-SHOWN = {"tabular_strings": "flat table", "tabular_trie": "trie table", "transformer": "transformer"}
 
 
 def bounds(claim: Claim, tables: dict[str, pl.DataFrame]) -> Iterator[Verdict]:

@@ -11,7 +11,18 @@ from experiments._paths import ENTROPY_SIZE
 from experiments._statistics import Interval, bound, equality, interval, sign
 
 FEW = 0.1
-"""A size that differs between S and P by less than this share of N(P) is not asked about."""
+"""A size that differs between S and P by less than this share of N(P) is not asked about, or by less than ..."""
+
+HALF = 0.5
+"""What a share must exceed to be most of something."""
+
+SHOWN = {"tabular_strings": "flat table", "tabular_trie": "trie table", "transformer": "transformer"}
+
+ONE = 1.0
+"""... one answer; nor what a control does to a count that is smaller for P."""
+
+FIT = 0.05
+"""Largest mean KL(S‖q) [nat per answer] at which the fine-tuning on a restriction counts as converged; as in C1."""
 
 CONTROLS = {"identity": "fresh optimiser state", "carried": "carried optimiser state"}
 
@@ -51,7 +62,7 @@ def controls(claim: Claim, sizes: pl.DataFrame, case: str) -> Iterator[Verdict]:
             (pl.col("upper").filter(last).first().log() - pl.col("lower").filter(first).first().log()).alias("h_high"),
         )
         entropy = _by_seed(change.filter(size=ENTROPY_SIZE), pl.col("h_low"), pl.col("h_high"))
-        counts = change.filter(pl.col("size") != ENTROPY_SIZE)
+        counts = change.filter(pl.col("size") != ENTROPY_SIZE, pl.col("p") >= ONE)
         count = _by_seed(counts, pl.col("low") / pl.col("p"), pl.col("high") / pl.col("p"))
         for identifier, (low, high), unit in (("C2.0a", entropy, "nat"), ("C2.0b", count, "1")):
             outcome, found = ends(partial(equality, predicted=0.0, margin=claim.margin(identifier)), low, high)
@@ -65,20 +76,26 @@ def _by_seed(frame: pl.DataFrame, low: pl.Expr, high: pl.Expr) -> tuple[np.ndarr
     return means["low"].to_numpy(), means["high"].to_numpy()
 
 
+def converged(sizes: pl.DataFrame) -> pl.DataFrame:
+    """The runs of restrictions whose mean fit is within the limit: sizes are judged at convergence, as entropy is."""
+    fits = sizes.group_by("restriction").agg(pl.col("fit").mean())
+    return sizes.filter(pl.col("restriction").is_in(fits.filter(pl.col("fit") <= FIT)["restriction"].implode()))
+
+
 def travelled(sizes: pl.DataFrame) -> pl.DataFrame:
     """The share of the way from N(P) to N(S) that every run and size went, (N(q) - N(q0)) / (N(S) - N(P)).
 
-    Sizes of which P and S differ by less than FEW are left out;
+    Sizes of which P and S differ by less than FEW or ONE are left out;
     low and high are its bounds; `falls` says whether N(S) is the smaller one.
     """
-    path = sizes.filter(phase="sft").sort("run", "size", "step", maintain_order=True)
+    path = converged(sizes).filter(phase="sft").sort("run", "size", "step", maintain_order=True)
     keys = ["run", "seed", "restriction", "size", "p", "s"]
     moved = path.group_by(keys, maintain_order=True).agg(
         (pl.col("lower").last() - pl.col("upper").first()).alias("least"),
         (pl.col("upper").last() - pl.col("lower").first()).alias("most"),
     )
     way = pl.col("s") - pl.col("p")
-    asked = moved.filter(way.abs() >= FEW * pl.col("p"))
+    asked = moved.filter(way.abs() >= FEW * pl.col("p"), way.abs() >= ONE)
     return asked.with_columns(
         falls=way < 0,
         low=pl.min_horizontal(pl.col("least") / way, pl.col("most") / way),
@@ -108,7 +125,7 @@ def _counted(part: pl.DataFrame) -> str:
 def last(splits: pl.DataFrame) -> pl.DataFrame:
     """Of every run what was forgotten in the end, and how it splits: the share of the gate, and what is still known."""
     path = splits.sort("run", "step", maintain_order=True)
-    keys = ["run", "seed", "part", "restriction", "targets", "model", "optimizer", "p_lost", "untrained"]
+    keys = ["run", "seed", "targets", "model", "optimizer", "learning_rate", "p_lost", "untrained"]
     change = [(pl.col(name).last() - pl.col(name).first()).alias(name) for name in ("kl", "gate", "kept", "erasure")]
     found = path.group_by(keys, maintain_order=True).agg(*change, pl.col("erasure").first().alias("before"))
     return found.with_columns(
@@ -117,17 +134,28 @@ def last(splits: pl.DataFrame) -> pl.DataFrame:
 
 
 def gates(splits: pl.DataFrame) -> Iterator[Verdict]:
-    """C2.3c and C2.3d: fine-tuning on one style, or on one way to begin, by the transformer and the two null models."""
-    found = last(splits.filter(pl.col("restriction").str.contains("^(style|regular)")))
-    for (part, targets, model, optimizer), own in found.group_by(
-        "part", "targets", "model", "optimizer", maintain_order=True
-    ):
-        case = f"{model}, {optimizer}, {targets} targets{' (long)' if str(part).startswith('decay') else ''}"
-        case += " (recovery)" if part == "recovery" else ""
-        if model == "transformer":
-            outcome, measured = sign(own["share"].to_numpy(), 0.5)
-            yield Verdict("C2.3c", case, 0.5, measured, "1", outcome, figure="split")
-        yield _reported("C2.3d", case, own["known"].to_numpy(), "1", "split")
+    """C2.3c to C2.3e: fine-tuning on one style, or on one way to begin, by the transformer and by the null models."""
+    found = last(splits.filter(pl.col("restriction").str.contains("^(style |regular)")))
+    for keys, own in found.group_by("model", "optimizer", "learning_rate", "targets", maintain_order=True):
+        model, optimizer, rate, targets = keys
+        case = f"{SHOWN[str(model)]}, {optimizer}, lr {rate:g}, {targets} targets"
+        if model != "transformer":
+            yield Verdict("C2.3f", case, None, interval(own["known"].to_numpy()), "1", "reported", figure="split")
+            continue
+        for identifier, column in (("C2.3c", "share"), ("C2.3d", "known")):
+            outcome, measured = sign(own[column].to_numpy(), HALF)
+            yield Verdict(identifier, case, HALF, measured, "1", outcome, figure="split")
+    yield from _faster(found.filter(model="transformer", optimizer="adam", targets="exact"))
+
+
+def _faster(found: pl.DataFrame) -> Iterator[Verdict]:
+    """C2.3e: what is known after Adam's smallest rate minus what is known after its largest."""
+    rates = sorted(found["learning_rate"].unique())
+    if len(rates) > 1:
+        known = [found.filter(learning_rate=rate).sort("seed")["known"].to_numpy() for rate in (rates[0], rates[-1])]
+        outcome, measured = sign(known[0] - known[1])
+        case = f"transformer, adam, lr {rates[0]:g} against {rates[-1]:g}"
+        yield Verdict("C2.3e", case, 1.0, measured, "1", outcome, figure="split")
 
 
 def savings(relearning: pl.DataFrame) -> Iterator[Verdict]:
@@ -143,7 +171,3 @@ def savings(relearning: pl.DataFrame) -> Iterator[Verdict]:
         estimate, lower, upper = np.exp([found.estimate, found.lower, found.upper]).tolist()
         shown = Interval(estimate, lower, upper, found.level, found.num_seeds, found.method)
         yield Verdict("C2.4", case, 1.0, shown, "×", outcome, "geometric mean of the savings", "recovery")
-
-
-def _reported(identifier: str, case: str, values: np.ndarray, unit: str, figure: str) -> Verdict:
-    return Verdict(identifier, case, None, interval(values), unit, "reported", figure=figure)

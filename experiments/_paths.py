@@ -53,9 +53,14 @@ def sizes(q: Scored, law: np.ndarray) -> dict[str, Quantity]:
 
 
 def size_paths(record: Record) -> pl.DataFrame:
-    """Sizes of the support of every phase at every evaluation, beside those of P and S; under the prompts x ~ S(x)."""
+    """Sizes of the support of every phase at every evaluation, beside those of P and S; under the prompts x ~ S(x).
+
+    fit: KL(S‖q) of the fine-tuned model in the end [nat per answer].
+    """
     truths = Truths(record, "response")
     law, tags = truths.s_law, about(record)
+    tuned = truths.scored("sft", -1)
+    tags["fit"] = kl(truths.s.log_q, tuned.log_q, tuned.weights(law))
     p, s = sizes(truths.p, law), sizes(truths.s, law)
     rows = [
         {

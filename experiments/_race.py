@@ -73,11 +73,14 @@ def quadratic(predictor: np.ndarray, forgotten: np.ndarray) -> float:
 
 
 def race(runs: pl.DataFrame, fit: Callable[[np.ndarray, np.ndarray], float] = quadratic) -> pl.DataFrame:
-    """R² of every predictor over the runs of each seed, for both targets: seed, target, predictor, r2, num_runs."""
+    """R² of every predictor over the runs of each seed, for both targets: seed, target, predictor, num_runs, r2 and
+    rho, the correlation of ranks, which large values do not dominate.
+    """
     rows = [
         {
             "seed": seed, "target": target, "predictor": name, "num_runs": own.height,
             "r2": fit(own[name].to_numpy(), own[target].to_numpy()),
+            "rho": float(own.select(pl.corr(name, target, method="spearman")).item()),
         }
         for (seed,), own in runs.sort("seed").group_by("seed", maintain_order=True)
         for target in TARGETS
