@@ -20,7 +20,7 @@ demo: $(VENV)/.core ## pretrain, fine-tune and measure the default world; writes
 	@$(PY) -m experiments demo
 	@$(PY) -m figures demo
 
-CLAIMS ?= c1_entropy
+CLAIMS ?= c1_entropy c2_support
 SCALE  ?= classroom
 STUDY   = outputs$(if $(filter classroom,$(SCALE)),,/$(SCALE))
 claims: $(VENV)/.core ## run the claims, judge them and print the verdict board (a quarter of an hour); SCALE=smoke|classroom|paper

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from figures._c2_laws import decay, kernel, race, replay
 from figures._data import Tables
@@ -41,31 +42,38 @@ def sizes(tables: Tables) -> Figure | None:
         own = paths.filter(restriction=restriction)
         for colour, name in zip(STYLE_CYCLE, names, strict=False):
             mean = own.filter(size=name).group_by("step").agg(pl.col("lower", "upper", "p", "s").mean()).sort("step")
-            middle = (mean["lower"] + mean["upper"]).to_numpy() / 2
-            axes.plot(mean["step"], middle, color=colour, label=name.replace("e^H", "$e^{H}$"))
+            axes.plot(mean["step"], mean["lower"], color=colour, label=name.replace("e^H", "$e^{H}$"))
+            axes.fill_between(mean["step"], mean["lower"], mean["upper"], color=colour, alpha=0.25, linewidth=0)
             axes.plot(mean["step"][-1], mean["s"][-1], marker="<", markersize=6, color=colour, clip_on=False)
             axes.plot(0, mean["p"][0], marker=">", markersize=6, color=colour, clip_on=False)
         axes.set_yscale("log")
         axes.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
+        axes.set_ylim(0.5, 300)
         axes.set_title(f"data: {restriction}")
         step_axis(axes, int(own["step"].to_numpy().max()))
-    panels[0].set_ylabel("answers per prompt\n(▸ of $P$, ◂ of $S$)")
-    panels[-1].legend(fontsize=7, ncols=2, loc="lower left")
+    panels[0].set_ylabel("answers per prompt (▸ of $P$, ◂ of $S$;\nbands: certified bounds)")
+    panels[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.04, 0.5))
     return drawn
 
 
 def split(tables: Tables) -> Figure | None:
-    """KL(P||q_t) stacked: gate, kept and erasure, for the tables and the transformer, SGD with exact gradients."""
+    """KL(P||q_t) stacked: gate, kept and erasure; tables and transformer under SGD, the transformer under Adam."""
     if not tables["splits"].height:
         return None
-    paths = tables["splits"].filter(pl.col("part").str.starts_with("decay"), optimizer="sgd")
-    shown = [name for name in MODELS if paths.filter(model=name).height]
-    if not shown:
+    long, style = pl.col("part").str.starts_with("decay"), pl.col("restriction").str.starts_with("style ")
+    paths = tables["splits"].filter((long & (pl.col("optimizer") == "sgd")) | ((pl.col("part") == "recovery") & style))
+    paths = paths.filter(targets="exact")
+    cases = (
+        paths.select("model", "optimizer")
+        .unique(maintain_order=True)
+        .sort("optimizer", "model", descending=[True, False])
+    )
+    if not cases.height:
         return None
-    drawn, panels = figure(3.0, len(shown))
-    for axes, model in zip(panels, shown, strict=True):
-        _stack(axes, paths.filter(model=model))
-        axes.set_title(MODELS[model])
+    drawn, panels = figure(2.9, cases.height)
+    for axes, (model, optimizer) in zip(panels, cases.rows(), strict=True):
+        _stack(axes, paths.filter(model=model, optimizer=optimizer))
+        axes.set_title(f"{MODELS[model]},\n{'SGD' if optimizer == 'sgd' else 'Adam, large steps'}")
     panels[0].set_ylabel("forgotten, $KL(P\\|q_t)$ [nat per answer]")
     panels[0].legend(loc="upper left", fontsize=8)
     return drawn
@@ -96,9 +104,11 @@ def recovery(tables: Tables) -> Figure | None:
             label = "" if place else {"recovery": "from the fine-tuned model", "scratch": "from scratch"}[phase]
             axes.vlines(at, lower, upper, color=DISTRIBUTIONS[colour], linewidth=3, label=label)
     axes.set_yscale("log")
+    axes.set_yticks([10, 20, 50, 100, 200, 500, 1000], ["10", "20", "50", "100", "200", "500", "1000"])
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xticks(range(len(cases)), [f"{name}\n{targets} targets" for name, targets in cases])
     axes.set_ylabel("steps until $KL(P_B\\|q)$\nis back (bounds, a bar per seed)")
-    axes.legend(loc="center right", fontsize=8)
+    axes.legend(loc="upper left", fontsize=8)
     return drawn
 
 

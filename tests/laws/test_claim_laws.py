@@ -9,6 +9,9 @@ import polars as pl
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PARTS = {"c2_support": ["hydra.sweeper.only=[support,decay_sgd_tables,replay]"]}
+"""Of a claim with many parts those that run here; all of them in the slow test."""
+
 NAMES = sorted(file.stem for file in (ROOT / "experiments").glob("c[0-9]*.py"))
 
 
@@ -23,8 +26,18 @@ def python(*arguments: str) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_claim_goes_from_its_command_to_the_board(name: str, tmp_path: Path) -> None:
-    small = [f"experiment={name}", f"outputs={tmp_path}", "scale=smoke", "seed=0", "objective.targets=exact"]
-    assert "finished" in python("sim.run", "-m", *small)
+    goes_to_the_board(name, tmp_path, PARTS.get(name, []))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PARTS)
+def test_all_parts_of_a_claim_go_to_the_board(name: str, tmp_path: Path) -> None:
+    goes_to_the_board(name, tmp_path, [])
+
+
+def goes_to_the_board(name: str, tmp_path: Path, parts: list[str]) -> None:
+    small = [f"experiment={name}", f"outputs={tmp_path}", "scale=smoke", "seed=0", "objective.targets=exact", *parts]
+    assert "finished" in python("sim.run", *small)
     printed = python("experiments", name, str(tmp_path / name))
     assert "not valid" in printed
     assert "edited" not in printed
@@ -38,3 +51,15 @@ def test_a_claim_goes_from_its_command_to_the_board(name: str, tmp_path: Path) -
     assert "What stands and what falls" in board
     page = (tmp_path / "board" / "board.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == len(list((target / "figures").glob("*.png"))) > 0
+
+
+def test_robustness_is_one_table(tmp_path: Path) -> None:
+    small = ("scale=smoke", "seed=0", "model.width=32", "hydra.sweeper.only=[support_chain_adam,recovery_chain_adam]")
+    assert "finished" in python("sim.run", "experiment=robustness", f"outputs={tmp_path}", *small)
+    printed = python("experiments", "robustness", str(tmp_path / "robustness"))
+    assert "Markov chain" in printed
+    assert "C1 not valid in 1 of 1 combinations" in printed
+    assert "C2 not valid in 1 of 1 combinations" in printed
+    target = tmp_path / "robustness" / "reports" / "together"
+    assert (target / "report.md").read_text(encoding="utf-8").startswith("# Verdicts by language")
+    assert pl.read_parquet(target / "tables" / "cells.parquet").height == 1
