@@ -10,13 +10,19 @@ from sim.measure import Truths
 from sim.metrics.divergence import kl
 from sim.metrics.entropy import entropy_interval
 from sim.metrics.forgetting import waterfall
+from sim.metrics.nucleus import nucleus_by_position
 from sim.metrics.positions import branching_factor_by_position, live_by_position, top_one_by_position
 from sim.metrics.scored import Scored
 from sim.records import Record, invalidity
 
 SLACKS = ("entropy_continuity", "collision_continuity")
 
-POSITIONS = ["run", "seed", "targets", "restriction", "of", "position", "live", "branching", "top_one"]
+NUCLEUS = ("nucleus_lower", "nucleus_upper")
+
+POSITIONS = [
+    "run", "seed", "targets", "restriction", "of", "position", "live", "branching", "top_one", "nucleus_lower",
+    "nucleus_upper",
+]  # fmt: skip
 
 
 def label(restriction: Mapping[str, Any]) -> str:
@@ -90,7 +96,7 @@ def _mean_top_one(prefixes: Scored, of: Scored, law: np.ndarray) -> float:
 
 
 def positions(record: Record) -> pl.DataFrame:
-    """Branching factor and top-1 probability by position, over prefixes x ~ S."""
+    """Branching factor, top-1 probability and size of the 90 % nucleus by position, over prefixes x ~ S."""
     truths = Truths(record, "response")
     law, live = truths.s_law, live_by_position(truths.s, truths.s_law)
     about = {"run": record.hash, "seed": record.config["seed"], "targets": record.config["objective"]["targets"]}
@@ -103,6 +109,7 @@ def positions(record: Record) -> pl.DataFrame:
                     "live": live,
                     "branching": branching_factor_by_position(truths.s, one, law),
                     "top_one": top_one_by_position(truths.s, one, law),
+                    **dict(zip(NUCLEUS, nucleus_by_position(truths.s, one, law), strict=True)),
                 }
             )
             for name, one in _curves(truths).items()

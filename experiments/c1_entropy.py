@@ -98,7 +98,9 @@ CLAIM = Claim(
 
 
 def analyse(records: Sequence[Record]) -> dict[str, pl.DataFrame]:
-    """`runs`, a row each with what the verdicts need, and `positions`, the curves of branching factor and top-1."""
+    """`runs`, a row each with what the verdicts need, and `positions`, the curves of branching factor,
+    top-1 and nucleus.
+    """
     runs = pl.DataFrame([summary(record) for record in records], infer_schema_length=None)
     curves = pl.concat([positions(record) for record in records])
     return {"runs": runs.sort("targets", "restriction", "seed"), "positions": curves.select(POSITIONS)}

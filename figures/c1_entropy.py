@@ -85,23 +85,30 @@ def _part(own: pl.DataFrame, part: str) -> float:
 
 
 def positions(tables: Tables) -> Figure:
-    """Branching factor of P, S, q0 and q by position, for one style and for flattened data, exact targets."""
+    """Branching factor and 90 % nucleus of P, S, q0, q by position: one style and flattened data, exact targets."""
     curves = tables["positions"].filter(targets="exact").filter(pl.col("run").is_in(counted(tables)["run"].implode()))
     shown = [name for name in ("style z0", "tilt 1.5") if curves.filter(restriction=name).height]
-    drawn, panels = figure(3.0, len(shown))
-    for axes, name in zip(panels, shown, strict=True):
-        own = curves.filter(pl.col("restriction") == name, pl.col("live") > 1e-9)
+    drawn, panels = figure(4.6, len(shown), num_rows=2)
+    for place, axes in enumerate(panels):
+        nucleus, name = divmod(place, len(shown))
+        own = curves.filter(pl.col("restriction") == shown[name], pl.col("live") > 1e-9)
+        columns = ("nucleus_lower", "nucleus_upper") if nucleus else ("branching", "branching")
         for of, label in CURVES.items():
-            mean = own.filter(of=of).group_by("position").agg(pl.col("branching").mean()).sort("position")
+            mean = own.filter(of=of).group_by("position").agg(pl.col(*set(columns)).mean()).sort("position")
             dashed = of in ("P", "S")
             axes.plot(
-                mean["position"], mean["branching"], color=DISTRIBUTIONS[of], label=label,
+                mean["position"], mean[columns[0]], color=DISTRIBUTIONS[of], label=label,
                 linestyle="--" if dashed else "-", linewidth=2.4 if dashed else 1.4, marker="o", markersize=3,
             )  # fmt: skip
+            lower, upper = (mean[column] for column in columns)
+            axes.fill_between(mean["position"], lower, upper, color=DISTRIBUTIONS[of], alpha=0.3, linewidth=0)
         axes.axhline(1.0, color=PALE, zorder=0)
-        axes.set(title=f"data: {name}, exact targets", xlabel="position in the answer")
+        axes.set(
+            **{"xlabel": "position in the answer"} if nucleus else {"title": f"data: {shown[name]}, exact targets"}
+        )
         axes.set_xticks(sorted(own["position"].unique()))
     panels[0].set_ylabel("branching factor $e^{H_t}$\n(prefixes $x \\sim S$)")
+    panels[len(shown)].set_ylabel("nucleus, 90 % [tokens]\n(bands: certified bounds)")
     panels[0].legend(fontsize=8)
     return drawn
 

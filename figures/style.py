@@ -69,11 +69,13 @@ def styled(changes: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
         yield
 
 
-def figure(height: float, num_columns: int, width: float = WIDTH, sharey: bool = True) -> tuple[Figure, list[Axes]]:
-    """A row of panels, with a common vertical axis unless each has its own; sizes in inches."""
+def figure(
+    height: float, num_columns: int, width: float = WIDTH, sharey: bool = True, num_rows: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """Rows of panels, row by row, with a common vertical axis in a row unless each has its own; sizes in inches."""
     drawn = Figure(figsize=(width, height))
     FigureCanvasAgg(drawn)
-    return drawn, list(drawn.subplots(1, num_columns, sharey=sharey, squeeze=False)[0])
+    return drawn, list(drawn.subplots(num_rows, num_columns, sharey="row" if sharey else "none", squeeze=False).flat)
 
 
 def save(drawn: Figure, stem: Path) -> list[Path]:

@@ -59,6 +59,11 @@ def kl_by_node(p: Scored, q: Scored, log_law: np.ndarray) -> np.ndarray:
     return _product(node_weights(p, log_law), at_node)
 
 
+def mean_by_position(law: Scored, values: np.ndarray, log_law: np.ndarray) -> np.ndarray:
+    """Sum over the nodes at a position of P(x) law(node | x) times a value, float64[M]."""
+    return _by_position(law, _product(node_weights(law, log_law), values))
+
+
 def _product(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Entrywise product with 0 * inf = 0."""
     return weights * np.where(weights > 0.0, values, 0.0)

@@ -43,6 +43,7 @@ class Scored:
     log_q: np.ndarray  # float64[N], log q(y|x) [nat]
     edge_log_q: np.ndarray  # float64[E], log q(token | node) [nat]
     leak: np.ndarray  # float64[M], mass of the illegal tokens at a node, given the node
+    leak_max: np.ndarray  # float64[M], probability of the likeliest of them, given the node
     off: np.ndarray  # float64[G], q(⊥|x)
     exit_entropy: np.ndarray  # float64[G], sum_e -q_e log q_e [nat]
     exit_room: np.ndarray  # float64[G], sum_e q_e log R_e [nat]
@@ -199,6 +200,7 @@ class Layout:
             log_q=node_log_mass[last_node] + edge_log_q[last_edge],
             edge_log_q=edge_log_q,
             leak=record["leak"],
+            leak_max=record["leak_max"],
             node_group=self.node_group,
             node_position=self.node_position,
             node_log_mass=node_log_mass,

@@ -1,0 +1,49 @@
+"""Nucleus size by position: how many next tokens it takes to hold a given mass."""
+
+import numpy as np
+
+from sim.metrics.positions import live_by_position, mean_by_position
+from sim.metrics.scored import Scored
+
+TIE = 1e-9
+"""Absolute slack of `mass >= target`: a nucleus that holds it but for rounding is enough."""
+
+
+def nucleus_by_position(
+    law: Scored, q: Scored, log_law: np.ndarray, mass: float = 0.9
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the mean size of the nucleus of q(. | node) over prefixes of a law alive at each position: float64[T].
+
+    The nucleus is the least number of tokens that together have probability `mass`, 0 < mass < 1; 1 where no prefix is
+    alive. Source: A. Holtzman et al., 2020, "The curious case of neural text degeneration".
+    """
+    live = live_by_position(law, log_law)
+    bounds = (mean_by_position(law, size, log_law) for size in nucleus_of_nodes(q, mass))
+    lower, upper = (np.where(live > 0.0, total / np.where(live > 0.0, live, 1.0), 1.0) for total in bounds)
+    return lower, upper
+
+
+def nucleus_of_nodes(q: Scored, mass: float) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the size of the nucleus at every node: float64[M] both; equal for a truth.
+
+    Of the illegal tokens at a node the record has the number, the sum and the largest probability. The sums of the k
+    largest probabilities are greatest if the illegal mass is in as few tokens as these allow (as many of the largest
+    as it holds, and one for the rest), and least if it is spread evenly over all but the largest; such laws exist, so
+    that both bounds can be met. Raises ValueError unless 0 < mass < 1.
+    """
+    if not 0.0 < mass < 1.0:
+        raise ValueError(f"nucleus: 0 < mass < 1 is required, found {mass!r}")
+    trie = q.trie
+    legal = np.zeros((trie.num_nodes, trie.vocab_size))
+    legal[trie.edge_node, trie.edge_token] = np.exp(q.edge_log_q)
+    number = (~trie.legal).sum(axis=1)[:, None]
+    total, largest, rank = q.leak[:, None], q.leak_max[:, None], np.arange(trie.vocab_size)
+    crowded = np.clip(total - rank * largest, 0.0, largest)
+    spread = np.where(rank == 0, largest, (total - largest) / np.maximum(number - 1, 1))
+    lower, upper = (_size(np.hstack([legal, np.where(rank < number, part, 0.0)]), mass) for part in (crowded, spread))
+    return lower, upper
+
+
+def _size(probability: np.ndarray, mass: float) -> np.ndarray:
+    held = np.cumsum(-np.sort(-probability, axis=1), axis=1)
+    return np.asarray((held < mass - TIE).sum(axis=1) + 1.0)
