@@ -23,7 +23,7 @@ demo: $(VENV)/.core ## pretrain, fine-tune and measure the default world; writes
 CLAIMS ?= c1_entropy c2_support
 SCALE  ?= classroom
 STUDY   = outputs$(if $(filter classroom,$(SCALE)),,/$(SCALE))
-claims: $(VENV)/.core ## run the claims, judge them and print the verdict board (a quarter of an hour); SCALE=smoke|classroom|paper
+claims: $(VENV)/.core ## run the claims, judge them and print the verdict board (three quarters of an hour); SCALE=smoke|classroom|paper
 	@for claim in $(CLAIMS); do \
 	  $(PY) -m sim.run experiment=$$claim scale=$(SCALE) outputs=$(STUDY) && \
 	  $(PY) -m experiments $$claim $(STUDY)/$$claim >/dev/null && \
