@@ -216,4 +216,6 @@ def standing(verdicts: pl.DataFrame) -> tuple[Standing, str]:
         kept, gone = (cases.count(outcome) for outcome in ("holds", "refuted"))
         split = f"most of what it leaves out is still known in {kept} of {len(cases)} cases, and erased in {gone}"
         return "holds only if", f"S is narrower than P: sizes follow the data, down and up; {split}"
-    return "undecided", "some intervals are too wide, or some fine-tunings have not converged"
+    open_ = verdicts.filter(pl.col("prediction").is_in(["C2.0a", "C2.0b", "C2.1a", "C2.1b"]), outcome="undecided")
+    where = "; ".join(f"{row['prediction']} for {row['case']}" for row in open_.iter_rows(named=True))
+    return "undecided", f"some intervals are too wide ({where})" if where else "the parts of the sentence disagree"
