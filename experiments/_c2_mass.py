@@ -125,7 +125,7 @@ def _counted(part: pl.DataFrame) -> str:
 def last(splits: pl.DataFrame) -> pl.DataFrame:
     """Of every run what was forgotten in the end, and how it splits: the share of the gate, and what is still known."""
     path = splits.sort("run", "step", maintain_order=True)
-    keys = ["run", "seed", "targets", "model", "optimizer", "learning_rate", "p_lost", "untrained"]
+    keys = ["run", "seed", "part", "targets", "model", "optimizer", "learning_rate", "p_lost", "untrained"]
     change = [(pl.col(name).last() - pl.col(name).first()).alias(name) for name in ("kl", "gate", "kept", "erasure")]
     found = path.group_by(keys, maintain_order=True).agg(*change, pl.col("erasure").first().alias("before"))
     return found.with_columns(
@@ -136,16 +136,17 @@ def last(splits: pl.DataFrame) -> pl.DataFrame:
 def gates(splits: pl.DataFrame) -> Iterator[Verdict]:
     """C2.3c to C2.3e: fine-tuning on one style, or on one way to begin, by the transformer and by the null models."""
     found = last(splits.filter(pl.col("restriction").str.contains("^(style |regular)")))
-    for keys, own in found.group_by("model", "optimizer", "learning_rate", "targets", maintain_order=True):
-        model, optimizer, rate, targets = keys
-        case = f"{SHOWN[str(model)]}, {optimizer}, lr {rate:g}, {targets} targets"
+    found = found.with_columns(long=pl.col("part").str.starts_with("decay"))
+    for keys, own in found.group_by("model", "optimizer", "learning_rate", "targets", "long", maintain_order=True):
+        model, optimizer, rate, targets, long = keys
+        case = f"{SHOWN[str(model)]}, {optimizer}, lr {rate:g}, {targets} {'gradients' if long else 'targets'}"
         if model != "transformer":
             yield Verdict("C2.3f", case, None, interval(own["known"].to_numpy()), "1", "reported", figure="split")
             continue
         for identifier, column in (("C2.3c", "share"), ("C2.3d", "known")):
             outcome, measured = sign(own[column].to_numpy(), HALF)
             yield Verdict(identifier, case, HALF, measured, "1", outcome, figure="split")
-    yield from _faster(found.filter(model="transformer", optimizer="adam", targets="exact"))
+    yield from _faster(found.filter(model="transformer", optimizer="adam", targets="exact", long=False))
 
 
 def _faster(found: pl.DataFrame) -> Iterator[Verdict]:

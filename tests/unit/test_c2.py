@@ -147,9 +147,12 @@ def test_larger_steps_of_adam_are_set_against_smaller_ones():
     rates = [frame.with_columns(pl.lit(rate).alias("learning_rate"), pl.col("run") + f"{rate}")
              for frame, rate in ((slow, 1e-4), (fast, 2e-3))]  # fmt: skip
     noise = pl.col("erasure") * (1 + 0.01 * pl.col("seed"))
-    found = list(mass.gates(pl.concat(rates).with_columns(erasure=noise)))
-    assert outcomes(found, "C2.3e") == {"holds"}
-    assert outcomes(list(mass.gates(rates[0])), "C2.3e") == set()
+    both = pl.concat(rates).with_columns(erasure=noise, part=pl.lit("rates_adam"))
+    assert outcomes(list(mass.gates(both)), "C2.3e") == {"holds"}
+    assert outcomes(list(mass.gates(both.filter(learning_rate=1e-4))), "C2.3e") == set()
+    assert outcomes(list(mass.gates(pl.concat(rates))), "C2.3e") == set()  # long fine-tunings are a case of their own
+    cases = [one.case for one in mass.gates(pl.concat([both, rates[0]])) if one.identifier == "C2.3d"]
+    assert len(set(cases)) == len(cases) == 3  # so that no seed counts twice
 
 
 def test_what_is_still_known_is_measured_from_the_base_to_an_untrained_model():

@@ -39,7 +39,12 @@ def points(launch: list[tuple[tuple[str, ...], dict[str, Any]]]) -> list[tuple[A
     ]  # fmt: skip
 
 
-TWO = ("experiment=c2_support", "hydra.sweeper.only=[rates_sgd,rates_adam]", "study.seeds='0,1'")
+TWO = (
+    "experiment=c2_support",
+    "hydra.sweeper.only=[rates_sgd,rates_adam]",
+    "study.seeds='0,1'",
+    "objective.targets=exact",
+)
 
 
 def test_the_points_are_those_of_every_study_and_say_of_which(asked, monkeypatch, tmp_path):
