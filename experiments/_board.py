@@ -66,6 +66,8 @@ def measured(row: dict[str, Any]) -> str:
 
 def predicted(row: dict[str, Any]) -> str:
     """The predicted value with its margin, or the sign of it where only that is predicted."""
+    if row["kind"] == "sign" and row["predicted"] is None and row["measured"] is not None:
+        return f"above {short(row['threshold'])}"
     if row["predicted"] is None:
         return "–"
     if row["kind"] == "sign":

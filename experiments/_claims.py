@@ -84,6 +84,7 @@ class Verdict:
     outcome: Judged
     note: str = ""
     figure: str = ""
+    threshold: float = 0.0  # of a sign: what the measured value has to be above
 
 
 def table(claim: Claim, verdicts: Sequence[Verdict], edited: bool) -> pl.DataFrame:
@@ -100,6 +101,7 @@ def table(claim: Claim, verdicts: Sequence[Verdict], edited: bool) -> pl.DataFra
                 "kind": prediction.kind,
                 "case": one.case,
                 "predicted": one.predicted,
+                "threshold": one.threshold,
                 "margin": prediction.margin,
                 "measured": found.estimate if found else None,
                 "lower": found.lower if found else None,
@@ -116,7 +118,7 @@ def table(claim: Claim, verdicts: Sequence[Verdict], edited: bool) -> pl.DataFra
                 "edited": edited,
             }
         )
-    numbers = dict.fromkeys(("predicted", "margin", "measured", "lower", "upper", "level"), pl.Float64)
+    numbers = dict.fromkeys(("predicted", "threshold", "margin", "measured", "lower", "upper", "level"), pl.Float64)
     return pl.DataFrame(rows, schema_overrides=numbers)
 
 

@@ -27,6 +27,9 @@ TABLES = (
 )
 """What these figures read."""
 
+FEWEST = 0.5
+"""Answers per prompt at the foot of an axis."""
+
 MODELS = {"tabular_strings": "flat table", "tabular_trie": "trie table", "transformer": "transformer"}
 
 
@@ -44,15 +47,16 @@ def sizes(tables: Tables) -> Figure | None:
             mean = own.filter(size=name).group_by("step").agg(pl.col("lower", "upper", "p", "s").mean()).sort("step")
             axes.plot(mean["step"], mean["lower"], color=colour, label=name.replace("e^H", "$e^{H}$"))
             axes.fill_between(mean["step"], mean["lower"], mean["upper"], color=colour, alpha=0.25, linewidth=0)
-            axes.plot(mean["step"][-1], mean["s"][-1], marker="<", markersize=6, color=colour, clip_on=False)
-            axes.plot(0, mean["p"][0], marker=">", markersize=6, color=colour, clip_on=False)
+            for step, size, marker in ((mean["step"][-1], mean["s"][-1], "<"), (0, mean["p"][0], ">")):
+                if size >= FEWEST:  # none has no place on a logarithmic axis
+                    axes.plot(step, size, marker=marker, markersize=6, color=colour, clip_on=False)
         axes.set_yscale("log")
         axes.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
-        axes.set_ylim(0.5, 300)
+        axes.set_ylim(FEWEST, 300)
         axes.set_title(f"data: {restriction}")
         step_axis(axes, int(own["step"].to_numpy().max()))
     panels[0].set_ylabel("answers per prompt (▸ of $P$, ◂ of $S$;\nbands: certified bounds)")
-    panels[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.04, 0.5))
+    drawn.legend(*panels[-1].get_legend_handles_labels(), fontsize=7, loc="outside right center")
     return drawn
 
 

@@ -117,6 +117,15 @@ def test_a_size_of_which_little_is_asked_is_not_asked_about():
     assert mass.travelled(near).height == 0
 
 
+def test_a_size_is_asked_about_with_all_its_seeds_or_not_at_all():
+    """In one world of five P and S do not differ: four seeds would be another study than the one announced."""
+    first = (pl.col("seed") == 0) & (pl.col("size") == "ε = 0.02")
+    frame = sizes().with_columns(s=pl.when(first).then(pl.col("p")).otherwise(pl.col("s")))
+    asked = mass.travelled(frame)
+    assert set(asked["size"]) == {"e^H"}
+    assert asked.group_by("targets", "restriction").len()["len"].unique().to_list() == [5]
+
+
 def test_a_control_that_moves_is_found_whatever_the_other_does():
     found = sized(drift=0.4)
     assert {one.case: one.outcome for one in found if one.identifier == "C2.0a"} == {
