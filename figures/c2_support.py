@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from figures._c2_laws import decay, kernel, race, replay
 from figures._data import Tables
@@ -66,30 +66,29 @@ def split(tables: Tables) -> Figure | None:
         return None
     long, style = pl.col("part").str.starts_with("decay"), pl.col("restriction").str.starts_with("style ")
     paths = tables["splits"].filter((long & (pl.col("optimizer") == "sgd")) | ((pl.col("part") == "recovery") & style))
-    paths = paths.filter(targets="exact")
-    cases = (
-        paths.select("model", "optimizer")
-        .unique(maintain_order=True)
-        .sort("optimizer", "model", descending=[True, False])
-    )
+    keys = ["optimizer", "model", "targets"]
+    cases = paths.select(keys).unique(maintain_order=True).sort(keys, descending=[True, False, False])
     if not cases.height:
         return None
-    drawn, panels = figure(2.9, cases.height)
-    for axes, (model, optimizer) in zip(panels, cases.rows(), strict=True):
-        _stack(axes, paths.filter(model=model, optimizer=optimizer))
-        axes.set_title(f"{MODELS[model]},\n{'SGD' if optimizer == 'sgd' else 'Adam, large steps'}")
+    drawn, panels = figure(3.0, cases.height)
+    for axes, (optimizer, model, targets) in zip(panels, cases.rows(), strict=True):
+        _stack(axes, paths.filter(model=model, optimizer=optimizer, targets=targets))
+        steps = "SGD" if optimizer == "sgd" else f"Adam, 2·10$^{{-3}}$,\n{targets} targets"
+        axes.set_title(f"{MODELS[model]},\n{steps}", fontsize=8)
     panels[0].set_ylabel("forgotten, $KL(P\\|q_t)$ [nat per answer]")
-    panels[0].legend(loc="upper left", fontsize=8)
+    panels[0].legend(loc="upper left", fontsize=7)
     return drawn
 
 
 def _stack(axes: Axes, own: pl.DataFrame) -> None:
     names = ["gate", "kept", "erasure"]
     mean = own.group_by("step").agg(pl.col(names).mean()).sort("step")
-    labels = ["gate: mass moved", "within the kept style", "erasure: within the lost"]
+    labels = ["gate: mass moved", "within the kept", "erasure: within the lost"]
     parts = [mean[name].to_numpy() for name in names]
     axes.stackplot(mean["step"], *parts, colors=[PARTS[name] for name in names], labels=labels)
     step_axis(axes, int(mean["step"][-1]))
+    axes.xaxis.set_major_locator(FixedLocator([0, 10, 1000]))
+    axes.set_xlabel("step")
 
 
 def recovery(tables: Tables) -> Figure | None:
