@@ -9,7 +9,7 @@ from experiments._c2_mass import SHOWN
 from experiments._claims import Claim, Verdict
 from experiments._race import PREDICTORS, TARGETS, margins
 from experiments._statistics import Interval, Outcome, bound, equality, interval, sign
-from sim.theory.decay import adam_rate
+from sim.theory.decay import adam_ceiling, adam_rate
 
 DECADE, HALF = 0.1, 0.5
 """Where the windows of the late laws begin, as a share of all steps."""
@@ -92,7 +92,7 @@ def _adam(own: pl.DataFrame) -> dict[str, float | None]:
     if own["optimizer"][0] != "adam":
         return {"law": None, "ceiling": None}
     rate, b1, b2 = (float(own[name][0]) for name in ("learning_rate", "b1", "b2"))
-    return {"law": adam_rate(rate, b1, b2, 2.0), "ceiling": -0.5 * float(np.log(b2))}
+    return {"law": adam_rate(rate, b1, b2, 2.0), "ceiling": adam_ceiling(b2)}
 
 
 def _decays(claim: Claim, laws: pl.DataFrame) -> Iterator[Verdict]:

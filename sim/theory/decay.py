@@ -89,6 +89,18 @@ def adam_rate(learning_rate: float, beta1: float, beta2: float, speed: float = 1
     return _bisect(excess, min(speed * learning_rate, ceiling))
 
 
+def adam_ceiling(beta2: float) -> float:
+    """½ |log β2|, the rate [1/update] that `adam_rate` comes to as lr grows: lost mass never decays faster for long.
+
+    Why: from there on the second moment shrinks more slowly than the squared gradient, and steps vanish. It bounds any
+    model whose lost gradients shrink with the lost mass, however fast its logits move. Raises ValueError unless
+    0 < β2 < 1.
+    """
+    if not 0.0 < beta2 < 1.0:
+        raise ValueError(f"adam_ceiling: 0 < beta2 < 1 is required, found {beta2!r}")
+    return -0.5 * math.log(beta2)
+
+
 def natural_gradient_path(log_base: np.ndarray, log_s: np.ndarray, time: float) -> np.ndarray:
     """q_t = e^(-t) q0 + (1 - e^(-t)) S, the path of the natural gradient flow on -E_S log q: log [nat], float64[N]."""
     if not time >= 0.0:

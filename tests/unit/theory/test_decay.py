@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import brentq
 
 from sim.theory.decay import (
+    adam_ceiling,
     adam_rate,
     flat_sgd_constant,
     forgetting_slope,
@@ -183,3 +184,17 @@ def test_natural_gradient_path_is_the_flow_of_the_fisher_preconditioned_gradient
     np.testing.assert_allclose(path[~A] - np.log(P)[~A], -1.0, atol=1e-12)
     with pytest.raises(ValueError, match="time >= 0"):
         natural_gradient_path(np.log(P), np.log(P), -1.0)
+
+
+@pytest.mark.parametrize("beta2", [0.9, 0.99, 0.999])
+def test_the_rate_of_adam_rises_to_its_ceiling(beta2):
+    rates = [adam_rate(rate, min(0.9, beta2), beta2) for rate in (1e-4, 1e-2, 1.0, 1e3)]
+    assert rates == sorted(rates)
+    assert rates[-1] == pytest.approx(adam_ceiling(beta2), rel=1e-3)
+    assert rates[-1] <= adam_ceiling(beta2)
+
+
+@pytest.mark.parametrize("beta2", [0.0, 1.0, -0.5])
+def test_a_ceiling_needs_a_decaying_second_moment(beta2):
+    with pytest.raises(ValueError, match="0 < beta2 < 1 is required"):
+        adam_ceiling(beta2)
