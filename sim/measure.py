@@ -24,7 +24,7 @@ from sim.metrics.forgetting import (
     style_split_of,
     waterfall,
 )
-from sim.metrics.scored import Layout, Scored, View, average, known
+from sim.metrics.scored import VIEWS, Layout, Scored, View, average, known
 from sim.metrics.support import epsilon_support, off_support_mass, outside_mass
 from sim.quantity import Quantity, exponential
 from sim.records import RELEARNT, TUNED_ON_S, Record
@@ -146,8 +146,7 @@ def row(metric: str, of: str, value: Quantity | float, unit: str, prompt_law: st
 def rows(record: Record) -> list[Row]:
     """Every measured number of a run, one row each; see the column descriptions in `sim.rows`."""
     found: list[Row] = []
-    views: tuple[View, ...] = ("response", "joint")
-    for view in views:
+    for view in VIEWS:
         truths = Truths(record, view)
         tag = {"phase": "truth", "step": 0, "view": view}
         found += [tag | one for one in truth_rows(truths)]
@@ -221,7 +220,8 @@ def model_rows(truths: Truths, phase: str, q: Scored, in_full: bool) -> Iterator
         yield row("style_gate", "z", styles.gate, "nat", p_name)
         for name, within in zip(record.p.styles.names, styles.within, strict=True):
             yield row("style_within", name, float(within), "nat", p_name)
-    yield from waterfall_rows(truths, phase, entropies)
+    if phase not in RELEARNT:  # which is no way from P
+        yield from waterfall_rows(truths, phase, entropies)
 
 
 def diversity_rows(
@@ -248,10 +248,8 @@ def style_mass_rows(record: Record, q: Scored, of: str, law: np.ndarray, name: s
 def waterfall_rows(truths: Truths, phase: str, entropies: Mapping[str, Quantity]) -> Iterator[Row]:
     """H(P) - H(q) in three steps, given H(q) by prompt law.
 
-    What is trained on P keeps everything, so the first two steps are 0. Learning again is no way from P: no rows.
+    What is trained on P keeps everything, so that the first two steps are 0.
     """
-    if phase in RELEARNT:
-        return
     whole = phase not in TUNED_ON_S
     name = law_names(truths.view)[0 if whole else 1]
     known = truths.entropies[name]
@@ -266,8 +264,7 @@ def waterfall_rows(truths: Truths, phase: str, entropies: Mapping[str, Quantity]
 def residuals(record: Record) -> dict[str, dict[str, float]]:
     """Residuals and slacks of the identities of every phase at its last evaluation, per view: "phase/view" -> name."""
     found = {}
-    views: tuple[View, ...] = ("response", "joint")
-    for view in views:
+    for view in VIEWS:
         truths = Truths(record, view)
         for phase in record.phases:
             found[f"{phase}/{view}"] = _residuals(truths, truths.scored(phase, -1))
