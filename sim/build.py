@@ -41,8 +41,8 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     for group in ("objective", "optimizer"):
         first[group] = canonical(group, first[group], f"pretrain.{group}")
     second = canonical_of(schema.finetune, top["finetune"], "finetune")
-    for name, phase in (("pretrain", first), ("finetune", second), ("relearn", top["relearn"])):
-        if 0 < phase["num_steps"] < phase["num_evals"]:
+    for name, phase in (("pretrain", first), ("finetune", second)):
+        if phase["num_evals"] > phase["num_steps"]:
             raise SpecificationError(
                 f"{name}.num_evals: at most num_steps ({phase['num_steps']}) is required, found {phase['num_evals']}"
             )

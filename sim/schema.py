@@ -126,5 +126,6 @@ def relearn(
 ) -> None:
     """The schema of `relearn`: learning again what the restriction left out, after the fine-tuning; 0 steps for none.
 
-    Objective, optimiser, batches and what is scored are those of the fine-tuning; evaluations are spaced by logarithm.
+    Objective, optimiser, batches and what is scored are those of the fine-tuning; evaluations are spaced by logarithm,
+    and those that fall on one step are one.
     """

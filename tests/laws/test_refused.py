@@ -81,7 +81,10 @@ REFUSED: list[tuple[str, str]] = [
     ("finetune.prefixes=some", "finetune.prefixes: one of 'sampled', 'all' is required, found 'some'"),
     ("finetune.controls=identity", "finetune.controls: a list without repeats is required, found 'identity'"),
     ("finetune.controls=[identity,identity]", "finetune.controls: a list without repeats is required, found ["),
-    ("finetune.controls=[idntity]", "finetune.controls[0]: one of 'identity' is required, found 'idntity' (did you"),
+    (
+        "finetune.controls=[idntity]",
+        "finetune.controls[0]: one of 'identity', 'carried', 'linearised' is required, found 'idntity' (did you",
+    ),
     ("+finetune.limit=0.1", "finetune.limit: unknown argument of finetune"),
     ("+_target_=os.system", "_target_: not allowed here; write kind: <name> plus arguments"),
     ("+grammar._target_=os.system", "grammar._target_: not allowed here; write kind: <name> plus arguments"),

@@ -188,9 +188,9 @@ def test_what_cannot_be_done_is_refused_before_anything_is_trained(overrides, li
         build(settings(config))
 
 
-def test_more_evaluations_than_steps_are_refused(tmp_path):
-    with pytest.raises(SpecificationError, match=r"^relearn\.num_evals: at most num_steps \(2\) is required, found 3$"):
-        chosen(tmp_path, "relearn.num_steps=2")
+def test_evaluations_that_fall_on_one_step_are_one(tmp_path):
+    run, _ = build(chosen(tmp_path, "relearn.num_steps=2"))
+    assert run.relearn.steps == [0, 1, 2]
 
 
 def test_an_interrupted_relearning_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

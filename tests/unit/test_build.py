@@ -122,7 +122,7 @@ def another(value: Any) -> Any:
     if isinstance(value, str):
         return OTHER[value]
     if isinstance(value, list):
-        return []
+        return [] if value else ["tangent"]
     if value is None:  # an entropy that is not set
         return 5.0
     return value + 1 if isinstance(value, int) else value / 2 + 0.013
