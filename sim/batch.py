@@ -57,7 +57,7 @@ class Share:
         listed = all(world_parts(point) == world_parts(chosen[0]) for point in chosen)
         world = {"plan", "base"} if listed else set()
         world |= {"model"} if listed and same("model") else set()
-        restricted = same("grammar", "restriction")
+        restricted = same("grammar", "dial", "restriction")
         own = {"event"} if restricted else set()
         own |= {"data"} if restricted and not any(point["finetune"]["controls"] for point in chosen) else set()
         first = {"event"} | ({"data"} if listed else set())

@@ -128,6 +128,17 @@ def test_a_group_of_several_worlds_shares_programs_too(tmp_path: Path) -> None:
     assert sim.ensemble._programs.cache_info().misses == 2
 
 
+def test_points_of_different_dials_have_data_of_their_own(tmp_path: Path) -> None:
+    """Their strings and their restriction are the same, but not the probabilities."""
+    words = ("finetune.controls=[]", "relearn.num_steps=2", "relearn.num_evals=1")
+    points = [point(tmp_path, *words, f"dial.entropy={entropy}") for entropy in (1.0, 1.3)]
+    assert states(perform(points)) == ["finished"] * 2
+    for one in points:
+        record = read(target(one))
+        for phase, trained in simulate(build(one)[0]).items():
+            np.testing.assert_array_equal(record.phases[phase].losses, trained.losses)
+
+
 # -- finished, claimed, damaged ----------------------------------------------------------------------------------------
 
 
