@@ -128,11 +128,15 @@ def _counted(part: pl.DataFrame) -> str:
 def last(splits: pl.DataFrame) -> pl.DataFrame:
     """Of every run what was forgotten in the end, and how it splits: the share of the gate, and what is still known."""
     path = splits.sort("run", "step", maintain_order=True)
-    keys = ["run", "seed", "part", "targets", "model", "optimizer", "learning_rate", "p_lost", "untrained"]
-    change = [(pl.col(name).last() - pl.col(name).first()).alias(name) for name in ("kl", "gate", "kept", "erasure")]
-    found = path.group_by(keys, maintain_order=True).agg(*change, pl.col("erasure").first().alias("before"))
+    keys = ["run", "seed", "part", "targets", "model", "optimizer", "learning_rate", "p_lost", "untrained", "unlearnt"]
+    names = ("kl", "gate", "kept", "erasure", "behind")
+    change = [(pl.col(name).last() - pl.col(name).first()).alias(name) for name in names]
+    first = [pl.col(name).first().alias(f"{name}_before") for name in ("erasure", "behind")]
+    found = path.group_by(keys, maintain_order=True).agg(*change, *first)
     return found.with_columns(
-        share=pl.col("gate") / pl.col("kl"), known=1 - pl.col("erasure") / (pl.col("untrained") - pl.col("before"))
+        share=pl.col("gate") / pl.col("kl"),
+        known=1 - pl.col("erasure") / (pl.col("untrained") - pl.col("erasure_before")),
+        known_behind=1 - pl.col("behind") / (pl.col("unlearnt") - pl.col("behind_before")),
     )
 
 

@@ -12,6 +12,7 @@ from sim.measure import Truths
 from sim.metrics.divergence import kl
 from sim.metrics.entropy import entropy_interval
 from sim.metrics.forgetting import GateErasure, gate_erasure_of, log_event, style_split_of
+from sim.metrics.positions import kl_by_node
 from sim.metrics.scored import Scored, average
 from sim.metrics.support import epsilon_support
 from sim.quantity import Quantity, exponential
@@ -103,6 +104,18 @@ class Splitter:
         kept = float(found.within[self.style])
         return GateErasure(found.gate, kept, float(found.within.sum()) - kept)
 
+    def behind(self, q: Scored) -> float:
+        """What is off behind the first token that S never takes [nat per lost answer].
+
+        KL of next-token laws over the nodes that S does not visit, P(x) P(node | x) each, over P(B). Where one token
+        shows what is lost this is erasure; where many do, at different places, erasure also has what their gates differ
+        in, and this has not: the trie table leaves it as it was, whatever the world.
+        """
+        truths = self.truths
+        unvisited = (truths.s.node_log_mass == -np.inf) & (truths.s.node_group >= 0)
+        total = float(kl_by_node(truths.p, q, self.law)[unvisited].sum())
+        return total / self.lost(truths.p)
+
     def lost(self, q: Scored) -> float:
         """q(B), the mass of what was left out."""
         outside = (self.truths.p.log_q > -np.inf) & ~self.truths.record.restricted.event
@@ -110,14 +123,17 @@ class Splitter:
 
 
 def split_paths(record: Record) -> pl.DataFrame:
-    """The fine-tuning on S at every evaluation: KL(P‖q), its split, q(B); and the erasure of an untrained model."""
+    """The fine-tuning on S at every evaluation: KL(P‖q), its split, q(B), what is off behind the first lost token.
+
+    untrained, unlearnt: erasure, and what is off behind that token, of the model before any training.
+    """
     splitter, tags = Splitter.of(record), about(record)
-    mass = splitter.lost(splitter.truths.p)
-    untrained = splitter.split(splitter.truths.scored("pretrain", 0)).erasure
+    mass, begun = splitter.lost(splitter.truths.p), splitter.truths.scored("pretrain", 0)
+    untrained, unlearnt = splitter.split(begun).erasure, splitter.behind(begun) if mass > 0.0 else 0.0
     steps = record.phases["sft"].steps
     return pl.DataFrame(
         [
-            {**tags, "step": int(step), "p_lost": mass, "untrained": untrained, **one}
+            {**tags, "step": int(step), "p_lost": mass, "untrained": untrained, "unlearnt": unlearnt, **one}
             for step, one in zip(steps, _splits(splitter, len(steps)), strict=True)
         ]
     )
@@ -134,5 +150,6 @@ def _splits(splitter: Splitter, count: int) -> Iterator[dict[str, float]]:
             "kept": found.kept,
             "erasure": found.erasure,
             "lost": splitter.lost(q),
+            "behind": splitter.behind(q) if splitter.lost(p) > 0.0 else 0.0,
             "zeros": float(((p.log_q > -np.inf) & (q.log_q == -np.inf)).sum()),
         }

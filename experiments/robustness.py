@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from experiments import c1_entropy as c1
 from experiments import c2_support as c2
 from experiments._board import short
+from experiments._c2_mass import last
 from experiments._claims import table
 from experiments._report import Block, Heading, Paragraph, Table
+from experiments._statistics import interval
 from sim.records import Record, invalidity
 
 TOGETHER = True
@@ -18,7 +21,7 @@ TOGETHER = True
 CELL = ("language", "width", "optimiser")
 
 C1 = (*CELL, "valid runs", "C1", "slope of H(q) on H(S)", "H(q) − H(S) [nat]", "control [nat]")
-C2 = (*CELL, "C2", "sizes fall, least", "sizes rise, least", "share of the gate", "still known", "savings [×]")
+C2 = (*CELL, "C2", "sizes fall, least", "sizes rise, least", "share of the gate", "known behind", "savings [×]")
 """Columns of the two tables."""
 
 LANGUAGES = {
@@ -41,22 +44,26 @@ def cell(record: Record) -> Cell:
 
 
 def analyse(records: Sequence[Record]) -> dict[str, pl.DataFrame]:
-    """`verdicts` of both claims in every cell, and `cells`, a row for each with what the table shows."""
+    """`verdicts` of both claims in every cell, `cells`, a row for each, and `ends`, how what is forgotten splits."""
     cells: dict[Cell, list[Record]] = {}
     for record in records:
         cells.setdefault(cell(record), []).append(record)
-    verdicts, rows = [], []
+    verdicts, rows, ends = [], [], []
     for where in sorted(cells):
         row: dict[str, Any] = dict(zip(("language", "width", "optimizer"), where, strict=True))
         row |= {"runs": len(cells[where]), "valid": sum(invalidity(one) is None for one in cells[where])}
         for claim in (c1, c2):
-            found = table(claim.CLAIM, claim.check(claim.analyse(cells[where])), edited=False)
+            made = claim.analyse(cells[where])
+            found = table(claim.CLAIM, claim.check(made), edited=False)
             standing, reason = claim.standing(found)
             row |= {claim.CLAIM.identifier: standing, f"{claim.CLAIM.identifier} reason": reason}
             tags = {name: pl.lit(value) for name, value in row.items() if name in ("language", "width", "optimizer")}
             verdicts.append(found.with_columns(**tags))
+            if claim is c2 and made["relearning"].height:
+                again = made["splits"].filter(pl.col("run").is_in(made["relearning"]["run"].implode()))
+                ends.append(last(again).with_columns(**tags))
         rows.append(row)
-    return {"cells": pl.DataFrame(rows), "verdicts": pl.concat(verdicts)}
+    return {"cells": pl.DataFrame(rows), "verdicts": pl.concat(verdicts), "ends": pl.concat(ends)}
 
 
 def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
@@ -69,7 +76,8 @@ def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
         runs = f"{row['valid']} of {row['runs']}"
         first.append((*where, runs, row["C1"], *(_shown(own, name) for name in ("C1.1a", "C1.1b", "C1.0"))))
         ways = (_least(own, name) for name in ("C2.1a", "C2.1b"))
-        second.append((*where, row["C2"], *ways, *(_shown(own, name) for name in ("C2.3c", "C2.3d", "C2.4"))))
+        known = _interval(tables["ends"].filter(**of)["known_behind"].to_numpy())
+        second.append((*where, row["C2"], *ways, _shown(own, "C2.3c"), known, _shown(own, "C2.4")))
     return [
         Heading("Verdicts by language, size and optimiser"),
         Table(C1, tuple(first), 3, "C1"),
@@ -86,6 +94,14 @@ def _shown(own: pl.DataFrame, identifier: str) -> str:
         number += "" if row["measured"] is None else f"[{short(row['lower'])}, {short(row['upper'])}]"
         said.append(number if row["outcome"] == "holds" else f"{number} ({row['outcome']})")
     return "; ".join(said) or "–"
+
+
+def _interval(values: np.ndarray) -> str:
+    """A mean with its interval."""
+    if not len(values):
+        return "–"
+    found = interval(values)
+    return f"{short(found.estimate)} [{short(found.lower)}, {short(found.upper)}]"
 
 
 def _least(own: pl.DataFrame, identifier: str) -> str:

@@ -56,7 +56,7 @@ def long_paths(model: str, optimizer: str, gate: float = 0.9, erasure: float = 0
                     "restriction": "style z0", "targets": "exact", "model": model, "optimizer": optimizer,
                     "learning_rate": 1e-3, "b1": 0.9, "b2": 0.99, "num_steps": 10_000, "step": int(step),
                     "p_lost": 0.75, "untrained": 3.0, "kl": kl, "gate": gate * kl, "kept": 0.0,
-                    "erasure": 0.01 + erasure * kl, "lost": lost, "zeros": 0.0,
+                    "erasure": 0.01 + erasure * kl, "lost": lost, "zeros": 0.0, "unlearnt": 2.0, "behind": 0.1,
                 }
             )  # fmt: skip
     return pl.DataFrame(rows)
