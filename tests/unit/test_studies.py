@@ -76,7 +76,7 @@ def test_the_command_line_has_the_last_word(asked, monkeypatch, tmp_path):
 
 
 def test_one_study_alone_needs_no_list(asked, monkeypatch, tmp_path):
-    assert run(monkeypatch, tmp_path, TWO[0], "hydra.sweeper.only=rates_sgd", "seed=4") == 0
+    assert run(monkeypatch, tmp_path, TWO[0], "hydra.sweeper.only=rates_sgd", "seed=4", TWO[-1]) == 0
     assert points(asked[0]) == [("rates_sgd", 4, "sgd", 1e-2)]
 
 

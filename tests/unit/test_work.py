@@ -15,6 +15,7 @@ import pytest
 import sim.batch
 import sim.ensemble
 import sim.files
+import sim.saving
 from sim import ledger, store
 from sim.build import build, pretraining_key, settings, target
 from sim.numerics import SpecificationError
@@ -381,7 +382,7 @@ def test_a_checkpoint_of_another_structure_is_not_used(tmp_path: Path, capsys: p
 
 def test_a_checkpoint_is_not_written_more_often_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[str] = []
-    monkeypatch.setattr(sim.batch.checkpoints, "save", lambda folder, name, *_: saved.append(name))
+    monkeypatch.setattr(sim.saving.checkpoints, "save", lambda folder, name, *_: saved.append(name))
     perform([point(tmp_path)], Options(checkpoint_seconds=3600.0))
     assert saved == []
     perform([point(tmp_path, "seed=1")], Options(checkpoint_seconds=0.0))
