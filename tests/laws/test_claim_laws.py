@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = {"c2_support": ["hydra.sweeper.only=[support,decay_sgd_tables,replay]"]}
+PARTS = {"c2_support": ["hydra.sweeper.only=[decay_sgd_tables,replay]"]}
 """Of a claim with many parts those that run here; all of them in the slow test."""
 
 NAMES = sorted(file.stem for file in (ROOT / "experiments").glob("c[0-9]*.py"))
@@ -53,6 +53,7 @@ def goes_to_the_board(name: str, tmp_path: Path, parts: list[str]) -> None:
     assert page.count("data:image/png;base64,") == len(list((target / "figures").glob("*.png"))) > 0
 
 
+@pytest.mark.slow
 def test_robustness_is_one_table(tmp_path: Path) -> None:
     small = ("scale=smoke", "seed=0", "model.width=32", "hydra.sweeper.only=[support_chain_adam,recovery_chain_adam]")
     assert "finished" in python("sim.run", "experiment=robustness", f"outputs={tmp_path}", *small)
