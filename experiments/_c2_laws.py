@@ -23,7 +23,9 @@ TABLES = ("tabular_strings", "tabular_trie")
 def bounds(claim: Claim, tables: dict[str, pl.DataFrame]) -> Iterator[Verdict]:
     """What holds for every model, valid or not."""
     paths, adam = decays(tables["splits"]), tables["laws"]
-    adam = adam.filter(optimizer="adam") if adam.height else adam
+    if adam.height:  # the law is of times beyond 1 / (1 - β₂), about half the inverse of its ceiling
+        late_enough = HALF * pl.col("num_steps") * 2 * pl.col("ceiling") >= 1
+        adam = adam.filter(pl.col("optimizer") == "adam", late_enough, pl.col("rate").is_finite())
     if adam.height:
         outcome, found = bound((adam["ceiling"] - adam["rate"]).to_numpy(), claim.margin("C2.2g"))
         yield Verdict("C2.2g", "all runs", 0.0, found, "1/step", outcome, "the least slack", "decay")
@@ -45,8 +47,8 @@ def bounds(claim: Claim, tables: dict[str, pl.DataFrame]) -> Iterator[Verdict]:
 
 def verdicts(claim: Claim, tables: dict[str, pl.DataFrame]) -> Iterator[Verdict]:
     """What needs runs that came near enough to P."""
-    if tables["laws"].height:
-        yield from _decays(claim, tables["laws"])
+    if tables["laws"].height:  # a path with too few late evaluations has no slope
+        yield from _decays(claim, tables["laws"].filter(pl.col("exponent").is_finite(), pl.col("rate").is_finite()))
         yield from _levelled(decays(tables["splits"]))
     if tables["kernels"].height:
         yield from _kernels(claim, tables["kernels"])

@@ -63,7 +63,11 @@ def analyse(records: Sequence[Record]) -> dict[str, pl.DataFrame]:
                 again = made["splits"].filter(pl.col("run").is_in(made["relearning"]["run"].implode()))
                 ends.append(last(again).with_columns(**tags))
         rows.append(row)
-    return {"cells": pl.DataFrame(rows), "verdicts": pl.concat(verdicts), "ends": pl.concat(ends)}
+    return {
+        "cells": pl.DataFrame(rows),
+        "verdicts": pl.concat(verdicts),
+        "ends": pl.concat(ends) if ends else pl.DataFrame(),
+    }
 
 
 def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
@@ -76,7 +80,8 @@ def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
         runs = f"{row['valid']} of {row['runs']}"
         first.append((*where, runs, row["C1"], *(_shown(own, name) for name in ("C1.1a", "C1.1b", "C1.0"))))
         ways = (_least(own, name) for name in ("C2.1a", "C2.1b"))
-        known = _interval(tables["ends"].filter(**of)["known_behind"].to_numpy())
+        ends = tables["ends"]
+        known = _interval(ends.filter(**of)["known_behind"].to_numpy()) if ends.height else "–"
         second.append((*where, row["C2"], *ways, _shown(own, "C2.3c"), known, _shown(own, "C2.4")))
     return [
         Heading("Verdicts by language, size and optimiser"),

@@ -227,6 +227,14 @@ def test_adam_is_held_to_its_rate_and_to_its_ceiling():
     assert outcomes(too_fast, "C2.2f") == {"holds"}
 
 
+def test_a_path_that_is_too_short_for_a_late_law_decides_nothing():
+    short = long_paths("tabular_strings", "adam", rate=0.02).filter(pl.col("step") <= 40)
+    short = short.with_columns(num_steps=pl.lit(40))
+    assert not outcomes(judged_laws(short), "C2.2g")  # 20 steps are fewer than 1 / (1 - β₂)
+    few = long_paths("tabular_trie", "sgd").filter(pl.col("step").is_in([0, 1, 10_000]))
+    assert not outcomes(judged_laws(few), "C2.2a")
+
+
 def test_r_squared_is_one_for_the_truth_zero_for_the_mean_and_may_be_negative():
     truth = np.array([1.0, 2.0, 4.0])
     assert explained(truth, truth) == 1.0
