@@ -1,6 +1,6 @@
 """Verdicts of C2 on laws: decay, the kernel and the Fisher form, what foretells forgetting, replay."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
@@ -8,7 +8,7 @@ import polars as pl
 from experiments._c2_mass import SHOWN
 from experiments._claims import Claim, Verdict
 from experiments._race import PREDICTORS, TARGETS, margins
-from experiments._statistics import Interval, Outcome, bound, equality, interval, sign
+from experiments._statistics import bound, equality, interval, sign
 from sim.theory.decay import adam_ceiling, adam_rate
 
 DECADE, HALF = 0.1, 0.5
@@ -131,17 +131,15 @@ def _kernels(claim: Claim, kernels: pl.DataFrame) -> Iterator[Verdict]:
         slow = own.filter(pl.col("learning_rate") == least, pl.col("step") == 1).sort("seed")
         fast = own.filter(pl.col("learning_rate") == most).sort("seed", "step")
         case = f"width {width}"
-        yield _signed("C2.5a", f"{case}, lr {least:g}", sign, slow["r2"].to_numpy(), 0.9)
+        yield _above("C2.5a", f"{case}, lr {least:g}", slow["r2"].to_numpy(), 0.9)
         change = fast.group_by("seed", maintain_order=True).agg(pl.col("r2").first() - pl.col("r2").last())
-        yield _signed("C2.5b", f"{case}, lr {most:g}", sign, change["r2"].to_numpy(), 0.0)
+        yield _above("C2.5b", f"{case}, lr {most:g}", change["r2"].to_numpy(), 0.0)
         outcome, found = equality((slow["fisher"] / slow["kl"]).to_numpy(), 1.0, claim.margin("C2.5c"))
         yield Verdict("C2.5c", f"{case}, lr {least:g}", 1.0, found, "1", outcome, figure="kernel")
 
 
-def _signed(
-    identifier: str, case: str, test: Callable[..., tuple[Outcome, Interval]], values: np.ndarray, threshold: float
-) -> Verdict:
-    outcome, found = test(values, threshold)
+def _above(identifier: str, case: str, values: np.ndarray, threshold: float) -> Verdict:
+    outcome, found = sign(values, threshold)
     return Verdict(identifier, case, None, found, "1", outcome, figure="kernel", threshold=threshold)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from experiments._claims import Claim, Verdict, ends
+from experiments._entropies import converged
 from experiments._paths import ENTROPY_SIZE
 from experiments._statistics import Interval, bound, equality, interval, sign
 
@@ -20,9 +21,6 @@ SHOWN = {"tabular_strings": "flat table", "tabular_trie": "trie table", "transfo
 
 ONE = 1.0
 """... one answer; nor what a control does to a count that is smaller for P."""
-
-FIT = 0.05
-"""Largest mean KL(S‖q) [nat per answer] at which the fine-tuning on a restriction counts as converged; as in C1."""
 
 CONTROLS = {"identity": "fresh optimiser state", "carried": "carried optimiser state"}
 
@@ -75,12 +73,6 @@ def _by_seed(frame: pl.DataFrame, low: pl.Expr, high: pl.Expr) -> tuple[np.ndarr
     means = frame.group_by("seed", maintain_order=True).agg(low.mean().alias("low"), high.mean().alias("high"))
     means = means.sort("seed")
     return means["low"].to_numpy(), means["high"].to_numpy()
-
-
-def converged(sizes: pl.DataFrame) -> pl.DataFrame:
-    """The runs of restrictions whose mean fit is within the limit: sizes are judged at convergence, as entropy is."""
-    fits = sizes.group_by("restriction").agg(pl.col("fit").mean())
-    return sizes.filter(pl.col("restriction").is_in(fits.filter(pl.col("fit") <= FIT)["restriction"].implode()))
 
 
 def travelled(sizes: pl.DataFrame) -> pl.DataFrame:
@@ -167,7 +159,10 @@ def _faster(found: pl.DataFrame) -> Iterator[Verdict]:
 
 
 def savings(relearning: pl.DataFrame) -> Iterator[Verdict]:
-    """C2.4: from the lower bound of the steps from scratch and the upper bound of those of recovery."""
+    """C2.4: from the lower bound of the steps from scratch and the upper bound of those of recovery.
+
+    That is the least that the savings can be: they are refuted only where the most that they can be is below 1 too.
+    """
     for (name, targets), own in relearning.group_by("restriction", "targets", maintain_order=True):
         case, back = f"{targets} targets, {name}", own.filter(pl.col("recovery_upper").is_finite())
         if back.height < own.height:
@@ -176,8 +171,18 @@ def savings(relearning: pl.DataFrame) -> Iterator[Verdict]:
             continue
         ratio = np.log(own["scratch_lower"].to_numpy() / own["recovery_upper"].to_numpy())
         outcome, found = sign(ratio)
+        if outcome == "refuted" and not _surely_less(own):
+            outcome = "undecided"
         estimate, lower, upper = np.exp([found.estimate, found.lower, found.upper]).tolist()
         shown = Interval(estimate, lower, upper, found.level, found.num_seeds, found.method)
         yield Verdict(
             "C2.4", case, None, shown, "×", outcome, "geometric mean of the savings", "recovery", threshold=1.0
         )
+
+
+def _surely_less(own: pl.DataFrame) -> bool:
+    """Whether even the upper bounds of the savings are below 1; a seed without one has no upper bound."""
+    bounded = own["scratch_upper"].is_finite().all() and (own["recovery_lower"] > 0).all()
+    if not bounded:
+        return False
+    return sign(np.log(own["scratch_upper"].to_numpy() / own["recovery_lower"].to_numpy()))[0] == "refuted"

@@ -17,6 +17,9 @@ from sim.records import Record, invalidity
 
 SLACKS = ("entropy_continuity", "collision_continuity")
 
+FIT = 0.05
+"""Largest mean KL(S||q) [nat per answer] at which the fine-tuning on a restriction counts as converged."""
+
 NUCLEUS = ("nucleus_lower", "nucleus_upper")
 
 POSITIONS = [
@@ -39,6 +42,12 @@ def label(restriction: Mapping[str, Any]) -> str:
     of = {"style": "keep", "style_blind": "like", "fraction": "share", "top_mass": "mass", "drop_mode": "mass"}
     shown = restriction.get(of.get(kind, ""), "")
     return f"{kind.replace('_', '-' if kind == 'style_blind' else ' ')} {shown}".strip()
+
+
+def converged(runs: pl.DataFrame) -> pl.DataFrame:
+    """The rows of restrictions whose mean `fit` is within the limit."""
+    kept = runs.group_by("restriction").agg(pl.col("fit").mean()).filter(pl.col("fit") <= FIT)["restriction"]
+    return runs.filter(pl.col("restriction").is_in(kept.implode()))
 
 
 def summary(record: Record) -> dict[str, Any]:

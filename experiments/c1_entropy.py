@@ -18,15 +18,12 @@ from experiments._claims import (
     signed,
     unanswered,
 )
-from experiments._entropies import POSITIONS, positions, summary
+from experiments._entropies import FIT, POSITIONS, converged, positions, summary
 from experiments._statistics import bound, equality, slope
 from sim.records import Record
 
 NEAR = 0.1
 """Nats: what counts as no difference between entropies of about 4 to 5 nats, far below the effects of 0.2 to 1.3."""
-
-FIT = 0.05
-"""Largest mean KL(S||q) [nat per answer] at which the fine-tuning on a restriction counts as converged."""
 
 PAIRED = ("targets", "restriction", "seed")
 """What tells the runs of the study apart."""
@@ -134,12 +131,6 @@ def standing(verdicts: pl.DataFrame) -> tuple[Standing, str]:
     if found["C1.0"] == followed == falls == rises == {"holds"}:
         return "holds only if", "H(S) < H(P): the entropy of the model follows that of the data, down and up"
     return "undecided", "some intervals are too wide, or some fine-tunings have not converged"
-
-
-def converged(runs: pl.DataFrame) -> pl.DataFrame:
-    """The runs of restrictions whose mean fit is within the limit."""
-    kept = runs.group_by("restriction").agg(pl.col("fit").mean()).filter(pl.col("fit") <= FIT)["restriction"]
-    return runs.filter(pl.col("restriction").is_in(kept.implode()))
 
 
 def _control(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:

@@ -7,6 +7,7 @@ import polars as pl
 from experiments import _c2_laws as laws
 from experiments import _c2_mass as mass
 from experiments._claims import Claim, Prediction, Standing, Verdict, in_order, outcomes, unanswered
+from experiments._entropies import FIT
 from experiments._kernels import kernel_paths, kernel_points
 from experiments._paths import about, size_paths, split_paths
 from experiments._race import entrant, race
@@ -29,7 +30,7 @@ CLAIM = Claim(
     "every case). Refuted if C2.1a is refuted. Holds only if the data are narrower, if C2.1a and C2.1b hold: sizes "
     "follow the data, down and up; then it is said in how many cases what is left out is still known (C2.3d holds) "
     "and in how many it is erased (refuted). Else undecided. Not valid unless the controls C2.0a and C2.0b hold. "
-    f"Sizes are judged at convergence, a mean KL(S‖q) of at most {mass.FIT} nats per answer.",
+    f"Sizes are judged at convergence, a mean KL(S‖q) of at most {FIT} nats per answer.",
     (
         Prediction(
             "C2.0a", "Fine-tuning on fresh data from P, optimiser state fresh or carried, keeps the entropy.",

@@ -21,7 +21,7 @@ TOGETHER = True
 CELL = ("language", "width", "optimiser")
 
 C1 = (*CELL, "valid runs", "C1", "slope of H(q) on H(S)", "H(q) − H(S) [nat]", "control [nat]")
-C2 = (*CELL, "C2", "sizes fall, least", "sizes rise, least", "share of the gate", "known behind", "savings [×]")
+C2 = (*CELL, "C2", "sizes fall, least", "sizes rise, least", "share of the gate", "known behind", "least savings [×]")
 """Columns of the two tables."""
 
 LANGUAGES = {

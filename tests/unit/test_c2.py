@@ -68,7 +68,7 @@ def relearnt(back: float, scratch: float) -> pl.DataFrame:
             {
                 "run": f"r{seed}", "seed": seed, "restriction": "style z0", "targets": "exact",
                 "recovery_lower": back / 1.2, "recovery_upper": back + seed,
-                "scratch_lower": scratch + seed, "scratch_upper": math.inf,
+                "scratch_lower": scratch + seed, "scratch_upper": 1.2 * (scratch + seed),
             }
             for seed in SEEDS
         ]
@@ -180,6 +180,13 @@ def test_savings_take_the_bounds_that_count_against_them(back, scratch, verdict)
     assert found.measured is not None
     wanted = np.exp(np.mean([np.log((scratch + seed) / (back + seed)) for seed in SEEDS]))
     assert found.measured.estimate == pytest.approx(wanted)
+
+
+def test_savings_are_refuted_only_where_the_most_that_they_can_be_is_below_one():
+    near = relearnt(21, 20)  # at least 0.95, at most 1.6
+    assert [one.outcome for one in mass.savings(near)] == ["undecided"]
+    endless = relearnt(200, 10).with_columns(scratch_upper=pl.lit(math.inf))
+    assert [one.outcome for one in mass.savings(endless)] == ["undecided"]
 
 
 def test_who_never_comes_back_saves_nothing():
