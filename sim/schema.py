@@ -63,9 +63,9 @@ def study(
 ) -> None:
     """The schema of `study`, how large an experiment with several runs is: its seeds, as swept, and its steps.
 
-    decay_steps: of tables whose late laws are wanted; kernel_steps: of fine-tunings that are linearised;
-    evals: evaluations of a fine-tuning whose path is wanted; part: of the
-    experiment that a run belongs to, set by `hydra/sweeper=studies`.
+    decay_steps: of tables whose late laws are wanted; kernel_steps: of fine-tunings that are linearised; evals:
+    evaluations of a fine-tuning whose path is wanted; part: of the experiment that a run belongs to, set by
+    `hydra/sweeper=studies`.
     """
 
 

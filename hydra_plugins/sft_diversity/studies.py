@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -41,7 +42,10 @@ class StudiesSweeper(BasicSweeper):
         return []  # params belong to the studies
 
     def split_arguments(self, overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:  # type: ignore[override]
-        """The points of all studies, one batch after the other; `overrides` are those of the command line."""
+        """The points of all studies, one batch after the other; `overrides` are those of the command line.
+
+        Hydra's own needs nothing of the sweeper and is static, hence what the type checker is told.
+        """
         points: list[list[str]] = []
         for name, own in self.chosen.items():
             lines = [f"{key}={value}" for key, value in {**self.params, **own, "study.part": name}.items()]
@@ -50,8 +54,6 @@ class StudiesSweeper(BasicSweeper):
         return [list(batch) for batch in BasicSweeper.split_overrides_to_chunks(points, max_batch_size)]
 
     def _parsed(self, lines: list[str]) -> list[Override]:
-        from hydra.core.override_parser.overrides_parser import OverridesParser
-
         assert self.hydra_context is not None
         parsed: list[Override] = OverridesParser.create(self.hydra_context.config_loader).parse_overrides(lines)
         return parsed

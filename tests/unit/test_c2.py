@@ -297,7 +297,7 @@ def standing(**changed: str) -> str:
     held = dict.fromkeys((one.identifier for one in c2.CLAIM.predictions), "holds") | {
         name.replace("_", "."): outcome for name, outcome in changed.items()
     }
-    verdicts = [Verdict(name, "", None, None, "", outcome) for name, outcome in held.items()]  # type: ignore[arg-type]
+    verdicts = [Verdict(name, "", None, None, "", outcome) for name, outcome in held.items()]
     return c2.standing(table(c2.CLAIM, verdicts, edited=False))[0]
 
 
