@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.harness import Result, alternate, ratios, seconds
 from sim.languages.trie import Trie
 from sim.models.transformer import Transformer, transformer
-from sim.probes.trie_logits import trie_logits, trie_plan
+from sim.training.trie_logits import trie_logits, trie_plan
 from sim.typing import Array, Params
 
 TOLERANCE = 1e-5

@@ -9,16 +9,16 @@ import jax
 import numpy as np
 
 from benchmarks.harness import Result, alternate, seconds
-from sim.ensemble import Ensemble, Member
 from sim.grammars.english import english
 from sim.languages.device import on_device
 from sim.languages.finite import FiniteLanguage
 from sim.models.transformer import transformer
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
-from sim.probes.node_record import node_record
-from sim.probes.trie_logits import trie_plan
-from sim.training import Job, Phase
+from sim.training.ensemble import Ensemble, Member
+from sim.training.job import Job, Phase
+from sim.training.node_record import node_record
+from sim.training.trie_logits import trie_plan
 
 Targets = Literal["exact", "sampled"]
 KINDS: tuple[Targets, Targets] = ("exact", "sampled")

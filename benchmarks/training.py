@@ -16,20 +16,20 @@ import numpy as np
 
 from benchmarks.cases import CASES, TINY, Case, uniform_world
 from benchmarks.harness import Result, alternate, cores, ratios
-from sim.ensemble import Ensemble, Mapping
 from sim.languages.device import on_device
 from sim.models.transformer import transformer
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
-from sim.probes.trie_logits import trie_plan
-from sim.training import Job, Phase
+from sim.training.ensemble import Ensemble, Mapping
+from sim.training.job import Job, Phase
+from sim.training.trie_logits import trie_plan
 
 PEER_REACH = {"A": (1.3, 2.0), "B": (1.0, 1.3), "C": (3.5, 6.0)}
 PEAK_REACH: dict[str, tuple[float, float | None]] = {"A": (0.35, 0.5), "B": (0.45, 0.6), "C": (0.2, None)}
 
 
 class Ours:
-    """An ensemble on the path that every training takes, `sim.ensemble.Ensemble`, with sampled targets and Adam."""
+    """An ensemble on the path of every training, `sim.training.ensemble.Ensemble`: sampled targets, Adam."""
 
     def __init__(self, case: Case, mapping: Mapping | None = None) -> None:
         world = uniform_world(case)

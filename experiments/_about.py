@@ -9,7 +9,7 @@ import polars as pl
 from experiments._numbers import Number, counted, percent, written
 from experiments._report import Block, Paragraph
 from experiments._summary import BEST, target
-from sim.records import Record
+from sim.disk.records import Record
 
 DEFAULTS = {"of": "document", "max_restarts": 20, "tolerance": 1e-3, "keep_prompts": False}
 """Arguments of restrictions that are not worth a word as they are."""

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sim.measure import Truths
+from sim.disk.records import Record, invalidity
 from sim.metrics.divergence import kl
 from sim.metrics.entropy import entropy_interval
 from sim.metrics.forgetting import waterfall
 from sim.metrics.nucleus import nucleus_by_position
 from sim.metrics.positions import branching_factor_by_position, live_by_position, top_one_by_position
 from sim.metrics.scored import Scored
-from sim.records import Record, invalidity
+from sim.metrics.table import Truths
 
 SLACKS = ("entropy_continuity", "collision_continuity")
 

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 
 from experiments._paths import about
-from sim.measure import Truths
+from sim.disk.records import Record
 from sim.metrics.divergence import kl
+from sim.metrics.table import Truths
 from sim.metrics.tangent import fisher_form
-from sim.records import Record
 
 
 def explained(truth: np.ndarray, prediction: np.ndarray) -> float:

@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 
 from experiments._entropies import label
-from sim.measure import Truths
+from sim.disk.records import Record
 from sim.metrics.divergence import kl
 from sim.metrics.entropy import entropy_interval
 from sim.metrics.forgetting import GateErasure, gate_erasure_of, log_event, style_split_of
 from sim.metrics.positions import kl_by_node
 from sim.metrics.scored import Scored, average
 from sim.metrics.support import epsilon_support
+from sim.metrics.table import Truths
 from sim.quantity import Quantity, exponential
-from sim.records import Record
 
 EPSILONS = (1e-4, 1e-3, 3e-3, 1e-2, 2e-2, 5e-2)
 """Thresholds of the eps-support [probability per answer]: from far below every answer of P to above most of them."""

@@ -8,12 +8,12 @@ import polars as pl
 
 from experiments._kernels import explained
 from experiments._paths import about
-from sim.measure import Truths
+from sim.disk.records import Record
 from sim.metrics.divergence import hellinger, jensen_shannon, kl, total_variation
 from sim.metrics.entropy import exit_merged_entropy
 from sim.metrics.scored import Scored
+from sim.metrics.table import Truths
 from sim.metrics.tangent import fisher_form
-from sim.records import Record
 
 PREDICTORS = {
     "forward KL": "KL(q0‖q)",

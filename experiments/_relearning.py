@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from experiments._paths import about
+from sim.disk.records import Record
 from sim.languages.finite import FiniteLanguage
-from sim.measure import Truths
 from sim.metrics.divergence import kl
-from sim.records import Record
+from sim.metrics.table import Truths
 
 
 def lost_law(record: Record) -> FiniteLanguage:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from experiments._paths import about
-from sim.measure import Truths
+from sim.disk.records import Record
 from sim.metrics.divergence import kl
-from sim.records import Record
+from sim.metrics.table import Truths
 from sim.theory.optima import replay_forgetting
 
 

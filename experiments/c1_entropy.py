@@ -20,7 +20,7 @@ from experiments._claims import (
 )
 from experiments._entropies import FIT, POSITIONS, converged, positions, summary
 from experiments._statistics import bound, equality, slope
-from sim.records import Record
+from sim.disk.records import Record
 
 NEAR = 0.1
 """Nats: what counts as no difference between entropies of about 4 to 5 nats, far below the effects of 0.2 to 1.3."""

@@ -13,7 +13,7 @@ from experiments._paths import about, size_paths, split_paths
 from experiments._race import entrant, race
 from experiments._relearning import relearning
 from experiments._replays import replayed
-from sim.records import Record, invalidity
+from sim.disk.records import Record, invalidity
 
 PAIRED = (
     "part", "restriction", "targets", "model", "width", "optimizer", "learning_rate", "weight", "num_steps", "seed",

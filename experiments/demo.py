@@ -14,8 +14,8 @@ from experiments._numbers import Number, legend
 from experiments._report import Block, Heading, Paragraph, Table
 from experiments._sentences import shows, shows_not, warnings
 from experiments._summary import BASE, BEST, JOINT, LOST, TRUTH, TUNED, P, S, controls, summary
+from sim.disk.records import Record
 from sim.metrics.identities import TOLERANCES, violations
-from sim.records import Record
 from sim.rows import documents_table, metrics_table, strings_table
 
 SECTIONS = {

@@ -13,7 +13,7 @@ from experiments._c2_mass import last
 from experiments._claims import table
 from experiments._report import Block, Heading, Paragraph, Table
 from experiments._statistics import interval
-from sim.records import Record, invalidity
+from sim.disk.records import Record, invalidity
 
 TOGETHER = True
 """All runs of the folder make one report."""

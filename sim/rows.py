@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sim import files
-from sim.leaves import varying
-from sim.measure import Truths, rows
+from sim.config.leaves import varying
+from sim.disk import files
+from sim.disk.records import MANIFEST, NOT_CONTENT, Record, invalidity, read
+from sim.disk.store import STORE
 from sim.metrics.scored import View
+from sim.metrics.table import Truths, rows
 from sim.numerics import SpecificationError
-from sim.overview import STORE
-from sim.records import MANIFEST, NOT_CONTENT, Record, invalidity, read
 
 DAMAGED, REFUSED = 1, 2
 """Exit statuses: records that cannot be read were left out of the table; bad input."""
@@ -129,7 +129,7 @@ def _styles(record: Record) -> np.ndarray:
 
 
 def read_record(folder: Path) -> Record:
-    """A verified record; see `sim.records.read`."""
+    """A verified record; see `sim.disk.records.read`."""
     return read(folder)
 
 

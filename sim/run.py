@@ -4,9 +4,9 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from sim import environment
 from sim.cli import run_hydra
 from sim.numerics import SpecificationError
+from sim.running import environment
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -23,10 +23,10 @@ def task(config: "DictConfig") -> str:
     assert isinstance(plain, dict)
     plain.pop("hydra", None)
     environment.prepare(str(plain.get("outputs")))  # jax reads it when it is first imported, just below
-    from sim.build import settings, target
-    from sim.progress import Progress
-    from sim.records import invalidity, prepare, read
-    from sim.work import perform
+    from sim.disk.records import invalidity, prepare, read
+    from sim.running.build import settings, target
+    from sim.running.work import perform
+    from sim.show.progress import Progress
 
     chosen = settings({str(key): value for key, value in plain.items()})
     place = target(chosen)

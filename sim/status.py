@@ -12,11 +12,12 @@ from typing import Any
 
 from rich.console import Console, Group
 
-from sim.files import read_json
-from sim.ledger import RunState, states
-from sim.live import DRAWN, lines, live, standing, summary, view
+from sim.disk.files import read_json
+from sim.disk.ledger import RunState, states
+from sim.disk.store import STORE
 from sim.numerics import SpecificationError
-from sim.overview import STORE, Overview, Session, session_of
+from sim.show.live import DRAWN, lines, live, standing, summary, view
+from sim.show.overview import Overview, Session, session_of
 
 REFUSED = 2
 """Exit status of bad input."""

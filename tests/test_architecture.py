@@ -24,27 +24,7 @@ ROOMS = ("sim", "experiments", "figures", "hydra_plugins")
 MODULES = sorted(file for package in ROOMS for file in (ROOT / package).rglob("*.py"))
 CONF = sorted((ROOT / "conf").rglob("*.yaml"))
 MEMBERS = [file for file in CONF if file.parent.name in PACKAGES]
-HOST = (
-    "checkpoints",
-    "config",
-    "files",
-    "grammars",
-    "languages",
-    "leaves",
-    "ledger",
-    "live",
-    "locks",
-    "measure",
-    "metrics",
-    "numerics",
-    "overview",
-    "records",
-    "restrictions",
-    "rows",
-    "status",
-    "store",
-    "theory",
-)
+HOST = ("config", "disk", "grammars", "languages", "metrics", "restrictions", "show", "theory", "rows", "status")
 HEAVY = ("jax", "flax", "optax", "hydra", "matplotlib")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -22,7 +22,7 @@ from sim.config import Name, Positive, canonical_of
 from sim.numerics import SpecificationError
 
 if TYPE_CHECKING:
-    from sim.outcomes import PointOutcome
+    from sim.running.outcomes import PointOutcome
 
 
 def launcher(
@@ -44,7 +44,7 @@ def launcher(
 
 
 class VmapLauncher(Launcher):
-    """Composes the points, has them done by `sim.multirun`, and says what became of each."""
+    """Composes the points, has them done by `sim.running.multirun`, and says what became of each."""
 
     def __init__(self, **given: Any) -> None:
         self.given = given
@@ -66,7 +66,7 @@ class VmapLauncher(Launcher):
         jobs = [self._job(initial_job_idx + number, overrides) for number, overrides in enumerate(job_overrides)]
         with env_override(dict(self.config.hydra.job.env_set)):
             outcomes = self._outcomes(jobs)
-        from sim.outcomes import exit_status
+        from sim.running.outcomes import exit_status
 
         status = exit_status(outcomes)
         return [self._ended(job, outcome, status) for job, outcome in zip(jobs, outcomes, strict=True)]
@@ -90,13 +90,13 @@ class VmapLauncher(Launcher):
 
     def _outcomes(self, jobs: Sequence[JobReturn]) -> list["PointOutcome"]:
         """What became of each job, said on stdout."""
-        from sim.environment import prepare
+        from sim.running.environment import prepare
 
         if self.options["engine"] == "inline":  # then this is the process that computes
             configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
             prepare(str(self.config.outputs))
-        from sim.multirun import Options, multirun
-        from sim.outcomes import summary
+        from sim.running.multirun import Options, multirun
+        from sim.running.outcomes import summary
 
         points = [(tuple(job.overrides or ()), partial(_resolved, job)) for job in jobs]
         outcomes = multirun(points, _folder(self.config), Options(**self.options))
@@ -128,7 +128,7 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(*, name: Annotated[str, Name]) -> None:
-    """The schema of a multirun's own name, which `sim.build` asks of every point."""
+    """The schema of a multirun's own name, which `sim.running.build` asks of every point."""
 
 
 def _folder(config: DictConfig) -> Path:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from sim.comparison import divergences
 from sim.describe.bounds import Known
 from sim.describe.sections import Section
 from sim.languages.automaton import Automaton
@@ -16,6 +15,7 @@ from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage
 from sim.languages.relabelled import relabelled
 from sim.languages.vocabulary import Vocabulary
+from sim.metrics.comparison import divergences
 from sim.metrics.positions import entropy_by_position, live_by_position
 from sim.metrics.scored import truth
 from sim.numerics import EOS, SpecificationError

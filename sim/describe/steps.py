@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from sim import decoding
 from sim.config import construct
 from sim.describe.bounds import Known
+from sim.languages import decoding
 from sim.languages.automaton import Automaton
 from sim.languages.chain import Chain
 from sim.languages.dial import dial

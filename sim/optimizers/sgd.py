@@ -6,7 +6,7 @@ import optax
 from flax import struct
 
 from sim.config import HalfOpenFraction, NonNegative, Positive
-from sim.schedules import Decay, scheduled_rate
+from sim.optimizers._schedules import Decay, scheduled_rate
 from sim.typing import Number
 
 

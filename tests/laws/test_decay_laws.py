@@ -17,7 +17,6 @@ from sim.models.tabular_strings import tabular_strings
 from sim.models.tabular_trie import tabular_trie
 from sim.optimizers.adam import Adam
 from sim.optimizers.sgd import Sgd
-from sim.sweep import Trained
 from sim.theory.decay import (
     adam_rate,
     flat_sgd_constant,
@@ -26,7 +25,8 @@ from sim.theory.decay import (
     trie_sgd_constant,
     trie_sgd_constants,
 )
-from sim.training import Job
+from sim.training.job import Job
+from sim.training.sweep import Trained
 from tests.unit.models.tiny_worlds import kl, language, log_strings, mask, on_device64, table64, trained, training
 
 FLAT = language(

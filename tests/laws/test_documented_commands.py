@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from sim.build import build, settings
+from sim.running.build import build, settings
 from tests.composed import compose
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sim.build import settings, world
 from sim.config import construct
 from sim.languages.device import alias_table, on_device
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.metrics.divergence import kl
 from sim.numerics import SpecificationError, log_group_sum
+from sim.running.build import settings, world
 from tests.composed import compose, examples, options
 
 EXACT = 1e-12

@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim import cli, ledger
-from sim.files import MANIFEST, read_json
-from sim.records import Record, read
+from sim import cli
+from sim.disk import ledger
+from sim.disk.files import MANIFEST, read_json
+from sim.disk.records import Record, read
 from tests.composed import ROOT
 
 DEADLINE = 120.0  # [s], far beyond what any command here needs

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sim.build import settings
 from sim.numerics import SpecificationError
+from sim.running.build import settings
 from tests.composed import ROOT, compose
 
 KINDS = ", ".join(sorted(file.stem for file in (ROOT / "sim" / "grammars").glob("[a-z]*.py")))
@@ -96,7 +96,7 @@ REFUSED: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("overrides", "line"), REFUSED, ids=[overrides for overrides, _ in REFUSED])
 def test_a_wrong_leaf_is_refused_in_one_line(overrides: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sim.build.construct", lambda *_: pytest.fail("something was built"))
+    monkeypatch.setattr("sim.running.build.construct", lambda *_: pytest.fail("something was built"))
     with pytest.raises(SpecificationError) as refusal:
         settings(compose(*overrides.split()))
     said = str(refusal.value)

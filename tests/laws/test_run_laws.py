@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import yaml
 
-from sim import ledger
-from sim.build import build, identity, settings
 from sim.cli import conf_dir
-from sim.measure import residuals, rows, violations
-from sim.recording import IdentityError
-from sim.records import Record, read, run_hash
-from sim.work import perform
+from sim.disk import ledger
+from sim.disk.records import Record, read, run_hash
+from sim.metrics.table import residuals, rows, violations
+from sim.running.build import build, identity, settings
+from sim.running.recording import IdentityError
+from sim.running.work import perform
 from tests.composed import ROOT, compose, options
 
 MODELS, OBJECTIVES, OPTIMIZERS = options("model"), options("objective"), options("optimizer")
@@ -152,9 +152,9 @@ def test_the_same_settings_give_the_same_numbers_and_another_seed_others(tmp_pat
 @pytest.fixture
 def leaking(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that books all leaking mass twice."""
-    import sim.points
+    import sim.running.claimed
 
-    right = sim.points.recorded
+    right = sim.running.claimed.recorded
 
     def wrong(*arguments: object) -> Record:
         record = right(*arguments)
@@ -162,7 +162,7 @@ def leaking(monkeypatch: pytest.MonkeyPatch) -> None:
             recorded.arrays["leak"][:] *= 2.0
         return record
 
-    monkeypatch.setattr(sim.points, "recorded", wrong)
+    monkeypatch.setattr(sim.running.claimed, "recorded", wrong)
 
 
 @pytest.mark.usefixtures("leaking")

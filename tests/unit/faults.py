@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim import files
+from sim.disk import files
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 60  # [s], far beyond what any child needs
@@ -85,7 +85,7 @@ class FullError(OSError):
 
 
 class FullDisk:
-    """In place of `sim.files.write_bytes`: from the write number `at` on, half of the bytes, then ENOSPC."""
+    """In place of `sim.disk.files.write_bytes`: from the write number `at` on, half of the bytes, then ENOSPC."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
         self.at, self.writes, self.plain, self.was_full = at, 0, files.write_bytes, False
@@ -116,7 +116,7 @@ def fills_up(monkeypatch: pytest.MonkeyPatch, action: Callable[[], Any]) -> Iter
 KILLED_AT_WRITE = """
 import os, signal, sys
 from pathlib import Path
-from sim import files
+from sim.disk import files
 left, plain = [int(sys.argv[2])], files.write_bytes
 def write_bytes(file, data):
     if left[0] == 0:

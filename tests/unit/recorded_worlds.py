@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 
+from sim.disk.records import PhaseRecord, Record
 from sim.languages.finite import Styles
 from sim.languages.restricted import Restricted
-from sim.records import PhaseRecord, Record
 from tests.unit.metrics.small_worlds import World, log, make_world, spread
 from tests.unit.metrics.small_worlds import record as node_arrays
 

@@ -10,8 +10,8 @@ from sim.languages.vocabulary import Vocabulary
 from sim.metrics.divergence import hellinger, kl, total_variation
 from sim.metrics.scored import Layout, truth
 from sim.models.transformer import Transformer, transformer
-from sim.probes import trie_logits as scoring
-from sim.probes.node_record import node_record
+from sim.training import trie_logits as scoring
+from sim.training.node_record import node_record
 from tests.unit.models.tiny_worlds import random_language
 
 SHAPE = {"width": 8, "depth": 2, "heads": 2}

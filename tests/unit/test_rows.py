@@ -15,12 +15,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sim.files import publish
+from sim.config.leaves import leaves, varying
+from sim.disk.files import publish
+from sim.disk.records import Record, write
 from sim.languages.finite import Styles
-from sim.leaves import leaves, varying
-from sim.measure import rows
+from sim.metrics.table import rows
 from sim.numerics import SpecificationError
-from sim.records import Record, write
 from sim.rows import COLUMNS, documents_table, finished, main, metrics_table, read_record, strings_table
 from tests.unit.faults import ROOT, FullDisk
 from tests.unit.metrics.small_worlds import BAR

@@ -10,16 +10,15 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-import sim.progress
 import sim.run
-import sim.work
-from sim import ledger
+import sim.running.work
+import sim.show.progress
+from sim.disk import ledger
+from sim.disk.records import read
 from sim.grammars.styles_content import styles_content
-from sim.measure import residuals, violations
+from sim.metrics.table import residuals, violations
 from sim.numerics import SpecificationError
-from sim.records import read
 from sim.rows import finished, metrics_table, strings_table
-from sim.sweep import Trained
 from tests.composed import ROOT, compose
 
 SMALL = ("grammar.num_prompts=1", "model.width=8", "model.depth=1", "pretrain.num_steps=4", "finetune.num_steps=4")
@@ -143,17 +142,13 @@ class Terminal(io.StringIO):
         return True
 
 
-def trained(*losses: float) -> list[Trained]:
-    return [Trained(losses=[float("nan"), loss]) for loss in losses]
-
-
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     stderr = Terminal() if terminal else io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
     monkeypatch.setenv("TERM", "xterm")
-    with sim.progress.Progress() as progress:
-        for phase, results in (("pretrain", trained(2.5)), ("sft", trained(1.25, 0.5))):
+    with sim.show.progress.Progress() as progress:
+        for phase, results in (("pretrain", [2.5]), ("sft", [1.25, 0.5])):
             for step in range(0, 101, 5):
                 progress.update(phase, step, 100, results)
         assert len(progress._bars.tasks) == (2 if terminal else 0), "one bar for each phase"
@@ -171,7 +166,7 @@ def task(where: Path, *overrides: str) -> None:
 
 def test_nothing_is_computed_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(sim.work, "perform", lambda *_, **__: pytest.fail("something was computed"))
+    monkeypatch.setattr(sim.running.work, "perform", lambda *_, **__: pytest.fail("something was computed"))
     with pytest.raises(SpecificationError, match="outputs: a folder that can be written is required"):
         task(tmp_path / "file")
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from sim import status
-from sim.ledger import clear, note
-from sim.overview import Session
-from sim.records import write
+from sim.disk.ledger import clear, note
+from sim.disk.records import write
+from sim.show.overview import Session
 from sim.status import main, overviews, session
 from tests.unit.faults import ROOT, hear, kill, start
 from tests.unit.recorded_worlds import recorded, twins
@@ -27,7 +27,7 @@ from tests.unit.terminals import on_terminal, shown
 HOLD = """
 import sys
 from pathlib import Path
-from sim.ledger import claim, note
+from sim.disk.ledger import claim, note
 target = Path(sys.argv[1])
 lock = claim(target)
 note(target, "running", phase="sft", step=50, num_steps=100, fraction=0.75, since=float(sys.argv[2]), overrides=["seed=4"])

@@ -8,7 +8,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 
-from sim import decoding
+from sim.languages import decoding
 from sim.languages.automaton import Automaton
 from sim.languages.exact import ExactLanguage
 from sim.selftest.checks import Check

@@ -6,12 +6,12 @@ from fractions import Fraction
 
 import mpmath
 
-from sim.comparison import divergences
 from sim.languages.exact import ExactLanguage
 from sim.languages.likeliest import likeliest
 from sim.languages.listed import listed
 from sim.languages.relabelled import relabelled
 from sim.languages.vocabulary import Vocabulary
+from sim.metrics.comparison import divergences
 from sim.quantity import Quantity
 from sim.selftest.checks import Check, Value
 from sim.selftest.drawn import LOG_FLOOR, SMALL, as_language, logs, strings_of

@@ -6,11 +6,11 @@ from itertools import product
 
 import numpy as np
 
+from sim.disk.records import PhaseRecord, Record
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
 from sim.languages.vocabulary import Vocabulary
-from sim.measure import residuals
-from sim.records import PhaseRecord, Record
+from sim.metrics.table import residuals
 from sim.restrictions.style import style
 
 SYMBOLS = ("<eos>", "x", "y", "?", "a", "b", "c", "never")

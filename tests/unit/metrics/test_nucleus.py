@@ -7,7 +7,7 @@ import pytest
 
 from sim.metrics.nucleus import nucleus_by_position, nucleus_of_nodes
 from sim.metrics.scored import score, truth
-from sim.probes.node_record import node_record
+from sim.training.node_record import node_record
 from tests.unit.models.tiny_worlds import language
 
 P = language({"a|x": 3, "a|xy": 5, "a|y": 2, "b|x": 4, "b|yy": 2, "b|": 1}, prompt_end="|")

@@ -11,8 +11,8 @@ from sim.models._base import Bound
 from sim.models.tabular_strings import tabular_strings
 from sim.models.tabular_trie import tabular_trie
 from sim.numerics import log_softmax
-from sim.probes.node_record import node_record
-from sim.probes.trie_logits import trie_logits, trie_plan
+from sim.training.node_record import node_record
+from sim.training.trie_logits import trie_logits, trie_plan
 from tests.unit.models.tiny_worlds import language, log_strings, mask, random_language, table64
 
 FALSE_ALARM = 1e-6

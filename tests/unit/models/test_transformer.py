@@ -9,8 +9,8 @@ from sim.languages.device import on_device
 from sim.models._base import Bound
 from sim.models.transformer import Transformer, transformer
 from sim.optimizers.adam import Adam
-from sim.probes.node_record import node_record
-from sim.probes.trie_logits import trie_logits, trie_plan
+from sim.training.node_record import node_record
+from sim.training.trie_logits import trie_logits, trie_plan
 from tests.unit.models.tiny_worlds import kl, language, log_strings, random_language, trained, training
 
 SPOKEN = random_language(2, 40, 3, 6)

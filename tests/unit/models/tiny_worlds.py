@@ -14,9 +14,9 @@ from sim.languages.vocabulary import Vocabulary
 from sim.models._base import Model
 from sim.objectives.sft import Sft
 from sim.optimizers.sgd import Sgd
-from sim.probes.trie_logits import trie_plan
-from sim.sweep import Trained, Training, train_many
-from sim.training import Job, Phase
+from sim.training.job import Job, Phase
+from sim.training.sweep import Trained, Training, train_many
+from sim.training.trie_logits import trie_plan
 
 
 def language(weights: Mapping[str, float], prompt_end: str | None = None) -> FiniteLanguage:

@@ -20,10 +20,10 @@ from sim.objectives._context import Objective
 from sim.objectives.replay import Replay
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
-from sim.probes.node_record import node_record
-from sim.probes.trie_logits import trie_logits, trie_plan
 from sim.theory import optima
-from sim.training import Job, loss
+from sim.training.job import Job, loss
+from sim.training.node_record import node_record
+from sim.training.trie_logits import trie_logits, trie_plan
 from tests.unit.models.tiny_worlds import language, log_strings, mask, on_device64, trained, training
 
 CONFIGURED = sorted((Path(__file__).resolve().parents[3] / "conf" / "objective").glob("*.yaml"))

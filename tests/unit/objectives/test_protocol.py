@@ -17,7 +17,7 @@ from sim.models.tabular_strings import tabular_strings
 from sim.models.tabular_trie import tabular_trie
 from sim.numerics import log_softmax
 from sim.objectives._context import Batch, Context, cross_entropy
-from sim.training import Job, advance, loss, start
+from sim.training.job import Job, advance, loss, start
 from sim.typing import Array, Bool, Float, Language, PRNGKey, Scalar, Tokens
 from tests.unit.models.tiny_worlds import language, mask, table64, texts, training
 

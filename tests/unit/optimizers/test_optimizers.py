@@ -9,9 +9,9 @@ import numpy as np
 import optax
 import pytest
 
+from sim.optimizers._schedules import scheduled_rate
 from sim.optimizers.adam import Adam
 from sim.optimizers.sgd import Sgd
-from sim.schedules import scheduled_rate
 
 DICE = np.random.default_rng(7)
 FACTOR = DICE.normal(size=(6, 6))

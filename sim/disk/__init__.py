@@ -1,0 +1,1 @@
+"""What lies on the disk: records, pretrainings, checkpoints, locks; and whether each file is what its name says."""

@@ -1,0 +1,63 @@
+"""Checkpoints of a training: arrays restored bit for bit, the newest intact one."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sim.disk.files import FinishedError, complaint, discard, pack, publish, unpack, verified
+from sim.numerics import SpecificationError
+
+_ARRAYS = "arrays.safetensors"
+
+
+def save(folder: Path, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+    """Publish the state of the training `name` after a number of steps, then remove all its other checkpoints.
+
+    Later ones are removed too: they are of an attempt that was given up. If anything is raised, nothing is lost.
+    """
+    if step < 0:
+        raise ValueError(f"step: at least 0 is required, found {step}")
+    place, files = folder / f"{_prefix(name)}{step}", {_ARRAYS: pack(arrays)}
+    try:
+        publish(place, files)
+    except FinishedError:
+        if not _holds(place, files):
+            discard(place)
+            publish(place, files)
+    for other in _steps(folder, name):
+        if other != step:
+            discard(folder / f"{_prefix(name)}{other}")
+
+
+def load(folder: Path, name: str) -> dict[str, np.ndarray] | None:
+    """The newest intact checkpoint of the training `name`; None if there is none.
+
+    A damaged one is removed, said in one line on stderr, and the one before it is tried.
+    """
+    for step in sorted(_steps(folder, name), reverse=True):
+        place = folder / f"{_prefix(name)}{step}"
+        try:
+            return unpack(verified(place, [_ARRAYS])[_ARRAYS])
+        except ValueError as problem:  # a SpecificationError too
+            print(f"{complaint(place, problem)}; the checkpoint is removed", file=sys.stderr)
+            discard(place)
+    return None
+
+
+def _holds(place: Path, files: Mapping[str, bytes]) -> bool:
+    try:
+        return verified(place) == files
+    except SpecificationError:
+        return False
+
+
+def _prefix(name: str) -> str:
+    return f"checkpoint-{name}-"
+
+
+def _steps(folder: Path, name: str) -> list[int]:
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    steps = [one.removeprefix(_prefix(name)) for one in names if one.startswith(_prefix(name))]
+    return [int(step) for step in steps if step.isascii() and step.isdecimal()]

@@ -1,0 +1,183 @@
+"""Write and read the record of a run: arrays, configuration, provenance and checksums; published atomically."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.disk.files import DRAFT, pack, publish, unpack, verified
+from sim.disk.files import MANIFEST as MANIFEST
+from sim.disk.files import FinishedError as FinishedError
+from sim.languages.finite import FiniteLanguage, Styles
+from sim.languages.restricted import Restricted
+from sim.languages.trie import Trie
+from sim.languages.vocabulary import Vocabulary
+from sim.numerics import SpecificationError
+
+RESULTS_VERSION = 4
+"""Raised whenever a change of the program can change numbers; part of every run's hash."""
+
+DESCRIPTION, ARRAYS = "run.json", "arrays.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseRecord:
+    """One training: recorded arrays with a leading axis of evaluations, see `sim.training.node_record`."""
+
+    steps: np.ndarray  # int[T]
+    losses: np.ndarray  # float64[T], mean loss since the evaluation before [nat per string], nan at step 0
+    arrays: Mapping[str, np.ndarray]  # float64[T, E] and float64[T, M]
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """A finished run: its world, what was recorded of every phase, and how it came about."""
+
+    name: str
+    hash: str
+    config: Mapping[str, Any]  # canonical
+    p: FiniteLanguage
+    restricted: Restricted
+    phases: Mapping[str, PhaseRecord]
+    facts: dict[str, Any] = field(default_factory=dict)  # provenance, notes, residuals
+    params: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)  # final, flat, per phase
+
+
+TUNED_ON_S = ("sft", "linearised")
+"""Phases that are trained on S; other controls and the pretraining are on P."""
+
+RELEARNT = ("recovery", "scratch")
+"""Phases that are trained on what the restriction left out, once the fine-tuning is over."""
+
+NOT_CONTENT = ("name", "outputs", "claim", "study")
+"""Keys of a configuration that are no part of what the run is."""
+
+
+def run_hash(canonical: Mapping[str, Any]) -> str:
+    """Identity of a run: 12 hex digits of the SHA-256 of its canonical configuration and RESULTS_VERSION.
+
+    What only says where results go and what they are for is left out.
+    """
+    content = {key: value for key, value in canonical.items() if key not in NOT_CONTENT}
+    text = json.dumps({"results_version": RESULTS_VERSION, **content}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def folder(outputs: str, name: str, run: str) -> Path:
+    """Where the record of a run lies: outputs/<name>/<hash>."""
+    return Path(outputs) / name / run
+
+
+def prepare(target: Path) -> None:
+    """Prove that a record can be published at a target; raises SpecificationError where nothing can be written.
+
+    Leaves nothing behind: folders are made when there is a record to put into them.
+    """
+    existing = next(place for place in target.absolute().parents if place.exists())
+    try:
+        draft = tempfile.mkdtemp(prefix=f".{target.name}-", suffix=DRAFT, dir=existing)
+        with suppress(FileNotFoundError):  # somebody who publishes beside it has swept it
+            Path(draft).rmdir()
+    except OSError as problem:
+        raise SpecificationError(
+            f"outputs: a folder that can be written is required, found {target.parent} ({problem.strerror}); "
+            "choose another with outputs=..."
+        ) from None
+
+
+def invalidity(record: Record) -> str | None:
+    """One line if the pretraining did not come below its limit, so that no verdict may rest on the run; else None."""
+    said = record.facts["pretraining"]
+    if said["valid"]:
+        return None
+    return (
+        f"NOT VALID: after pretraining the joint KL(P||q0) must be at most pretrain.limit = {said['limit']:g} nat, "
+        f"found {said['joint_kl']:.4g}; raise pretrain.num_steps (now {record.config['pretrain']['num_steps']}). "
+        "The numbers are true of this q0, but no verdict may rest on them"
+    )
+
+
+def write(record: Record, target: Path) -> Path:
+    """Publish a record in one step, see `sim.disk.files.publish`.
+
+    Raises FinishedError if the target exists: nothing finished is ever overwritten.
+    """
+    files = {ARRAYS: pack(_arrays(record))}
+    files |= {_params_file(phase): pack(params) for phase, params in record.params.items()}
+    description = json.dumps(_description(record), indent=1, sort_keys=True)
+    return publish(target, files | {DESCRIPTION: description.encode()})
+
+
+def _params_file(phase: str) -> str:
+    return f"{phase}.params.safetensors"
+
+
+def _arrays(record: Record) -> dict[str, np.ndarray]:
+    p, restricted = record.p, record.restricted
+    arrays = {
+        "world/strings": p.trie.strings,
+        "world/log_p": p.log_p,
+        "world/log_s": restricted.s.log_p,
+        "world/log_kept": restricted.kept.log_p,
+        "world/event": restricted.event,
+    }
+    if p.styles is not None:
+        arrays["world/log_style_posterior"] = p.styles.log_posterior
+    if restricted.log_member is not None:
+        arrays["world/log_member"] = restricted.log_member
+    for phase, recorded in record.phases.items():
+        arrays[f"{phase}/steps"], arrays[f"{phase}/losses"] = recorded.steps, recorded.losses
+        arrays |= {f"{phase}/{name}": values for name, values in recorded.arrays.items()}
+    return arrays
+
+
+def _description(record: Record) -> dict[str, Any]:
+    vocabulary, styles = record.p.vocabulary, record.p.styles
+    return {
+        "name": record.name,
+        "hash": record.hash,
+        "config": dict(record.config),
+        "vocabulary": {
+            "symbols": list(vocabulary.symbols),
+            "prompt_end": vocabulary.prompt_end,
+            "joiner": vocabulary.joiner,
+        },
+        "styles": None if styles is None else list(styles.names),
+        "restriction": {"log_mass": record.restricted.log_mass, "notes": dict(record.restricted.notes)},
+        "phases": list(record.phases),
+        "params": list(record.params),
+        "facts": dict(record.facts),
+    }
+
+
+def read(source: Path) -> Record:
+    """Read a record and verify every file against the manifest; a missing or changed file raises SpecificationError."""
+    files = verified(source, [ARRAYS, DESCRIPTION])
+    about, arrays = json.loads(files[DESCRIPTION]), unpack(files[ARRAYS])
+    p, restricted = _world(about, arrays)
+    phases = {}
+    for phase in about["phases"]:
+        own = {name.split("/")[1]: values for name, values in arrays.items() if name.startswith(f"{phase}/")}
+        phases[phase] = PhaseRecord(own.pop("steps"), own.pop("losses"), own)
+    params = {phase: unpack(files[_params_file(phase)]) for phase in about["params"]}
+    return Record(about["name"], about["hash"], about["config"], p, restricted, phases, about["facts"], params)
+
+
+def _world(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tuple[FiniteLanguage, Restricted]:
+    words = about["vocabulary"]
+    vocabulary = Vocabulary(tuple(words["symbols"]), words["prompt_end"], words["joiner"])
+    trie = Trie(arrays["world/strings"], len(vocabulary))
+    names = about["styles"]
+    styles = None if names is None else Styles(tuple(names), arrays["world/log_style_posterior"])
+    p, s, kept = (
+        FiniteLanguage(vocabulary, trie, arrays[f"world/{name}"], styles) for name in ("log_p", "log_s", "log_kept")
+    )
+    said = about["restriction"]
+    member = arrays.get("world/log_member")
+    return p, Restricted(s, kept, arrays["world/event"], said["log_mass"], said["notes"], member)

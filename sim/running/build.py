@@ -1,0 +1,206 @@
+"""Configuration -> Run: the only module that turns names into objects."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.config import canonical, canonical_of, construct, resolve
+from sim.disk.records import folder, run_hash
+from sim.languages.dial import dial as entropy_dial
+from sim.languages.finite import FiniteLanguage
+from sim.languages.restricted import Restricted
+from sim.numerics import SpecificationError
+from sim.probes.tangent import tangent
+from sim.running import schema
+from sim.training.ensemble import structure
+from sim.training.simulation import Recipe, Run
+from sim.training.sweep import evaluation_steps
+
+PROBES = {"tangent": tangent}
+"""What `finetune.probes` can name."""
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The canonical configuration: every leaf checked and cast, every default filled in; equal for equal runs.
+
+    Raises `SpecificationError` with one line for the first leaf that is misspelt, ill-typed or out of range.
+    """
+    top = canonical_of(schema.run, config, "")
+    groups = ("grammar", "restriction", "model", "objective", "optimizer")
+    top |= {group: canonical(group, top[group], group) for group in groups}
+    first = canonical_of(schema.pretrain, top["pretrain"], "pretrain")
+    top["dial"] = canonical_of(schema.dial, top["dial"], "dial")
+    top["study"] = canonical_of(schema.study, top["study"], "study")
+    top["relearn"] = canonical_of(schema.relearn, top["relearn"], "relearn")
+    for group in ("objective", "optimizer"):
+        first[group] = canonical(group, first[group], f"pretrain.{group}")
+    second = canonical_of(schema.finetune, top["finetune"], "finetune")
+    for name, phase in (("pretrain", first), ("finetune", second)):
+        if phase["num_evals"] > phase["num_steps"]:
+            raise SpecificationError(
+                f"{name}.num_evals: at most num_steps ({phase['num_steps']}) is required, found {phase['num_evals']}"
+            )
+    return top | {"pretrain": first, "finetune": second}
+
+
+def identity(chosen: Mapping[str, Any]) -> str:
+    """Hash of the run of a canonical configuration, see `sim.disk.records.run_hash`.
+
+    A grammar that is read from a file counts by what the file holds too: an edited file is another run.
+    """
+    content = grammar_file(chosen)
+    return run_hash(chosen) if content is None else run_hash({**chosen, "file": content["sha256"]})
+
+
+def grammar_file(chosen: Mapping[str, Any]) -> dict[str, str] | None:
+    """SHA-256 and text of the file that the grammar is read from; None if there is no such file."""
+    path = chosen["grammar"].get("path")
+    if path is None:
+        return None
+    try:
+        content = Path(path).read_bytes()
+    except (OSError, ValueError):
+        return None  # the grammar's constructor says what is wrong with the path
+    return {"sha256": hashlib.sha256(content).hexdigest(), "text": content.decode(errors="replace")}
+
+
+def world(
+    grammar: Mapping[str, Any], dialled: Mapping[str, Any] | None = None
+) -> tuple[FiniteLanguage, dict[str, float]]:
+    """The pretraining language P, and what its construction wants reported (such as mass dropped at the horizon).
+
+    `dialled` is a canonical `dial`: P is then tilted to its entropy, and the notes have the `temperature`.
+    """
+    built = construct("grammar", grammar, "grammar")
+    language, notes = built if isinstance(built, tuple) else (built, {})
+    if dialled is None or dialled["entropy"] is None:
+        return language, dict(notes)
+    wanted, per, keep_prompts = (dialled[name] for name in ("entropy", "per", "keep_prompts"))
+    tilted, temperature = entropy_dial(language, wanted, per, keep_prompts, "dial.entropy")
+    assert isinstance(tilted, FiniteLanguage), "a tilt is of the same kind"
+    return tilted, {**notes, "temperature": temperature}
+
+
+def target(chosen: Mapping[str, Any]) -> Path:
+    """Where the record of a canonical configuration lies: outputs/<name>/<hash>."""
+    return folder(chosen["outputs"], chosen["name"], identity(chosen))
+
+
+def pretraining_key(chosen: Mapping[str, Any]) -> str:
+    """Identity of the pretraining of a run: equal for runs that differ in what comes after it, see `sim.disk.store`."""
+    recipe = {name: value for name, value in chosen["pretrain"].items() if name != "limit"}  # judged afterwards
+    return identity({**world_parts(chosen), "model": chosen["model"], "pretrain": recipe, "seed": chosen["seed"]})
+
+
+def world_parts(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides P, and the strings that all languages of a run are listed on: the grammar and the dial.
+
+    And the restriction, if it has strings that P has not.
+    """
+    parts = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
+    return parts | {"restriction": chosen["restriction"]} if _widens(chosen["restriction"]) else parts
+
+
+def _widens(node: Any) -> bool:
+    """Whether a restriction, or one inside it, adds strings to those of P: its constructor says so."""
+    if isinstance(node, Mapping):
+        kind = node.get("kind")
+        own = isinstance(kind, str) and getattr(resolve("restrictions", kind, "restriction"), "widens", False)
+        return own or any(_widens(value) for value in node.values())
+    return isinstance(node, list | tuple) and any(_widens(value) for value in node)
+
+
+def build(chosen: Mapping[str, Any]) -> tuple[Run, dict[str, float]]:
+    """The run of a canonical configuration (see `settings`), and the notes of its world.
+
+    Raises `SpecificationError` if a part does not fit the language, before anything is trained. Runs with equal worlds
+    get the same language objects, so that these are built once and their tables can be shared.
+    """
+    file = grammar_file(chosen)
+    grammar = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
+    texts = [json.dumps(node, sort_keys=True) for node in (grammar, chosen["restriction"], chosen["model"])]
+    p, notes, restricted, model = _world(*texts, None if file is None else file["sha256"])
+    first, second = chosen["pretrain"], chosen["finetune"]
+    tuning = _recipe(second, chosen, "")
+    whole = Run(
+        chosen["seed"],
+        p,
+        restricted,
+        model,
+        _recipe(first, first, "pretrain."),
+        tuning,
+        tuple(second["controls"]),
+        _relearning(tuning, chosen["relearn"], restricted, p),
+        tuple(PROBES[name] for name in second["probes"]),
+    )
+    _check_carried(whole)
+    return whole, dict(notes)
+
+
+@functools.lru_cache(maxsize=32)
+def _world(grammar: str, restriction: str, model: str, file: str | None) -> tuple[Any, ...]:
+    p, notes = _language(grammar, file)
+    restricted = _restricted(grammar, restriction, file)
+    p = p if restricted.p is None else restricted.p
+    return p, notes, restricted, construct("model", json.loads(model), "model", p.trie)
+
+
+@functools.lru_cache(maxsize=32)
+def _language(grammar: str, file: str | None) -> tuple[FiniteLanguage, dict[str, float]]:
+    del file  # its content is part of what is cached
+    node = json.loads(grammar)
+    return world(node["grammar"], node["dial"])
+
+
+@functools.lru_cache(maxsize=32)
+def _restricted(grammar: str, restriction: str, file: str | None) -> Restricted:
+    restricted: Restricted = construct(
+        "restriction", json.loads(restriction), "restriction", _language(grammar, file)[0]
+    )
+    return restricted
+
+
+def _relearning(tuning: Recipe, wanted: Mapping[str, Any], restricted: Restricted, p: FiniteLanguage) -> Recipe | None:
+    """The recipe of learning again; raises SpecificationError where nothing is left out."""
+    if not wanted["num_steps"]:
+        return None
+    if not ((p.log_p > -np.inf) & ~restricted.event).any():
+        raise SpecificationError(
+            "relearn.num_steps: 0 is required with a restriction that keeps every string, "
+            f"found {wanted['num_steps']}; choose a restriction that leaves something out"
+        )
+    steps = evaluation_steps(wanted["num_steps"], wanted["num_evals"], "log")
+    return replace(tuning, num_steps=wanted["num_steps"], steps=steps)
+
+
+def _check_carried(run: Run) -> None:
+    """Raises SpecificationError where the fine-tuning cannot go on with the optimiser state of the pretraining."""
+    if "carried" not in run.controls:
+        return
+    tiny = {"weight": np.zeros(1, np.float32)}
+    first, second = (structure(one.optimizer.transformation(1.0).init(tiny)) for one in (run.pretrain, run.finetune))
+    if first != second:
+        raise SpecificationError(
+            "finetune.controls: carried needs an optimiser of the kind that the pretraining has, found "
+            f"{type(run.finetune.optimizer).__name__} after {type(run.pretrain.optimizer).__name__}; "
+            "leave carried out, or choose optimizer and pretrain.optimizer of one kind"
+        )
+
+
+def _recipe(phase: Mapping[str, Any], owner: Mapping[str, Any], place: str) -> Recipe:
+    """The recipe of a phase; `owner` holds its objective and optimiser."""
+    return Recipe(
+        construct("objective", owner["objective"], f"{place}objective"),
+        construct("optimizer", owner["optimizer"], f"{place}optimizer"),
+        phase["num_steps"],
+        phase["batch_size"],
+        evaluation_steps(phase["num_steps"], phase["num_evals"], phase["spacing"]),
+        phase["loss_on"],
+        phase["prefixes"] == "all",
+    )

@@ -1,0 +1,92 @@
+"""A child process for each worker, so that nothing that happens to it happens to anybody else."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.running.engines import Ending
+
+PATIENCE = 2.0
+"""Seconds that a child has to end after it was asked to."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A child process and its log."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def ended(self) -> Ending | None:
+        """How the child ended; None while it runs."""
+        status = self.process.poll()
+        if status is None:
+            return None
+        self._cut()
+        return Ending(_reason(status, self.log))
+
+    def cancel(self) -> None:
+        """End the child, by force if need be."""
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:  # it does not listen, or a person has lost patience
+            self.process.kill()
+            self.process.wait()
+            self._cut()
+
+    def _cut(self) -> None:
+        """Let go of the lifeline."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Children on this machine.
+
+    A child has a session of its own, so that Ctrl-C reaches the driver alone, which ends its children. Its stdin is a
+    lifeline: it ends when the driver does, however the driver ends.
+    """
+
+    workers: int = 1
+
+    def submit(self, task: Path) -> Child:
+        """Start a child on a task file."""
+        log = task.with_suffix(".log")
+        environment = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}
+        python = [sys.executable, "-X", "faulthandler"]  # a crash leaves a traceback in the log
+        command = [*python, "-m", "sim.running.worker", str(task), "--lifeline", f"--beside={self.workers}"]
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+        return Child(process, log)
+
+
+def _reason(status: int, log: Path) -> str:
+    if status == 0:
+        return ""
+    if status < 0:
+        more = "; if memory ran out, lower hydra.launcher.max_batch" if -status == signal.SIGKILL else f"; see {log}"
+        return f"its process was killed by {_signal(-status)}{more}"
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "no word said")
+    return f"its process ended with exit status {status}: {last}; see {log}"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

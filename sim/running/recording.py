@@ -1,0 +1,73 @@
+"""From trainings to a record: what was recorded, how valid it is, and whether its identities hold."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.disk.records import PhaseRecord, Record, write
+from sim.disk.store import Pretrained
+from sim.metrics.divergence import kl
+from sim.metrics.table import Truths, residuals, violations
+from sim.running.build import grammar_file
+from sim.training.flat import flat
+from sim.training.simulation import Run
+from sim.training.sweep import Trained
+
+
+class IdentityError(ArithmeticError):
+    """An identity that must hold for any model did not: a mistake in the program, never in the input."""
+
+
+def phase_record(trained: Trained) -> PhaseRecord:
+    """What was recorded of one training, stacked over its evaluations."""
+    fields = trained.evaluations[0]
+    arrays = {field: np.stack([record[field] for record in trained.evaluations]) for field in fields}
+    return PhaseRecord(np.array(trained.steps, np.int64), np.array(trained.losses, np.float64), arrays)
+
+
+def pretrained(trained: Trained, facts: Mapping[str, Any]) -> Pretrained:
+    """A finished pretraining as the store keeps it."""
+    return Pretrained(phase_record(trained), flat(trained.params), flat(trained.opt_state), facts)
+
+
+def recorded(
+    chosen: Mapping[str, Any],
+    name: str,
+    run: Run,
+    first: Pretrained,
+    tuned: Mapping[str, Trained],
+    facts: Mapping[str, Any],
+) -> Record:
+    """The record of a simulation, with its validity: the joint KL(P||q0) against the stated limit."""
+    phases = {"pretrain": first.phase} | {phase: phase_record(one) for phase, one in tuned.items()}
+    params = {"pretrain": first.params} | {phase: flat(one.params) for phase, one in tuned.items()}
+    known = {**facts, "grammar_file": grammar_file(chosen)}
+    record = Record(chosen["name"], name, chosen, run.p, run.restricted, phases, known, params)
+    truths = Truths(record, "joint")
+    reached = kl(truths.p.log_q, truths.scored("pretrain", -1).log_q)
+    limit = chosen["pretrain"]["limit"]
+    record.facts["pretraining"] = {
+        "joint_kl": reached,
+        "limit": limit,
+        "valid": bool(reached <= limit),
+        "provenance": first.facts,
+    }
+    return record
+
+
+def publish(record: Record, target: Path) -> None:
+    """Check the identities of a record and write it.
+
+    Raises IdentityError if an identity is violated: then the record lies at <target>.failed, for inspection, in place
+    of an earlier one.
+    """
+    record.facts["residuals"] = found = residuals(record)
+    wrong = violations(found)
+    if wrong:
+        failed = target.with_name(f"{target.name}.failed")
+        shutil.rmtree(failed, ignore_errors=True)
+        raise IdentityError("; ".join([*wrong, f"the record lies at {write(record, failed)}"]))
+    write(record, target)

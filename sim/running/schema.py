@@ -1,0 +1,131 @@
+"""The schemas of a configuration: its top-level keys, and those of the groups that are no constructors."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from sim.config import Check, Name, NonNegative, Positive
+from sim.languages.tilting import Per
+
+Spacing = Literal["linear", "log"]
+LossOn = Literal["response", "document"]
+Prefixes = Literal["sampled", "all"]
+Control = Literal["identity", "carried", "linearised"]
+Probes = Literal["tangent"]
+Seed = Check("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)  # jax drops the higher bits silently
+Announced = Check(
+    "the predictions of a claim, as name@12 hexadecimal digits,",
+    lambda value: value is None or re.fullmatch("[a-z0-9_]+@[0-9a-f]{12}", value) is not None,
+)
+Seeds = Check(
+    "seeds to sweep, such as range(5) or 0,1,2,",
+    lambda value: re.fullmatch(r"range\(\d+(,\d+)?\)|\d+(,\d+)*", value) is not None,
+)
+Part = Check(
+    "the name of a part of an experiment in lower-case letters, digits and _,",
+    lambda value: value is None or re.fullmatch("[a-z][a-z0-9_]*", value) is not None,
+)
+Distinct = Check("a list without repeats", lambda values: len(set(values)) == len(values))
+
+
+def run(
+    *,
+    name: Annotated[str, Name],
+    seed: Annotated[int, Seed],
+    outputs: str,
+    grammar: dict[str, Any],
+    restriction: dict[str, Any],
+    model: dict[str, Any],
+    objective: dict[str, Any],
+    optimizer: dict[str, Any],
+    pretrain: dict[str, Any],
+    finetune: dict[str, Any],
+    dial: dict[str, Any] = {},  # noqa: B006, a schema is never called
+    relearn: dict[str, Any] = {},  # noqa: B006
+    claim: Annotated[str | None, Announced] = None,
+    study: dict[str, Any] = {},  # noqa: B006
+) -> None:
+    """The schema of a run: its top-level keys. `objective` and `optimizer` are those of the fine-tuning.
+
+    `claim` says which predictions the run was made for, as name@digest; `study` is what a scale offers to experiments
+    (they refer to it). Neither is part of what the run is: like name and outputs they are left out of its hash.
+    """
+
+
+def study(
+    *,
+    seeds: Annotated[str, Seeds] = "range(5)",
+    pretrain_steps: Annotated[int, Positive] = 2000,
+    finetune_steps: Annotated[int, Positive] = 1000,
+    decay_steps: Annotated[int, Positive] = 10_000,
+    kernel_steps: Annotated[int, Positive] = 100,
+    evals: Annotated[int, Positive] = 40,
+    part: Annotated[str | None, Part] = None,
+) -> None:
+    """The schema of `study`, how large an experiment with several runs is: its seeds, as swept, and its steps.
+
+    decay_steps: of tables whose late laws are wanted; kernel_steps: of fine-tunings that are linearised; evals:
+    evaluations of a fine-tuning whose path is wanted; part: of the experiment that a run belongs to, set by
+    `hydra/sweeper=studies`.
+    """
+
+
+def dial(
+    *,
+    entropy: Annotated[float | None, NonNegative] = None,
+    per: Per = "string",
+    keep_prompts: bool = False,
+) -> None:
+    """The schema of `dial`, which tilts the pretraining language to an entropy, see `sim.languages.dial`.
+
+    entropy: of P [nat], null for P as the grammar has it; per: string or token; keep_prompts: tilt the answers of every
+    prompt and keep P(x), then the entropy is that of the answers given the prompt.
+    """
+
+
+def pretrain(
+    *,
+    num_steps: Annotated[int, Positive],
+    batch_size: Annotated[int, Positive],
+    num_evals: Annotated[int, Positive],
+    objective: dict[str, Any],
+    optimizer: dict[str, Any],
+    loss_on: LossOn = "document",
+    spacing: Spacing = "linear",
+    prefixes: Prefixes = "sampled",
+    limit: Annotated[float, Positive] = 0.02,
+) -> None:
+    """The schema of `pretrain`: optimiser steps, strings per step, evaluations, and when it counts as converged.
+
+    prefixes: `sampled` draws a batch of strings per step, `all` uses the whole support with its probabilities.
+    limit: the largest joint KL(P||q0) [nat per string] with which a run is valid.
+    """
+
+
+def finetune(
+    *,
+    num_steps: Annotated[int, Positive],
+    batch_size: Annotated[int, Positive],
+    num_evals: Annotated[int, Positive],
+    loss_on: LossOn = "response",
+    spacing: Spacing = "log",
+    prefixes: Prefixes = "sampled",
+    controls: Annotated[list[Control], Distinct],
+    probes: Annotated[list[Probes], Distinct] = [],  # noqa: B006
+) -> None:
+    """The schema of `finetune`; objective and optimiser stand at the top level.
+
+    controls: what runs beside it, see `sim.training.simulation.finetunings`; probes: what else is recorded of the
+    model at every evaluation, see `sim.probes`.
+    """
+
+
+def relearn(
+    *,
+    num_steps: Annotated[int, NonNegative] = 0,
+    num_evals: Annotated[int, Positive] = 30,
+) -> None:
+    """The schema of `relearn`: learning again what the restriction left out, after the fine-tuning; 0 steps for none.
+
+    Objective, optimiser, batches and what is scored are those of the fine-tuning; evaluations are spaced by logarithm,
+    and those that fall on one step are one.
+    """

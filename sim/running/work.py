@@ -1,0 +1,65 @@
+"""Many runs, from canonical configurations to records: what is equal is trained once, what fails fails alone."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sim.disk import ledger
+from sim.disk.files import verified
+from sim.running.build import build, target
+from sim.running.claimed import Outcome, failure, note_failure
+from sim.running.cohort import Batch, Share
+from sim.running.cohort import Options as Options
+from sim.running.memory import batch_size
+from sim.training.simulation import Observer, signature
+
+
+def perform(
+    points: Sequence[Mapping[str, Any]], options: Options | None = None, observe: Observer = lambda *_: None
+) -> list[Outcome]:
+    """Bring canonical configurations to published records; an outcome for each distinct run, in order.
+
+    Finished runs are kept, runs that another process is at are refused, and whatever is wrong with one run is its
+    outcome and nothing else's. Only an interruption is raised; what was trained until the last checkpoint is kept.
+    """
+    options, chosen = options or Options(), {target(point): point for point in points}
+    outcomes: dict[Path, Outcome] = {}
+    groups: dict[Hashable, list[Path]] = {}
+    for place, point in chosen.items():
+        try:
+            if place.exists():
+                verified(place)
+                outcomes[place] = Outcome(place, "kept")
+            else:
+                groups.setdefault(signature(build(point)[0]), []).append(place)
+        except Exception as problem:
+            outcomes[place] = failure(place, problem)
+            _tell(outcomes[place])
+    for places in groups.values():
+        outcomes |= _group({place: chosen[place] for place in places}, options, observe)
+    return [outcomes[place] for place in chosen]
+
+
+def _group(chosen: Mapping[Path, Mapping[str, Any]], options: Options, observe: Observer) -> dict[Path, Outcome]:
+    """Work on runs of one signature, in batches of about equal size that share their programs."""
+    points = list(chosen.values())
+    try:
+        room = options.max_batch or (batch_size(build(points[0])[0], options.mapping) if len(points) > 1 else 1)
+    except Exception as problem:
+        outcomes = {place: failure(place, problem) for place in chosen}
+        for outcome in outcomes.values():
+            _tell(outcome)
+        return outcomes
+    size = -(-len(points) // -(-len(points) // room))
+    share, outcomes = Share.of(points), {}
+    for first in range(0, len(points), size):
+        part = dict(list(chosen.items())[first : first + size])
+        outcomes |= Batch(part, options, size, share, observe).perform()
+    return outcomes
+
+
+def _tell(outcome: Outcome) -> None:
+    """Note a failure of a point that was never claimed, if a multirun waits to hear it; a single run says it itself."""
+    known = ledger.state(outcome.target)
+    if known is not None and known.state != "done":
+        note_failure(outcome, **{key: value for key, value in known.facts.items() if key == "overrides"})

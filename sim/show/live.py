@@ -1,0 +1,202 @@
+"""How runs stand, for people: a view that is drawn anew in a terminal, plain lines elsewhere."""
+
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TypeAlias
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sim.disk.ledger import RunState, state
+from sim.show.overview import STATES, Overview, Session, progress
+
+PHASES = {"pretrain": "pretraining", "sft": "fine-tuning", "relearn": "learning again"}
+"""Phases as people call them; others go by their name."""
+
+FEW, SHOWN = 12, 5
+"""Up to how many runs each is listed; above, how many that run, have failed or were interrupted."""
+
+DRAWN, SAID = 0.5, 10.0
+"""Least seconds between two pictures in a terminal, and between two plain lines."""
+
+_STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "waiting": "dim"}
+
+
+Listed: TypeAlias = tuple[str, list[RunState], int]
+"""A state, runs in it, and how many more there are."""
+
+
+class Board:
+    """A context that shows on stderr how the runs of a multirun stand, for the process that drives them.
+
+    `targets` are the folders of the runs, `since` is when the multirun began [epoch s]. What is finished when the
+    board is made counts as kept: it says nothing about the time that the others take.
+    """
+
+    def __init__(self, targets: Sequence[Path], since: float, clock: Callable[[], float] = time.time) -> None:
+        self._targets, self._clock = list(dict.fromkeys(targets)), clock
+        self._title = ", ".join(dict.fromkeys(target.parent.name for target in self._targets))
+        self._done: dict[Path, RunState] = {}
+        kept = frozenset(run.run for run in self._runs() if run.state == "done")
+        self._session = Session(since, frozenset(target.name for target in self._targets), kept)
+        console = Console(stderr=True)
+        self._live = live(console) if sys.stderr.isatty() and not console.is_dumb_terminal else None
+        self._said, self._next = "", 0.0
+
+    def __enter__(self) -> "Board":
+        if self._live is not None:
+            self._live.start()
+        self.update()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._next = 0.0
+        self.update()
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self) -> None:
+        """Look at the disk and show what has changed; does nothing where that was done just before."""
+        now = self._clock()
+        if now < self._next:
+            return
+        self._next = now + (SAID if self._live is None else DRAWN)
+        overview = Overview(self._title, tuple(self._runs()), now, self._session)
+        if self._live is not None:
+            self._live.update(view(overview), refresh=True)
+        elif (said := standing(overview)) != self._said:
+            self._said = said
+            print(summary(overview), file=sys.stderr, flush=True)
+
+    def _runs(self) -> list[RunState]:
+        """Every run; one of which nothing is known waits, and one that is done stays so."""
+        found = []
+        for target in self._targets:
+            known = self._done.get(target) or state(target) or RunState(target.name, "waiting")
+            if known.state == "done":
+                self._done[target] = known
+            found.append(known)
+        return found
+
+
+def live(console: Console) -> Live:
+    """A picture that is drawn when it is told to."""
+    return Live(console=console, auto_refresh=False, vertical_overflow="ellipsis")
+
+
+def view(overview: Overview, few: int = FEW, shown: int = SHOWN, whole: bool = False) -> RenderableType:
+    """The picture: bar, counts, and the runs that matter; `whole` wraps long reasons, which otherwise are cut."""
+    head = Table.grid(padding=(0, 2), expand=True)
+    head.add_column(no_wrap=True, overflow="ellipsis", max_width=24)
+    head.add_column(ratio=1)
+    for _ in range(2):
+        head.add_column(no_wrap=True, justify="right")
+    bar = ProgressBar(total=1.0, completed=overview.fraction or 0.0)
+    head.add_row(Text(overview.title, "bold"), bar, Text(percent(overview.fraction)), Text(_time_left(overview)))
+    counts = Text("  ").join(
+        Text(f"{number} {name}", _STYLES[name]) for name, number in overview.counts.items() if number
+    )
+    parts: list[RenderableType] = [head, counts + Text(f"  of {len(overview.runs)}", "dim")]
+    return Group(*parts, *_listing(listed(overview, few, shown), whole))
+
+
+def _listing(runs: Sequence[Listed], whole: bool) -> list[Table]:
+    """A table of runs: state, hash, what is known; nothing if it would be empty."""
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(no_wrap=True, min_width=max((len(name) for name, listed, _ in runs if listed), default=0))
+    table.add_column(no_wrap=True, min_width=max((len(run.run) for _, listed, _ in runs for run in listed), default=0))
+    table.add_column(no_wrap=not whole, overflow="fold" if whole else "ellipsis", ratio=1)
+    for name, some, more in runs:
+        for run in some:
+            table.add_row(Text(name, _STYLES[name]), Text(run.run), Text(about(run, short=not whole)))
+        if more:
+            table.add_row("", "", Text(f"and {more} more {name}", "dim"))
+    return [table] if table.row_count else []
+
+
+def lines(overview: Overview, few: int = FEW, shown: int = SHOWN) -> list[str]:
+    """The same as plain lines: the summary, then a line per run that matters."""
+    found = [summary(overview)]
+    for name, runs, more in listed(overview, few, shown):
+        found += [f"  {name} {run.run}: {about(run)}".rstrip(": ") for run in runs]
+        found += [f"  and {more} more {name}"] if more else []
+    return found
+
+
+def summary(overview: Overview) -> str:
+    """One line: name, counts, share of the work, time left."""
+    left = _time_left(overview)
+    return standing(overview) + (f", {left}" if left else "")
+
+
+def standing(overview: Overview) -> str:
+    """The summary without the time left, which changes when nothing else does."""
+    counts = [f"{number} {name}" for name, number in overview.counts.items() if number]
+    share = [percent(overview.fraction)] if overview.fraction is not None else []
+    return f"{overview.title}: {', '.join(counts)} of {len(overview.runs)}" + "".join(f", {part}" for part in share)
+
+
+def listed(overview: Overview, few: int, shown: int) -> list[Listed]:
+    """The runs to list: all of them if there are few, else so many of every state that matters."""
+    if len(overview.runs) <= few:
+        order = ("running", "failed", "interrupted", "waiting", "done")
+        return [(name, overview.of(name), 0) for name in order]
+    active = (name for name in STATES if name not in ("done", "waiting"))
+    return [(name, overview.of(name)[:shown], max(overview.counts[name] - shown, 0)) for name in active]
+
+
+def about(run: RunState, short: bool = False) -> str:
+    """What is known of a run, in one line: where it is or why it failed, and what sets it apart.
+
+    Short, an override goes without the groups before its name: learning_rate=0.1.
+    """
+    facts, given = run.facts, run.facts.get("overrides")
+    overrides = [_line(override) for override in given] if isinstance(given, list) else []
+    if short:
+        overrides = [re.sub(r"^[^=]*[.]", "", override) for override in overrides]
+    if run.state == "failed":
+        reason = _line(facts.get("reason") or "no reason was noted")
+        return reason + (f" ({' '.join(overrides)})" if overrides else "")
+    where = []
+    if run.state in ("running", "interrupted"):
+        phase, step = _line(facts.get("phase") or ""), facts.get("step")
+        counted = "" if step is None else f"{_line(step)}/{_line(facts.get('num_steps'))}"
+        where = [PHASES.get(phase, phase), counted, percent(progress(run))]
+    return "  ".join(part for part in (*where, " ".join(overrides)) if part)
+
+
+def percent(fraction: float | None) -> str:
+    """A share of the work; it is 100 % only when all of it is done."""
+    return "" if fraction is None else f"{min(int(100 * fraction), 99) if fraction < 1.0 else 100} %"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 40 s, 3 min, 2 h 10 min, 3 d 4 h."""
+    if seconds < 100:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def _time_left(overview: Overview) -> str:
+    left = overview.seconds_left
+    return "" if left is None else f"about {duration(left)} left"
+
+
+def _line(value: object) -> str:
+    """What a file says, in one line without the control characters of a terminal."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())

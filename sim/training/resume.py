@@ -1,0 +1,40 @@
+"""A training as arrays and back, bit for bit: what a checkpoint holds."""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+
+from sim.training.flat import flat, unflat
+from sim.training.job import State, start
+from sim.training.sweep import Training
+
+
+def packed(one: Training, state: State) -> dict[str, np.ndarray]:
+    """Everything that a training needs to go on: its state, and what has been recorded of it."""
+    trained = one.trained
+    arrays = {
+        "steps": np.array(trained.steps, np.int64),
+        "losses": np.array(trained.losses, np.float64),
+        **{f"state/{name}": values for name, values in flat(state).items()},
+    }
+    if trained.evaluations:
+        for name in trained.evaluations[0]:
+            arrays[f"recorded/{name}"] = np.stack([record[name] for record in trained.evaluations])
+    return arrays
+
+
+def resume(one: Training, arrays: Mapping[str, np.ndarray]) -> None:
+    """Let a training go on from what `packed` gave. Raises ValueError, and changes nothing, for another structure."""
+    state = {name.removeprefix("state/"): values for name, values in arrays.items() if name.startswith("state/")}
+    restored: State = unflat({name: jnp.asarray(values) for name, values in state.items()}, start(one.job))
+    steps = [int(step) for step in arrays["steps"]]
+    if steps != list(one.steps[: len(steps)]):
+        raise ValueError(f"evaluations at other steps: {steps}")
+    recorded = {
+        name.removeprefix("recorded/"): values for name, values in arrays.items() if name.startswith("recorded/")
+    }
+    one.trained.steps = steps
+    one.trained.losses = [float(loss) for loss in arrays["losses"]]
+    one.trained.evaluations = [{name: values[i] for name, values in recorded.items()} for i in range(len(steps))]
+    one.state, one.step = restored, int(restored.step)

@@ -1,0 +1,192 @@
+"""One simulation: pretrain on P, fine-tune on S and, as a control, on P itself; everything recorded on P's trie."""
+
+import functools
+import zlib
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sim.languages.device import Listed, on_device
+from sim.languages.finite import FiniteLanguage
+from sim.languages.restricted import Restricted
+from sim.models._base import Model
+from sim.models._linearised import Linearised
+from sim.objectives._context import LossOn, Objective
+from sim.optimizers._base import Optimizer
+from sim.training.ensemble import structure
+from sim.training.job import Job, Phase, State, start
+from sim.training.sweep import Probe, Trained, Training, by_structure, train_many
+from sim.training.trie_logits import trie_plan
+from sim.typing import Array, Bool, Params, PRNGKey
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a phase is trained, whatever its data."""
+
+    objective: Objective
+    optimizer: Optimizer
+    num_steps: int
+    batch_size: int
+    steps: Sequence[int]  # at which it is evaluated
+    loss_on: LossOn
+    whole_support: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A simulation to do, with everything built."""
+
+    seed: int
+    p: FiniteLanguage
+    restricted: Restricted
+    model: Model
+    pretrain: Recipe
+    finetune: Recipe
+    controls: tuple[str, ...] = ("identity",)
+    relearn: Recipe | None = None  # of what S leaves out, afterwards
+    probes: tuple[Probe, ...] = ()  # of the fine-tuning
+
+
+tables = functools.lru_cache(maxsize=32)(on_device)
+"""`on_device`, once per language object, so that jobs share its tables."""
+
+plans = functools.lru_cache(maxsize=32)(trie_plan)
+"""`trie_plan`, once per trie."""
+
+
+Observer: TypeAlias = Callable[[str, int, int, Sequence[float]], None]
+"""Called as trainings get on, with the phase, the step, the number of steps and the last mean loss of each job."""
+
+
+def signature(run: Run) -> Hashable:
+    """Equal for runs that can be trained together: everything that decides the structure of their trainings.
+
+    Read off the host's objects, so that nothing is put on a device for it.
+    """
+    trie = run.p.trie
+    levels = tuple(np.bincount(trie.depth, minlength=trie.length))
+    statics = [(one.batch_size, one.loss_on, one.whole_support) for one in (run.pretrain, run.finetune)]
+    recipes = structure([(one.objective, one.optimizer) for one in (run.pretrain, run.finetune)])
+    world = (trie.strings.shape, trie.num_nodes, levels, trie.vocab_size, run.p.vocabulary.prompt_end)
+    return world, structure(run.model), recipes, tuple(statics), run.controls, run.relearn is None, run.probes
+
+
+def phase_key(seed: int, name: str) -> PRNGKey:
+    """The key of one phase of a run: a function of the seed and the phase's name, whatever other phases there are."""
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+
+
+def pretraining(run: Run) -> Training:
+    """Pretraining on P. It knows nothing of the restriction, so that equal pretrainings can be shared between runs."""
+    params = _initial(run.model, phase_key(run.seed, "init"))
+    return _training(run, "pretrain", run.pretrain, params, tables(run.p), None)
+
+
+def finetunings(run: Run, params: Params, opt_state: Any = None) -> dict[str, Training]:
+    """Fine-tuning on S ("sft") and each control, from the same q0 with the same budget.
+
+    identity: on fresh data from P, with a fresh optimiser state as the fine-tuning has; carried: the same with the
+    optimiser state in which the pretraining ended, `opt_state`; linearised: on S, with the batches of the fine-tuning,
+    of the model that is linear in its parameters around q0.
+    """
+    base, tuned = tables(run.p), tables(run.restricted.s)
+    event = _event(run.restricted)
+    found = {"sft": _training(run, "sft", run.finetune, params, tuned, event, probes=run.probes)}
+    for name in run.controls:
+        if name == "linearised":
+            key, model = phase_key(run.seed, "sft"), Linearised(run.model, params)
+            found[name] = _training(run, name, run.finetune, params, tuned, event, key, model)
+        else:
+            found[name] = _training(run, name, run.finetune, params, base, event)
+        if name == "carried":
+            found[name].state = start(found[name].job, opt_state)
+    return found
+
+
+def relearnings(run: Run, params: Params) -> dict[str, Training]:
+    """Training on what S left out, P given not A: from the fine-tuned model ("recovery") and from scratch.
+
+    Both see the same batches; `scratch` begins with fresh parameters, not with those that q0 came from.
+    """
+    if run.relearn is None:
+        return {}
+    data, key = tables(lost(run.p, run.restricted)), phase_key(run.seed, "relearn")
+    starts = {"recovery": params, "scratch": _initial(run.model, phase_key(run.seed, "scratch"))}
+    return {name: _training(run, name, run.relearn, begun, data, None, key=key) for name, begun in starts.items()}
+
+
+@functools.lru_cache(maxsize=32)
+def lost(p: FiniteLanguage, restricted: Restricted) -> FiniteLanguage:
+    """P_B = P(. | not A), what a restriction leaves out of P."""
+    return p.condition(~restricted.event)[0]
+
+
+def _training(
+    run: Run,
+    name: str,
+    recipe: Recipe,
+    params: Params,
+    data: Listed,
+    event: Bool[Array, "N"] | None,
+    key: PRNGKey | None = None,
+    model: Model | None = None,
+    probes: Sequence[Probe] = (),
+) -> Training:
+    phase = Phase(
+        data,
+        tables(run.p),
+        event,
+        recipe.objective,
+        recipe.optimizer,
+        float(recipe.num_steps),
+        recipe.batch_size,
+        recipe.loss_on,
+        recipe.whole_support,
+    )
+    job = Job(phase_key(run.seed, name) if key is None else key, params, phase, model or run.model)
+    return Training(job, run.p.trie, plans(run.p.trie), recipe.steps, probes=probes)
+
+
+@jax.jit
+def _initial(model: Model, key: PRNGKey) -> Params:
+    return model.init(key)
+
+
+@functools.lru_cache(maxsize=32)
+def _event(restricted: Restricted) -> Bool[Array, "N"]:
+    return jnp.asarray(restricted.event)
+
+
+def simulate(run: Run, observe: Observer = lambda *_: None) -> dict[str, Trained]:
+    """Pretrain, fine-tune on S and on each control from the same q0 with the same budget, relearn what S left out.
+
+    Keys of the result: "pretrain", "sft", the controls of `finetunings`, and the phases of `relearnings`. All in
+    memory: `sim.running.work` does the same for many runs, with what was done before. Raises FloatingPointError,
+    naming phase and step, if a training diverges.
+    """
+    first = pretraining(run)
+    _trained({"pretrain": first}, "pretrain", run.pretrain, observe)
+    others = finetunings(run, first.trained.params, first.trained.opt_state)
+    _trained(others, "sft", run.finetune, observe)
+    again = relearnings(run, others["sft"].trained.params)
+    if run.relearn is not None:
+        _trained(again, "relearn", run.relearn, observe)
+    return {name: one.trained for name, one in ({"pretrain": first} | others | again).items()}
+
+
+def _trained(trainings: dict[str, Training], phase: str, recipe: Recipe, observe: Observer) -> None:
+    """Train the phases of one run, those of one structure together."""
+    for group in by_structure(list(trainings.values())):
+
+        def seen(_: Callable[[int], State], group: list[Training] = group) -> None:
+            observe(phase, group[0].step, recipe.num_steps, [one.trained.loss for one in group])
+
+        train_many(group, seen)
+    for name, one in trainings.items():
+        if one.failure is not None:
+            raise FloatingPointError(f"{name}: {one.failure}")

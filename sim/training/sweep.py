@@ -1,0 +1,169 @@
+"""Many trainings, few programs: trainings of equal structure run together; the host looks in between."""
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from sim.languages.trie import Trie
+from sim.training.ensemble import Ensemble, Mapping, structure
+from sim.training.job import Job, State
+from sim.training.node_record import node_record
+from sim.training.trie_logits import TriePlan
+from sim.typing import Params
+
+PIECE_SECONDS = 1.0
+"""About how long the host waits at most before it hears of an ensemble again."""
+
+
+Probe: TypeAlias = Callable[[Job, Params], dict[str, np.ndarray]]
+"""Named arrays of a job's model with some parameters, float64, of the same shapes at every evaluation."""
+
+
+@dataclass
+class Trained:
+    """What a training has come to: recorded arrays at every evaluation, and the parameters after the last one."""
+
+    steps: list[int] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)  # mean loss since the evaluation before [nat per string]
+    evaluations: list[dict[str, np.ndarray]] = field(default_factory=list)  # see `node_record`
+    params: Params = None
+    opt_state: Any = None  # of the optimiser, after the last step
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the last interval between evaluations [nat per string]; nan before the first one."""
+        return self.losses[-1] if self.losses else float("nan")
+
+
+@dataclass(eq=False)
+class Training:
+    """One training to do: a job, the steps at which its model is recorded on a trie, and how far it has come.
+
+    state: where to go on from, None for the start; failure: why it came to no end, in one line; probes: what else is
+    recorded of the model at every evaluation.
+    """
+
+    job: Job
+    trie: Trie
+    plan: TriePlan
+    steps: Sequence[int]
+    trained: Trained = field(default_factory=Trained)
+    state: State | None = None
+    step: int = 0
+    failure: str | None = None
+    probes: Sequence[Probe] = ()
+
+    @property
+    def next_step(self) -> int | None:
+        """The step of the next evaluation; None if there is none, or if the training failed."""
+        done = len(self.trained.steps)
+        return self.steps[done] if self.failure is None and done < len(self.steps) else None
+
+
+def evaluation_steps(num_steps: int, num_evals: int, spacing: Literal["linear", "log"]) -> list[int]:
+    """Steps at which a training is evaluated: 0, then `num_evals` steps that end with `num_steps`, without repeats."""
+    if spacing == "log":
+        marks = np.geomspace(num_steps, 1, num_evals)  # from the end: a single evaluation is the last
+    else:
+        marks = np.linspace(num_steps / num_evals, num_steps, num_evals)
+    return sorted({0, *np.round(marks).astype(int).tolist(), num_steps})
+
+
+def by_structure(trainings: Sequence[Training]) -> list[list[Training]]:
+    """Trainings that can share a program, together; the order is kept."""
+    groups: dict[Hashable, list[Training]] = {}
+    for one in trainings:
+        groups.setdefault(structure((one.job, one.plan)), []).append(one)
+    return list(groups.values())
+
+
+Observer: TypeAlias = Callable[[Callable[[int], State]], None]
+"""Called whenever the trainings have got on, with a function that fetches the state of the one of an index."""
+
+
+def train_many(
+    trainings: Sequence[Training],
+    observe: Observer = lambda state: None,
+    mapping: Mapping | None = None,
+    size: int = 0,
+    shared: frozenset[str] | None = None,
+) -> None:
+    """Train trainings of one structure in one program and record each at its steps; `trained` and `failure` are filled.
+
+    A training that diverges fails by itself and leaves the others alone. Trainings may have come to different steps.
+    mapping, size and shared: see `sim.training.ensemble.Ensemble`. Raises ValueError if structures differ.
+    """
+    members = [(one.job, one.plan) for one in trainings]
+    ensemble = Ensemble(members, [one.state for one in trainings], mapping, size, shared)
+    pace = _Pace()
+    while any(one.next_step is not None for one in trainings):
+        goals = np.array(
+            [at if one.next_step is None else one.next_step for one, at in zip(trainings, ensemble.steps, strict=True)]
+        )
+        while _behind(trainings, ensemble, goals):
+            pace.advance(ensemble, goals)
+            _note_divergence(trainings, ensemble)
+            observe(ensemble.state)
+        _record(trainings, ensemble)
+        observe(ensemble.state)
+    for index, one in enumerate(trainings):
+        state = ensemble.state(index)
+        one.trained.params, one.trained.opt_state = state.params, state.opt_state
+
+
+class _Pace:
+    """Advances an ensemble by pieces of about a second, so that progress is seen and little is lost."""
+
+    def __init__(self) -> None:
+        self.steps = 1
+
+    def advance(self, ensemble: Ensemble, goals: np.ndarray) -> None:
+        before, began = ensemble.steps, time.perf_counter()
+        ensemble.advance(np.minimum(goals, before + self.steps).tolist())
+        took, done = time.perf_counter() - began, int((ensemble.steps - before).max())
+        if done == self.steps:  # a shorter piece says little of the pace
+            self.steps = max(1, round(done * min(8.0, PIECE_SECONDS / max(took, 1e-9))))
+
+
+def _behind(trainings: Sequence[Training], ensemble: Ensemble, goals: np.ndarray) -> bool:
+    return any(
+        one.failure is None and step < goal for one, step, goal in zip(trainings, ensemble.steps, goals, strict=True)
+    )
+
+
+def _note_divergence(trainings: Sequence[Training], ensemble: Ensemble) -> None:
+    for one, step, loss_sum in zip(trainings, ensemble.steps, ensemble.loss_sums, strict=True):
+        one.step = int(step)
+        if one.failure is None and not np.isfinite(loss_sum):
+            one.failure = f"at step {step} the loss is not finite: training diverged; lower the learning rate"
+
+
+def _record(trainings: Sequence[Training], ensemble: Ensemble) -> None:
+    """Record every training that has come to its next evaluation."""
+    due = [index for index, one in enumerate(trainings) if one.next_step == ensemble.steps[index]]
+    if not due:  # whatever was due has failed
+        return
+    for index, logits in ensemble.logits():
+        if index in due:
+            params = ensemble.state(index).params if trainings[index].probes else None
+            _evaluate(trainings[index], logits, params, float(ensemble.loss_sums[index]))
+    ensemble.reset_losses(due)
+
+
+def _evaluate(one: Training, logits: np.ndarray, params: Params, loss_sum: float) -> None:
+    step, trained = one.next_step, one.trained
+    assert step is not None
+    before = trained.steps[-1] if trained.steps else 0
+    try:
+        arrays = node_record(logits, one.trie)
+    except FloatingPointError as problem:
+        one.failure = f"at step {step}: {problem}; lower the learning rate"
+        return
+    for probe in one.probes:
+        arrays |= probe(one.job, params)
+    trained.steps.append(step)
+    trained.losses.append(loss_sum / (step - before) if step > before else float("nan"))
+    trained.evaluations.append(arrays)

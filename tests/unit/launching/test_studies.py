@@ -1,0 +1,112 @@
+"""hydra/sweeper=studies: several sweeps in one multirun."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sim.run
+import sim.running.multirun
+from sim import cli
+from sim.running.build import settings
+from sim.running.outcomes import PointOutcome
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[tuple[str, ...], dict[str, Any]]]]:
+    """The points of every launch: overrides and configuration."""
+    launches: list[list[tuple[tuple[str, ...], dict[str, Any]]]] = []
+
+    def multirun(written: Any, folder: Path, options: Any) -> list[PointOutcome]:
+        launches.append([(overrides, dict(config())) for overrides, config in written])
+        return [PointOutcome(overrides, Path("outputs/x/0b"), "finished") for overrides, _ in launches[-1]]
+
+    monkeypatch.setattr(sim.running.multirun, "multirun", multirun)
+    return launches
+
+
+def run(monkeypatch: pytest.MonkeyPatch, where: Path, *arguments: str) -> int:
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    quiet = ("hydra/hydra_logging=none", "hydra/job_logging=none", f"outputs={where}")
+    monkeypatch.setattr(sys, "argv", ["run", *arguments, *quiet])
+    return cli.run_hydra(sim.run.task)
+
+
+def points(launch: list[tuple[tuple[str, ...], dict[str, Any]]]) -> list[tuple[Any, ...]]:
+    return [
+        (c["study"]["part"], c["seed"], c["optimizer"]["kind"], c["optimizer"]["learning_rate"]) for _, c in launch
+    ]  # fmt: skip
+
+
+TWO = (
+    "experiment=c2_support",
+    "hydra.sweeper.only=[rates_sgd,rates_adam]",
+    "study.seeds='0,1'",
+    "objective.targets=exact",
+)
+
+
+def test_the_points_are_those_of_every_study_and_say_of_which(asked, monkeypatch, tmp_path):
+    assert run(monkeypatch, tmp_path, *TWO) == 0
+    (launch,) = asked
+    assert points(launch) == [
+        ("rates_adam", 0, "adam", 1e-4), ("rates_adam", 0, "adam", 5e-4),
+        ("rates_adam", 1, "adam", 1e-4), ("rates_adam", 1, "adam", 5e-4),
+        ("rates_sgd", 0, "sgd", 1e-2), ("rates_sgd", 1, "sgd", 1e-2),
+    ]  # fmt: skip
+    for _, config in launch:
+        assert settings(config)["study"]["part"].startswith("rates_")
+        assert config["grammar"]["seed"] == config["seed"]  # what refers to a point is resolved in the point
+
+
+def test_params_are_swept_in_every_study(asked, monkeypatch, tmp_path):
+    only = ("experiment=robustness", "hydra.sweeper.only=[support_chain_adam,recovery_hidden_momentum]", "seed=0")
+    assert run(monkeypatch, tmp_path, *only) == 0
+    found = [(config["grammar"]["kind"], config["model"]["width"]) for _, config in asked[0]]
+    assert found == 3 * [("ngram", 32)] + 3 * [("ngram", 64)] + [("hmm", 32), ("hmm", 64)]
+
+
+def test_the_command_line_has_the_last_word(asked, monkeypatch, tmp_path):
+    assert run(monkeypatch, tmp_path, *TWO, "seed=5,6", "optimizer.learning_rate=0.3") == 0
+    assert points(asked[0]) == [
+        ("rates_adam", 5, "adam", 0.3), ("rates_adam", 6, "adam", 0.3),
+        ("rates_sgd", 5, "sgd", 0.3), ("rates_sgd", 6, "sgd", 0.3),
+    ]  # fmt: skip
+
+
+def test_one_study_alone_needs_no_list(asked, monkeypatch, tmp_path):
+    assert run(monkeypatch, tmp_path, TWO[0], "hydra.sweeper.only=rates_sgd", "seed=4", TWO[-1]) == 0
+    assert points(asked[0]) == [("rates_sgd", 4, "sgd", 1e-2)]
+
+
+def test_batches(asked, monkeypatch, tmp_path):
+    assert run(monkeypatch, tmp_path, *TWO, "hydra.sweeper.max_batch_size=4") == 0
+    assert [len(launch) for launch in asked] == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["--multirun", "hydra/sweeper=studies"],
+            "hydra.sweeper.studies: at least one study is required, found {}",
+        ),
+        (
+            ["experiment=c2_support", "hydra.sweeper.only=kernels"],
+            "hydra.sweeper.only: one of support, recovery, rates_adam, rates_sgd, decay_sgd_tables, decay_adam_tables, "
+            "decay_sgd_net, decay_adam_net, kernel, race_adam, race_sgd, replay is required, found 'kernels' "
+            "(did you mean 'kernel'?)",
+        ),
+        (
+            ["experiment=c2_support", "hydra.sweeper.studies.kernel=3"],
+            "hydra.sweeper.studies.kernel: a mapping from keys to values is required, found 3",
+        ),
+    ],
+    ids=["none", "unknown", "no mapping"],
+)
+def test_a_mistake_is_refused_in_one_line(arguments, line, asked, monkeypatch, tmp_path, capfd):
+    assert run(monkeypatch, tmp_path, *arguments) == 2
+    assert capfd.readouterr().err == f"{line}\n"
+    assert not asked
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,150 @@
+"""The worker: does the points of a task, says so in its log, and does not outlive its driver."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sim.running.work
+from sim.numerics import SpecificationError
+from sim.running import environment, worker
+from sim.running.claimed import Outcome
+from tests.composed import ROOT
+
+DEADLINE = 60.0  # [s], far beyond what any child needs
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Path:
+    file = tmp_path / "worker-0.json"
+    file.write_text(json.dumps({"points": [{"outputs": str(tmp_path)}], "options": {"max_batch": 3}}), encoding="utf-8")
+    return file
+
+
+def test_a_task_is_performed_and_logged(
+    task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Any] = []
+
+    def perform(points: Any, options: sim.running.work.Options) -> list[Outcome]:
+        asked.append((points, options))
+        refused = SpecificationError("model: too wide")
+        return [Outcome(tmp_path / "a", "finished"), Outcome(tmp_path / "b", "failed", str(refused), refused)]
+
+    monkeypatch.setattr(sim.running.work, "perform", perform)
+    worker.work(task)
+    assert asked == [([{"outputs": str(tmp_path)}], sim.running.work.Options(max_batch=3))]
+    said = capsys.readouterr().out.splitlines()
+    assert said == [f"{tmp_path / 'a'}: finished", f"{tmp_path / 'b'}: failed (model: too wide)"]
+
+
+def test_a_worker_prepares_its_environment(
+    task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called: list[Any] = []
+    monkeypatch.setattr(worker, "prepare", lambda *arguments: called.append(arguments))
+    monkeypatch.setattr(worker, "work", lambda *arguments: called.append(arguments))
+    worker.main([str(task), "--beside=4"])
+    assert called == [(str(tmp_path), 4), (task,)]
+    assert capsys.readouterr().out == f"process {os.getpid()}\n", "so that a person can find it"
+
+
+# -- the lifeline -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def child(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    started = subprocess.Popen(
+        [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
+    assert started.stdin is not None
+    assert started.stdout is not None
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+        started.stdin.close()
+        started.stdout.close()
+
+
+BUSY = {
+    "asleep": "import time; time.sleep(1000)",
+    "in a loop": "while True: pass",
+    "deaf": "import signal, time\nfor s in (2, 15): signal.signal(s, signal.SIG_IGN)\ntime.sleep(1000)",
+}
+
+
+@pytest.mark.parametrize("busy", BUSY.values(), ids=BUSY)
+def test_a_worker_ends_with_its_driver_whatever_it_does(busy: str) -> None:
+    code = f"import sys\nfrom sim.running.worker import hold_on_to\nhold_on_to(0)\nprint('ready', flush=True)\n{busy}"
+    with child("-c", code) as started:
+        assert started.stdout is not None
+        assert started.stdin is not None
+        assert started.stdout.readline() == b"ready\n"
+        started.stdin.write(b"x" * 5000)  # only the end of the file counts
+        started.stdin.flush()
+        time.sleep(0.1)
+        assert started.poll() is None
+        started.stdin.close()
+        assert started.wait(DEADLINE) == worker.DRIVER_DIED
+
+
+def test_a_worker_without_a_lifeline_goes_on(task: Path) -> None:
+    code = f"import sim.running.worker as w; w.work = lambda task: print('worked'); w.main([{str(task)!r}])"
+    with child("-c", code) as started:
+        assert started.stdin is not None
+        assert started.stdout is not None
+        started.stdin.close()
+        assert started.wait(DEADLINE) == 0
+        assert started.stdout.read().splitlines()[-1] == b"worked"
+
+
+def test_nothing_slow_is_imported_before_the_lifeline_holds() -> None:
+    code = (
+        "import sys, sim.running.worker; print(sorted({'jax', 'flax', 'optax', 'hydra', 'polars'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+# -- the environment --------------------------------------------------------------------------------------------------
+
+NAMES = ("JAX_NUM_CPU_DEVICES", "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
+         "XLA_PYTHON_CLIENT_MEM_FRACTION")  # fmt: skip
+
+
+def prepared(monkeypatch: pytest.MonkeyPatch, *arguments: Any, **given: str) -> dict[str, str]:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "environ", dict(given))
+        environment.prepare(*arguments)
+        return {name: value for name, value in os.environ.items() if name in NAMES}
+
+
+def test_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "cores", lambda: 6)
+    monkeypatch.chdir(tmp_path)
+    alone = prepared(monkeypatch, "outputs")
+    assert alone["JAX_NUM_CPU_DEVICES"] == "6"
+    assert alone["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "outputs" / ".cache" / "xla")
+    assert "XLA_PYTHON_CLIENT_MEM_FRACTION" not in alone
+    beside = prepared(monkeypatch, "outputs", 4)
+    assert (beside["JAX_NUM_CPU_DEVICES"], beside["XLA_PYTHON_CLIENT_MEM_FRACTION"]) == ("1", "0.225")
+    assert prepared(monkeypatch, "outputs", 10)["JAX_NUM_CPU_DEVICES"] == "1"
+
+
+def test_what_the_environment_says_already_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = dict.fromkeys(NAMES, "mine")
+    assert prepared(monkeypatch, "outputs", 2, **given) == given
+
+
+def test_cores_are_counted() -> None:
+    assert 1 <= environment.cores() <= (os.cpu_count() or 1)

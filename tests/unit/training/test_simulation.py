@@ -1,0 +1,159 @@
+"""One simulation: phases, controls from the same start, and keys of their own."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from sim.languages.restricted import Restricted
+from sim.models.tabular_strings import tabular_strings
+from sim.models.tabular_trie import tabular_trie
+from sim.objectives.replay import Replay
+from sim.objectives.sft import Sft
+from sim.optimizers.adam import Adam
+from sim.training.ensemble import structure
+from sim.training.simulation import Recipe, Run, finetunings, pretraining, signature, simulate
+from sim.training.sweep import Trained
+from tests.unit.models.tiny_worlds import kl, language, log_strings, mask
+
+P = language({"a|x": 3, "a|xy": 5, "a|y": 2, "b|x": 4, "b|yy": 2, "b|": 1}, prompt_end="|")
+A = mask(P, lambda text: "yy" not in text and text != "a|y")
+
+
+def recipe(**chosen: object) -> Recipe:
+    settings = {
+        "objective": Sft(),
+        "optimizer": Adam(learning_rate=0.1),
+        "num_steps": 40,
+        "batch_size": 8,
+        "steps": [0, 10, 40],
+        "loss_on": "document",
+        "whole_support": False,
+    }
+    return Recipe(**settings | chosen)
+
+
+def a_run(seed: int = 0, **chosen: object) -> Run:
+    s, log_mass = P.condition(A)
+    model = tabular_trie(P.trie, scale=0.5)
+    return Run(seed, P, Restricted(s, s, A, log_mass), model, recipe(), recipe(), **chosen)
+
+
+def equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def observed() -> tuple[dict[str, Trained], list[tuple[str, int, int, int]]]:
+    seen = []
+    result = simulate(a_run(), lambda phase, step, total, trained: seen.append((phase, step, total, len(trained))))
+    return result, seen
+
+
+def test_every_phase_is_recorded_at_every_step(observed):
+    result, seen = observed
+    assert list(result) == ["pretrain", "sft", "identity"]
+    for one in result.values():
+        assert one.steps == [0, 10, 40]
+        assert len(one.evaluations) == len(one.losses) == 3
+        assert np.isfinite(one.losses[1:]).all()
+        assert all(np.isfinite(array).all() for record in one.evaluations for array in record.values())
+    assert seen == sorted(seen, key=lambda at: (at[0] != "pretrain", at[1]))
+    assert {(phase, total, jobs) for phase, _, total, jobs in seen} == {("pretrain", 40, 1), ("sft", 40, 2)}
+    assert all({0, 10, 40} <= {step for at, step, *_ in seen if at == phase} for phase in ("pretrain", "sft"))
+
+
+def test_fine_tuning_and_its_control_start_where_pretraining_ended(observed):
+    result, _ = observed
+    for phase in ("sft", "identity"):
+        assert equal(result[phase].evaluations[0], result["pretrain"].evaluations[-1])
+
+
+def test_each_phase_learns_its_own_language(observed):
+    result, _ = observed
+    divergence = {name: [kl(P.log_p, log_strings(P.trie, r)) for r in one.evaluations] for name, one in result.items()}
+    assert divergence["pretrain"][-1] < 0.5 * divergence["pretrain"][0]
+    assert divergence["sft"][-1] > divergence["identity"][-1]
+    lost = {name: np.exp(log_strings(P.trie, one.evaluations[-1]))[~A].sum() for name, one in result.items()}
+    assert lost["sft"] < 0.5 * lost["identity"]
+
+
+def test_a_seed_gives_the_same_bits_and_another_seed_others(observed):
+    again, other = simulate(a_run()), simulate(a_run(seed=1))
+    for name, one in observed[0].items():
+        assert all(equal(a, b) for a, b in zip(one.evaluations, again[name].evaluations, strict=True))
+        assert not equal(one.evaluations[0], other[name].evaluations[0])
+
+
+def test_controls_are_optional(observed):
+    alone = simulate(a_run(controls=()))
+    assert list(alone) == ["pretrain", "sft"]
+    assert equal(alone["sft"].evaluations[0], alone["pretrain"].evaluations[-1])
+    assert alone["sft"].steps == observed[0]["sft"].steps
+
+
+def test_phases_draw_from_keys_of_their_own():
+    """Pretraining, SFT and control on the same P with the same recipe: only their keys tell them apart."""
+    run = a_run()
+    run = dataclasses.replace(
+        run,
+        restricted=Restricted(P, P, np.ones(P.trie.num_strings, bool), 0.0),
+        model=tabular_strings(P.trie),
+        pretrain=recipe(steps=[0, 1], num_steps=1, optimizer=Adam(learning_rate=1e-3, eps=1.0)),
+        finetune=recipe(steps=[0, 1], num_steps=1, optimizer=Adam(learning_rate=1e-3, eps=1.0)),
+    )
+    result = simulate(run)
+    losses = [one.losses[-1] for one in result.values()]
+    assert len(set(losses)) == 3
+
+
+def test_a_diverged_training_is_named_by_phase_and_step():
+    run = dataclasses.replace(a_run(), finetune=recipe(optimizer=Adam(learning_rate=np.inf)))
+    with pytest.raises(FloatingPointError, match=r"^sft: at step \d+.* training diverged; lower the learning rate$"):
+        simulate(run)
+
+
+def test_phases_have_the_same_keys_whatever_other_phases_there_are(observed):
+    alone = simulate(a_run(controls=()))
+    assert equal(alone["sft"].evaluations[-1], observed[0]["sft"].evaluations[-1])
+
+
+def test_the_signature_is_that_of_runs_that_can_be_trained_together():
+    run = a_run()
+    assert signature(run) == signature(a_run(seed=5)) != signature(a_run(controls=()))
+    same = [recipe(optimizer=Adam(learning_rate=0.7)), recipe(num_steps=7, steps=[0, 7])]
+    other = [
+        recipe(batch_size=9),
+        recipe(loss_on="response"),
+        recipe(whole_support=True),
+        recipe(objective=Replay(0.1)),
+    ]
+    for phase in ("pretrain", "finetune"):
+        assert all(signature(dataclasses.replace(run, **{phase: one})) == signature(run) for one in same)
+        assert all(signature(dataclasses.replace(run, **{phase: one})) != signature(run) for one in other)
+    restricted = Restricted(P, P, np.ones(P.trie.num_strings, bool), 0.0)
+    assert signature(dataclasses.replace(run, restricted=restricted)) == signature(run)
+    assert signature(dataclasses.replace(run, model=tabular_strings(P.trie))) != signature(run)
+    for one in (a_run(), a_run(seed=3), dataclasses.replace(run, finetune=same[0])):
+        trainings = [pretraining(one), *finetunings(one, _initial(run)).values()]
+        expected = [pretraining(run), *finetunings(run, _initial(run)).values()]
+        assert all(
+            structure((mine.job, mine.plan)) == structure((its.job, its.plan))
+            for mine, its in zip(trainings, expected, strict=True)
+        )
+
+
+def _initial(run: Run) -> object:
+    return run.model.init(jax.random.key(0))
+
+
+def test_a_fresh_optimiser_starts_each_phase():
+    """With momentum left over from pretraining, one step of SFT at no rate would still move nothing; at eps = 0 Adam's
+    first step has the size of the rate in every parameter with a gradient, whatever came before."""
+    run = a_run()
+    quiet = recipe(steps=[0, 1], num_steps=1, optimizer=Adam(learning_rate=1e-3, eps=0.0), whole_support=True)
+    run = dataclasses.replace(run, model=tabular_strings(P.trie), finetune=quiet, controls=())
+    result = simulate(run)
+    change = np.asarray(result["sft"].params["logits"]) - np.asarray(result["pretrain"].params["logits"])
+    np.testing.assert_allclose(np.abs(change), 1e-3, rtol=1e-2)
