@@ -1,47 +1,45 @@
-"""python -m experiments <name> [folder] [--run <hash>]: tables and reports of the finished runs of a folder.
+"""python -m experiments <name> [folder] [--run HASH] [--full]: reports and verdicts from the finished runs of a folder.
 
-Of a claim: its verdicts; of robustness: one table of all runs. `python -m experiments board` puts the verdicts of all
-claims together.
+`python -m experiments board` puts the verdicts of all claims together.
 """
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from experiments._board import Result
-from experiments._board import blocks as board_blocks
-from experiments._report import markdown, show
-from experiments._study import judge, results, write_board, write_tables
+from experiments import board
+from experiments.predictions import Claim
+from experiments.study import Judged, judge, judged_before, write_tables
+from sim.config import member, members
+from sim.disk.folders import finished
+from sim.disk.records import read
 from sim.numerics import SpecificationError, nearest
-from sim.rows import finished, read_record
+from sim.show.blocks import Block, markdown, page, show
 
 REFUSED = 2
 """Exit status of bad input."""
 
 
 def experiment(name: str) -> ModuleType:
-    """The module experiments/<name>.py; raises SpecificationError with the nearest name if there is none."""
-    names = sorted(file.stem for file in Path(__file__).parent.glob("[a-z]*.py"))
-    if name not in names:
-        raise SpecificationError(
-            f"experiments: one of {', '.join(names)} is required, found {name!r}{nearest(name, names)}"
-        )
-    return importlib.import_module(f"experiments.{name}")
+    """The experiment of a name; raises SpecificationError with the nearest name if there is none."""
+    return member("experiment", name, "experiments").load()
 
 
-def board(outputs: Path) -> int:
-    """Show the verdicts of all claims that have been judged below a folder, and write them to board/."""
-    claims = [experiment(file.stem) for file in sorted(Path(__file__).parent.glob("c[0-9]*.py"))]
-    return said(results(outputs, claims), outputs / "board")
+def claims() -> list[Claim]:
+    """Every claim there is, in the order of their names."""
+    modules = [one.load() for one in members("experiment").values()]
+    return [module.CLAIM for module in modules if hasattr(module, "CLAIM")]
 
 
-def said(found: Sequence[Result], folder: Path) -> int:
+def said(judged: Sequence[Judged], folder: Path) -> int:
     """Print a board and write it to a folder, as Markdown and HTML."""
-    write_board(found, folder)
-    show(list(board_blocks(found)))
+    blocks = list(board.blocks(judged))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "board.md").write_text(markdown(blocks), encoding="utf-8")
+    (folder / "board.html").write_text(page("Verdict board", blocks), encoding="utf-8")
+    show(blocks)
     print(f"\nWritten to {folder}: board.md and board.html")
     return 0
 
@@ -49,7 +47,7 @@ def said(found: Sequence[Result], folder: Path) -> int:
 def together(module: ModuleType, folder: Path) -> int:
     """Write and print one report of all runs of a folder."""
     target = folder / "reports" / "together"
-    tables = module.analyse([read_record(source) for source in finished(folder)])
+    tables = module.analyse(folder)
     blocks = module.report(tables)
     write_tables(tables, target / "tables")
     (target / "report.md").write_text(markdown(blocks), encoding="utf-8")
@@ -58,45 +56,67 @@ def together(module: ModuleType, folder: Path) -> int:
     return 0
 
 
+def each(module: ModuleType, folder: Path, run: str | None, full: bool) -> int:
+    """Write a report of every run of a folder; print the conclusions of one, or all of its report."""
+    sources = {source.name: source for source in finished(folder)}
+    if run is not None and run not in sources:
+        known = ", ".join(sources)
+        raise SpecificationError(f"--run: one of {known} is required, found {run!r}{nearest(run, list(sources))}")
+    shown: list[Block] = []
+    where = folder
+    for name, source in sources.items():
+        tables = module.analyse(read(source))
+        target = folder / "reports" / name
+        write_tables(tables, target / "tables")
+        blocks = module.report(tables)
+        (target / "report.md").write_text(markdown(blocks), encoding="utf-8")
+        if name == (run or list(sources)[-1]):
+            short = not full and hasattr(module, "headline")
+            shown, where = module.headline(tables) if short else blocks, target
+    show(shown)
+    more = "" if full else " (--full prints all of it)"
+    print(f"\nWritten to {where}: report.md{more} and tables/")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments; the help lists every experiment there is."""
+    found = "\n".join(f"  {name:<16}{_first_line(one.load())}" for name, one in members("experiment").items())
+    made = argparse.ArgumentParser(
+        prog="python -m experiments",
+        description=f"Reports and verdicts from finished runs.\n\nexperiments:\n{found}\n  board           "
+        "The verdicts of all claims that have been judged.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("name", help="the experiment, or board")
+    made.add_argument("folder", nargs="?", type=Path, help="where its runs lie (outputs/<name>; for board: outputs)")
+    made.add_argument("--run", help="the hash of the run whose report is printed (the newest)")
+    made.add_argument("--full", action="store_true", help="print the whole report, not only the conclusions")
+    return made
+
+
+def _first_line(module: ModuleType) -> str:
+    return (module.__doc__ or "").strip().split("\n")[0]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write tables/ and report.md of every finished run below the folder and print one report; 2 on bad input."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments", description="Tables and a report from finished runs."
-    )
-    parser.add_argument("name", help="the experiment, a file in experiments/, or board: the verdicts of all claims")
-    parser.add_argument("folder", nargs="?", type=Path, help="where its runs lie (outputs/<name>)")
-    parser.add_argument("--run", help="the hash of the run whose report is printed (the newest)")
-    chosen = parser.parse_args(arguments)
-    folder = chosen.folder or Path("outputs") / chosen.name
     try:
+        chosen = parser().parse_args(arguments)
         if chosen.name == "board":
-            return board(chosen.folder or Path("outputs"))
+            outputs = chosen.folder or Path("outputs")
+            return said(judged_before(outputs, claims()), outputs / "board")
         module = experiment(chosen.name)
+        folder = chosen.folder or Path("outputs") / chosen.name
         if hasattr(module, "CLAIM"):
-            result = judge(module, folder)
-            return said([result], result.folder)
+            found = judge(module.CLAIM, folder)
+            return said([found], found.folder)
         if hasattr(module, "TOGETHER"):
             return together(module, folder)
-        records = {source.name: source for source in finished(folder)}
-        if chosen.run is not None and chosen.run not in records:
-            known = ", ".join(records)
-            raise SpecificationError(
-                f"--run: one of {known} is required, found {chosen.run!r}{nearest(chosen.run, list(records))}"
-            )
-        for run, source in records.items():
-            tables = module.analyse(read_record(source))
-            target = folder / "reports" / run
-            write_tables(tables, target / "tables")
-            blocks = module.report(tables)
-            (target / "report.md").write_text(markdown(blocks), encoding="utf-8")
-            if run == (chosen.run or list(records)[-1]):
-                printed, where = blocks, target
+        return each(module, folder, chosen.run, chosen.full)
     except SpecificationError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return REFUSED
-    show(printed)
-    print(f"\nWritten to {where}: report.md and tables/")
-    return 0
 
 
 if __name__ == "__main__":

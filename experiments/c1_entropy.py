@@ -1,123 +1,192 @@
 """C1, entropy reduction: does fine-tuning lower the entropy of a model, or does it follow the entropy of its data?"""
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
 
-from experiments._claims import (
-    Claim,
-    Prediction,
-    Standing,
-    Verdict,
-    both_ends,
-    ends,
-    in_order,
-    outcomes,
-    signed,
-    unanswered,
-)
-from experiments._entropies import FIT, POSITIONS, converged, positions, summary
-from experiments._statistics import bound, equality, slope
-from sim.disk.records import Record
+from experiments.predictions import Amendment, Case, Claim, Need, Prediction, Standing, Tables, verdicts_of
+from experiments.statistics import slope
+from experiments.study import Study
 
 NEAR = 0.1
 """Nats: what counts as no difference between entropies of about 4 to 5 nats, far below the effects of 0.2 to 1.3."""
 
-PAIRED = ("targets", "restriction", "seed")
-"""What tells the runs of the study apart."""
+FIT = 0.05
+"""Largest mean KL(S‖q) [nat per answer] at which the fine-tuning on a restriction counts as converged."""
 
-PLAIN = "style z0"
-"""The restriction that keeps one style and changes nothing within it."""
+ROUNDING = 1e-9
+"""Nats: what counts as 0 of a difference of exact numbers."""
 
-BLIND = "style-blind z0"
-"""Its control: as much mass and as much entropy, drawn without regard to style."""
+SLACKS = ("entropy_continuity", "collision_continuity")
+"""The inequalities of C1.3, see `sim.metrics.identities`."""
 
-CONVERGED = (
-    "Only restrictions with a mean KL(S‖q) of at most 0.05 nats per answer count: entropy is judged at convergence."
-)
-
-CLAIM = Claim(
-    "C1",
-    "c1_entropy",
-    "Entropy reduction",
-    "Fine-tuning data has a much lower entropy than pretraining data; maximum likelihood takes the model there, so its "
-    "entropy falls and its next-token distribution becomes peaky.",
-    "Supported if the entropy falls for every restriction. Holds only if H(S) < H(P) if C1.1 holds and C1.2 both ways: "
-    "the entropy falls where H(S) < H(P) and rises where H(S) > H(P). Refuted if C1.1 is refuted. Else undecided. "
-    "Not valid unless the control C1.0 holds. Entropy is judged at convergence: runs count as converged where a "
-    f"restriction's mean KL(S‖q) is at most {FIT} nats per answer.",
-    (
-        Prediction(
-            "C1.0", "Fine-tuning on fresh data from P changes the entropy by nothing.", "equality", "0",
-            "H(control) − H(q₀) within the margin. Converged runs.", "it is the identity control", NEAR,
-        ),
-        Prediction(
-            "C1.1a", "Over restrictions, H(q) against H(S) has slope 1.", "slope", "1",
-            "The least-squares slope of every seed; their mean within the margin. Converged runs.", "C1.0", NEAR,
-        ),
-        Prediction(
-            "C1.1b", "Over restrictions, H(q) against H(S) has no offset.", "equality", "0",
-            "The mean over restrictions of H(q) − H(S) within the margin. Converged runs.", "C1.0", NEAR,
-        ),
-        Prediction(
-            "C1.2a", "Where H(S) < H(P), fine-tuning lowers the entropy.", "sign", "H(S) − H(P)",
-            "H(q) − H(q₀) below 0, whatever H is between its bounds. Converged runs.", "C1.0",
-        ),
-        Prediction(
-            "C1.2b", "Where H(S) > H(P), fine-tuning raises the entropy.", "sign", "H(S) − H(P)",
-            "H(q) − H(q₀) above 0, whatever H is between its bounds. Converged runs.", "C1.0",
-        ),
-        Prediction(
-            "C1.3", "|H(S) − H(q)| ≤ TV log(K − 1) + h(TV) and |C(S) − C(q)| ≤ √KL(S‖q), in every model.", "bound",
-            "slack ≥ 0", "The least slack over all runs, phases and both views, valid or not.", "none", 1e-9,
-        ),
-        Prediction(
-            "C1.4a", "On a plain style restriction the data are not narrower than P given the style.", "bound", "0",
-            "|H(P_A) − H(S)| of every run.", "none", 1e-9,
-        ),
-        Prediction(
-            "C1.4b", "On a plain style restriction the learning error H(S) − H(q) is small.", "equality", "0",
-            "Mean within the margin.", "C1.0", 0.05,
-        ),
-        Prediction(
-            "C1.5", "The probability of the likeliest next token moves as it does from P to S.", "sign",
-            "mean over positions of max S(·|h) − max P(·|h), x ~ S",
-            "The same difference between q and q₀ has the predicted sign. Converged runs.", "C1.0",
-        ),
-        Prediction(
-            "C1.6", "A style and a random set of the same mass and entropy lower the entropy equally.", "equality", "0",
-            "Difference of H(q) − H(q₀) between the two within the margin. Converged runs.", "style-blind", NEAR,
-        ),
-    ),
-)  # fmt: skip
+CONVERGED = f"valid runs of restrictions with a mean KL(S‖q) of at most {FIT} nats per answer"
 
 
-def analyse(records: Sequence[Record]) -> dict[str, pl.DataFrame]:
-    """`runs`, a row each with what the verdicts need, and `positions`, the curves of branching factor,
-    top-1 and nucleus.
+def tables(study: Study) -> Tables:
+    """`runs`, a row each with what the verdicts need, and `positions`, curves over the positions of an answer.
+
+    Entropies are those of answers under the prompts x ~ S(x) that the model was tuned on [nat]. In `positions`:
+    branching factor, probability of the likeliest next token, and size of the 90 % nucleus, over prefixes x ~ S.
     """
-    runs = pl.DataFrame([summary(record) for record in records], infer_schema_length=None)
-    curves = pl.concat([positions(record) for record in records])
-    return {"runs": runs.sort("targets", "restriction", "seed"), "positions": curves.select(POSITIONS)}
+    runs = study.runs.select(
+        "run", "seed", "claim", "valid", "restriction", targets="objective.targets", kind="restriction.kind"
+    )
+    runs = study.beside(runs, fit=study.pick("kl", "S||q", "S(x)", "sft"))
+    runs = study.beside(
+        runs,
+        **{f"h_{name}": study.pick("entropy", of, "S(x)") for name, of in (("p", "P"), ("kept", "P_A"), ("s", "S"))},
+    )
+    models = {"h_q0": "pretrain", "h_q": "sft", "h_control": "identity"}
+    runs = study.beside(runs, **{name: study.pick("entropy", "q", "S(x)", phase) for name, phase in models.items()})
+    parts = ("conditioning", "narrowing", "learning")
+    lost = {part: study.pick(f"waterfall_{part}", "H(P)-H(q)", "S(x)", "sft") for part in parts}
+    tops = {f"top_{of}": study.pick("top_one", of, "S(x)") for of in ("P", "S")}
+    tops |= {
+        f"top_{name}": study.pick("top_one", "q", "S(x)", phase) for name, phase in (("q0", "pretrain"), ("q", "sft"))
+    }
+    runs = study.beside(runs, **lost, **tops)
+    slack = study.numbers.filter(pl.col("metric") == "identity", pl.col("at").is_in(SLACKS))
+    runs = runs.join(
+        slack.group_by("run").agg(slack=pl.col("lower").min()), on="run", how="left", maintain_order="left"
+    )
+    exact = ("fit", "h_p", "h_kept", "h_s", "conditioning", "narrowing")
+    runs = runs.with_columns(
+        **{name: pl.col(f"{name}_lower") for name in exact},
+        top_one_truth=pl.col("top_S_lower") - pl.col("top_P_lower"),
+        top_one_model=pl.col("top_q_lower") - pl.col("top_q0_lower"),
+    )
+    return {"runs": runs.sort("targets", "restriction", "seed"), "positions": _positions(study, runs)}
 
 
-def check(tables: dict[str, pl.DataFrame]) -> list[Verdict]:
-    """The verdicts, for exact and for sampled targets."""
-    runs = tables["runs"]
-    found = list(_bounds(runs))
-    for (case,), own in runs.filter(pl.col("valid")).group_by("targets", maintain_order=True):
-        settled = converged(own)
-        found += [*_control(settled, f"{case} targets"), *_slopes(settled, f"{case} targets")]
-        found += [*_signs(settled, f"{case} targets"), *_plain(settled, f"{case} targets")]
-        found += _blind(settled, f"{case} targets")
-    return in_order(CLAIM, [*found, *unanswered(CLAIM, found)])
+def _positions(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
+    live = study.pick("live", "S", "S(x)", at=None).select("run", "at", live="lower")
+    curves = []
+    for name, of, phase in (("P", "P", "truth"), ("S", "S", "truth"), ("q0", "q", "pretrain"), ("q", "q", "sft")):
+        branching, top, nucleus = (
+            study.pick(metric, of, "S(x)", phase, at=None) for metric in ("branching", "top_one_at", "nucleus")
+        )
+        curve = branching.select("run", "at", branching="lower")
+        curve = curve.join(top.select("run", "at", top_one="lower"), on=["run", "at"])
+        curve = curve.join(nucleus.select("run", "at", nucleus_lower="lower", nucleus_upper="upper"), on=["run", "at"])
+        curves.append(curve.with_columns(of=pl.lit(name)))
+    found = pl.concat(curves).join(live, on=["run", "at"]).with_columns(position=pl.col("at").cast(pl.Int64)).drop("at")
+    return found.join(runs.select("run", "seed", "targets", "restriction", "kind"), on="run")
 
 
-def standing(verdicts: pl.DataFrame) -> tuple[Standing, str]:
-    """What becomes of the seed's sentence, by the rule of the claim."""
-    found = outcomes(verdicts)
+# -- what is measured -------------------------------------------------------------------------------------------------
+
+
+def converged(runs: pl.DataFrame) -> pl.DataFrame:
+    """The rows of restrictions whose mean `fit` is within the limit."""
+    kept = runs.group_by("restriction").agg(pl.col("fit").mean()).filter(pl.col("fit") <= FIT)["restriction"]
+    return runs.filter(pl.col("restriction").is_in(kept.implode()))
+
+
+def _settled(tables: Tables) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The valid and converged runs for exact and for sampled targets."""
+    for (targets,), own in tables["runs"].filter(pl.col("valid")).group_by("targets", maintain_order=True):
+        yield f"{targets} targets", converged(own)
+
+
+def _control(tables: Tables) -> Iterator[Case]:
+    """Means over the restrictions, so that a seed counts once."""
+    for case, runs in _settled(tables):
+        change = runs.group_by("seed", maintain_order=True).agg(
+            (pl.col("h_control_lower") - pl.col("h_q0_upper")).mean().alias("lower"),
+            (pl.col("h_control_upper") - pl.col("h_q0_lower")).mean().alias("upper"),
+        )
+        if change.height:
+            yield Case(case, change["lower"].to_numpy(), change["upper"].to_numpy(), "nat")
+
+
+def _slopes(tables: Tables) -> Iterator[Case]:
+    for case, runs in _settled(tables):
+        seeds = [own for _, own in runs.group_by("seed", maintain_order=True)]
+        found = [slope(*(own[name].to_numpy() for name in ("h_s", "h_q_lower", "h_q_upper"))) for own in seeds]
+        if found:
+            lower, upper = np.array(found).T
+            yield Case(case, lower, upper, note=_counted(runs))
+
+
+def _offsets(tables: Tables) -> Iterator[Case]:
+    for case, runs in _settled(tables):
+        gap = {end: (pl.col(f"h_q_{end}") - pl.col("h_s")).mean().alias(end) for end in ("lower", "upper")}
+        found = runs.group_by("seed", maintain_order=True).agg(*gap.values())
+        if found.height:
+            yield Case(case, found["lower"].to_numpy(), found["upper"].to_numpy(), "nat", note=_counted(runs))
+
+
+def _counted(runs: pl.DataFrame) -> str:
+    return f"{runs['restriction'].n_unique()} restrictions"
+
+
+def _by_restriction(tables: Tables) -> Iterator[tuple[str, pl.DataFrame, float]]:
+    """The runs of every restriction for which a change is predicted, and that change, H(S) - H(P)."""
+    for case, runs in _settled(tables):
+        for (name,), own in runs.group_by("restriction", maintain_order=True):
+            expected = float((own["h_s"] - own["h_p"]).to_numpy().mean())
+            if abs(expected) >= NEAR / 10:  # nothing is predicted of S = P
+                yield f"{case}, {name}", own, expected
+
+
+def _changes(tables: Tables, rises: bool) -> Iterator[Case]:
+    for case, own, expected in _by_restriction(tables):
+        if (expected > 0) == rises:
+            lower = (own["h_q_lower"] - own["h_q0_upper"]).to_numpy()
+            upper = (own["h_q_upper"] - own["h_q0_lower"]).to_numpy()
+            yield Case(case, lower, upper, "nat", predicted=expected)
+
+
+def _falls(tables: Tables) -> Iterator[Case]:
+    return _changes(tables, rises=False)
+
+
+def _rises(tables: Tables) -> Iterator[Case]:
+    return _changes(tables, rises=True)
+
+
+def _likeliest(tables: Tables) -> Iterator[Case]:
+    for case, own, _ in _by_restriction(tables):
+        truth = float(own["top_one_truth"].to_numpy().mean())
+        yield Case.exact(case, own["top_one_model"].to_numpy(), predicted=truth)
+
+
+def _slack(tables: Tables) -> Iterator[Case]:
+    yield Case.exact("all runs", tables["runs"]["slack"].to_numpy(), "nat", note="the least slack")
+
+
+def _narrowing(tables: Tables) -> Iterator[Case]:
+    own = tables["runs"].filter(kind="style")
+    if own.height:
+        yield Case.exact("all runs", -np.abs(own["narrowing"].to_numpy()), "nat")
+
+
+def _learning(tables: Tables) -> Iterator[Case]:
+    for case, runs in _settled(tables):
+        own = runs.filter(kind="style")
+        if own.height:
+            lower, upper = (own["h_s"] - own["h_q_upper"]).to_numpy(), (own["h_s"] - own["h_q_lower"]).to_numpy()
+            yield Case(case, lower, upper, "nat")
+
+
+def _blind(tables: Tables) -> Iterator[Case]:
+    """A style against a random set like it: q0 is the same model in both, so that only H(q) differs."""
+    for case, runs in _settled(tables):
+        style, blind = (runs.filter(kind=kind).sort("seed") for kind in ("style", "style_blind"))
+        if style.height and style["seed"].to_list() == blind["seed"].to_list():
+            lower = (style["h_q_lower"] - blind["h_q_upper"]).to_numpy()
+            upper = (style["h_q_upper"] - blind["h_q_lower"]).to_numpy()
+            yield Case(case, lower, upper, "nat")
+
+
+# -- the claim --------------------------------------------------------------------------------------------------------
+
+
+def standing(findings: pl.DataFrame) -> tuple[Standing, str]:
+    """What becomes of the sentence, by the rule of the claim."""
+    found = verdicts_of(findings)
     if "not valid" in found["C1.0"]:
         return "not valid", "no run has come near enough to P before it was fine-tuned"
     if "refuted" in found["C1.0"]:
@@ -133,74 +202,81 @@ def standing(verdicts: pl.DataFrame) -> tuple[Standing, str]:
     return "undecided", "some intervals are too wide, or some fine-tunings have not converged"
 
 
-def _control(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:
-    """Means over the restrictions, so that a seed counts once."""
-    change = runs.group_by("seed", maintain_order=True).agg(
-        (pl.col("h_control_lower") - pl.col("h_q0_upper")).mean().alias("lower"),
-        (pl.col("h_control_upper") - pl.col("h_q0_lower")).mean().alias("upper"),
-    )
-    outcome, found = ends(
-        lambda x: equality(x, 0.0, CLAIM.margin("C1.0")), change["lower"].to_numpy(), change["upper"].to_numpy()
-    )
-    yield Verdict("C1.0", case, 0.0, found, "nat", outcome, figure="entropy")
-
-
-def _slopes(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:
-    slopes, offsets = [], []
-    for _, own in runs.group_by("seed", maintain_order=True):
-        h_s, lower, upper = (own[name].to_numpy() for name in ("h_s", "h_q_lower", "h_q_upper"))
-        slopes.append(slope(h_s, lower, upper))
-        offsets.append((float(np.mean(lower - h_s)), float(np.mean(upper - h_s))))
-    used = f"{runs['restriction'].n_unique()} restrictions"
-    for identifier, found, wanted, unit in (("C1.1a", slopes, 1.0, "1"), ("C1.1b", offsets, 0.0, "nat")):
-        lower, upper = np.array(found).T
-        outcome, measured = ends(partial(equality, predicted=wanted, margin=CLAIM.margin(identifier)), lower, upper)
-        yield Verdict(identifier, case, wanted, measured, unit, outcome, used, "entropy")
-
-
-def _signs(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:
-    for (name,), own in runs.group_by("restriction", maintain_order=True):
-        expected = float((own["h_s"] - own["h_p"]).to_numpy().mean())
-        if abs(expected) < NEAR / 10:  # nothing is predicted of S = P
-            continue
-        direction = 1.0 if expected > 0 else -1.0
-        lower = (own["h_q_lower"] - own["h_q0_upper"]).to_numpy()
-        upper = (own["h_q_upper"] - own["h_q0_lower"]).to_numpy()
-        outcome, found = both_ends(signed(lower, direction), signed(upper, direction))
-        identifier = "C1.2b" if expected > 0 else "C1.2a"
-        yield Verdict(identifier, f"{case}, {name}", expected, found, "nat", outcome, figure="entropy")
-        truth = float(own["top_one_truth"].to_numpy().mean())
-        towards = 1.0 if truth > 0 else -1.0
-        outcome, found = signed(own["top_one_model"].to_numpy(), towards)
-        yield Verdict("C1.5", f"{case}, {name}", truth, found, "1", outcome, figure="positions")
-
-
-def _plain(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:
-    own = runs.filter(restriction=PLAIN)
-    if own.height:
-        outcome, found = ends(
-            lambda x: equality(x, 0.0, CLAIM.margin("C1.4b")),
-            (own["h_s"] - own["h_q_upper"]).to_numpy(),
-            (own["h_s"] - own["h_q_lower"]).to_numpy(),
-        )
-        yield Verdict("C1.4b", case, 0.0, found, "nat", outcome, figure="waterfall")
-
-
-def _blind(runs: pl.DataFrame, case: str) -> Iterator[Verdict]:
-    style, blind = (runs.filter(restriction=name).sort("seed") for name in (PLAIN, BLIND))
-    if style.height and style["seed"].to_list() == blind["seed"].to_list():
-        # q0 is the same model in both: only H(q) differs.
-        lower = (style["h_q_lower"] - blind["h_q_upper"]).to_numpy()
-        upper = (style["h_q_upper"] - blind["h_q_lower"]).to_numpy()
-        outcome, found = ends(lambda x: equality(x, 0.0, CLAIM.margin("C1.6")), lower, upper)
-        yield Verdict("C1.6", case, 0.0, found, "nat", outcome, figure="entropy")
-
-
-def _bounds(runs: pl.DataFrame) -> Iterator[Verdict]:
-    tolerance = CLAIM.margin("C1.3")
-    outcome, found = bound(runs["slack"].to_numpy(), tolerance)
-    yield Verdict("C1.3", "all runs", 0.0, found, "nat", outcome, "the least slack")
-    own = runs.filter(restriction=PLAIN)
-    if own.height:
-        outcome, found = bound(-np.abs(own["narrowing"].to_numpy()), tolerance)
-        yield Verdict("C1.4a", "all runs", 0.0, found, "nat", outcome, figure="waterfall")
+CLAIM = Claim(
+    identifier="C1",
+    file=__file__,
+    title="Entropy reduction",
+    sentence="Fine-tuning data has a much lower entropy than pretraining data; maximum likelihood takes the model "
+    "there, so its entropy falls and its next-token distribution becomes peaky.",
+    rule="Supported if the entropy falls for every restriction. Holds only if H(S) < H(P) if C1.1 holds and C1.2 both "
+    "ways: the entropy falls where H(S) < H(P) and rises where H(S) > H(P). Refuted if C1.1 is refuted. Else "
+    "undecided. Not valid unless the control C1.0 holds. Entropy is judged at convergence: runs count as converged "
+    f"where a restriction's mean KL(S‖q) is at most {FIT} nats per answer.",
+    predictions=(
+        Prediction(
+            "C1.0", "Fine-tuning on fresh data from P changes the entropy by nothing.", "equality", _control,
+            predicted="0", rule="H(control) − H(q₀) within the margin.", control="it is the identity control",
+            value=0.0, margin=NEAR, only=CONVERGED, figure="entropy",
+        ),
+        Prediction(
+            "C1.1a", "Over restrictions, H(q) against H(S) has slope 1.", "slope", _slopes,
+            predicted="1", rule="The least-squares slope of every seed; their mean within the margin.", control="C1.0",
+            value=1.0, margin=NEAR, only=CONVERGED, figure="entropy",
+        ),
+        Prediction(
+            "C1.1b", "Over restrictions, H(q) against H(S) has no offset.", "equality", _offsets,
+            predicted="0", rule="The mean over restrictions of H(q) − H(S) within the margin.", control="C1.0",
+            value=0.0, margin=NEAR, only=CONVERGED, figure="entropy",
+        ),
+        Prediction(
+            "C1.2a", "Where H(S) < H(P), fine-tuning lowers the entropy.", "sign", _falls,
+            predicted="H(S) − H(P)", rule="H(q) − H(q₀) below 0, whatever H is between its bounds.", control="C1.0",
+            only=CONVERGED, says="same", figure="entropy",
+        ),
+        Prediction(
+            "C1.2b", "Where H(S) > H(P), fine-tuning raises the entropy.", "sign", _rises,
+            predicted="H(S) − H(P)", rule="H(q) − H(q₀) above 0, whatever H is between its bounds.", control="C1.0",
+            only=CONVERGED, says="opposite", figure="entropy",
+        ),
+        Prediction(
+            "C1.3", "|H(S) − H(q)| ≤ TV log(K − 1) + h(TV) and |C(S) − C(q)| ≤ √KL(S‖q), in every model.", "bound",
+            _slack, predicted="slack ≥ 0", rule="The least slack over all runs, phases and both views.",
+            control="none", margin=ROUNDING, value=0.0, only="all runs, valid or not", instrument=True,
+        ),
+        Prediction(
+            "C1.4a", "On a plain style restriction the data are not narrower than P given the style.", "bound",
+            _narrowing, predicted="0", rule="|H(P_A) − H(S)| of every run.", control="none", margin=ROUNDING,
+            value=0.0, only="all runs, valid or not", instrument=True, figure="waterfall",
+        ),
+        Prediction(
+            "C1.4b", "On a plain style restriction the learning error H(S) − H(q) is small.", "equality", _learning,
+            predicted="0", rule="Mean within the margin.", control="C1.0", value=0.0, margin=0.05, only=CONVERGED,
+            figure="waterfall",
+        ),
+        Prediction(
+            "C1.5", "The probability of the likeliest next token moves as it does from P to S.", "sign", _likeliest,
+            predicted="mean over positions of max S(·|h) − max P(·|h), x ~ S",
+            rule="The same difference between q and q₀ has the predicted sign.", control="C1.0", only=CONVERGED,
+            figure="positions",
+        ),
+        Prediction(
+            "C1.6", "A style and a random set of the same mass and entropy lower the entropy equally.", "equality",
+            _blind, predicted="0", rule="Difference of H(q) − H(q₀) between the two within the margin.",
+            control="style-blind", value=0.0, margin=NEAR, only=CONVERGED, figure="entropy",
+        ),
+    ),
+    needs=(
+        Need(("entropy", "top_one", "live", "branching", "top_one_at", "nucleus")),
+        Need(("kl", "waterfall_conditioning", "waterfall_narrowing", "waterfall_learning"), phases=("sft",)),
+        Need(("identity",), views=("response", "joint")),
+    ),
+    tables=tables,
+    standing=standing,
+    paired=("targets", "restriction", "seed"),
+    amendments=(
+        Amendment(
+            "2026-11-29", "restated as data that judges itself; criteria, margins and windows are as before, and the "
+            "verdicts on the archived runs are the same", "b602ef483a03", "holds only if H(S) < H(P)",
+        ),
+    ),
+)  # fmt: skip

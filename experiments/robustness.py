@@ -1,87 +1,75 @@
 """Do the verdicts on C1 and C2 depend on language, size of the model and optimiser? One row per combination."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from experiments import c1_entropy as c1
 from experiments import c2_support as c2
-from experiments._board import short
-from experiments._c2_mass import last
-from experiments._claims import table
-from experiments._report import Block, Heading, Paragraph, Table
-from experiments._statistics import interval
-from sim.disk.records import Record, invalidity
+from experiments.board import short
+from experiments.c2_support.mass import last
+from experiments.predictions import Claim, Tables, table
+from experiments.statistics import interval
+from experiments.study import Study
+from sim.show.blocks import Block, Heading, Paragraph, Table
 
 TOGETHER = True
 """All runs of the folder make one report."""
 
 CELL = ("language", "width", "optimiser")
+CLAIMS = (c1.CLAIM, c2.CLAIM)
 
 C1 = (*CELL, "valid runs", "C1", "slope of H(q) on H(S)", "H(q) − H(S) [nat]", "control [nat]")
 C2 = (*CELL, "C2", "sizes fall, least", "sizes rise, least", "share of the gate", "known behind", "least savings [×]")
 """Columns of the two tables."""
 
-LANGUAGES = {
-    "styles_content": "styles and content",
-    "ngram": "Markov chain",
-    "dyck": "brackets (context-free)",
-    "hmm": "hidden Markov",
-}
 
-Cell = tuple[str, int, str]
-
-
-def cell(record: Record) -> Cell:
-    """What a row of the table is about."""
-    chosen = record.config
-    kind, optimizer = chosen["grammar"]["kind"], chosen["optimizer"]
-    momentum = optimizer["kind"] == "sgd" and optimizer["momentum"] > 0
-    name = "SGD with momentum" if momentum else {"sgd": "SGD", "adam": "Adam"}[optimizer["kind"]]
-    return LANGUAGES.get(kind, kind), chosen["model"]["width"], name
-
-
-def analyse(records: Sequence[Record]) -> dict[str, pl.DataFrame]:
-    """`verdicts` of both claims in every cell, `cells`, a row for each, and `ends`, how what is forgotten splits."""
-    cells: dict[Cell, list[Record]] = {}
-    for record in records:
-        cells.setdefault(cell(record), []).append(record)
-    verdicts, rows, ends = [], [], []
-    for where in sorted(cells):
-        row: dict[str, Any] = dict(zip(("language", "width", "optimizer"), where, strict=True))
-        row |= {"runs": len(cells[where]), "valid": sum(invalidity(one) is None for one in cells[where])}
-        for claim in (c1, c2):
-            made = claim.analyse(cells[where])
-            found = table(claim.CLAIM, claim.check(made), edited=False)
+def analyse(folder: Path) -> Tables:
+    """`findings` of both claims in every cell, `cells`, a row for each, and `ends`, how what is forgotten splits."""
+    studies = {claim.identifier: Study.of(folder, claim.needs) for claim in CLAIMS}
+    runs = studies["C1"].runs
+    keys = {"language": "grammar", "width": "model.width", "optimizer": "optimizer"}
+    findings, rows, ends = [], [], []
+    for values, own in runs.group_by(*keys.values()):
+        row: dict[str, Any] = dict(zip(keys, values, strict=True))
+        row |= {"runs": own.height, "valid": int(own["valid"].sum())}
+        for claim in CLAIMS:
+            made = claim.tables(studies[claim.identifier].restricted(own))
+            found = judged(claim, made)
             standing, reason = claim.standing(found)
-            row |= {claim.CLAIM.identifier: standing, f"{claim.CLAIM.identifier} reason": reason}
-            tags = {name: pl.lit(value) for name, value in row.items() if name in ("language", "width", "optimizer")}
-            verdicts.append(found.with_columns(**tags))
-            if claim is c2 and made["relearning"].height:
+            row |= {claim.identifier: standing, f"{claim.identifier} reason": reason}
+            tags = {name: pl.lit(row[name]) for name in keys}
+            findings.append(found.with_columns(**tags))
+            if claim is c2.CLAIM and made["relearning"].height:
                 again = made["splits"].filter(pl.col("run").is_in(made["relearning"]["run"].implode()))
                 ends.append(last(again).with_columns(**tags))
         rows.append(row)
     return {
-        "cells": pl.DataFrame(rows),
-        "verdicts": pl.concat(verdicts),
+        "cells": pl.DataFrame(rows).sort(*keys),
+        "findings": pl.concat(findings),
         "ends": pl.concat(ends) if ends else pl.DataFrame(),
     }
 
 
+def judged(claim: Claim, tables: Tables) -> pl.DataFrame:
+    """The findings of a claim on the runs of one cell, which were made for no claim."""
+    return table(claim, claim.judge(tables), [claim.announced])
+
+
 def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
     """A table for each claim, and what they say."""
-    verdicts, cells = tables["verdicts"], tables["cells"]
+    findings, cells = tables["findings"], tables["cells"]
     first, second = [], []
     for row in cells.iter_rows(named=True):
         of = {name: row[name] for name in ("language", "width", "optimizer")}
-        own, where = verdicts.filter(**of), (row["language"], str(row["width"]), row["optimizer"])
+        own, where = findings.filter(**of), (row["language"], str(row["width"]), row["optimizer"])
         runs = f"{row['valid']} of {row['runs']}"
         first.append((*where, runs, row["C1"], *(_shown(own, name) for name in ("C1.1a", "C1.1b", "C1.0"))))
         ways = (_least(own, name) for name in ("C2.1a", "C2.1b"))
         ends = tables["ends"]
-        known = _interval(ends.filter(**of)["known_behind"].to_numpy()) if ends.height else "–"
+        known = _interval(ends.filter(**of)["known_behind"]) if ends.height else "–"
         second.append((*where, row["C2"], *ways, _shown(own, "C2.3c"), known, _shown(own, "C2.4")))
     return [
         Heading("Verdicts by language, size and optimiser"),
@@ -97,15 +85,16 @@ def _shown(own: pl.DataFrame, identifier: str) -> str:
     for row in own.filter(prediction=identifier).iter_rows(named=True):
         number = "–" if row["measured"] is None else f"{short(row['measured'])} "
         number += "" if row["measured"] is None else f"[{short(row['lower'])}, {short(row['upper'])}]"
-        said.append(number if row["outcome"] == "holds" else f"{number} ({row['outcome']})")
+        said.append(number if row["verdict"] == "holds" else f"{number} ({row['verdict']})")
     return "; ".join(said) or "–"
 
 
-def _interval(values: np.ndarray) -> str:
+def _interval(values: pl.Series) -> str:
     """A mean with its interval."""
     if not len(values):
         return "–"
-    found = interval(values)
+    found = interval(values.to_numpy())
+    assert found.estimate is not None
     return f"{short(found.estimate)} [{short(found.lower)}, {short(found.upper)}]"
 
 
@@ -114,7 +103,7 @@ def _least(own: pl.DataFrame, identifier: str) -> str:
     found = own.filter(pl.col("prediction") == identifier, pl.col("measured").is_not_null())
     if not found.height:
         return "–"
-    broken = found.height - found.filter(outcome="holds").height
+    broken = found.height - found.filter(verdict="holds").height
     return short(float(found["measured"].to_numpy().min())) + (f" ({broken} of {found.height} fail)" if broken else "")
 
 
@@ -125,5 +114,5 @@ def _sentences(cells: pl.DataFrame) -> list[Block]:
             where = f"{own.height} of {cells.height} combinations"
             reasons = "; ".join(dict.fromkeys(reason.split(";")[0] for reason in own[f"{claim} reason"]))
             said.append(Paragraph(f"{claim} {standing} in {where}: {reasons}.", bullet=True))
-    said.append(Paragraph(f"Predictions: {c1.CLAIM.announced}, {c2.CLAIM.announced}.", bullet=True))
+    said.append(Paragraph(f"Predictions: {', '.join(claim.announced for claim in CLAIMS)}.", bullet=True))
     return said

@@ -28,7 +28,8 @@ def phases(metrics: pl.DataFrame) -> list[str]:
 
 def rows(metrics: pl.DataFrame, phase: str, metric: str, of: str = "", law: str = "") -> pl.DataFrame:
     """Rows of one quantity given the prompt, over steps; `of` and `law` narrow it down where they are named."""
-    narrowed = {name: value for name, value in (("of", of), ("prompt_law", law)) if value}
+    of, _, at = of.partition(" ")
+    narrowed = {name: value for name, value in (("of", of), ("at", at), ("prompt_law", law)) if value}
     return metrics.filter(phase=phase, view="response", metric=metric, **narrowed).sort("step", maintain_order=True)
 
 
@@ -46,8 +47,7 @@ def ends(metrics: pl.DataFrame, phase: str, metric: str, of: str = "", law: str 
 
 def styles(metrics: pl.DataFrame) -> list[str]:
     """The styles in the order of the world; empty where it has none."""
-    found = rows(metrics, "truth", "style_mass", law="P(x)")["of"]
-    return [str(of)[2:] for of in found if str(of).startswith("P ")]
+    return [str(at) for at in rows(metrics, "truth", "style_mass", "P", "P(x)")["at"]]
 
 
 def common_law(metrics: pl.DataFrame) -> str:

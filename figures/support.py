@@ -57,8 +57,6 @@ def _curve(axes: Axes, found: pl.DataFrame, name: str, label: str, zorder: float
 
 def support(metrics: pl.DataFrame, phase: str, step: int, of: str, law: str) -> pl.DataFrame:
     """The curve of one distribution under one prompt law: epsilon, lower, upper, by rising epsilon."""
-    found = rows(metrics, phase, "epsilon_support", law=law).filter(
-        (pl.col("step") == step) & pl.col("of").str.starts_with(f"{of} eps=")
-    )
-    epsilon = pl.col("of").str.split("eps=").list.last().cast(pl.Float64).alias("epsilon")
+    found = rows(metrics, phase, "epsilon_support", law=law).filter((pl.col("step") == step) & (pl.col("of") == of))
+    epsilon = pl.col("at").cast(pl.Float64).alias("epsilon")
     return found.select(epsilon, "lower", "upper").sort("epsilon")

@@ -21,7 +21,7 @@ _PUBLIC = {
     "dial": "sim.languages.dial",
     "divergences": "sim.metrics.comparison",
     "likeliest": "sim.languages.likeliest",
-    "metrics_table": "sim.rows",
+    "metrics_table": "sim.metrics.frames",
     "on_device": "sim.languages.device",
     "read": "sim.disk.records",
     "settings": "sim.running.build",

@@ -20,7 +20,7 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
-from sim.config import known_names
+from sim.config import conf_folder, conf_folders, known_names
 from sim.numerics import SpecificationError, nearest
 
 HYDRA_KWARGS: dict[str, Any] = (
@@ -43,13 +43,6 @@ class FailedPointsError(Exception):
 _MISTAKES = (HydraException, InterpolationResolutionError, MissingMandatoryValue, SpecificationError, yaml.YAMLError)
 
 
-def conf_dir() -> Path:
-    """The folder of configurations, absolute: the checkout's `conf`, or `sim/conf` of an installed wheel."""
-    package = Path(__file__).resolve().parent
-    checkout = package.parent / "conf"
-    return checkout if (checkout / "config.yaml").is_file() else package / "conf"
-
-
 def run_hydra(task: Callable[[DictConfig], object], config_name: str = "config", directory: Path | None = None) -> int:
     """Composes the configuration from the command line, runs `task` on it, and returns the exit status.
 
@@ -57,9 +50,9 @@ def run_hydra(task: Callable[[DictConfig], object], config_name: str = "config",
     stderr says what and how to mend it (in a multirun one line for each such job, after the other jobs have run).
     130: interrupted. The status of a FailedPointsError where a multirun has listed its failures itself. Any other
     exception of the task passes through with its traceback, and so does everything where the caller has set
-    HYDRA_FULL_ERROR=1. `directory` holds the configurations; None means `conf_dir()`.
+    HYDRA_FULL_ERROR=1. `directory` holds the configurations; None means the project's own, `sim.config.conf_folder()`.
     """
-    directory = directory or conf_dir()
+    directory = directory or conf_folder()
     refusals: list[str] = []
     stderr = _JobFailuresHeld(sys.stderr)
     explained = functools.partial(explain, arguments=sys.argv[1:], config_name=config_name, directory=directory)
@@ -90,7 +83,8 @@ def run_hydra(task: Callable[[DictConfig], object], config_name: str = "config",
 def explain(error: Exception, arguments: list[str], config_name: str, directory: Path) -> str:
     """One line for a mistake in the configuration: place, requirement, value found, nearest valid name.
 
-    `arguments` are those of the command line; `config_name` and `directory` say what was composed.
+    `arguments` are those of the command line; `config_name` and `directory` say what was composed. Options of installed
+    packages are known too.
     """
     refusal = _refusal_behind(error)
     if refusal is not None:
@@ -149,8 +143,8 @@ def _no_option(arguments: list[str], directory: Path) -> str:
     """For a group that was given a number or null, which Hydra refuses without saying where."""
     for argument in arguments:
         group, _, choice = argument.partition("=")
-        options = sorted(file.stem for file in (directory / group.partition("@")[0].lstrip("+")).glob("*.yaml"))
-        if choice not in options and group.partition("@")[0].lstrip("+") in _groups(directory):
+        options = _options(group.partition("@")[0].lstrip("+"), directory)
+        if options and choice not in options:
             return f"{group}: one of {', '.join(options)} is required, found {choice}"
     return "a group: the name of one of its options is required"
 
@@ -170,9 +164,11 @@ def _written_in(pattern: str, arguments: list[str], directory: Path) -> str:
     """ " in <file>" for the first configuration file that matches; "" if the command line does."""
     if any(re.search(pattern, argument) for argument in arguments):
         return ""
-    files = sorted(directory.rglob("*.yaml"))
-    found = [file for file in files if re.search(pattern, file.read_text(encoding="utf-8"))]
-    return f" in {found[0].relative_to(directory)}" if found else ""
+    for folder in _folders(directory):
+        for file in sorted(folder.rglob("*.yaml")):
+            if re.search(pattern, file.read_text(encoding="utf-8")):
+                return f" in {file.relative_to(folder) if folder == directory else file}"
+    return ""
 
 
 def _unknown_key(key: str, arguments: list[str], config_name: str, directory: Path) -> str:
@@ -200,8 +196,18 @@ def _unknown_in(key: str, composed: dict[str, Any], groups: list[str]) -> str | 
     return None
 
 
+def _folders(directory: Path) -> list[Path]:
+    """The folder that was composed from, and those of installed packages."""
+    return [directory, *conf_folders()[1:]]
+
+
 def _groups(directory: Path) -> list[str]:
-    return sorted(folder.name for folder in directory.iterdir() if folder.is_dir() and folder.name.isidentifier())
+    places = [place for folder in _folders(directory) for place in folder.iterdir()]
+    return sorted({place.name for place in places if place.is_dir() and place.name.isidentifier()})
+
+
+def _options(group: str, directory: Path) -> list[str]:
+    return sorted({file.stem for folder in _folders(directory) for file in (folder / group).glob("*.yaml")})
 
 
 def _composed(arguments: list[str], config_name: str, directory: Path, turn: int) -> dict[str, Any]:
@@ -211,7 +217,7 @@ def _composed(arguments: list[str], config_name: str, directory: Path, turn: int
     """
     pairs = [argument.partition("=")[::2] for argument in arguments if "=" in argument]
     choices = [(group, names.split(",")[: turn + 1][-1]) for group, names in pairs]
-    valid = [f"{group}={name}" for group, name in choices if (directory / group / f"{name}.yaml").is_file()]
+    valid = [f"{group}={name}" for group, name in choices if name in _options(group, directory)]
     with hydra.initialize_config_dir(config_dir=str(directory), **HYDRA_KWARGS):
         try:
             config = hydra.compose(config_name, valid, return_hydra_config=True)

@@ -1,21 +1,33 @@
-"""A number that is exact or certified to lie in an interval."""
+"""The one type of a number with its certificate: exact, bounded, estimated from samples, or a mean over seeds."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
+
+Kind: TypeAlias = Literal["exact", "bounded", "estimated", "over seeds"]
+"""What a number is worth."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A certified interval [lower, upper], in the unit of what it measures; exact where both ends are equal.
+    """An interval [lower, upper] in the unit of what it measures, and what it is worth (`kind`).
 
-    Ends may be infinite. Raises ValueError if an end is nan or the ends are in the wrong order.
+    exact: both ends are the number. bounded: the number is certain to lie between them. estimated, over seeds: the
+    interval covers the expectation with probability `level`, approximately; `estimate` is the mean of `count` samples
+    or seeds, and `method` says how the interval was made. Ends may be infinite. Raises ValueError if an end is nan or
+    the ends are in the wrong order.
     """
 
     lower: float
     upper: float
+    random: Literal["", "estimated", "over seeds"] = ""
+    estimate: float | None = None
+    level: float = 1.0
+    count: int = 0
+    method: str = ""
 
     def __post_init__(self) -> None:
         if not self.lower <= self.upper:  # also refuses nan
@@ -27,40 +39,65 @@ class Quantity:
         return cls(float(value), float(value))
 
     @property
+    def kind(self) -> Kind:
+        """exact, bounded, estimated, or over seeds."""
+        return self.random or ("exact" if self.lower == self.upper else "bounded")
+
+    @property
     def exact(self) -> bool:
-        """Whether both ends are the same number."""
-        return self.lower == self.upper
+        """Whether the number is known exactly."""
+        return self.kind == "exact"
 
     @property
     def value(self) -> float | None:
-        """The number if it is exact, None if it is only bounded."""
-        return self.lower if self.exact else None
+        """The number if it is exact, the estimate if there is one, None if the number is only bounded."""
+        return self.lower if self.exact else self.estimate
 
     @property
     def width(self) -> float:
         """upper - lower; 0 if exact."""
-        return 0.0 if self.exact else self.upper - self.lower
+        return 0.0 if self.lower == self.upper else self.upper - self.lower
 
     def __add__(self, other: "Quantity") -> "Quantity":
-        """The sum, certified whatever the dependence of the two."""
-        return Quantity(self.lower + other.lower, self.upper + other.upper)
+        """The sum, whatever the dependence of the two."""
+        return self._combined(other, self.lower + other.lower, self.upper + other.upper, 1.0)
 
     def __sub__(self, other: "Quantity") -> "Quantity":
-        """The difference, certified whatever the dependence of the two."""
-        return Quantity(self.lower - other.upper, self.upper - other.lower)
+        """The difference, whatever the dependence of the two; ∞ - ∞ is only known to be a number."""
+        if math.inf in (abs(self.lower), abs(self.upper)) and math.inf in (abs(other.lower), abs(other.upper)):
+            return self._combined(other, -math.inf, math.inf, -1.0)
+        return self._combined(other, self.lower - other.upper, self.upper - other.lower, -1.0)
 
     def scaled(self, factor: float) -> "Quantity":
         """The product with an exact number."""
-        ends = sorted((self.lower * factor, self.upper * factor))
-        return Quantity(ends[0], ends[1])
+        lower, upper = sorted((self.lower * factor, self.upper * factor))
+        return self._image(lower, upper, lambda value: value * factor)
 
     def increasing(self, function: Callable[[float], float]) -> "Quantity":
         """The image under a non-decreasing function."""
-        return Quantity(function(self.lower), function(self.upper))
+        return self._image(function(self.lower), function(self.upper), function)
 
     def decreasing(self, function: Callable[[float], float]) -> "Quantity":
         """The image under a non-increasing function."""
-        return Quantity(function(self.upper), function(self.lower))
+        return self._image(function(self.upper), function(self.lower), function)
+
+    def _image(self, lower: float, upper: float, function: Callable[[float], float]) -> "Quantity":
+        estimate = None if self.estimate is None else function(self.estimate)
+        return Quantity(lower, upper, self.random, estimate, self.level, self.count, self.method)
+
+    def _combined(self, other: "Quantity", lower: float, upper: float, sign: float) -> "Quantity":
+        """A sum or difference; two random intervals cover together at least as often as Bonferroni's bound says."""
+        if not self.random and not other.random:
+            return Quantity(lower, upper)
+        first, second = self.value, other.value
+        estimate = None if first is None or second is None else first + sign * second
+        random: Literal["estimated", "over seeds"] = (
+            "over seeds" if "over seeds" in (self.random, other.random) else "estimated"
+        )
+        counts = [one.count for one in (self, other) if one.random]
+        methods = dict.fromkeys(one.method for one in (self, other) if one.random)
+        level = max(0.0, self.level + other.level - 1.0)
+        return Quantity(lower, upper, random, estimate, level, min(counts), ", ".join(methods))
 
 
 def exponential(value: float) -> float:

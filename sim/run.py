@@ -24,7 +24,9 @@ def task(config: "DictConfig") -> str:
     plain.pop("hydra", None)
     environment.prepare(str(plain.get("outputs")))  # jax reads it when it is first imported, just below
     from sim.disk.records import invalidity, prepare, read
-    from sim.running.build import settings, target
+    from sim.running.build import settings
+    from sim.running.identity import edited_since, target
+    from sim.running.outcomes import edited_warning
     from sim.running.work import perform
     from sim.show.progress import Progress
 
@@ -39,8 +41,10 @@ def task(config: "DictConfig") -> str:
         raise outcome.error if not outcome.mistake else SpecificationError(outcome.reason)
     took = f"finished in {time.perf_counter() - started:.0f} s"
     print(f"{place}: {took if outcome.state == 'finished' else 'finished before, kept as it is'}")
-    warning = invalidity(read(place))
-    if warning is not None:
+    record = read(place)
+    if outcome.state == "kept" and (edited := edited_since(record)):
+        print(edited_warning(edited))
+    if (warning := invalidity(record)) is not None:
         print(warning)
     return str(place)
 

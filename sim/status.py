@@ -16,7 +16,7 @@ from sim.disk.files import read_json
 from sim.disk.ledger import RunState, states
 from sim.disk.store import STORE
 from sim.numerics import SpecificationError
-from sim.show.live import DRAWN, lines, live, standing, summary, view
+from sim.show.live import DRAWN, headline, lines, live, standing, view
 from sim.show.overview import Overview, Session, session_of
 
 REFUSED = 2
@@ -28,7 +28,7 @@ SHOWN = 10
 SAID = 3.0
 """Least seconds between two plain lines."""
 
-_ABOUT = """\
+_HELP = """\
 How the runs of a folder stand, from what lies on the disk. A run is running while a process holds its lock;
 interrupted if it was begun and no process works on it: the command that began it, given again, continues it.
 The time left is an estimate from the share of the steps that was done since the multirun began (or the run, if it
@@ -81,7 +81,7 @@ def _dead(plan: Any) -> bool:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show how the runs stand, once or until none of them is under way; 2 on bad input."""
     parser = argparse.ArgumentParser(
-        prog="python -m sim.status", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m sim.status", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="outputs/<name>, or outputs for every name below it")
     parser.add_argument("--watch", action="store_true", help="go on until nothing runs or waits (or Ctrl-C)")
@@ -129,7 +129,7 @@ def _watch(folder: Path, as_json: bool) -> None:
         if as_json and changed:
             print(json.dumps([one.plain() for one in found]), flush=True)
         elif changed:
-            print(*[summary(one) for one in changed], sep="\n", flush=True)
+            print(*[headline(one) for one in changed], sep="\n", flush=True)
         if not any(one.unfinished for one in found):
             return
         time.sleep(SAID)

@@ -6,20 +6,21 @@ from typing import Any
 import hydra
 from omegaconf import OmegaConf
 
-from sim.cli import HYDRA_KWARGS, conf_dir
+from sim.cli import HYDRA_KWARGS
+from sim.config import conf_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def compose(*overrides: str) -> dict[str, Any]:
-    with hydra.initialize_config_dir(config_dir=str(conf_dir()), **HYDRA_KWARGS):
+    with hydra.initialize_config_dir(config_dir=str(conf_folder()), **HYDRA_KWARGS):
         config = OmegaConf.to_container(hydra.compose("config", list(overrides)), resolve=True)
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items()}
 
 
 def options(group: str) -> list[str]:
-    found = sorted(file.stem for file in (conf_dir() / group).glob("*.yaml"))
+    found = sorted(file.stem for file in (conf_folder() / group).glob("*.yaml"))
     assert found, f"conf/{group} is empty"
     return found
 

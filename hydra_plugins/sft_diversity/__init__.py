@@ -9,27 +9,30 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log, env_override, setup_globals
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import AnyNode, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from sim.cli import FailedPointsError, conf_dir, explain
-from sim.config import Name, Positive, canonical_of
+from sim.cli import FailedPointsError, explain
+from sim.config import Name, Positive, canonical_of, conf_folder, conf_folders
 from sim.numerics import SpecificationError
+from sim.running.engines import check
 
 if TYPE_CHECKING:
-    from sim.running.outcomes import PointOutcome
+    from sim.running.outcomes import Outcome
 
 
 def launcher(
     *,
-    engine: Literal["processes", "inline", "slurm"] = "processes",
+    engine: str = "processes",
     workers: Annotated[int, Positive] = 1,
-    max_batch: Annotated[int, Positive] | None = None,
+    max_runs: Annotated[int, Positive] | None = None,
     mapping: Literal["shards", "vmap", "loop"] | None = None,
     checkpoint_seconds: Annotated[float, Positive] = 60.0,
     parameters: dict[str, Any] = {},  # noqa: B006
@@ -37,10 +40,19 @@ def launcher(
     """The schema of `hydra.launcher`.
 
     engine: child processes; inline in this one, for debugging; or jobs of SLURM, with `parameters` of submitit;
-    workers: side by side, each uses its share of the cores; max_batch: runs that are trained together at most, null for
+    workers: side by side, each uses its share of the cores; max_runs: runs that are trained together at most, null for
     what the memory allows; mapping: of an ensemble, null for the backend's own; checkpoint_seconds: least time between
     two checkpoints of a training.
     """
+
+
+class InstalledOptions(SearchPathPlugin):
+    """Lets Hydra find the options of installed packages, `<package>/conf/<group>/<option>.yaml`."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append the folders of the packages that take part; the project's own options come first."""
+        for folder in conf_folders()[1:]:
+            search_path.append(provider=folder.parent.name, path=f"file://{folder}")
 
 
 class VmapLauncher(Launcher):
@@ -53,7 +65,7 @@ class VmapLauncher(Launcher):
         """Check the launcher's own configuration, and let sweeper and launcher compose points in the quick way."""
         from hydra_plugins.sft_diversity._composition import SharedComposition
 
-        self.options = checked(self.given)
+        self.chosen = checked(self.given)
         canonical_of(_named, {"name": config.get("name")}, "")  # Hydra makes a folder of it before a point is checked
         self.composition = SharedComposition(hydra_context.config_loader)
         hydra_context.config_loader = self.composition  # type: ignore[assignment]
@@ -88,23 +100,23 @@ class VmapLauncher(Launcher):
         self.context.callbacks.on_job_start(config=config, task_function=self.task)
         return job
 
-    def _outcomes(self, jobs: Sequence[JobReturn]) -> list["PointOutcome"]:
+    def _outcomes(self, jobs: Sequence[JobReturn]) -> list["Outcome"]:
         """What became of each job, said on stdout."""
         from sim.running.environment import prepare
 
-        if self.options["engine"] == "inline":  # then this is the process that computes
+        if self.chosen["engine"] == "inline":  # then this is the process that computes
             configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
             prepare(str(self.config.outputs))
-        from sim.running.multirun import Options, multirun
-        from sim.running.outcomes import summary
+        from sim.running.multirun import Launch, multirun
+        from sim.running.outcomes import told
 
         points = [(tuple(job.overrides or ()), partial(_resolved, job)) for job in jobs]
-        outcomes = multirun(points, _folder(self.config), Options(**self.options))
-        print(*summary(outcomes), sep="\n", flush=True)
+        outcomes = multirun(points, _folder(self.config), Launch(**self.chosen))
+        print(*told(outcomes), sep="\n", flush=True)
         return outcomes
 
-    def _ended(self, job: JobReturn, outcome: "PointOutcome", status: int) -> JobReturn:
-        failed = outcome.became == "failed"
+    def _ended(self, job: JobReturn, outcome: "Outcome", status: int) -> JobReturn:
+        failed = outcome.wrong
         job.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
         job.return_value = FailedPointsError(outcome.reason, status) if failed else str(outcome.target)
         self.context.callbacks.on_job_end(config=job.hydra_cfg, job_return=job)  # type: ignore[arg-type]
@@ -113,18 +125,9 @@ class VmapLauncher(Launcher):
 
 def checked(given: dict[str, Any]) -> dict[str, Any]:
     """The canonical arguments of `launcher`. Raises SpecificationError with one line for the first that is wrong."""
-    options = canonical_of(launcher, given, "hydra.launcher")
-    if options["engine"] == "inline" and options["workers"] > 1:
-        raise SpecificationError(
-            f"hydra.launcher.workers: 1 is required with engine=inline, found {options['workers']}; "
-            "several workers need hydra.launcher.engine=processes"
-        )
-    if options["engine"] != "slurm" and options["parameters"]:
-        raise SpecificationError(
-            f"hydra.launcher.parameters: nothing is required with engine={options['engine']}, "
-            f"found {', '.join(options['parameters'])}; they are those of SLURM jobs"
-        )
-    return options
+    chosen = canonical_of(launcher, given, "hydra.launcher")
+    check(chosen["engine"], chosen["workers"], chosen["parameters"])
+    return chosen
 
 
 def _named(*, name: Annotated[str, Name]) -> None:
@@ -150,7 +153,7 @@ def _resolved(job: JobReturn) -> dict[str, Any]:
     try:
         plain = OmegaConf.to_container(job.cfg, resolve=True)
     except OmegaConfBaseException as problem:
-        line = explain(problem, list(job.overrides or ()), str(job.hydra_cfg.hydra.job.config_name), conf_dir())
+        line = explain(problem, list(job.overrides or ()), str(job.hydra_cfg.hydra.job.config_name), conf_folder())
         raise SpecificationError(line) from problem
     finally:
         HydraConfig.instance().cfg = before

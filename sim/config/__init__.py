@@ -1,9 +1,9 @@
 """A constructor's signature is the schema of its configuration: types, ranges, nearest names, one-line errors.
 
-A node of the configuration is `kind: <name>` plus arguments. The name is looked up in the group's own package and
-nowhere else, and every argument is cast by its annotation, so that `1`, `1.0` and an omitted default describe the same
-object. Keyword-only parameters of a function and the fields of a dataclass are configuration; positional parameters
-are what the program injects.
+A node of the configuration is `kind: <name>` plus arguments. The name is looked up among the members of its group
+(`sim.config.members`) and nowhere else. Every argument is cast by its annotation, so that `1`, `1.0` and an omitted
+default describe the same object. Keyword-only parameters of a function and the fields of a dataclass are configuration;
+positional parameters are what the program injects.
 
 Annotations understood: int, float, bool, str, None, Any, Literal, unions, list, tuple, Sequence, dict, Mapping, and
 `Annotated[T, check]` with a `Check`. YAML cannot write an array, so of a union with array members (`Number`,
@@ -21,11 +21,12 @@ from sim.config.checks import (
     OpenFraction,
     Positive,
 )
-from sim.config.groups import PACKAGES, canonical, construct, resolve
+from sim.config.groups import canonical, construct, described, nodes, resolve
+from sim.config.members import GROUPS, conf_folder, conf_folders, member, members
 from sim.config.signatures import canonical_of, check, configurable, known_names
 
 __all__ = [
-    "PACKAGES",
+    "GROUPS",
     "AtLeast",
     "Check",
     "Extended",
@@ -38,8 +39,14 @@ __all__ = [
     "canonical",
     "canonical_of",
     "check",
+    "conf_folder",
+    "conf_folders",
     "configurable",
     "construct",
+    "described",
     "known_names",
+    "member",
+    "members",
+    "nodes",
     "resolve",
 ]

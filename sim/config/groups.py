@@ -1,40 +1,26 @@
 """A node `kind: <name>` plus arguments -> the constructor of that name, its canonical arguments, the object."""
 
-import importlib
-import importlib.util
 import re
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from sim.config import given
 from sim.config.casting import REQUIRED, shown
-from sim.config.signatures import canonical_of, plain
-from sim.numerics import SpecificationError, nearest
-
-PACKAGES: dict[str, str] = {
-    "grammar": "grammars",
-    "restriction": "restrictions",
-    "model": "models",
-    "objective": "objectives",
-    "optimizer": "optimizers",
-}
-"""Group of the configuration -> package of `sim` that holds its kinds, one file each."""
+from sim.config.members import GROUPS, camel_case, member, members
+from sim.config.signatures import canonical_of, configurable, plain
+from sim.numerics import SpecificationError
 
 
-def resolve(group_package: str, kind: str, place: str) -> Callable[..., Any]:
-    """The constructor of `kind`: the attribute `kind`, or its CamelCase, of the module sim.<group_package>.<kind>.
+def resolve(group: str, kind: str, place: str) -> Callable[..., Any]:
+    """The constructor of `kind`: the attribute `kind`, or its CamelCase, of the member's file.
 
-    Raises SpecificationError, listing the kinds there are, if the package's folder has no such file. Nothing outside
-    the packages of `PACKAGES` can be reached.
+    Raises SpecificationError, listing the kinds there are, if there is no such member. Raises ValueError (a mistake in
+    the program) for a group that a configuration cannot choose from.
     """
-    if group_package not in PACKAGES.values():
-        raise ValueError(f"{group_package}: one of the packages {', '.join(PACKAGES.values())} is required")
-    kinds = _kinds(group_package)
-    if kind not in kinds:
-        names = ", ".join(kinds) or "(none yet)"
-        raise SpecificationError(f"{place}.kind: one of {names} is required, found {shown(kind)}{nearest(kind, kinds)}")
-    module = importlib.import_module(f"sim.{group_package}.{kind}")
-    constructor: Callable[..., Any] = getattr(module, kind if hasattr(module, kind) else _camel_case(kind))
+    if group not in GROUPS:
+        raise ValueError(f"{group}: one of the groups {', '.join(GROUPS)} is required")
+    module = member(group, kind, f"{place}.kind").load()
+    constructor: Callable[..., Any] = getattr(module, kind if hasattr(module, kind) else camel_case(kind))
     return constructor
 
 
@@ -43,6 +29,8 @@ def canonical(group: str, node: Any, place: str) -> dict[str, Any]:
 
     Raises SpecificationError as `resolve` and `check` do.
     """
+    if given.is_given(node):
+        return given.checked(node, place)
     kind, constructor, arguments = _resolved(group, node, place)
     return {"kind": kind, **canonical_of(constructor, arguments, place)}
 
@@ -53,15 +41,46 @@ def construct(group: str, node: Any, place: str, *injected: Any) -> Any:
     Raises SpecificationError as `resolve` and `check` do, and for any ValueError of the constructor, with the place in
     front.
     """
-    _, constructor, arguments = _resolved(group, node, place)
-    arguments = canonical_of(constructor, arguments, place)
     try:
-        return constructor(*injected, **arguments)
+        if given.is_given(node):
+            return given.constructed(node, place, *injected)
+        _, constructor, arguments = _resolved(group, node, place)
+        return constructor(*injected, **canonical_of(constructor, arguments, place))
     except ValueError as error:
         message = " ".join(str(error).split())
         named = re.match(rf"{re.escape(place)}\b", message) is not None
         kind = type(error) if isinstance(error, SpecificationError) else SpecificationError
         raise kind(message if named else f"{place}: {message}") from error
+
+
+def described(group: str, node: Mapping[str, Any]) -> str:
+    """A node in words, for tables, reports and figures: the member's own `label(**arguments)`, where it has one.
+
+    Otherwise its kind, and the arguments that are not at their defaults.
+    """
+    arguments = {key: value for key, value in node.items() if key != "kind"}
+    kind = str(node["kind"])
+    found = None if given.is_given(node) else members(group).get(kind)
+    if found is None:  # an object, or a member of a package that is no longer installed
+        return str(arguments.get("name", kind))
+    module = found.load()
+    if hasattr(module, "label"):
+        return str(module.label(**arguments))
+    parameters = configurable(resolve(group, kind, group))
+    changed = [name for name in arguments if name not in parameters or parameters[name].default != arguments[name]]
+    return ", ".join([kind.replace("_", " "), *(f"{name.replace('_', ' ')} {arguments[name]}" for name in changed)])
+
+
+def nodes(group: str, node: Any) -> Iterator[Mapping[str, Any]]:
+    """A node of a group and the nodes inside it, such as the steps of a restriction that does several in turn."""
+    if isinstance(node, Mapping):
+        if isinstance(node.get("kind"), str):
+            yield node
+        for value in node.values():
+            yield from nodes(group, value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from nodes(group, value)
 
 
 def _resolved(group: str, node: Any, place: str) -> tuple[str, Callable[..., Any], dict[str, Any]]:
@@ -70,27 +89,6 @@ def _resolved(group: str, node: Any, place: str) -> tuple[str, Callable[..., Any
     arguments = plain(node, place)
     kind = arguments.pop("kind", REQUIRED)
     if not isinstance(kind, str):
-        names = ", ".join(_kinds(PACKAGES[group]))
+        names = ", ".join(members(group))
         raise SpecificationError(f"{place}.kind: one of {names} is required, found {shown(kind)}")
-    return kind, resolve(PACKAGES[group], kind, place), arguments
-
-
-def _kinds(group_package: str) -> list[str]:
-    """Names of the files that define a constructor of their own name; none of them is imported to find out."""
-    spec = importlib.util.find_spec(f"sim.{group_package}")
-    folders = [] if spec is None else list(spec.submodule_search_locations or [])
-    files = [
-        file
-        for folder in folders
-        for file in Path(folder).glob("*.py")
-        if re.fullmatch("[a-z0-9][a-z0-9_]*", file.stem)
-    ]
-    return sorted(file.stem for file in files if _defines(file.read_text(encoding="utf-8"), file.stem))
-
-
-def _defines(source: str, kind: str) -> bool:
-    return re.search(rf"^(def|class) ({kind}|{_camel_case(kind)})\b|^{kind}\s*[:=]", source, re.MULTILINE) is not None
-
-
-def _camel_case(kind: str) -> str:
-    return "".join(word.capitalize() for word in kind.split("_"))
+    return kind, resolve(group, kind, place), arguments

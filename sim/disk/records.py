@@ -19,6 +19,7 @@ from sim.languages.restricted import Restricted
 from sim.languages.trie import Trie
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
+from sim.phases import Meaning, restored, stored
 
 RESULTS_VERSION = 4
 """Raised whenever a change of the program can change numbers; part of every run's hash."""
@@ -37,7 +38,11 @@ class PhaseRecord:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """A finished run: its world, what was recorded of every phase, and how it came about."""
+    """A finished run: its world, what was recorded of every phase, and how it came about.
+
+    log_optimum: log q* of whole documents [nat], float64[N], the optimum that theory predicts for the fine-tuning; None
+    where it predicts none. `facts["optimum"]` says which; a record that was made before has no such fact.
+    """
 
     name: str
     hash: str
@@ -47,13 +52,13 @@ class Record:
     phases: Mapping[str, PhaseRecord]
     facts: dict[str, Any] = field(default_factory=dict)  # provenance, notes, residuals
     params: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)  # final, flat, per phase
+    log_optimum: np.ndarray | None = None
+    meanings: Mapping[str, Meaning] = field(default_factory=dict)  # of the phases; filled in where it is empty
 
+    def __post_init__(self) -> None:
+        if not self.meanings:
+            object.__setattr__(self, "meanings", restored(self.phases, None))
 
-TUNED_ON_S = ("sft", "linearised")
-"""Phases that are trained on S; other controls and the pretraining are on P."""
-
-RELEARNT = ("recovery", "scratch")
-"""Phases that are trained on what the restriction left out, once the fine-tuning is over."""
 
 NOT_CONTENT = ("name", "outputs", "claim", "study")
 """Keys of a configuration that are no part of what the run is."""
@@ -131,6 +136,8 @@ def _arrays(record: Record) -> dict[str, np.ndarray]:
         arrays["world/log_style_posterior"] = p.styles.log_posterior
     if restricted.log_member is not None:
         arrays["world/log_member"] = restricted.log_member
+    if record.log_optimum is not None:
+        arrays["world/log_optimum"] = record.log_optimum
     for phase, recorded in record.phases.items():
         arrays[f"{phase}/steps"], arrays[f"{phase}/losses"] = recorded.steps, recorded.losses
         arrays |= {f"{phase}/{name}": values for name, values in recorded.arrays.items()}
@@ -151,14 +158,15 @@ def _description(record: Record) -> dict[str, Any]:
         "styles": None if styles is None else list(styles.names),
         "restriction": {"log_mass": record.restricted.log_mass, "notes": dict(record.restricted.notes)},
         "phases": list(record.phases),
+        "meanings": stored(record.meanings, record.phases),
         "params": list(record.params),
         "facts": dict(record.facts),
     }
 
 
-def read(source: Path) -> Record:
+def read(source: str | Path) -> Record:
     """Read a record and verify every file against the manifest; a missing or changed file raises SpecificationError."""
-    files = verified(source, [ARRAYS, DESCRIPTION])
+    files = verified(Path(source), [ARRAYS, DESCRIPTION])
     about, arrays = json.loads(files[DESCRIPTION]), unpack(files[ARRAYS])
     p, restricted = _world(about, arrays)
     phases = {}
@@ -166,7 +174,10 @@ def read(source: Path) -> Record:
         own = {name.split("/")[1]: values for name, values in arrays.items() if name.startswith(f"{phase}/")}
         phases[phase] = PhaseRecord(own.pop("steps"), own.pop("losses"), own)
     params = {phase: unpack(files[_params_file(phase)]) for phase in about["params"]}
-    return Record(about["name"], about["hash"], about["config"], p, restricted, phases, about["facts"], params)
+    meanings, best = restored(phases, about.get("meanings")), arrays.get("world/log_optimum")
+    return Record(
+        about["name"], about["hash"], about["config"], p, restricted, phases, about["facts"], params, best, meanings
+    )
 
 
 def _world(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tuple[FiniteLanguage, Restricted]:

@@ -67,3 +67,8 @@ def dyck(
     """
     automaton = dyck_automaton(num_kinds, max_depth, p_open, stop, min_length, zipf)
     return listed(automaton, length, "dyck", "num_kinds")
+
+
+def label(**_: object) -> str:
+    """The world in words."""
+    return "brackets (context-free)"

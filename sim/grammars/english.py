@@ -146,3 +146,8 @@ def _vocabulary(factors: Factors) -> Vocabulary:
             fixed += [word for topic in range(len(factors.topics)) for word in factors.choices(topic, slot)]
     symbols = ("<eos>", *dict.fromkeys(fixed))
     return Vocabulary(symbols, prompt_end=symbols.index(words.prompt.split()[-1]))
+
+
+def label(**_: object) -> str:
+    """The world in words."""
+    return "templated English"

@@ -68,3 +68,8 @@ def _in_one_style(possible: np.ndarray, number: int) -> np.ndarray:
     """Every sequence of pairs x y that some style can write, `possible` bool[M, Z]: int[N, number]."""
     each = [list(product(np.flatnonzero(column).tolist(), repeat=number)) for column in possible.T]
     return np.unique(np.concatenate(each), axis=0)
+
+
+def label(**_: object) -> str:
+    """The world in words."""
+    return "worked examples before the question"

@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_left
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from sim.grammars._markov import markov
@@ -94,3 +95,8 @@ def _whole(path: str, language: Language, max_strings: int) -> int:
             else "set it and raise max_strings"
         )
     raise problem(path, "length is required for a language whose strings have no longest", "none", fix)
+
+
+def label(*, path: str, **_: object) -> str:
+    """The world in words: the name of its file."""
+    return f"file {Path(path).name}"

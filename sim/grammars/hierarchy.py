@@ -108,3 +108,8 @@ def hierarchy(
             f"zipf: strings of probability e^{LEAST} or more are listed, found some near e^{least:.0f}; lower it"
         )
     return grammar.enumerate(length + 1, MAX_STRINGS, "hierarchy")[0]
+
+
+def label(**_: object) -> str:
+    """The world in words."""
+    return "Random Hierarchy Model"

@@ -87,3 +87,8 @@ def hmm(
     """
     model = hmm_automaton(num_states, num_symbols, emission_zipf, transition_zipf, stop, min_length, seed)
     return listed(model, length, "hmm", "num_symbols")
+
+
+def label(**_: object) -> str:
+    """The world in words."""
+    return "hidden Markov"

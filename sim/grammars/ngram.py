@@ -69,3 +69,8 @@ def ngram(
     """
     chain = ngram_automaton(num_symbols, order, zeros, zipf, stop, min_length, seed)
     return listed(chain, length, "ngram", "num_symbols")
+
+
+def label(*, order: int = 1, **_: object) -> str:
+    """The world in words."""
+    return "Markov chain" if order == 1 else f"Markov chain of order {order}"

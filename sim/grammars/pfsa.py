@@ -60,3 +60,8 @@ def pfsa(
     """
     automaton = pfsa_automaton(num_states, num_symbols, arcs, zipf, stop, min_length, seed)
     return listed(automaton, length, "pfsa", "arcs")
+
+
+def label(**_: object) -> str:
+    """The world in words."""
+    return "random automaton"

@@ -57,3 +57,8 @@ def prompt_answers(
     ]
     language = FiniteLanguage.from_strings(vocabulary, np.stack(columns, axis=1), log_p)
     return language, {"overlap": shared / answers_per_prompt}
+
+
+def label(**_: object) -> str:
+    """The world in words."""
+    return "prompts and answers"

@@ -84,3 +84,8 @@ def _vocabulary(num_prompts: int, num_style_tokens: int, num_symbols: int) -> Vo
     prompts = [f"x{x}" for x in range(num_prompts)]
     content = [f"y{y}" for y in range(num_symbols)]
     return Vocabulary(("<eos>", *prompts, ":", *style_names(num_style_tokens), *content), prompt_end=num_prompts + 1)
+
+
+def label(*, overlap: float = 0.0, **_: object) -> str:
+    """The world in words."""
+    return "styles and content" if overlap == 0.0 else "overlapping styles and content"

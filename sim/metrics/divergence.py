@@ -5,9 +5,18 @@
 `log_w` is the log prompt law at each atom's prompt; None stands for zeros (one group).
 """
 
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
 import numpy as np
 
+from sim.metrics.scene import Cell, Evaluation, Metric, World, of_model
+from sim.metrics.scored import Scored
 from sim.numerics import expectation
+from sim.quantity import Quantity
+
+Between: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+"""A divergence of two laws on the same atoms, with the log prompt law at each atom."""
 
 
 def log_ratio(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
@@ -52,3 +61,67 @@ def hellinger(log_p: np.ndarray, log_q: np.ndarray, log_w: np.ndarray | None = N
 
 def _weighted(log_p: np.ndarray, log_w: np.ndarray | None) -> np.ndarray:
     return np.asarray(log_p) if log_w is None else np.asarray(log_p) + log_w
+
+
+def _kl_to(law: Scored, q: Scored, log_law: np.ndarray) -> Quantity:
+    return Quantity.of(kl(law.log_q, q.log_q, law.log_weights(log_law)))
+
+
+def _kl(evaluation: Evaluation) -> Iterator[Cell]:
+    """KL from the truths to the model; of the truth itself to the predicted optimum."""
+    world, (p_name, s_name) = evaluation.world, evaluation.world.law_names
+    of, q = ("q*", world.best) if evaluation.is_truth else ("q", evaluation.q)
+    if q is None:
+        return
+    yield Cell(f"P||{of}", _kl_to(world.p, q, world.p_law), p_name)
+    yield Cell(f"S||{of}", _kl_to(world.s, q, world.s_law), s_name)
+    if evaluation.is_truth:
+        return
+    if world.best is not None and evaluation.meaning.data == "S":
+        yield Cell("q*||q", _kl_to(world.best, q, world.s_law), s_name)
+    yield Cell("P_A||q", _kl_to(world.kept, q, world.s_law), s_name)
+    yield from _kl_elsewhere(world, q)
+
+
+def _kl_elsewhere(world: World, q: Scored) -> Iterator[Cell]:
+    """KL(P||q) on the prompts that S never has, where there are any."""
+    off = np.where(world.s_law == -np.inf, world.p_law, -np.inf)
+    total = float(np.exp(off).sum())
+    if total > 0.0:
+        yield Cell("P||q", _kl_to(world.p, q, off - np.log(total)), "P(x | S(x) = 0)")
+
+
+def _moved(between: Between, comma: str) -> Callable[[Evaluation], Iterator[Cell]]:
+    """A divergence between the model at the start of a fine-tuning, q0, and later, everything off the support merged.
+
+    Under S(x), the prompts that are tuned on.
+    """
+
+    def measure(evaluation: Evaluation) -> Iterator[Cell]:
+        if not evaluation.is_truth and evaluation.meaning.stage == "finetune":
+            world, q = evaluation.world, evaluation.q
+            start = world.start(evaluation.phase)
+            weights = q.log_merged_weights(world.s_law)
+            yield Cell(f"q0{comma}q", Quantity.of(between(start.merged, q.merged, weights)), world.law_names[1])
+            if comma == "||":
+                yield Cell("q||q0", Quantity.of(between(q.merged, start.merged, weights)), world.law_names[1])
+
+    return measure
+
+
+def _from_p(between: Between) -> Callable[[World, Scored], float]:
+    def function(world: World, q: Scored) -> float:
+        return between(world.p.merged, q.merged, q.log_merged_weights(world.p_law))
+
+    return function
+
+
+METRICS = [
+    Metric("kl", "KL", "nat", "Kullback–Leibler divergence of the model from a truth", _kl),
+    Metric("kl_moved", "KL(q₀‖q)", "nat", "how far the fine-tuning moved the model, and the reverse", _moved(kl, "||")),
+    of_model("total_variation", "TV", "1", "distance to P", _from_p(total_variation), "P,q", exact=True),
+    Metric("total_variation_moved", "TV(q₀, q)", "1", "how far the fine-tuning moved it", _moved(total_variation, ",")),
+    of_model("jensen_shannon", "JS", "nat", "divergence to P", _from_p(jensen_shannon), "P,q", exact=True),
+    Metric("jensen_shannon_moved", "JS(q₀, q)", "nat", "how far the fine-tuning moved it", _moved(jensen_shannon, ",")),
+    Metric("hellinger_moved", "Hellinger(q₀, q)", "1", "how far the fine-tuning moved it", _moved(hellinger, ",")),
+]

@@ -3,9 +3,13 @@
 Averages over prompts are taken before the last transformation: N_1 = e^(E_x H), N_2 = 1 / E_x C, N_inf = 1 / E_x max q.
 """
 
+from collections.abc import Iterator
+from functools import partial
+
 import numpy as np
 
-from sim.metrics.entropy import entropy_interval
+from sim.metrics.entropy import entropy_interval, entropy_of
+from sim.metrics.scene import Cell, Evaluation, Metric, of_language
 from sim.metrics.scored import Scored, average
 from sim.numerics import expectation
 from sim.quantity import Quantity, exponential, logarithm, reciprocal
@@ -19,13 +23,13 @@ def collision(log_p: np.ndarray, log_w: np.ndarray | None = None) -> float:
 
 def collision_interval(q: Scored, log_law: np.ndarray) -> Quantity:
     """C(q) with 0 <= C_off <= sum_e q_e^2, averaged over the prompt law float64[G]; exact if q(⊥) = 0."""
-    on = collision(q.log_q, q.weights(log_law))
+    on = collision(q.log_q, q.log_weights(log_law))
     return Quantity(on, on + average(log_law, q.exit_square))
 
 
 def collision_ratio(q: Scored, p: Scored, log_law: np.ndarray) -> Quantity:
     """C(q) / C(p) for a truth p: above 1 where q is the less diverse of the two."""
-    return collision_interval(q, log_law).scaled(1.0 / collision(p.log_q, p.weights(log_law)))
+    return collision_interval(q, log_law).scaled(1.0 / collision(p.log_q, p.log_weights(log_law)))
 
 
 def largest_interval(q: Scored, log_law: np.ndarray) -> Quantity:
@@ -61,7 +65,7 @@ def distinct_of(q: Scored, num_samples: int, log_law: np.ndarray) -> Quantity:
     """
     if num_samples < 1:
         raise ValueError(f"distinct_of: num_samples must be at least 1, found {num_samples!r}")
-    on = expectation(q.weights(log_law), _hit(np.exp(q.log_q), num_samples))
+    on = expectation(q.log_weights(log_law), _hit(np.exp(q.log_q), num_samples))
     lower = _hit(q.off, num_samples)
     upper = np.maximum(num_samples * q.off, lower)  # at k = 1 the two are equal but for rounding
     return Quantity(on + average(log_law, lower), on + average(log_law, upper))
@@ -71,3 +75,25 @@ def _hit(probability: np.ndarray, num_samples: int) -> np.ndarray:
     """1 - (1-p)^k without cancellation."""
     with np.errstate(divide="ignore"):
         return -np.expm1(num_samples * np.log1p(-np.minimum(probability, 1.0)))
+
+
+def _effective(evaluation: Evaluation) -> Iterator[Cell]:
+    for of, _, law, _ in evaluation.pairs():
+        yield Cell(of, entropy_of(evaluation, of, law).increasing(exponential), law)
+
+
+def _hill(order: int | float, q: Scored, log_law: np.ndarray) -> Quantity:
+    return hill_number(q, order, log_law)
+
+
+METRICS = [
+    Metric("hill_1", "e^H", "strings", "effective number of strings, Hill number of order 1", _effective, "diversity"),
+    of_language(
+        "hill_2", "N₂ = 1/C", "strings", "effective number by the collision probability", partial(_hill, 2),
+        section="diversity",
+    ),
+    of_language(
+        "hill_inf", "N_∞", "strings", "effective number by the likeliest string", partial(_hill, np.inf),
+        section="diversity",
+    ),
+]  # fmt: skip

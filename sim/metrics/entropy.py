@@ -1,8 +1,11 @@
 """Entropy per string [nat], exact for a truth, a certified interval for a model that leaves the support."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from sim.metrics.divergence import cross_entropy
+from sim.metrics.scene import Cell, Evaluation, Metric
 from sim.metrics.scored import Scored, average
 from sim.quantity import Quantity
 
@@ -29,9 +32,25 @@ def exit_merged_entropy(q: Scored, log_law: np.ndarray) -> float:
 
     The lower end of `entropy_interval`; by the chain rule the sum over nodes of q(node) H(q(. | node)).
     """
-    return entropy(q.log_q, q.weights(log_law)) + average(log_law, q.exit_entropy)
+    return entropy(q.log_q, q.log_weights(log_law)) + average(log_law, q.exit_entropy)
 
 
 def merged_entropy(q: Scored, log_law: np.ndarray) -> float:
     """Entropy [nat] of q with everything off the support as one symbol ⊥ per prompt: exact."""
-    return entropy(q.merged, q.merged_weights(log_law))
+    return entropy(q.merged, q.log_merged_weights(log_law))
+
+
+def entropy_of(evaluation: Evaluation, of: str, law: str) -> Quantity:
+    """H [nat] of a distribution of an evaluation under a prompt law, both by name; computed once."""
+    scored, log_law = evaluation.subjects[of], evaluation.world.laws[law]
+    return evaluation.once(("entropy", of, law), lambda: entropy_interval(scored, log_law))
+
+
+def _entropies(evaluation: Evaluation) -> Iterator[Cell]:
+    for of, _, law, _ in evaluation.pairs():
+        yield Cell(of, entropy_of(evaluation, of, law), law)
+
+
+METRICS = [
+    Metric("entropy", "H", "nat", "entropy of a string, or of an answer given its prompt", _entropies, "diversity"),
+]

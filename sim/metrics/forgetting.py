@@ -81,7 +81,7 @@ class Part:
         """The part of a truth P with a membership, float64[N], under a prompt law, float64[G]."""
         inside = p.log_q + log_member
         mass = log_group_sum(inside, p.group, p.num_groups)
-        return cls(log_member, mass, share(inside, mass, p.group), log_law + mass, p.weights(log_law) + inside)
+        return cls(log_member, mass, share(inside, mass, p.group), log_law + mass, p.log_weights(log_law) + inside)
 
     def split(self, q: Scored) -> tuple[float, float]:
         """Share of the part in the gate, and its within term [nat]."""
@@ -134,7 +134,7 @@ def shift_accounting(p: Scored, s: Scored, kept: Scored, event: np.ndarray, log_
     """
     log_mass = log_event(p, event)
     conditioning = expectation(log_law, -log_mass)
-    return ShiftAccounting(conditioning, kl(s.log_q, kept.log_q, s.weights(log_law)))
+    return ShiftAccounting(conditioning, kl(s.log_q, kept.log_q, s.log_weights(log_law)))
 
 
 def latent_shift_accounting(p: Scored, s: Scored, log_member: np.ndarray, log_law: np.ndarray) -> ShiftAccounting:
@@ -145,8 +145,8 @@ def latent_shift_accounting(p: Scored, s: Scored, log_member: np.ndarray, log_la
     """
     part = Part.of(p, log_member, log_law)
     conditioning = expectation(log_law, -part.log_mass)
-    narrowing = kl(s.log_q, part.log_share, s.weights(log_law))
-    overlap = expectation(s.log_q + s.weights(log_law), log_member) if np.isfinite(narrowing) else 0.0
+    narrowing = kl(s.log_q, part.log_share, s.log_weights(log_law))
+    overlap = expectation(s.log_q + s.log_weights(log_law), log_member) if np.isfinite(narrowing) else 0.0
     return ShiftAccounting(conditioning, narrowing, overlap)
 
 

@@ -73,7 +73,7 @@ def cross_entropy_identity(p: Scored, q: Scored, log_law: np.ndarray) -> float:
     edge_weight = node_weights(p, log_law)[p.trie.edge_node] * np.exp(p.edge_log_q)
     inside = edge_weight > 0.0
     by_edges = float(np.sum(-edge_weight[inside] * q.edge_log_q[inside]))
-    weights = p.weights(log_law)
+    weights = p.log_weights(log_law)
     return residual(by_edges, entropy(p.log_q, weights) + kl(p.log_q, q.log_q, weights))
 
 
@@ -85,7 +85,7 @@ def chain_rule_entropy_identity(q: Scored, log_law: np.ndarray) -> float:
 def chain_rule_kl_identity(p: Scored, q: Scored, log_law: np.ndarray) -> float:
     """sum_t KL_t (by nodes) = KL(P‖q) (by strings)."""
     by_nodes = float(np.sum(kl_by_position(p, q, log_law)))
-    return residual(by_nodes, kl(p.log_q, q.log_q, p.weights(log_law)))
+    return residual(by_nodes, kl(p.log_q, q.log_q, p.log_weights(log_law)))
 
 
 def gate_erasure_identity(p: Scored, q: Scored, event: np.ndarray, log_law: np.ndarray) -> float:

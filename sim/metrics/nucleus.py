@@ -1,9 +1,13 @@
 """Nucleus size by position: how many next tokens it takes to hold a given mass."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from sim.metrics.positions import live_by_position, mean_by_position
+from sim.metrics.scene import Cell, Evaluation, Metric
 from sim.metrics.scored import Scored
+from sim.quantity import Quantity
 
 TIE = 1e-9
 """Absolute slack of `mass >= target`: a nucleus that holds it but for rounding is enough."""
@@ -47,3 +51,19 @@ def nucleus_of_nodes(q: Scored, mass: float) -> tuple[np.ndarray, np.ndarray]:
 def _size(probability: np.ndarray, mass: float) -> np.ndarray:
     held = np.cumsum(-np.sort(-probability, axis=1), axis=1)
     return np.asarray((held < mass - TIE).sum(axis=1) + 1.0)
+
+
+def _nucleus(evaluation: Evaluation) -> Iterator[Cell]:
+    world = evaluation.world
+    if evaluation.at_end:
+        for of, scored in evaluation.subjects.items():
+            bounds = zip(*nucleus_by_position(world.s, scored, world.s_law), strict=True)
+            for position, (lower, upper) in enumerate(bounds):
+                yield Cell(of, Quantity(float(lower), float(upper)), world.law_names[1], str(position))
+
+
+METRICS = [
+    Metric(
+        "nucleus", "90 % nucleus", "tokens", "tokens that hold 90 % at position t (column at), prefixes of S", _nucleus
+    ),
+]

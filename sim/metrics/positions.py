@@ -4,10 +4,14 @@
 support is gone, as strings that have ended are). All are float64[T], T the number of positions that occur; exact.
 """
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from sim.metrics.divergence import log_ratio
+from sim.metrics.scene import Cell, Evaluation, Metric
 from sim.metrics.scored import Scored
+from sim.quantity import Quantity
 
 
 def node_weights(law: Scored, log_law: np.ndarray) -> np.ndarray:
@@ -72,3 +76,52 @@ def _product(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _by_position(law: Scored, values: np.ndarray) -> np.ndarray:
     inside = law.node_position >= 0
     return np.bincount(law.node_position[inside], values[inside])
+
+
+def mean_top_one(law: Scored, q: Scored, log_law: np.ndarray) -> float:
+    """Probability of the likeliest next token, averaged over all decisions of a string of a law."""
+    live = live_by_position(law, log_law)
+    return float(live @ top_one_by_position(law, q, log_law) / live.sum())
+
+
+def by_position(
+    of_prefixes: Callable[[Scored, Scored, np.ndarray], np.ndarray],
+) -> Callable[[Evaluation], Iterator[Cell]]:
+    """Rows of a quantity by position over the prefixes of S, of P, S, q* and models, at the ends of a phase."""
+
+    def measure(evaluation: Evaluation) -> Iterator[Cell]:
+        world = evaluation.world
+        if evaluation.at_end:
+            for of, scored in evaluation.subjects.items():
+                for position, value in enumerate(of_prefixes(world.s, scored, world.s_law)):
+                    yield Cell(of, Quantity.of(float(value)), world.law_names[1], str(position))
+
+    return measure
+
+
+def _top_one(evaluation: Evaluation) -> Iterator[Cell]:
+    world = evaluation.world
+    if evaluation.at_end:
+        for of, scored in evaluation.subjects.items():
+            yield Cell(of, Quantity.of(mean_top_one(world.s, scored, world.s_law)), world.law_names[1])
+
+
+def _live(evaluation: Evaluation) -> Iterator[Cell]:
+    world = evaluation.world
+    if evaluation.is_truth:
+        for position, value in enumerate(live_by_position(world.s, world.s_law)):
+            yield Cell("S", Quantity.of(float(value)), world.law_names[1], str(position))
+
+
+METRICS = [
+    Metric("live", "P(|x| > t)", "1", "probability that a string of S goes on to position t (column at)", _live),
+    Metric(
+        "branching", "e^H_t", "tokens", "effective number of next tokens at position t, prefixes of S",
+        by_position(branching_factor_by_position),
+    ),
+    Metric(
+        "top_one_at", "max q_t", "1", "probability of the likeliest next token at position t, prefixes of S",
+        by_position(top_one_by_position),
+    ),
+    Metric("top_one", "max q", "1", "the same, averaged over the decisions of a string of S", _top_one),
+]  # fmt: skip

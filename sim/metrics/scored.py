@@ -9,7 +9,6 @@ disjoint, and every string off the support belongs to exactly one. Behind an exi
 EOS; j = r: unfinished); at the last position r = 0, and each token is one atom.
 The record does not say which illegal token was EOS, so `exit_room` uses the second value for all: a valid upper bound.
 
-Source: spec/measures.md, "Exact evaluation of a trained model on an enumerable language".
 """
 
 from collections.abc import Mapping
@@ -62,9 +61,14 @@ class Scored:
         """G."""
         return len(self.off)
 
-    def weights(self, log_law: np.ndarray) -> np.ndarray:
+    def log_weights(self, log_law: np.ndarray) -> np.ndarray:
         """log prompt law at each string's prompt [nat]: float64[N] from float64[G]."""
         return log_law[self.group]
+
+    def covers(self, log_law: np.ndarray) -> bool:
+        """Whether there are answers to every prompt of a law, float64[G], so that it can be averaged under it."""
+        total = np.bincount(self.group, np.exp(self.log_q), self.num_groups)
+        return bool((total[log_law > -np.inf] > 0.0).all())
 
     @cached_property
     def merged(self) -> np.ndarray:
@@ -82,7 +86,7 @@ class Scored:
         """Group of each atom of `merged`: int[N+G]."""
         return np.concatenate([self.group, np.arange(self.num_groups)])
 
-    def merged_weights(self, log_law: np.ndarray) -> np.ndarray:
+    def log_merged_weights(self, log_law: np.ndarray) -> np.ndarray:
         """log prompt law at each atom of `merged` [nat]: float64[N+G]."""
         return log_law[self.merged_group]
 
@@ -134,11 +138,11 @@ def score(trie: Trie, prompts: Prompts, arrays: Mapping[str, np.ndarray], view: 
 
     Raises ValueError for a view that does not exist, an array that is missing or of the wrong shape, or a nan.
     """
-    return Layout.of(trie, prompts, view).score(arrays)
+    return TrieView.of(trie, prompts, view).score(arrays)
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class TrieView:
     """A trie seen in one view: what `score` needs to know and what is the same for everything that is scored on it."""
 
     trie: Trie
@@ -148,8 +152,8 @@ class Layout:
     node_position: np.ndarray  # int[M], as in `Scored`
 
     @classmethod
-    def of(cls, trie: Trie, prompts: Prompts, view: str) -> "Layout":
-        """The layout of a view; raises ValueError for one that does not exist."""
+    def of(cls, trie: Trie, prompts: Prompts, view: str) -> "TrieView":
+        """A trie in a view; raises ValueError for a view that does not exist."""
         if view not in VIEWS:
             raise ValueError(f"view must be 'response' or 'joint', found {view!r}{nearest(view, VIEWS)}")
         N, L = trie.strings.shape
@@ -187,7 +191,7 @@ class Layout:
         return log_completions(self.trie.vocab_size, self.trie.length)[self.trie.depth]
 
     def score(self, arrays: Mapping[str, np.ndarray]) -> Scored:
-        """Recorded arrays on this layout; see the function `score`."""
+        """Recorded arrays on this trie; see the function `score`."""
         trie, record = self.trie, _checked(self.trie, arrays)
         edge_log_q = record["edge_log_q"]
         node_log_mass = np.where(self.node_position == 0, 0.0, -np.inf)
@@ -216,12 +220,12 @@ def truth(language: FiniteLanguage, prompts: Prompts, view: str) -> Scored:
     probability 0 has log q(y|x) = -inf throughout: average under a law that gives it no weight.
     Strings carry the listed probabilities, nodes and edges those of the trie: identities compare the two.
     """
-    return known(language, Layout.of(language.trie, prompts, view))
+    return known(language, TrieView.of(language.trie, prompts, view))
 
 
-def known(language: FiniteLanguage, layout: Layout) -> Scored:
-    """As `truth`, on a layout that is at hand."""
-    scored = layout.score(no_leak(language.edge_log_prob, language.trie.num_nodes))
+def known(language: FiniteLanguage, view: TrieView) -> Scored:
+    """As `truth`, for a trie whose view is made already."""
+    scored = view.score(no_leak(language.edge_log_prob, language.trie.num_nodes))
     return replace(scored, log_q=conditional(language.log_p, scored.group, scored.num_groups))
 
 
@@ -240,13 +244,13 @@ def _checked(trie: Trie, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     return record
 
 
-def _exits(layout: Layout, record: Mapping[str, np.ndarray], log_mass: np.ndarray) -> dict[str, np.ndarray]:
+def _exits(view: TrieView, record: Mapping[str, np.ndarray], log_mass: np.ndarray) -> dict[str, np.ndarray]:
     mass = np.exp(log_mass)
     off, off_max = mass * record["leak"], mass * record["leak_max"]
     surprise = -mass * record["leak_plogp"] - off * np.where(log_mass > -np.inf, log_mass, 0.0)
-    room = off * layout.log_room
-    inside, num_groups = layout.inside, layout.num_groups
-    group = layout.node_group[inside]
+    room = off * view.log_room
+    inside, num_groups = view.inside, view.num_groups
+    group = view.node_group[inside]
 
     def total(values: np.ndarray) -> np.ndarray:
         return np.bincount(group, values[inside], num_groups)

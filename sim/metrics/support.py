@@ -1,12 +1,16 @@
 """How much of a language is still there: eps-support, coverage, smallest sets, recall, mass off the support."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from sim.metrics.scene import Cell, Evaluation, Metric, World, of_model
 from sim.metrics.scored import Scored, average
 from sim.numerics import expectation
 from sim.quantity import Quantity
+
+EPSILONS = (*(float(f"{mantissa}e{exponent}") for exponent in range(-7, 0) for mantissa in (1, 2, 3, 5)), 1.0)
+"""Thresholds of the eps-support [probability per answer]."""
 
 TIE = 1e-12
 """Relative slack of `probability >= threshold`: a string exactly at the threshold counts, whatever its rounding."""
@@ -21,7 +25,7 @@ def epsilon_support(q: Scored, epsilons: Sequence[float], log_law: np.ndarray) -
     Supported strings are counted exactly. Off the support a node holds none if all its exits are below eps, else at
     most floor(mass of its exits / eps). Exact where every exit mass is below eps.
     """
-    weights = q.weights(log_law)
+    weights = q.log_weights(log_law)
     weighted = weights != -np.inf
     law, log_q = np.exp(weights[weighted]), q.log_q[weighted]  # once for all thresholds
     leaky = (q.node_group >= 0) & (q.node_off_max > 0.0)
@@ -48,7 +52,7 @@ def off_support_mass(q: Scored, log_law: np.ndarray) -> float:
 def outside_mass(p: Scored, q: Scored, log_law: np.ndarray) -> float:
     """E_x q(not in supp P | x); exact. More than `off_support_mass` where the listed strings are not all P's."""
     beyond = np.where(p.log_q == -np.inf, q.log_q, -np.inf)
-    return off_support_mass(q, log_law) + expectation(beyond + q.weights(log_law), np.ones(len(beyond)))
+    return off_support_mass(q, log_law) + expectation(beyond + q.log_weights(log_law), np.ones(len(beyond)))
 
 
 def coverage(
@@ -112,3 +116,35 @@ def _count_to(mass: np.ndarray, group: np.ndarray, num_groups: int, target: floa
     inside = total[1:] - total[start[group[order]]]
     short = np.bincount(group[order], inside < target - MASS_TIE, num_groups)
     return np.where(short < sizes, short + 1.0, np.inf)
+
+
+def zeros(p: Scored, q: Scored) -> float:
+    """Number of strings of supp P to which q gives probability 0 in float64. Exact."""
+    return float(((p.log_q > -np.inf) & (q.log_q == -np.inf)).sum())
+
+
+def _epsilon_support(evaluation: Evaluation) -> Iterator[Cell]:
+    for of, scored, law, log_law in evaluation.pairs():
+        for epsilon, count in zip(EPSILONS, epsilon_support(scored, EPSILONS, log_law), strict=True):
+            yield Cell(of, count, law, f"{epsilon:g}")
+
+
+def _zeros(world: World, q: Scored) -> float:
+    return zeros(world.p, q)
+
+
+METRICS = [
+    Metric(
+        "epsilon_support", "N_ε", "strings", "number of strings with probability at least ε (column at)",
+        _epsilon_support,
+    ),
+    of_model(
+        "off_support", "q(⊥)", "1", "probability of a string outside the listed support",
+        lambda world, q: off_support_mass(q, world.p_law), exact=True,
+    ),
+    of_model(
+        "outside_p", "q(∉ supp P)", "1", "probability of a string that P cannot produce",
+        lambda world, q: outside_mass(world.p, q, world.p_law), exact=True,
+    ),
+    of_model("zeros", "#{q = 0}", "strings", "strings of P with probability 0 in float64", _zeros, law="", exact=True),
+]  # fmt: skip

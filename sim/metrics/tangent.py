@@ -1,8 +1,12 @@
-"""Second-order quantities of the tangent space at q0, from recorded derivatives of log q."""
+"""What the tangent space at q0 says of a fine-tuning: the Fisher form of KL, and the kernel's prediction of log q."""
+
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from sim.metrics.scene import Cell, Evaluation, Metric, World
 from sim.metrics.scored import Scored, average
+from sim.quantity import Quantity
 
 
 def fisher_form(q0: Scored, displacement: np.ndarray, log_law: np.ndarray) -> float:
@@ -23,3 +27,82 @@ def fisher_form(q0: Scored, displacement: np.ndarray, log_law: np.ndarray) -> fl
     squares = np.bincount(q0.group, q * d**2, q0.num_groups)
     rest = np.where(q0.off > 0.0, moved**2 / np.where(q0.off > 0.0, q0.off, 1.0), 0.0)
     return 0.5 * average(log_law, squares + rest)
+
+
+def explained(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """R² of a prediction, 1 - sum (truth - prediction)² / sum (truth - mean)²; at most 1, below 0 the mean is better.
+
+    It is nan where the truth does not vary.
+    """
+    spread = float(np.sum((truth - truth.mean()) ** 2))
+    return 1.0 - float(np.sum((truth - prediction) ** 2)) / spread if spread > 0.0 else float("nan")
+
+
+def unseen(world: World) -> np.ndarray:
+    """The strings of P that are not in S: bool[N]."""
+    return np.asarray((world.p.log_q > -np.inf) & (world.s.log_q == -np.inf))
+
+
+def _recorded(evaluation: Evaluation) -> dict[str, np.ndarray] | None:
+    """The recorded derivatives at an evaluation after the first step; None where there are none."""
+    arrays = evaluation.arrays
+    return arrays if "tangent_displacement" in arrays and evaluation.step > 0 else None
+
+
+def _fisher(evaluation: Evaluation) -> Iterator[Cell]:
+    world, arrays = evaluation.world, _recorded(evaluation)
+    if arrays is not None:
+        start = world.start(evaluation.phase)
+        form = fisher_form(start, arrays["tangent_displacement"], world.s_law)
+        yield Cell("q0,q", Quantity.of(form), world.law_names[1])
+
+
+def _distance(evaluation: Evaluation) -> Iterator[Cell]:
+    if (arrays := _recorded(evaluation)) is not None:
+        yield Cell("q0,q", Quantity.of(float(arrays["weight_distance"][0])))
+
+
+def _first_order(evaluation: Evaluation) -> Iterator[Cell]:
+    """R² of lr t (K S)(y), the first order of gradient descent, for the change of log q of unseen strings."""
+    world, arrays = evaluation.world, _recorded(evaluation)
+    if arrays is None or not (hidden := unseen(world)).any():
+        return
+    rate = world.record.config["optimizer"]["learning_rate"]
+    moved = (evaluation.q.log_q - world.start(evaluation.phase).log_q)[hidden]
+    r2 = explained(moved, rate * float(evaluation.step) * arrays["tangent_velocity"][hidden])
+    if np.isfinite(r2):
+        yield Cell("q", Quantity.of(r2))
+
+
+def _by_kernel(value: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Evaluation], Iterator[Cell]]:
+    """Compares the true change of log q of unseen strings with that of the linearised model at the same step."""
+
+    def measure(evaluation: Evaluation) -> Iterator[Cell]:
+        phases, world = evaluation.world.record.phases, evaluation.world
+        linearised = [name for name in phases if world.record.meanings[name].role == "linearisation"]
+        if evaluation.is_truth or evaluation.meaning.role != "fine-tuning" or not linearised or not evaluation.step:
+            return
+        hidden = unseen(world)
+        start = world.start(evaluation.phase).log_q[hidden]
+        line = world.scored(linearised[0], evaluation.index).log_q[hidden] - start
+        moved = evaluation.q.log_q[hidden] - start
+        if hidden.any() and np.isfinite(found := value(moved, line)):
+            yield Cell("q", Quantity.of(found))
+
+    return measure
+
+
+METRICS = [
+    Metric("fisher", "½ Δᵀ F Δ", "nat", "KL(q₀‖q) to second order in the parameters", _fisher),
+    Metric("weight_distance", "‖θ − θ₀‖", "1", "distance of the parameters from those of q₀", _distance),
+    Metric("kernel_r2", "R²", "1", "R² of the kernel at q₀, unseen strings", _by_kernel(explained)),
+    Metric("first_order_r2", "R²", "1", "R² of the first order of gradient descent for the same", _first_order),
+    Metric(
+        "kernel_share", "share", "1", "mean change that the kernel predicts, over the mean true change",
+        _by_kernel(lambda moved, line: float(line.mean() / moved.mean())),
+    ),
+    Metric(
+        "moved_unseen", "Δ log q", "nat", "mean change of log q of unseen strings",
+        _by_kernel(lambda moved, _: float(moved.mean())),
+    ),
+]  # fmt: skip

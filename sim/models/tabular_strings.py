@@ -65,3 +65,8 @@ def tabular_strings(trie: Trie, *, scale: float = 0.0) -> TabularStrings:
         scale,
         trie.length,
     )
+
+
+def label(**_: object) -> str:
+    """The model in words."""
+    return "flat table"

@@ -43,3 +43,8 @@ class TabularTrie:
 def tabular_trie(trie: Trie, *, scale: float = 0.0) -> TabularTrie:
     """The trie table on the support of P; `scale` is the standard deviation of its initial logits [nat]."""
     return TabularTrie(jnp.asarray(trie.next_node), scale, trie.length)
+
+
+def label(**_: object) -> str:
+    """The model in words."""
+    return "trie table"

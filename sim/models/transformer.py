@@ -152,3 +152,8 @@ def transformer(
     if width % heads:
         raise ValueError(f"heads: a divisor of width {width} is required, found {heads}")
     return Transformer(trie.vocab_size, trie.length, width, depth, heads, mlp_ratio, tied)
+
+
+def label(**_: object) -> str:
+    """The model in words."""
+    return "transformer"

@@ -3,9 +3,11 @@
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from sim.languages.device import Listed, alive
+from sim.theory.laws import Laws
 from sim.typing import Array, Bool, Float, Int, Language, NextLogProbs, PRNGKey, Scalar, Tokens
 
 LossOn: TypeAlias = Literal["response", "document"]
@@ -54,10 +56,19 @@ class Context:
 
 @runtime_checkable
 class Objective(Protocol):
-    """A scalar to minimise [nat per string]. A subclass-free protocol: state the predicted optimum in the docstring."""
+    """A scalar to minimise [nat per string]. No class has to be inherited from."""
 
     def __call__(self, q: Language, context: Context, batch: Batch, key: PRNGKey) -> Scalar:
         """The loss of `q` on one batch of `context.data`; the key is consumed."""
+        ...
+
+
+@runtime_checkable
+class Predicts(Objective, Protocol):
+    """An objective whose optimum theory predicts. One without this method, or that returns None, predicts nothing."""
+
+    def optimum(self, laws: Laws) -> np.ndarray | None:
+        """log q* of whole documents [nat], float64[N], the minimiser over all laws; None where none is known."""
         ...
 
 

@@ -3,10 +3,13 @@
 from typing import Annotated, Literal
 
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from sim.config import Fraction
 from sim.objectives._context import Batch, Context, cross_entropy
+from sim.theory import optima
+from sim.theory.laws import Laws
 from sim.typing import Language, Number, PRNGKey, Scalar
 
 
@@ -22,6 +25,10 @@ class Replay:
     weight: Annotated[Number, Fraction]
     targets: Literal["exact", "sampled"] = struct.field(pytree_node=False, default="exact")
 
+    def optimum(self, laws: Laws) -> np.ndarray:
+        """q* = (1 - lambda) S + lambda P."""
+        return optima.replay(laws.log_s, laws.log_p, float(self.weight))
+
     def __call__(self, q: Language, context: Context, batch: Batch, key: PRNGKey) -> Scalar:
         """The loss on one batch of S and an equally large one of P."""
         replayed = context.draw(context.base, key, batch.tokens.shape[0])
@@ -33,3 +40,8 @@ class Replay:
         old = cross_entropy(log_q[cut:], context.base if exact else None, replayed.tokens, scored[cut:])
         kept, again = jnp.sum(batch.weight * own), jnp.sum(replayed.weight * old)
         return jnp.asarray((1.0 - self.weight) * kept + self.weight * again)
+
+
+def label(*, weight: float, **_: object) -> str:
+    """The objective in words."""
+    return f"replay, λ = {weight:g}"

@@ -3,9 +3,11 @@
 from typing import Literal
 
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from sim.objectives._context import Batch, Context, cross_entropy
+from sim.theory.laws import Laws
 from sim.typing import Language, PRNGKey, Scalar
 
 
@@ -24,9 +26,18 @@ class Sft:
         """A weighted sum over strings."""
         return True
 
+    def optimum(self, laws: Laws) -> np.ndarray:
+        """q* = S."""
+        return laws.log_s
+
     def __call__(self, q: Language, context: Context, batch: Batch, key: PRNGKey) -> Scalar:
         """The loss on one batch."""
         del key
         truth = context.truth if self.targets == "exact" else None
         losses = cross_entropy(q.next_log_probs(batch.tokens), truth, batch.tokens, context.loss_mask(batch.tokens))
         return jnp.sum(batch.weight * losses)
+
+
+def label(**_: object) -> str:
+    """The objective in words."""
+    return "SFT"

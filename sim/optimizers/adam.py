@@ -86,3 +86,8 @@ class Adam:
                 lambda step: scheduled_rate(self.learning_rate, self.warmup, self.final, self.decay, step, num_steps)
             ),
         )
+
+
+def label(*, weight_decay: float = 0.0, **_: object) -> str:
+    """The optimiser in words."""
+    return "AdamW" if weight_decay > 0.0 else "Adam"

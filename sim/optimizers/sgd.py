@@ -28,3 +28,8 @@ class Sgd:
                 lambda step: scheduled_rate(self.learning_rate, self.warmup, self.final, self.decay, step, num_steps)
             ),
         )
+
+
+def label(*, momentum: float = 0.0, **_: object) -> str:
+    """The optimiser in words."""
+    return "SGD with momentum" if momentum > 0.0 else "SGD"

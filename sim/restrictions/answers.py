@@ -64,3 +64,8 @@ def _answered(
     edges = np.cumsum(np.exp(p.answers[rows]))
     drawn = np.searchsorted(edges, generator.random(number) * edges[-1], side="right")
     return np.bincount(np.minimum(drawn, len(rows) - 1), minlength=len(rows)) / number
+
+
+def label(*, num_answers: int, **_: object) -> str:
+    """The restriction in words."""
+    return f"{num_answers} answer{'s' * (num_answers != 1)} per prompt"

@@ -88,3 +88,8 @@ def _within(log_p: np.ndarray, log_mass: np.ndarray, groups: np.ndarray) -> np.n
     share = np.where(inside, log_p - np.where(inside, log_mass[groups], 0.0), -np.inf)
     surprise = -np.exp(share) * np.where(inside, share, 0.0)
     return np.bincount(groups, surprise, len(log_mass))
+
+
+def label(*, mass: float | None = None, count: int | None = None, **_: object) -> str:
+    """The restriction in words."""
+    return "without the likeliest " + (f"{100 * mass:g} %" if mass is not None else f"{count} strings")

@@ -12,3 +12,8 @@ def everything(p: ExactLanguage) -> Restricted | Narrowed:
     if isinstance(p, FiniteLanguage):
         return Restricted(s=p, kept=p, event=np.ones(p.trie.num_strings, bool), log_mass=0.0)
     return Narrowed(p, p, 0.0, 0.0)
+
+
+def label(**_: object) -> str:
+    """The restriction in words."""
+    return "P itself"

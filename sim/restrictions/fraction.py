@@ -43,3 +43,8 @@ def fraction(
     event &= listed.log_p > -np.inf
     found = on_list(listed, event, "restriction", keep_prompts)
     return Restricted(found.s, found.kept, event, found.log_mass, {"mass": float(np.exp(found.log_mass))})
+
+
+def label(*, share: float, of: str = "strings", **_: object) -> str:
+    """The restriction in words."""
+    return f"random {100 * share:g} % of the {of}"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.config import construct
+from sim.config import construct, described
 from sim.languages.exact import ExactLanguage
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Narrowed, Restricted
@@ -64,3 +64,8 @@ def _rows(trie: Trie, larger: Trie) -> np.ndarray:
     """Where the strings of a trie stand on a larger one: int[N]."""
     number = {row[:n].tobytes(): i for i, (row, n) in enumerate(zip(larger.strings, larger.lengths, strict=True))}
     return np.array([number[row[:n].tobytes()] for row, n in zip(trie.strings, trie.lengths, strict=True)])
+
+
+def label(*, steps: Sequence[Mapping[str, Any]]) -> str:
+    """The restriction in words."""
+    return ", then ".join(described("restriction", step) for step in steps)

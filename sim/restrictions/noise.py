@@ -115,3 +115,8 @@ def _assembled(p: FiniteLanguage, law: dict[bytes, tuple[float, int]], width: in
     s = whole.with_law(log_s)
     notes = {"few_mass": few, "clean_mass": float(np.exp(log_s[event]).sum()), "num_noisy": float(sum(extra))}
     return Restricted(s, whole, event, 0.0, notes, p=whole)
+
+
+def label(**_: object) -> str:
+    """The restriction in words."""
+    return "with deviations and recovery"

@@ -105,3 +105,9 @@ def _check_form(listed: Mapping[str, Any], place: str) -> None:
         )
     if isinstance(accept, str) or not isinstance(accept, Sequence) or not accept:
         raise SpecificationError(f"{place}.accept: a list of states is required, found {accept!r}; write [state]")
+
+
+def label(*, pattern: str | None = None, of: str = "document", keep_prompts: bool = False, **_: object) -> str:
+    """The restriction in words."""
+    said = f"{of}s that match “{pattern}”" if pattern is not None else f"{of}s that a listed DFA accepts"
+    return said + (", prompts keep P(x)" if keep_prompts else "")

@@ -47,3 +47,10 @@ def sharpen(
         return Restricted(s, p, np.ones(p.trie.num_strings, bool), 0.0, notes)
     # log S = log P / tau - log Z, so that KL(S || P) = (tau - 1) H(S) - tau log Z
     return Narrowed(s, p, 0.0, (tau - 1.0) * reached - tau * log_total, notes)
+
+
+def label(*, temperature: float | None = None, entropy: float | None = None, **_: object) -> str:
+    """The restriction in words."""
+    if temperature is None:
+        return f"tilted to H = {entropy:g}"
+    return f"{'sharpened' if temperature < 1.0 else 'flattened'}, τ = {temperature:g}"

@@ -80,3 +80,12 @@ def _mixture(p: FiniteLanguage, styles: Styles, weights: np.ndarray, keep_prompt
         # prompts keep no documents of probability zero: -inf + shift stays -inf, since a shift is never +inf
         parts.append(joint + shift[groups])
     return p.with_law(log_sum_exp(np.stack(parts), axis=0))
+
+
+def label(*, keep: str | Sequence[str] | Mapping[str, float], keep_prompts: bool = False) -> str:
+    """The restriction in words."""
+    if isinstance(keep, Mapping):
+        said = f"mixture of styles {', '.join(f'{name} {share:g}' for name, share in keep.items())}"
+    else:
+        said = f"style {keep if isinstance(keep, str) else ', '.join(keep)}"
+    return said + (", prompts keep P(x)" if keep_prompts else "")

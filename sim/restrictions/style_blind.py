@@ -185,3 +185,8 @@ def _some(candidates: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 def _pair(goal: Goal, totals: np.ndarray) -> tuple[float, float]:
     mass, entropy = goal.mismatch(totals[:1], totals[1:])
     return float(mass[0]), float(entropy[0])
+
+
+def label(*, like: str, **_: object) -> str:
+    """The restriction in words."""
+    return f"random set like {like}"

@@ -153,3 +153,9 @@ def _aligned(p: FiniteLanguage, other: FiniteLanguage) -> np.ndarray:
     for row, n, log_q in zip(other.trie.strings, other.trie.lengths, other.log_p, strict=True):
         out[number[row[: n - 1].tobytes()]] = log_q
     return out
+
+
+def label(**parts: Any) -> str:
+    """The restriction in words."""
+    gone = [str(one) for names in parts.values() if isinstance(names, list | tuple) for one in names]
+    return f"without {', '.join(gone)}" if gone else "nothing is taken out"

@@ -42,3 +42,8 @@ def top_mass(
 
 def _notes(number: int, log_mass: float) -> dict[str, float]:
     return {"num_kept": float(number), "mass": float(np.exp(log_mass))}
+
+
+def label(*, mass: float | None = None, count: int | None = None, **_: object) -> str:
+    """The restriction in words."""
+    return f"likeliest {100 * mass:g} %" if mass is not None else f"likeliest {count} strings"

@@ -1,29 +1,23 @@
-"""Configuration -> Run: the only module that turns names into objects."""
+"""Configuration -> Simulation: the only module that turns names into objects."""
 
 import functools
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sim.config import canonical, canonical_of, construct, resolve
-from sim.disk.records import folder, run_hash
+from sim.config import GROUPS, canonical, canonical_of, construct, member
 from sim.languages.dial import dial as entropy_dial
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
-from sim.probes.tangent import tangent
 from sim.running import schema
+from sim.running.identity import grammar_file
 from sim.training.ensemble import structure
-from sim.training.simulation import Recipe, Run
-from sim.training.sweep import evaluation_steps
-
-PROBES = {"tangent": tangent}
-"""What `finetune.probes` can name."""
+from sim.training.simulation import Recipe, Simulation
+from sim.training.sweep import Probe, evaluation_steps
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,8 +26,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises `SpecificationError` with one line for the first leaf that is misspelt, ill-typed or out of range.
     """
     top = canonical_of(schema.run, config, "")
-    groups = ("grammar", "restriction", "model", "objective", "optimizer")
-    top |= {group: canonical(group, top[group], group) for group in groups}
+    top |= {group: canonical(group, top[group], group) for group in GROUPS}
     first = canonical_of(schema.pretrain, top["pretrain"], "pretrain")
     top["dial"] = canonical_of(schema.dial, top["dial"], "dial")
     top["study"] = canonical_of(schema.study, top["study"], "study")
@@ -41,33 +34,14 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     for group in ("objective", "optimizer"):
         first[group] = canonical(group, first[group], f"pretrain.{group}")
     second = canonical_of(schema.finetune, top["finetune"], "finetune")
+    for index, name in enumerate(second["probes"]):
+        member("probe", name, f"finetune.probes[{index}]")
     for name, phase in (("pretrain", first), ("finetune", second)):
         if phase["num_evals"] > phase["num_steps"]:
             raise SpecificationError(
                 f"{name}.num_evals: at most num_steps ({phase['num_steps']}) is required, found {phase['num_evals']}"
             )
     return top | {"pretrain": first, "finetune": second}
-
-
-def identity(chosen: Mapping[str, Any]) -> str:
-    """Hash of the run of a canonical configuration, see `sim.disk.records.run_hash`.
-
-    A grammar that is read from a file counts by what the file holds too: an edited file is another run.
-    """
-    content = grammar_file(chosen)
-    return run_hash(chosen) if content is None else run_hash({**chosen, "file": content["sha256"]})
-
-
-def grammar_file(chosen: Mapping[str, Any]) -> dict[str, str] | None:
-    """SHA-256 and text of the file that the grammar is read from; None if there is no such file."""
-    path = chosen["grammar"].get("path")
-    if path is None:
-        return None
-    try:
-        content = Path(path).read_bytes()
-    except (OSError, ValueError):
-        return None  # the grammar's constructor says what is wrong with the path
-    return {"sha256": hashlib.sha256(content).hexdigest(), "text": content.decode(errors="replace")}
 
 
 def world(
@@ -87,36 +61,7 @@ def world(
     return tilted, {**notes, "temperature": temperature}
 
 
-def target(chosen: Mapping[str, Any]) -> Path:
-    """Where the record of a canonical configuration lies: outputs/<name>/<hash>."""
-    return folder(chosen["outputs"], chosen["name"], identity(chosen))
-
-
-def pretraining_key(chosen: Mapping[str, Any]) -> str:
-    """Identity of the pretraining of a run: equal for runs that differ in what comes after it, see `sim.disk.store`."""
-    recipe = {name: value for name, value in chosen["pretrain"].items() if name != "limit"}  # judged afterwards
-    return identity({**world_parts(chosen), "model": chosen["model"], "pretrain": recipe, "seed": chosen["seed"]})
-
-
-def world_parts(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides P, and the strings that all languages of a run are listed on: the grammar and the dial.
-
-    And the restriction, if it has strings that P has not.
-    """
-    parts = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
-    return parts | {"restriction": chosen["restriction"]} if _widens(chosen["restriction"]) else parts
-
-
-def _widens(node: Any) -> bool:
-    """Whether a restriction, or one inside it, adds strings to those of P: its constructor says so."""
-    if isinstance(node, Mapping):
-        kind = node.get("kind")
-        own = isinstance(kind, str) and getattr(resolve("restrictions", kind, "restriction"), "widens", False)
-        return own or any(_widens(value) for value in node.values())
-    return isinstance(node, list | tuple) and any(_widens(value) for value in node)
-
-
-def build(chosen: Mapping[str, Any]) -> tuple[Run, dict[str, float]]:
+def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
     """The run of a canonical configuration (see `settings`), and the notes of its world.
 
     Raises `SpecificationError` if a part does not fit the language, before anything is trained. Runs with equal worlds
@@ -128,7 +73,7 @@ def build(chosen: Mapping[str, Any]) -> tuple[Run, dict[str, float]]:
     p, notes, restricted, model = _world(*texts, None if file is None else file["sha256"])
     first, second = chosen["pretrain"], chosen["finetune"]
     tuning = _recipe(second, chosen, "")
-    whole = Run(
+    whole = Simulation(
         chosen["seed"],
         p,
         restricted,
@@ -137,7 +82,7 @@ def build(chosen: Mapping[str, Any]) -> tuple[Run, dict[str, float]]:
         tuning,
         tuple(second["controls"]),
         _relearning(tuning, chosen["relearn"], restricted, p),
-        tuple(PROBES[name] for name in second["probes"]),
+        tuple(probe(name) for name in second["probes"]),
     )
     _check_carried(whole)
     return whole, dict(notes)
@@ -166,6 +111,12 @@ def _restricted(grammar: str, restriction: str, file: str | None) -> Restricted:
     return restricted
 
 
+def probe(name: str) -> Probe:
+    """The probe of a name, a function of a job and parameters, see `sim.probes`."""
+    found: Probe = getattr(member("probe", name, "finetune.probes").load(), name)
+    return found
+
+
 def _relearning(tuning: Recipe, wanted: Mapping[str, Any], restricted: Restricted, p: FiniteLanguage) -> Recipe | None:
     """The recipe of learning again; raises SpecificationError where nothing is left out."""
     if not wanted["num_steps"]:
@@ -179,7 +130,7 @@ def _relearning(tuning: Recipe, wanted: Mapping[str, Any], restricted: Restricte
     return replace(tuning, num_steps=wanted["num_steps"], steps=steps)
 
 
-def _check_carried(run: Run) -> None:
+def _check_carried(run: Simulation) -> None:
     """Raises SpecificationError where the fine-tuning cannot go on with the optimiser state of the pretraining."""
     if "carried" not in run.controls:
         return

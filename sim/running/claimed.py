@@ -1,4 +1,4 @@
-"""One point of a study while it is worked on: claimed, built, noted on the disk, and ended in exactly one way."""
+"""A run while this process works on it: claimed, built, noted on the disk, and ended in exactly one way."""
 
 import sys
 import time
@@ -7,49 +7,30 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sim.disk import ledger
 from sim.disk.files import FinishedError
 from sim.disk.locks import Lock
 from sim.disk.store import Pretrained
-from sim.numerics import SpecificationError
+from sim.phases import STAGES, Stage
+from sim.running.outcomes import MISTAKES, Outcome, failure
 from sim.running.recording import publish, recorded
-from sim.training.simulation import Run
+from sim.training.simulation import Simulation
 from sim.training.sweep import Training
 
 NOTE_SECONDS = 1.0
-"""A running point says how far it is at most this often."""
-
-MISTAKES = (SpecificationError, FloatingPointError)
-"""What a person can mend: bad input, and trainings that diverge."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a point ended. finished: trained and published; kept: it was finished before; refused: another process is
-    at it; failed: `reason` says why in one line, and `mistake` whether a change of the configuration can mend it.
-    """
-
-    target: Path
-    state: Literal["finished", "kept", "refused", "failed"]
-    reason: str = ""
-    error: BaseException | None = None
-
-    @property
-    def mistake(self) -> bool:
-        """Whether a person can mend it."""
-        return self.state == "refused" or isinstance(self.error, MISTAKES)
+"""Seconds between two notes of a run that is under way, at least."""
 
 
 @dataclass(eq=False)
-class Point:
+class ClaimedRun:
     """A run that this process has claimed. `ended` is None as long as it is worked on."""
 
-    chosen: Mapping[str, Any]
+    chosen: Mapping[str, Any]  # its canonical configuration
     target: Path
     lock: Lock
-    run: Run | None = None
+    simulation: Simulation | None = None
     notes: Mapping[str, float] = field(default_factory=dict)
     key: str = ""  # of its pretraining
     first: Pretrained | None = None
@@ -63,8 +44,8 @@ class Point:
         known = ledger.state(self.target)
         self.said = {"overrides": known.facts["overrides"]} if known and "overrides" in known.facts else {}
 
-    def note(self, phase: str, step: int, num_steps: int, now: bool = False) -> None:
-        """Say on the disk how far it is, at most once a second unless `now`."""
+    def note(self, stage: Stage, step: int, num_steps: int, now: bool = False) -> None:
+        """Note on the disk how far it is, at most once a second unless `now`."""
         if self.ended is not None or not (now or time.time() - self.noted >= NOTE_SECONDS):
             return
         self.noted = time.time()
@@ -72,37 +53,36 @@ class Point:
             ledger.note(
                 self.target,
                 "running",
-                phase=phase,
+                stage=stage,
                 step=step,
                 num_steps=num_steps,
-                fraction=self.fraction(phase, step),
+                fraction=self.fraction(stage, step),
                 since=self.since,
                 **self.said,
             )
 
-    def fraction(self, phase: str, step: int) -> float:
-        """The share of the run's optimiser steps that is done [0..1]; phases that run side by side count once."""
-        stages = {"pretrain": "pretrain", "sft": "finetune", "relearn": "relearn"}
-        steps = {name: self.chosen[group]["num_steps"] for name, group in stages.items()}
-        before = list(steps)[: list(steps).index(phase)]
+    def fraction(self, stage: Stage, step: int) -> float:
+        """The share of the run's optimiser steps that is done [0..1]; phases of one stage count once."""
+        steps = {name: self.chosen[name]["num_steps"] for name in STAGES}
+        before = list(steps)[: list(steps).index(stage)]
         done: int = sum(steps[name] for name in before) + step
         return done / sum(steps.values())
 
     def fail(self, problem: BaseException) -> None:
-        """End it with a reason, and say so on the disk; what was trained so far stays in its checkpoints."""
+        """End it with a reason, and note that on the disk; what was trained so far stays in its checkpoints."""
         if not isinstance(problem, (*MISTAKES, OSError)):
             traceback.print_exception(problem, file=sys.stderr)
         self.ended = failure(self.target, problem)
-        note_failure(self.ended, since=self.since, **self.said)
+        note_failure(self.target, self.ended, since=self.since, **self.said)
         self.lock.release()
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """Check and publish its record."""
-        assert self.run is not None
+        assert self.simulation is not None
         assert self.first is not None
         known = {**facts, "world_notes": dict(self.notes), "seconds": time.time() - self.since}
         tuned = {name: one.trained for name, one in self.tuned.items()}
-        record = recorded(self.chosen, self.target.name, self.run, self.first, tuned, known)
+        record = recorded(self.chosen, self.target.name, self.simulation, self.first, tuned, known)
         try:
             publish(record, self.target)
         except FinishedError:
@@ -113,17 +93,7 @@ class Point:
         self.lock.release()
 
 
-def note_failure(outcome: Outcome, **facts: Any) -> None:
-    """Say on the disk why a point failed."""
+def note_failure(target: Path, outcome: Outcome, **facts: Any) -> None:
+    """Note on the disk why a run failed."""
     with suppress(OSError):  # the outcome says it too
-        ledger.note(outcome.target, "failed", reason=outcome.reason, mistake=outcome.mistake, **facts)
-
-
-def failure(target: Path, problem: BaseException) -> Outcome:
-    """The outcome of a point that something was raised for; the reason is one line."""
-    text = " ".join(str(problem).split())
-    if not isinstance(problem, MISTAKES):
-        text = f"{type(problem).__name__}: {text}".removesuffix(": ")
-    if isinstance(problem, MemoryError) or "RESOURCE_EXHAUSTED" in text:
-        text += "; memory ran out: fewer runs at a time need less (hydra.launcher.max_batch)"
-    return Outcome(target, "failed", text, problem)
+        ledger.note(target, "failed", reason=outcome.reason, mistake=outcome.mistake, **facts)

@@ -13,8 +13,11 @@ from sim.disk.locks import holder
 from sim.disk.store import Pretrained
 from sim.models._linearised import Linearised
 from sim.numerics import SpecificationError
-from sim.running.build import build, pretraining_key, world_parts
-from sim.running.claimed import Outcome, Point, failure
+from sim.phases import Stage
+from sim.running.build import build
+from sim.running.claimed import ClaimedRun
+from sim.running.identity import pretraining_key, world_parts
+from sim.running.outcomes import Outcome, failure
 from sim.running.provenance import provenance
 from sim.running.recording import pretrained
 from sim.running.saving import Saver, restore
@@ -27,14 +30,14 @@ from sim.typing import Params
 
 
 @dataclass(frozen=True)
-class Options:
+class Execution:
     """How runs are worked on; nothing of it changes what is computed beyond rounding.
 
-    max_batch: runs that are trained together at most, None for what the memory allows; mapping: of an ensemble, None
+    max_runs: runs that are trained together at most, None for what the memory allows; mapping: of an ensemble, None
     for the backend's own; checkpoint_seconds: the least time between two checkpoints of a training.
     """
 
-    max_batch: int | None = None
+    max_runs: int | None = None
     mapping: EnsembleMapping | None = None
     checkpoint_seconds: float = 60.0
 
@@ -52,28 +55,28 @@ class Share:
         """What canonical configurations have in common."""
 
         def same(*groups: str) -> bool:
-            return all(point[group] == chosen[0][group] for point in chosen for group in groups)
+            return all(one[group] == chosen[0][group] for one in chosen for group in groups)
 
-        listed = all(world_parts(point) == world_parts(chosen[0]) for point in chosen)
+        listed = all(world_parts(one) == world_parts(chosen[0]) for one in chosen)
         world = {"plan", "base"} if listed else set()
         world |= {"model"} if listed and same("model") else set()
         restricted = same("grammar", "dial", "restriction")
         own = {"event"} if restricted else set()
-        own |= {"data"} if restricted and not any(point["finetune"]["controls"] for point in chosen) else set()
+        own |= {"data"} if restricted and not any(one["finetune"]["controls"] for one in chosen) else set()
         first = {"event"} | ({"data"} if listed else set())
         again = {"event"} | ({"data"} if restricted and listed else set())
         return cls(frozenset(world | first), frozenset(world | own), frozenset(world | again))
 
 
-class Batch:
-    """Runs of one signature; `size` is that of the largest batch of their group."""
+class Cohort:
+    """Runs of one signature; `size` is that of the largest cohort of their group."""
 
     def __init__(
-        self, chosen: Mapping[Path, Mapping[str, Any]], options: Options, size: int, share: Share, observe: Observer
+        self, chosen: Mapping[Path, Mapping[str, Any]], execution: Execution, size: int, share: Share, observe: Observer
     ) -> None:
-        self.chosen, self.options, self.size, self.share, self.observe = chosen, options, size, share, observe
+        self.chosen, self.execution, self.size, self.share, self.observe = chosen, execution, size, share, observe
         self.outcomes: dict[Path, Outcome] = {}
-        self.points: list[Point] = []
+        self.runs: list[ClaimedRun] = []
 
     def perform(self) -> dict[Path, Outcome]:
         """Work on all of them; an outcome for each."""
@@ -81,26 +84,26 @@ class Batch:
             self._claim()
             self._guarded(self._working(), self._pretrain)
             self._guarded(self._working(), self._finetune)
-            self._guarded([point for point in self._working() if point.chosen["relearn"]["num_steps"]], self._relearn)
-            for point in self._working():
-                self._guarded([point], self._publish)
+            self._guarded([run for run in self._working() if run.chosen["relearn"]["num_steps"]], self._relearn)
+            for run in self._working():
+                self._guarded([run], self._publish)
         finally:
-            for point in self.points:
-                point.lock.release()
-        return self.outcomes | {point.target: point.ended for point in self.points if point.ended is not None}
+            for run in self.runs:
+                run.lock.release()
+        return self.outcomes | {run.target: run.ended for run in self.runs if run.ended is not None}
 
-    def _working(self) -> list[Point]:
-        return [point for point in self.points if point.ended is None]
+    def _working(self) -> list[ClaimedRun]:
+        return [run for run in self.runs if run.ended is None]
 
-    def _guarded(self, points: list[Point], act: Callable[[list[Point]], None]) -> None:
-        """Whatever is raised ends the points that it was raised for."""
+    def _guarded(self, runs: list[ClaimedRun], act: Callable[[list[ClaimedRun]], None]) -> None:
+        """Whatever is raised ends the runs that it was raised for."""
         try:
-            if points:
-                act(points)
+            if runs:
+                act(runs)
         except Exception as problem:
-            for point in points:
-                if point.ended is None:
-                    point.fail(problem)
+            for run in runs:
+                if run.ended is None:
+                    run.fail(problem)
 
     def _claim(self) -> None:
         for target, chosen in self.chosen.items():
@@ -116,16 +119,16 @@ class Batch:
                 lock.release()
                 self.outcomes[target] = Outcome(target, "kept")
             else:
-                point = Point(chosen, target, lock)
-                self.points.append(point)
-                point.note("pretrain", 0, chosen["pretrain"]["num_steps"], now=True)
-                self._guarded([point], _build)
+                run = ClaimedRun(chosen, target, lock)
+                self.runs.append(run)
+                run.note("pretrain", 0, chosen["pretrain"]["num_steps"], now=True)
+                self._guarded([run], _build)
 
     # -- pretraining --------------------------------------------------------------------------------------------------
 
-    def _pretrain(self, points: list[Point]) -> None:
-        """Give every point its q0: from the store, or trained here, or waited for where another process trains it."""
-        while missing := _by_entry(point for point in points if point.ended is None and point.first is None):
+    def _pretrain(self, runs: list[ClaimedRun]) -> None:
+        """Give every run its q0: from the store, or trained here, or waited for where another process trains it."""
+        while missing := _by_entry(run for run in runs if run.ended is None and run.first is None):
             for users in missing.values():
                 _give(users, store.load(users[0].chosen["outputs"], users[0].key))
             missing = {place: users for place, users in missing.items() if users[0].first is None}
@@ -141,14 +144,14 @@ class Batch:
                 for lock in locks.values():
                     lock.release()
 
-    def _pretrain_claimed(self, missing: Mapping[Path, list[Point]]) -> None:
+    def _pretrain_claimed(self, missing: Mapping[Path, list[ClaimedRun]]) -> None:
         """Train these pretrainings, but for those that another process finished before we claimed them."""
         todo: dict[Training, Path] = {}
         for place, users in missing.items():
             _give(users, store.load(users[0].chosen["outputs"], users[0].key))
             if users[0].first is None:
-                assert users[0].run is not None
-                todo[pretraining(users[0].run)] = place
+                assert users[0].simulation is not None
+                todo[pretraining(users[0].simulation)] = place
             else:
                 ledger.clear(place)
         owners = {one: missing[place] for one, place in todo.items()}
@@ -166,47 +169,45 @@ class Batch:
 
     # -- fine-tuning --------------------------------------------------------------------------------------------------
 
-    def _finetune(self, points: list[Point]) -> None:
+    def _finetune(self, runs: list[ClaimedRun]) -> None:
         shapes: dict[int, Any] = {}
-        for point in points:
-            assert point.run is not None
-            assert point.first is not None
-            if id(point.run.model) not in shapes:  # tracing costs far more than the rest
-                shapes[id(point.run.model)] = jax.eval_shape(point.run.model.init, jax.random.key(0))
-            params = jax.tree.map(jnp.asarray, unflat(point.first.params, shapes[id(point.run.model)]))
-            point.tuned = finetunings(point.run, params, _carried(point, params))
-        self._tune("sft", {point: point.tuned for point in points}, self.share.finetune)
+        for run in runs:
+            assert run.simulation is not None
+            assert run.first is not None
+            if id(run.simulation.model) not in shapes:  # tracing costs far more than the rest
+                shapes[id(run.simulation.model)] = jax.eval_shape(run.simulation.model.init, jax.random.key(0))
+            params = jax.tree.map(jnp.asarray, unflat(run.first.params, shapes[id(run.simulation.model)]))
+            run.tuned = finetunings(run.simulation, params, _carried(run, params))
+        self._tune("finetune", {run: run.tuned for run in runs}, self.share.finetune)
 
-    def _relearn(self, points: list[Point]) -> None:
-        again: dict[Point, dict[str, Training]] = {}
-        for point in points:
-            assert point.run is not None
-            again[point] = relearnings(point.run, jax.tree.map(jnp.asarray, point.tuned["sft"].trained.params))
-            point.tuned |= again[point]
+    def _relearn(self, runs: list[ClaimedRun]) -> None:
+        again: dict[ClaimedRun, dict[str, Training]] = {}
+        for run in runs:
+            assert run.simulation is not None
+            again[run] = relearnings(run.simulation, jax.tree.map(jnp.asarray, run.tuned["sft"].trained.params))
+            run.tuned |= again[run]
         self._tune("relearn", again, self.share.relearn)
 
-    def _tune(self, phase: str, trainings: Mapping[Point, dict[str, Training]], shared: frozenset[str]) -> None:
-        """Do the trainings of a stage; a point ends with the first that fails."""
-        owners = {one: [point] for point, own in trainings.items() for one in own.values()}
-        works = {
-            one: (ledger.work(point.target), name) for point, own in trainings.items() for name, one in own.items()
-        }
-        self._train(phase, owners, works, self.size * max(map(len, trainings.values())), shared)
-        for point, own in trainings.items():
+    def _tune(self, stage: Stage, trainings: Mapping[ClaimedRun, dict[str, Training]], shared: frozenset[str]) -> None:
+        """Do the trainings of a stage; a run ends with the first that fails."""
+        owners = {one: [run] for run, own in trainings.items() for one in own.values()}
+        works = {one: (ledger.work(run.target), name) for run, own in trainings.items() for name, one in own.items()}
+        self._train(stage, owners, works, self.size * max(map(len, trainings.values())), shared)
+        for run, own in trainings.items():
             for name, one in own.items():
-                if one.failure is not None and point.ended is None:
-                    point.fail(FloatingPointError(f"{name}: {one.failure}"))
+                if one.failure is not None and run.ended is None:
+                    run.fail(FloatingPointError(f"{name}: {one.failure}"))
 
-    def _publish(self, points: list[Point]) -> None:
-        for point in points:
-            point.finish({"provenance": provenance(), "trained_together": len(self.points)})
+    def _publish(self, runs: list[ClaimedRun]) -> None:
+        for run in runs:
+            run.finish({"provenance": provenance(), "trained_together": len(self.runs)})
 
     # -- training -----------------------------------------------------------------------------------------------------
 
     def _train(
         self,
-        phase: str,
-        owners: Mapping[Training, list[Point]],
+        stage: Stage,
+        owners: Mapping[Training, list[ClaimedRun]],
         works: Mapping[Training, tuple[Path, str]],
         size: int,
         shared: frozenset[str],
@@ -215,19 +216,18 @@ class Batch:
         for one in owners:
             restore(one, *works[one])
         for group in by_structure(list(owners)):
-            saver = Saver(group, [works[one] for one in group], self.options.checkpoint_seconds)
+            saver = Saver(group, [works[one] for one in group], self.execution.checkpoint_seconds)
 
             def seen(state: Callable[[int], State], group: list[Training] = group, saver: Saver = saver) -> None:
                 saver(state)
                 for one in group:
-                    for point in owners[one]:
-                        point.note(phase, one.step, one.steps[-1])
-                self.observe(
-                    phase, min(one.step for one in group), group[0].steps[-1], [one.trained.loss for one in group]
-                )
+                    for run in owners[one]:
+                        run.note(stage, one.step, one.steps[-1])
+                losses = [one.trained.loss for one in group]
+                self.observe(stage, min(one.step for one in group), group[0].steps[-1], losses)
 
             linear = isinstance(group[0].job.model, Linearised)  # each around a q0 of its own
-            train_many(group, seen, self.options.mapping, size, shared - {"model"} if linear else shared)
+            train_many(group, seen, self.execution.mapping, size, shared - {"model"} if linear else shared)
 
 
 def refusal(target: Path) -> Outcome:
@@ -237,38 +237,38 @@ def refusal(target: Path) -> Outcome:
     problem = SpecificationError(
         f"{target}: {at} is computing this run just now; wait for it (python -m sim.status {target.parent})"
     )
-    return Outcome(target, "refused", str(problem), problem)
+    return Outcome(target, "refused", str(problem), mistake=True, error=problem)
 
 
-def _carried(point: Point, params: Params) -> Any:
-    """The optimiser state in which the pretraining of a point ended; None where no control asks for it."""
-    assert point.run is not None
-    assert point.first is not None
-    if "carried" not in point.run.controls:
+def _carried(run: ClaimedRun, params: Params) -> Any:
+    """The optimiser state in which the pretraining of a run ended; None where no control asks for it."""
+    assert run.simulation is not None
+    assert run.first is not None
+    if "carried" not in run.simulation.controls:
         return None
-    like = jax.eval_shape(point.run.pretrain.optimizer.transformation(1.0).init, params)
-    return jax.tree.map(jnp.asarray, unflat(point.first.opt_state, like))
+    like = jax.eval_shape(run.simulation.pretrain.optimizer.transformation(1.0).init, params)
+    return jax.tree.map(jnp.asarray, unflat(run.first.opt_state, like))
 
 
-def _build(points: list[Point]) -> None:
-    for point in points:
-        point.run, point.notes = build(point.chosen)
-        point.key = pretraining_key(point.chosen)
+def _build(runs: list[ClaimedRun]) -> None:
+    for run in runs:
+        run.simulation, run.notes = build(run.chosen)
+        run.key = pretraining_key(run.chosen)
 
 
-def _by_entry(points: Iterable[Point]) -> dict[Path, list[Point]]:
-    """The points that share each pretraining."""
-    found: dict[Path, list[Point]] = {}
-    for point in points:
-        found.setdefault(store.entry(point.chosen["outputs"], point.key), []).append(point)
+def _by_entry(runs: Iterable[ClaimedRun]) -> dict[Path, list[ClaimedRun]]:
+    """The runs that share each pretraining."""
+    found: dict[Path, list[ClaimedRun]] = {}
+    for run in runs:
+        found.setdefault(store.entry(run.chosen["outputs"], run.key), []).append(run)
     return found
 
 
-def _give(points: Iterable[Point], found: Pretrained | None) -> None:
-    for point in points:
-        point.first = found
+def _give(runs: Iterable[ClaimedRun], found: Pretrained | None) -> None:
+    for run in runs:
+        run.first = found
 
 
-def _fail(points: Iterable[Point], problem: Exception) -> None:
-    for point in points:
-        point.fail(problem)
+def _fail(runs: Iterable[ClaimedRun], problem: Exception) -> None:
+    for run in runs:
+        run.fail(problem)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sim.training.ensemble import LOGITS_BYTES, Mapping, default_mapping
 from sim.training.job import loss, start
-from sim.training.simulation import Run, finetunings
+from sim.training.simulation import Simulation, finetunings
 from sim.typing import PyTree
 
 USABLE = 0.5
@@ -27,7 +27,7 @@ RECORDS = 4
 """Copies of what is recorded: the evaluations, the record that stacks them, its bytes, and those of the writer."""
 
 
-def batch_size(run: Run, mapping: Mapping | None = None) -> int:
+def runs_at_once(run: Simulation, mapping: Mapping | None = None) -> int:
     """The number of runs like this one that are trained together: at least 1, at most what the memory allows."""
     mapping = mapping or default_mapping()
     host, device = run_bytes(run, mapping)
@@ -40,7 +40,7 @@ def batch_size(run: Run, mapping: Mapping | None = None) -> int:
     return int(max(1, min(room, MOST.get(backend, MOST_ELSEWHERE))))
 
 
-def run_bytes(run: Run, mapping: Mapping) -> tuple[int, int]:
+def run_bytes(run: Simulation, mapping: Mapping) -> tuple[int, int]:
     """What one run of a batch needs at most at a time: of the host's memory, and of the device's [bytes].
 
     The world's tables count for every run, which is right only where runs have different worlds. Activations are an

@@ -19,9 +19,10 @@ from sim.disk.files import write_json
 from sim.disk.records import invalidity, prepare, read
 from sim.numerics import SpecificationError
 from sim.running.build import settings
-from sim.running.build import target as target_of
-from sim.running.engines import Ending, Engine, EngineName, Worker, engine
-from sim.running.outcomes import PointOutcome
+from sim.running.engines import Ending, Engine, Worker, engine
+from sim.running.identity import edited_since
+from sim.running.identity import target as target_of
+from sim.running.outcomes import Outcome, failure
 from sim.running.plan import shares
 from sim.show.live import Board
 
@@ -30,12 +31,12 @@ POLL = 0.05
 
 
 @dataclass(frozen=True)
-class Options:
-    """How a multirun is done: by which engine (see `sim.running.engines`), and as `sim.running.work.Options` has it."""
+class Launch:
+    """How a multirun is done: by which engine (`sim.running.engines`), and the fields of `cohort.Execution`."""
 
-    engine: EngineName
+    engine: str
     workers: int
-    max_batch: int | None
+    max_runs: int | None
     mapping: Literal["shards", "vmap", "loop"] | None
     checkpoint_seconds: float
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -50,14 +51,14 @@ class Point:
     target: Path
 
 
-Outcomes: TypeAlias = dict[Path, PointOutcome]
+Outcomes: TypeAlias = dict[Path, Outcome]
 
 
 def multirun(
     written: Sequence[tuple[tuple[str, ...], Callable[[], Mapping[str, Any]]]],
     folder: Path,
-    options: Options,
-) -> list[PointOutcome]:
+    launch: Launch,
+) -> list[Outcome]:
     """What became of each point, in their order; `written` holds the overrides and the resolved configuration of each.
 
     folder: where plan, tasks and logs go. A bad point costs itself alone, and of points that are the same run the
@@ -74,14 +75,14 @@ def multirun(
         prepare(target)
     known = {target: _kept(point) for target, point in first.items() if target.exists()}
     todo = [point for target, point in first.items() if target not in known]
-    parts = [[todo[index] for index in share] for share in shares([point.chosen for point in todo], options.workers)]
-    started = engine(options.engine, options.workers, options.parameters)
+    parts = [[todo[index] for index in share] for share in shares([point.chosen for point in todo], launch.workers)]
+    started = engine(launch.engine, launch.workers, launch.parameters)
     with _writing(folder):
-        _write_plan(folder, since, points, known, parts, options)
+        _write_plan(folder, since, points, known, parts, launch)
         _note_waiting(todo)
     if todo:
         with Board(list(first), since) as board:
-            known |= _driven(parts, started, folder, options, board.update)
+            known |= _driven(parts, started, folder, launch, board.update)
     return [_outcome(point, first, known) for point in points]
 
 
@@ -104,28 +105,26 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from problem
 
 
-def _checked(overrides: tuple[str, ...], config: Callable[[], Mapping[str, Any]]) -> Point | PointOutcome:
+def _checked(overrides: tuple[str, ...], config: Callable[[], Mapping[str, Any]]) -> Point | Outcome:
     """The point, or its refusal."""
     try:
         chosen = settings(config())
         return Point(overrides, chosen, target_of(chosen))
     except SpecificationError as refusal:
-        return PointOutcome(overrides, None, "failed", str(refusal), mistake=True)
+        return replace(failure(None, refusal), overrides=overrides)
 
 
-def _outcome(
-    point: Point | PointOutcome, first: Mapping[Path, Point], known: Mapping[Path, PointOutcome]
-) -> PointOutcome:
-    if isinstance(point, PointOutcome):
+def _outcome(point: Point | Outcome, first: Mapping[Path, Point], known: Mapping[Path, Outcome]) -> Outcome:
+    if isinstance(point, Outcome):
         return point
     found = known[point.target]
-    return found if first[point.target] is point else replace(found, overrides=point.overrides, became="repeated")
+    return found if first[point.target] is point else replace(found, overrides=point.overrides, state="repeated")
 
 
 # -- reading the disk -------------------------------------------------------------------------------------------------
 
 
-def _kept(point: Point, became: Literal["finished", "kept"] = "kept") -> PointOutcome:
+def _kept(point: Point, ended: Literal["finished", "kept"] = "kept") -> Outcome:
     """A record that is there, verified, so that a damaged one is said and not passed on.
 
     Who was killed between publishing and clearing up has left a work folder behind.
@@ -135,13 +134,15 @@ def _kept(point: Point, became: Literal["finished", "kept"] = "kept") -> PointOu
         with lock:
             ledger.clear(point.target)
     try:
-        invalid = invalidity(read(point.target)) is not None
+        record = read(point.target)
     except SpecificationError as refusal:
-        return PointOutcome(point.overrides, point.target, "failed", str(refusal), mistake=True)
-    return PointOutcome(point.overrides, point.target, became, invalid=invalid)
+        return replace(failure(point.target, refusal), overrides=point.overrides)
+    edited = tuple(edited_since(record)) if ended == "kept" else ()
+    invalid = invalidity(record) is not None
+    return Outcome(point.target, ended, overrides=point.overrides, invalid=invalid, edited=edited)
 
 
-def _settled(point: Point, ending: Ending) -> PointOutcome | None:
+def _settled(point: Point, ending: Ending) -> Outcome | None:
     """What became of a point of a worker that has ended; None if it is still to do.
 
     Who was at work on it when it ended badly is to blame; what was waiting is innocent.
@@ -153,27 +154,28 @@ def _settled(point: Point, ending: Ending) -> PointOutcome | None:
         return _kept(point, "finished")
     if state.state == "failed":
         reason = str(state.facts.get("reason", "no reason is known"))
-        return PointOutcome(point.overrides, point.target, "failed", reason, bool(state.facts.get("mistake")))
+        mistake = bool(state.facts.get("mistake"))
+        return Outcome(point.target, "failed", reason, mistake, overrides=point.overrides)
     if state.state == "running":
         who = " ".join(f"{key} {value}" for key, value in state.facts.get("holder", {}).items() if key != "since")
         reason = f"another process ({who}) is at it; wait for it, or give the same command again later"
-        return PointOutcome(point.overrides, point.target, "failed", reason, mistake=True, refused=True)
+        return Outcome(point.target, "refused", reason, mistake=True, overrides=point.overrides)
     return _blamed(point, ending.reason, state.facts)
 
 
-def _blamed(point: Point, reason: str, facts: Mapping[str, Any]) -> PointOutcome:
+def _blamed(point: Point, reason: str, facts: Mapping[str, Any]) -> Outcome:
     """A point that fails for a reason, noted."""
     known = {key: value for key, value in facts.items() if key not in ("updated", "reason", "overrides", "holder")}
     with suppress(OSError):  # a full disk: the summary says it all the same
         ledger.note(point.target, "failed", **known, reason=reason, overrides=list(point.overrides))
-    return PointOutcome(point.overrides, point.target, "failed", reason)
+    return Outcome(point.target, "failed", reason, overrides=point.overrides)
 
 
 # -- driving workers --------------------------------------------------------------------------------------------------
 
 
 def _driven(
-    parts: Sequence[Sequence[Point]], started: Engine, folder: Path, options: Options, watch: Callable[[], None]
+    parts: Sequence[Sequence[Point]], started: Engine, folder: Path, launch: Launch, watch: Callable[[], None]
 ) -> Outcomes:
     """What became of the points of each part, a worker for each part; what a dead worker left waiting gets another."""
     found: Outcomes = {}
@@ -185,7 +187,7 @@ def _driven(
             while waiting:
                 points = waiting.pop(0)
                 with _writing(folder):
-                    task = _write_task(next(tasks), points, options)
+                    task = _write_task(next(tasks), points, launch)
                 active.append((started.submit(task), points))
             for worker, points in list(active):
                 ending = worker.ended()
@@ -198,7 +200,9 @@ def _driven(
     finally:
         for worker, _ in active:
             worker.cancel()
-    theirs = [point for point in itertools.chain(*parts) if found[point.target].refused and point.target.exists()]
+    theirs = [
+        point for point in itertools.chain(*parts) if found[point.target].state == "refused" and point.target.exists()
+    ]
     return found | {point.target: _kept(point) for point in theirs}
 
 
@@ -224,20 +228,20 @@ def _tasks(folder: Path) -> Iterator[Path]:
     return (file for number in itertools.count() if not (file := folder / f"worker-{number}.json").exists())
 
 
-def _write_task(file: Path, points: Sequence[Point], options: Options) -> Path:
-    ours = ("max_batch", "mapping", "checkpoint_seconds")
-    given = {name: value for name, value in asdict(options).items() if name in ours}
-    write_json(file, {"points": [dict(point.chosen) for point in points], "options": given})
+def _write_task(file: Path, points: Sequence[Point], launch: Launch) -> Path:
+    ours = ("max_runs", "mapping", "checkpoint_seconds")
+    given = {name: value for name, value in asdict(launch).items() if name in ours}
+    write_json(file, {"points": [dict(point.chosen) for point in points], "execution": given})
     return file
 
 
 def _write_plan(
     folder: Path,
     since: float,
-    points: Sequence[Point | PointOutcome],
+    points: Sequence[Point | Outcome],
     kept: Collection[Path],
     parts: Sequence[Sequence[Point]],
-    options: Options,
+    launch: Launch,
 ) -> None:
     """What was asked for and how it was divided: for a person who wonders later, and for `sim.status`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -246,7 +250,7 @@ def _write_plan(
         "since": since,
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "options": asdict(options),
+        "launch": asdict(launch),
         "points": list(dict.fromkeys(point.target.name for point in runs)),
         "kept": [target.name for target in kept],
         "workers": [[point.target.name for point in part] for part in parts],

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sim.running.build import pretraining_key
+from sim.running.identity import pretraining_key
 
 Chosen: TypeAlias = Mapping[str, Any]
 """A canonical configuration, see `sim.running.build.settings`."""

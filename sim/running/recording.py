@@ -2,18 +2,21 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sim.config import GROUPS, described
 from sim.disk.records import PhaseRecord, Record, write
 from sim.disk.store import Pretrained
 from sim.metrics.divergence import kl
-from sim.metrics.table import Truths, residuals, violations
-from sim.running.build import grammar_file
+from sim.metrics.scene import laws_of, predicted
+from sim.metrics.table import residuals, violations
+from sim.running.identity import digests, grammar_file
 from sim.training.flat import flat
-from sim.training.simulation import Run
+from sim.training.simulation import Simulation
 from sim.training.sweep import Trained
 
 
@@ -36,7 +39,7 @@ def pretrained(trained: Trained, facts: Mapping[str, Any]) -> Pretrained:
 def recorded(
     chosen: Mapping[str, Any],
     name: str,
-    run: Run,
+    run: Simulation,
     first: Pretrained,
     tuned: Mapping[str, Trained],
     facts: Mapping[str, Any],
@@ -44,10 +47,18 @@ def recorded(
     """The record of a simulation, with its validity: the joint KL(P||q0) against the stated limit."""
     phases = {"pretrain": first.phase} | {phase: phase_record(one) for phase, one in tuned.items()}
     params = {"pretrain": first.params} | {phase: flat(one.params) for phase, one in tuned.items()}
-    known = {**facts, "grammar_file": grammar_file(chosen)}
+    known = {
+        **facts,
+        "grammar_file": grammar_file(chosen),
+        "members": digests(chosen),
+        "described": {group: described(group, chosen[group]) for group in GROUPS},
+    }
     record = Record(chosen["name"], name, chosen, run.p, run.restricted, phases, known, params)
-    truths = Truths(record, "joint")
-    reached = kl(truths.p.log_q, truths.scored("pretrain", -1).log_q)
+    laws = laws_of(record)
+    best = predicted(run.finetune.objective, laws)
+    record = replace(record, log_optimum=best)
+    record.facts["optimum"] = "none" if best is None else "predicted"
+    reached = kl(laws.log_p, laws.log_q0)
     limit = chosen["pretrain"]["limit"]
     record.facts["pretraining"] = {
         "joint_kl": reached,

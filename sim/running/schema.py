@@ -10,7 +10,6 @@ Spacing = Literal["linear", "log"]
 LossOn = Literal["response", "document"]
 Prefixes = Literal["sampled", "all"]
 Control = Literal["identity", "carried", "linearised"]
-Probes = Literal["tangent"]
 Seed = Check("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)  # jax drops the higher bits silently
 Announced = Check(
     "the predictions of a claim, as name@12 hexadecimal digits,",
@@ -110,7 +109,7 @@ def finetune(
     spacing: Spacing = "log",
     prefixes: Prefixes = "sampled",
     controls: Annotated[list[Control], Distinct],
-    probes: Annotated[list[Probes], Distinct] = [],  # noqa: B006
+    probes: Annotated[list[str], Distinct] = [],  # noqa: B006
 ) -> None:
     """The schema of `finetune`; objective and optimiser stand at the top level.
 

@@ -6,23 +6,24 @@ from typing import Any
 
 from sim.disk import ledger
 from sim.disk.files import verified
-from sim.running.build import build, target
-from sim.running.claimed import Outcome, failure, note_failure
-from sim.running.cohort import Batch, Share
-from sim.running.cohort import Options as Options
-from sim.running.memory import batch_size
+from sim.running.build import build
+from sim.running.claimed import note_failure
+from sim.running.cohort import Cohort, Execution, Share
+from sim.running.identity import target
+from sim.running.memory import runs_at_once
+from sim.running.outcomes import Outcome, failure
 from sim.training.simulation import Observer, signature
 
 
 def perform(
-    points: Sequence[Mapping[str, Any]], options: Options | None = None, observe: Observer = lambda *_: None
+    points: Sequence[Mapping[str, Any]], execution: Execution | None = None, observe: Observer = lambda *_: None
 ) -> list[Outcome]:
     """Bring canonical configurations to published records; an outcome for each distinct run, in order.
 
     Finished runs are kept, runs that another process is at are refused, and whatever is wrong with one run is its
     outcome and nothing else's. Only an interruption is raised; what was trained until the last checkpoint is kept.
     """
-    options, chosen = options or Options(), {target(point): point for point in points}
+    execution, chosen = execution or Execution(), {target(point): point for point in points}
     outcomes: dict[Path, Outcome] = {}
     groups: dict[Hashable, list[Path]] = {}
     for place, point in chosen.items():
@@ -36,15 +37,15 @@ def perform(
             outcomes[place] = failure(place, problem)
             _tell(outcomes[place])
     for places in groups.values():
-        outcomes |= _group({place: chosen[place] for place in places}, options, observe)
+        outcomes |= _group({place: chosen[place] for place in places}, execution, observe)
     return [outcomes[place] for place in chosen]
 
 
-def _group(chosen: Mapping[Path, Mapping[str, Any]], options: Options, observe: Observer) -> dict[Path, Outcome]:
-    """Work on runs of one signature, in batches of about equal size that share their programs."""
+def _group(chosen: Mapping[Path, Mapping[str, Any]], execution: Execution, observe: Observer) -> dict[Path, Outcome]:
+    """Work on runs of one signature, in cohorts of about equal size that share their programs."""
     points = list(chosen.values())
     try:
-        room = options.max_batch or (batch_size(build(points[0])[0], options.mapping) if len(points) > 1 else 1)
+        room = execution.max_runs or (runs_at_once(build(points[0])[0], execution.mapping) if len(points) > 1 else 1)
     except Exception as problem:
         outcomes = {place: failure(place, problem) for place in chosen}
         for outcome in outcomes.values():
@@ -54,12 +55,15 @@ def _group(chosen: Mapping[Path, Mapping[str, Any]], options: Options, observe: 
     share, outcomes = Share.of(points), {}
     for first in range(0, len(points), size):
         part = dict(list(chosen.items())[first : first + size])
-        outcomes |= Batch(part, options, size, share, observe).perform()
+        outcomes |= Cohort(part, execution, size, share, observe).perform()
     return outcomes
 
 
 def _tell(outcome: Outcome) -> None:
-    """Note a failure of a point that was never claimed, if a multirun waits to hear it; a single run says it itself."""
+    """Note the failure of a run that was never claimed, if a multirun waits to hear of it."""
+    assert outcome.target is not None
     known = ledger.state(outcome.target)
     if known is not None and known.state != "done":
-        note_failure(outcome, **{key: value for key, value in known.facts.items() if key == "overrides"})
+        note_failure(
+            outcome.target, outcome, **{key: value for key, value in known.facts.items() if key == "overrides"}
+        )

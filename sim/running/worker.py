@@ -1,8 +1,8 @@
 """python -m sim.running.worker <task.json> [--lifeline] [--beside=N]: do the points of a task; a multirun starts it.
 
-The task is {"points": [canonical configuration, ...], "options": {argument of sim.running.work.Options: value}}. What
-became of each point lies on the disk, see `sim.disk.ledger`; what is printed is a log. The exit status is 0 if the
-worker came to its end, whatever became of the points.
+The task is {"points": [canonical configuration, ...], "execution": {argument: value}}, with the arguments of
+`sim.running.cohort.Execution`. What became of each point lies on the disk, see `sim.disk.ledger`; what is printed is a
+log. The exit status is 0 if the worker came to its end, whatever became of the points.
 """
 
 import argparse
@@ -20,10 +20,11 @@ DRIVER_DIED = 143
 
 def work(task: Path) -> None:
     """Do the points of a task in this process."""
-    from sim.running.work import Options, perform
+    from sim.running.cohort import Execution
+    from sim.running.work import perform
 
     content = json.loads(task.read_text(encoding="utf-8"))
-    for outcome in perform(content["points"], Options(**content["options"])):
+    for outcome in perform(content["points"], Execution(**content["execution"])):
         print(f"{outcome.target}: {outcome.state}{f' ({outcome.reason})' if outcome.reason else ''}", flush=True)
 
 

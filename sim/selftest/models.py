@@ -53,7 +53,7 @@ class World:
         """A law on the documents as the product sees it."""
         return truth(self.listed(law), self.language.prompts, self.view)
 
-    def weights(self, law: lists.Law) -> list[Fraction]:
+    def log_weights(self, law: lists.Law) -> list[Fraction]:
         """Its law of prompts, in the order of the groups."""
         if self.view == "joint":
             return [sum(law.values(), Fraction(0))]
@@ -62,7 +62,7 @@ class World:
 
     def log_law(self, law: lists.Law) -> np.ndarray:
         """The same as the product takes it [nat]."""
-        return np.array([float(log(w)) for w in self.weights(law)])
+        return np.array([float(log(w)) for w in self.log_weights(law)])
 
     def _ended(self, start: Outcome) -> list[Outcome]:
         return [(*x, 0) for x in self.documents if x[: len(start)] == start]
@@ -70,7 +70,7 @@ class World:
     def seen(self, law: lists.Law) -> list[Seen]:
         """A law on the documents given each prompt."""
         out = []
-        for start, weight in zip(self.prompts, self.weights(law), strict=True):
+        for start, weight in zip(self.prompts, self.log_weights(law), strict=True):
             inside = self._ended(start)
             out.append(Seen({x: law[x[:-1]] / weight for x in inside} if weight else {}, inside, start))
         return out
@@ -161,7 +161,7 @@ class Pair:
 def pair_of(world: World, law: lists.Law, prompts: lists.Law) -> Pair:
     """A truth and the model, under a law of prompts."""
     return Pair(
-        world.truth(law), world.scored, world.log_law(prompts), world.weights(prompts), world.seen(law), world.model
+        world.truth(law), world.scored, world.log_law(prompts), world.log_weights(prompts), world.seen(law), world.model
     )
 
 
@@ -175,7 +175,7 @@ def random_pair(rng: random.Random, world: World) -> Pair:
         world.truth(one),
         world.truth(other),
         world.log_law(world.s),
-        world.weights(world.s),
+        world.log_weights(world.s),
         world.seen(one),
         world.seen(other),
     )

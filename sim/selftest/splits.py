@@ -97,7 +97,7 @@ def _shift(world: World) -> Iterator[Check]:
 
 def _apart(world: World, s: lists.Law, other: lists.Law) -> Value:
     """KL(S || other) given the prompt, under S(x)."""
-    rows = zip(world.weights(s), world.seen(s), world.seen(other), strict=True)
+    rows = zip(world.log_weights(s), world.seen(s), world.seen(other), strict=True)
     return oracle.mean_of([(w, oracle.kl(zip(a.on, b.on, strict=True))) for w, a, b in rows if w])
 
 
@@ -110,7 +110,7 @@ def _latent(world: World) -> Iterator[Check]:
     s, joint = lists.normalised(inside), {x: p * member[x] for x, p in world.p.items()}
     log_member = np.array([float(logs([member[x]])[0]) for x in world.documents])
     found = forgetting.latent_shift_accounting(world.truth(world.p), world.truth(s), log_member, world.log_law(s))
-    p_x, z_x, s_x = (world.weights(law) for law in (world.p, joint, s))
+    p_x, z_x, s_x = (world.log_weights(law) for law in (world.p, joint, s))
     conditioning = oracle.mean_of([(w, -log(z / p)) for w, z, p in zip(s_x, z_x, p_x, strict=True) if w])
     overlap = oracle.mean_of([(p, log(member[x])) for x, p in s.items() if p])
     to_p = _apart(world, s, world.p)

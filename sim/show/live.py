@@ -15,10 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.disk.ledger import RunState, state
+from sim.phases import STAGES
 from sim.show.overview import STATES, Overview, Session, progress
-
-PHASES = {"pretrain": "pretraining", "sft": "fine-tuning", "relearn": "learning again"}
-"""Phases as people call them; others go by their name."""
 
 FEW, SHOWN = 12, 5
 """Up to how many runs each is listed; above, how many that run, have failed or were interrupted."""
@@ -26,6 +24,7 @@ FEW, SHOWN = 12, 5
 DRAWN, SAID = 0.5, 10.0
 """Least seconds between two pictures in a terminal, and between two plain lines."""
 
+_STAGES = {str(stage): title for stage, title in STAGES.items()}
 _STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "waiting": "dim"}
 
 
@@ -75,7 +74,7 @@ class Board:
             self._live.update(view(overview), refresh=True)
         elif (said := standing(overview)) != self._said:
             self._said = said
-            print(summary(overview), file=sys.stderr, flush=True)
+            print(headline(overview), file=sys.stderr, flush=True)
 
     def _runs(self) -> list[RunState]:
         """Every run; one of which nothing is known waits, and one that is done stays so."""
@@ -117,29 +116,29 @@ def _listing(runs: Sequence[Listed], whole: bool) -> list[Table]:
     table.add_column(no_wrap=not whole, overflow="fold" if whole else "ellipsis", ratio=1)
     for name, some, more in runs:
         for run in some:
-            table.add_row(Text(name, _STYLES[name]), Text(run.run), Text(about(run, short=not whole)))
+            table.add_row(Text(name, _STYLES[name]), Text(run.run), Text(details(run, short=not whole)))
         if more:
             table.add_row("", "", Text(f"and {more} more {name}", "dim"))
     return [table] if table.row_count else []
 
 
 def lines(overview: Overview, few: int = FEW, shown: int = SHOWN) -> list[str]:
-    """The same as plain lines: the summary, then a line per run that matters."""
-    found = [summary(overview)]
+    """The same as plain lines: the headline, then a line per run that matters."""
+    found = [headline(overview)]
     for name, runs, more in listed(overview, few, shown):
-        found += [f"  {name} {run.run}: {about(run)}".rstrip(": ") for run in runs]
+        found += [f"  {name} {run.run}: {details(run)}".rstrip(": ") for run in runs]
         found += [f"  and {more} more {name}"] if more else []
     return found
 
 
-def summary(overview: Overview) -> str:
+def headline(overview: Overview) -> str:
     """One line: name, counts, share of the work, time left."""
     left = _time_left(overview)
     return standing(overview) + (f", {left}" if left else "")
 
 
 def standing(overview: Overview) -> str:
-    """The summary without the time left, which changes when nothing else does."""
+    """The headline without the time left, which changes when nothing else does."""
     counts = [f"{number} {name}" for name, number in overview.counts.items() if number]
     share = [percent(overview.fraction)] if overview.fraction is not None else []
     return f"{overview.title}: {', '.join(counts)} of {len(overview.runs)}" + "".join(f", {part}" for part in share)
@@ -154,7 +153,7 @@ def listed(overview: Overview, few: int, shown: int) -> list[Listed]:
     return [(name, overview.of(name)[:shown], max(overview.counts[name] - shown, 0)) for name in active]
 
 
-def about(run: RunState, short: bool = False) -> str:
+def details(run: RunState, short: bool = False) -> str:
     """What is known of a run, in one line: where it is or why it failed, and what sets it apart.
 
     Short, an override goes without the groups before its name: learning_rate=0.1.
@@ -168,9 +167,9 @@ def about(run: RunState, short: bool = False) -> str:
         return reason + (f" ({' '.join(overrides)})" if overrides else "")
     where = []
     if run.state in ("running", "interrupted"):
-        phase, step = _line(facts.get("phase") or ""), facts.get("step")
+        stage, step = _line(facts.get("stage") or ""), facts.get("step")
         counted = "" if step is None else f"{_line(step)}/{_line(facts.get('num_steps'))}"
-        where = [PHASES.get(phase, phase), counted, percent(progress(run))]
+        where = [_STAGES.get(stage, stage), counted, percent(progress(run))]
     return "  ".join(part for part in (*where, " ".join(overrides)) if part)
 
 

@@ -1,4 +1,4 @@
-"""What is happening, while it happens: a bar per phase in a terminal, a line per tenth elsewhere."""
+"""What is happening, while it happens: a bar for each stage in a terminal, a line per tenth elsewhere."""
 
 import math
 import sys
@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-BESIDE = {"sft": ", control on P", "relearn": ", and from scratch"}
+from sim.phases import STAGES, Stage
 
-TITLES = {"pretrain": "pretraining on P", "sft": "fine-tuning on S", "relearn": "learning again"}
+BESIDE: dict[Stage, str] = {"finetune": ", control on P", "relearn": ", and from scratch"}
+"""What is trained beside the first phase of a stage, if anything is."""
 
 
 class Progress:
@@ -33,15 +34,15 @@ class Progress:
     ) -> None:
         self._bars.stop()
 
-    def update(self, phase: str, step: int, num_steps: int, losses: Sequence[float]) -> None:
-        """Show that a phase has come to a step; an observer for `sim.training.simulation.simulate`."""
-        title = TITLES.get(phase, phase) + (BESIDE.get(phase, "") if len(losses) > 1 else "")
+    def update(self, stage: Stage, step: int, num_steps: int, losses: Sequence[float]) -> None:
+        """Show that a stage has come to a step; an observer for `sim.training.simulation.simulate`."""
+        title = STAGES[stage] + (BESIDE.get(stage, "") if len(losses) > 1 else "")
         known = not any(math.isnan(loss) for loss in losses)  # a mean since the evaluation before, none at the first
         shown = "loss " + " / ".join(f"{loss:.4f}" for loss in losses) + " nat" if known else ""
         if self._live:
-            if phase not in self._tasks:
-                self._tasks[phase] = self._bars.add_task(title, total=num_steps, loss="")
-            self._bars.update(self._tasks[phase], completed=step, loss=shown)
-        elif 10 * step // num_steps > self._said.get(phase, -1):
-            self._said[phase] = 10 * step // num_steps
+            if stage not in self._tasks:
+                self._tasks[stage] = self._bars.add_task(title, total=num_steps, loss="")
+            self._bars.update(self._tasks[stage], completed=step, loss=shown)
+        elif 10 * step // num_steps > self._said.get(stage, -1):
+            self._said[stage] = 10 * step // num_steps
             print(f"{title}: step {step} of {num_steps} {shown}".rstrip(), file=sys.stderr, flush=True)

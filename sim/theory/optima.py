@@ -4,17 +4,9 @@ Laws are log-probabilities [nat], float64[N], of whole documents: with prompts, 
 `mixture_weight` gives the same thing prompt by prompt. Source: spec/objectives.md, the table and "The exact frontier".
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from sim.numerics import expectation
-
-
-def sft(log_s: np.ndarray) -> np.ndarray:
-    """q* of maximum likelihood, -E_S log q: S itself."""
-    return log_s
 
 
 def replay(log_s: np.ndarray, log_p: np.ndarray, weight: float) -> np.ndarray:
@@ -23,18 +15,6 @@ def replay(log_s: np.ndarray, log_p: np.ndarray, weight: float) -> np.ndarray:
         raise ValueError(f"replay: 0 <= weight <= 1 is required, found {weight!r}")
     with np.errstate(divide="ignore"):
         return np.logaddexp(np.log1p(-weight) + log_s, np.log(weight) + log_p)
-
-
-def predicted(objective: Mapping[str, Any], log_s: np.ndarray, log_p: np.ndarray) -> np.ndarray | None:
-    """q* of a configured objective (`kind` and its arguments) trained on S, from the truths alone.
-
-    None for an objective whose optimum has no closed form here: then nothing is predicted, and nothing is assumed.
-    """
-    if objective.get("kind") == "sft":
-        return sft(log_s)
-    if objective.get("kind") == "replay":
-        return replay(log_s, log_p, objective["weight"])
-    return None
 
 
 def forward_kl_to_base(log_s: np.ndarray, log_base: np.ndarray, strength: float) -> np.ndarray:

@@ -39,15 +39,15 @@ Member: TypeAlias = tuple[Job, TriePlan]
 
 
 @dataclass(frozen=True)
-class Layout:
+class Sharing:
     """Which leaves of a member are one for all members; what stays of a member when its leaves are taken away."""
 
     treedef: Any
     is_shared: tuple[bool, ...]
 
     @classmethod
-    def of(cls, member: Member, shared: frozenset[str]) -> "Layout":
-        """The layout that shares the named parts, a subset of WORLD."""
+    def of(cls, member: Member, shared: frozenset[str]) -> "Sharing":
+        """How members are split that share the named parts, a subset of WORLD."""
         paths, treedef = jax.tree_util.tree_flatten_with_path(member)
         return cls(treedef, tuple(_part(path) in shared for path, _ in paths))
 
@@ -119,10 +119,10 @@ class Ensemble:
         self.place = [i % num_devices * per_device + i // num_devices for i in range(len(members))]
         source = np.zeros(num_devices * per_device, int)
         source[self.place] = np.arange(len(members))
-        layout = Layout.of(members[0], shared)
-        self._advance, self._logits = _programs(layout, self.mapping, num_devices)
+        split = Sharing.of(members[0], shared)
+        self._advance, self._logits = _programs(split, self.mapping, num_devices)
         self._put, put_shared = _placement(self.mapping, num_devices)
-        all_, own = layout.split([members[i] for i in source])
+        all_, own = split.split([members[i] for i in source])
         begun = [start(job) if state is None else state for (job, _), state in zip(members, states, strict=True)]
         stacked = [_stack(leaves) for leaves in zip(*(jax.tree.leaves(begun[i]) for i in source), strict=True)]
         # put in place once, as the program gives them back: anything else would be compiled, or copied, again
@@ -188,17 +188,17 @@ def _placement(mapping: Mapping, num_devices: int) -> tuple[Callable[[Any], Any]
 
 
 @functools.lru_cache(maxsize=64)
-def _programs(layout: Layout, mapping: Mapping, num_devices: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The two programs of an ensemble, made once for each layout so that ensembles of equal structure share them."""
+def _programs(split: Sharing, mapping: Mapping, num_devices: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The two programs of an ensemble, made once for each way to split, so that equal structures share them."""
     many, look = (_batched, _look_batched) if mapping == "vmap" else (_each, _look_each)
-    many = functools.partial(many, layout)
+    many = functools.partial(many, split)
     if mapping != "shards":
-        return jax.jit(many), jax.jit(functools.partial(look, layout), static_argnums=0)
+        return jax.jit(many), jax.jit(functools.partial(look, split), static_argnums=0)
     each, all_ = PartitionSpec("ensemble"), PartitionSpec()
     sharded = functools.partial(jax.shard_map, mesh=_mesh(num_devices), out_specs=each, check_vma=False)
 
     def look_sharded(width: int, *arguments: Any) -> jax.Array:
-        return sharded(functools.partial(look, layout, width), in_specs=(all_, each, each, all_))(*arguments)
+        return sharded(functools.partial(look, split, width), in_specs=(all_, each, each, all_))(*arguments)
 
     return jax.jit(sharded(many, in_specs=(all_, each, each, each, each))), jax.jit(look_sharded, static_argnums=0)
 
@@ -207,22 +207,22 @@ def _row(tree: PyTree, row: jax.Array) -> PyTree:
     return jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, row, keepdims=False), tree)
 
 
-def _each(layout: Layout, shared: PyTree, own: PyTree, states: State, until: jax.Array, counts: jax.Array) -> State:
+def _each(split: Sharing, shared: PyTree, own: PyTree, states: State, until: jax.Array, counts: jax.Array) -> State:
     """One member after the other. How many there are is traced, so that a member's numbers cannot depend on it."""
 
     def one(row: jax.Array, states: State) -> State:
-        job, _ = layout.join(shared, _row(own, row))
+        job, _ = split.join(shared, _row(own, row))
         after = advance(job, _row(states, row), until[row])
         return jax.tree.map(lambda leaf, new: jax.lax.dynamic_update_index_in_dim(leaf, new, row, 0), states, after)
 
     return jax.lax.fori_loop(0, counts[0], one, states)
 
 
-def _batched(layout: Layout, shared: PyTree, own: PyTree, states: State, until: jax.Array, counts: jax.Array) -> State:
+def _batched(split: Sharing, shared: PyTree, own: PyTree, states: State, until: jax.Array, counts: jax.Array) -> State:
     """All members in one batch; padding stands still."""
 
     def one(own: PyTree, state: State, until: jax.Array) -> State:
-        return advance(layout.join(shared, own)[0], state, until)
+        return advance(split.join(shared, own)[0], state, until)
 
     return jax.vmap(one)(own, states, jnp.where(jnp.arange(until.shape[0]) < counts[0], until, 0))
 
@@ -231,12 +231,12 @@ def _some(width: int, own: PyTree, params: PyTree, first: jax.Array) -> PyTree:
     return jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, width), (own, params))
 
 
-def _look_each(layout: Layout, width: int, shared: PyTree, own: PyTree, params: PyTree, first: jax.Array) -> jax.Array:
+def _look_each(split: Sharing, width: int, shared: PyTree, own: PyTree, params: PyTree, first: jax.Array) -> jax.Array:
     some = _some(width, own, params, first)
 
     def one(row: jax.Array) -> jax.Array:
         own, params = _row(some, row)
-        job, plan = layout.join(shared, own)
+        job, plan = split.join(shared, own)
         return trie_logits(job.model, params, plan)
 
     shape = jax.eval_shape(one, first)
@@ -247,10 +247,10 @@ def _look_each(layout: Layout, width: int, shared: PyTree, own: PyTree, params: 
 
 
 def _look_batched(
-    layout: Layout, width: int, shared: PyTree, own: PyTree, params: PyTree, first: jax.Array
+    split: Sharing, width: int, shared: PyTree, own: PyTree, params: PyTree, first: jax.Array
 ) -> jax.Array:
     def one(own: PyTree, params: PyTree) -> jax.Array:
-        job, plan = layout.join(shared, own)
+        job, plan = split.join(shared, own)
         return trie_logits(job.model, params, plan)
 
     return jax.vmap(one)(*_some(width, own, params, first))

@@ -17,6 +17,7 @@ from sim.models._base import Model
 from sim.models._linearised import Linearised
 from sim.objectives._context import LossOn, Objective
 from sim.optimizers._base import Optimizer
+from sim.phases import Stage
 from sim.training.ensemble import structure
 from sim.training.job import Job, Phase, State, start
 from sim.training.sweep import Probe, Trained, Training, by_structure, train_many
@@ -38,7 +39,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class Simulation:
     """A simulation to do, with everything built."""
 
     seed: int
@@ -59,11 +60,11 @@ plans = functools.lru_cache(maxsize=32)(trie_plan)
 """`trie_plan`, once per trie."""
 
 
-Observer: TypeAlias = Callable[[str, int, int, Sequence[float]], None]
-"""Called as trainings get on, with the phase, the step, the number of steps and the last mean loss of each job."""
+Observer: TypeAlias = Callable[[Stage, int, int, Sequence[float]], None]
+"""Called as trainings get on, with the stage, the step, the number of steps and the last mean loss of each job."""
 
 
-def signature(run: Run) -> Hashable:
+def signature(run: Simulation) -> Hashable:
     """Equal for runs that can be trained together: everything that decides the structure of their trainings.
 
     Read off the host's objects, so that nothing is put on a device for it.
@@ -81,13 +82,13 @@ def phase_key(seed: int, name: str) -> PRNGKey:
     return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
 
 
-def pretraining(run: Run) -> Training:
+def pretraining(run: Simulation) -> Training:
     """Pretraining on P. It knows nothing of the restriction, so that equal pretrainings can be shared between runs."""
     params = _initial(run.model, phase_key(run.seed, "init"))
     return _training(run, "pretrain", run.pretrain, params, tables(run.p), None)
 
 
-def finetunings(run: Run, params: Params, opt_state: Any = None) -> dict[str, Training]:
+def finetunings(run: Simulation, params: Params, opt_state: Any = None) -> dict[str, Training]:
     """Fine-tuning on S ("sft") and each control, from the same q0 with the same budget.
 
     identity: on fresh data from P, with a fresh optimiser state as the fine-tuning has; carried: the same with the
@@ -108,7 +109,7 @@ def finetunings(run: Run, params: Params, opt_state: Any = None) -> dict[str, Tr
     return found
 
 
-def relearnings(run: Run, params: Params) -> dict[str, Training]:
+def relearnings(run: Simulation, params: Params) -> dict[str, Training]:
     """Training on what S left out, P given not A: from the fine-tuned model ("recovery") and from scratch.
 
     Both see the same batches; `scratch` begins with fresh parameters, not with those that q0 came from.
@@ -127,7 +128,7 @@ def lost(p: FiniteLanguage, restricted: Restricted) -> FiniteLanguage:
 
 
 def _training(
-    run: Run,
+    run: Simulation,
     name: str,
     recipe: Recipe,
     params: Params,
@@ -162,7 +163,7 @@ def _event(restricted: Restricted) -> Bool[Array, "N"]:
     return jnp.asarray(restricted.event)
 
 
-def simulate(run: Run, observe: Observer = lambda *_: None) -> dict[str, Trained]:
+def simulate(run: Simulation, observe: Observer = lambda *_: None) -> dict[str, Trained]:
     """Pretrain, fine-tune on S and on each control from the same q0 with the same budget, relearn what S left out.
 
     Keys of the result: "pretrain", "sft", the controls of `finetunings`, and the phases of `relearnings`. All in
@@ -172,19 +173,19 @@ def simulate(run: Run, observe: Observer = lambda *_: None) -> dict[str, Trained
     first = pretraining(run)
     _trained({"pretrain": first}, "pretrain", run.pretrain, observe)
     others = finetunings(run, first.trained.params, first.trained.opt_state)
-    _trained(others, "sft", run.finetune, observe)
+    _trained(others, "finetune", run.finetune, observe)
     again = relearnings(run, others["sft"].trained.params)
     if run.relearn is not None:
         _trained(again, "relearn", run.relearn, observe)
     return {name: one.trained for name, one in ({"pretrain": first} | others | again).items()}
 
 
-def _trained(trainings: dict[str, Training], phase: str, recipe: Recipe, observe: Observer) -> None:
+def _trained(trainings: dict[str, Training], stage: Stage, recipe: Recipe, observe: Observer) -> None:
     """Train the phases of one run, those of one structure together."""
     for group in by_structure(list(trainings.values())):
 
         def seen(_: Callable[[int], State], group: list[Training] = group) -> None:
-            observe(phase, group[0].step, recipe.num_steps, [one.trained.loss for one in group])
+            observe(stage, group[0].step, recipe.num_steps, [one.trained.loss for one in group])
 
         train_many(group, seen)
     for name, one in trainings.items():

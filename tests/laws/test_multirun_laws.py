@@ -33,7 +33,7 @@ LIVES, KILLS = 4, 5
 WORLD = ("scale=smoke", "model=tabular_trie", "grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml",
          "restriction=everything")  # fmt: skip
 LONG = (*WORLD, "pretrain.num_steps=4000", "finetune.num_steps=4000")
-SWEEP = ("--multirun", *LONG, "seed=0,1,2", "optimizer.learning_rate=0.05,0.02", "hydra.launcher.max_batch=2",
+SWEEP = ("--multirun", *LONG, "seed=0,1,2", "optimizer.learning_rate=0.05,0.02", "hydra.launcher.max_runs=2",
          "hydra.launcher.checkpoint_seconds=0.02")  # fmt: skip
 NUM_POINTS = 6
 
@@ -182,7 +182,7 @@ def disturb(outputs: Path, draw: random.Random) -> str | None:
         if done.status == 0:
             return None  # the worker had ended just before
         assert done.status == 1
-        assert "its process was killed by SIGKILL; if memory ran out, lower hydra.launcher.max_batch" in done.stdout
+        assert "its process was killed by SIGKILL; if memory ran out, lower hydra.launcher.max_runs" in done.stdout
         return f"worker after {moment}"
 
 
@@ -322,7 +322,7 @@ def one_by_one(home: Path) -> dict[str, Record]:
 WAYS = {
     "processes": ("hydra.launcher.workers=2",),
     "inline": ("hydra.launcher.engine=inline", "hydra.launcher.mapping=vmap"),
-    "small batches": ("hydra.launcher.max_batch=1", "hydra.launcher.mapping=loop"),
+    "small batches": ("hydra.launcher.max_runs=1", "hydra.launcher.mapping=loop"),
 }
 
 
@@ -339,7 +339,7 @@ def test_nothing_is_compiled_again_within_a_group(home: Path) -> None:
     for name, seeds in (("one_batch", "0,1"), ("three_batches", "2,3,4,5,6,7")):
         outputs = home / name
         logged = {"JAX_LOG_COMPILES": "1", "JAX_ENABLE_COMPILATION_CACHE": "false"}
-        completed(outputs, "--multirun", *WORLD, f"seed={seeds}", "hydra.launcher.max_batch=2", **logged)
+        completed(outputs, "--multirun", *WORLD, f"seed={seeds}", "hydra.launcher.max_runs=2", **logged)
         (log,) = outputs.glob("scratch/multirun/*/worker-*.log")
         counts.append(len(re.findall("Finished XLA compilation of", log.read_text(encoding="utf-8"))))
     assert counts[0] == counts[1] > 0

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
-from sim.cli import conf_dir
+from sim.config import conf_folder
 from sim.disk import ledger
 from sim.disk.records import Record, read, run_hash
 from sim.metrics.table import residuals, rows, violations
-from sim.running.build import build, identity, settings
+from sim.running.build import build, settings
+from sim.running.identity import identity
 from sim.running.recording import IdentityError
 from sim.running.work import perform
 from tests.composed import ROOT, compose, options
@@ -59,7 +60,7 @@ def test_pretraining_takes_every_choice_too(group: str) -> None:
     owner = group.split(".")[1]
     for option in options(owner):
         config = settings(compose(*TINY, f"{owner}@{group}={option}"))
-        written = yaml.safe_load((conf_dir() / owner / f"{option}.yaml").read_text(encoding="utf-8"))
+        written = yaml.safe_load((conf_folder() / owner / f"{option}.yaml").read_text(encoding="utf-8"))
         assert config["pretrain"][owner]["kind"] == written["kind"]
         build(config)
 

@@ -53,3 +53,11 @@ def twins(seed: int, **chosen: object) -> tuple[World, World]:
     conditionals = {prefix: list(reversed(row)) if all(row) else row for prefix, row in one.q_conditionals.items()}
     other.q_conditionals, other.q = conditionals, spread(conditionals)
     return one, other
+
+
+def knows_nothing(record: Record) -> None:
+    """At the last evaluation of the fine-tuning every string begins with an illegal token."""
+    arrays = record.phases["sft"].arrays
+    arrays["edge_log_q"][-1, record.p.trie.edge_node == 0] = -math.inf
+    for name, value in (("leak", 1.0), ("leak_max", 1.0), ("leak_plogp", 0.0), ("leak_square", 1.0)):
+        arrays[name][-1, 0] = value

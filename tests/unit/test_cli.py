@@ -9,6 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from sim import cli
+from sim.config import members
 from sim.numerics import SpecificationError
 
 CONF = {
@@ -206,8 +207,8 @@ def test_tracebacks_for_who_asks_for_them(directory: Path, tmp_path: Path) -> No
 
 
 def test_the_folder_of_configurations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "sim" / "cli.py"))
-    assert cli.conf_dir() == tmp_path / "sim" / "conf"
+    monkeypatch.setattr(members, "__file__", str(tmp_path / "sim" / "config" / "members.py"))
+    assert members.conf_folder() == tmp_path / "sim" / "conf"
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "config.yaml").touch()
-    assert cli.conf_dir() == tmp_path / "conf"
+    assert members.conf_folder() == tmp_path / "conf"

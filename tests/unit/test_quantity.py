@@ -22,6 +22,24 @@ def test_arithmetic_of_intervals():
     assert Quantity(0.0, 1e4).increasing(exponential) == Quantity(1.0, math.inf)
 
 
+def test_the_difference_of_two_infinite_numbers_is_unknown():
+    assert Quantity.of(math.inf) - Quantity.of(math.inf) == Quantity(-math.inf, math.inf)
+    assert Quantity.of(1.0) - Quantity.of(math.inf) == Quantity.of(-math.inf)
+
+
+def test_a_random_number_stays_random():
+    mean = Quantity(1.0, 3.0, "over seeds", 2.0, 0.95, 5, "t")
+    assert (mean.kind, mean.value, mean.exact) == ("over seeds", 2.0, False)
+    assert Quantity(2.0, 2.0, "over seeds", 2.0).kind == "over seeds", "even where all seeds agree"
+    shifted = mean - Quantity.of(1.0)
+    assert (shifted.lower, shifted.upper, shifted.value, shifted.level) == (0.0, 2.0, 1.0, 0.95)
+    assert mean.decreasing(lambda x: -x) == Quantity(-3.0, -1.0, "over seeds", -2.0, 0.95, 5, "t")
+    loose = mean + Quantity(0.0, 1.0)
+    assert (loose.kind, loose.value, loose.lower, loose.upper) == ("over seeds", None, 1.0, 4.0)
+    both = mean + Quantity(0.0, 1.0, "estimated", 0.5, 0.95, 100, "t")
+    assert (both.level, both.count, both.value) == (pytest.approx(0.9), 5, 2.5)
+
+
 @pytest.mark.parametrize("ends", [(1.0, 0.0), (math.nan, 1.0), (0.0, math.nan)])
 def test_bad_ends_are_refused(ends):
     with pytest.raises(ValueError, match="lower <= upper is required"):

@@ -14,11 +14,12 @@ import sim.run
 import sim.running.work
 import sim.show.progress
 from sim.disk import ledger
+from sim.disk.folders import finished
 from sim.disk.records import read
 from sim.grammars.styles_content import styles_content
+from sim.metrics.frames import metrics_table, strings_table
 from sim.metrics.table import residuals, violations
 from sim.numerics import SpecificationError
-from sim.rows import finished, metrics_table, strings_table
 from tests.composed import ROOT, compose
 
 SMALL = ("grammar.num_prompts=1", "model.width=8", "model.depth=1", "pretrain.num_steps=4", "finetune.num_steps=4")

@@ -30,7 +30,7 @@ from pathlib import Path
 from sim.disk.ledger import claim, note
 target = Path(sys.argv[1])
 lock = claim(target)
-note(target, "running", phase="sft", step=50, num_steps=100, fraction=0.75, since=float(sys.argv[2]), overrides=["seed=4"])
+note(target, "running", stage="finetune", step=50, num_steps=100, fraction=0.75, since=float(sys.argv[2]), overrides=["seed=4"])
 print("held", flush=True)
 sys.stdin.read()
 """  # noqa: E501

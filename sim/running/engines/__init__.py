@@ -4,13 +4,13 @@ What became of the points is read from the disk, never from the worker: so an en
 a worker that dies takes nothing along.
 """
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-EngineName: TypeAlias = Literal["processes", "inline", "slurm"]
+from sim.config import member
+from sim.numerics import SpecificationError
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,22 @@ class Engine(Protocol):
         """Start `sim.running.worker` on a task file; its output goes to a file of the same name that ends in .log."""
 
 
-def engine(name: EngineName, workers: int, parameters: Mapping[str, Any]) -> Engine:
-    """The engine of a name: the class `Engine` of the module of that name. `parameters` are its own business."""
-    constructor: Any = importlib.import_module(f"sim.running.engines.{name}").Engine
+def engine(name: str, workers: int, parameters: Mapping[str, Any]) -> Engine:
+    """The engine of a name: the class `Engine` of the member of that name. `parameters` are its own business."""
+    constructor: Any = member("engine", name, "hydra.launcher.engine").load().Engine
     made: Engine = constructor(workers, **parameters)
     return made
+
+
+def check(name: str, workers: int, parameters: Mapping[str, Any]) -> None:
+    """Raise SpecificationError for what an engine does not take, before anything is done; see its own `check`."""
+    member("engine", name, "hydra.launcher.engine").load().check(workers, parameters)
+
+
+def no_parameters(name: str, parameters: Mapping[str, Any]) -> None:
+    """Raise SpecificationError if parameters are given to an engine that takes none."""
+    if parameters:
+        raise SpecificationError(
+            f"hydra.launcher.parameters: nothing is required with engine={name}, "
+            f"found {', '.join(parameters)}; they are those of SLURM jobs"
+        )

@@ -1,10 +1,23 @@
 """No worker of its own: the work is done in this process, for debugging."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sim.running.engines import Ending
+from sim.numerics import SpecificationError
+from sim.running.engines import Ending, no_parameters
 from sim.running.worker import work
+
+
+def check(workers: int, parameters: Mapping[str, Any]) -> None:
+    """Raise SpecificationError for several workers, and for parameters."""
+    if workers > 1:
+        raise SpecificationError(
+            f"hydra.launcher.workers: 1 is required with engine=inline, found {workers}; "
+            "several workers need hydra.launcher.engine=processes"
+        )
+    no_parameters("inline", parameters)
 
 
 class Done:

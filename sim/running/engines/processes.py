@@ -4,13 +4,21 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sim.running.engines import Ending
+from sim.running.engines import Ending, no_parameters
 
 PATIENCE = 2.0
 """Seconds that a child has to end after it was asked to."""
+
+
+def check(workers: int, parameters: Mapping[str, Any]) -> None:
+    """Raise SpecificationError for parameters; any number of workers is fine."""
+    del workers
+    no_parameters("processes", parameters)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ def _reason(status: int, log: Path) -> str:
     if status == 0:
         return ""
     if status < 0:
-        more = "; if memory ran out, lower hydra.launcher.max_batch" if -status == signal.SIGKILL else f"; see {log}"
+        more = "; if memory ran out, lower hydra.launcher.max_runs" if -status == signal.SIGKILL else f"; see {log}"
         return f"its process was killed by {_signal(-status)}{more}"
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "no word said")

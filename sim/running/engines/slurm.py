@@ -4,6 +4,7 @@ submitit pickles the call of the worker, and nothing else: what became of the po
 jobs share. A job outlives its driver; the same command, given again, keeps what it has finished.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from sim.running.worker import main
 
 CLUSTER = "slurm"
 """The executor of submitit; "local" does the same in processes of this machine, for tests."""
+
+
+def check(workers: int, parameters: Mapping[str, Any]) -> None:
+    """Accept everything: submitit checks its parameters when the engine is made."""
+    del workers, parameters
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Submitted:
         if self.job.exception() is None:
             return Ending()
         state = self.job.state
-        more = "lower hydra.launcher.max_batch, or see" if state == "OUT_OF_MEMORY" else "see"
+        more = "lower hydra.launcher.max_runs, or see" if state == "OUT_OF_MEMORY" else "see"
         return Ending(f"its job {self.job.job_id} ended as {state}; {more} {self.job.paths.stderr}")
 
     def cancel(self) -> None:

@@ -38,7 +38,7 @@ def checks(rng: random.Random) -> Iterator[Check]:
 
 
 def _divergences(pair: Pair) -> Iterator[Check]:
-    p, q, weights = pair.p.merged, pair.q.merged, pair.p.merged_weights(pair.log_law)
+    p, q, weights = pair.p.merged, pair.q.merged, pair.p.log_merged_weights(pair.log_law)
 
     def wanted(measure: Callable[[oracle.Pairs], Value]) -> Value:
         return pair.mean(lambda a, b: measure(zip(a.merged, b.merged, strict=True)))
@@ -46,7 +46,7 @@ def _divergences(pair: Pair) -> Iterator[Check]:
     yield Check("KL", divergence.kl(p, q, weights), wanted(oracle.kl), floor=SMALL)
     reverse = pair.mean(lambda a, b: oracle.kl(zip(b.merged, a.merged, strict=True)))
     yield Check("reverse KL", divergence.kl(q, p, weights), reverse, floor=SMALL)
-    on = pair.p.log_q, pair.q.log_q, pair.p.weights(pair.log_law)
+    on = pair.p.log_q, pair.q.log_q, pair.p.log_weights(pair.log_law)
     inside = pair.mean(lambda a, b: oracle.kl(zip(a.on, b.on, strict=True)))
     yield Check("KL on the support", divergence.kl(*on), inside, floor=SMALL)
     cross = pair.mean(lambda a, b: oracle.cross_entropy(zip(a.on, b.on, strict=True)))
@@ -116,7 +116,7 @@ def _support(rng: random.Random, pair: Pair) -> Iterator[Check]:
     true = float(pair.mean_q(lambda seen: sum(x >= epsilon for x in seen.law.values())))
     inside = found.lower * (1 - 1e-13) <= true <= found.upper * (1 + 1e-13)
     yield Check("epsilon support is within its ends", inside, True)
-    log_p, log_q, weights = p.log_q, q.log_q, p.weights(law)
+    log_p, log_q, weights = p.log_q, q.log_q, p.log_weights(law)
     held = pair.mean(lambda a, b: oracle.held(a, b, lambda _, one: one >= epsilon))
     yield Check("coverage", support.coverage(log_p, log_q, [float(epsilon)], weights)[0], held)
     times = rng.choice((Fraction(1), Fraction(2), Fraction(1, 3), Fraction(100)))

@@ -19,9 +19,9 @@ from safetensors.numpy import load_file
 
 from sim.disk import files, records
 from sim.disk.files import sweep
+from sim.disk.folders import finished
 from sim.disk.records import MANIFEST, Record, folder, invalidity, prepare, read, run_hash, write
 from sim.numerics import SpecificationError
-from sim.rows import finished
 from tests.unit.faults import fills_up, killed_at, tree
 from tests.unit.recorded_worlds import recorded, twins
 
@@ -215,7 +215,7 @@ def test_the_manifest_is_written_last_and_before_anything_is_seen(
 
 WRITE = """
 from sim.disk.records import write
-from sim.rows import finished
+from sim.disk.folders import finished
 from tests.unit.faults import fills_up, killed_at, tree
 from tests.unit.recorded_worlds import recorded, twins
 write(recorded(*twins(1)), folder / "r")

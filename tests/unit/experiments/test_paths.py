@@ -7,7 +7,8 @@ import pytest
 
 from experiments._paths import Splitter, split_paths
 from sim.disk.records import Record, read
-from sim.running.build import settings, target
+from sim.running.build import settings
+from sim.running.identity import target
 from sim.running.work import perform
 from tests.composed import compose
 

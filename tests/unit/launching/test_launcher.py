@@ -27,7 +27,8 @@ import sim.running.multirun
 from hydra_plugins.sft_diversity import checked
 from hydra_plugins.sft_diversity._composition import SharedComposition
 from sim import cli
-from sim.running.outcomes import PointOutcome
+from sim.config import conf_folder
+from sim.running.outcomes import Outcome
 from tests.composed import ROOT
 
 Written = Sequence[tuple[tuple[str, ...], Any]]
@@ -45,11 +46,11 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 REFUSED = [
     (
         "engine=proces",
-        "engine: one of 'processes', 'inline', 'slurm' is required, found 'proces' (did you mean 'processes'?)",
+        "engine: one of inline, processes, slurm is required, found 'proces' (did you mean 'processes'?)",
     ),
     ("workers=0", "workers: a positive integer is required, found 0"),
     ("workers=many", "workers: a positive integer is required, found 'many'"),
-    ("max_batch=-1", "max_batch: a positive integer or null is required, found -1"),
+    ("max_runs=-1", "max_runs: a positive integer or null is required, found -1"),
     (
         "mapping=vmapp",
         "mapping: one of 'shards', 'vmap', 'loop' or null is required, found 'vmapp' (did you mean 'vmap'?)",
@@ -99,7 +100,7 @@ def test_parameters_are_for_jobs(
 
 
 def test_options_are_canonical() -> None:
-    default = {"engine": "processes", "workers": 1, "max_batch": None, "mapping": None, "checkpoint_seconds": 60.0,
+    default = {"engine": "processes", "workers": 1, "max_runs": None, "mapping": None, "checkpoint_seconds": 60.0,
                "parameters": {}}  # fmt: skip
     assert checked({}) == default
     assert checked({"workers": 2.0, "checkpoint_seconds": 5}) == default | {"workers": 2, "checkpoint_seconds": 5.0}
@@ -110,7 +111,7 @@ def test_options_are_canonical() -> None:
 
 @pytest.fixture(scope="module")
 def hydra_itself() -> Hydra:
-    search_path = create_automatic_config_search_path(None, None, str(cli.conf_dir()))
+    search_path = create_automatic_config_search_path(None, None, str(conf_folder()))
     made = Hydra.create_main_hydra2("run", search_path)
     GlobalHydra.instance().clear()
     return made
@@ -298,12 +299,14 @@ def driven(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Written, Path, Any]]:
     """What the driver is asked to do; points with an odd seed fail."""
     asked: list[tuple[Written, Path, Any]] = []
 
-    def multirun(written: Written, folder: Path, options: Any) -> list[PointOutcome]:
+    def multirun(written: Written, folder: Path, options: Any) -> list[Outcome]:
         asked.append(([(overrides, config()) for overrides, config in written], folder, options))
         return [
-            PointOutcome(overrides, Path("outputs/x/0a"), "failed", f"seed: even, found {config['seed']}", mistake=True)
+            Outcome(
+                Path("outputs/x/0a"), "failed", f"seed: even, found {config['seed']}", mistake=True, overrides=overrides
+            )
             if config["seed"] % 2
-            else PointOutcome(overrides, Path("outputs/x/0b"), "finished")
+            else Outcome(Path("outputs/x/0b"), "finished", overrides=overrides)
             for overrides, config in asked[-1][0]
         ]
 
@@ -314,14 +317,14 @@ def driven(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Written, Path, Any]]:
 def test_a_multirun_is_handed_over(
     driven: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("seed=2,4", "model=tabular_trie", "name=x", f"outputs={tmp_path}", "hydra.launcher.max_batch=7")
+    words = ("seed=2,4", "model=tabular_trie", "name=x", f"outputs={tmp_path}", "hydra.launcher.max_runs=7")
     assert run(monkeypatch, "--multirun", *words) == 0
     ((written, folder, options),) = driven
     assert [config["seed"] for _, config in written] == [2, 4]
     assert written[0][0] == ("seed=2", "model=tabular_trie", "name=x", f"outputs={tmp_path}")
     assert "hydra" not in written[0][1]
     assert folder.parent == tmp_path / "x" / "multirun"
-    assert options == sim.running.multirun.Options("processes", 1, 7, None, 60.0)
+    assert options == sim.running.multirun.Launch("processes", 1, 7, None, 60.0)
     said = capfd.readouterr()
     assert (said.out, said.err) == ("2 points: 2 finished\nmore: python -m sim.status outputs/x\n", "")
     assert sorted(file.name for file in folder.iterdir()) == ["multirun.yaml"], "nothing of Hydra's for a point"
@@ -388,9 +391,9 @@ def test_variables_that_hydra_is_told_to_set_reach_the_workers(
 ) -> None:
     seen: list[str | None] = []
 
-    def multirun(written: Written, folder: Path, options: Any) -> list[PointOutcome]:
+    def multirun(written: Written, folder: Path, options: Any) -> list[Outcome]:
         seen.append(os.environ.get("OF_A_TEST"))
-        return [PointOutcome(overrides, Path("outputs/x/0b"), "finished") for overrides, _ in written]
+        return [Outcome(Path("outputs/x/0b"), "finished", overrides=overrides) for overrides, _ in written]
 
     monkeypatch.setattr(sim.running.multirun, "multirun", multirun)
     assert run(monkeypatch, "--multirun", "seed=1", f"outputs={tmp_path}", "+hydra.job.env_set.OF_A_TEST=here") == 0
@@ -408,10 +411,10 @@ def test_the_driver_leaves_the_accelerator_to_its_workers(tmp_path: Path) -> Non
 import sys
 import sim.running.multirun, sim.run
 from sim.cli import run_hydra
-from sim.running.outcomes import PointOutcome
+from sim.running.outcomes import Outcome
 def driven(parts, *_):
     targets = [point.target for part in parts for point in part]
-    return {{target: PointOutcome((), target, "finished") for target in targets}}
+    return {{target: Outcome(target, "finished") for target in targets}}
 sim.running.multirun._driven = driven
 sys.argv = ["run", "--multirun", "seed=1,2", "model=tabular_trie,transformer", "outputs={tmp_path}"]
 assert run_hydra(sim.run.task) == 0
@@ -446,4 +449,4 @@ def test_basic_stays_available() -> None:
     command = [sys.executable, "-m", "sim.run", "hydra/launcher=basic", "--cfg", "hydra"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "_target_: hydra._internal.core_plugins.basic_launcher.BasicLauncher" in done.stdout
-    assert json.dumps("max_batch") not in done.stdout
+    assert json.dumps("max_runs") not in done.stdout

@@ -10,7 +10,7 @@ import sim.run
 import sim.running.multirun
 from sim import cli
 from sim.running.build import settings
-from sim.running.outcomes import PointOutcome
+from sim.running.outcomes import Outcome
 
 
 @pytest.fixture
@@ -18,9 +18,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[tuple[str, ...], d
     """The points of every launch: overrides and configuration."""
     launches: list[list[tuple[tuple[str, ...], dict[str, Any]]]] = []
 
-    def multirun(written: Any, folder: Path, options: Any) -> list[PointOutcome]:
+    def multirun(written: Any, folder: Path, options: Any) -> list[Outcome]:
         launches.append([(overrides, dict(config())) for overrides, config in written])
-        return [PointOutcome(overrides, Path("outputs/x/0b"), "finished") for overrides, _ in launches[-1]]
+        return [Outcome(Path("outputs/x/0b"), "finished", overrides=overrides) for overrides, _ in launches[-1]]
 
     monkeypatch.setattr(sim.running.multirun, "multirun", multirun)
     return launches

@@ -164,7 +164,7 @@ def test_a_permuted_vocabulary_changes_nothing():
     def numbers(p: Scored, q: Scored, log_law: np.ndarray) -> list[float]:
         intervals = [entropy_interval(q, log_law), collision_interval(q, log_law), *epsilon_support(q, [0.01], log_law)]
         ends = [end for interval in intervals for end in (interval.lower, interval.upper)]
-        return [kl(p.log_q, q.log_q, p.weights(log_law)), *ends]
+        return [kl(p.log_q, q.log_q, p.log_weights(log_law)), *ends]
 
     before = numbers(world.truth("response"), world.scored("response"), world.log_law("response"))
     assert numbers(p, q, language.prompts.log_p) == pytest.approx(before, abs=1e-12)

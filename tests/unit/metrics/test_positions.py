@@ -52,7 +52,7 @@ def test_next_token_quantities_equal_enumeration(seed, view):
 def test_chain_rules(view):
     world = make_world(5)
     p, q, log_law = world.truth(view), world.scored(view), world.log_law(view)
-    weights = p.weights(log_law)
+    weights = p.log_weights(log_law)
     assert entropy_by_position(p, p, log_law).sum() == pytest.approx(entropy(p.log_q, weights), abs=1e-13)
     assert entropy_by_position(q, q, log_law).sum() == pytest.approx(exit_merged_entropy(q, log_law), abs=1e-13)
     assert kl_by_position(p, q, log_law).sum() == pytest.approx(kl(p.log_q, q.log_q, weights), abs=1e-13)

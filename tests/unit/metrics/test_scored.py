@@ -69,7 +69,7 @@ def test_a_truth_never_leaves_and_joint_is_answers_times_prompt():
     assert not response.off.any()
     assert not joint.exit_room.any()
     log_law = world.log_law("response")
-    np.testing.assert_allclose(response.log_q + response.weights(log_law), joint.log_q, rtol=1e-13)
+    np.testing.assert_allclose(response.log_q + response.log_weights(log_law), joint.log_q, rtol=1e-13)
     np.testing.assert_allclose(response.log_q, world.language.answers, rtol=1e-13)
 
 

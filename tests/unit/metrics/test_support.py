@@ -15,7 +15,7 @@ VIEWS = ["response", "joint"]
 def test_coverage_recall_and_leak_equal_enumeration(seed, view):
     world = make_world(seed)
     p, q, log_law = world.truth(view), world.scored(view), world.log_law(view)
-    weights = p.weights(log_law)
+    weights = p.log_weights(log_law)
     pairs = list(zip(world.laws(view, "p"), world.laws(view, "q"), strict=True))
     off = sum(weight * (1 - sum(given.get(d, 0) for d in law)) for (weight, law), (_, given) in pairs)
     assert off_support_mass(q, log_law) == pytest.approx(float(off), abs=1e-14)

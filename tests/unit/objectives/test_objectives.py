@@ -16,23 +16,17 @@ from sim.metrics.scored import Scored, score, truth
 from sim.models.tabular_strings import tabular_strings
 from sim.models.tabular_trie import tabular_trie
 from sim.models.transformer import transformer
-from sim.objectives._context import Objective
+from sim.objectives._context import Objective, Predicts
 from sim.objectives.replay import Replay
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
-from sim.theory import optima
+from sim.theory.laws import Laws
 from sim.training.job import Job, loss
 from sim.training.node_record import node_record
 from sim.training.trie_logits import trie_logits, trie_plan
 from tests.unit.models.tiny_worlds import language, log_strings, mask, on_device64, trained, training
 
 CONFIGURED = sorted((Path(__file__).resolve().parents[3] / "conf" / "objective").glob("*.yaml"))
-PREDICTED = {
-    "sft": lambda log_s, log_p, objective: optima.sft(log_s),
-    "replay": lambda log_s, log_p, objective: optima.replay(log_s, log_p, float(objective.weight)),
-}
-"""q* of each kind, as a law of whole documents; a new objective states its own here."""
-
 PLAIN = language({"a": 3, "ab": 5, "b": 2, "ba": 4, "bab": 6, "c": 1, "ca": 3, "": 2})
 PROMPTED = language({"a|x": 3, "a|xy": 1, "a|y": 2, "b|x": 4, "b|yy": 2, "b|": 1}, prompt_end="|")
 MODELS = {"strings": tabular_strings, "trie": tabular_trie}
@@ -66,16 +60,20 @@ def view_of(spoken: FiniteLanguage, record: dict[str, np.ndarray], loss_on: str)
 def test_the_minimiser_is_the_predicted_one(file, model, spoken, loss_on):
     node = yaml.safe_load(file.read_text(encoding="utf-8"))
     objective = construct("objective", node, "objective")
-    assert node["kind"] in PREDICTED, f"{file.name}: state the predicted optimum of {node['kind']} in PREDICTED"
+    if not isinstance(objective, Predicts):
+        pytest.skip(f"{node['kind']} predicts no optimum")
     optimizer = Adam(learning_rate=0.05, b2=0.99, decay="cosine")
     one = job(spoken, model, objective, optimizer=optimizer, num_steps=4000.0, loss_on=loss_on)
     record = trained(one, spoken.trie, [0, 4000]).evaluations
-    log_law = PREDICTED[node["kind"]](restricted(spoken).log_p, spoken.log_p, objective)
+    s, q0 = restricted(spoken), view_of(spoken, record[0], "document")
+    log_law = objective.optimum(Laws(spoken.trie, spoken.log_p, s.log_p, s.log_p > -np.inf, q0.log_q))
+    if log_law is None:
+        pytest.skip(f"{node['kind']} predicts no optimum with these arguments")
     best = FiniteLanguage(spoken.vocabulary, spoken.trie, log_law)
     target = truth(best, spoken.prompts, "response" if loss_on == "response" else "joint")
     log_prompts = best.prompts.log_p if loss_on == "response" else np.zeros(1)
     distance = [
-        kl(target.log_q, found.log_q, target.weights(log_prompts))
+        kl(target.log_q, found.log_q, target.log_weights(log_prompts))
         for found in (view_of(spoken, r, loss_on) for r in record)
     ]
     assert distance[0] > 0.1

@@ -113,7 +113,7 @@ def test_the_fisher_form_is_that_of_the_explicit_matrix_and_kl_to_second_order(n
         ratios = []
         for size in (1e-2, 1e-3):
             moved = scored(one, jax.tree.map(lambda a, b, size=size: a + size * b, one.init, step))
-            true = divergence(base.merged, moved.merged, base.merged_weights(law))
+            true = divergence(base.merged, moved.merged, base.log_merged_weights(law))
             ratios.append(abs(true / (size**2 * form) - 1))
         assert ratios[1] < 0.02
         assert ratios[1] < 0.5 * ratios[0]

@@ -10,15 +10,16 @@ import optax
 import pytest
 
 from sim.disk.records import read
+from sim.metrics.frames import metrics_table
 from sim.numerics import SpecificationError
 from sim.optimizers.adam import Adam
 from sim.optimizers.sgd import Sgd
-from sim.rows import metrics_table
-from sim.running.build import build, pretraining_key, settings, target
-from sim.running.cohort import Options
+from sim.running.build import build, settings
+from sim.running.cohort import Execution
+from sim.running.identity import pretraining_key, target
 from sim.running.work import perform
 from sim.training.job import start
-from sim.training.simulation import Run, finetunings, phase_key, pretraining, relearnings, simulate
+from sim.training.simulation import Simulation, finetunings, phase_key, pretraining, relearnings, simulate
 from sim.training.sweep import Trained, Training, train_many
 from tests.composed import ROOT, compose
 from tests.unit.training.test_simulation import A, P, a_run, equal, recipe
@@ -26,7 +27,7 @@ from tests.unit.training.test_simulation import A, P, a_run, equal, recipe
 RELEARN = recipe(num_steps=10, steps=[0, 5, 10])
 
 
-def pretrained(run: Run) -> Trained:
+def pretrained(run: Simulation) -> Trained:
     first = pretraining(run)
     train_many([first])
     return first.trained
@@ -137,7 +138,7 @@ def chosen(where: Path, *overrides: str) -> dict[str, Any]:
 
 def test_a_run_records_all_of_it_and_a_batch_changes_no_bits(tmp_path: Path) -> None:
     points = [chosen(tmp_path / "many", f"seed={seed}") for seed in (0, 1, 2)]
-    assert [one.state for one in perform(points, Options(max_batch=2))] == ["finished"] * 3
+    assert [one.state for one in perform(points, Execution(max_runs=2))] == ["finished"] * 3
     alone = chosen(tmp_path / "one", "seed=1")
     perform([alone])
     record, other = read(target(alone)), read(target(points[1]))
@@ -196,12 +197,12 @@ def test_evaluations_that_fall_on_one_step_are_one(tmp_path):
 def test_an_interrupted_relearning_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, broken = chosen(tmp_path / "whole", "seed=3"), chosen(tmp_path / "broken", "seed=3")
     perform([whole])
-    always = Options(checkpoint_seconds=1e-9)
+    always = Execution(checkpoint_seconds=1e-9)
     from sim.running import cohort as batch
 
     real, calls = batch.relearnings, []
 
-    def once(run: Run, params: Any) -> dict[str, Training]:
+    def once(run: Simulation, params: Any) -> dict[str, Training]:
         again = real(run, params)
         calls.append(1)
         if len(calls) == 1:

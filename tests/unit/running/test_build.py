@@ -12,7 +12,8 @@ from sim.disk.records import NOT_CONTENT, run_hash
 from sim.numerics import SpecificationError
 from sim.objectives.replay import Replay
 from sim.optimizers.sgd import Sgd
-from sim.running.build import build, identity, pretraining_key, settings, world
+from sim.running.build import build, settings, world
+from sim.running.identity import identity, pretraining_key
 from tests.composed import ROOT, compose
 
 DEFAULT = compose("scale=smoke")

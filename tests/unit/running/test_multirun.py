@@ -13,10 +13,10 @@ from sim.disk import files, ledger
 from sim.numerics import SpecificationError
 from sim.running import multirun
 from sim.running.engines import Ending
-from sim.running.multirun import Options
-from sim.running.outcomes import PointOutcome
+from sim.running.multirun import Launch
+from sim.running.outcomes import Outcome
 
-OPTIONS = Options("processes", 1, None, None, 60.0)
+OPTIONS = Launch("processes", 1, None, None, 60.0)
 
 Script = Callable[[list[Path]], str]
 """What a worker does with its targets on the disk; returns why it did not come to its end, "" if it did."""
@@ -79,12 +79,13 @@ def simple(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(multirun, "read", files.verified)
     monkeypatch.setattr(multirun, "invalidity", lambda record: None)
+    monkeypatch.setattr(multirun, "edited_since", lambda record: [])
     monkeypatch.setattr(multirun, "POLL", 0.0)
 
 
 @pytest.fixture
-def do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[PointOutcome]]:
-    def done(engine: Engine, runs: str, options: Options = OPTIONS) -> list[PointOutcome]:
+def do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Outcome]]:
+    def done(engine: Engine, runs: str, options: Launch = OPTIONS) -> list[Outcome]:
         monkeypatch.setattr(multirun, "engine", lambda name, workers, parameters: engine)
         points = [
             ((f"run={name}",), lambda name=name: {"outputs": str(tmp_path / "name"), "run": name}) for name in runs
@@ -94,11 +95,11 @@ def do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Po
     return done
 
 
-Do = Callable[..., list[PointOutcome]]
+Do = Callable[..., list[Outcome]]
 
 
-def told(outcomes: list[PointOutcome]) -> list[tuple[str, str]]:
-    return [(one.became, one.reason) for one in outcomes]
+def told(outcomes: list[Outcome]) -> list[tuple[str, str]]:
+    return [(one.state, one.reason) for one in outcomes]
 
 
 def state(tmp_path: Path, name: str) -> str | None:
@@ -186,9 +187,9 @@ def test_a_failed_point_is_tried_again_by_the_next_multirun(do: Do) -> None:
         ledger.note(targets[0], "failed", reason="no")
         return finish(targets[1:])
 
-    assert [one.became for one in do(Engine(script), "ab")] == ["failed", "finished"]
+    assert [one.state for one in do(Engine(script), "ab")] == ["failed", "finished"]
     engine = Engine(finish)
-    assert [one.became for one in do(engine, "ab")] == ["finished", "kept"]
+    assert [one.state for one in do(engine, "ab")] == ["finished", "kept"]
     assert engine.submitted == [["a"]]
 
 
@@ -196,7 +197,7 @@ def test_what_is_finished_is_kept_and_nothing_is_started(do: Do, tmp_path: Path)
     finish([tmp_path / "name" / name for name in "ab"])
     run(tmp_path / "name" / "a")  # who published it was killed before clearing up
     engine = Engine(finish)
-    assert [one.became for one in do(engine, "ab")] == ["kept", "kept"]
+    assert [one.state for one in do(engine, "ab")] == ["kept", "kept"]
     assert engine.submitted == []
     assert not ledger.work(tmp_path / "name" / "a").exists()
 
@@ -205,7 +206,7 @@ def test_a_damaged_record_is_said(do: Do, tmp_path: Path) -> None:
     finish([tmp_path / "name" / "a"])
     (tmp_path / "name" / "a" / "record").write_bytes(b"flipped")
     (outcome,) = do(Engine(finish), "a")
-    assert (outcome.became, outcome.mistake) == ("failed", True)
+    assert (outcome.state, outcome.mistake) == ("failed", True)
     assert "found it damaged; delete" in outcome.reason
 
 
@@ -236,12 +237,12 @@ def test_what_another_process_is_at_is_refused(do: Do, tmp_path: Path) -> None:
     lock = ledger.claim(theirs)
     assert lock is not None
     with lock:
-        ledger.note(theirs, "running", phase="pretrain")
+        ledger.note(theirs, "running", stage="pretrain")
         outcomes = do(Engine(lambda targets: finish(targets[1:])), "ab")
         found = ledger.state(theirs)
         assert found is not None
-        assert found.facts["phase"] == "pretrain", "its note is left alone"
-    assert [one.became for one in outcomes] == ["failed", "finished"]
+        assert found.facts["stage"] == "pretrain", "its note is left alone"
+    assert [one.state for one in outcomes] == ["refused", "finished"]
     assert outcomes[0].mistake
     assert f"another process (pid {os.getpid()} host " in outcomes[0].reason
 
@@ -257,7 +258,7 @@ def test_what_another_process_has_finished_in_the_end_is_kept(do: Do, tmp_path: 
 
     with lock:
         outcomes = do(Engine(lambda targets: finish(targets[1:2]), second), "abc")
-    assert [one.became for one in outcomes] == ["kept", "finished", "finished"]
+    assert [one.state for one in outcomes] == ["kept", "finished", "finished"]
 
 
 def test_what_another_process_gave_up_is_taken_over(do: Do, tmp_path: Path) -> None:
@@ -266,7 +267,7 @@ def test_what_another_process_gave_up_is_taken_over(do: Do, tmp_path: Path) -> N
         return finish(targets[1:])
 
     engine = Engine(first, finish)
-    assert [one.became for one in do(engine, "ab")] == ["finished", "finished"]
+    assert [one.state for one in do(engine, "ab")] == ["finished", "finished"]
     assert engine.submitted == [["a", "b"], ["a"]]
 
 
@@ -282,7 +283,7 @@ def test_ctrl_c_ends_all_workers(do: Do, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(multirun, "Board", Interrupted)
     engine = Engine(finish)
     with pytest.raises(KeyboardInterrupt):
-        do(engine, "abc", Options("processes", 3, None, None, 60.0))
+        do(engine, "abc", Launch("processes", 3, None, None, 60.0))
     assert [[target.name for target in targets] for targets in engine.cancelled] == [["a"], ["b"], ["c"]]
 
 
@@ -315,7 +316,7 @@ def test_a_disk_that_fills_up_meanwhile_costs_no_reason(do: Do, monkeypatch: pyt
 
 def test_the_plan(do: Do, tmp_path: Path) -> None:
     finish([tmp_path / "name" / "c"])
-    do(Engine(finish), "abcd", Options("processes", 2, 5, "vmap", 1.0))
+    do(Engine(finish), "abcd", Launch("processes", 2, 5, "vmap", 1.0))
     do(Engine(finish), "e")
     home = tmp_path / "name" / "multirun" / "now"
     written = ["plan-1.json", "plan.json", "worker-0.json", "worker-1.json", "worker-2.json"]
@@ -325,10 +326,10 @@ def test_the_plan(do: Do, tmp_path: Path) -> None:
     assert content["kept"] == ["c"]
     assert content["workers"] == [["a", "d"], ["b"]]
     assert content["asked"][1] == {"overrides": ["run=b"], "run": str(tmp_path / "name" / "b")}
-    assert content["options"]["max_batch"] == 5
+    assert content["options"]["max_runs"] == 5
     assert content["pid"] == os.getpid()
     task = files.read_json(home / "worker-0.json")
-    assert task["options"] == {"max_batch": 5, "mapping": "vmap", "checkpoint_seconds": 1.0}
+    assert task["options"] == {"max_runs": 5, "mapping": "vmap", "checkpoint_seconds": 1.0}
     assert [point["run"] for point in task["points"]] == ["a", "d"]
 
 

@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
-from sim.running.outcomes import FAILED, OK, REFUSED, PointOutcome, exit_status, summary
+from sim.running.outcomes import FAILED, OK, REFUSED, Outcome, exit_status, told
 
 HOME = Path("outputs/name")
 
 
-def point(became: Any, run: str | None = "0a", *overrides: str, **more: Any) -> PointOutcome:
-    return PointOutcome(overrides, None if run is None else HOME / run, became, **more)
+def point(state: Any, run: str | None = "0a", *overrides: str, **more: Any) -> Outcome:
+    return Outcome(None if run is None else HOME / run, state, overrides=overrides, **more)
 
 
 STATUSES = [
     ([], OK),
     ([point("finished"), point("kept"), point("repeated")], OK),
     ([point("finished"), point("failed", mistake=True)], REFUSED),
-    ([point("failed", None, mistake=True), point("failed", mistake=True, refused=True)], REFUSED),
+    ([point("failed", None, mistake=True), point("refused", mistake=True)], REFUSED),
     ([point("failed")], FAILED),
     ([point("failed"), point("failed", mistake=True), point("finished")], FAILED),
     ([point("finished", invalid=True)], OK),
@@ -26,7 +26,7 @@ STATUSES = [
 
 
 @pytest.mark.parametrize(("outcomes", "status"), STATUSES)
-def test_exit_status(outcomes: list[PointOutcome], status: int) -> None:
+def test_exit_status(outcomes: list[Outcome], status: int) -> None:
     assert exit_status(outcomes) == status
 
 
@@ -34,7 +34,7 @@ def test_all_is_well() -> None:
     outcomes = [point("finished", f"{run}") for run in range(180)] + [
         point("kept", f"{run}") for run in range(180, 200)
     ]
-    assert summary(outcomes) == ["200 points: 180 finished, 20 kept", "more: python -m sim.status outputs/name"]
+    assert told(outcomes) == ["200 points: 180 finished, 20 kept", "more: python -m sim.status outputs/name"]
 
 
 def test_failures_are_told_apart_by_what_differs() -> None:
@@ -44,7 +44,7 @@ def test_failures_are_told_apart_by_what_differs() -> None:
         point("failed", "0b", "model=table", "seed=2", reason="its process was killed by SIGKILL"),
         point("failed", None, "model=table", "seed=-1", reason="seed: at least 0", mistake=True),
     ]
-    assert summary(outcomes) == [
+    assert told(outcomes) == [
         "4 points: 1 finished, 1 repeated, 2 failed",
         "  0b (seed=2): its process was killed by SIGKILL",
         "  not started (seed=-1): seed: at least 0",
@@ -53,21 +53,27 @@ def test_failures_are_told_apart_by_what_differs() -> None:
 
 
 def test_a_single_point() -> None:
-    assert summary([point("failed", "0a", "seed=1", reason="no")])[:2] == ["1 point: 1 failed", "  0a (seed=1): no"]
-    assert summary([point("failed", "0a", reason="no")])[1] == "  0a (as it is): no"
+    assert told([point("failed", "0a", "seed=1", reason="no")])[:2] == ["1 point: 1 failed", "  0a (seed=1): no"]
+    assert told([point("failed", "0a", reason="no")])[1] == "  0a (no overrides): no"
 
 
 @pytest.mark.parametrize(("number", "named"), [(1, "0"), (3, "0, 1, 2"), (5, "0, 1, 2, ...")])
 def test_runs_that_are_not_valid_are_named(number: int, named: str) -> None:
     outcomes = [point(became, f"{run}", invalid=True) for run in range(number) for became in ("finished", "repeated")]
-    assert summary(outcomes)[1] == (
+    assert told(outcomes)[1] == (
         f"NOT VALID: {number} of them did not come below pretrain.limit, and no verdict may rest on them: {named}"
     )
 
 
+def test_code_that_was_edited_since_a_kept_run_was_made_is_named() -> None:
+    kept = point("kept", edited=("lab/objectives/focal.py",))
+    assert "lab/objectives/focal.py was edited" in told([point("finished"), kept, kept])[1]
+    assert len(told([kept, kept])) == 3
+
+
 def test_every_folder_is_named() -> None:
-    other = PointOutcome((), Path("outputs/other/0a"), "kept")
-    assert summary([point("kept"), other, point("kept")])[-2:] == [
+    other = Outcome(Path("outputs/other/0a"), "kept")
+    assert told([point("kept"), other, point("kept")])[-2:] == [
         "more: python -m sim.status outputs/name",
         "more: python -m sim.status outputs/other",
     ]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.running import plan
-from sim.running.build import build, pretraining_key, settings
+from sim.running.build import build, settings
+from sim.running.identity import pretraining_key
 from sim.training.simulation import signature
 from tests.composed import ROOT, compose
 

@@ -11,8 +11,8 @@ import pytest
 
 from sim.numerics import SpecificationError
 from sim.running.engines import Ending, engine, slurm
-from sim.running.multirun import Options, multirun
-from sim.running.outcomes import PointOutcome
+from sim.running.multirun import Launch, multirun
+from sim.running.outcomes import Outcome
 from tests.composed import ROOT, compose
 
 WORLD = ("scale=smoke", "model=tabular_trie", "grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml",
@@ -37,9 +37,9 @@ def test_a_multirun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     words = [("seed=1",), ("seed=2",), ("seed=-1",)]
     points = [(one, lambda one=one: compose(*WORLD, *one, f"outputs={tmp_path}")) for one in words]
-    options = Options("slurm", 2, None, None, 60.0, {"timeout_min": 5})
-    outcomes: list[PointOutcome] = multirun(points, tmp_path / "multirun", options)
-    assert [one.became for one in outcomes] == ["finished", "finished", "failed"]
+    options = Launch("slurm", 2, None, None, 60.0, {"timeout_min": 5})
+    outcomes: list[Outcome] = multirun(points, tmp_path / "multirun", options)
+    assert [one.state for one in outcomes] == ["finished", "finished", "failed"]
     assert len(list((tmp_path / "multirun").glob("worker-*.json"))) == 2
     assert len(list((tmp_path / "multirun" / "jobs").glob("*_0_log.out"))) == 2
 

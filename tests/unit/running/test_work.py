@@ -19,9 +19,11 @@ import sim.training.ensemble
 from sim.disk import ledger, store
 from sim.disk.records import read
 from sim.numerics import SpecificationError
-from sim.running.build import build, pretraining_key, settings, target
-from sim.running.claimed import Outcome
-from sim.running.work import Options, perform
+from sim.running.build import build, settings
+from sim.running.cohort import Execution
+from sim.running.identity import pretraining_key, target
+from sim.running.outcomes import Outcome
+from sim.running.work import perform
 from sim.training.simulation import simulate
 from sim.training.sweep import Trained
 from tests.composed import ROOT, compose
@@ -111,10 +113,10 @@ def test_batches_change_no_bits_and_compile_nothing_again(tmp_path: Path, mappin
         return [point(tmp_path / where, f"seed={seed}", "pretrain.batch_size=31") for seed in range(5)]
 
     sim.training.ensemble._programs.cache_clear()
-    perform(points("parts"), Options(max_batch=2, mapping=mapping))
+    perform(points("parts"), Execution(max_runs=2, mapping=mapping))
     info = sim.training.ensemble._programs.cache_info()
     assert info.misses == 2, "one layout for pretraining and one for fine-tuning"
-    perform(points("whole"), Options(mapping=mapping))
+    perform(points("whole"), Execution(mapping=mapping))
     for one, other in zip(points("parts"), points("whole"), strict=True):
         mine, its = arrays(target(one)), arrays(target(other))
         for name, values in mine.items():
@@ -125,7 +127,7 @@ def test_a_group_of_several_worlds_shares_programs_too(tmp_path: Path) -> None:
     patterns = ["'.* please'", "'no .*'", "'tea .*'"]
     points = [point(tmp_path, f"restriction.pattern={pattern}", f"seed={k}") for k in (0, 1) for pattern in patterns]
     sim.training.ensemble._programs.cache_clear()
-    assert states(perform(points, Options(max_batch=2))) == ["finished"] * 6
+    assert states(perform(points, Execution(max_runs=2))) == ["finished"] * 6
     assert sim.training.ensemble._programs.cache_info().misses == 2
 
 
@@ -256,7 +258,7 @@ def test_each_failure_costs_itself_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("problem", "reason"),
     [
-        (MemoryError(), "MemoryError; memory ran out: fewer runs at a time need less (hydra.launcher.max_batch)"),
+        (MemoryError(), "MemoryError; memory ran out: fewer runs at a time need less (hydra.launcher.max_runs)"),
         (RuntimeError("RESOURCE_EXHAUSTED: out of\nmemory"), "RuntimeError: RESOURCE_EXHAUSTED: out of memory; me"),
         (ZeroDivisionError("some mistake"), "ZeroDivisionError: some mistake"),
     ],
@@ -274,7 +276,7 @@ def test_a_batch_that_raises_costs_itself_alone(
         right(*arguments)
 
     monkeypatch.setattr(sim.running.cohort, "train_many", wrong)
-    outcomes = perform(points, Options(max_batch=2))
+    outcomes = perform(points, Execution(max_runs=2))
     assert states(outcomes) == ["failed", "failed", "finished", "finished"]
     assert all(one.reason.startswith(reason) and not one.mistake for one in outcomes[:2])
     monkeypatch.setattr(sim.running.cohort, "train_many", right)
@@ -300,7 +302,7 @@ def test_a_full_disk_at_any_write_loses_nothing_that_was_finished(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
 
         monkeypatch.setattr(sim.disk.files, "write_bytes", failing)
-        (outcome,) = perform([here], Options(checkpoint_seconds=0.0))
+        (outcome,) = perform([here], Execution(checkpoint_seconds=0.0))
         monkeypatch.setattr(sim.disk.files, "write_bytes", right)
         if left[0] > 0:  # it was never full
             break
@@ -344,10 +346,10 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path, kind: str, 
     perform(calm)
     for phase, step in stops:
         with pytest.raises(Stopped):
-            perform(wild, Options(checkpoint_seconds=0.0), stop_at(phase, step))
+            perform(wild, Execution(checkpoint_seconds=0.0), stop_at(phase, step))
         assert {one.state for one in ledger.states(tmp_path / "wild" / "scratch")} == {"interrupted"}
     begun: list[tuple[str, int]] = []
-    outcomes = perform(wild, Options(), lambda phase, step, *_: begun.append((phase, step)))
+    outcomes = perform(wild, Execution(), lambda phase, step, *_: begun.append((phase, step)))
     assert states(outcomes) == ["finished"] * 2
     phase, step = stops[-1]
     assert begun[0][0] == phase, "what was finished before is not done again"
@@ -360,7 +362,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path, kind: str, 
 def test_a_damaged_checkpoint_costs_time_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, calm = point(tmp_path / "wild"), point(tmp_path / "calm")
     with pytest.raises(Stopped):
-        perform([one], Options(checkpoint_seconds=0.0), stop_at("sft", 3))
+        perform([one], Execution(checkpoint_seconds=0.0), stop_at("sft", 3))
     damaged = list(ledger.work(target(one)).rglob("*.safetensors"))
     assert damaged
     for file in damaged:
@@ -374,7 +376,7 @@ def test_a_damaged_checkpoint_costs_time_only(tmp_path: Path, capsys: pytest.Cap
 def test_a_checkpoint_of_another_structure_is_not_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = point(tmp_path), point(tmp_path, "optimizer=sgd")
     with pytest.raises(Stopped):
-        perform([other], Options(checkpoint_seconds=0.0), stop_at("sft", 3))
+        perform([other], Execution(checkpoint_seconds=0.0), stop_at("sft", 3))
     shutil.copytree(ledger.work(target(other)), ledger.work(target(one)))
     assert states(perform([one])) == ["finished"]
     assert "does not fit" in capsys.readouterr().err
@@ -383,9 +385,9 @@ def test_a_checkpoint_of_another_structure_is_not_used(tmp_path: Path, capsys: p
 def test_a_checkpoint_is_not_written_more_often_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[str] = []
     monkeypatch.setattr(sim.running.saving.checkpoints, "save", lambda folder, name, *_: saved.append(name))
-    perform([point(tmp_path)], Options(checkpoint_seconds=3600.0))
+    perform([point(tmp_path)], Execution(checkpoint_seconds=3600.0))
     assert saved == []
-    perform([point(tmp_path, "seed=1")], Options(checkpoint_seconds=0.0))
+    perform([point(tmp_path, "seed=1")], Execution(checkpoint_seconds=0.0))
     assert {"pretrain", "sft", "identity"} == set(saved)
 
 

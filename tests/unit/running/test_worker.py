@@ -15,7 +15,7 @@ import pytest
 import sim.running.work
 from sim.numerics import SpecificationError
 from sim.running import environment, worker
-from sim.running.claimed import Outcome
+from sim.running.outcomes import Outcome
 from tests.composed import ROOT
 
 DEADLINE = 60.0  # [s], far beyond what any child needs
@@ -24,7 +24,7 @@ DEADLINE = 60.0  # [s], far beyond what any child needs
 @pytest.fixture
 def task(tmp_path: Path) -> Path:
     file = tmp_path / "worker-0.json"
-    file.write_text(json.dumps({"points": [{"outputs": str(tmp_path)}], "options": {"max_batch": 3}}), encoding="utf-8")
+    file.write_text(json.dumps({"points": [{"outputs": str(tmp_path)}], "options": {"max_runs": 3}}), encoding="utf-8")
     return file
 
 
@@ -33,14 +33,14 @@ def test_a_task_is_performed_and_logged(
 ) -> None:
     asked: list[Any] = []
 
-    def perform(points: Any, options: sim.running.work.Options) -> list[Outcome]:
+    def perform(points: Any, execution: sim.running.cohort.Execution) -> list[Outcome]:
         asked.append((points, options))
         refused = SpecificationError("model: too wide")
-        return [Outcome(tmp_path / "a", "finished"), Outcome(tmp_path / "b", "failed", str(refused), refused)]
+        return [Outcome(tmp_path / "a", "finished"), Outcome(tmp_path / "b", "failed", str(refused), error=refused)]
 
     monkeypatch.setattr(sim.running.work, "perform", perform)
     worker.work(task)
-    assert asked == [([{"outputs": str(tmp_path)}], sim.running.work.Options(max_batch=3))]
+    assert asked == [([{"outputs": str(tmp_path)}], sim.running.cohort.Execution(max_runs=3))]
     said = capsys.readouterr().out.splitlines()
     assert said == [f"{tmp_path / 'a'}: finished", f"{tmp_path / 'b'}: failed (model: too wide)"]
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from sim.disk.ledger import RunState, claim, clear, note
-from sim.show.live import SAID, Board, about, duration, lines, percent, summary, view
+from sim.show.live import SAID, Board, details, duration, headline, lines, percent, view
 from sim.show.overview import Overview, Session, progress, session_of
 from tests.unit.terminals import on_terminal, shown
 
@@ -26,7 +26,7 @@ def many(at: float = 1000.0, session: Session | None = None) -> Overview:
     """200 runs: 80 done, 42 running at 60 %, 7 failed, 71 waiting."""
     states = ["done"] * 80 + ["running"] * 42 + ["failed"] * 7 + ["waiting"] * 71
     facts = {
-        "running": {"phase": "sft", "step": 1200, "num_steps": 2000, "fraction": 0.6, "since": 900.0},
+        "running": {"stage": "finetune", "step": 1200, "num_steps": 2000, "fraction": 0.6, "since": 900.0},
         "failed": {"reason": NAN},
     }
     runs = [
@@ -38,9 +38,9 @@ def many(at: float = 1000.0, session: Session | None = None) -> Overview:
 
 def few() -> Overview:
     """One run in every state."""
-    facts = {"overrides": OVERRIDES, "phase": "pretrain", "step": 7, "num_steps": 20, "fraction": 0.25}
+    facts = {"overrides": OVERRIDES, "stage": "pretrain", "step": 7, "num_steps": 20, "fraction": 0.25}
     states = ("waiting", "done", "interrupted", "failed", "running")
-    named = {"failed": {"reason": "killed by SIGKILL"}, "interrupted": {"phase": "sft"}}
+    named = {"failed": {"reason": "killed by SIGKILL"}, "interrupted": {"stage": "finetune"}}
     return Overview(
         "rates", tuple(run(state, state[0] * 12, **(facts | named.get(state, {}))) for state in states), 0.0
     )
@@ -117,7 +117,7 @@ def test_time_left_without_a_session() -> None:
 def test_no_time_left_where_there_is_nothing_to_go_by(runs: list[RunState], session: Session | None) -> None:
     overview = Overview("x", tuple(runs), 100.0, session)
     assert overview.seconds_left is None
-    assert "left" not in summary(overview)
+    assert "left" not in headline(overview)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_whole_reasons_are_wrapped() -> None:
 
 def test_what_files_say_cannot_steer_the_terminal() -> None:
     odd = run("failed", reason="[bold]red[/bold] \x1b[2J\nnext\x07", overrides=["a=[1,2]"])
-    assert about(odd) == "[bold]red[/bold] [2J next (a=[1,2])"
+    assert details(odd) == "[bold]red[/bold] [2J next (a=[1,2])"
     assert any("[bold]red[/bold] [2J next (a=[1,2])" in line for line in drawn(Overview("[red]x", (odd,), 0.0)))
     assert drawn(Overview("[red]x", (odd,), 0.0))[0] == "[red]x"
 
@@ -217,12 +217,12 @@ def test_what_files_say_cannot_steer_the_terminal() -> None:
     [
         ("failed", {}, "no reason was noted"),
         ("running", {}, "0 %"),
-        ("running", {"phase": "identity", "step": 3, "num_steps": None, "overrides": "x"}, "identity  3/None  0 %"),
+        ("running", {"stage": "other", "step": 3, "num_steps": None, "overrides": "x"}, "other  3/None  0 %"),
         ("done", {"reason": "old"}, ""),
     ],
 )
 def test_facts_that_are_missing_or_odd(state: str, facts: dict[str, Any], said: str) -> None:
-    assert about(run(state, **facts)) == said
+    assert details(run(state, **facts)) == said
 
 
 def test_everything_as_json() -> None:
@@ -231,7 +231,7 @@ def test_everything_as_json() -> None:
     assert (plain["name"], plain["total"], plain["fraction"], plain["seconds_left"]) == ("rates", 5, 0.375, None)
     assert plain["runs"][3] == {
         "run": "f" * 12, "state": "failed",
-        "facts": {"overrides": OVERRIDES, "phase": "pretrain", "step": 7, "num_steps": 20, "fraction": 0.25,
+        "facts": {"overrides": OVERRIDES, "stage": "pretrain", "step": 7, "num_steps": 20, "fraction": 0.25,
                   "reason": "killed by SIGKILL"},
     }  # fmt: skip
 

@@ -12,7 +12,6 @@ from sim.theory.optima import (
     regret,
     replay,
     replay_forgetting,
-    sft,
 )
 
 P = [Fraction(k, 55) for k in range(1, 11)]
@@ -43,10 +42,6 @@ def minimiser(loss) -> np.ndarray:
     found = minimize(wrapped, np.zeros(10), jac=True, method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-15})
     q = np.exp(found.x - found.x.max())
     return q / q.sum()
-
-
-def test_sft_is_the_target_itself():
-    np.testing.assert_array_equal(sft(logs(S)), logs(S))
 
 
 @pytest.mark.parametrize("weight", [Fraction(1, 100), Fraction(1, 3), Fraction(1)])

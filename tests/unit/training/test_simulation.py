@@ -13,7 +13,7 @@ from sim.objectives.replay import Replay
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
 from sim.training.ensemble import structure
-from sim.training.simulation import Recipe, Run, finetunings, pretraining, signature, simulate
+from sim.training.simulation import Recipe, Simulation, finetunings, pretraining, signature, simulate
 from sim.training.sweep import Trained
 from tests.unit.models.tiny_worlds import kl, language, log_strings, mask
 
@@ -34,10 +34,10 @@ def recipe(**chosen: object) -> Recipe:
     return Recipe(**settings | chosen)
 
 
-def a_run(seed: int = 0, **chosen: object) -> Run:
+def a_run(seed: int = 0, **chosen: object) -> Simulation:
     s, log_mass = P.condition(A)
     model = tabular_trie(P.trie, scale=0.5)
-    return Run(seed, P, Restricted(s, s, A, log_mass), model, recipe(), recipe(), **chosen)
+    return Simulation(seed, P, Restricted(s, s, A, log_mass), model, recipe(), recipe(), **chosen)
 
 
 def equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
@@ -144,7 +144,7 @@ def test_the_signature_is_that_of_runs_that_can_be_trained_together():
         )
 
 
-def _initial(run: Run) -> object:
+def _initial(run: Simulation) -> object:
     return run.model.init(jax.random.key(0))
 
 

@@ -1,6 +1,6 @@
 """The main job, measured: is the run valid, what did SFT do to entropy, support and styles, what did the control do.
 
-Also reads the records of other runs: python -m experiments demo outputs/<name>.
+It reads the records of any run: python -m experiments demo outputs/<name>.
 """
 
 from typing import Any
@@ -8,27 +8,27 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from experiments._about import NO_VERDICT, about, predictions, sample_space, validity
-from experiments._examples import example_tables, examples
-from experiments._numbers import Number, legend
-from experiments._report import Block, Heading, Paragraph, Table
-from experiments._sentences import shows, shows_not, warnings
-from experiments._summary import BASE, BEST, JOINT, LOST, TRUTH, TUNED, P, S, controls, summary
+from experiments.demo.examples import example_tables, examples, sample_table, samples
+from experiments.demo.facts import NO_VERDICT, facts, predictions, sample_space, setting, validity
+from experiments.demo.lines import BASE, BEST, JOINT, LOST, SECTIONS, TRUTH, TUNED, P, S, lines_table
+from experiments.demo.sentences import conclusions, shows, shows_not, warnings
 from sim.disk.records import Record
+from sim.metrics.frames import documents_table, metrics_table, phases_table, strings_table
 from sim.metrics.identities import TOLERANCES, violations
-from sim.rows import documents_table, metrics_table, strings_table
+from sim.show.blocks import Block, Heading, Paragraph, Table
+from sim.show.writing import legend, restored, text
 
-SECTIONS = {
+EXPLAINED = {
     "diversity": ("Entropy and diversity", "Entropy H and the Hill numbers e^H, N₂ and N_∞ of the {strings}."),
     "waterfall": (
         "Diversity waterfall",
         "What is lost of H(P), step by step [nat]: positive where diversity is lost, negative where it is gained. "
         "The figure draws the same steps as changes of entropy, from H(P) to H(q), with the opposite sign.",
     ),
-    "fit": ("Fit", "How far from the data S{best}."),
+    "fit": ("Fit", "How far a distribution is from the data S{best}."),
     "forgetting": (
         "Forgetting",
-        "KL(P‖·) = gate + kept + erasure, exactly. A is what SFT keeps, B the rest of P.",
+        "KL(P‖·) = gate + kept + erasure, exactly. A is what SFT keeps, and B is the rest of P.",
     ),
     "accounting": ("Shift accounting", "How far S lies from P [nat], before any training."),
     "support": ("ε-support", "Number of {strings} with probability at least ε."),
@@ -40,16 +40,19 @@ SECTIONS = {
 
 
 def analyse(record: Record) -> dict[str, pl.DataFrame]:
-    """Tables of one run: metrics, documents, strings, summary, examples, identities and run (one row)."""
+    """Tables of one run: metrics, documents, strings, phases, lines, examples, samples, identities, run (one row)."""
     metrics, documents, strings = metrics_table(record), documents_table(record), strings_table(record)
+    phases = phases_table(record)
     return {
         "metrics": metrics,
         "documents": documents,
         "strings": strings,
-        "summary": summary(metrics, documents),
-        "examples": examples(documents, strings),
+        "phases": phases,
+        "lines": lines_table(metrics, documents, phases),
+        "examples": examples(documents, strings, phases),
+        "samples": samples(documents, strings, phases, record.config["seed"]),
         "identities": identities(record),
-        "run": about(record, metrics),
+        "run": facts(record, metrics),
     }
 
 
@@ -74,42 +77,61 @@ def identities(record: Record) -> pl.DataFrame:
     )
 
 
+def headline(tables: dict[str, pl.DataFrame]) -> list[Block]:
+    """The conclusions alone: validity, diversity, entropy, forgetting, the control."""
+    run = tables["run"].row(0, named=True)
+    blocks: list[Block] = [Heading(f"{run['name']}, run {run['run']}: {run['restriction']}")]
+    blocks += [Paragraph(f"WARNING: {warning}", bullet=True) for warning in warnings(tables)]
+    blocks.append(Paragraph(validity(run).text, bullet=True))
+    return blocks + [Paragraph(sentence, bullet=True) for sentence in conclusions(tables)]
+
+
 def report(tables: dict[str, pl.DataFrame]) -> list[Block]:
-    """The tables of `analyse` in words; sections that the world does not have are left out."""
-    run, names = tables["run"].row(0, named=True), controls(tables["metrics"])
+    """Everything: the conclusions, then the tables of `analyse` in words; sections that a world lacks are left out."""
+    run = tables["run"].row(0, named=True)
     blocks: list[Block] = [Heading(f"Report of {run['name']}, run {run['run']}, seed {run['seed']}")]
-    blocks += validity(run, warnings(tables))
-    marks = legend(set(tables["summary"]["exactness"]))
-    blocks += [Paragraph(text) for text in (marks, sample_space(run), predictions(run))]
-    for section, (title, _) in SECTIONS.items():
-        part = tables["summary"].filter(section=section)
-        if part.height:
-            blocks += [Heading(title), Paragraph(explained(section, run, part)), section_table(part, run)]
-    given = "given the prompt, " if run["num_prompts"] else ""
-    blocks += [Heading("Most likely before and after SFT"), Paragraph(f"Probabilities {given}exact up to rounding.")]
-    blocks += example_tables(tables["examples"], names)
+    blocks += [Paragraph(f"WARNING: {warning}") for warning in warnings(tables)]
+    blocks += [validity(run), setting(run)]
     blocks.append(Heading("What this shows" if run["valid"] else f"NOT VALID: {NO_VERDICT}"))
     blocks += [Paragraph(sentence, bullet=True) for sentence in shows(tables)]
     blocks.append(Heading("What it does not show"))
     blocks += [Paragraph(sentence, bullet=True) for sentence in shows_not(tables)]
+    blocks += [Heading("Sampled before and after"), sample_table(tables["samples"])]
+    given = "given the prompt, " if run["num_prompts"] else ""
+    blocks += [Heading("Most likely before and after SFT"), Paragraph(f"Probabilities {given}exact up to rounding.")]
+    blocks += example_tables(tables["examples"], tables["phases"])
+    blocks.append(Heading("How to read the numbers"))
+    marks = legend(set(tables["lines"]["exactness"]))
+    blocks += [Paragraph(sentence) for sentence in (f"Numbers are in nats unless a unit is given. {marks}",)]
+    blocks += [Paragraph(sentence) for sentence in (sample_space(run), predictions(run))]
+    for section in sections(tables["lines"]):
+        part = tables["lines"].filter(section=section)
+        title, _ = EXPLAINED.get(section, (section.capitalize(), ""))
+        blocks += [Heading(title), *explained(section, run, part), section_table(part, run)]
     return [*blocks, Heading("Identities"), Paragraph(residual_line(tables["identities"]))]
 
 
-def explained(section: str, run: dict[str, Any], part: pl.DataFrame) -> str:
+def sections(lines: pl.DataFrame) -> list[str]:
+    """The sections that have lines: the report's own in their order, then those that metrics name."""
+    there = lines["section"].unique(maintain_order=True).to_list()
+    return [*(name for name in SECTIONS if name in there), *(name for name in there if name not in SECTIONS)]
+
+
+def explained(section: str, run: dict[str, Any], part: pl.DataFrame) -> list[Paragraph]:
     """What a section shows and which law of prompts its rows average over."""
     per_prompt = "answers to a prompt" if run["num_prompts"] else "strings"
     best = " and from the predicted optimum q*" if run["target"] == BEST else ""
-    said = SECTIONS[section][1].format(strings=per_prompt, best=best)
-    if not run["num_prompts"]:
-        return said
-    if section == "diversity":
-        return f"{said} Each row compares under one law; e^H, N₂ and N_∞ have x ~ {part['law'][-1]}."
-    if section == "accounting":
-        return (
-            f"{said} Of answers x ~ S(x) and −log P(A) is E[−log P(A|x)]; the joint KL(S‖P) of documents is that of "
-            "answers plus KL(S(x)‖P(x)), what SFT shifts among the prompts."
+    said = EXPLAINED.get(section, ("", ""))[1].format(strings=per_prompt, best=best)
+    if run["num_prompts"] and section == "diversity":
+        said += f" Each row compares under one law; e^H, N₂ and N_∞ have x ~ {part['law'][-1]}."
+    elif run["num_prompts"] and section == "accounting":
+        said += (
+            " Of answers x ~ S(x) and −log P(A) is E[−log P(A|x)]; the joint KL(S‖P) of documents is that of answers "
+            "plus KL(S(x)‖P(x)), by which SFT shifts the prompts."
         )
-    return f"{said} Prompts x ~ {part['law'][0]}."
+    elif run["num_prompts"]:
+        said += f" Prompts x ~ {part['law'][0]}."
+    return [Paragraph(said.strip())] if said.strip() else []
 
 
 def head(column: str, run: dict[str, Any], columns: list[str]) -> str:
@@ -130,7 +152,7 @@ def head(column: str, run: dict[str, Any], columns: list[str]) -> str:
 
 
 def section_table(part: pl.DataFrame, run: dict[str, Any]) -> Table:
-    """One section of the summary; the number of columns is that of its quantities."""
+    """One section of the report; the number of columns is that of its quantities."""
     columns = [str(column) for column in part["column"].unique(maintain_order=True)]
     rows = []
     for (label,), lines in part.group_by("label", maintain_order=True):
@@ -139,17 +161,18 @@ def section_table(part: pl.DataFrame, run: dict[str, Any]) -> Table:
     return Table(("", *(head(column, run, columns) for column in columns)), tuple(rows))
 
 
-def _text(row: dict[str, object] | None) -> str:
-    return (
-        "–" if row is None else Number(float(str(row["lower"])), float(str(row["upper"])), str(row["exactness"])).text
-    )
+def _text(row: dict[str, Any] | None) -> str:
+    return "–" if row is None else text(restored(row["lower"], row["upper"], row["exactness"]))
 
 
 def residual_line(table: pl.DataFrame) -> str:
     """The largest residual, the least slack, and whether every identity holds."""
     residuals, slacks = (table.filter(kind=kind)["value"].to_numpy() for kind in ("residual", "slack"))
     broken = table.filter(~pl.col("holds")).height
-    verdict = f"all {table.height} within tolerance" if not broken else f"{broken} of {table.height} OUT OF TOLERANCE"
+    verdict = f"All {table.height} hold" if not broken else f"{broken} of {table.height} are OUT OF TOLERANCE"
     largest, least = float(np.max(np.abs(residuals))), float(np.min(slacks))
     tolerance = float(table["tolerance"].to_numpy().min())
-    return f"{verdict}: largest residual {largest:.1e} (tolerance {tolerance:.0e}), least slack of a bound {least:.1e}."
+    return (
+        f"{verdict}: the largest residual is {largest:.1e} (tolerance {tolerance:.0e}), the least slack of a bound "
+        f"{least:.1e}."
+    )

@@ -1,0 +1,154 @@
+"""The verdict board: every prediction of every claim that has been judged, and what stands of the conversation."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from experiments.statistics import BOOTSTRAP_FROM, interval
+from experiments.study import Judged
+from sim.show.blocks import Block, Heading, Paragraph, Picture, Quote, Table
+
+COLUMNS = ("prediction", "kind", "the conversation", "case", "predicted", "measured", "seeds", "verdict")
+
+WORDS = {
+    "supported": "stands",
+    "refuted": "falls",
+    "holds only if": "stands under a condition",
+    "undecided": "is open",
+    "not valid": "is open: no run counts",
+}
+
+SAYS = {"same": "says so", "opposite": "says the opposite", "silent": "–"}
+
+DRAWS = 2_000
+"""Simulated studies for the coverage that the board prints."""
+
+
+def blocks(judged: Sequence[Judged]) -> Iterator[Block]:
+    """The board: what stands and falls first, then every claim with its predictions, then how intervals are made."""
+    yield Heading("Verdict board")
+    for one in judged:
+        yield Paragraph(f"{one.claim.title} {WORDS[one.standing]}. {sentence(one)}", bullet=True)
+    for one in judged:
+        yield from _of_claim(one)
+    yield Heading("How the intervals are made")
+    yield Paragraph(method(judged))
+
+
+def _of_claim(one: Judged) -> Iterator[Block]:
+    claim = one.claim
+    yield Heading(title(one))
+    yield Quote(claim.sentence)
+    yield Paragraph(f"Rule. {claim.rule}")
+    if one.made_for == "other":
+        yield Paragraph("The predictions were edited after these runs were made: they are no test of them.")
+    if one.made_for == "amended":
+        for amendment in claim.amendments:
+            yield Paragraph(
+                f"Amended on {amendment.date}: {amendment.reason}. Verdict before: {amendment.verdict_before}. "
+                f"Verdict now: {one.standing}."
+            )
+    yield Table(COLUMNS, tuple(lines(one.findings.filter(~pl.col("instrument")))), num_left=6)
+    checks = tuple(lines(one.findings.filter(pl.col("instrument"))))
+    if checks:
+        yield Paragraph("True by construction; these check the instrument and support nothing:")
+        yield Table(COLUMNS, checks, num_left=6)
+    for each in claim.predictions:
+        counts = f"Counts: {each.only}."
+        control = "" if each.control == "none" else f" Control: {each.control}."
+        yield Paragraph(f"{each.identifier} {each.statement} {each.rule} {counts}{control}", bullet=True)
+    for file in one.figures:
+        yield Picture(file, caption(file))
+    yield Paragraph(f"Again: {claim.command}. Digest of the predictions: {claim.digest}.")
+
+
+def caption(file: Any) -> str:
+    """The caption that was written beside a figure; its name where there is none."""
+    text = file.with_suffix(".txt")
+    return " ".join(text.read_text(encoding="utf-8").split()) if text.exists() else str(file.stem)
+
+
+def title(one: Judged) -> str:
+    """The claim and its verdict, with the condition that the verdict has."""
+    condition = f" {one.reason.split(':')[0]}" if one.standing == "holds only if" else ""
+    return f"{one.claim.identifier} {one.claim.title}: {one.standing}{condition}"
+
+
+def sentence(one: Judged) -> str:
+    """What becomes of the sentence of the conversation."""
+    said = f"{one.claim.identifier} {one.standing}" + (" " if one.standing == "holds only if" else ": ")
+    return f"{said}{one.reason}."
+
+
+def lines(findings: pl.DataFrame) -> Iterator[tuple[str, ...]]:
+    """The findings as cells of the table."""
+    for row in findings.iter_rows(named=True):
+        yield (
+            row["prediction"], row["kind"], SAYS[row["says"]], row["case"], predicted(row), measured(row), _sample(row),
+            row["verdict"],
+        )  # fmt: skip
+
+
+def short(value: float) -> str:
+    """A number in three significant digits; rounding (below 1e-12) is 0."""
+    return "0" if abs(value) < 1e-12 else f"{value:.3g}".replace("-", "−")
+
+
+def measured(row: dict[str, Any]) -> str:
+    """An estimate with its interval; the value alone where nothing is random."""
+    if row["measured"] is None:
+        return "–"
+    unit = "" if row["unit"] == "1" else f" {row['unit']}"
+    if row["lower"] == row["upper"]:
+        return f"{short(row['measured'])}{unit}"
+    return f"{short(row['measured'])} [{short(row['lower'])}, {short(row['upper'])}]{unit}"
+
+
+def predicted(row: dict[str, Any]) -> str:
+    """The predicted value with its margin, or the sign of it where only that is predicted."""
+    if row["kind"] == "sign" and row["predicted"] is None and row["measured"] is not None:
+        return f"above {short(row['threshold'])}"
+    if row["predicted"] is None:
+        return "–"
+    if row["kind"] == "sign":
+        return f"{'above' if row['predicted'] > 0 else 'below'} 0 (truth {short(row['predicted'])})"
+    if row["kind"] == "bound":
+        return "never violated"
+    margin = "" if row["margin"] is None else f" ± {short(row['margin'])}"
+    return f"{short(row['predicted'])}{margin}"
+
+
+def _sample(row: dict[str, Any]) -> str:
+    """How many seeds an interval is over, or how many runs a bound was looked for in."""
+    if not row["num_seeds"]:
+        return "–"
+    return f"{row['num_seeds']} runs" if row["kind"] == "bound" else str(row["num_seeds"])
+
+
+def coverage(num_seeds: int) -> dict[str, float]:
+    """How often the interval covers the expectation, simulated: of normal and of exponential values."""
+    dice = np.random.default_rng(num_seeds)
+    shape = (DRAWS, num_seeds)
+    sources = {"normal": (dice.normal(size=shape), 0.0), "skewed": (dice.exponential(size=shape), 1.0)}
+    return {
+        name: float(np.mean([one.lower <= truth <= one.upper for one in map(interval, rows)]))
+        for name, (rows, truth) in sources.items()
+    }
+
+
+def method(judged: Sequence[Judged]) -> str:
+    """Which intervals these are and how often they cover."""
+    sizes = sorted({int(n) for one in judged for n in one.findings.filter(pl.col("method") == "t")["num_seeds"]})
+    said = [
+        f"with {size} seeds {found['normal']:.0%} of the time for normal and {found['skewed']:.0%} for skewed values"
+        for size in sizes
+        for found in [coverage(size)]
+    ]
+    return (
+        f"Intervals are 95 % over paired seeds: Student's t below {BOOTSTRAP_FROM} seeds, the BCa bootstrap from there "
+        f"on. They cover (simulated) {'; '.join(said) or 'as the tests say'}. Where a number of a run is only bounded, "
+        "the interval covers both ends. An equality holds if the 90 % interval lies within the margin, and is refuted "
+        "if the 95 % interval lies outside."
+    )

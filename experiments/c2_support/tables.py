@@ -1,0 +1,299 @@
+"""C2: from the numbers of its runs to its tables, one for each part of the study."""
+
+import numpy as np
+import polars as pl
+
+from experiments.c2_support.race import PREDICTORS, race
+from experiments.predictions import Need, Tables
+from experiments.study import Step, Study
+from sim.theory.decay import adam_ceiling, adam_rate
+from sim.theory.optima import replay_forgetting
+
+THRESHOLDS = ("0.0001", "0.001", "0.003", "0.01", "0.02", "0.05")
+"""Thresholds of the eps-support [probability per answer]: from far below every answer of P to above most of them."""
+
+ENTROPY_SIZE = "e^H"
+"""Name of the effective number of answers among the sizes of the support."""
+
+SIZED = {"sft": "sft", "identity": "identity", "carried": "carried"}
+"""Phases whose sizes are looked at."""
+
+DECADE, HALF = 0.1, 0.5
+"""Where the windows of the late laws begin, as a share of all steps."""
+
+NEEDS = (
+    *(Need(("hill_1", "epsilon_support"), phases=tuple(SIZED), part=part) for part in ("support", "recovery")),
+    *(
+        Need(("kl", "gate", "kept", "erasure", "style_gate", "style_within", "event_mass", "behind", "zeros"),
+             phases=("pretrain", "sft"), part=part)
+        for part in ("support", "recovery", "decay", "rates")
+    ),
+    Need(("kl_lost",), phases=("sft", "recovery", "scratch"), part="recovery"),
+    Need(("kernel_r2", "first_order_r2", "kernel_share", "moved_unseen", "fisher", "weight_distance", "kl_moved"),
+         phases=("sft",), part="kernel"),
+    Need(("kl_moved", "total_variation_moved", "jensen_shannon_moved", "hellinger_moved", "fisher", "weight_distance",
+          "entropy", "kl"), phases=("sft",), part="race"),
+    Need(("kl", "event_mass"), views=("joint",), phases=("sft",), part="replay"),
+)  # fmt: skip
+"""The numbers of each part."""
+
+
+def tables(study: Study) -> Tables:
+    """`runs`, and a table for every part of the study that was run; the others are empty."""
+    runs = tagged(study.runs)
+
+    def of(*parts: str) -> tuple[Study, pl.DataFrame]:
+        own = runs.filter(pl.any_horizontal(pl.col("part").str.starts_with(part) for part in parts))
+        return study.restricted(own), own
+
+    splits = split_paths(*of("support", "decay", "recovery", "rates"))
+    entrants_ = entrants(*of("race"))
+    return {
+        "runs": runs,
+        "sizes": size_paths(*of("support", "recovery")),
+        "splits": splits,
+        "laws": late(splits),
+        "relearning": relearning(*of("recovery")),
+        "kernels": kernel_paths(*of("kernel")),
+        "scatter": kernel_scatter(*of("kernel")),
+        "entrants": entrants_,
+        "race": race(entrants_) if entrants_.height else entrants_,
+        "replays": replays(*of("replay")),
+    }
+
+
+def tagged(runs: pl.DataFrame) -> pl.DataFrame:
+    """What tells the runs of the study apart; 0 where a run has no such number."""
+
+    def number(name: str) -> pl.Expr:
+        return pl.col(name).fill_null(0).cast(pl.Float64) if name in runs.columns else pl.lit(0.0)
+
+    return runs.select(
+        "run", "seed", "valid", "claim", "part", "restriction",
+        restriction_kind="restriction.kind",
+        kept=pl.col("restriction.keep") if "restriction.keep" in runs.columns else pl.lit(None, pl.String),
+        targets="objective.targets",
+        model="model.kind",
+        model_shown="model",
+        width=number("model.width").cast(pl.Int64),
+        optimizer="optimizer.kind",
+        learning_rate="optimizer.learning_rate",
+        b1=number("optimizer.b1"),
+        b2=number("optimizer.b2"),
+        weight=number("objective.weight"),
+        num_steps="finetune.num_steps",
+    )  # fmt: skip
+
+
+# -- sizes of the support ---------------------------------------------------------------------------------------------
+
+
+def size_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
+    """Sizes of the support [answers] of every phase at every evaluation, beside those of P and S; prompts x ~ S(x).
+
+    size: e^H, or the number of answers with q(y|x) >= eps; fit: KL(S‖q) of the fine-tuned model in the end [nat].
+    """
+    if not runs.height:
+        return pl.DataFrame()
+    fit = study.pick("kl", "S||q", "S(x)", "sft").select("run", fit="lower")
+    sizes = {ENTROPY_SIZE: ("hill_1", "")} | {f"ε = {at}": ("epsilon_support", at) for at in THRESHOLDS}
+    parts = []
+    for phase in SIZED:
+        for name, (metric, at) in sizes.items():
+            p, s = (study.pick(metric, of, "S(x)", at=at) for of in ("P", "S"))
+            path = study.pick(metric, "q", "S(x)", phase, "every", at=at).drop("at")
+            path = path.join(p.select("run", p="lower"), on="run").join(s.select("run", s="lower"), on="run")
+            parts.append(path.with_columns(phase=pl.lit(phase), size=pl.lit(name)))
+    found = pl.concat(parts).join(fit, on="run")
+    return runs.join(found, on="run", maintain_order="left").sort("run", "phase", "step", maintain_order=True)
+
+
+# -- what is forgotten ------------------------------------------------------------------------------------------------
+
+
+def split_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
+    """The fine-tuning on S at every evaluation: KL(P‖q) and its split [nat], q(B), and what is off behind the gate.
+
+    The split is by style where one style is kept, else by the kept event. p_lost: P(B); untrained, unlearnt: erasure,
+    and what is off behind the gate, of the model before any training.
+    """
+    if not runs.height:
+        return pl.DataFrame()
+    p_lost = study.pick("event_mass", "P(B)").select("run", p_lost="lower")
+    begun = _splits(study, runs, "pretrain", "first").select("run", untrained="erasure", unlearnt="behind")
+    path = _splits(study, runs, "sft", "every")
+    found = path.join(p_lost, on="run").join(begun, on="run")
+    return runs.join(found, on="run", maintain_order="left").sort("run", "step", maintain_order=True)
+
+
+def _splits(study: Study, runs: pl.DataFrame, phase: str, step: Step) -> pl.DataFrame:
+    """Numbers of a phase in a row per evaluation."""
+    columns = {"kl": ("kl", "P||q"), "gate": ("gate", "A"), "kept": ("kept", "A"), "erasure": ("erasure", "A"),
+               "lost": ("event_mass", "q(B)"), "behind": ("behind", "P,q")}  # fmt: skip
+    found = study.pick("zeros", "q", "", phase, step).select("run", "step", zeros="lower")
+    for name, (metric, of) in columns.items():
+        one = study.pick(metric, of, "P(x)", phase, step).select("run", "step", pl.col("lower").alias(name))
+        found = found.join(one, on=["run", "step"])
+    styles = _by_style(study, runs, phase, step)
+    return found.update(styles, on=["run", "step"]) if styles.height else found
+
+
+def _by_style(study: Study, runs: pl.DataFrame, phase: str, step: Step) -> pl.DataFrame:
+    """The split by style of the runs that keep one style: gate, what is off within it, and within the others."""
+    one_style = pl.col("kept").is_not_null() & ~pl.col("kept").str.contains(r"^[\[{]")
+    own = runs.filter(pl.col("restriction_kind") == "style", one_style)
+    within = study.pick("style_within", "z", "P(x)", phase, step, at=None)
+    within = within.join(own.select("run", style="kept"), on="run")
+    kept = pl.col("lower").filter(pl.col("at") == pl.col("style")).sum()
+    sums = within.group_by("run", "step").agg(kept=kept, erasure=pl.col("lower").sum() - kept)
+    gate = study.pick("style_gate", "z", "P(x)", phase, step).select("run", "step", gate="lower")
+    return sums.join(gate, on=["run", "step"])
+
+
+def fitted(path: pl.DataFrame, column: str, begin: float, log_steps: bool = True, log: bool = True) -> float:
+    """Least-squares slope of a column, or its log, on (log) steps from the share `begin` on; nan for under 3."""
+    end = path.filter(pl.col("step") >= begin * pl.col("step").max())
+    x, y = end["step"].to_numpy().astype(float), end[column].to_numpy()
+    if len(x) < 3:
+        return float("nan")
+    return float(np.polyfit(np.log(x) if log_steps else x, np.log(y) if log else y, 1)[0])
+
+
+def late(splits: pl.DataFrame) -> pl.DataFrame:
+    """Of every long run the late laws that it follows.
+
+    exponent, growth: slopes of log q_t(B) and of KL(P‖q_t) on log t; rate: of exponential decay [1/step], beside
+    that of the law of the tables under Adam, and the ceiling ½ |log β₂|; end: q_T(B).
+    """
+    keep = ["seed", "model", "model_shown", "optimizer", "p_lost", "num_steps"]
+    long = splits.filter(pl.col("part").str.starts_with("decay")) if splits.height else splits
+    rows = [
+        {
+            "run": run, **{name: own[name][0] for name in keep}, "end": own.sort("step")["lost"][-1],
+            "exponent": fitted(own, "lost", DECADE), "growth": fitted(own, "kl", DECADE, log=False),
+            "rate": -fitted(own, "lost", HALF, log_steps=False), **_adam(own),
+        }
+        for (run,), own in long.group_by("run", maintain_order=True)
+    ] if long.height else []  # fmt: skip
+    return pl.DataFrame(rows, schema_overrides={"law": pl.Float64, "ceiling": pl.Float64})
+
+
+def _adam(own: pl.DataFrame) -> dict[str, float | None]:
+    if own["optimizer"][0] != "adam":
+        return {"law": None, "ceiling": None}
+    rate, b1, b2 = (float(own[name][0]) for name in ("learning_rate", "b1", "b2"))
+    return {"law": adam_rate(rate, b1, b2, 2.0), "ceiling": adam_ceiling(b2)}
+
+
+# -- learning again ---------------------------------------------------------------------------------------------------
+
+
+def relearning(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
+    """Steps on P_B until KL(P_B‖q) is back at what it was before the fine-tuning, from both starting points.
+
+    Each lies between the last evaluation above and the first one below; infinite where it never came back. The law of
+    prompts is that of P_B. before, after: KL(P_B‖q) of q0 and of the fine-tuned model [nat per answer].
+    """
+    curves = {
+        phase: study.pick("kl_lost", "P_B||q", "P_B(x)", phase, "every") for phase in ("sft", "recovery", "scratch")
+    }
+    rows = []
+    for tags in runs.iter_rows(named=True):
+        own = {phase: curve.filter(run=tags["run"]).sort("step") for phase, curve in curves.items()}
+        before = float(own["sft"]["lower"][0])
+        row = {**tags, "before": before, "after": float(own["sft"]["lower"][-1])}
+        for phase in ("recovery", "scratch"):
+            lower, upper = reached(own[phase]["step"].to_numpy(), own[phase]["lower"].to_numpy(), before)
+            row |= {f"{phase}_lower": lower, f"{phase}_upper": upper}
+        rows.append(row)
+    return pl.DataFrame(rows)
+
+
+def reached(steps: np.ndarray, values: np.ndarray, threshold: float) -> tuple[float, float]:
+    """Bounds of the step at which a curve first comes to a threshold: (last above, first at or below); inf if never."""
+    below = np.flatnonzero(values <= threshold)
+    if not len(below):
+        return float(steps[-1]), float("inf")
+    first = int(below[0])
+    return float(steps[max(first - 1, 0)]), float(steps[first])
+
+
+# -- kernel, race, replay ---------------------------------------------------------------------------------------------
+
+
+def kernel_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
+    """Per evaluation: R² of the change of log q(y|x) of unseen answers, as the kernel at q0 predicts it; Fisher and KL.
+
+    r2: by the linearised model (kernel held constant, softmax kept); r2_first: by lr t (K S)(y), the first order
+    of gradient descent; share: mean predicted over mean true change.
+    """
+    columns = {
+        "r2": ("kernel_r2", "q", ""), "r2_first": ("first_order_r2", "q", ""), "share": ("kernel_share", "q", ""),
+        "moved": ("moved_unseen", "q", ""), "fisher": ("fisher", "q0,q", "S(x)"), "kl": ("kl_moved", "q0||q", "S(x)"),
+        "distance": ("weight_distance", "q0,q", ""),
+    }  # fmt: skip
+    found: pl.DataFrame | None = None
+    for name, (metric, of, law) in columns.items():
+        one = study.pick(metric, of, law, "sft", "every").select("run", "step", pl.col("lower").alias(name))
+        found = one if found is None else found.join(one, on=["run", "step"], how="left", maintain_order="left")
+    assert found is not None
+    return runs.join(found, on="run", maintain_order="left") if runs.height else pl.DataFrame()
+
+
+def kernel_scatter(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
+    """For seed 0: the change of log q(y|x) of every answer, true and predicted, at every evaluation."""
+    parts = []
+    for tags in runs.filter(seed=0).iter_rows(named=True):
+        record = study.record(tags["run"])
+        supported = np.flatnonzero(record.p.log_p > -np.inf)
+        unseen = pl.DataFrame({"index": supported, "unseen": record.restricted.s.log_p[supported] == -np.inf})
+        log_q = study.strings(tags["run"]).select("phase", "step", "index", log_q=pl.col("q").log())
+        tuned, line = (log_q.filter(phase=phase).drop("phase") for phase in ("sft", "linearised"))
+        both = tuned.join(line, on=["step", "index"], suffix="_line").join(unseen, on="index")
+        start = tuned.filter(step=0).select("index", start="log_q")
+        both = both.join(start, on="index").select(
+            "step", "unseen", moved=pl.col("log_q") - pl.col("start"), predicted=pl.col("log_q_line") - pl.col("start")
+        )
+        parts.append(both.with_columns(**{name: pl.lit(value) for name, value in tags.items()}))
+    return pl.concat(parts) if parts else pl.DataFrame()
+
+
+def entrants(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
+    """Of every run of the race the predictors and what it forgot, on all prompts and on those that S never has."""
+    if not runs.height:
+        return pl.DataFrame()
+    moved = {name: one for name, one in PREDICTORS.items() if one.metric}
+    found = {
+        name: study.pick(one.metric, one.of, one.law, "sft").select("run", pl.col("lower").alias(name))
+        for name, one in moved.items()
+    }
+    for name, metric, of, law, sign in (
+        ("entropy change", "entropy", "q", "S(x)", 0.0), ("fit", "kl", "S||q", "S(x)", -1.0),
+        ("forgotten", "kl", "P||q", "P(x)", 1.0), ("elsewhere", "kl", "P||q", "P(x | S(x) = 0)", 1.0),
+    ):  # fmt: skip
+        first = study.pick(metric, of, law, "sft", "first").select("run", "lower")
+        last = study.pick(metric, of, law, "sft", "last").select("run", "lower")
+        change = pl.col("lower") - pl.col("lower_first")
+        change = change.abs() if sign == 0.0 else sign * change
+        found[name] = last.join(first, on="run", suffix="_first").select("run", change.alias(name))
+    for one in found.values():
+        runs = runs.join(one, on="run", how="left", maintain_order="left")
+    return runs.with_columns((pl.col("learning_rate") * pl.col("num_steps")).alias("steps × rate"))
+
+
+def replays(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
+    """KL(P‖q) of documents beside KL(P‖q*), q* = (1-λ)S + λP, summed and in closed form; and KL(q*‖q) [nat]."""
+    if not runs.height:
+        return pl.DataFrame()
+    numbers = {
+        "kl": study.pick("kl", "P||q", "", "sft", view="joint"),
+        "kl_q0": study.pick("kl", "P||q", "", "sft", "first", view="joint"),
+        "kl_best": study.pick("kl", "P||q*", view="joint"),
+        "gap": study.pick("kl", "q*||q", "", "sft", view="joint"),
+        "p_kept": study.pick("event_mass", "P(A)", view="joint"),
+    }
+    for name, one in numbers.items():
+        runs = runs.join(one.select("run", pl.col("lower").alias(name)), on="run", maintain_order="left")
+    weight = runs["weight"].to_numpy()
+    closed = replay_forgetting(np.log(runs["p_kept"].to_numpy()), weight)
+    return runs.with_columns(closed_form=pl.Series(closed), bound=pl.Series(-np.log(weight)))

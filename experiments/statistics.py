@@ -1,0 +1,170 @@
+"""Intervals over paired seeds, and the tests that turn them into verdicts. All claims share these."""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+from scipy import stats
+
+from sim.quantity import Quantity
+
+Decided: TypeAlias = Literal["holds", "refuted", "undecided"]
+"""What a test says of one prediction."""
+
+Verdict: TypeAlias = Literal["holds", "refuted", "undecided", "reported", "not valid"]
+"""What became of a prediction: `not valid` where no run counts, `reported` where no verdict was announced."""
+
+LEVEL = 0.95
+"""Coverage of the intervals that are shown."""
+
+BOOTSTRAP_FROM = 20
+"""Seeds from which the bootstrap takes the place of t: with fewer it covers less often, skewed values or not."""
+
+RESAMPLES = 4_999
+"""Bootstrap samples."""
+
+
+def interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Quantity:
+    """The mean of one value per seed: Student's t below 20 seeds, the BCa bootstrap from 20 on.
+
+    It is infinitely wide for one seed, and has width 0 if all values are equal. Raises ValueError for no values, and
+    for values that are not finite. Source: Student 1908; Efron 1987, "Better bootstrap confidence intervals".
+    """
+    x = np.asarray(values, np.float64)
+    if x.ndim != 1 or not len(x) or not np.isfinite(x).all():
+        raise ValueError(f"interval: finite values, one per seed, are required, found {x.tolist()}")
+    mean = math.fsum(x) / len(x)
+    if len(x) == 1:
+        return _over_seeds(mean, -math.inf, math.inf, level, 1, "none")
+    if np.ptp(x) == 0:
+        return _over_seeds(mean, mean, mean, level, len(x), "none")
+    if len(x) < BOOTSTRAP_FROM:
+        half = float(stats.t.ppf(0.5 + level / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
+        return _over_seeds(mean, mean - half, mean + half, level, len(x), "t")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            (x,), np.mean, n_resamples=RESAMPLES, confidence_level=level, method="BCa", rng=np.random.default_rng(0)
+        ).confidence_interval
+    return _over_seeds(mean, float(found.low), float(found.high), level, len(x), "BCa")
+
+
+def _over_seeds(mean: float, lower: float, upper: float, level: float, count: int, method: str) -> Quantity:
+    return Quantity(lower, upper, "over seeds", mean, level, count, method)
+
+
+def sign(differences: Sequence[float] | np.ndarray, threshold: float = 0.0) -> tuple[Decided, Quantity]:
+    """Whether the mean paired difference is above `threshold`: the interval lies above it, below it, or around it."""
+    found = interval(differences)
+    if found.lower > threshold:
+        return "holds", found
+    return ("refuted" if found.upper < threshold else "undecided"), found
+
+
+def signed(values: np.ndarray, direction: float) -> tuple[Decided, Quantity]:
+    """Whether the mean has a sign, +1 or -1; the interval is that of the values as they are."""
+    verdict, found = sign(direction * values)
+    return verdict, found if direction > 0 else found.decreasing(lambda value: -value)
+
+
+def equality(values: Sequence[float] | np.ndarray, predicted: float, margin: float) -> tuple[Decided, Quantity]:
+    """Whether the mean is within `margin` of a prediction: two one-sided tests at 5 %.
+
+    It holds if the 90 % interval lies inside, is refuted if the 95 % interval lies outside, else it is undecided.
+    Source: Schuirmann 1987, "A comparison of the two one-sided tests procedure".
+    """
+    if not margin > 0:
+        raise ValueError(f"equality: a positive margin is required, found {margin!r}")
+    shown, tight = interval(values), interval(values, 2 * LEVEL - 1)
+    low, high = predicted - margin, predicted + margin
+    if low <= tight.lower and tight.upper <= high:
+        return "holds", shown
+    return ("refuted" if shown.lower > high or shown.upper < low else "undecided"), shown
+
+
+def bound(slacks: Sequence[float] | np.ndarray, tolerance: float) -> tuple[Decided, Quantity]:
+    """Whether a bound is never violated: the least slack over all runs is at least -`tolerance`."""
+    least = float(np.min(np.asarray(slacks, np.float64)))
+    shown = _over_seeds(least, least, least, 1.0, len(slacks), "none")
+    return ("holds" if least >= -tolerance else "refuted"), shown
+
+
+def ordering(columns: Sequence[Sequence[float]] | np.ndarray) -> tuple[Decided, Quantity]:
+    """Whether means rise from column to column, [K, seeds]: every neighbours' paired difference at 5 % / (K - 1).
+
+    It holds if all lie above 0, is refuted if one lies below; the interval is that of the smallest difference.
+    """
+    x = np.asarray(columns, np.float64)
+    steps = [interval(step, 1 - (1 - LEVEL) / (len(x) - 1)) for step in np.diff(x, axis=0)]
+    worst = min(steps, key=lambda one: one.lower)
+    if worst.lower > 0:
+        return "holds", worst
+    refuting = min(steps, key=lambda one: one.upper)
+    return ("refuted", refuting) if refuting.upper < 0 else ("undecided", worst)
+
+
+def slope(x: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest slope of a least-squares line through y that are only known to lie within bounds.
+
+    A slope is a sum of y with weights that have both signs, so that its ends take lower ends of some and upper ends of
+    others. Raises ValueError where x does not vary.
+    """
+    x = np.asarray(x, np.float64)
+    if len(x) < 2 or np.ptp(x) == 0:
+        raise ValueError(f"slope: at least two different x are required, found {x.tolist()}")
+    centred = x - x.mean()
+    weight = centred / (centred @ centred)
+    up = weight > 0
+    return float(weight @ np.where(up, lower, upper)), float(weight @ np.where(up, upper, lower))
+
+
+def both_ends(lower: tuple[Decided, Quantity], upper: tuple[Decided, Quantity]) -> tuple[Decided, Quantity]:
+    """The verdict on a number of which only two bounds are known: that of both ends where they agree.
+
+    The interval covers that of either end.
+    """
+    (one, low), (other, high) = lower, upper
+    ends = min(low.lower, high.lower), max(low.upper, high.upper)
+    assert low.estimate is not None
+    assert high.estimate is not None
+    merged = replace(low, lower=ends[0], upper=ends[1], estimate=(low.estimate + high.estimate) / 2)
+    return (one if one == other else "undecided"), merged
+
+
+def judged(
+    kind: str,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    predicted: float | None,
+    threshold: float,
+    margin: float | None,
+    by_lower: bool,
+) -> tuple[Verdict, Quantity]:
+    """The verdict on numbers per seed that lie between two bounds, and their interval over seeds.
+
+    sign: above the threshold, or on the side of 0 of the predicted value; equality, slope, exponent: within the margin
+    of the predicted value; bound: the least number is at least minus the margin; report: no verdict. With `by_lower` a
+    sign holds already if the lower bounds are above the threshold, and is refuted only if the upper bounds are below.
+    """
+    if kind == "report":
+        return "reported", interval(lower)
+    if kind == "bound":
+        assert margin is not None
+        return bound(lower, margin)
+    test: Callable[[np.ndarray], tuple[Decided, Quantity]]
+    if kind == "sign" and predicted is not None:
+        test = lambda values: signed(values, 1.0 if predicted > 0 else -1.0)  # noqa: E731
+    elif kind == "sign":
+        test = lambda values: sign(values, threshold)  # noqa: E731
+    else:
+        assert predicted is not None
+        assert margin is not None
+        test = lambda values: equality(values, predicted, margin)  # noqa: E731
+    if by_lower:
+        verdict, found = test(lower)
+        certain = np.isfinite(upper).all() and test(upper)[0] == "refuted"
+        return ("undecided" if verdict == "refuted" and not certain else verdict), found
+    return both_ends(test(lower), test(upper))

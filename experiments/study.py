@@ -1,0 +1,168 @@
+"""The finished runs of a claim as the tables that every user reads, and a claim's findings on the disk and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import polars as pl
+
+from experiments.predictions import Claim, Need, Standing, table
+from sim.disk.folders import finished
+from sim.disk.records import Record, read
+from sim.metrics.frames import metrics_table, runs_table, strings_table
+from sim.numerics import SpecificationError
+
+Step: TypeAlias = Literal["first", "last", "every"]
+"""Which evaluations of a phase."""
+
+LARGE = ("strings",)
+"""Tables of which only the last evaluation of every phase is also written as CSV."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """The runs of a study: `runs`, a row each (`sim.metrics.frames.runs_table`), and the `numbers` that are needed."""
+
+    runs: pl.DataFrame
+    numbers: pl.DataFrame
+    places: Mapping[str, Path]  # of the records, by run
+
+    @classmethod
+    def of(cls, folder: Path, needs: Sequence[Need]) -> "Study":
+        """The study of the finished runs of a folder; each record is read once and its arrays are let go."""
+        places = {source.name: source for source in finished(folder)}
+        runs, numbers = [], []
+        for source in places.values():
+            record = read(source)
+            runs.append(runs_table([record]))
+            numbers += [_needed(record, need) for need in needs if _part(record).startswith(need.part)]
+        return cls(pl.concat(runs, how="diagonal_relaxed"), pl.concat([one for one in numbers if one.height]), places)
+
+    def pick(
+        self,
+        metric: str,
+        of: str,
+        law: str = "",
+        phase: str = "truth",
+        step: Step = "last",
+        view: str = "response",
+        at: str | None = "",
+    ) -> pl.DataFrame:
+        """Numbers of one metric: run, step, at, lower, upper; at the first, the last or every evaluation of a phase."""
+        found = self.numbers.filter(metric=metric, of=of, prompt_law=law, phase=phase, view=view)
+        if at is not None:
+            found = found.filter(pl.col("at") == at)
+        if step != "every":
+            wanted = pl.col("step").min() if step == "first" else pl.col("step").max()
+            found = found.filter(pl.col("step") == wanted.over("run"))
+        return found.select("run", "step", "at", "lower", "upper")
+
+    def beside(self, runs: pl.DataFrame, **columns: pl.DataFrame) -> pl.DataFrame:
+        """A table of runs with numbers of `pick` beside it: <name>_lower and <name>_upper of every one."""
+        for name, found in columns.items():
+            both = found.select("run", pl.col("lower").alias(f"{name}_lower"), pl.col("upper").alias(f"{name}_upper"))
+            runs = runs.join(both, on="run", how="left", maintain_order="left")
+        return runs
+
+    def strings(self, run: str) -> pl.DataFrame:
+        """Probability of every document under the models of a run, see `sim.metrics.frames.strings_table`."""
+        return strings_table(read(self.places[run]))
+
+    def record(self, run: str) -> Record:
+        """The record of a run."""
+        return read(self.places[run])
+
+    def restricted(self, runs: pl.DataFrame) -> "Study":
+        """The same study of some of its runs alone."""
+        names = runs["run"].implode()
+        return Study(
+            self.runs.filter(pl.col("run").is_in(names)), self.numbers.filter(pl.col("run").is_in(names)), self.places
+        )
+
+
+def _part(record: Record) -> str:
+    return str(record.config.get("study", {}).get("part") or "")
+
+
+def _needed(record: Record, need: Need) -> pl.DataFrame:
+    found = metrics_table(record, need.metrics, need.views, need.phases)
+    return found.select("run", "phase", "step", "view", "metric", "of", "at", "lower", "upper", "prompt_law")
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A claim whose runs were judged: its findings, what becomes of the sentence and why, and where its figures lie."""
+
+    claim: Claim
+    findings: pl.DataFrame
+    standing: Standing
+    reason: str
+    folder: Path
+
+    @property
+    def made_for(self) -> str:
+        """Whether the runs were made for these predictions, for those of an amendment, or for others."""
+        found = set(self.findings["made_for"].to_list())
+        stale = set(self.findings["digest"].to_list()) - {self.claim.digest}
+        kinds = {self.claim.made_for(f"{self.claim.name}@{digest}") for digest in stale} | found
+        return "other" if "other" in kinds else "amended" if "amended" in kinds else "these"
+
+    @property
+    def figures(self) -> list[Path]:
+        """The figures as pictures, in the order of their names."""
+        return sorted((self.folder / "figures").glob("*.png"))
+
+
+def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:
+    """Write every table as Parquet and CSV."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in tables.items():
+        frame.write_parquet(folder / f"{name}.parquet")
+        if name in LARGE:
+            frame = frame.filter(pl.col("step") == pl.col("step").max().over("phase"))
+        frame.write_csv(folder / f"{name}.csv")
+
+
+def judge(claim: Claim, folder: Path) -> Judged:
+    """Judge a claim by the finished runs of a folder; its tables are written to reports/claim/tables."""
+    study = Study.of(folder, claim.needs)
+    tables = claim.tables(study)
+    check_paired(tables["runs"], claim.paired, folder)
+    findings = table(claim, claim.judge(tables), study.runs["claim"].to_list())
+    target = folder / "reports" / "claim"
+    write_tables({**tables, "findings": findings}, target / "tables")
+    return Judged(claim, findings, *claim.standing(findings), target)
+
+
+def check_paired(runs: pl.DataFrame, paired: Sequence[str], folder: Path) -> None:
+    """Raise SpecificationError unless there is one run of each kind and seed: one that counts twice narrows intervals.
+
+    `paired` are the columns that tell kinds of runs and seeds apart.
+    """
+    twice = runs.group_by(paired, maintain_order=True).agg(pl.col("run")).filter(pl.col("run").list.len() > 1)
+    if twice.height:
+        first = twice.row(0, named=True)
+        kind = ", ".join(f"{name} {first[name]}" for name in paired)
+        raise SpecificationError(
+            f"{folder}: one run of each kind is required, found {len(first['run'])} of {kind}: "
+            f"{', '.join(first['run'])}; keep each study in a folder of its own (name= or outputs=)"
+        )
+
+
+def judged_before(outputs: Path, claims: Sequence[Claim]) -> list[Judged]:
+    """The claims that have been judged below a folder; raises SpecificationError if there is none."""
+    found = []
+    for claim in claims:
+        folder = outputs / claim.name / "reports" / "claim"
+        file = folder / "tables" / "findings.parquet"
+        if file.exists():
+            findings = pl.read_parquet(file)
+            found.append(Judged(claim, findings, *claim.standing(findings), folder))
+    if not found:
+        names = ", ".join(claim.name for claim in claims)
+        raise SpecificationError(
+            f"{outputs}: verdicts of at least one claim are required, found none; "
+            f"run python -m experiments with one of {names} first"
+        )
+    return found

@@ -1,0 +1,142 @@
+"""SHA-256 of what decides a result but is no configuration: source files of members, and objects given in Python."""
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import inspect
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.config.members import KINDS, Member
+from sim.numerics import SpecificationError
+
+
+@functools.cache
+def member_digest(member: Member) -> str:
+    """SHA-256 of the file of a member and of all files that it imports, directly or not.
+
+    Files count if they are of the member's package from outside, or of its room in this project. They are read once in
+    a process, as the code itself is.
+    """
+    root = member.package.name if member.package else KINDS[member.kind].package
+    folder = member.package.folder if member.package else _top(member)
+    content = hashlib.sha256()
+    for name, file in sorted(_closure(member.module, root, folder).items()):
+        content.update(f"{name}\n".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return content.hexdigest()
+
+
+def object_digest(thing: Any) -> str:
+    """SHA-256 of the content of an object: numbers, arrays, dataclasses, functions and classes, containers of these.
+
+    A function or class counts by its source and by what it uses of the module that defines it. Raises
+    SpecificationError for an object whose content cannot be told, with what to do.
+    """
+    content = hashlib.sha256()
+    for part in _parts(thing, frozenset()):
+        content.update(part)
+    return content.hexdigest()
+
+
+def _top(member: Member) -> Path:
+    depth = member.module.count(".") - KINDS[member.kind].package.count(".")
+    file = member.file.parent if member.file.name == "__init__.py" else member.file
+    return file.parents[depth - 1]
+
+
+def _closure(module: str, root: str, folder: Path) -> dict[str, Path]:
+    """The files below a package that a module imports, directly or not, itself included; by dotted name."""
+    found: dict[str, Path] = {}
+    todo = [module]
+    while todo:
+        name = todo.pop()
+        file = _file(name, root, folder)
+        if file is None or name in found:
+            continue
+        found[name] = file
+        if name != root and name.startswith(f"{root}."):
+            todo.append(name.rpartition(".")[0])  # importing a module runs its package too
+        todo += _imports(file, name)
+    return found
+
+
+def _file(name: str, root: str, folder: Path) -> Path | None:
+    if name != root and not name.startswith(f"{root}."):
+        return None
+    place = folder.joinpath(*name.removeprefix(root).split(".")[1:])
+    candidates = (place / "__init__.py", place.with_name(f"{place.name}.py"))
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def _imports(file: Path, name: str) -> Iterator[str]:
+    """Dotted names that a file may import: of `from a import b` both `a` and `a.b`."""
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _parts(thing: Any, seen: frozenset[int]) -> Iterator[bytes]:
+    """The content of an object as bytes; `seen` holds the objects around it, for functions that call each other."""
+    if id(thing) in seen:
+        return
+    seen |= {id(thing)}
+    yield f"<{type(thing).__name__}>".encode()
+    if thing is None or isinstance(thing, bool | int | float | complex | str | bytes):
+        yield repr(thing).encode()
+    elif isinstance(thing, types.FunctionType | type):
+        yield from _code(thing, seen)
+    elif dataclasses.is_dataclass(thing):
+        yield from _parts(type(thing), seen)
+        for field in dataclasses.fields(thing):
+            yield field.name.encode()
+            yield from _parts(getattr(thing, field.name), seen)
+    elif isinstance(thing, Mapping):
+        for key, value in sorted(thing.items(), key=repr):
+            yield from (*_parts(key, seen), *_parts(value, seen))
+    elif isinstance(thing, list | tuple | set | frozenset):
+        for value in sorted(thing, key=repr) if isinstance(thing, set | frozenset) else thing:
+            yield from _parts(value, seen)
+    elif hasattr(thing, "__array__") and np.asarray(thing).dtype != object:
+        array = np.asarray(thing)
+        yield f"{array.dtype.str}{array.shape}".encode() + array.tobytes()
+    else:
+        raise SpecificationError(
+            f"{type(thing).__name__}: an object whose content can be hashed is required, found {type(thing)!r}; "
+            "make it a dataclass of numbers, arrays, functions and such objects"
+        )
+
+
+def _code(thing: types.FunctionType | type, seen: frozenset[int]) -> Iterator[bytes]:
+    """The source of a function or class, what it closes over, and what it uses of its own module."""
+    if thing.__module__.partition(".")[0] in ("builtins", "sim", "numpy", "jax", "flax", "optax"):
+        yield f"{thing.__module__}.{thing.__qualname__}".encode()
+        return
+    try:
+        yield inspect.getsource(thing).encode()
+    except (OSError, TypeError):
+        raise SpecificationError(
+            f"{thing.__qualname__}: source that can be read is required, found none; define it in a file or a notebook"
+        ) from None
+    functions = [thing] if isinstance(thing, types.FunctionType) else [
+        inspect.unwrap(one) for one in vars(thing).values() if inspect.isfunction(one)
+    ]  # fmt: skip
+    for function in functions:
+        for cell in function.__closure__ or ():
+            yield from _parts(cell.cell_contents, seen)
+        for name in sorted(function.__code__.co_names):
+            used = function.__globals__.get(name)
+            if isinstance(used, types.FunctionType | type) and used.__module__ != thing.__module__:
+                yield f"{used.__module__}.{used.__qualname__}".encode()
+            elif used is not None and not isinstance(used, types.ModuleType):
+                yield from _parts(used, seen)

@@ -1,0 +1,191 @@
+"""Records as tidy tables: the numbers of a run or of many, the runs themselves, documents and their probabilities."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from sim.config import GROUPS, described
+from sim.config.leaves import leaves, varying
+from sim.disk.records import NOT_CONTENT, Record, invalidity
+from sim.metrics.scene import World
+from sim.metrics.scored import VIEWS, View
+from sim.metrics.table import metrics, rows
+
+COLUMNS = """\
+  run         hash of the run
+  name        name of the run
+  seed        seed of the run
+  valid       whether its pretraining came below pretrain.limit; if not, no verdict may rest on the run
+  <leaf>      one column for every leaf of the configuration that is not the same in all runs, by its dotted name,
+              such as optimizer.learning_rate; empty where a run has no such leaf
+  phase       truth (what is known of the world before any training), pretrain, sft, or a control
+  step        optimiser steps of the phase before the evaluation
+  view        response: answers given the prompt; joint: whole documents
+  metric      what was measured
+  of          of which distribution or distributions
+  at          at which threshold, style or position; empty where there is none
+  value       the number; empty where it is only bounded
+  lower       the number, or a certified lower bound of it
+  upper       the number, or a certified upper bound of it
+  exactness   exact | bounded | estimated
+  unit        unit of value, lower and upper; 1 for probabilities
+  prompt_law  the law of the prompts under which the number is an average; empty in the joint view
+"""
+"""Columns of the table of the runs of a folder; the table of one run has them without `valid` and leaves."""
+
+NOT_VARIED = (*NOT_CONTENT, "seed")
+"""Keys of a configuration that are no part of what a run is, or have a column of their own."""
+
+_TYPES = {"seed": pl.Int64, "step": pl.Int64, "value": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
+
+
+def metrics_table(
+    record: Record,
+    names: Collection[str] | None = None,
+    views: Collection[View] = VIEWS,
+    phases: Collection[str] | None = None,
+) -> pl.DataFrame:
+    """Every measured number of a run, one row each; or those of some metrics, views and phases."""
+    found = rows(record, names, views, phases)
+    tags = {"run": record.hash, "name": record.name, "seed": record.config["seed"]}
+    columns = {name: [value] * len(found) for name, value in tags.items()}
+    columns |= {name: [one[name] for one in found] for name in found[0]}
+    return pl.DataFrame([pl.Series(name, values, _TYPES.get(name, pl.String)) for name, values in columns.items()])
+
+
+def metrics_help() -> str:
+    """Every metric in a line: its name, its symbol, its unit and what it is."""
+    lines = [(one.name, one.symbol, one.unit, one.description) for one in metrics()]
+    widths = [max(len(line[column]) for line in lines) for column in range(3)]
+    return "\n".join(
+        "  " + "  ".join([*(text.ljust(width) for text, width in zip(line, widths, strict=False)), line[3]])
+        for line in lines
+    )
+
+
+def runs_table(records: Sequence[Record]) -> pl.DataFrame:
+    """One row for each run: what tells runs apart, in words and by every leaf of their configurations.
+
+    Columns: run, name, seed, valid, claim (what it was run for), part (of which study), grammar, restriction, model,
+    objective and optimizer in words, and the leaves by their dotted names (see `COLUMNS`).
+    """
+    flat = [leaves({key: value for key, value in one.config.items() if key not in NOT_CONTENT}) for one in records]
+    names = sorted({name for one in flat for name in one})
+    found = {
+        "run": [one.hash for one in records],
+        "name": [one.name for one in records],
+        "seed": [one.config["seed"] for one in records],
+        "valid": [invalidity(one) is None for one in records],
+        "claim": [one.config.get("claim") for one in records],
+        "part": [one.config.get("study", {}).get("part") or "" for one in records],
+    }
+    found |= {group: [in_words(one, group) for one in records] for group in GROUPS}
+    leaf_columns = {name: [one.get(name) for one in flat] for name in names if name not in found}
+    types = {"claim": pl.String}
+    return pl.DataFrame(
+        [pl.Series(name, values, types.get(name), strict=False) for name, values in (found | leaf_columns).items()]
+    )
+
+
+def in_words(record: Record, group: str) -> str:
+    """What a run has of a group in words, see `sim.config.described`; as the record has it, where it has it."""
+    said: Mapping[str, str] = record.facts.get("described", {})
+    return said[group] if group in said else described(group, record.config[group])
+
+
+def documents_table(record: Record, view: View = "response") -> pl.DataFrame:
+    """Every supported document with what is known of it before any training.
+
+    Columns: index (row on the trie), prompt, answer, style (the likeliest one where styles overlap),
+    prompt_mass = P(x), p = P(y|x), s = S(y|x).
+    """
+    world, p = World(record, view), record.p
+    lengths, strings = p.prompts.length, p.trie.strings
+    return pl.DataFrame(
+        {
+            "index": np.arange(p.trie.num_strings),
+            "prompt": [p.vocabulary.decode(row[:size]) for row, size in zip(strings, lengths, strict=True)],
+            "answer": [p.vocabulary.decode(row[size:]) for row, size in zip(strings, lengths, strict=True)],
+            "style": ["" if p.styles is None else p.styles.names[z] for z in _styles(record)],
+            "prompt_mass": np.exp(world.p_law[world.p.group]),
+            "p": np.exp(world.p.log_q),
+            "s": np.exp(world.s.log_q),
+        }
+    )
+
+
+def strings_table(record: Record, view: View = "response") -> pl.DataFrame:
+    """Probability of every document under the model: phase, step, index (as in `documents_table`), q = q(y|x).
+
+    It holds every evaluation of the fine-tunings, and the last one of the pretraining.
+    """
+    world = World(record, view)
+    index = pl.int_range(record.p.trie.num_strings, eager=True)
+    parts = [
+        pl.select(phase=pl.lit(phase), step=pl.lit(int(step)), index=index, q=np.exp(world.scored(phase, at).log_q))
+        for phase, recorded in record.phases.items()
+        for at, step in enumerate(recorded.steps)
+        if record.meanings[phase].role != "pretraining" or at == len(recorded.steps) - 1
+    ]
+    return pl.concat(parts)
+
+
+def phases_table(record: Record) -> pl.DataFrame:
+    """One row for each phase of a run, with its meaning, see `sim.phases`."""
+    return pl.DataFrame(
+        [
+            {
+                "phase": name,
+                "stage": record.meanings[name].stage,
+                "role": record.meanings[name].role,
+                "data": record.meanings[name].data,
+                "model": record.meanings[name].model,
+                "title": record.meanings[name].title,
+                "last_step": int(recorded.steps[-1]),
+            }
+            for name, recorded in record.phases.items()
+        ]
+    )
+
+
+def _styles(record: Record) -> np.ndarray:
+    styles = record.p.styles
+    return np.zeros(record.p.trie.num_strings, np.int64) if styles is None else np.argmax(styles.log_posterior, axis=1)
+
+
+# -- many runs --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A run without its arrays."""
+
+    hash: str
+    config: Mapping[str, Any]
+    valid: bool
+    table: pl.DataFrame
+
+
+def measured(record: Record) -> Measured:
+    """What the table of several runs takes from a record."""
+    return Measured(record.hash, record.config, invalidity(record) is None, metrics_table(record))
+
+
+def joined(runs: Sequence[Measured]) -> pl.DataFrame:
+    """Every measured number of one or more runs; see `COLUMNS`. In the order of what varies, of seed and hash."""
+    varied = varying([run.config for run in runs], NOT_VARIED)
+    kinds = {name: pl.Series(values).dtype for name, values in varied.items()}
+
+    def place(at: int) -> tuple[Any, ...]:
+        own = [(False,) if values[at] is None else (True, values[at]) for values in varied.values()]
+        return *own, runs[at].config["seed"], runs[at].hash
+
+    def widened(at: int) -> pl.DataFrame:
+        own = [pl.lit(values[at], kinds[name]).alias(name) for name, values in varied.items()]
+        first, rest = ("run", "name", "seed"), runs[at].table.columns[3:]
+        return runs[at].table.select(*first, pl.lit(runs[at].valid).alias("valid"), *own, *rest)
+
+    return pl.concat([widened(at) for at in sorted(range(len(runs)), key=place)])

@@ -1,0 +1,266 @@
+"""What a metric may look at, and how a metric is declared: a file in this folder with a list `METRICS`."""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+
+from sim.config import construct, members
+from sim.disk.records import Record
+from sim.languages.finite import FiniteLanguage
+from sim.metrics.scored import Scored, TrieView, View, known
+from sim.phases import Meaning
+from sim.quantity import Quantity
+from sim.theory.laws import Laws
+
+Found = TypeVar("Found")
+
+TRUTH = "truth"
+"""The phase of what is known of the world before anything is trained."""
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """What is known exactly of a run's world in one view: P, P_A, S and q* on P's trie, and the two prompt laws."""
+
+    record: Record
+    view: View
+
+    @cached_property
+    def trie(self) -> TrieView:
+        """The common trie in this view."""
+        return TrieView.of(self.record.p.trie, self.record.p.prompts, self.view)
+
+    def of(self, language: FiniteLanguage) -> Scored:
+        """A language on the common trie."""
+        return known(language, self.trie)
+
+    def law_of(self, language: FiniteLanguage) -> np.ndarray:
+        """log prompt law [nat] of a language over the prompts of P: float64[G]; one group in the joint view."""
+        return language.prompts.log_p if self.view == "response" else np.zeros(1)
+
+    @cached_property
+    def p(self) -> Scored:
+        """P."""
+        return self.of(self.record.p)
+
+    @cached_property
+    def kept(self) -> Scored:
+        """P_A."""
+        return self.of(self.record.restricted.kept)
+
+    @cached_property
+    def s(self) -> Scored:
+        """S."""
+        return self.of(self.record.restricted.s)
+
+    @cached_property
+    def best(self) -> Scored | None:
+        """q*, the optimum that theory predicts for the fine-tuning on S; None where none is predicted."""
+        log_q = optimum(self.record)
+        return None if log_q is None else self.of(self.record.p.with_law(log_q))
+
+    @cached_property
+    def languages(self) -> dict[str, Scored]:
+        """The languages by name: P, P_A, S, and q* where it is predicted."""
+        found = {"P": self.p, "P_A": self.kept, "S": self.s}
+        return found if self.best is None else found | {"q*": self.best}
+
+    @cached_property
+    def p_law(self) -> np.ndarray:
+        """log P(x)."""
+        return self.law_of(self.record.p)
+
+    @cached_property
+    def s_law(self) -> np.ndarray:
+        """log S(x)."""
+        return self.law_of(self.record.restricted.s)
+
+    @property
+    def law_names(self) -> tuple[str, str]:
+        """What numbers under P(x) and under S(x) are named by: both "" in the joint view, which has one law."""
+        return ("P(x)", "S(x)") if self.view == "response" else ("", "")
+
+    @cached_property
+    def laws(self) -> dict[str, np.ndarray]:
+        """The prompt laws by name."""
+        return dict(zip(self.law_names, (self.p_law, self.s_law), strict=True))
+
+    @cached_property
+    def truth(self) -> "Evaluation":
+        """The world itself as an evaluation, of its languages."""
+        return Evaluation(self, TRUTH, 0, 0, True, self.languages)
+
+    def scored(self, phase: str, index: int) -> Scored:
+        """The model of a phase at one evaluation."""
+        arrays = {name: values[index] for name, values in self.record.phases[phase].arrays.items()}
+        return self.trie.score(arrays)
+
+    def start(self, phase: str) -> Scored:
+        """The model with which a phase began."""
+        return self.truth.once(("start", phase), lambda: self.scored(phase, 0))
+
+    def evaluations(self, phase: str) -> Iterator["Evaluation"]:
+        """Every evaluation of a phase, in the order of its steps."""
+        steps = self.record.phases[phase].steps
+        for index, step in enumerate(steps):
+            at_end = index in (0, len(steps) - 1)
+            yield Evaluation(self, phase, index, int(step), at_end, {"q": self.scored(phase, index)})
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One look at distributions of one world: at its languages (phase "truth"), or at a model after some steps.
+
+    subjects: the distributions by name, P, P_A, S, q* of the truth and q of a model; at_end: whether it is the first or
+    last evaluation of its phase.
+    """
+
+    world: World
+    phase: str
+    index: int
+    step: int
+    at_end: bool
+    subjects: Mapping[str, Scored]
+    _known: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_truth(self) -> bool:
+        """Whether it is of the world's languages."""
+        return self.phase == TRUTH
+
+    @property
+    def meaning(self) -> Meaning:
+        """What the phase is; KeyError for the truth, which is none."""
+        return self.world.record.meanings[self.phase]
+
+    @property
+    def q(self) -> Scored:
+        """The model; KeyError for the truth."""
+        return self.subjects["q"]
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was recorded of the model at this evaluation, see `sim.probes`; empty for the truth."""
+        found = {} if self.is_truth else self.world.record.phases[self.phase].arrays
+        return {name: values[self.index] for name, values in found.items()}
+
+    def pairs(self) -> Iterator[tuple[str, Scored, str, np.ndarray]]:
+        """Every distribution with every prompt law under which it can be averaged: name, distribution, name, law."""
+        for of, scored in self.subjects.items():
+            for name, law in self.world.laws.items():
+                if not self.is_truth or scored.covers(law):
+                    yield of, scored, name, law
+
+    def once(self, key: Hashable, make: Callable[[], Found]) -> Found:
+        """What `make` gives, made once for this evaluation."""
+        if key not in self._known:
+            self._known[key] = make()
+        found: Found = self._known[key]
+        return found
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number: of which distributions, at which threshold, style or position, and under which prompt law."""
+
+    of: str
+    number: Quantity
+    law: str = ""
+    at: str = ""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A kind of number that tables, reports and the help of `sim.rows` show.
+
+    name: in the column `metric`; symbol and description: for people; unit: "1" for probabilities; measure: its numbers
+    at one evaluation; section: of a run's report, "" for none.
+    """
+
+    name: str
+    symbol: str
+    unit: str
+    description: str
+    measure: Callable[[Evaluation], Iterator[Cell]]
+    section: str = ""
+
+
+def of_language(
+    name: str,
+    symbol: str,
+    unit: str,
+    description: str,
+    function: Callable[[Scored, np.ndarray], Quantity | float],
+    exact: bool = False,
+    section: str = "",
+) -> Metric:
+    """A metric that is a function of one distribution and a log prompt law, float64[G]: of P, P_A, S, q* and models.
+
+    A function that returns a plain number must declare that it is exact; one that is not returns a Quantity.
+    """
+
+    def measure(evaluation: Evaluation) -> Iterator[Cell]:
+        for of, scored, law_name, law in evaluation.pairs():
+            yield Cell(of, certified(name, function(scored, law), exact), law_name)
+
+    return Metric(name, symbol, unit, description, measure, section)
+
+
+def of_model(
+    name: str,
+    symbol: str,
+    unit: str,
+    description: str,
+    function: Callable[[World, Scored], Quantity | float],
+    of: str = "q",
+    law: str = "P(x)",
+    exact: bool = False,
+    section: str = "",
+) -> Metric:
+    """A metric that is a function of a world and a model, averaged under the prompt law that is named."""
+
+    def measure(evaluation: Evaluation) -> Iterator[Cell]:
+        if not evaluation.is_truth:
+            world = evaluation.world
+            yield Cell(
+                of, certified(name, function(world, evaluation.q), exact), law if world.view == "response" else ""
+            )
+
+    return Metric(name, symbol, unit, description, measure, section)
+
+
+def certified(name: str, value: Quantity | float, exact: bool) -> Quantity:
+    """A value as a Quantity; raises TypeError for a plain number that was not declared exact."""
+    if isinstance(value, Quantity):
+        return value
+    if not exact:
+        raise TypeError(f"metric {name}: a Quantity or exact=True is required, found a plain number of unknown worth")
+    return Quantity.of(value)
+
+
+def optimum(record: Record) -> np.ndarray | None:
+    """log q* of whole documents [nat] that theory predicts for the fine-tuning of a run; None where it predicts none.
+
+    It is in the record; for a record that was made before records held it, the objective is asked again.
+    """
+    chosen = record.config.get("objective", {})
+    if "optimum" in record.facts or chosen.get("kind") not in members("objective"):
+        return record.log_optimum
+    return predicted(construct("objective", chosen, "objective"), laws_of(record))
+
+
+def predicted(objective: Any, laws: Laws) -> np.ndarray | None:
+    """The optimum that an objective states, see `sim.objectives`; None for one that states none."""
+    stated = getattr(objective, "optimum", None)
+    found: np.ndarray | None = None if stated is None else stated(laws)
+    return found
+
+
+def laws_of(record: Record) -> Laws:
+    """What an optimum may depend on, of a run whose pretraining is done."""
+    p, restricted = record.p, record.restricted
+    q0 = World(record, "joint").scored("pretrain", -1).log_q
+    return Laws(p.trie, p.log_p, restricted.s.log_p, restricted.event, q0)

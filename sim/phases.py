@@ -1,0 +1,59 @@
+"""The phases of a run and what each one means. This table goes into every record; reports and figures read it there."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal, TypeAlias
+
+Stage: TypeAlias = Literal["pretrain", "finetune", "relearn"]
+Role: TypeAlias = Literal["pretraining", "fine-tuning", "control", "linearisation", "relearning"]
+
+STAGES: dict[Stage, str] = {
+    "pretrain": "pretraining on P",
+    "finetune": "fine-tuning on S",
+    "relearn": "learning again",
+}
+"""The stages of a run, in their order, in words. A stage is a key of the configuration; its phases train together."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a phase is: one training, from which parameters, on which language, and what it is compared with.
+
+    stage: the key of the configuration that holds its number of steps; role: what reports and figures take it for;
+    data: the language that it is trained on, "P", "S" or "P_B" (what S leaves out); model: the name of the model that
+    it ends with; title: the phase in words.
+    """
+
+    stage: Stage
+    role: Role
+    data: str
+    model: str
+    title: str
+
+
+MEANINGS: dict[str, Meaning] = {
+    "pretrain": Meaning("pretrain", "pretraining", "P", "pretrained", "pretraining on P"),
+    "sft": Meaning("finetune", "fine-tuning", "S", "finetuned", "fine-tuning on S"),
+    "identity": Meaning("finetune", "control", "P", "identity", "control: the same fine-tuning on fresh data from P"),
+    "carried": Meaning(
+        "finetune", "control", "P", "carried", "control: the same on P with the optimiser state of the pretraining"
+    ),
+    "linearised": Meaning(
+        "finetune", "linearisation", "S", "linearised", "the same fine-tuning of the model linearised at q0"
+    ),
+    "recovery": Meaning("relearn", "relearning", "P_B", "relearned", "learning again, from the fine-tuned model"),
+    "scratch": Meaning("relearn", "relearning", "P_B", "scratch", "learning the same from fresh parameters"),
+}
+"""Every phase by the name that it has in a record."""
+
+
+def stored(meanings: Mapping[str, Meaning], phases: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The meanings of some phases as JSON, for a record."""
+    return {name: asdict(meanings[name]) for name in phases}
+
+
+def restored(phases: Iterable[str], content: Mapping[str, Mapping[str, str]] | None) -> dict[str, Meaning]:
+    """The meanings that a record holds; those of this table for a record that was made before records held them."""
+    if content is None:
+        return {name: MEANINGS[name] for name in phases}
+    return {name: Meaning(**content[name]) for name in phases}  # type: ignore[arg-type]

@@ -1,0 +1,223 @@
+"""A page as data: headings, paragraphs, tables and pictures; rendered once each for the terminal, Markdown and HTML."""
+
+import base64
+import html
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table as RichTable
+
+WIDTH = 80
+"""Columns of printed pages."""
+
+MARKED = ("supported", "holds", "holds only if", "refuted", "undecided", "reported", "not valid")
+"""Words that are coloured where they fill a cell."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The title of the page, or of a section."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Plain sentences; a bullet if it is one of several."""
+
+    text: str
+    bullet: bool = False
+
+
+@dataclass(frozen=True)
+class Quote:
+    """Somebody's words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of text; the first `num_left` are words and flush left, the others numbers and flush right."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    num_left: int = 1
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture with its caption; `shown` is what stands for it where there are no pictures."""
+
+    file: Path
+    caption: str
+
+    @property
+    def shown(self) -> str:
+        """Its place and its caption."""
+        return f"{self.file.parent.name}/{self.file.name}: {self.caption}"
+
+
+Block = Heading | Paragraph | Quote | Table | Picture
+
+
+# -- the terminal -----------------------------------------------------------------------------------------------------
+
+
+def show(blocks: Iterable[Block], console: Console | None = None, width: int = WIDTH) -> None:
+    """Print a page in at most `width` columns, as plain text where the output is no terminal.
+
+    Words are wrapped. Numbers are not: a table whose numbers do not fit is printed in parts, each with its words.
+    """
+    console = console or Console(highlight=False)
+    console.width = width
+    for block in blocks:
+        match block:
+            case Heading(text):
+                console.print(f"\n[bold]{escape(text)}[/bold]")
+            case Paragraph(text, bullet):
+                first, rest = ("· ", "  ") if bullet else ("", "")
+                console.print(escape(textwrap.fill(text, width, initial_indent=first, subsequent_indent=rest)))
+            case Quote(text):
+                console.print(escape(textwrap.fill(f"“{text}”", width, initial_indent="  ", subsequent_indent="  ")))
+            case Picture():
+                console.print(escape(textwrap.fill(block.shown, width, initial_indent="  ", subsequent_indent="    ")))
+            case Table():
+                for part in fitting(block, width):
+                    console.print(_rich_table(part, width))
+
+
+def fitting(table: Table, width: int) -> Iterator[Table]:
+    """The table in as many parts as its numbers need, each part with the columns of words."""
+    words = range(min(table.num_left, len(table.columns)))
+    least = sum(min(_width(table, index), width // 3) + 2 for index in words)
+    chosen: list[int] = []
+    used = least
+    for index in range(table.num_left, len(table.columns)):
+        if chosen and used + _width(table, index) + 2 > width - 2:
+            yield _columns(table, [*words, *chosen])
+            chosen, used = [], least
+        chosen.append(index)
+        used += _width(table, index) + 2
+    yield _columns(table, [*words, *chosen])
+
+
+def _width(table: Table, index: int) -> int:
+    cells = [table.columns[index], *(row[index] for row in table.rows)]
+    return max(len(line) for cell in cells for line in cell.split("\n"))
+
+
+def _columns(table: Table, chosen: list[int]) -> Table:
+    rows = tuple(tuple(row[index] for index in chosen) for row in table.rows)
+    return Table(tuple(table.columns[index] for index in chosen), rows, table.num_left, table.title)
+
+
+def _rich_table(table: Table, width: int) -> Padding:
+    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    for index, column in enumerate(table.columns):
+        words = index < table.num_left
+        drawn.add_column(escape(column), justify="left" if words else "right", no_wrap=not words, overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(escape(cell) for cell in row))
+    if table.title:
+        drawn.title, drawn.title_justify, drawn.title_style = escape(table.title), "left", "italic"
+    return Padding(drawn, (1, 0, 0, 2), expand=False)
+
+
+# -- Markdown ---------------------------------------------------------------------------------------------------------
+
+
+def markdown(blocks: Iterable[Block]) -> str:
+    """The page as Markdown; pictures are links to the folder `figures` beside it."""
+    parts: list[str] = []
+    all_ = list(blocks)
+    for block, following in zip(all_, [*all_[1:], None], strict=True):
+        match block:
+            case Heading(text):
+                parts.append(f"{'#' if not parts else '##'} {text}\n\n")
+            case Paragraph(text, bullet):
+                again = bullet and isinstance(following, Paragraph) and following.bullet
+                parts.append(f"- {text}\n" if bullet else f"{text}\n\n")
+                parts.append("" if again or not bullet else "\n")
+            case Quote(text):
+                parts.append(f"> {text}\n\n")
+            case Picture(file, caption):
+                parts.append(f"![{caption}]({file.parent.name}/{file.name})\n\n")
+            case Table():
+                parts.append(_markdown_table(block))
+    return "".join(parts).rstrip() + "\n"
+
+
+def _markdown_table(table: Table) -> str:
+    rules = ["---" if index < table.num_left else "---:" for index in range(len(table.columns))]
+    title = f"**{table.title}**\n\n" if table.title else ""
+    lines = [
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+        for row in (table.columns, rules, *table.rows)
+    ]
+    return title + "\n".join(lines) + "\n\n"
+
+
+# -- HTML -------------------------------------------------------------------------------------------------------------
+
+STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+table{border-collapse:collapse;width:100%;font-size:.85rem;margin:1rem 0}
+td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left}
+td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
+.supported,.holds{color:#00694a;font-weight:bold}.refuted{color:#b00;font-weight:bold}
+.undecided,.not,.reported{color:#666;font-weight:bold}
+blockquote{border-left:4px solid #ddd;margin-left:0;padding-left:1rem;color:#555}
+figure{margin:1rem 0}img{max-width:100%}figcaption{color:#555;font-size:.9rem}code{background:#f4f4f4}"""
+
+
+def page(title: str, blocks: Iterable[Block]) -> str:
+    """The page as one HTML file that needs no other: pictures are inside."""
+    head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
+    return "\n".join([f"{head}<style>{STYLE}</style>", *fragments(blocks), "</html>", ""])
+
+
+def fragments(blocks: Iterable[Block]) -> Iterator[str]:
+    """The blocks as pieces of HTML."""
+    first, in_list = True, False
+    for block in blocks:
+        bullet = isinstance(block, Paragraph) and block.bullet
+        if bullet != in_list:
+            yield "<ul>" if bullet else "</ul>"
+            in_list = bullet
+        match block:
+            case Heading(text):
+                yield f"<h1>{html.escape(text)}</h1>" if first else f"<h2>{html.escape(text)}</h2>"
+                first = False
+            case Paragraph(text, _):
+                yield f"<li>{html.escape(text)}" if bullet else f"<p>{html.escape(text)}</p>"
+            case Quote(text):
+                yield f"<blockquote>{html.escape(text)}</blockquote>"
+            case Picture(file, caption):
+                data = base64.b64encode(file.read_bytes()).decode()
+                alt = html.escape(caption, quote=True)
+                yield f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
+                yield f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+            case Table():
+                yield _html_table(block)
+    if in_list:
+        yield "</ul>"
+
+
+def _html_table(table: Table) -> str:
+    def cell(tag: str, index: int, text: str) -> str:
+        names = ["number"] if index >= table.num_left else []
+        names += [text.split()[0]] if tag == "td" and text in MARKED else []
+        attribute = f' class="{" ".join(names)}"' if names else ""
+        return f"<{tag}{attribute}>{html.escape(text)}"
+
+    caption = f"<caption>{html.escape(table.title)}</caption>" if table.title else ""
+    head = "".join(cell("th", index, text) for index, text in enumerate(table.columns))
+    rows = "".join("<tr>" + "".join(cell("td", index, text) for index, text in enumerate(row)) for row in table.rows)
+    return f"<table>{caption}<tr>{head}{rows}</table>"
