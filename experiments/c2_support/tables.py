@@ -71,7 +71,7 @@ def tagged(runs: pl.DataFrame) -> pl.DataFrame:
     return runs.select(
         "run", "seed", "valid", "claim", "part", "restriction",
         restriction_kind="restriction.kind",
-        kept=pl.col("restriction.keep") if "restriction.keep" in runs.columns else pl.lit(None, pl.String),
+        kept_style=pl.col("restriction.keep") if "restriction.keep" in runs.columns else pl.lit(None, pl.String),
         targets="objective.targets",
         model="model.kind",
         model_shown="model",
@@ -140,10 +140,10 @@ def _splits(study: Study, runs: pl.DataFrame, phase: str, step: Step) -> pl.Data
 
 def _by_style(study: Study, runs: pl.DataFrame, phase: str, step: Step) -> pl.DataFrame:
     """The split by style of the runs that keep one style: gate, what is off within it, and within the others."""
-    one_style = pl.col("kept").is_not_null() & ~pl.col("kept").str.contains(r"^[\[{]")
+    one_style = pl.col("kept_style").is_not_null() & ~pl.col("kept_style").str.contains(r"^[\[{]")
     own = runs.filter(pl.col("restriction_kind") == "style", one_style)
     within = study.pick("style_within", "z", "P(x)", phase, step, at=None)
-    within = within.join(own.select("run", style="kept"), on="run")
+    within = within.join(own.select("run", style="kept_style"), on="run")
     kept = pl.col("lower").filter(pl.col("at") == pl.col("style")).sum()
     sums = within.group_by("run", "step").agg(kept=kept, erasure=pl.col("lower").sum() - kept)
     gate = study.pick("style_gate", "z", "P(x)", phase, step).select("run", "step", gate="lower")
