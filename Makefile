@@ -20,11 +20,10 @@ demo: $(VENV)/.core ## pretrain, fine-tune and measure the default world; writes
 	@$(PY) -m experiments demo
 	@$(PY) -m figures demo
 
-CLAIMS ?= c1_entropy c2_support
 SCALE  ?= classroom
 STUDY   = outputs$(if $(filter classroom,$(SCALE)),,/$(SCALE))
-claims: $(VENV)/.core ## run the claims, judge them and print the verdict board (three quarters of an hour); SCALE=smoke|classroom|paper
-	@for claim in $(CLAIMS); do \
+claims: $(VENV)/.core ## run the claims (or CLAIMS="..."), judge them, print the verdict board (three quarters of an hour); SCALE=smoke|classroom|paper
+	@for claim in $${CLAIMS:-$$($(PY) -m experiments claims)}; do \
 	  $(PY) -m sim.run experiment=$$claim scale=$(SCALE) outputs=$(STUDY) && \
 	  $(PY) -m experiments $$claim $(STUDY)/$$claim >/dev/null && \
 	  $(PY) -m figures $$claim $(STUDY)/$$claim || exit 1; \

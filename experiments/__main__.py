@@ -1,6 +1,6 @@
 """python -m experiments <name> [folder] [--run HASH] [--full]: reports and verdicts from the finished runs of a folder.
 
-`python -m experiments board` puts the verdicts of all claims together.
+`python -m experiments board` puts the verdicts of all claims together; `python -m experiments claims` lists the claims.
 """
 
 import argparse
@@ -84,11 +84,11 @@ def parser() -> argparse.ArgumentParser:
     found = "\n".join(f"  {name:<16}{_first_line(one.load())}" for name, one in members("experiment").items())
     made = argparse.ArgumentParser(
         prog="python -m experiments",
-        description=f"Reports and verdicts from finished runs.\n\nexperiments:\n{found}\n  board           "
-        "The verdicts of all claims that have been judged.",
+        description=f"Reports and verdicts from finished runs.\n\nexperiments:\n{found}\n\nand:\n"
+        f"  {'board':<16}The verdicts of all claims that have been judged.\n  {'claims':<16}The names of all claims.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("name", help="the experiment, or board")
+    made.add_argument("name", help="the experiment, or board, or claims")
     made.add_argument("folder", nargs="?", type=Path, help="where its runs lie (outputs/<name>; for board: outputs)")
     made.add_argument("--run", help="the hash of the run whose report is printed (the newest)")
     made.add_argument("--full", action="store_true", help="print the whole report, not only the conclusions")
@@ -102,7 +102,10 @@ def _first_line(module: ModuleType) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write tables/ and report.md of every finished run below the folder and print one report; 2 on bad input."""
     try:
-        chosen = parser().parse_args(arguments)
+        chosen = parser().parse_intermixed_args(arguments)
+        if chosen.name == "claims":
+            print(*(claim.name for claim in claims()), sep="\n")
+            return 0
         if chosen.name == "board":
             outputs = chosen.folder or Path("outputs")
             return said(judged_before(outputs, claims()), outputs / "board")

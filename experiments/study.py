@@ -110,8 +110,8 @@ class Judged:
 
     @property
     def figures(self) -> list[Path]:
-        """The figures as pictures, in the order of their names."""
-        return sorted((self.folder / "figures").glob("*.png"))
+        """The figures as pictures for paper, in the order of their names."""
+        return sorted(file for file in (self.folder / "figures").glob("*.png") if file.with_suffix(".txt").exists())
 
 
 def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""One file per figure: `draw(tables)` returns a matplotlib figure, or None where the world has nothing to show."""
+"""One file per figure, `figures/<study>/<figure>.py`, found by looking; see `figures.__main__` for what it defines."""

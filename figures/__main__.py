@@ -1,122 +1,127 @@
-"""python -m figures <name> [folder] [--run <hash>]: the figures of a run or of a claim, from tables alone."""
+"""python -m figures <study> [folder] [--run HASH] [--only NAME] [--for slide]: figures, drawn from tables alone.
+
+A figure is one file, `figures/<study>/<name>.py`, in this project or in an installed package (`sim.config.members`):
+
+- TABLES: the names of the tables that it reads, see `experiments.<study>`;
+- draw(tables) -> Figure | None: None where the tables hold nothing for it;
+- caption(tables) -> str: what it shows, written beside it as <name>.txt;
+- animate(tables, file), if it moves: writes <name>.gif.
+"""
 
 import argparse
-import difflib
-import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 import polars as pl
-from matplotlib.figure import Figure
 
-from figures import animation
-from figures._data import Tables
-from figures._words import RED, mark
-from figures.style import save, styled
+from figures.curves import Tables
+from figures.style import MEDIA, save, styled
+from figures.words import mark
+from sim.config import members
+from sim.numerics import SpecificationError, nearest
 
 REFUSED = 2
 """Exit status of bad input."""
 
-
-class RefusedError(ValueError):
-    """Bad input; the message is one line."""
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """' (did you mean ...?)' or nothing."""
-    close = difflib.get_close_matches(name, names, 1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+RUN_TABLES = "run.parquet"
+"""The table by which the report of a single run is known."""
 
 
-def collection(name: str) -> ModuleType:
-    """The module figures/<name>.py that lists FIGURES."""
-    names = [
-        file.stem for file in sorted(Path(__file__).parent.glob("[a-z]*.py")) if "\nFIGURES" in file.read_text("utf-8")
-    ]
-    if name not in names:
-        raise RefusedError(f"figures: one of {', '.join(names)} is required, found {name!r}{nearest(name, names)}")
-    return importlib.import_module(f"figures.{name}")
+def figures_of(study: str, only: str | None = None) -> dict[str, ModuleType]:
+    """The figures of a study by name; raises SpecificationError where there is no such study or figure."""
+    found = {name: one for name, one in members("figure").items() if name.startswith(f"{study}/")}
+    studies = sorted({name.split("/")[0] for name in members("figure")})
+    if not found:
+        raise SpecificationError(
+            f"figures: one of {', '.join(studies)} is required, found {study!r}{nearest(study, studies)}"
+        )
+    names = {name.split("/")[1]: one for name, one in found.items()}
+    if only is not None and only not in names:
+        raise SpecificationError(
+            f"--only: one of {', '.join(names)} is required, found {only!r}{nearest(only, list(names))}"
+        )
+    return {name: one.load() for name, one in names.items() if only in (None, name)}
 
 
 def report(folder: Path, run: str | None) -> Path:
-    """The folder of the newest run that has tables, or of the run that was asked for."""
-    found = sorted(folder.glob("reports/*/tables/metrics.parquet"), key=lambda file: file.stat().st_mtime_ns)
-    runs = {file.parents[1].name: file.parents[1] for file in found}
-    if not runs:
-        raise RefusedError(
-            f"{folder}/reports: tables of a run are required, found none; run python -m experiments first"
+    """The report to draw: that of the run asked for, else that of a whole study, else that of the newest run."""
+    files = sorted(folder.glob("reports/*/tables/*.parquet"), key=lambda file: file.stat().st_mtime_ns)
+    reports = {file.parents[1].name: file.parents[1] for file in files}
+    if not reports:
+        raise SpecificationError(
+            f"{folder}/reports: tables are required, found none; run python -m experiments {folder.name} first"
         )
-    if run is not None and run not in runs:
-        raise RefusedError(f"--run: one of {', '.join(runs)} is required, found {run!r}{nearest(run, list(runs))}")
-    return runs[run or list(runs)[-1]]
+    if run is not None and run not in reports:
+        raise SpecificationError(
+            f"--run: one of {', '.join(reports)} is required, found {run!r}{nearest(run, list(reports))}"
+        )
+    whole = [name for name, place in reports.items() if not (place / "tables" / RUN_TABLES).exists()]
+    return reports[run or (whole or list(reports))[-1]]
 
 
-def judged(folder: Path) -> Path:
-    """The folder of a claim's verdicts."""
-    source = folder / "reports" / "claim"
-    if not (source / "tables" / "verdicts.parquet").exists():
-        raise RefusedError(f"{source}: verdicts of a claim are required, found none; run python -m experiments first")
-    return source
+def read_tables(figures: Mapping[str, ModuleType], source: Path) -> Tables:
+    """The tables that some figures need; raises SpecificationError for the first one that is not there."""
+    found: dict[str, pl.DataFrame] = {}
+    for name, module in figures.items():
+        for table in module.TABLES:
+            file = source / "tables" / f"{table}.parquet"
+            if not file.exists():
+                raise SpecificationError(f"{file}: this table is required by the figure {name}, found none; run "
+                                         f"python -m experiments first")  # fmt: skip
+            found[table] = pl.read_parquet(file) if table not in found else found[table]
+    return found
 
 
-def draw_figures(
-    module: ModuleType, tables: Tables, folder: Path, marked: Callable[[Figure, Tables], None]
-) -> list[Path]:
-    """Draw and write every figure that the tables have something for; `marked` says over it that it is no result."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for name, draw in module.FIGURES.items():
-        with styled():
-            drawn = draw(tables)
-            if drawn is not None:
-                marked(drawn, tables)
-                files += save(drawn, folder / name)
+def write(name: str, module: ModuleType, tables: Tables, folder: Path, medium: str) -> list[Path]:
+    """Draw one figure and write it with its caption; nothing where the tables hold nothing for it."""
+    stem = folder / (name if medium == "paper" else f"{name}-{medium}")
+    with styled(medium):
+        drawn = module.draw(tables)
+        if drawn is None:
+            return []
+        mark(drawn, tables)
+        files = save(drawn, stem)
+    files.append(folder / f"{name}.txt")
+    files[-1].write_text(module.caption(tables) + "\n", encoding="utf-8")
+    if hasattr(module, "animate"):
+        files.append(folder / f"{name}.gif")
+        module.animate(tables, files[-1])
     return files
 
 
-def mark_claim(drawn: Figure, tables: Tables) -> None:
-    """A red line over a figure of a claim none of whose runs is valid."""
-    if not tables["runs"]["valid"].any():
-        drawn.suptitle("NOT VALID: no run came near enough to P", color=RED, fontweight="bold")
-
-
-def draw_all(module: ModuleType, tables: Tables, folder: Path) -> list[Path]:
-    """Draw and write every figure of a run, and the animation."""
-    files = draw_figures(module, tables, folder, mark)
-    with styled(animation.LETTERS):
-        files.append(folder / "animation.gif")
-        animation.animate(tables, files[-1])
-        files.append(folder / "animation.png")
-        animation.draw(tables).savefig(files[-1])
-    return files
-
-
-TABLES = ("metrics", "documents", "strings", "run")
-"""What the figures read."""
+def parser() -> argparse.ArgumentParser:
+    """The arguments; the help lists every figure there is."""
+    found = "\n".join(f"  {name}" for name in members("figure"))
+    made = argparse.ArgumentParser(
+        prog="python -m figures",
+        description=f"Figures, drawn from the tables that python -m experiments has written.\n\nfigures:\n{found}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("study", help="the study, a folder in figures/")
+    made.add_argument("folder", nargs="?", type=Path, help="where its runs are (outputs/<study>)")
+    made.add_argument("--run", help="the hash of the run (the newest)")
+    made.add_argument("--only", metavar="NAME", help="draw this figure alone")
+    made.add_argument("--for", dest="medium", choices=list(MEDIA), default="paper", help="what to draw for (paper)")
+    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw the figures of one run into reports/<hash>/figures; 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="python -m figures", description="Figures from the tables of a run.")
-    parser.add_argument("name", help="the collection, a file in figures/ that lists FIGURES")
-    parser.add_argument("folder", nargs="?", type=Path, help="where its runs lie (outputs/<name>)")
-    parser.add_argument("--run", help="the hash of the run (the newest)")
-    chosen = parser.parse_args(arguments)
-    folder = chosen.folder or Path("outputs") / chosen.name
+    """Draw the figures of a study into reports/<report>/figures; 2 on bad input."""
     try:
-        module = collection(chosen.name)
-        of_claim = hasattr(module, "TABLES")
-        source = judged(folder) if of_claim else report(folder, chosen.run)
-    except RefusedError as error:
+        chosen = parser().parse_intermixed_args(arguments)
+        folder = chosen.folder or Path("outputs") / chosen.study
+        figures = figures_of(chosen.study, chosen.only)
+        source = report(folder, chosen.run)
+        tables = read_tables(figures, source)
+    except SpecificationError as error:
         print(error, file=sys.stderr)
         return REFUSED
-    names = module.TABLES if of_claim else TABLES
-    tables = {name: pl.read_parquet(source / "tables" / f"{name}.parquet") for name in names}
     target = source / "figures"
-    files = draw_figures(module, tables, target, mark_claim) if of_claim else draw_all(module, tables, target)
-    print(f"{source / 'figures'}: {', '.join(file.name for file in files)}")
+    target.mkdir(parents=True, exist_ok=True)
+    written = [file for name, module in figures.items() for file in write(name, module, tables, target, chosen.medium)]
+    print(f"Written to {target}: {', '.join(sorted(file.name for file in written))}")
     return 0
 
 

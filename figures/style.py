@@ -1,107 +1,142 @@
-"""How every figure looks, and how it is written so that the same table gives the same bytes."""
+"""How every figure looks on paper and on a slide, and how it is written so that the same table gives the same bytes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, cast
 
 import matplotlib as mpl
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-DISTRIBUTIONS = {"P": "#000000", "S": "#009E73", "q0": "#56B4E9", "q": "#D55E00", "control": "#7A7A7A"}
-"""Truths are drawn dashed, models solid."""
 
-PARTS = {
-    "conditioning": "#0072B2",
-    "narrowing": "#56B4E9",
-    "objective": "#CC79A7",
-    "learning": "#E69F00",
-    "gate": "#0072B2",
-    "kept": "#B0B0B0",
-    "erasure": "#E69F00",
+@dataclass(frozen=True)
+class Medium:
+    """Where a figure is seen: size [inch], letters [point], factor of lines and markers, resolution, formats.
+
+    height: that of every figure, or None if each has its own.
+    """
+
+    width: float
+    height: float | None
+    letters: float
+    factor: float
+    dpi: int
+    formats: tuple[str, ...]
+
+
+MEDIA = {
+    "paper": Medium(7.0, None, 9.0, 1.0, 200, ("pdf", "svg", "png")),
+    "slide": Medium(10.0, 5.625, 14.5, 1.5, 192, ("svg", "png")),
 }
+"""A paper's text is 7 inches wide; a slide has 16:9 and letters of at least 18 points where it is 13.3 inches wide."""
 
-STYLE_CYCLE = ("#0072B2", "#CC79A7", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#F0E442", "#7A7A7A")
-"""Okabe and Ito's colours, told apart by readers with any colour vision."""
-
-PALE = "#E3E3E3"
-WIDTH = 7.0
-"""Inches: the text width of a paper; at this size the letters are 9 points, and readable on a slide."""
-
-RC = {
-    "axes.labelsize": 9,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "figure.constrained_layout.use": True,
-    "figure.dpi": 100,
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so that every machine draws the same
-    "font.size": 9,
-    "hatch.linewidth": 0.5,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "mathtext.fontset": "dejavusans",
-    "pdf.fonttype": 42,
-    "savefig.dpi": 200,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "sft-diversity",
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-}
+_medium: ContextVar[Medium] = ContextVar("medium", default=MEDIA["paper"])
 
 UNDATED = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
 """Metadata that would differ from one second to the next."""
 
+CHINESE = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "PingFang SC", "Hiragino Sans GB",
+    "Microsoft YaHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Noto Sans CJK JP", "SimHei", "Heiti SC", "SimSun",
+    "AR PL UMing CN", "Droid Sans Fallback", "Arial Unicode MS",
+)  # fmt: skip
+"""Fonts with Chinese glyphs, the better ones first."""
+
+
+def families() -> list[str]:
+    """DejaVu Sans, which ships with matplotlib, and for glyphs that it lacks a Chinese font, if one is installed."""
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *[name for name in CHINESE if name in installed][:1]]
+
+
+def settings(medium: Medium) -> dict[str, Any]:
+    """The settings of matplotlib for a medium."""
+    return {
+        "axes.labelsize": "medium",
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlelocation": "left",
+        "axes.titlesize": "medium",
+        "axes.titleweight": "bold",
+        "figure.constrained_layout.use": True,
+        "figure.dpi": 100,
+        "font.family": families(),
+        "font.size": medium.letters,
+        "hatch.linewidth": 0.5 * medium.factor,
+        "legend.fontsize": "small",
+        "legend.frameon": False,
+        "legend.title_fontsize": "small",
+        "lines.linewidth": 1.6 * medium.factor,
+        "lines.markersize": 3.5 * medium.factor,
+        "mathtext.fontset": "dejavusans",
+        "pdf.fonttype": 42,
+        "savefig.dpi": medium.dpi,
+        "text.hinting": "none",  # words are then as wide in every format as they were when the figure was laid out
+        "svg.fonttype": "path",
+        "svg.hashsalt": "sft-diversity",
+        "xtick.labelsize": "small",
+        "ytick.labelsize": "small",
+    }
+
 
 @contextmanager
-def styled(changes: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
-    """The style, for the time of drawing; a user's own settings have no say in it."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        cast(Any, mpl.rcParams).update({**RC, **changes})
-        yield
+def styled(medium: str = "paper") -> Iterator[Medium]:
+    """Draw for a medium; what a user has set for matplotlib has no effect."""
+    token = _medium.set(MEDIA[medium])
+    try:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            cast(Any, mpl.rcParams).update(settings(MEDIA[medium]))
+            yield MEDIA[medium]
+    finally:
+        _medium.reset(token)
+
+
+def factor() -> float:
+    """How much thicker lines and markers are drawn than on paper."""
+    return _medium.get().factor
 
 
 def figure(
-    height: float, num_columns: int, width: float = WIDTH, sharey: bool = True, num_rows: int = 1
+    height: float, num_columns: int, share: float = 1.0, sharey: bool = True, num_rows: int = 1
 ) -> tuple[Figure, list[Axes]]:
-    """Rows of panels, row by row, with a common vertical axis in a row unless each has its own; sizes in inches."""
-    drawn = Figure(figsize=(width, height))
+    """Rows of panels, row by row, with a common vertical axis in each row unless `sharey` is false.
+
+    height [inch] and share of the width are those on paper; a slide is always filled.
+    """
+    medium = _medium.get()
+    size = (share * medium.width, height) if medium.height is None else (medium.width, medium.height)
+    drawn = Figure(figsize=size)
     FigureCanvasAgg(drawn)
     return drawn, list(drawn.subplots(num_rows, num_columns, sharey="row" if sharey else "none", squeeze=False).flat)
 
 
 def save(drawn: Figure, stem: Path) -> list[Path]:
-    """<stem>.pdf, .svg and .png, without dates."""
+    """Write <stem>.<format> in every format of the medium, without dates."""
     drawn.draw_without_rendering()
     drawn.set_layout_engine("none")  # laid out once for all formats
     files = []
-    for extension, metadata in UNDATED.items():
+    for extension in _medium.get().formats:
         files.append(stem.with_name(f"{stem.name}.{extension}"))
-        drawn.savefig(files[-1], metadata=metadata)
+        drawn.savefig(files[-1], metadata=UNDATED[extension])
     return files
 
 
-def style_colours(names: Sequence[str]) -> dict[str, str]:
-    """A colour per style, by its place in the world's order."""
-    return {name: STYLE_CYCLE[index % len(STYLE_CYCLE)] for index, name in enumerate(names)}
-
-
-def step_axis(axes: Axes, last: int) -> None:
-    """Steps on a logarithmic axis that also holds step 0."""
+def step_axis(axes: Axes, last: int, label: str = "fine-tuning step", most: int = 5) -> None:
+    """Steps on a logarithmic axis that also holds step 0; at most so many ticks, evenly spread."""
     axes.set_xscale("symlog", linthresh=1.0, linscale=0.35)
     decades = [10**power for power in range(9) if 10**power <= last]
     if last > 2 * decades[-1]:
         decades.append(last)
-    axes.xaxis.set_major_locator(FixedLocator([0, *decades]))
+    every = -(-len(decades) // (most - 1))
+    axes.xaxis.set_major_locator(FixedLocator([0, *decades[::-1][::every][::-1]]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlim(0, last)
-    axes.set_xlabel("fine-tuning step")
+    axes.set_xlabel(label)

@@ -3,9 +3,11 @@
 Answers of a style are ranked by P, prompt by prompt; a bar is the probability at that rank, averaged over P(x).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -16,16 +18,16 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from PIL import Image
 
-from figures._data import Tables, curve, phases, styles
-from figures._words import about, averaged, mark, percent, strings, three, title
-from figures.style import style_colours
+from figures.colours import GUIDE, ink, style_colours
+from figures.curves import Tables, curve, phases, styles, tuned
+from figures.style import factor, figure, styled
+from figures.words import about, averaged, data, mark, percent, strings, three, title
 
-SIZE = (12.0, 6.0)
-DPI = 90
-LETTERS = {"font.size": 16, "axes.titlesize": 17, "axes.labelsize": 17, "xtick.labelsize": 16, "ytick.labelsize": 14}
+TABLES = ("metrics", "phases", "run", "documents", "strings")
+
+DPI = 108
 FIRST, FRAME, LAST = 1600, 260, 3500
-"""Milliseconds that a frame stays."""
-
+"""How long a frame stays [ms]."""
 
 WIDE = 0.92
 """Width of the block of a style; all are equally wide, however many answers they hold."""
@@ -34,7 +36,7 @@ FILLED = 0.8
 """Share of the height that bars and lines may take; the percentages stand above."""
 
 FIGURE_SPACE = "\N{FIGURE SPACE}"
-"""As wide as a digit, so that nothing moves sideways from frame to frame."""
+"""It is as wide as a digit, so that nothing moves sideways from frame to frame."""
 
 
 @dataclass(frozen=True)
@@ -97,28 +99,43 @@ def draw(tables: Tables) -> Figure:
     return drawn
 
 
+def caption(tables: Tables) -> str:
+    """What is drawn."""
+    one = "answer" if about(tables)["num_prompts"] else "string"
+    return (
+        f"Probability of every {one} under the model, by rank: within each group the {one} that is likeliest under P "
+        "comes first. The grey line is P. Above each group stands its mass. The picture shows the last step, and the "
+        f"GIF every evaluation from q₀ on. All numbers are exact. {data(tables)}."
+    )
+
+
 def animate(tables: Tables, file: Path) -> int:
-    """Write the GIF, a frame per evaluation; returns the number of frames.
+    """Write the GIF for a slide, a frame per evaluation; returns the number of frames.
 
     Only what changes is drawn anew, and all frames share one palette; PillowWriter does neither.
     """
+    with styled("slide"):
+        frames = list(_frames(tables))
+    _write(frames, file)
+    return len(frames)
+
+
+def _frames(tables: Tables) -> Iterator[Image.Image]:
     drawn, panels, blocks = _stage(tables)
+    drawn.set_dpi(DPI)
     canvas = FigureCanvasAgg(drawn)
     moving = [one for panel in panels for one in (*panel.bars, *panel.truths, *panel.masses, panel.note)]
     for artist in moving:
         artist.set_animated(True)
     canvas.draw()
     background = canvas.copy_from_bbox(drawn.bbox)
-    frames = []
-    for index in range(len(curve(tables["metrics"], "sft", "gate").steps)):
+    for index in range(len(curve(tables["metrics"], phases(tables, "fine-tuning")[0], "gate").steps)):
         _show(panels, blocks, tables, index)
         canvas.restore_region(background)
         renderer: RendererAgg = canvas.get_renderer()
         for artist in moving:
             artist.draw(renderer)
-        frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
-    _write(frames, file)
-    return len(frames)
+        yield Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def _write(frames: list[Image.Image], file: Path) -> None:
@@ -134,16 +151,15 @@ def _write(frames: list[Image.Image], file: Path) -> None:
 def _stage(tables: Tables) -> tuple[Figure, list[Panel], list[Ranked]]:
     """Everything that stands still, and the artists that will move."""
     metrics = tables["metrics"]
-    shown = phases(metrics)[:2]
+    shown = tuned(tables)[:2]
     documents, names = grouped(tables["documents"], styles(metrics))
     blocks = ranked(documents, tables["strings"], shown, names)
-    drawn = Figure(figsize=SIZE, dpi=DPI)
-    FigureCanvasAgg(drawn)
+    drawn, all_axes = figure(3.6, len(shown))
     mark(drawn, tables)
     panels = []
-    for axes, phase in zip(drawn.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown, strict=True):
+    for axes, phase in zip(all_axes, shown, strict=True):
         panels.append(_panel(axes, phase, blocks))
-        axes.set_title(title(tables, phase), pad=46)
+        axes.set_title(title(tables, phase), pad=2.2 * mpl.rcParams["font.size"])
         axes.set_xlabel(described(tables))
     one = "an answer" if about(tables)["num_prompts"] else "a string"
     panels[0].axes.set_ylabel(f"probability of {one} (grey line: P)")
@@ -154,8 +170,8 @@ def _stage(tables: Tables) -> tuple[Figure, list[Panel], list[Ranked]]:
 def described(tables: Tables) -> str:
     """What lies along the horizontal axis."""
     group = "style" if styles(tables["metrics"]) else "group"
-    by_rank = f"by rank, averaged over prompts {averaged(tables, 'P(x)')}" if averaged(tables, "P(x)") else ""
-    return f"{strings(tables)} of each {group}, most likely under P first\n{by_rank}".rstrip()
+    by_rank = f"(mean over prompts {averaged(tables, 'P(x)')})" if averaged(tables, "P(x)") else ""
+    return f"{strings(tables)} of each {group} by rank under P\n{by_rank}".rstrip()
 
 
 def _scale(axes: Axes, blocks: list[Ranked]) -> None:
@@ -174,17 +190,17 @@ def _panel(axes: Axes, phase: str, blocks: list[Ranked]) -> Panel:
     for place, block in enumerate(blocks):
         edges = place + WIDE * np.linspace(0.0, 1.0, len(block.p) + 1)
         bars.append(axes.stairs(block.p, edges, baseline=1e-300, fill=True, color=colours[block.style]))
-        truths.append(axes.stairs(block.p, edges, baseline=None, color="0.25", linewidth=1.5, zorder=3))
-        truths[-1].set_path_effects([withStroke(linewidth=2.8, foreground="white")])  # seen on any colour
+        truths.append(axes.stairs(block.p, edges, baseline=None, color=GUIDE, linewidth=factor(), zorder=3))
+        truths[-1].set_path_effects([withStroke(linewidth=1.9 * factor(), foreground="white")])  # seen on any colour
         middles.append(float(edges.mean()))
         masses.append(axes.text(middles[-1], 0.93, "", transform=axes.get_xaxis_transform(), ha="center", va="top"))
-        masses[-1].set(color=colours[block.style], fontweight="bold")
+        masses[-1].set(color=ink(colours[block.style]), fontweight="bold", fontsize="small")
     axes.set_xticks(middles, [block.style for block in blocks])
     for tick, block in zip(axes.get_xticklabels(), blocks, strict=True):
-        tick.set(color=colours[block.style], fontweight="bold")
+        tick.set(color=ink(colours[block.style]), fontweight="bold")
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(WIDE - 1.0, len(blocks))
-    note = axes.text(0.0, 1.03, "", transform=axes.transAxes, va="bottom", fontweight="bold")
+    note = axes.text(0.0, 1.03, "", transform=axes.transAxes, va="bottom", fontsize="small")
     return Panel(axes, phase, bars, truths, masses, note)
 
 

@@ -1,26 +1,16 @@
 """What the figures say in words and digits: titles, units, percentages, and the mark of a run that is not valid."""
 
-import re
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from figures._data import Tables
+from figures.colours import RED
+from figures.curves import Tables, is_control
 
-SHORT = 28
-"""Longest name of the training data that fits over a panel, in characters."""
-
-SHORTER = {
-    r"^style (\w+)$": "style “\\1”",
-    r'(\w+) that match "(.*?)"': "\\1 “\\2”",
-    "^mixture of styles ": "",
-    r"^(random event like) style (\w+).*": "\\1 “\\2”",
-    r", prompts keep P\(x\)": "",
-}
-"""What a title leaves out of the restriction's words."""
+SHORT = 30
+"""Longest name of the data that fits over a panel, in characters."""
 
 MINUS = "\N{MINUS SIGN}"
-RED = "#C00000"
 
 
 def about(tables: Tables) -> dict[str, Any]:
@@ -45,20 +35,25 @@ def averaged(tables: Tables, law: str) -> str:
 
 def method(tables: Tables) -> str:
     """What the fine-tuning is called: SFT, or the name of another objective."""
-    objective = str(about(tables)["objective"]).split(" (")[0]
-    return "SFT" if objective == "sft" else objective.replace("_", " ")
+    return str(about(tables)["objective"])
 
 
 def title(tables: Tables, phase: str) -> str:
     """What a phase was trained on, for the head of a panel."""
-    if phase != "sft":
-        return f"{phase} control: {method(tables)} on P"
+    if is_control(tables, phase):
+        return f"Control ({phase}): {method(tables)} on P"
     data = str(about(tables)["restriction"])
-    for pattern, short in SHORTER.items():
-        data = re.sub(pattern, short, data)
-    if not has_prompts(tables):
-        data = re.sub("^documents", "strings", data)
     return f"{method(tables)} on {data if len(data) <= SHORT else 'S'}"
+
+
+def control_name(phase: str) -> str:
+    """The short name of a control, for a line."""
+    return f"control ({phase})"
+
+
+def data(tables: Tables) -> str:
+    """What S is, for a caption."""
+    return f"S: {about(tables)['restriction']}; world: {about(tables)['world']}; seed {about(tables)['seed']}"
 
 
 def percent(share: float) -> str:
@@ -81,11 +76,15 @@ def change(lower: float, upper: float) -> str:
         return "0"
     digits = ".2f" if max(abs(lower), abs(upper)) >= 0.005 else ".1g"
     low, high = format(lower, f"+{digits}"), format(upper, f"+{digits}")
-    return (low if low == high else f"{low} to\n{high}").replace("-", MINUS)
+    return (low if low == high else f"{low} to {high}").replace("-", MINUS)
 
 
 def mark(drawn: Figure, tables: Tables) -> None:
-    """A red line over a figure whose model never reached P, so that nobody takes it for a result."""
+    """Put a red line over a figure of a run, or of runs, that never came near enough to P: it is no result."""
+    if "run" not in tables:
+        if not tables["runs"]["valid"].any():
+            drawn.suptitle("NOT VALID: no run came near enough to P", color=RED, fontweight="bold")
+        return
     run = about(tables)
     if not run["valid"]:
         reached = f"KL(P‖q₀) = {three(run['joint_kl'])} > {run['limit']:g} nat"

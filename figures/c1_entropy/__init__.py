@@ -1,0 +1,1 @@
+"""Figures of C1, entropy reduction."""

@@ -1,0 +1,65 @@
+"""C1.2: where the difference of entropies comes from, a bar for each restriction."""
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures.c1_entropy.entropy import counted
+from figures.colours import HATCHES, PARTS
+from figures.curves import Tables, num_seeds
+from figures.style import factor, figure
+
+TABLES = ("runs",)
+
+STEPS = ("conditioning", "narrowing", "learning")
+
+
+def draw(tables: Tables) -> Figure:
+    """Where H(P) - H(q) comes from, mean over seeds; losses to the right, gains to the left."""
+    runs = counted(tables)
+    cases = runs["targets"].unique(maintain_order=True).to_list()
+    order = runs.sort("h_s", descending=True)["restriction"].unique(maintain_order=True).to_list()
+    drawn, panels = figure(3.3, len(cases))
+    for axes, case in zip(panels, cases, strict=True):
+        for place, name in enumerate(order):
+            own = runs.filter(targets=case, restriction=name)
+            if own.height:
+                _bar(axes, place, own)
+        axes.axvline(0.0, color="black", linewidth=0.8 * factor())
+        axes.set(title=f"{case.capitalize()} targets", xlabel="entropy lost, $H(P)-H(q)$ [nat]")
+        axes.use_sticky_edges = False  # or the longest bar would end at the frame
+        axes.margins(x=0.08)
+    panels[0].set_yticks(range(len(order)), order)
+    panels[0].tick_params(axis="y", length=0)
+    drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return drawn
+
+
+def caption(tables: Tables) -> str:
+    """What is drawn."""
+    return (
+        "C1.2. Entropy lost by fine-tuning, H(P) − H(q), split into three steps: conditioning on what S keeps, "
+        "narrowing within it, and learning, H(S) − H(q). Losses are drawn to the right and gains to the left of 0. "
+        f"Means over {num_seeds(counted(tables))}; of the learning step, the middle of its certified bounds. "
+        "Restrictions are ordered by H(S)."
+    )
+
+
+def _bar(axes: Axes, place: int, own: pl.DataFrame) -> None:
+    """The steps of one restriction, losses and gains each end to end."""
+    ends = {1.0: 0.0, -1.0: 0.0}
+    for part in STEPS:
+        size = _size(own, part)
+        side = 1.0 if size >= 0 else -1.0
+        axes.barh(
+            place, size, left=ends[side], color=PARTS[part], hatch=HATCHES.get(part, ""), edgecolor="white",
+            linewidth=0, height=0.7, label=part if place == 0 else None,
+        )  # fmt: skip
+        ends[side] += size
+
+
+def _size(own: pl.DataFrame, part: str) -> float:
+    """Mean over seeds; of the learning error the middle of its bounds."""
+    names = ["learning_lower", "learning_upper"] if part == "learning" else [part]
+    return float(np.mean([own[name].to_numpy().mean() for name in names]))

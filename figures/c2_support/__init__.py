@@ -1,0 +1,1 @@
+"""Figures of C2, support contraction and forgetting."""

@@ -1,0 +1,62 @@
+"""C2.6: which quantity foretells best how much a run forgets."""
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures.colours import Look, looks
+from figures.curves import Tables, num_seeds
+from figures.style import factor, figure
+
+TABLES = ("runs", "race", "entrants")
+
+TARGETS = {"forgotten": ("on all prompts", Look("#0072B2", "o")), "elsewhere": ("elsewhere", Look("#D55E00", "s"))}
+
+LEAST = -0.05
+"""R² below which a point is drawn as a triangle at the edge of the panel."""
+
+
+def draw(tables: Tables) -> Figure | None:
+    """R² of every predictor of forgetting, a point per seed; and forgetting elsewhere against the forward KL."""
+    if not tables["race"].height:
+        return None
+    drawn, (ranks, cloud) = figure(3.4, 2, sharey=False)
+    _ranks(ranks, tables["race"])
+    runs = tables["entrants"]
+    optimizers = sorted(runs["optimizer"].unique())
+    for name, look in looks(optimizers).items():
+        own = runs.filter(optimizer=name)
+        label = {"sgd": "SGD", "adam": "Adam"}.get(name, name)
+        points = {**look.points, "markersize": 2.5 * factor(), "alpha": 0.7}
+        cloud.plot(own["forward KL"], own["elsewhere"], label=label, **points)
+    cloud.set(xlabel="forward KL on the prompts of $S$,\n$KL(q_0\\|q)$ [nat]", ylabel="forgotten elsewhere [nat]")
+    cloud.set_title("Forgotten on other prompts")
+    cloud.legend()
+    return drawn
+
+
+def caption(tables: Tables) -> str:
+    """What is drawn."""
+    return (
+        "C2.6. Left: how well each quantity, measured on the prompts of S, predicts what a run forgets: R² of a "
+        f"parabola over the runs of a seed, a mark for each of {num_seeds(tables['race'])}; on all prompts, and "
+        "elsewhere, on those that S never has. A triangle at the edge is a value below 0. Right: forgetting elsewhere "
+        "against the forward KL, a mark for each run. All numbers of runs are exact."
+    )
+
+
+def _ranks(axes: Axes, found: pl.DataFrame) -> None:
+    order = found.filter(target="elsewhere").group_by("predictor").agg(pl.col("r2").mean()).sort("r2")["predictor"]
+    for shift, (target, (name, look)) in zip((0.16, -0.16), TARGETS.items(), strict=True):
+        for place, predictor in enumerate(order):
+            r2 = found.filter(target=target, predictor=predictor)["r2"].to_numpy()
+            there, height = r2 >= LEAST, place + shift
+            label = name if place == 0 else None
+            axes.plot(r2[there], np.full(there.sum(), height), label=label, markersize=3 * factor(), **look.points)
+            for _ in range((~there).sum()):
+                axes.plot(LEAST, height, "<", color=look.colour, markersize=4 * factor(), clip_on=False)
+    axes.set_yticks(range(len(order)), list(order))
+    axes.tick_params(axis="y", length=0)
+    axes.set(xlabel="R² over the runs of a seed", title="What predicts forgetting", xlim=(LEAST, 1.03))
+    axes.legend(loc="center left", title="forgotten")

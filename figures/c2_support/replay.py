@@ -1,0 +1,37 @@
+"""C2.7: KL(P||q) of fine-tuning with replay against the closed form."""
+
+from matplotlib.figure import Figure
+
+from figures.colours import GUIDE, looks
+from figures.curves import Tables, num_seeds
+from figures.style import factor, figure
+
+TABLES = ("runs", "replays")
+
+
+def draw(tables: Tables) -> Figure | None:
+    """A point per run, beside the line on which prediction and measurement agree."""
+    runs = tables["replays"]
+    if not runs.height:
+        return None
+    drawn, (axes,) = figure(3.0, 1, share=0.65)
+    for targets, look in looks(runs["targets"].unique(maintain_order=True).to_list()).items():
+        own = runs.filter(targets=targets)
+        axes.plot(own["kl_best"], own["kl"], label=f"{targets} targets", **look.points, alpha=0.8)
+    top = float(runs.select("kl", "kl_best").to_numpy().max()) * 1.1
+    for weight in sorted(runs["weight"].unique()):
+        best = float(runs.filter(weight=weight)["kl_best"].to_numpy().mean())
+        axes.annotate(f"λ = {weight:g}", (best, best), (7, -9), textcoords="offset points", fontsize="small")
+    axes.plot([0, top], [0, top], color=GUIDE, linewidth=factor(), zorder=0)
+    axes.set(xlabel="predicted, $KL(P\\,\\|\\,(1-λ)S+λP)$ [nat]", ylabel="measured, $KL(P\\,\\|\\,q)$ [nat]")
+    axes.legend()
+    return drawn
+
+
+def caption(tables: Tables) -> str:
+    """What is drawn."""
+    return (
+        "C2.7. What is forgotten with replay of a share λ of P: KL(P‖q) of whole documents, measured, against that of "
+        f"the predicted optimum (1 − λ)S + λP; a mark for each run, {num_seeds(tables['replays'])}. Grey: equality. "
+        "All numbers are exact."
+    )

@@ -1,0 +1,70 @@
+"""C2.1: sizes of the support over the steps, where the data are narrower than P and where they are flatter."""
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures.colours import looks
+from figures.curves import Tables, mean_over, num_seeds
+from figures.labels import Label, beside
+from figures.style import factor, figure, step_axis
+
+TABLES = ("runs", "sizes")
+
+FEWEST = 0.5
+"""Answers per prompt at the foot of the axis; fewer have no place on it."""
+
+DRAWN = ("style", "sharpen")
+"""Kinds of restriction that are drawn: one style, and data that are flatter than P."""
+
+
+def draw(tables: Tables) -> Figure | None:
+    """N_eps(q_t) and e^H over the steps, mean over seeds, exact targets: a plain style, and flattened data."""
+    paths = drawn_paths(tables)
+    if not paths.height:
+        return None
+    shown = paths.group_by("restriction").agg(pl.col("s").mean()).sort("s")["restriction"].to_list()
+    drawn, panels = figure(3.6, len(shown))
+    for axes, restriction in zip(panels, shown, strict=True):
+        own = paths.filter(restriction=restriction)
+        axes.set_yscale("log")
+        axes.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
+        axes.set_ylim(FEWEST, 300)
+        axes.set_title(f"S: {restriction}")
+        step_axis(axes, int(own["step"].to_numpy().max()))
+        _panel(axes, own)
+    panels[0].set_ylabel("answers per prompt")
+    return drawn
+
+
+def caption(tables: Tables) -> str:
+    """What is drawn."""
+    return (
+        "C2.1. Sizes of the support over the fine-tuning, prompts x ~ S(x): the effective number of answers e^H, and "
+        "the number of answers with probability at least ε. Triangles at the left mark the size for P, those at the "
+        f"right the size for S. Bands are certified bounds; exact targets, means over {num_seeds(drawn_paths(tables))}."
+    )
+
+
+def drawn_paths(tables: Tables) -> pl.DataFrame:
+    """The paths of one style and of flattened data, with all prompts."""
+    paths = tables["sizes"]
+    if not paths.height:
+        return paths
+    flat = pl.col("restriction").str.starts_with("sharpened").not_()
+    return paths.filter(pl.col("restriction_kind").is_in(DRAWN), flat, phase="sft", targets="exact")
+
+
+def _panel(axes: Axes, own: pl.DataFrame) -> None:
+    names = own["size"].unique(maintain_order=True).to_list()
+    labels = []
+    for name, look in looks(names).items():
+        mean = mean_over(own.filter(size=name), "step", "lower", "upper", "p", "s")
+        axes.plot(mean["step"], mean["lower"], **look.line, markevery=4)
+        axes.fill_between(mean["step"], mean["lower"], mean["upper"], color=look.colour, alpha=0.25, linewidth=0)
+        for step, size, marker in ((mean["step"][-1], mean["s"][-1], "<"), (0, mean["p"][0], ">")):
+            if size >= FEWEST:
+                axes.plot(step, size, marker=marker, markersize=6 * factor(), color=look.colour, clip_on=False)
+        text = "$e^H$" if name == "e^H" else name
+        labels.append(Label(text, float(mean["lower"][-1]), look.colour))
+    beside(axes, [label for label in labels if label.height >= FEWEST])

@@ -1,0 +1,70 @@
+"""The mass of every style over fine-tuning, stacked to one, beside the controls."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures.colours import PALE, style_colours
+from figures.curves import Tables, curve, styles, tuned
+from figures.labels import Label, beside, within
+from figures.style import factor, figure, step_axis
+from figures.words import averaged, data, percent, title
+
+TABLES = ("metrics", "phases", "run")
+
+NARROW = 0.07
+"""Mass below which a band cannot hold its name."""
+
+
+def draw(tables: Tables) -> Figure | None:
+    """A panel per fine-tuning; None for a world without styles."""
+    metrics = tables["metrics"]
+    names = styles(metrics)
+    if not names:
+        return None
+    shown = tuned(tables)
+    drawn, panels = figure(2.8, len(shown))
+    for axes, phase in zip(panels, shown, strict=True):
+        masses = [curve(metrics, phase, "style_mass", "q", "P(x)", name) for name in names]
+        steps, heights = masses[0].steps, np.array([mass.lower for mass in masses])
+        colours = style_colours(names)
+        axes.stackplot(steps, heights, colors=list(colours.values()), linewidth=0)
+        for top in np.cumsum(heights, axis=0):
+            axes.plot(steps, top, color="white", linewidth=0.8 * factor())
+        axes.fill_between(steps, heights.sum(axis=0), 1.0, color=PALE, linewidth=0)
+        axes.set(title=title(tables, phase), ylim=(0.0, 1.0))
+        step_axis(axes, int(steps[-1]))
+        _names(axes, names, heights, steps)
+        where = averaged(tables, "P(x)")
+        axes.set_xlabel(", ".join(part for part in (axes.get_xlabel(), where) if part))
+    panels[0].set_ylabel("mass of the style, $q_t(z)$")
+    return drawn
+
+
+def caption(tables: Tables) -> str:
+    """What is drawn."""
+    return (
+        "Mass of every style under the model as the fine-tuning proceeds. The bands add up to the mass on the support "
+        "of P; the pale rest is off it. The percentages at the right are those of the last step. All numbers are "
+        f"exact. {data(tables)}."
+    )
+
+
+def _names(axes: Axes, names: list[str], heights: np.ndarray, steps: np.ndarray) -> None:
+    """Each name where its band is widest, towards the middle of the panel; masses at the end beside the axes."""
+    tops, colours = np.cumsum(heights, axis=0), style_colours(names)
+    at = np.array([axes.transData.transform((step, 0.0))[0] for step in steps])
+    spread = (at - at[0]) / (at[-1] - at[0])
+    inside = np.flatnonzero((spread >= 0.04) & (spread <= 0.96))
+    for name, height, top in zip(names, heights, tops, strict=True):
+        widest = int(inside[np.argmax(height[inside])]) if len(inside) else len(steps) - 1
+        if height[widest] > NARROW:
+            side = "left" if spread[widest] < 0.34 else "right" if spread[widest] > 0.66 else "center"
+            place = (float(steps[widest]), float(top[widest] - height[widest] / 2))
+            within(axes, name, place, colours[name], ha=side, fontweight="bold")
+    middles = tops[:, -1] - heights[:, -1] / 2
+    labels = [
+        Label(percent(float(mass)), float(middle), colours[name])
+        for name, mass, middle in zip(names, heights[:, -1], middles, strict=True)
+    ]
+    beside(axes, labels)

@@ -1,0 +1,102 @@
+"""H(P), the changes of entropy by conditioning, narrowing and learning, and H(q), beside the controls.
+
+A step is drawn as the change it makes, after - before; the table's rows `waterfall_*` hold the loss, before - after.
+Where the optimum q* of the objective is not S, a step of its own leads from H(S) to H(q*), and learning starts there.
+"""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures.colours import DISTRIBUTIONS, GUIDE, HATCHES, PARTS
+from figures.curves import Tables, ends, is_control, rows, tuned
+from figures.style import factor, figure
+from figures.words import averaged, change, data, strings, title
+
+TABLES = ("metrics", "phases", "run")
+
+REACHED = {"conditioning": "H(P_A)", "narrowing": "H(S)", "objective": "H(q^*)", "learning": "H(q)"}
+
+SAME = 1e-9
+"""Nats below which q* has the entropy of S."""
+
+Steps = dict[str, tuple[float, float]]
+
+
+def draw(tables: Tables) -> Figure:
+    """A panel per fine-tuning; an interval that is only certified is an error bar from its lower to its upper end."""
+    metrics, shown = tables["metrics"], tuned(tables)
+    changes = {phase: steps(tables, phase, law(tables, phase)) for phase in shown}
+    parts = [part for part in REACHED if any(part in one for one in changes.values())]
+    drawn, panels = figure(0.9 + 0.42 * (len(parts) + 2), len(shown))
+    for axes, phase in zip(panels, shown, strict=True):
+        start = ends(metrics, "truth", "entropy", "P", law(tables, phase))[0]
+        own = {part: changes[phase].get(part, (0.0, 0.0)) for part in parts}
+        look = DISTRIBUTIONS["control" if is_control(tables, phase) else "q"]
+        farthest = _panel(axes, start, own, look.colour)
+        axes.set_title(title(tables, phase))
+        where = averaged(tables, law(tables, phase))
+        axes.set_xlabel(f"entropy of {strings(tables)} [nat]" + (f", {where}" if where else ""))
+        axes.set_xlim(0.0, 1.55 * farthest if farthest > 0.0 else 1.0)
+    ticks = ["$H(P)$", *(f"{part} → ${REACHED[part]}$" for part in parts[:-1]), "learning", "$H(q)$"]
+    panels[0].set_yticks(range(len(ticks)), ticks)
+    panels[0].set_ylim(len(ticks) - 0.5, -0.5)
+    return drawn
+
+
+def caption(tables: Tables) -> str:
+    """What is drawn."""
+    best = " Where the optimum q* of the objective differs from S, a step leads from H(S) to H(q*)."
+    return (
+        f"Diversity waterfall. From the entropy H(P) of the language to the entropy H(q) of the tuned model, in steps: "
+        f"conditioning on what S keeps leads to H(P_A), narrowing to H(S), learning to H(q).{best} Numbers are exact; "
+        f"black bars are certified bounds. For a control, S is P. {data(tables)}."
+    )
+
+
+def law(tables: Tables, phase: str) -> str:
+    """The law of prompts that a phase was trained on."""
+    return "P(x)" if is_control(tables, phase) else "S(x)"
+
+
+def steps(tables: Tables, phase: str, law: str) -> Steps:
+    """Lower and upper end of the change of entropy in each step [nat], in their order."""
+    metrics = tables["metrics"]
+    losses = {part: ends(metrics, phase, f"waterfall_{part}", law=law) for part in ("conditioning", "narrowing")}
+    learning = ends(metrics, phase, "waterfall_learning", law=law)
+    if rows(metrics, phase, "objective_gap", law=law).height:
+        gap = ends(metrics, phase, "objective_gap", law=law)
+        if abs(gap[0]) > SAME:
+            losses["objective"] = gap
+            learning = (learning[0] - gap[0], learning[1] - gap[0])
+    return {part: (0.0 - upper, 0.0 - lower) for part, (lower, upper) in (losses | {"learning": learning}).items()}
+
+
+def _panel(axes: Axes, start: float, changes: Steps, colour: str) -> float:
+    """Bars begin where the last one ended; the last step leads to the lower end of H(q). Returns the farthest end."""
+    axes.barh(0, start, color=DISTRIBUTIONS["P"].colour, height=0.7)
+    _label(axes, 0, start, f"{start:.2f}")
+    level = farthest = start
+    width = 0.0
+    for place, (part, (lower, upper)) in enumerate(changes.items(), start=1):
+        hatch = HATCHES.get(part, "")
+        axes.barh(place, lower, left=level, color=PARTS[part], height=0.7, hatch=hatch, edgecolor="white", linewidth=0)
+        axes.plot([level, level], [place - 1.35, place + 0.35], color=GUIDE, linewidth=0.7)
+        _label(axes, place, max(level, level + upper), change(lower, upper))
+        farthest, width = max(farthest, level + upper), upper - lower
+        level += lower
+    last = len(changes)
+    axes.plot([level, level], [last - 0.35, last + 1.35], color=GUIDE, linewidth=0.7)
+    axes.barh(last + 1, level, color=colour, height=0.7)
+    if width > 0.0:
+        axes.errorbar(
+            [level] * 2, [last, last + 1], xerr=[[0.0, 0.0], [width, width]], fmt="none", ecolor="black",
+            capsize=3 * factor(), elinewidth=1.2 * factor(),
+        )  # fmt: skip
+    final = f"{level:.2f} to {level + width:.2f}" if width >= 0.005 else f"{level:.2f}"
+    _label(axes, last + 1, level + width, final)
+    axes.tick_params(axis="y", length=0)
+    return farthest
+
+
+def _label(axes: Axes, place: float, end: float, text: str) -> None:
+    axes.annotate(text, (end, place), (5, 0), textcoords="offset points", ha="left", va="center", fontsize="small")
