@@ -95,11 +95,16 @@ def contrast(one: str, other: str) -> float:
 def ink(colour: str, paper: str = "white") -> str:
     """The colour for letters on white: as it is if it can be read, else the least darkening of it that can be."""
     share = 1.0
-    while contrast(to_hex([share * one for one in to_rgb(colour)]), paper) < CONTRAST:
+    while contrast(_darkened(colour, share), paper) < CONTRAST:
         share -= 0.02
-    return to_hex([share * one for one in to_rgb(colour)])
+    return _darkened(colour, share)
 
 
 def letters_on(colour: str) -> str:
     """Black or white, whichever can be read better on a colour."""
     return max(("black", "white"), key=lambda letters: contrast(letters, colour))
+
+
+def _darkened(colour: str, share: float) -> str:
+    red, green, blue = to_rgb(colour)
+    return to_hex((share * red, share * green, share * blue))
