@@ -1,4 +1,4 @@
-"""Checks of the exact splits of forgetting, of the shift accounting and of the identities' residuals."""
+"""Checks of the exact splits of forgetting, of the shift accounting, and of the residuals of the identities."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -20,7 +20,7 @@ from sim.selftest.oracles.models import NONE, Outcome, Seen, log
 
 
 def checks(world: World) -> Iterator[Check]:
-    """Of the model against P, and of S against P."""
+    """Check the splits of the model against P, and of S against P."""
     forgotten = pair_of(world, world.p, world.p)
     yield from _gate(world, forgotten)
     yield from _styles(world, forgotten)
@@ -34,7 +34,7 @@ def _one(holds: bool) -> Fraction:
 
 
 def _parts(pair: Pair, member: Callable[[Outcome], Fraction]) -> tuple[Value, Value]:
-    """Share of a part in the gate, and its within term."""
+    """Return a part's share of the gate, and its within term [nat]."""
     gate = pair.mean(lambda p, q: oracle.split(p, q, member)[0])
     return gate, pair.mean(lambda p, q: oracle.split(p, q, member)[1])
 
@@ -96,13 +96,13 @@ def _shift(world: World) -> Iterator[Check]:
 
 
 def _apart(world: World, s: lists.Law, other: lists.Law) -> Value:
-    """KL(S || other) given the prompt, under S(x)."""
+    """Return KL(S || other) given the prompt, averaged under S(x) [nat]."""
     rows = zip(world.weights(s), world.seen(s), world.seen(other), strict=True)
     return oracle.mean_of([(w, oracle.kl(zip(a.on, b.on, strict=True))) for w, a, b in rows if w])
 
 
 def _latent(world: World) -> Iterator[Check]:
-    """S within a style: what is left of S there, if anything."""
+    """Check the shift for a latent event, a style. Here S is restricted to the documents that can have it."""
     member = {x: world.posterior[x][0] for x in world.p}
     inside = {x: p if member[x] else NONE for x, p in world.s.items()}
     if not any(inside.values()):
