@@ -50,7 +50,7 @@ def sides(law: Law, part: Grouping, dropped: set[Symbols]) -> tuple[mpmath.mpf, 
 def mixture(
     law: Law, posterior: Mapping[Symbols, Sequence[Fraction]], weights: Sequence[Fraction]
 ) -> dict[Symbols, Fraction]:
-    """sum_z w_z P(. | z)."""
+    """Return the mixture sum_z w_z P(. | z) / sum_z w_z."""
     out = dict.fromkeys(law, NONE)
     for z, weight in enumerate(weights):
         if weight:
