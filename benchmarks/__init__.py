@@ -1,1 +1,1 @@
-"""What the project costs, as ratios: `python -m benchmarks [name ...] [--quick]`, or `make bench`."""
+"""Measure the speed of the project, as ratios: `python -m benchmarks [name ...] [--quick]`, or `make bench`."""

@@ -1,4 +1,4 @@
-"""python -m benchmarks [name ...] [--quick] [--render]: measure, write results/<machine>.json, draw README's tables."""
+"""Run benchmarks, write results/<machine>.json, and update the tables of benchmarks/README.md from these files."""
 
 import argparse
 import importlib
@@ -10,19 +10,19 @@ from benchmarks import report
 from benchmarks.harness import Result, cores, load
 
 NAMES = ("training", "targets", "evaluator", "samplers", "compiling", "sweep", "demo", "device")
-"""The benchmarks, each a module with run(quick) -> list[Result], in the order in which they are measured."""
+"""The benchmarks, in the order of measurement. Each is a module with run(quick) -> list[Result]."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what is named (everything); 2 for a name that is none."""
+    """Measure the named benchmarks, or all of them. Return 0, or 2 for an unknown name."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(NAMES)} (all)")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs; nothing is written")
-    parser.add_argument("--render", action="store_true", help="measure nothing, draw the tables again")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(NAMES)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="use tiny sizes to check that it runs; write nothing")
+    parser.add_argument("--render", action="store_true", help="measure nothing; only update the tables")
     chosen = parser.parse_args(arguments)
     unknown = [name for name in chosen.names if name not in NAMES]
     if unknown:
-        print(f"benchmarks: one of {', '.join(NAMES)} is required, found {unknown[0]!r}", file=sys.stderr)
+        print(f"name: one of {', '.join(NAMES)} is required, found {unknown[0]!r}", file=sys.stderr)
         return 2
     if not chosen.render:
         measure(chosen.names or NAMES, chosen.quick)
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(names: Sequence[str], quick: bool) -> None:
-    """Measure and say each result; the file is written after every benchmark."""
-    os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cores()))  # read when jax is first imported
+    """Measure and print each result. The results file is written after every benchmark."""
+    os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cores()))  # jax reads this when it is first imported
     for name in names:
         before = load()
         results: list[Result] = importlib.import_module(f"benchmarks.{name}").run(quick)

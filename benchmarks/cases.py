@@ -1,4 +1,4 @@
-"""The three sizes that training is measured at, and their arithmetic."""
+"""The three model sizes at which training is measured, and their operation counts."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from sim.languages.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Case:
-    """A transformer and its batches; `num_models` is the size of the ensemble."""
+    """Sizes of a transformer and its batches. `num_models` is the size of the ensemble."""
 
     vocab_size: int
     length: int
@@ -22,11 +22,11 @@ class Case:
 
     @property
     def flops_per_token(self) -> int:
-        """Floating-point operations of one training step per token, those of matrix products alone.
+        """Floating-point operations of one training step per token. Only matrix products are counted.
 
-        Forward, with width d, length T, vocabulary V: per layer 2 d (3d + d + 4d + 4d) = 24 d^2 for the weights and
-        2 * 2 d (T + 1)/2 for the two products of attention, of which only the unmasked half is counted; 2 d V for the
-        output. Backward twice that. Embedding, norms, softmax, GELU and the optimiser count as nothing.
+        Forward, with width d, length T and vocabulary V: each layer needs 2 d (3d + d + 4d + 4d) = 24 d^2 for its
+        weights and 2 * 2 d (T + 1)/2 for the two products of attention (only their unmasked half counts). The output
+        needs 2 d V. Backward needs twice as many. Embedding, norms, softmax, GELU and the optimiser are not counted.
         """
         layer = 24 * self.width**2 + 2 * self.width * (self.length + 1)
         return 3 * (self.depth * layer + 2 * self.width * self.vocab_size)
@@ -37,14 +37,14 @@ CASES = {
     "B": Case(vocab_size=32, length=64, width=128, depth=4, heads=4, batch_size=64, num_models=8),
     "C": Case(vocab_size=16, length=8, width=32, depth=2, heads=1, batch_size=64, num_models=16),
 }
-"""The cases of the performance goals."""
+"""The cases for which there are performance goals."""
 
 TINY = Case(vocab_size=5, length=4, width=8, depth=1, heads=2, batch_size=4, num_models=2)
-"""For a quick look."""
+"""The case of quick runs."""
 
 
 def uniform_world(case: Case, num_strings: int = 1024) -> FiniteLanguage:
-    """Random strings of full length, equally likely: every position of every string is trained on."""
+    """Return random strings of full length, all equally likely. So every position of every string is trained on."""
     dice = np.random.default_rng(0)
     drawn = dice.integers(1, case.vocab_size, size=(num_strings, case.length))
     drawn[:, -1] = 0

@@ -1,4 +1,4 @@
-"""Compiling: a whole process that trains almost nothing, with an empty and with a filled compilation cache."""
+"""Compiling: time a whole process that trains almost nothing, with an empty and with a filled compilation cache."""
 
 import tempfile
 from itertools import count
@@ -11,7 +11,7 @@ from benchmarks.processes import python
 
 
 def run(quick: bool = False) -> list[Result]:
-    """The default world and model with 20 + 20 steps: what is left is starting and compiling."""
+    """Measure the default world and model with 20 + 20 steps, so that starting and compiling take most of the time."""
     with tempfile.TemporaryDirectory() as temporary:
         folder, fresh = Path(temporary), count()
 

@@ -1,4 +1,4 @@
-"""`make demo` as a newcomer waits for it, after the installation: in a fresh copy of the checkout, cold and warm."""
+"""Time `make demo` as a newcomer sees it after the installation: in a fresh copy of the checkout, cold and warm."""
 
 import shutil
 import sys
@@ -9,13 +9,13 @@ from benchmarks.harness import Result, spread
 from benchmarks.processes import ROOT, timed
 
 KEPT_OUT = (".git", ".venv*", "outputs", "multirun", "__pycache__", ".*_cache", ".hypothesis")
-"""What a fresh copy of the checkout does not have."""
+"""Files that a fresh copy of the checkout does not have."""
 
 
 def run(quick: bool = False) -> list[Result]:
-    """Seconds of `make demo`, with nothing compiled before, and with the compilation cache of an earlier one."""
+    """Time `make demo` [s] with an empty compilation cache (cold), and with the cache of an earlier demo (warm)."""
     environment = Path(sys.prefix)
-    installed = ["--old-file", str(environment / ".core")]  # whatever its stamp says: nothing is installed here
+    installed = ["--old-file", str(environment / ".core")]  # ignore its time stamp, so nothing is installed
     command = ["make", *installed, *(["--dry-run"] if quick else []), "demo", f"VENV={environment}"]
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / "checkout"

@@ -1,6 +1,6 @@
-"""On an accelerator: throughput against the size of the ensemble, `vmap` against `lax.map`, and matrix precision.
+"""On an accelerator: throughput for several ensemble sizes, `vmap` against `lax.map`, and matrix precision.
 
-Where jax finds none, nothing is measured (but for a quick look, which runs anywhere).
+If jax finds no accelerator, nothing is measured. A quick run works anywhere.
 """
 
 import dataclasses
@@ -18,13 +18,13 @@ from benchmarks.training import Ours
 from sim.grammars.english import english
 
 SIZES = {"vmap": (1, 8, 64, 256, 1024), "loop": (8, 64)}
-"""Ensembles whose throughput is measured, per mapping; in turn models gain nothing from being many."""
+"""Ensemble sizes for each mapping. With "loop" the models run one after another, so larger ensembles gain nothing."""
 
 Sizes: TypeAlias = Mapping[Literal["vmap", "loop"], tuple[int, ...]]
 
 
 def throughput(name: str, case: Case, sizes: Sizes, rounds: int, seconds: float) -> list[Result]:
-    """Tokens per second of ensembles of several sizes, against one model at a time."""
+    """Compare the tokens per second of ensembles of several sizes with the tokens per second of one model."""
     contestants = {("vmap", 0): Ours(dataclasses.replace(case, num_models=1), "vmap")}
     for mapping, several in sizes.items():
         contestants |= {(mapping, size): Ours(dataclasses.replace(case, num_models=size), mapping) for size in several}
@@ -45,7 +45,7 @@ def throughput(name: str, case: Case, sizes: Sizes, rounds: int, seconds: float)
 
 
 def precision(setting: Setting, quick: bool) -> Result:
-    """KL(P||q) at the end of one and the same training, default matrix precision of the device against the highest."""
+    """Compare KL(P||q) at the end of the same training for the default and the highest matrix precision."""
     world, found, horizon = english(num_prompts=1 if quick else 12), {}, setting.horizons[-1]
     for name in ("default", "highest"):
         with jax.default_matmul_precision(name):
@@ -60,7 +60,7 @@ def precision(setting: Setting, quick: bool) -> Result:
 
 
 def run(quick: bool = False) -> list[Result]:
-    """Cases A and C on an accelerator; nothing on a CPU."""
+    """Measure cases A and C on an accelerator; return no results on a CPU."""
     if quick:
         setting = Setting(1.0, (1e-2,), (0,), (2,), width=8, batch_size=4)
         return [*throughput("tiny", TINY, {"vmap": (1, 2), "loop": (2,)}, 1, 0.01), precision(setting, quick)]

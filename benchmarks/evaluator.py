@@ -1,4 +1,4 @@
-"""Exact evaluation: the logits at every prefix, each computed once, against scoring every string from its start."""
+"""Exact evaluation: compute the logits at every distinct prefix once, against scoring every string from its start."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from sim.training.trie_logits import trie_logits, trie_plan
 from sim.typing import Array, Params
 
 TOLERANCE = 1e-5
-"""Largest difference between the logits of the two ways."""
+"""Largest allowed difference between the logits of the two methods."""
 
 CHUNKS = (256, 4096)
-"""Strings that naive scoring takes at a time: the fastest of these counts."""
+"""Numbers of strings that naive scoring takes at a time. In each round, the faster one is used."""
 
 
 @dataclass(frozen=True)
 class World:
-    """All strings of `length` symbols. ended: an end of string follows, which is one more position to predict.
+    """All strings of `length` symbols. `ended` adds an end of string, which is one more position to predict.
 
-    Where strings have one length the end need not be predicted; this project predicts it always. The performance goals
-    were measured without, so both are measured: without an end, the trie is that of the strings but for their last
-    symbol, since there is nothing to predict after it.
+    If all strings have the same length, the end need not be predicted, but this project always predicts it. The goals
+    were measured without an end, so both are measured. Without an end, the trie omits the last symbol of each string,
+    because there is nothing to predict after it.
     """
 
     num_symbols: int
@@ -39,16 +39,16 @@ class World:
 
     @property
     def name(self) -> str:
-        """Such as 4^8, or 4^8 with its end."""
+        """A name such as "4^8" or "4^8 and the end"."""
         return f"{self.num_symbols}^{self.length}" + (" and the end" if self.ended else "")
 
     def strings(self, length: int) -> np.ndarray:
-        """All strings of so many symbols, EOS-terminated: int32[N, L]."""
+        """All strings of `length` symbols, EOS-terminated: int32[N, length + 1]."""
         symbols = np.array(list(product(range(1, self.num_symbols + 1), repeat=length)), np.int32)
         return np.pad(symbols, ((0, 0), (0, 1)))
 
     def trie(self) -> Trie:
-        """The prefixes at which a token is predicted."""
+        """The trie of the prefixes at which a token is predicted."""
         return Trie.of(self.strings(self.length if self.ended else self.length - 1), self.num_symbols + 1)[0]
 
     def scored(self) -> np.ndarray:
@@ -65,19 +65,19 @@ WORLDS = (
 
 
 def naive(model: Transformer, params: Params, strings: np.ndarray, chunk: int) -> Callable[[], Array]:
-    """Scoring of all strings, a chunk at a time in one program."""
+    """Return a function that scores all strings, one chunk at a time, in one compiled program."""
     chunks = jnp.asarray(strings.reshape(-1, min(chunk, len(strings)), strings.shape[1]))
 
     @jax.jit
     def score(params: Params, chunks: Array) -> Array:
-        with jax.default_matmul_precision("highest"):  # as in the evaluator; a GPU would round to ten bits
+        with jax.default_matmul_precision("highest"):  # as in the evaluator; else a GPU would round to ten bits
             return jax.lax.map(lambda each: model.logits(params, each), chunks)
 
     return lambda: score(params, chunks).block_until_ready()
 
 
 def difference(logits: np.ndarray, trie: Trie, scores: np.ndarray, strings: np.ndarray) -> float:
-    """The largest difference between logits float[M, V] at nodes and scores float[N, L, V] of strings."""
+    """Return the largest difference between logits float[M, V] at nodes and scores float[N, L, V] of strings."""
     node, worst = np.zeros(len(strings), np.int64), 0.0
     for position in range(strings.shape[1]):
         worst = max(worst, float(np.abs(logits[node] - scores[:, position]).max()))
@@ -86,7 +86,7 @@ def difference(logits: np.ndarray, trie: Trie, scores: np.ndarray, strings: np.n
 
 
 def measure(world: World, width: int, rounds: int) -> Result:
-    """The ratio for one world; raises ArithmeticError if the two ways disagree."""
+    """Measure the ratio for one world. It raises ArithmeticError if the two methods disagree."""
     trie, strings = world.trie(), world.scored()
     model = transformer(trie, width=width, depth=2, heads=2)
     params, plan = jax.jit(model.init)(jax.random.key(0)), trie_plan(trie)
@@ -95,9 +95,9 @@ def measure(world: World, width: int, rounds: int) -> Result:
     scores = np.asarray(ways["naive 256"]()).reshape(*strings.shape, -1)
     off = difference(np.asarray(ways["trie"]()), trie, scores, strings)
     if not off <= TOLERANCE:
-        raise ArithmeticError(f"{world.name}: the two ways differ by {off:g}, at most {TOLERANCE:g} is required")
+        raise ArithmeticError(f"{world.name}: equal logits are required, found a difference of {off:g} > {TOLERANCE:g}")
     found = alternate({name: partial(seconds, way) for name, way in ways.items()}, rounds + 1)
-    found = {name: values[1:] for name, values in found.items()}  # the first compiles
+    found = {name: values[1:] for name, values in found.items()}  # the first round compiles
     best = [min(each) for each in zip(*(found[f"naive {chunk}"] for chunk in CHUNKS), strict=True)]
     return Result(
         "evaluator",
@@ -111,7 +111,7 @@ def measure(world: World, width: int, rounds: int) -> Result:
 
 
 def run(quick: bool = False) -> list[Result]:
-    """All worlds."""
+    """Measure all worlds."""
     if quick:
         return [measure(World(2, 5, ended), 8, 1) for ended in (False, True)]
     return [measure(world, 64, 7) for world in WORLDS]

@@ -1,4 +1,4 @@
-"""Alternated timing: what is compared is measured in one run, in turns, and only ratios are reported."""
+"""Alternated timing: contestants take turns in one run, and ratios are reported."""
 
 import os
 import platform
@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "hydra-core", "torch")
-"""Packages whose versions are part of a result."""
+"""Packages; every result states their versions."""
 
 Contestant = Callable[[], float]
-"""Does one portion of its work and says what it measured: seconds, or a rate."""
+"""A function that does one portion of its work and returns its measurement: seconds, or a rate."""
 
 
 @dataclass(frozen=True)
 class Result:
     """One ratio: the median over the rounds of a run, with the smallest and the largest.
 
-    reach, stretch: what was to be reached, None where nothing was asked for; note: what the ratio is of.
+    `reach` is the goal and `stretch` the more ambitious goal; they are None if there is no goal. `note` explains the
+    ratio. If `unit` is "s", the number is a time in seconds, and smaller is better.
     """
 
     benchmark: str
@@ -39,7 +40,7 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """Whether the median meets what was asked for."""
+        """Whether the median meets the goal `reach`: "yes", "no", or "" if there is no goal."""
         if self.reach is None:
             return ""
         if self.unit == "s":
@@ -47,19 +48,19 @@ class Result:
         return "yes" if self.ratio >= self.reach else "no"
 
     def plain(self) -> dict[str, Any]:
-        """For JSON, numbers to four digits."""
+        """The fields as a dictionary for JSON, with numbers rounded to four digits."""
         numbers = {name: rounded(value) for name, value in self.measured.items()}
         own = {name: rounded(value) if isinstance(value, float) else value for name, value in asdict(self).items()}
         return own | {"measured": numbers}
 
 
 def rounded(value: float) -> float:
-    """To four significant digits."""
+    """Round to four significant digits."""
     return float(f"{value:.4g}")
 
 
 def alternate(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, list[float]]:
-    """Every contestant once in each round, in the order A, B, then B, A: a slow drift of the machine cancels."""
+    """Run every contestant once per round, in the order A, B, then B, A. So a slow drift of the machine cancels."""
     found: dict[str, list[float]] = {name: [] for name in contestants}
     for at in range(rounds):
         names = list(contestants)
@@ -69,13 +70,13 @@ def alternate(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, l
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> dict[str, Any]:
-    """The fields of a `Result` that say how the ratio of two measurements came out, round by round."""
+    """Return the fields of a `Result` for the ratio of two measurements, taken round by round."""
     each = [a / b for a, b in zip(above, below, strict=True)]
     return {"ratio": statistics.median(each), "low": min(each), "high": max(each), "rounds": len(each)}
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """The same fields for a plain measurement."""
+    """Return the same fields for a plain measurement."""
     return {"ratio": statistics.median(values), "low": min(values), "high": max(values), "rounds": len(values)}
 
 
@@ -87,7 +88,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """The machine that a result belongs to."""
+    """Return a description of this machine and its packages."""
     return {
         "accelerator": _accelerator(),
         "cpu": _cpu(),
@@ -99,22 +100,22 @@ def machine() -> dict[str, Any]:
 
 
 def machine_name() -> str:
-    """The name of its file of results, such as amd-epyc-2-cores; an accelerator comes first."""
+    """Return the name of the results file of this machine, such as amd-epyc-2-cores; an accelerator comes first."""
     return re.sub(r"[^a-z0-9]+", "-", f"{_accelerator() or ''} {_cpu()} {cores()} cores".lower()).strip("-")
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load() -> float:
-    """Processes that want to run, mean of the last minute; more than 0.5 before a run says that it was disturbed."""
+    """Mean number of runnable processes over the last minute. More than 0.5 before a run means a disturbed run."""
     return os.getloadavg()[0]
 
 
 def _accelerator() -> str | None:
-    import jax  # not before the benchmarks have set its environment
+    import jax  # imported late, because the benchmarks set its environment first
 
     return None if jax.default_backend() == "cpu" else jax.devices()[0].device_kind
 

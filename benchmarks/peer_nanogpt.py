@@ -1,9 +1,9 @@
 """The peer: a small GPT in torch, one process on one core, which trains on request.
 
-The architecture of `sim.models.transformer` (pre-norm, learned positions, untied head), written in torch as one
-writes it there: `scaled_dot_product_attention`, `torch.optim.Adam`, eager. What leaves a choice is tried first and the
-fastest kept: exact or tanh GELU, fused or multi-tensor Adam. Lines on standard input are commands: `train <seconds>`
-answers tokens per second, `sgemm` the best GFLOP/s of one core. Needs torch; started by benchmarks/training.py.
+It has the architecture of `sim.models.transformer` (pre-norm, learned positions, untied head), written in the usual
+torch style: `scaled_dot_product_attention`, `torch.optim.Adam`, eager. Four variants are tried first and the fastest is
+kept: exact or tanh GELU, fused or multi-tensor Adam. Lines on standard input are commands: `train <seconds>` answers
+tokens per second, `sgemm` the best GFLOP/s of one core. It needs torch and is started by benchmarks/training.py.
 """
 
 import itertools
@@ -19,11 +19,11 @@ from torch.nn import functional
 from benchmarks.cases import Case
 
 TRIAL_SECONDS = 0.5
-"""How long each variant is tried, twice."""
+"""Duration of one trial of a variant [s]. Each variant has a warm-up and two trials."""
 
 
 class Layer(nn.Module):
-    """Attention and perceptron, each behind a norm."""
+    """Attention and perceptron, each after a layer norm."""
 
     def __init__(self, width: int, heads: int, gelu: str) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Layer(nn.Module):
 
 
 class Gpt(nn.Module):
-    """Tokens to the mean cross-entropy of the next token."""
+    """A small GPT that returns the mean cross-entropy of the next token."""
 
     def __init__(self, case: Case, gelu: str) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Gpt(nn.Module):
 
 
 class Trainer:
-    """A model with its optimiser; the data are drawn afresh for every step."""
+    """A model with its optimiser. Every step draws a new batch."""
 
     def __init__(self, case: Case, gelu: str, **adam: Any) -> None:
         self.case, self.model = case, Gpt(case, gelu)
@@ -77,7 +77,7 @@ class Trainer:
         self.optimizer.step()
 
     def tokens_per_second(self, seconds: float) -> float:
-        """The rate of a training of about this time."""
+        """Return the rate of a training that takes about `seconds`."""
         steps, began = 0, time.perf_counter()
         while (taken := time.perf_counter() - began) < seconds or not steps:
             self.step()
@@ -86,14 +86,14 @@ class Trainer:
 
 
 def fastest(case: Case, seconds: float) -> tuple[Trainer, str]:
-    """The fastest of the variants, and its name; a variant counts by its better trial."""
+    """Return the fastest variant and its name. The best trial of each variant counts."""
     adams: dict[str, dict[str, Any]] = {"fused": {"fused": True}, "foreach": {"foreach": True}}
     trainers = {
         f"{gelu}-{name}": Trainer(case, gelu, **adams[name])
         for gelu, name in itertools.product(("none", "tanh"), adams)
     }
     rates = dict.fromkeys(trainers, 0.0)
-    for _ in range(3):  # the first warms up
+    for _ in range(3):  # the first is a warm-up
         for name, trainer in trainers.items():
             rates[name] = max(rates[name], trainer.tokens_per_second(seconds))
     best = max(rates, key=rates.__getitem__)
@@ -101,7 +101,7 @@ def fastest(case: Case, seconds: float) -> tuple[Trainer, str]:
 
 
 def sgemm() -> float:
-    """GFLOP/s of a square product on this core, the best of some sizes."""
+    """Return the GFLOP/s of a square matrix product on this core: the best over several sizes."""
     best = 0.0
     for size in (512, 1024):
         a, b = torch.rand(size, size), torch.rand(size, size)
@@ -113,7 +113,7 @@ def sgemm() -> float:
 
 
 def main(arguments: list[str]) -> None:
-    """peer_nanogpt <core> <seconds per trial> <numbers of a Case>."""
+    """Answer the commands on standard input. Usage: peer_nanogpt <core> <seconds per trial> <numbers of a Case>."""
     core, trial, *numbers = arguments
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)

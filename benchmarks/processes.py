@@ -1,4 +1,4 @@
-"""Whole commands, timed as a person waits for them: each in a process of its own, in a folder of its own."""
+"""Time whole commands as a user sees them. Each runs in a separate process."""
 
 import os
 import subprocess
@@ -12,13 +12,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def timed(command: Sequence[str], environment: Mapping[str, str] | None = None, cwd: Path = ROOT) -> float:
-    """Wall time of a command [s]; raises RuntimeError with the end of what it wrote if it fails."""
+    """Wall time of a command [s]. If the command fails, RuntimeError shows the end of its output."""
     variables = _clean(os.environ) | dict(environment or {})
     began = time.perf_counter()
     done = subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
     taken = time.perf_counter() - began
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
+        raise RuntimeError(
+            f"{' '.join(command)} ended with exit status {done.returncode}: {(done.stderr or done.stdout)[-2000:]}"
+        )
     return taken
 
 
@@ -28,5 +30,5 @@ def python(module: str, *arguments: str, **environment: str) -> float:
 
 
 def _clean(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without what this process has set for its own jax, which a command decides for itself."""
+    """Return the environment without the jax settings of this process, because a command chooses its own."""
     return {name: value for name, value in environment.items() if not name.startswith(("JAX_", "XLA_"))}

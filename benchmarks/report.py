@@ -1,4 +1,4 @@
-"""Results on disk, and the tables of README.md, which are drawn from them."""
+"""Results on the disk, and the tables of README.md that are made from them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ from typing import Any
 from benchmarks.harness import Result, machine, machine_name, rounded
 
 FOLDER = Path(__file__).parent
-BEGIN, END = "<!-- results: begin (python -m benchmarks --render writes what is between) -->", "<!-- results: end -->"
+BEGIN, END = "<!-- results: begin (written by python -m benchmarks --render) -->", "<!-- results: end -->"
 
 
 def merge(results: Sequence[Result], measured: Sequence[str], load_before: float, folder: Path = FOLDER) -> Path:
-    """Put the results of these benchmarks into this machine's file, in place of earlier ones."""
+    """Write the results of the `measured` benchmarks to the file of this machine; they replace earlier ones."""
     file = folder / "results" / f"{machine_name()}.json"
     earlier = json.loads(file.read_text("utf-8")) if file.exists() else {"benchmarks": {}}
     runs = earlier["benchmarks"]
@@ -27,8 +27,8 @@ def merge(results: Sequence[Result], measured: Sequence[str], load_before: float
 
 
 def rows(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The lines of one Markdown table."""
-    head = ["| work | measured | spread | reach | stretch | met | of what |", "|---|---|---|---|---|---|---|"]
+    """Return the lines of one Markdown table."""
+    head = ["| work | measured | spread | goal | stretch goal | goal met | details |", "|---|---|---|---|---|---|---|"]
     return head + [_row(result) for result in results]
 
 
@@ -44,12 +44,12 @@ def _row(result: Mapping[str, Any]) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits, thousands in full."""
+    """Format a number with three significant digits; numbers from 1000 on are written in full."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def tables(folder: Path = FOLDER) -> str:
-    """The results of every machine that has some."""
+    """Return the tables of every machine that has results."""
     lines: list[str] = []
     for file in sorted((folder / "results").glob("*.json")):
         runs = json.loads(file.read_text("utf-8"))["benchmarks"]
@@ -67,10 +67,10 @@ def tables(folder: Path = FOLDER) -> str:
 
 
 def render(folder: Path = FOLDER) -> None:
-    """Write the tables between the marks of README.md; raises ValueError if the marks are missing."""
+    """Write the tables between the marks of README.md. It raises ValueError if a mark is missing."""
     readme = folder / "README.md"
     before, _, rest = readme.read_text("utf-8").partition(BEGIN)
     _, mark, after = rest.partition(END)
     if not mark:
-        raise ValueError(f"{readme}: the marks of the results are missing")
+        raise ValueError(f"{readme}: the two marks around the results are required, found them missing; restore them")
     readme.write_text(f"{before}{BEGIN}\n\n{tables(folder)}\n{END}{after}", "utf-8")

@@ -1,4 +1,4 @@
-"""Sampling: the compiled alias sampler of a world against plain Python that goes from token to token."""
+"""Sampling: the compiled alias sampler of a world against plain Python that samples token by token."""
 
 import random
 from collections.abc import Callable
@@ -16,19 +16,19 @@ from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS
 
 BATCH = 1 << 14
-"""Strings that the compiled sampler draws at a time."""
+"""Number of strings that the compiled sampler draws at a time."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The tables of a walk: what may follow each state, where it leads, and how likely it is."""
+    """Tables of a random walk: the tokens that may follow each state, the next states, and the probabilities."""
 
     tokens: list[list[int]]
     following: list[list[int]]
     weights: list[list[float]]
 
     def sample(self) -> list[int]:
-        """One string in plain Python, as one writes it: `random.choices` for every token."""
+        """Draw one string in straightforward Python: `random.choices` for every token."""
         state, string = 0, []
         while True:
             tokens = self.tokens[state]
@@ -40,7 +40,7 @@ class Rows:
 
 
 def trie_rows(language: FiniteLanguage) -> Rows:
-    """The walk on the trie of a language."""
+    """Return the walk on the prefix trie of a language."""
     trie = language.trie
     edges = np.split(np.arange(trie.num_edges), np.flatnonzero(np.diff(trie.edge_node)) + 1)
     law = np.exp(language.edge_log_prob)
@@ -48,9 +48,12 @@ def trie_rows(language: FiniteLanguage) -> Rows:
 
 
 def chain(num_symbols: int, length: int) -> tuple[FiniteLanguage, Rows]:
-    """A Markov chain that ends after `length` symbols: its strings, listed, and its walk (state = position, symbol)."""
+    """Return a Markov chain that ends after `length` symbols: its listed strings, and its walk.
+
+    A state of the walk is a pair of position and symbol.
+    """
     dice = np.random.default_rng(0)
-    law = dice.dirichlet(np.ones(num_symbols), size=num_symbols + 1)  # the last row begins
+    law = dice.dirichlet(np.ones(num_symbols), size=num_symbols + 1)  # the last row is the law of the first symbol
     content = np.stack([index.ravel() for index in np.indices((num_symbols,) * length)], axis=1)
     before = np.column_stack([np.full(len(content), num_symbols), content[:, :-1]])
     vocabulary = Vocabulary(("<eos>", *(f"y{symbol}" for symbol in range(num_symbols))))
@@ -71,7 +74,7 @@ def chain(num_symbols: int, length: int) -> tuple[FiniteLanguage, Rows]:
 
 
 def compiled(language: FiniteLanguage, batch: int) -> Callable[[float], float]:
-    """The alias sampler as training calls it; the function measures strings per second for about so many seconds."""
+    """Return a function of seconds: it runs the alias sampler, as training calls it, and returns strings per second."""
     listed, keys = on_device(language), iter(range(1 << 62))
     draw = jax.jit(lambda listed, key: listed.sample(key, (batch,)))
 
@@ -83,7 +86,7 @@ def compiled(language: FiniteLanguage, batch: int) -> Callable[[float], float]:
 
 
 def _rate(work: Callable[[], object], strings: int, seconds: float) -> float:
-    """Strings per second of work that is repeated for about so many seconds."""
+    """Strings per second of `work`, which is repeated for about `seconds`."""
     done, taken = 0, 0.0
     while taken < seconds:
         taken += seconds_of(work)
@@ -94,7 +97,7 @@ def _rate(work: Callable[[], object], strings: int, seconds: float) -> float:
 def measure(
     work: str, language: FiniteLanguage, rows: Rows, reach: float | None, seconds: float, rounds: int
 ) -> Result:
-    """The ratio for one world."""
+    """Measure the ratio for one world."""
     sampler = compiled(language, BATCH)
     found = alternate({"alias": lambda: sampler(seconds), "Python": lambda: _rate(rows.sample, 1, seconds)}, rounds)
     return Result(
@@ -108,7 +111,7 @@ def measure(
 
 
 def run(quick: bool = False) -> list[Result]:
-    """The default world, and a Markov chain."""
+    """Measure the default world and a Markov chain."""
     seconds, rounds = (0.01, 1) if quick else (1.0, 7)
     default = english(num_prompts=1) if quick else english()
     spoken, rows = chain(2, 3) if quick else chain(4, 8)

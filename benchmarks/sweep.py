@@ -1,4 +1,4 @@
-"""A sweep of small runs, from the Hydra multirun to the tidy table: our launcher against two other ways."""
+"""A sweep of small runs, from the Hydra multirun to the tidy table: our launcher against two alternatives."""
 
 import tempfile
 from itertools import count
@@ -11,17 +11,17 @@ from benchmarks.processes import python
 
 POINTS = 200
 FEWER_POINTS = (5, 25)
-"""One point after the other takes a time that is a line in their number; these are two points of it."""
+"""Runs one after another take a time that is linear in their number. It is measured at these two numbers."""
 
 SMALL = ("experiment=demo_file", "scale=smoke", "model.width=16", "model.depth=1", "model.heads=1", "name=sweep")
-"""A transformer on 983 strings, 20 + 20 steps: what a launcher itself costs is not hidden behind training."""
+"""A transformer on 983 strings with 20 + 20 steps. Training is so short that it does not hide the launcher's cost."""
 
 RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
-"""Learning rates of the fine-tuning; the seeds make up the number of points, a multiple of this one."""
+"""Learning rates of the fine-tuning. The seeds multiply them to the number of points."""
 
 
 def table(folder: Path, num_points: int) -> float:
-    """Seconds to the tidy table; raises RuntimeError if a run is missing."""
+    """Seconds to make the tidy table. It raises RuntimeError if a run is missing."""
     finished = len(list(folder.glob("sweep/*/manifest.json")))
     if finished != num_points:
         raise RuntimeError(f"{folder}: {num_points} finished runs are required, found {finished}")
@@ -29,7 +29,7 @@ def table(folder: Path, num_points: int) -> float:
 
 
 def launched(launcher: str, num_points: int, folder: Path) -> float:
-    """Seconds of a multirun of that many points from an empty folder, compilation and table included."""
+    """Seconds of a multirun of `num_points` points from an empty folder, including compilation and table."""
     points = [
         f"seed=range({num_points // len(RATES)})",
         "optimizer.learning_rate=" + ",".join(f"{rate:g}" for rate in RATES),
@@ -39,14 +39,14 @@ def launched(launcher: str, num_points: int, folder: Path) -> float:
 
 
 def by_process(num_points: int, folder: Path) -> float:
-    """Seconds per point where every run has a process of its own, compiled programs cached by an earlier one."""
+    """Seconds per point if every run is a separate process; an earlier run has cached the compiled programs."""
     fixed = [*SMALL, f"outputs={folder}"]
     python("sim.run", *fixed, "seed=1000")
     return sum(python("sim.run", *fixed, f"seed={seed}") for seed in range(num_points)) / num_points
 
 
 def run(quick: bool = False) -> list[Result]:
-    """Two hundred points."""
+    """Measure two hundred points."""
     num_points, (few, more), rounds = (10, (5, 10), 1) if quick else (POINTS, FEWER_POINTS, 3)
     with tempfile.TemporaryDirectory() as temporary:
         fresh = (Path(temporary) / str(number) for number in count())

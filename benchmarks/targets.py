@@ -1,4 +1,4 @@
-"""Exact targets against sampled targets: the shortest training whose end has a small KL(P||q)."""
+"""Exact targets against sampled targets: the shortest training that ends with a small KL(P||q)."""
 
 import itertools
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ KINDS: tuple[Targets, Targets] = ("exact", "sampled")
 
 @dataclass(frozen=True)
 class Setting:
-    """What is tried: every learning rate with every seed, under a cosine to zero, in ever longer trainings.
+    """The trainings that are tried: every rate with every seed, with a cosine decay to zero, at increasing lengths.
 
-    At a constant rate the noise of sampled targets never lets them reach the goal; a decay is what one would use.
+    At a constant rate, the noise of sampled targets never lets them reach the goal. In practice one uses a decay.
     """
 
     goal: float  # KL(P||q) [nat per string]
@@ -40,7 +40,7 @@ class Setting:
 
 
 class Trainings:
-    """Trainings of one kind on one world, as ensembles over rates and seeds."""
+    """Trainings with one kind of targets on one world, as ensembles over rates and seeds."""
 
     def __init__(self, world: FiniteLanguage, targets: Targets, setting: Setting) -> None:
         self.world, self.targets, self.setting = world, targets, setting
@@ -53,7 +53,7 @@ class Trainings:
         np.add.at(self.mass, world.trie.edge[alive], probability[alive])
 
     def ensemble(self, horizon: int) -> Ensemble:
-        """Trainings of so many steps, rates in rows and seeds in columns; none has begun."""
+        """Return trainings of `horizon` steps that have not begun, in the order of rates, then seeds."""
         pairs = list(itertools.product(self.setting.rates, self.setting.seeds))
         return Ensemble([self._member(horizon, rate, seed) for rate, seed in pairs], [None] * len(pairs))
 
@@ -65,7 +65,7 @@ class Trainings:
         return Job(key, self.init(init_key), phase, self.model), self.plan
 
     def divergences(self, horizon: int) -> np.ndarray:
-        """KL(P||q) [nat per string] after trainings of so many steps: float64[rates, seeds]; inf if diverged."""
+        """KL(P||q) [nat per string] after trainings of `horizon` steps: float64[rates, seeds]; inf if diverged."""
         ensemble = self.ensemble(horizon)
         found = np.full(ensemble.num_members, np.inf)
         ensemble.advance([horizon] * len(found))
@@ -76,9 +76,9 @@ class Trainings:
         return found.reshape(len(self.setting.rates), len(self.setting.seeds))
 
     def shortest(self) -> np.ndarray:
-        """Steps of the shortest training that reaches the goal with some rate, for each seed: float64[seeds].
+        """Steps of the shortest training that reaches the goal with any of the rates, for each seed: float64[seeds].
 
-        Raises ArithmeticError if the longest horizon is too short.
+        It raises ArithmeticError if the longest horizon is too short.
         """
         found = np.full(len(self.setting.seeds), np.inf)
         for horizon in self.setting.horizons:
@@ -86,11 +86,11 @@ class Trainings:
             found[reached & np.isinf(found)] = horizon
             if np.isfinite(found).all():
                 return found
-        raise ArithmeticError(f"{self.targets} targets: {horizon} steps do not reach {self.setting.goal} nats")
+        raise ArithmeticError(f"{self.targets} targets: {horizon} steps do not reach a KL of {self.setting.goal} nats")
 
 
 def measure(world: FiniteLanguage, setting: Setting, rounds: int, reach: tuple[float, float] | None) -> Result:
-    """The ratio of times: of steps, seed by seed, divided by what a step on exact targets costs more."""
+    """Measure the ratio of times: the ratio of steps, seed by seed, divided by the relative cost of an exact step."""
     kinds = {targets: Trainings(world, targets, setting) for targets in KINDS}
     steps = {targets: trainings.shortest() for targets, trainings in kinds.items()}
     portion = setting.horizons[0]
@@ -120,7 +120,7 @@ def measure(world: FiniteLanguage, setting: Setting, rounds: int, reach: tuple[f
 
 
 def run(quick: bool = False) -> list[Result]:
-    """The default world."""
+    """Measure the default world."""
     if quick:
         return [measure(english(num_prompts=1), Setting(1e3, (1e-2,), (0,), (2,), width=8, batch_size=4), 1, None)]
     horizons = tuple(round(200 * 2 ** (power / 2)) for power in range(14))

@@ -29,7 +29,7 @@ PEAK_REACH: dict[str, tuple[float, float | None]] = {"A": (0.35, 0.5), "B": (0.4
 
 
 class Ours:
-    """An ensemble on the path of every training, `sim.training.ensemble.Ensemble`: sampled targets, Adam."""
+    """An ensemble as every run trains it (`sim.training.ensemble.Ensemble`), with sampled targets and Adam."""
 
     def __init__(self, case: Case, mapping: Mapping | None = None) -> None:
         world = uniform_world(case)
@@ -41,25 +41,25 @@ class Ours:
         members = [(Job(key, init(key), phase, model), plan) for key in keys]
         self.case, self.step = case, 0
         self.ensemble = Ensemble(members, [None] * case.num_models, mapping)
-        self.advance(2)  # compiles
+        self.advance(2)  # this compiles
         self.steps_per_second = 4 / self.advance(4)
 
     def advance(self, num_steps: int) -> float:
-        """Seconds of that many steps of every model."""
+        """Train every model for `num_steps` steps and return the seconds."""
         self.step += num_steps
         began = time.perf_counter()
         self.ensemble.advance([self.step] * self.case.num_models)
         return time.perf_counter() - began
 
     def tokens_per_second(self, seconds: float) -> float:
-        """The rate of a training of about this time, all models together."""
+        """Return the rate of all models together in a training that takes about `seconds`."""
         num_steps = max(1, round(seconds * self.steps_per_second))
         self.steps_per_second = num_steps / self.advance(num_steps)
         return self.steps_per_second * self.case.num_models * self.case.batch_size * self.case.length
 
 
 class Peers:
-    """One torch process for each of two cores, which train at the same time."""
+    """Torch processes that train at the same time, one on each of two cores (or on one core if there is only one)."""
 
     def __init__(self, case: Case, trial: float) -> None:
         numbers = [str(number) for number in dataclasses.astuple(case)]
@@ -77,7 +77,7 @@ class Peers:
         self.variants = self._answers()
 
     def ask(self, command: str) -> float:
-        """The sum of the numbers that all answer to one command."""
+        """Send a command to all processes and return the sum of their answers."""
         for process in self.processes:
             assert process.stdin is not None
             process.stdin.write(command + "\n")
@@ -87,7 +87,7 @@ class Peers:
     def _answers(self) -> list[str]:
         lines = [process.stdout.readline() if process.stdout is not None else "" for process in self.processes]
         if not all(lines):
-            raise RuntimeError("a torch process ended; its message stands above")
+            raise RuntimeError("a torch process ended; see its message above")
         return [line.strip() for line in lines]
 
     def __enter__(self) -> "Peers":
@@ -97,12 +97,12 @@ class Peers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for process in self.processes:
-            process.communicate()  # closes its input, which ends it
+            process.communicate()  # this closes its input, and so it ends
 
 
 @contextmanager
 def peers_of(case: Case, quick: bool) -> Iterator[Peers | None]:
-    """The peers of a case; None where torch is not installed."""
+    """Yield the peers of a case; None if torch is not installed."""
     if find_spec("torch") is None:
         yield None
         return
@@ -111,7 +111,7 @@ def peers_of(case: Case, quick: bool) -> Iterator[Peers | None]:
 
 
 def sgemm_peak(sizes: tuple[int, ...]) -> float:
-    """GFLOP/s of a square single-precision product on all cores, the best of numpy and jax and of some sizes."""
+    """GFLOP/s of a square single-precision product on all cores: the best of numpy and jax over several sizes."""
     best, product = 0.0, jax.jit(jnp.matmul)
     for size in sizes:
         host = np.random.default_rng(0).random((size, size), np.float32)
@@ -128,7 +128,7 @@ def sgemm_peak(sizes: tuple[int, ...]) -> float:
 
 
 def measure(name: str, case: Case, rounds: int, seconds: float, quick: bool) -> list[Result]:
-    """The ratios of one case."""
+    """Measure the ratios of one case."""
     ours = Ours(case)
     sizes = (64,) if quick else (512, 1024, 2048)
     with peers_of(case, quick) as peers:
@@ -140,7 +140,7 @@ def measure(name: str, case: Case, rounds: int, seconds: float, quick: bool) -> 
             contestants["peers"] = lambda: peers.ask(f"train {seconds}")
         found = alternate(contestants, rounds)
     arithmetic = [rate * case.flops_per_token / 1e9 for rate in found["ours"]]
-    peak = [max(found["peak"])] * rounds  # a round that was disturbed says nothing of the machine's peak
+    peak = [max(found["peak"])] * rounds  # a disturbed round does not show the machine's peak
     middle = {key: float(np.median(values)) for key, values in found.items()}
     shape = f"{case.num_models} models"
     reach, stretch = PEAK_REACH.get(name, (None, None))
@@ -170,7 +170,7 @@ def measure(name: str, case: Case, rounds: int, seconds: float, quick: bool) -> 
 
 
 def run(quick: bool = False) -> list[Result]:
-    """All cases."""
+    """Measure all cases."""
     if quick:
         return measure("tiny", TINY, 2, 0.05, quick)
     return [result for name, case in CASES.items() for result in measure(name, case, 7, 3.0, quick)]

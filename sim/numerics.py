@@ -1,4 +1,4 @@
-"""Log-space arithmetic in float64 on the host, with the convention 0 log 0 = 0, and the error type for bad input."""
+"""Log-space arithmetic in float64 on the host with the convention 0 log 0 = 0, and the error type for bad input."""
 
 import difflib
 import math
@@ -8,15 +8,15 @@ from fractions import Fraction
 import numpy as np
 
 EOS = 0
-"""End of string: the token with index 0, also the padding."""
+"""End of string: the token with index 0. It is also used as padding."""
 
 
 class SpecificationError(ValueError):
-    """Bad input from a person. The message is one line: place, requirement, value found, fix."""
+    """Bad input from a user. The message is one line: place, requirement, value found, fix."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """A hint like " (did you mean 'width'?)" for the valid name closest to a misspelt one; "" if none is close."""
+    """Return a hint like " (did you mean 'width'?)" with the valid name closest to `name`; "" if none is close."""
     close = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.5)
     return f" (did you mean '{close[0]}'?)" if close else ""
 
@@ -24,9 +24,9 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def expectation(log_p: np.ndarray, values: np.ndarray) -> float:
     """E_p[values] = sum_i e^(log_p_i) values_i, in the unit of `values`.
 
-    Entries of probability zero contribute 0 even where `values` is infinite or not a number (0 * inf = 0); a nan in
-    `log_p` is not one of them and shows in the result.
-    `log_p` need not be normalised: with a sub-probability the sum is over what it covers.
+    Entries of probability zero contribute 0 even if the value is infinite or nan (0 * inf = 0). A nan in `log_p` does
+    not count as probability zero; it makes the result nan.
+    `log_p` need not be normalised: for a sub-probability, the sum covers only its mass.
     """
     log_p, values = np.asarray(log_p, np.float64), np.asarray(values, np.float64)
     if log_p.shape != values.shape:
@@ -34,13 +34,13 @@ def expectation(log_p: np.ndarray, values: np.ndarray) -> float:
     inside = log_p != -np.inf
     weights, inner = np.exp(log_p[inside]), values[inside]
     if not weights.all():
-        lost = (weights == 0) & np.isinf(inner)  # a positive probability below 1e-323 still makes the mean infinite
+        lost = (weights == 0) & np.isinf(inner)  # a positive probability that underflows still makes the mean infinite
         weights = np.where(lost, 1.0, weights)
     return float((weights * inner).sum())
 
 
 def log_sum_exp(log_values: np.ndarray, axis: int | None = None) -> np.ndarray:
-    """log sum e^(log_values) [nat] along `axis`, without overflow; -inf for an empty or all-zero sum."""
+    """log sum e^(log_values) [nat] along `axis`, without overflow; -inf if all terms are zero or there are none."""
     log_values = np.asarray(log_values, np.float64)
     top = np.max(log_values, axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(top), top, 0.0)
@@ -52,11 +52,11 @@ def log_sum_exp(log_values: np.ndarray, axis: int | None = None) -> np.ndarray:
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Normalised log-probabilities [nat] along the last axis, in float64; -inf logits stay -inf.
 
-    Raises ValueError for nan, +inf, and a row without any finite logit: none of them has a softmax.
+    It raises ValueError for nan, for +inf and for a row without a finite logit, because then no softmax exists.
     """
     logits = np.asarray(logits, np.float64)
     top = np.max(logits, axis=-1, keepdims=True)
-    logits = logits - np.where(np.isfinite(top), top, 0.0)  # a large offset would cost digits of the difference
+    logits = logits - np.where(np.isfinite(top), top, 0.0)  # with a large offset, differences would lose digits
     total = log_sum_exp(logits, axis=-1)
     if not np.isfinite(total).all():
         found = total[~np.isfinite(total)].flat[0]
@@ -65,7 +65,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def log_group_sum(log_values: np.ndarray, group: np.ndarray, num_groups: int) -> np.ndarray:
-    """log of the sum of e^(log_values) within each group [nat]: float64[num_groups], -inf for an empty group."""
+    """log of the sum of e^(log_values) over each group [nat]: float64[num_groups], -inf for an empty group."""
     top = np.full(num_groups, -np.inf)
     if num_groups == 1:
         top[0] = np.max(log_values, initial=-np.inf)
@@ -77,7 +77,7 @@ def log_group_sum(log_values: np.ndarray, group: np.ndarray, num_groups: int) ->
 
 
 def log_fraction(p: Fraction) -> float:
-    """log p [nat] of an exact rational, to full precision near 0 and near 1; -inf for 0."""
+    """log p [nat] of an exact rational, with full precision near 0 and near 1; -inf for 0."""
     if p == 0:
         return -math.inf
     if p > Fraction(1, 2):

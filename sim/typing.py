@@ -1,6 +1,6 @@
-"""Array aliases and the device protocols. Nothing here computes.
+"""Array aliases and the device protocols. This module computes nothing.
 
-Axis letters, used everywhere:
+These axis letters are used everywhere:
 B batch, L horizon (tokens of the longest string, EOS included), V vocabulary (EOS included), N strings of a support,
 M nodes and E edges of its prefix trie, G prompts, Z styles, S and Q states of automata, K models of an ensemble.
 """
@@ -21,7 +21,7 @@ Number: TypeAlias = float | np.ndarray | jax.Array  # a leaf: a plain number on 
 
 @runtime_checkable
 class Source(Protocol):
-    """Anything that emits strings: all that training on sampled targets needs."""
+    """Anything that emits strings. Training on sampled targets needs no more than this."""
 
     @property
     def length(self) -> int:
@@ -34,7 +34,7 @@ class Source(Protocol):
         ...
 
     def sample(self, key: PRNGKey, shape: tuple[int, ...] = ()) -> Int[Array, "*B L"]:
-        """Independent strings, `shape` of them, each EOS-terminated and EOS-padded; the one key is consumed."""
+        """Draw independent strings with leading axes `shape`, EOS-terminated and EOS-padded. `key` is used up."""
         ...
 
 
@@ -43,11 +43,11 @@ class Language(Source, Protocol):
     """A distribution over strings on the device. Grammars, restricted grammars and trained models all satisfy it."""
 
     def next_log_probs(self, tokens: Tokens) -> NextLogProbs:
-        """log p(. | x_<t) [nat] at every position t of every string; -inf off the support. Takes any leading axes."""
+        """log p(. | x_<t) [nat] at every position t of every string; -inf off the support. Any leading axes work."""
         ...
 
     def prompt_length(self, tokens: Tokens) -> Int[Array, "*B"]:
-        """Number of leading tokens that are the prompt (0 where the world has no prompts)."""
+        """Number of leading tokens that are the prompt (0 if the world has no prompts)."""
         ...
 
 

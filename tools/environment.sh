@@ -1,10 +1,10 @@
 #!/bin/sh
-# Make .venv ready: tools/environment.sh LOCK...
+# Prepare .venv. Usage: tools/environment.sh LOCK...
 #
-# Chooses an interpreter, creates .venv (an existing one is reused), installs the locks and the project with plain pip.
-# Every refusal is one line and comes before anything is installed.
-#   PYTHON=...  the interpreter that a new .venv is made from; default: the newest supported one found
-#   VENV=...    where the environment lies; default: .venv
+# The script chooses an interpreter, creates .venv (an existing one is reused), and installs the locks and the project
+# with plain pip. A missing or unsuitable interpreter is refused in one line, before anything is installed.
+#   PYTHON=...  the interpreter for a new .venv; default: the newest supported one that is found
+#   VENV=...    the path of the environment; default: .venv
 set -eu
 
 venv=${VENV:-.venv}
@@ -16,12 +16,12 @@ refuse() {
   exit 1
 }
 
-# A name on PATH may be a shim that fails when called, so that only running it tells.
+# A name on PATH may be a shim that fails when it is called, so each candidate is run.
 runs() { "$1" -c '' >/dev/null 2>&1; }
 is_supported() { "$1" -c "$supported" >/dev/null 2>&1; }
 has_venv() { "$1" -c 'import venv, ensurepip' >/dev/null 2>&1; }
 
-require() { # an interpreter named by a person, or that of an existing environment; how to mend it
+require() { # check an interpreter that the user named or that an existing environment has; $2 says how to fix it
   runs "$1" || refuse "$1 does not run, but Python 3.11, 3.12 or 3.13 is needed; $2"
   is_supported "$1" || refuse "$1 is Python $("$1" -c "$version"), but 3.11, 3.12 or 3.13 is needed; $2"
 }
@@ -52,15 +52,15 @@ else
   "$PYTHON" -m venv "$venv" || { rm -rf "$venv"; refuse "$PYTHON could not create $venv; set PYTHON=<another python>"; }
 fi
 
-# An environment made by hand may lack pip (uv leaves it out).
+# An environment that was made by hand may lack pip (uv leaves it out).
 runs_pip() { "$venv/bin/python" -m pip --version >/dev/null 2>&1; }
 runs_pip || "$venv/bin/python" -m ensurepip >/dev/null 2>&1 || refuse "$venv has no pip; remove $venv and run make again"
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@" </dev/null; }
 
 for lock in "$@"; do
   echo "installing the packages pinned in $lock (a minute or two the first time; later runs need no network)"
-  # Older pips warn about the one source package (antlr4, which hydra pins) unless told to build it the modern way.
+  # Older versions of pip warn about the only source package (antlr4, which hydra pins) without --use-pep517.
   pip install --quiet --use-pep517 -r "$lock" || refuse "$lock was not installed; see pip's message above, then run make again"
 done
-# The build backend is pinned in the locks, so that this step needs no network.
+# The build backend is pinned in the locks, so this step needs no network.
 pip install --quiet --no-deps --no-build-isolation --editable . || refuse "the project was not installed; see pip's message above, then run make again"

@@ -1,1 +1,1 @@
-"""python -m sim.describe FILE: what is exactly known of the language of a grammar file."""
+"""python -m sim.describe FILE: report what is known exactly about the language of a grammar file."""

@@ -1,4 +1,4 @@
-"""The command; see `sim.describe.command`."""
+"""Run the command line of `sim.describe.command`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What is only said on request: strings, prefixes, next tokens, positions, and another language."""
+"""Facts that are reported only on request: strings, prefixes, next tokens, positions, and a second language."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,10 @@ from sim.numerics import EOS, SpecificationError
 
 
 def tokens_of(vocabulary: Vocabulary, text: str, option: str) -> list[int]:
-    """The tokens of a string as it is written; an unknown symbol raises `SpecificationError` that names the option."""
+    """Return the tokens of a written string.
+
+    An unknown symbol, or the end of string, raises a `SpecificationError` that names the option.
+    """
     words = list(text) if vocabulary.joiner == "" else [word for word in text.split(vocabulary.joiner) if word]
     try:
         tokens: list[int] = vocabulary.encode(words).tolist()
@@ -30,13 +33,13 @@ def tokens_of(vocabulary: Vocabulary, text: str, option: str) -> list[int]:
         raise SpecificationError(f"{option} {text!r}: {problem}; symbols of the language are required") from None
     if EOS in tokens:
         raise SpecificationError(
-            f"{option} {text!r}: the end of string is not one of its symbols, found it; leave it out"
+            f"{option} {text!r}: a string without its end is required, found the end-of-string symbol; leave it out"
         )
     return tokens
 
 
 def probabilities(language: ExactLanguage, texts: Sequence[str], prefixes: Sequence[str]) -> list[Section]:
-    """The probability of strings, and that of strings that begin so."""
+    """Return the probability of each string, and for each prefix the probability that a string begins with it."""
     found = []
     for key, title, option, given, ask in (
         ("strings", "Probability of strings", "--string", texts, language.log_prob),
@@ -52,7 +55,7 @@ def probabilities(language: ExactLanguage, texts: Sequence[str], prefixes: Seque
 
 
 def next_tokens(language: ExactLanguage, prefixes: Sequence[str]) -> list[Section]:
-    """The law of the next token after prefixes, the likeliest first; EOS is the decision to stop."""
+    """Return the law of the next token after each prefix, likeliest token first; EOS is the decision to stop."""
     if not prefixes:
         return []
     section = Section("next", "Next tokens")
@@ -68,10 +71,11 @@ def next_tokens(language: ExactLanguage, prefixes: Sequence[str]) -> list[Sectio
 
 
 def positions(known: Known | Chain, number: int) -> list[Section]:
-    """H_t, the entropy of the decision at position t (ended strings contribute 0); they sum to H(P) over all t.
+    """H_t, the entropy of the decision at position t [nat]. Strings that have ended contribute 0.
 
-    Raises `UnavailableError` for a hidden automaton or a grammar with too many strings: the law of the next token then
-    depends on the whole prefix.
+    The sum over all t is H(P). A chain never stops, so there H_t is the entropy of symbol t given the earlier ones.
+    It raises `UnavailableError` for a hidden automaton or a grammar with too many strings, because the law of the next
+    token then depends on the whole prefix.
     """
     if not number:
         return []
@@ -100,13 +104,15 @@ def _position_entropies(scored: Any, log_law: np.ndarray) -> np.ndarray:
 
 
 def refuse_chains(*languages: ExactLanguage | None) -> None:
-    """Raises `UnavailableError` if all are given and one of them never stops: there is nothing to compare."""
+    """Raise `UnavailableError` if all languages are given and one of them never stops: it has no strings to compare."""
     if None not in languages and any(isinstance(one, Chain) for one in languages):
-        raise unavailable("--against", "a chain that never stops has no strings to compare", "use --length, or another")
+        raise unavailable(
+            "--against", "a chain that never stops has no strings to compare", "use --length, or another file"
+        )
 
 
 def against(language: ExactLanguage, other: ExactLanguage, path: str) -> list[Section]:
-    """Divergences to the language of a second file, on the symbols of both."""
+    """Return the divergences to the language of a second file. The alphabet is the union of both alphabets."""
     mine, theirs = relabelled(language, other)
     found = divergences(mine, theirs)
     section = Section("against", f"Against {path}")

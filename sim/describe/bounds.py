@@ -1,4 +1,4 @@
-"""What is known of the strings of a language whose strings are not its paths: exact if they are few, else bounded."""
+"""Numbers about the strings of a language: exact if the language knows them or has few strings, else bounded."""
 
 import math
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ from sim.languages.pcfg.language import ContextFree
 from sim.quantity import Quantity
 
 HEAD, SLOW_HEAD = 200, 40
-"""Likeliest strings that bounds are computed from; fewer of an ambiguous grammar, where they cost more."""
+"""Number of likeliest strings that bounds use; fewer for a grammar not proved unambiguous, where they cost more."""
 
 ROUNDING = 1e-12
-"""By how much bounds are widened for the rounding of the mass behind them."""
+"""Bounds are widened by this much, because the mass behind them is rounded."""
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """A language and, where its strings are few enough, the list of them; everything on demand."""
+    """A language and, if it has few enough strings, the list of them. Everything is computed on demand."""
 
     language: ExactLanguage
     max_strings: int
 
     @cached_property
     def few(self) -> FiniteLanguage | None:
-        """The strings as a list, if there are at most `max_strings`."""
+        """The strings as a list if there are at most `max_strings`, else None."""
         return listed(self.language, self.max_strings)
 
     @cached_property
     def head(self) -> Likeliest:
-        """Some of the likeliest strings."""
+        """The head: some of the likeliest strings."""
         source = self.few or self.language
         slow = isinstance(source, ContextFree) and not source.ambiguity.unambiguous
         return likeliest(source, SLOW_HEAD if slow else HEAD)
@@ -52,7 +52,7 @@ class Known:
 
     @property
     def _largest_beyond(self) -> float:
-        """Bound of the probability of any string beyond the head."""
+        """Upper bound on the probability of any string beyond the head."""
         return float(self._probabilities[-1]) if self.head.proved else self._rest
 
     def entropy(self) -> Quantity:
@@ -65,7 +65,11 @@ class Known:
             return self._entropy_bounds()
 
     def _entropy_bounds(self) -> Quantity:
-        """From the head, from the paths, and for a hidden automaton from what its states would tell."""
+        """Bounds on H(P) [nat] if it is not known exactly.
+
+        Lower: the head gives its terms, and every other string is at most as likely as `_largest_beyond`. A hidden
+        automaton may give a better one. Upper: the entropy of paths or derivations.
+        """
         p, rest = self._probabilities, self._rest
         lower = -math.fsum(p * np.log(p)) - ROUNDING
         if rest > ROUNDING:
@@ -98,16 +102,17 @@ class Known:
         return Quantity(best, 1.0)
 
     def log_size(self) -> float:
-        """log of the greatest number of strings that there can be [nat]; math.inf for infinitely many."""
+        """log of the largest possible number of strings [nat]; math.inf if there may be infinitely many."""
         if isinstance(self.language, ContextFree):
             return self.language.shape.log_derivations if self.language.shape.finite else math.inf
         most = self.size()[1]
         return math.inf if most == math.inf else math.log(most)
 
     def size(self) -> tuple[int, int | float]:
-        """Least and greatest number of strings that there can be: equal where it is known, math.inf if infinite.
+        """Smallest and largest possible number of strings.
 
-        Raises `UnavailableError` for a number of over 10 000 digits.
+        Both are equal if the number is known and finite. The pair is (0, math.inf) if there are infinitely many.
+        It raises `UnavailableError` if the number has over 10,000 digits.
         """
         if self.few is not None:
             return (self.few.support_size,) * 2

@@ -21,16 +21,17 @@ from sim.languages.exact import ExactLanguage
 from sim.numerics import SpecificationError
 
 REFUSED = 2
-"""Exit status of bad input."""
+"""Exit status for bad input."""
 
 ABOUT = """\
-What is exactly known of the language of a grammar file (YAML or JSON; types strings, markov, pfsa, pcfg): support,
-length, entropy, diversity, most likely strings. Nothing is sampled. Every number says whether it is exact or bounded;
-entropies are in nats. The keys of --json are listed in docs/describe.md."""
+Report what is known exactly about the language of a grammar file (YAML or JSON; types strings, markov, pfsa, pcfg):
+support, length, entropy, diversity, most likely strings. Nothing is sampled. Every number is marked as exact or
+bounded. Entropies are in nats. The keys of --json are listed in docs/describe.md."""
 
 EPILOG = """\
-Changes are made in this order: --length, --restrict (several, as given), --tilt or --entropy, --temperature, --top-k,
---top-p, --min-p; what is described is what they leave. Exit status 0, or 2 with one line if the input is wrong.
+Changes are made in this order: --length, --restrict (several, in the order given), --tilt or --entropy, --temperature,
+--top-k, --top-p, --min-p. The description is of the language after these changes. The exit status is 0, or 2 with one
+line on stderr if the input is wrong.
 
   python -m sim.describe examples/grammars/brackets.yaml --next '((' --string '(())'
   python -m sim.describe examples/grammars/pfsa.yaml --restrict 'regular, pattern: i.*' --against other.yaml
@@ -38,7 +39,7 @@ Changes are made in this order: --length, --restrict (several, as given), --tilt
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Describe; 2 on bad input."""
+    """Print the description of a grammar file. Return 0, or 2 on bad input."""
     options = _parser().parse_args(arguments)
     heard: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"warning: {line}", file=sys.stderr)
     said = as_json(sections) | {"warnings": heard}
     out = json.dumps(said, indent=1, ensure_ascii=False) if options.json else "\n".join(text.lines(sections))
-    with suppress(BrokenPipeError):  # read by a command that has seen enough
+    with suppress(BrokenPipeError):  # the reader of the pipe has closed it
         print(out, flush=True)
     return 0
 
@@ -68,37 +69,46 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("file", help="a grammar file")
-    add("--json", action="store_true", help="JSON instead of text")
-    add("--top", type=int, default=10, metavar="N", help="how many of the most likely strings are shown (10)")
-    add("--counts", type=int, default=12, metavar="N", help="for how many lengths strings are counted (12)")
-    add("--string", action="append", default=[], metavar="X", help="probability of a string, as it is written; repeat")
-    add("--prefix", action="append", default=[], metavar="X", help="probability that a string begins so; repeat")
-    add("--next", action="append", default=[], metavar="X", help="law of the next token after a prefix; repeat")
-    add("--positions", type=int, default=0, metavar="N", help="entropy of the first N decisions of a string")
-    add("--against", metavar="FILE", help="divergences to the language of a second file")
-    add("--length", type=int, metavar="L", help="truncate to strings of fewer than L symbols (L tokens with the end)")
+    add("--json", action="store_true", help="print JSON instead of text")
+    add("--top", type=int, default=10, metavar="N", help="show the N most likely strings (default 10)")
+    add("--counts", type=int, default=12, metavar="N", help="count the strings of the first N lengths (default 12)")
+    add("--string", action="append", default=[], metavar="X", help="show the probability of string X; repeatable")
+    add("--prefix", action="append", default=[], metavar="X", help="show P(a string begins with X); repeatable")
+    add("--next", action="append", default=[], metavar="X", help="show the law of the next token after X; repeatable")
+    add("--positions", type=int, default=0, metavar="N", help="show the entropy of the first N decisions of a string")
+    add("--against", metavar="FILE", help="show the divergences to the language of a second file")
+    add("--length", type=int, metavar="L", help="keep strings of fewer than L symbols (L tokens with the end)")
     add(
-        "--restrict", action="append", default=[], metavar="R", help="a restriction, as 'kind, argument: value'; repeat"
+        "--restrict",
+        action="append",
+        default=[],
+        metavar="R",
+        help="apply a restriction 'kind, argument: value'; repeatable",
     )
-    add("--tilt", type=float, metavar="TAU", help="P^(1/tau) over whole strings")
-    add("--entropy", type=float, metavar="H", help="the tilt with this entropy [nats]")
-    add("--per", choices=("string", "token"), default="string", help="of what --entropy is (string)")
-    add("--temperature", type=float, metavar="T", help="of every next token; 0 is greedy")
-    add("--top-k", type=int, metavar="K", help="the K likeliest next tokens, renormalised")
-    add("--top-p", type=float, metavar="P", help="the fewest next tokens that hold P, renormalised")
+    add("--tilt", type=float, metavar="TAU", help="change P to P^(1/tau) over whole strings, renormalised")
+    add("--entropy", type=float, metavar="H", help="tilt P to the entropy H [nats]")
+    add(
+        "--per",
+        choices=("string", "token"),
+        default="string",
+        help="whether --entropy is per string or per token (default string)",
+    )
+    add("--temperature", type=float, metavar="T", help="temperature of every next token; 0 is greedy")
+    add("--top-k", type=int, metavar="K", help="keep the K likeliest next tokens, renormalised")
+    add("--top-p", type=float, metavar="P", help="keep the fewest next tokens with total mass P, renormalised")
     add(
         "--min-p",
         type=float,
         metavar="P",
-        help="next tokens with P times the largest probability or more, renormalised",
+        help="keep next tokens with at least P times the largest probability, renormalised",
     )
     add("--renormalise", action="store_true", help="condition an inconsistent pcfg on the derivations that end")
-    add("--max-strings", type=int, default=20_000, metavar="N", help="list up to N strings where only that is exact")
+    add("--max-strings", type=int, default=20_000, metavar="N", help="list up to N strings if only a list is exact")
     return parser
 
 
 def described(options: argparse.Namespace) -> list[Section]:
-    """The whole description of what is asked for."""
+    """Return the whole description that the options ask for."""
     language: ExactLanguage = read(options.file, options.renormalise)
     other = read(options.against, options.renormalise) if options.against else None
     changes = Changes(
@@ -136,9 +146,9 @@ def described(options: argparse.Namespace) -> list[Section]:
 
 
 def restriction(written: str) -> dict[str, Any]:
-    """A restriction given on the command line: 'regular, pattern: a.*', or a YAML mapping with kind.
+    """Parse a restriction from the command line: 'regular, pattern: a.*', or a YAML mapping with the key `kind`.
 
-    Raises `SpecificationError` for anything else.
+    It raises `SpecificationError` for anything else.
     """
     kind, comma, rest = written.strip().partition(",")
     inside = written if written.strip().startswith("{") else f"{{kind: {kind}{comma} {rest}}}"
@@ -147,8 +157,10 @@ def restriction(written: str) -> dict[str, Any]:
     except yaml.YAMLError as problem:
         what = str(getattr(problem, "problem", problem)).splitlines()[0]
         raise SpecificationError(
-            f"--restrict {written!r}: 'kind, argument: value' is required, found a mistake ({what}); quote values"
+            f"--restrict {written!r}: 'kind, argument: value' is required, found a YAML error ({what}); quote values"
         ) from None
     if not isinstance(node, dict) or not isinstance(node.get("kind"), str):
-        raise SpecificationError(f"--restrict {written!r}: 'kind, argument: value' is required, found no kind")
+        raise SpecificationError(
+            f"--restrict {written!r}: 'kind, argument: value' is required, found no kind; give one"
+        )
     return node

@@ -1,4 +1,4 @@
-"""What is known of a language without being asked: what it is, its support, entropy, diversity, likeliest strings."""
+"""Facts that are always reported: what a language is, its support, entropy, diversity and likeliest strings."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -19,10 +19,10 @@ from sim.numerics import EOS
 from sim.quantity import Quantity, exponential, reciprocal
 
 LARGEST = 700.0
-"""log of the largest count that a Hill number can be; beyond it, the support says how many strings there are."""
+"""log of the largest number of strings that fits a float. Beyond it N_0 is left out, and the support section has it."""
 
 TIER_A = 1_000_000
-"""Largest support that is called enumerable."""
+"""Largest number of strings that counts as enumerable (tier A)."""
 
 KINDS = {
     FiniteLanguage: "a finite language, listed",
@@ -34,14 +34,14 @@ KINDS = {
 
 
 def about(language: ExactLanguage, known: Known | None, said: Mapping[str, Any]) -> Section:
-    """What the language is; `said` are the file's path, name and type."""
+    """Return the section on what the language is. `said` holds the path, name and type of the file."""
     found = Section("about", "")
     found.add("file", "file", said["file"])
     if said["name"]:
         found.add("name", "name", said["name"])
     found.add("type", "type", said["type"])
     found.add("kind", "kind", KINDS[type(language)])
-    endless = "B", "", "no strings at all: prefixes and blocks are exact; a run needs a length"
+    endless = "B", "", "sequences never end: prefixes and blocks are exact; a run needs a length"
     found.add("tier", "tier", *(endless if known is None else _tier(known.log_size())))
     symbols = language.vocabulary.symbols
     found.add("num_symbols", "symbols", len(symbols) - 1)
@@ -54,17 +54,17 @@ def about(language: ExactLanguage, known: Known | None, said: Mapping[str, Any])
 
 def _tier(log_size: float) -> tuple[str, str, str]:
     if log_size <= math.log(TIER_A):
-        return "A", "", "enumerable: everything is exact, for a trained model too"
+        return "A", "", "enumerable: everything is exact, also for a trained model"
     many = "infinitely many strings" if log_size == math.inf else f"more than {TIER_A:,} strings"
-    return "B", "", f"{many}: the language is exact by linear algebra; a run needs a length"
+    return "B", "", f"{many}: numbers are exact by linear algebra; a run needs a length"
 
 
 def _machine(language: ExactLanguage) -> Iterator[tuple[str, str, Value, str]]:
-    """What the language is made of."""
+    """Yield the parts of the language as (key, label, value, note): states, rules, ambiguity."""
     if isinstance(language, Machine):
         yield "num_states", "states", len(language.stops), ""
     if isinstance(language, HiddenAutomaton):
-        told = "every string has one path" if language.unambiguous else "strings have several paths"
+        told = "every string has one path" if language.unambiguous else "some strings have several paths"
         yield "unambiguous", "unambiguous", language.unambiguous, told
     if isinstance(language, Chain):
         yield "num_states", "states", len(language.moves), ""
@@ -76,8 +76,8 @@ def _machine(language: ExactLanguage) -> Iterator[tuple[str, str, Value, str]]:
 
 
 _CRITICALITY = {
-    "subcritical": "spectral radius below 1: they end, after finitely many steps on average",
-    "critical": "spectral radius exactly 1: they end, but need infinitely many steps on average",
+    "subcritical": "spectral radius below 1: derivations end after finitely many steps on average",
+    "critical": "spectral radius exactly 1: derivations end, but need infinitely many steps on average",
 }
 
 
@@ -94,7 +94,7 @@ def _ambiguity(language: ContextFree) -> tuple[Value, str]:
 
 
 def support(known: Known, num_counts: int) -> Section:
-    """How many strings there are, and how long they are."""
+    """Return the section on the number of strings and their lengths."""
     language = known.language
     found = Section("support", "Support")
     found.add("size", "strings", _size(known), "strings")
@@ -109,7 +109,7 @@ def support(known: Known, num_counts: int) -> Section:
 
 
 def _size(known: Known) -> Value:
-    """The number of strings, bounds of it, or its logarithm where it is too long to be written."""
+    """Return the number of strings, bounds on it, or its logarithm if the number has too many digits."""
     try:
         least, most = known.size()
     except UnavailableError:
@@ -119,7 +119,7 @@ def _size(known: Known) -> Value:
 
 
 def _counts(language: FiniteLanguage | Machine | ContextFree, number: int) -> tuple[list[int] | None, str]:
-    """Numbers of strings by length, or of derivations; None where they cannot be counted."""
+    """Return the number of strings (or derivations) of each length, and which of the two; None if not countable."""
     if isinstance(language, FiniteLanguage):
         lengths = language.trie.lengths[language.log_p > -np.inf] - 1
         return np.bincount(lengths, minlength=number)[:number].tolist(), "strings"
@@ -132,7 +132,7 @@ def _counts(language: FiniteLanguage | Machine | ContextFree, number: int) -> tu
 
 
 def entropy(known: Known) -> Section:
-    """Entropy of strings, and of paths or derivations where they differ."""
+    """Return the section on the entropy of strings, and of paths or derivations for automata and grammars."""
     language = known.language
     found = Section("entropy", "Entropy")
     of_strings = known.entropy()
@@ -151,11 +151,11 @@ def entropy(known: Known) -> Section:
 def _how(known: Known, value: Quantity) -> str:
     if value.exact:
         return "by enumeration" if known.few is not None and not isinstance(known.language, FiniteLanguage) else ""
-    return "derivations or paths are more diverse than strings; list the strings with --length for an exact value"
+    return "derivations or paths are more diverse than strings; use --length to list the strings for an exact value"
 
 
 def diversity(known: Known) -> Section:
-    """Collision probability and Hill numbers."""
+    """Return the section on the collision probability and the Hill numbers."""
     found = Section("diversity", "Diversity")
     collision, largest, of_strings = known.collision(), known.largest(), known.entropy()
     found.add("collision", "C(P) = sum of P(x)^2", collision, "1")
@@ -169,27 +169,25 @@ def diversity(known: Known) -> Section:
 
 
 def likeliest_strings(known: Known, number: int) -> Section:
-    """The strings of highest probability."""
+    """Return the section on the `number` strings of highest probability."""
     found = Section("likeliest", "Most likely strings")
     head = known.head
     rows = [string_row(known.language, tokens, log_p) for tokens, log_p in head.strings[:number]]
-    note = (
-        "" if head.proved else "the best that were found; others may be likelier, since strings have many derivations"
-    )
+    note = "" if head.proved else "the best strings found; others may be likelier, since a string has many derivations"
     if not head.strings:
-        note = "strings of over 200 symbols: their exact probability is given on request (--string)"
+        note = "none listed: they have over 200 symbols; --string gives the exact probability of one"
     found.add("strings", "", rows, note=note)
     found.add("proved", "", head.proved)
     return found
 
 
 def string_row(language: ExactLanguage, tokens: Any, log_p: float) -> dict[str, Any]:
-    """A string with its probability."""
+    """Return a table row: a string, its probability, and its log-probability [nat]."""
     return {"string": language.vocabulary.decode(tokens), "p": math.exp(log_p), "log_p": log_p}
 
 
 def chain(language: Chain, number: int) -> list[Section]:
-    """What takes the place of entropy and support for a chain that never stops."""
+    """Return the section on the entropy rate, block entropies and symbol frequencies of a chain that never stops."""
     found = Section("entropy", "Entropy")
     found.add("entropy_rate", "entropy rate", Quantity.of(language.entropy_rate()), "nat per symbol")
     blocks = [Quantity.of(value) for value in language.block_entropies(number)]

@@ -1,4 +1,4 @@
-"""A description as sections of entries, from which both the text and the JSON are made."""
+"""A description as sections of entries. Both the text and the JSON are made from it."""
 
 import math
 from collections.abc import Sequence
@@ -8,15 +8,15 @@ from typing import Any, TypeAlias
 from sim.quantity import Quantity
 
 Value: TypeAlias = Quantity | bool | int | float | str | Sequence[Any] | dict[str, Any] | None
-"""What an entry can say: a certified number, a count, a text, or a table."""
+"""The value of an entry: a certified number, a count, a text, or a table."""
 
 LARGEST_EXACT = 2**53
-"""Integers beyond it are written as text in JSON, which readers would round."""
+"""Larger integers are written as text in JSON, because readers would round them."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that is known. `unit` of a Quantity; `note` says how, or why not more."""
+    """One known fact. `unit` is the unit of a Quantity; `note` says how the value is known, or why it is not exact."""
 
     key: str
     label: str
@@ -27,7 +27,7 @@ class Entry:
 
 @dataclass
 class Section:
-    """Entries under a title; `key` is where they are in the JSON."""
+    """Entries under a title. `key` is the key of the section in the JSON."""
 
     key: str
     title: str
@@ -39,7 +39,7 @@ class Section:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it: infinite numbers as "inf", integers beyond 2^53 as text, Quantities as objects."""
+    """Return a value that JSON can hold: infinity as "inf", integers beyond 2^53 as text, Quantities as objects."""
     if isinstance(value, Quantity):
         ends = {"value": value.value, "lower": value.lower, "upper": value.upper}
         return {name: plain(end) for name, end in ends.items()} | {"exactness": "exact" if value.exact else "bounded"}
@@ -55,7 +55,7 @@ def plain(value: Any) -> Any:
 
 
 def as_json(sections: Sequence[Section]) -> dict[str, Any]:
-    """The whole description: {section: {entry: value}}, numbers with their unit and whether they are exact."""
+    """Return {section: {entry: value}}. A Quantity also states its unit and whether it is exact."""
     out: dict[str, Any] = {}
     for section in sections:
         out[section.key] = {}

@@ -1,4 +1,4 @@
-"""Changes to a language before it is described, in a fixed order, each with what it did."""
+"""Changes that are made to a language before it is described, in a fixed order. Each change reports its effect."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ from sim.quantity import Quantity
 
 @dataclass(frozen=True)
 class Changes:
-    """What is asked for; None and empty where nothing is."""
+    """The changes that are asked for. None or empty means that a change is not asked for."""
 
     length: int | None = None
     restrictions: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
@@ -45,7 +45,7 @@ class Changes:
     max_strings: int = 20_000
 
     def decodings(self) -> Iterator[tuple[str, int | float, Callable[[Any], decoding.Transform]]]:
-        """The transforms of the next token that are asked for: name, argument, constructor."""
+        """Yield the requested transforms of the next token as (name, argument, constructor)."""
         every = (
             ("temperature", self.temperature, decoding.temperature),
             ("top_k", self.top_k, decoding.top_k),
@@ -56,14 +56,15 @@ class Changes:
 
 
 Step = dict[str, Any]
-"""What a change did, by name."""
+"""The effect of a change: a value for each name."""
 
 
 def changed(language: ExactLanguage, changes: Changes) -> tuple[ExactLanguage, list[Step]]:
-    """The language after truncation, restrictions, tilt or dial, and decoding, in this order; and what each did.
+    """Return the language after truncation, restrictions, tilt or entropy, and decoding, and the effect of each change.
 
-    What a kind cannot do is done on the list of its strings, if there are at most `max_strings`. Raises
-    `SpecificationError` for what is wrong, `UnavailableError` for what its kind has not.
+    If a kind of language does not support a change, the list of its strings is changed instead, provided there are at
+    most `max_strings` of them. It raises `SpecificationError` for bad input and `UnavailableError` if a change is
+    supported neither by the kind nor by a list.
     """
     acts: list[Callable[[ExactLanguage], tuple[ExactLanguage, Step]]] = []
     if (length := changes.length) is not None:
@@ -86,15 +87,15 @@ def changed(language: ExactLanguage, changes: Changes) -> tuple[ExactLanguage, l
 
 
 def shorter(length: int, vocab_size: int) -> Dfa:
-    """The event |x| <= `length` - 1."""
+    """Return the automaton of the event |x| <= `length` - 1."""
     table = np.minimum(np.arange(length + 1) + 1, length)[:, None] + np.zeros(vocab_size, np.int64)
     return Dfa(table.astype(np.int64), np.arange(length + 1) < length, 0)
 
 
 def _truncated(language: ExactLanguage, length: int) -> tuple[ExactLanguage, Step]:
-    """P(. | |x| <= length - 1), renormalised exactly; of an endless chain its first symbols."""
+    """P(. | |x| <= length - 1), renormalised exactly. A chain that never stops gives its first length - 1 symbols."""
     if length < 1:
-        raise SpecificationError(f"--length: an integer of at least 1, the end of string, is required, found {length}")
+        raise SpecificationError(f"--length: an integer of at least 1 is required (it counts the end), found {length}")
     step: Step = {"step": "truncation", "length": length}
     if isinstance(language, Chain):
         return language.blocks(length - 1), step | {"of": f"blocks of {length - 1} symbols", "dropped_mass": 0.0}
@@ -114,7 +115,7 @@ def _truncated(language: ExactLanguage, length: int) -> tuple[ExactLanguage, Ste
 
 
 def _restricted(language: ExactLanguage, node: Mapping[str, Any], max_strings: int) -> tuple[ExactLanguage, Step]:
-    """S of a restriction, with log P(A) and the accounting of the shift."""
+    """Return S of a restriction, with log P(A) and the parts of the shift KL(S || P) [nat]."""
     found = construct("restriction", node, "restriction", language)
     if isinstance(found, Restricted) and isinstance(language, FiniteLanguage):
         shift = _shift_of_list(language, found)
@@ -135,7 +136,7 @@ def _restricted(language: ExactLanguage, node: Mapping[str, Any], max_strings: i
 
 
 def _shift_of_list(p: FiniteLanguage, found: Restricted) -> Step:
-    """KL(S || P) of whole strings and its parts."""
+    """KL(S || P) over whole strings and its parts [nat]."""
     whole = p if found.p is None else found.p
     one, s, kept = (truth(law, whole.prompts, "joint") for law in (whole, found.s, found.kept))
     law = np.zeros(1)
@@ -149,7 +150,7 @@ def _shift_of_list(p: FiniteLanguage, found: Restricted) -> Step:
 
 
 def _tilted(language: ExactLanguage, changes: Changes) -> tuple[ExactLanguage, Step]:
-    """P^(1/tau) over whole strings, for a tau or for an entropy."""
+    """Return the law proportional to P^(1/tau) over whole strings, for a given tau or a given entropy."""
     if changes.tilt is not None and changes.entropy is not None:
         raise SpecificationError("--tilt, --entropy: one of the two is required, found both; leave one out")
     if changes.entropy is not None:
@@ -165,7 +166,7 @@ def _tilted(language: ExactLanguage, changes: Changes) -> tuple[ExactLanguage, S
 def _decoded(
     language: ExactLanguage, name: str, argument: int | float, transform: decoding.Transform
 ) -> tuple[ExactLanguage, Step]:
-    """The law of what is sampled with a transform of the next token."""
+    """Return the law of the strings that are sampled if a transform changes every next-token law."""
     result = decoding.decoded(language, transform, f"--{name.replace('_', '-')}")
     before, after = language.entropy(), result.entropy()
     return result, {"step": name, "argument": argument, "entropy_before": before, "entropy_after": after}

@@ -1,4 +1,4 @@
-"""A description as text, for a terminal 100 columns wide."""
+"""Print a description as text for a terminal that is 100 columns wide."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,19 +18,19 @@ LABELS = {
     "entropy_before": "entropy before",
     "entropy_after": "entropy after",
     "shift_total": "KL(S || P)",
-    "shift_conditioning": "  of it -log P(A)",
-    "shift_narrowing": "  of it KL(S || P_A)",
+    "shift_conditioning": "  = -log P(A)",
+    "shift_narrowing": "  + KL(S || P_A)",
     "latent_conditioning": "or: -log P(z)",
     "latent_narrowing": "  + KL(S || P_z)",
     "latent_overlap": "  + E_S log P(z | x)",
     "entropy_gap": "H(P_A) - H(P_B)",
     "entropy_needed": "h(b) / b",
 }
-"""What steps did, in nats."""
+"""Labels of the effects of steps that are in nats."""
 
 
 def lines(sections: Sequence[Section]) -> Iterator[str]:
-    """The description, line by line."""
+    """Yield the lines of the description."""
     for number, section in enumerate(sections):
         if number:
             yield ""
@@ -47,7 +47,7 @@ def _entry(entry: Entry) -> Iterator[str]:
         if note:
             yield f"  {note}"
         return
-    if not entry.label:  # of interest to programs alone
+    if not entry.label:  # the entry is for programs only
         return
     if isinstance(value, dict) and "verdict" in value:
         value = value["verdict"]
@@ -57,7 +57,7 @@ def _entry(entry: Entry) -> Iterator[str]:
 
 
 def _wrapped(label: str, text: str) -> Iterator[str]:
-    """Text beside its label, continued below itself."""
+    """Yield a label and its text; continued lines are indented to the start of the text."""
     room, rest = WIDTH - len(label), text
     while len(rest) > room and " " in rest[:room]:
         cut = rest.rindex(" ", 0, room)
@@ -67,7 +67,7 @@ def _wrapped(label: str, text: str) -> Iterator[str]:
 
 
 def number(value: float) -> str:
-    """A number to six significant digits."""
+    """Format a number with six significant digits."""
     if math.isinf(value):
         return "infinite" if value > 0 else "-infinite"
     return f"{value:.6g}"
@@ -110,7 +110,7 @@ def _listed(values: Sequence[Any]) -> str:
 
 
 def _rows(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """A table; the first column is text, or all are numbers."""
+    """Yield the lines of a table, or of a list of steps."""
     if "step" in rows[0]:
         for row in rows:
             yield from _step(row)
@@ -131,7 +131,7 @@ def _cell(value: Any) -> str:
 
 
 def _step(step: dict[str, Any]) -> Iterator[str]:
-    """A change of the language: its name and arguments, then what it did."""
+    """Yield the lines of one change: its name and arguments, then its effects."""
     rest = {key: value for key, value in step.items() if key != "step"}
     chosen = rest.pop("restriction", None)
     name = step["step"] if chosen is None else f"restriction {_shown(chosen, '')}"

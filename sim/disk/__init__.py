@@ -1,1 +1,1 @@
-"""What lies on the disk: records, pretrainings, checkpoints, locks; and whether each file is what its name says."""
+"""Everything that is kept on the disk: records, pretrainings, checkpoints and locks, with checksums of their files."""

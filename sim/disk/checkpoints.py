@@ -1,4 +1,4 @@
-"""Checkpoints of a training: arrays restored bit for bit, the newest intact one."""
+"""Checkpoints of a training. The newest intact one is loaded, and its arrays are restored bit for bit."""
 
 import sys
 from collections.abc import Mapping
@@ -13,9 +13,10 @@ _ARRAYS = "arrays.safetensors"
 
 
 def save(folder: Path, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> None:
-    """Publish the state of the training `name` after a number of steps, then remove all its other checkpoints.
+    """Publish the state of the training `name` after `step` steps, then remove all its other checkpoints.
 
-    Later ones are removed too: they are of an attempt that was given up. If anything is raised, nothing is lost.
+    Later checkpoints are removed too, because they belong to an attempt that was given up. If publishing raises an
+    error, no other checkpoint is removed.
     """
     if step < 0:
         raise ValueError(f"step: at least 0 is required, found {step}")
@@ -32,15 +33,15 @@ def save(folder: Path, name: str, step: int, arrays: Mapping[str, np.ndarray]) -
 
 
 def load(folder: Path, name: str) -> dict[str, np.ndarray] | None:
-    """The newest intact checkpoint of the training `name`; None if there is none.
+    """Return the arrays of the newest intact checkpoint of the training `name`; None if there is none.
 
-    A damaged one is removed, said in one line on stderr, and the one before it is tried.
+    A damaged checkpoint is reported in one line on stderr and removed. Then the one before it is tried.
     """
     for step in sorted(_steps(folder, name), reverse=True):
         place = folder / f"{_prefix(name)}{step}"
         try:
             return unpack(verified(place, [_ARRAYS])[_ARRAYS])
-        except ValueError as problem:  # a SpecificationError too
+        except ValueError as problem:  # this includes SpecificationError
             print(f"{complaint(place, problem)}; the checkpoint is removed", file=sys.stderr)
             discard(place)
     return None

@@ -1,4 +1,4 @@
-"""The one seam through which results reach the disk: durable bytes, folders published in one step, checksums."""
+"""Write and read results on the disk: durable bytes, folders that are published in one step, and checksums."""
 
 import errno
 import hashlib
@@ -22,23 +22,23 @@ from sim.disk.locks import acquire, make_folder
 from sim.numerics import SpecificationError
 
 MANIFEST = "manifest.json"
-"""SHA-256 of every other file of a published folder; written last."""
+"""Name of the file with the SHA-256 of every other file of a published folder. It is written last."""
 
 DRAFT = ".draft"
-"""What the names of unfinished folders end with; they begin with a dot."""
+"""Ending of the names of unfinished folders. These names begin with a dot."""
 
 _LOCK = ".lock"
-_CHECK = "crc32"  # of the rest of an object of JSON
-_PAGE, _TRIES, _PAUSE = 4096, 5, 0.001  # [byte], and how often and after how many seconds a torn text is read again
+_CHECK = "crc32"  # key of the checksum of the other keys of a JSON object
+_PAGE, _TRIES, _PAUSE = 4096, 5, 0.001  # page size [byte]; reads of a torn file, and the pause between them [s]
 _KINDS = {np.dtype(kind) for kind in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8")}
 
 
 class FinishedError(SpecificationError):
-    """Another process published the same run first; its record is as good."""
+    """Another process published the same run first. Its record is equally good."""
 
 
 def write_bytes(file: Path, data: bytes) -> None:
-    """Write a file that is on the disk when this returns. Every durable byte of the project goes through here."""
+    """Write a file that is on the disk when this returns. Every file that must survive a crash is written here."""
     with file.open("wb") as stream:
         stream.write(data)
         stream.flush()
@@ -46,7 +46,7 @@ def write_bytes(file: Path, data: bytes) -> None:
 
 
 def write_json(file: Path, content: Any) -> None:
-    """Write JSON with sorted keys; on the disk when this returns, and at no time half of it at its path."""
+    """Write JSON with sorted keys. It is on the disk when this returns, and `file` never holds an incomplete text."""
     with _beside(file) as fresh:
         write_bytes(fresh, _json(content))
         fresh.replace(file)
@@ -54,13 +54,13 @@ def write_json(file: Path, content: Any) -> None:
 
 
 def replace_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Replace a small object of JSON in place, in microseconds: for what is said often and need not outlive a crash.
+    """Overwrite a small JSON object in place, in microseconds. It is for frequent notes that need not survive a crash.
 
-    Renaming a new file over an old one makes ext4 write to the disk at once, which costs milliseconds; and a file that
-    exists already can be overwritten on a full disk. A checksum tells `read_json` a torn text from a whole one.
+    Renaming a new file over an old one makes ext4 write to the disk at once, which costs milliseconds. In addition, an
+    existing file can be overwritten on a full disk. By the checksum, `read_json` recognises an incomplete text.
     """
     data = json.dumps({**content, _CHECK: _crc(content)}).encode()
-    data = data.ljust(-(-len(data) // _PAGE) * _PAGE)  # one length, and one page, which is written as a whole
+    data = data.ljust(-(-len(data) // _PAGE) * _PAGE)  # whole pages: the length seldom changes; a page is written whole
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o666)
     try:
         if os.pwrite(descriptor, data, 0) != len(data):
@@ -72,7 +72,7 @@ def replace_json(file: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(file: Path) -> Any | None:
-    """The content of a file of JSON; None if it is missing or torn."""
+    """Return the content of a JSON file; None if it is missing, or incomplete after several tries."""
     for _ in range(_TRIES):
         try:
             content = json.loads(file.read_bytes())
@@ -84,14 +84,14 @@ def read_json(file: Path) -> Any | None:
             return content
         if content is not None and content.pop(_CHECK) == _crc(content):
             return content
-        time.sleep(_PAUSE)  # it may be on its way just now
+        time.sleep(_PAUSE)  # it may be being written right now
     return None
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Arrays as the bytes of a safetensors file; `unpack` gives them back bit for bit.
+    """Return arrays as the bytes of a safetensors file; `unpack` restores them bit for bit.
 
-    Raises TypeError for what the format does not keep, such as strings, complex128 and the other byte order.
+    It raises TypeError for types that the format does not keep, such as strings, complex128 and non-native byte order.
     """
     odd = [f"{name} ({values.dtype})" for name, values in arrays.items() if values.dtype not in _KINDS]
     if odd:
@@ -100,7 +100,7 @@ def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file, theirs alone and writable. Raises ValueError for bytes that are none."""
+    """Return the arrays of a safetensors file. They are writable. It raises ValueError for any other bytes."""
     try:
         return {name: values if values.flags.writeable else values.copy() for name, values in load(data).items()}
     except (SafetensorError, KeyError) as problem:  # KeyError: a type that numpy does not know
@@ -110,9 +110,9 @@ def unpack(data: bytes) -> dict[str, np.ndarray]:
 def publish(target: Path, files: Mapping[str, bytes]) -> Path:
     """Write a folder of files and its manifest beside `target`, and rename it into place in one step.
 
-    What a reader finds at `target` is complete, and on the disk when this returns. Raises FinishedError if the target
-    exists: nothing finished is ever overwritten. Whatever is raised, no draft stays; drafts of processes that were
-    killed are removed on the next occasion.
+    A reader never finds an incomplete `target`, and it is on the disk when this returns. It raises FinishedError if the
+    target exists, because nothing finished is ever overwritten. If an error is raised, no draft stays. The drafts of
+    killed processes are removed by the next call in the same folder.
     """
     _make(target.parent)
     sweep(target.parent)
@@ -128,9 +128,9 @@ def publish(target: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the drafts in a folder whose writers are dead; who holds the lock of a draft may remove it.
+    """Remove the drafts of dead writers from a folder. Only a process that holds the lock of a draft may remove it.
 
-    What cannot be removed, such as the draft of another user, stays: no result shall wait for it.
+    Drafts that cannot be removed, such as those of another user, stay: no result shall wait for them.
     """
     with os.scandir(folder) as entries:
         names = {entry.name.removesuffix(_LOCK) for entry in entries if entry.name.startswith(".")}
@@ -143,7 +143,7 @@ def sweep(folder: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove a published folder: in one step for its readers. Nothing happens if it is gone already."""
+    """Remove a published folder, for its readers in one step. Nothing happens if it is already gone."""
     doomed = _draft_name(folder)
     try:
         folder.rename(doomed)
@@ -153,10 +153,10 @@ def discard(folder: Path) -> None:
 
 
 def verified(source: Path, required: Collection[str] = ()) -> dict[str, bytes]:
-    """Every file of a published folder, read once and compared with the manifest.
+    """Read every file of a published folder once and compare it with the manifest. Return the contents by name.
 
-    Raises SpecificationError for a missing or changed file, and for a manifest that does not vouch for all that is
-    `required` and for every safetensors file of the folder.
+    It raises SpecificationError if a file is missing or changed, or if the manifest lacks a `required` file or a
+    safetensors file of the folder.
     """
     found = {}
     for name, expected in _manifest(source, required).items():
@@ -170,14 +170,14 @@ def verified(source: Path, required: Collection[str] = ()) -> dict[str, bytes]:
 
 
 def complaint(place: Path, problem: Exception) -> str:
-    """What is wrong with a published folder, for derived data that nobody needs to delete by hand."""
+    """Describe what is wrong with a folder of derived data, without the advice to delete it by hand."""
     if isinstance(problem, SpecificationError):
         return str(problem).removesuffix(_mend(place))
     return f"{place}: its content must be readable, found {type(problem).__name__}: {problem}"
 
 
 def _manifest(source: Path, required: Collection[str]) -> dict[str, Any]:
-    """Checksum of every file of a published folder; none of what will be read may be missing from it."""
+    """Return the checksum of every file of a published folder. Every file that will be read must be listed in it."""
     file, mend = source / MANIFEST, _mend(source)
     data = _content(file)
     if data is None:
@@ -202,13 +202,13 @@ def _mend(source: Path) -> str:
 def _content(file: Path) -> bytes | None:
     try:
         return file.read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):  # ValueError: no name of a file
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):  # ValueError: not a valid file name
         return None
 
 
 @contextmanager
 def _draft(target: Path) -> Iterator[Path]:
-    """A new folder beside the target, locked as long as it is written, so that nobody takes it for abandoned."""
+    """Make a new folder beside the target. It is locked while it is written, so no process takes it for abandoned."""
     lock = None
     while lock is None:
         draft = _draft_name(target)
@@ -239,7 +239,7 @@ def _rename(draft: Path, target: Path) -> None:
 
 @contextmanager
 def _beside(file: Path) -> Iterator[Path]:
-    """A path of this thread alone, in the folder of a file; what is left at it goes if anything is raised."""
+    """Yield a path beside `file` that only this thread uses. After an error, the file at that path is removed."""
     fresh = file.with_name(f".{file.name}-{os.getpid()}-{threading.get_ident()}")
     try:
         yield fresh
@@ -257,7 +257,7 @@ def _json(content: Any) -> bytes:
 
 
 def _make(folder: Path) -> None:
-    """Make a folder and what is missing above it, on the disk too."""
+    """Make a folder and its missing parents, durably."""
     fresh = [place for place in (folder, *folder.parents) if not place.exists()]
     make_folder(folder)
     for place in fresh:
@@ -265,7 +265,7 @@ def _make(folder: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Bring the entries of a folder onto the disk."""
+    """Write the entries of a folder to the disk (fsync)."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

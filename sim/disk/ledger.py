@@ -1,7 +1,7 @@
-"""What the disk knows of runs that are not finished: waiting, running, failed, interrupted.
+"""The state of every run on the disk: waiting, running, failed, interrupted or done.
 
-Everything unfinished of a run lies in one work folder: its lock, its last note, its checkpoints. A note is never
-believed on its own: only who holds the lock is running.
+Each unfinished run has one work folder with its lock, its last note and its checkpoints. A note alone is never
+trusted: a run counts as running only while a process holds its lock.
 """
 
 import os
@@ -21,14 +21,14 @@ Known: TypeAlias = Literal["done", "running", "failed", "interrupted", "waiting"
 
 STATUS, LOCK = "status.json", "lock"
 FAILED = ".failed"
-"""What follows the name of a run in the name of a record that violated an identity."""
+"""Ending of the name of a record that violates an identity; it follows the name of the run."""
 
 _WORK = ".work"
 
 
 @dataclass(frozen=True)
 class RunState:
-    """A run, how it stands, and the facts of its last note; `facts["holder"]` says who computes a running one."""
+    """A run, its state, and the facts of its last note. If it is running, `facts["holder"]` names the process."""
 
     run: str
     state: Known
@@ -36,50 +36,50 @@ class RunState:
 
 
 def work(target: Path) -> Path:
-    """The folder of everything unfinished of a run or of a pretraining."""
+    """Return the work folder of an unfinished run or pretraining."""
     return target.parent / _WORK / target.name
 
 
 def claim(target: Path, wait: bool = False) -> Lock | None:
-    """The lock that whoever computes `target` holds; None if somebody else holds it and `wait` is False."""
+    """Take the lock that a process holds while it computes `target`; None if it is taken and `wait` is False."""
     return acquire(work(target) / LOCK, wait)
 
 
 def note(target: Path, state: Noted, **facts: Any) -> None:
-    """Say how a run stands; the facts are JSON, and replace those of the note before. Costs about 0.02 ms."""
+    """Write the state of a run. The facts are JSON and replace those of the previous note. This takes about 0.02 ms."""
     file = work(target) / STATUS
     content = {"state": state, "updated": time.time(), **facts}
     try:
         replace_json(file, content)
-    except FileNotFoundError:  # no folder yet
+    except FileNotFoundError:  # the folder does not exist yet
         make_folder(file.parent)
         replace_json(file, content)
 
 
 def clear(target: Path) -> None:
-    """Remove the work folder of a run, its lock last. For who holds the lock; others may come right behind."""
+    """Remove the work folder of a run, its lock last. Only the holder may call this; another may claim the run next."""
     place = work(target)
     with suppress(FileNotFoundError):
         for entry in sorted(place.iterdir(), key=lambda entry: entry.name == LOCK):
             shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
-    with suppress(OSError):  # gone, or somebody has just claimed the run anew
+    with suppress(OSError):  # it is gone, or another process has just claimed the run again
         place.rmdir()
-    with suppress(OSError):  # other runs are at work
+    with suppress(OSError):  # other runs still have work folders
         place.parent.rmdir()
 
 
 def states(folder: Path) -> list[RunState]:
-    """Every run of which something lies below outputs/<name>, sorted by its hash."""
+    """Return the state of every run that has files below outputs/<name>, sorted by hash."""
     names = {name.removesuffix(FAILED) for name in _folders(folder)} | set(_folders(folder / _WORK))
     found = [state(folder / name) for name in sorted(names)]
     return [one for one in found if one is not None]
 
 
 def state(target: Path) -> RunState | None:
-    """How a run stands; None if nothing lies on the disk of it.
+    """Return the state of a run; None if there is nothing about it on the disk.
 
-    An interruption is believed when it is seen twice with the same note: a run that comes or ends while we look would
-    have changed something by then.
+    A run counts as interrupted only if two looks in a row find this with the same note. A run that starts or ends
+    between the looks would have changed something.
     """
     before = None
     while True:
@@ -90,7 +90,7 @@ def state(target: Path) -> RunState | None:
 
 
 def _seen(target: Path) -> RunState | None:
-    """One look at the lock, then at the note, then at the record: the reverse of how a run changes them at its end."""
+    """Look at the lock, the note and the record, in this order. A run that ends changes them in the reverse order."""
     if _finished(target):
         return RunState(target.name, "done")
     held = holder(work(target) / LOCK)
@@ -105,14 +105,14 @@ def _seen(target: Path) -> RunState | None:
 
 
 def _without_lock(target: Path, said: Any, facts: Mapping[str, Any]) -> RunState | None:
-    """How a run stands that nobody computes and that is not finished."""
+    """Return the state of a run that no process computes and that is not finished."""
     if said == "waiting" or said == "failed":
         return RunState(target.name, said, facts)
     if any(name != LOCK and not name.startswith(".") for name in _entries(work(target))):
-        return RunState(target.name, "interrupted", facts)  # after a crash of the machine the note may be torn
+        return RunState(target.name, "interrupted", facts)  # after a machine crash the note may be incomplete
     failed = target.with_name(f"{target.name}{FAILED}")
     if _finished(failed):
-        return RunState(target.name, "failed", {"reason": f"an identity is violated; the record lies at {failed}"})
+        return RunState(target.name, "failed", {"reason": f"an identity is violated; the record is at {failed}"})
     return None
 
 
@@ -121,7 +121,7 @@ def _finished(target: Path) -> bool:
 
 
 def _folders(folder: Path) -> list[str]:
-    """Names of the folders in a folder; without those of drafts and of work."""
+    """Return the names of the folders in a folder, without drafts and the work folder."""
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]

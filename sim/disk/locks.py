@@ -1,8 +1,8 @@
-"""Locks between processes: a file locked by flock, which the kernel frees at once when its holder dies.
+"""Locks between processes: a file locked by flock. The kernel frees the lock at once when its holder dies.
 
-Holders lock exclusively; who only asks locks shared for a moment. So an acquirer that is turned away can tell a holder
-from somebody who asked. Only a holder removes a lock file. Whoever gets the lock of a file that is no longer at its
-path has got nothing, and tries again.
+A holder has an exclusive lock. A process that only asks for the holder takes a shared lock for a moment. So an acquirer
+that is refused can tell a holder from a process that asks. Only a holder removes a lock file. A lock on a file that is
+no longer at its path is worthless, so the acquirer tries again.
 """
 
 import errno
@@ -19,27 +19,27 @@ from typing import Any
 
 from sim.numerics import SpecificationError
 
-_PAUSE, _TRIES = 0.001, 20  # a holder writes its name a few microseconds after it has got the lock
-_LENGTH = 512  # of every signature, padded: truncating an older one would make ext4 write to the disk at once
+_PAUSE, _TRIES = 0.001, 20  # a holder writes its signature a few microseconds after it gets the lock
+_LENGTH = 512  # all signatures are padded to this: truncating an older one would make ext4 write to the disk at once
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @dataclass
 class Lock:
-    """A lock that this process holds until `release`, the end of its `with` block, or its death."""
+    """A lock that this process holds until `release`, the end of the `with` block, or the death of the process."""
 
     file: Path
     _descriptor: int | None = field(repr=False)
 
     def release(self) -> None:
-        """Remove the lock file, if it is still ours, and free the lock; a second call does nothing."""
+        """Remove the lock file if it is still ours, and free the lock. A second call does nothing."""
         if self._descriptor is None:
             return
         try:
-            if _is_at(self._descriptor, self.file):  # the work folder may be gone, or be another's by now
+            if _is_at(self._descriptor, self.file):  # the folder may be gone by now, or belong to another process
                 self.file.unlink()
         finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # now, even if a child is just between fork and exec
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # closing is not enough if a child is between fork and exec
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -53,10 +53,10 @@ class Lock:
 
 
 def acquire(file: Path, wait: bool = False) -> Lock | None:
-    """Lock a file, which is made together with its folders; held, it says the holder's pid, host and since [epoch s].
+    """Lock a file; it and its folders are made if missing. The file then holds the pid, host and since [epoch s].
 
-    None if it is held already, by another process or by another Lock of this one, and `wait` is False.
-    Raises SpecificationError where the file system knows no locks.
+    It returns None if `wait` is False and another process, or another Lock of this process, holds the lock.
+    It raises SpecificationError if the file system does not support locks.
     """
     while True:
         descriptor = _open(file)
@@ -74,9 +74,9 @@ def acquire(file: Path, wait: bool = False) -> Lock | None:
 
 
 def holder(file: Path) -> dict[str, Any] | None:
-    """Who holds a lock now (pid, host, since); None if nobody does, whatever a dead holder has left in the file.
+    """Return pid, host and since of the holder; None if the lock is free, even if a dead holder left a signature.
 
-    Never keeps anybody from acquiring the lock. The three values are None where the holder has not said them.
+    This never prevents a process from acquiring the lock. The three values are None if the holder has not written them.
     """
     said: dict[str, Any] | None = None
     for _ in range(_TRIES):
@@ -92,16 +92,16 @@ def holder(file: Path) -> dict[str, Any] | None:
             os.close(descriptor)
         if said is not None and not _dead(said):
             return said
-        time.sleep(_PAUSE)  # the holder has just come, and the file says nothing yet, or its dead predecessor
+        time.sleep(_PAUSE)  # the holder is so new that the file is empty or still names its dead predecessor
     return said or dict.fromkeys(("pid", "host", "since"))
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and what is missing above it, even while others remove what they find empty."""
+    """Make a folder and its missing parents, even while other processes remove empty folders."""
     for _ in range(_TRIES):
         try:
             return folder.mkdir(parents=True, exist_ok=True)
-        except (FileNotFoundError, FileExistsError):  # pathlib finds it there, looks again, and it is gone
+        except (FileNotFoundError, FileExistsError):  # the folder existed when pathlib made it and was gone right after
             continue
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -110,19 +110,19 @@ def _open(file: Path) -> int:
     for _ in range(_TRIES):
         try:
             return os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:  # no folder yet, or one that a finishing holder removes just now
+        except FileNotFoundError:  # the folder does not exist yet, or a finishing holder is removing it
             make_folder(file.parent)
     return os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
 
 
 def _locked(descriptor: int, wait: bool) -> bool:
-    """Whether the exclusive lock was got; False only if somebody else has it exclusively."""
+    """Try to take the exclusive lock; False only if another descriptor has the exclusive lock."""
     if wait:
         return _flocked(descriptor, fcntl.LOCK_EX)
     while not _flocked(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
         if not _flocked(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB):
             return False
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # it was only somebody who asked
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # only a process that asks was in the way
         time.sleep(random.uniform(0, _PAUSE))
     return True
 
@@ -136,7 +136,7 @@ def _flocked(descriptor: int, operation: int) -> bool:
         if problem.errno not in _UNSUPPORTED:
             raise
         raise SpecificationError(
-            f"outputs: a file system with file locks (flock) is required, found one without ({problem.strerror}); "
+            f"outputs: a file system with file locks (flock) is required, found one without them ({problem.strerror}); "
             "choose another with outputs=..."
         ) from None
     return True
@@ -164,7 +164,7 @@ def _signed(descriptor: int) -> dict[str, Any] | None:
 
 
 def _dead(said: dict[str, Any]) -> bool:
-    """Whether it is certain that a holder lives no more; of another host nothing is certain."""
+    """Return whether the holder is certainly dead. Nothing is certain about a process on another host."""
     if said["host"] != socket.gethostname():
         return False
     try:

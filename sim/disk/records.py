@@ -22,17 +22,17 @@ from sim.numerics import SpecificationError
 from sim.phases import Meaning, restored, stored
 
 RESULTS_VERSION = 4
-"""Raised whenever a change of the program can change numbers; part of every run's hash."""
+"""It is increased with every change of the program that can change numbers. It is part of the hash of every run."""
 
 DESCRIPTION, ARRAYS = "run.json", "arrays.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
 class PhaseRecord:
-    """One training: recorded arrays with a leading axis of evaluations, see `sim.training.node_record`."""
+    """One training: its recorded arrays, with a leading axis of T evaluations (see `sim.training.node_record`)."""
 
     steps: np.ndarray  # int[T]
-    losses: np.ndarray  # float64[T], mean loss since the evaluation before [nat per string], nan at step 0
+    losses: np.ndarray  # float64[T], mean loss since the previous evaluation [nat per string], nan at step 0
     arrays: Mapping[str, np.ndarray]  # float64[T, E] and float64[T, M]
 
 
@@ -61,13 +61,13 @@ class Record:
 
 
 NOT_CONTENT = ("name", "outputs", "claim", "study")
-"""Keys of a configuration that are no part of what the run is."""
+"""Keys of a configuration that do not belong to the identity of a run."""
 
 
 def run_hash(canonical: Mapping[str, Any]) -> str:
     """Identity of a run: 12 hex digits of the SHA-256 of its canonical configuration and RESULTS_VERSION.
 
-    What only says where results go and what they are for is left out.
+    The keys NOT_CONTENT are left out, because they only say where results go and what they are for.
     """
     content = {key: value for key, value in canonical.items() if key not in NOT_CONTENT}
     text = json.dumps({"results_version": RESULTS_VERSION, **content}, sort_keys=True)
@@ -75,19 +75,19 @@ def run_hash(canonical: Mapping[str, Any]) -> str:
 
 
 def folder(outputs: str, name: str, run: str) -> Path:
-    """Where the record of a run lies: outputs/<name>/<hash>."""
+    """Return the path of the record of a run: outputs/<name>/<hash>."""
     return Path(outputs) / name / run
 
 
 def prepare(target: Path) -> None:
-    """Prove that a record can be published at a target; raises SpecificationError where nothing can be written.
+    """Check that a record can be published at `target`; raise SpecificationError if nothing can be written there.
 
-    Leaves nothing behind: folders are made when there is a record to put into them.
+    Nothing is left behind: folders are made only when there is a record to put into them.
     """
     existing = next(place for place in target.absolute().parents if place.exists())
     try:
         draft = tempfile.mkdtemp(prefix=f".{target.name}-", suffix=DRAFT, dir=existing)
-        with suppress(FileNotFoundError):  # somebody who publishes beside it has swept it
+        with suppress(FileNotFoundError):  # another process that publishes beside it has removed it
             Path(draft).rmdir()
     except OSError as problem:
         raise SpecificationError(
@@ -97,21 +97,21 @@ def prepare(target: Path) -> None:
 
 
 def invalidity(record: Record) -> str | None:
-    """One line if the pretraining did not come below its limit, so that no verdict may rest on the run; else None."""
+    """Return one line if KL(P||q0) stayed above its limit, so that no verdict may rest on the run; else None."""
     said = record.facts["pretraining"]
     if said["valid"]:
         return None
     return (
         f"NOT VALID: after pretraining the joint KL(P||q0) must be at most pretrain.limit = {said['limit']:g} nat, "
         f"found {said['joint_kl']:.4g}; raise pretrain.num_steps (now {record.config['pretrain']['num_steps']}). "
-        "The numbers are true of this q0, but no verdict may rest on them"
+        "The numbers are correct for this q0, but no verdict may rest on them"
     )
 
 
 def write(record: Record, target: Path) -> Path:
-    """Publish a record in one step, see `sim.disk.files.publish`.
+    """Publish a record in one step (see `sim.disk.files.publish`).
 
-    Raises FinishedError if the target exists: nothing finished is ever overwritten.
+    It raises FinishedError if the target exists, because nothing finished is ever overwritten.
     """
     files = {ARRAYS: pack(_arrays(record))}
     files |= {_params_file(phase): pack(params) for phase, params in record.params.items()}

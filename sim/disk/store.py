@@ -1,4 +1,7 @@
-"""The store of pretrainings, addressed by what decides their content: derived data, which can be trained anew."""
+"""The store of pretrainings. The key of an entry is a hash of everything that decides its content.
+
+Entries are derived data: a lost one can be trained again.
+"""
 
 import json
 import os
@@ -14,28 +17,28 @@ from sim.disk.files import FinishedError, complaint, pack, publish, unpack, veri
 from sim.disk.records import ARRAYS, PhaseRecord
 
 STORE = "store"
-"""The folder below outputs that holds pretrainings, not runs."""
+"""Name of the folder below outputs that holds pretrainings instead of runs."""
 
 PARAMS, OPTIMIZER, FACTS = "params.safetensors", "optimizer.safetensors", "facts.json"
 
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """A finished pretraining: what was recorded of it, its last parameters and optimiser state, how it came about."""
+    """A finished pretraining: its recorded arrays, its last parameters and optimiser state, and its provenance."""
 
     phase: PhaseRecord
     params: Mapping[str, np.ndarray]  # flat
-    opt_state: Mapping[str, np.ndarray]  # flat, of the optimiser after the last step
+    opt_state: Mapping[str, np.ndarray]  # flat, the state of the optimiser after the last step
     facts: Mapping[str, Any]  # JSON
 
 
 def entry(outputs: str, key: str) -> Path:
-    """Where a pretraining lies: outputs/store/<key>."""
+    """Return the path of a pretraining: outputs/store/<key>."""
     return Path(outputs) / STORE / key
 
 
 def save(outputs: str, key: str, pretrained: Pretrained) -> None:
-    """Publish a pretraining; if another process was first, its entry is kept, which is as good."""
+    """Publish a pretraining. If another process was first, its entry is kept, because it is equally good."""
     phase = pretrained.phase
     recorded = {f"recorded/{name}": values for name, values in phase.arrays.items()}
     files = {
@@ -51,9 +54,9 @@ def save(outputs: str, key: str, pretrained: Pretrained) -> None:
 
 
 def load(outputs: str, key: str) -> Pretrained | None:
-    """A verified pretraining; None if there is none.
+    """Return a verified pretraining; None if there is none.
 
-    A damaged one is set aside as <key>.damaged, said in one line on stderr, and counts as none.
+    A damaged entry is renamed to <key>.damaged, reported in one line on stderr, and counts as missing.
     """
     place = entry(outputs, key)
     try:
@@ -66,13 +69,13 @@ def load(outputs: str, key: str) -> Pretrained | None:
         recorded = {name.partition("/")[2]: values for name, values in arrays.items() if "/" in name}
         phase = PhaseRecord(arrays["steps"], arrays["losses"], recorded)
         return Pretrained(phase, unpack(files[PARAMS]), unpack(files[OPTIMIZER]), facts)
-    except (ValueError, KeyError) as problem:  # a SpecificationError too
+    except (ValueError, KeyError) as problem:  # this includes SpecificationError
         _set_aside(place, before, complaint(place, problem))
         return None
 
 
 def _set_aside(place: Path, seen: os.stat_result, found: str) -> None:
-    """Rename a damaged entry, unless somebody has put another into its place meanwhile."""
+    """Rename a damaged entry, unless another process has replaced it in the meantime."""
     aside, number = place.with_name(f"{place.name}.damaged"), 1
     while aside.exists():
         aside, number = place.with_name(f"{place.name}.damaged-{number + 1}"), number + 1
@@ -82,4 +85,4 @@ def _set_aside(place: Path, seen: os.stat_result, found: str) -> None:
         place.rename(aside)
     except FileNotFoundError:
         return
-    print(f"{found}; set aside as {aside.name}, it is trained anew", file=sys.stderr)
+    print(f"{found}; set aside as {aside.name} and trained again", file=sys.stderr)

@@ -1,1 +1,1 @@
-"""`python -m sim.selftest`: every exact quantity of random languages by two unrelated routes."""
+"""`python -m sim.selftest`: compute every exact quantity of random languages by two unrelated routes and compare."""

@@ -1,4 +1,4 @@
-"""The command; see `sim.selftest.command`."""
+"""Run the command line of `sim.selftest.command`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A check: one exact quantity of a random language by two routes, and how far the two are apart."""
+"""A check: one exact quantity of a random language, computed by two routes, and the error between them."""
 
 import math
 import random
@@ -11,24 +11,24 @@ import numpy as np
 from sim.languages.exact import UnavailableError
 
 TOLERANCE = 1e-10
-"""Largest relative error at which two routes agree."""
+"""Two routes agree if their relative error is at most this."""
 
 Value: TypeAlias = Any
-"""A number (int, float, Fraction, mpmath's), a bool, a string, or an array or nested sequence of numbers."""
+"""A number (int, float, Fraction or mpf), a bool, a string, or an array or nested sequence of numbers."""
 
 REFUSED = "refused"
-"""What stands for the product's number where it says that this is not exactly known."""
+"""Stands for the package's number if the package says that the quantity is not known exactly."""
 
 Family: TypeAlias = Callable[[random.Random], Iterator["Check"]]
-"""The checks of one random case; everything random comes from the generator."""
+"""A function that yields the checks of one random case. All randomness comes from its generator."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What the product says of a quantity, `REFUSED` included, and what the oracle says.
+    """A quantity as the package under test computes it (`product`, may be `REFUSED`) and by a second route (`oracle`).
 
-    Errors are relative to the oracle's number, or to `floor` where that is larger: a magnitude below which digits
-    mean nothing, for differences and entropies that may be near 0. A true 0 must be 0 unless there is a floor.
+    Errors are relative to the oracle's number, or to `floor` if it is larger. The floor is for differences and
+    entropies that may be near 0: digits below its scale mean nothing. Without a floor, a true 0 must be exactly 0.
     """
 
     quantity: str
@@ -38,19 +38,19 @@ class Check:
 
     @property
     def refused(self) -> bool:
-        """Whether the language said that the quantity is not exactly known of it."""
+        """Whether the package said that the quantity is not known exactly."""
         return isinstance(self.product, str) and self.product == REFUSED
 
     @property
     def error(self) -> float:
-        """Largest relative error of its numbers; math.inf for different shapes, booleans, integers, infinities, nan."""
+        """Largest relative error; math.inf for nan and for unequal shapes, booleans, texts, integers or infinities."""
         if self.refused:
             return 0.0
         return _error(self.product, self.oracle, self.floor)
 
 
 def attempt(ask: Callable[[], Value]) -> Value:
-    """What the product says, `REFUSED` where it raises `UnavailableError`."""
+    """Return the package's value, or `REFUSED` if it raises `UnavailableError`."""
     try:
         return ask()
     except UnavailableError:

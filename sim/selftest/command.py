@@ -11,27 +11,28 @@ from sim.selftest.tally import Tally, checks_of, family_names, tally
 NEEDED = ("mpmath", "nltk", "scipy")
 
 ABOUT = f"""\
-Every exact quantity of random languages, computed by the package and again by a route that shares no code with it
-(fractions, enumeration, mpmath, nltk); the two must agree to {TOLERANCE:g} relative. One line per quantity."""
+Compute every exact quantity of random languages with the package, and again by a route that shares no code with it
+(fractions, enumeration, mpmath, nltk). The relative error may be at most {TOLERANCE:g}. Print one line per quantity."""
 
 EPILOG = """\
-Exit status 0 if all agree, 1 if some do not (each is named with the command that repeats it), 2 for wrong arguments.
+The exit status is 0 if all agree, 1 if some disagree, and 2 for wrong arguments. Each disagreement is listed with the
+command that repeats it.
 
   python -m sim.selftest --n 1000 --seed 1
   python -m sim.selftest pcfg --seed 1 --case 17"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare; 1 if something disagrees."""
+    """Run the comparisons. Return 0, or 1 if something disagrees."""
     names = family_names()
     parser = argparse.ArgumentParser(
         prog="python -m sim.selftest", description=ABOUT, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"{', '.join(names)} (default: all)")
-    parser.add_argument("--n", type=int, default=100, metavar="N", help="random languages of each family (100)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the random numbers (0)")
-    parser.add_argument("--case", type=int, metavar="I", help="show every number of this one case alone")
+    parser.add_argument("--n", type=int, default=100, metavar="N", help="random languages per family (default 100)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the random numbers (default 0)")
+    parser.add_argument("--case", type=int, metavar="I", help="run only case I and show all its numbers")
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.families) - set(names)):
         parser.error(f"FAMILY: one of {', '.join(names)} is required, found {', '.join(unknown)}")
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.case is not None and options.case < 0:
         parser.error(f"--case: an integer of at least 0 is required, found {options.case}")
     if missing := [package for package in NEEDED if find_spec(package) is None]:
-        parser.error(f"{', '.join(missing)} is missing: the second routes need it; pip install 'sft-diversity[test]'")
+        parser.error(f"packages: {', '.join(missing)} required, found missing; pip install 'sft-diversity[test]'")
     chosen = options.families or names
     if options.case is not None:
         return sum(_show_case(name, options.seed, options.case) for name in chosen) and 1
@@ -58,7 +59,7 @@ def _ticker(name: str, number: int) -> Callable[[int], None]:
 
 
 def _show_case(name: str, seed: int, case: int) -> int:
-    """Every check of one case; how many disagree."""
+    """Print every check of one case and return the number of disagreements."""
     failed = 0
     for check in checks_of(name, seed, case):
         failed += not check.error <= TOLERANCE

@@ -1,4 +1,7 @@
-"""Checks of the restrictions that are drawn at random or leave the support: fractions, answers, noise, style-blind."""
+"""Checks of restrictions that are random, leave the support or reweight P.
+
+These are fraction, answers, noise, sharpen and style-blind.
+"""
 
 import math
 import random
@@ -29,7 +32,7 @@ from sim.selftest.restricted import of_event, support
 def checks(
     rng: random.Random, p: FiniteLanguage, law: Law, posterior: Mapping[Symbols, list[Fraction]]
 ) -> Iterator[Check]:
-    """One of them on a list with prompts and two styles."""
+    """Check one of these restrictions on a list with prompts and two styles."""
     kind = rng.randrange(5)
     if kind == 0:
         yield from _fraction(rng, p, law)
@@ -61,7 +64,7 @@ def _fraction(rng: random.Random, p: FiniteLanguage, law: Law) -> Iterator[Check
         held = [q for x, q in parts.items() if x in kept]
         enough = sum(held, NONE) >= share - slack
         least = any(sum(held, NONE) - q < share + slack for q in held)
-        yield Check("fraction: its share, and no more than needed", enough and least, True)
+        yield Check("fraction: the share and no more than needed", enough and least, True)
 
 
 def _answers(rng: random.Random, p: FiniteLanguage, law: Law) -> Iterator[Check]:
@@ -79,16 +82,18 @@ def _answers(rng: random.Random, p: FiniteLanguage, law: Law) -> Iterator[Check]
     shares = dict(zip(strings_of(found.s), np.exp(found.s.log_p).tolist(), strict=True))
     times = {x: round(shares[x] / float(counts[x]) * number) for x in event}
     s = {x: counts[x] * times[x] / number if x in event else NONE for x in law}
-    yield Check("answers: so many prompts", len(chosen), some)
-    yield Check("answers: so many to each", sum(times.values()), some * number)
+    yield Check("answers: number of prompts", len(chosen), some)
+    yield Check("answers: number of answers", sum(times.values()), some * number)
     yield from of_event("answers", p, law, found, event, s)
     if same:
         modes = restricting.head(law, lambda x: lists.prompt_of(x, BAR), 1, None, NONE)
-        yield Check("answers: the likeliest", event == {x for x in modes if lists.prompt_of(x, BAR) in chosen}, True)
+        yield Check(
+            "answers: the likeliest ones", event == {x for x in modes if lists.prompt_of(x, BAR) in chosen}, True
+        )
 
 
 def _noise(rng: random.Random, p: FiniteLanguage, law: Law) -> Iterator[Check]:
-    """All wrong tokens may come, so that nothing depends on the seed."""
+    """Check noise in which all wrong tokens may occur, so that nothing depends on the seed."""
     rate, most, insert = Fraction(rng.randint(1, 3), 4), rng.randint(1, 2), rng.random() < 0.5
     kind: Literal["insert", "replace"] = "insert" if insert else "replace"
     after: dict[Symbols, set[int]] = {}
@@ -109,7 +114,7 @@ def _noise(rng: random.Random, p: FiniteLanguage, law: Law) -> Iterator[Check]:
     made = partial(noise, p, rate=float(rate), deviation=kind, num_wrong=3, max_deviations=most)
     if set(noisy) == {x for x, q in law.items() if q}:
         refused = declined(made, "every token may follow")
-        yield Check("noise: none possible is refused", refused, True)
+        yield Check("noise: no possible deviation is refused", refused, True)
         return
     found = made()
     assert found.p is not None
@@ -143,7 +148,7 @@ def _style_blind(
     tolerance = 0.3
     try:
         found = style_blind(p, like="u", seed=rng.randrange(99), tolerance=tolerance, max_restarts=3)
-    except SpecificationError:  # whether some event matches is not decided here
+    except SpecificationError:  # this check does not decide whether a matching event exists
         return
     event = support(found.s)
     yield from of_event("style-blind", p, law, found, event)
@@ -154,7 +159,7 @@ def _style_blind(
         wanted = {x: q * posterior[x][0] for x, q in inside.items()}
         got = {x: q for x, q in inside.items() if x in event}
         if not any(wanted.values()):
-            yield Check("style-blind: nothing where the style is not", not got, True)
+            yield Check("style-blind: empty where the style is empty", not got, True)
             continue
         masses = [sum(some.values(), NONE) for some in (got, wanted)]
         entropies = [entropy(lists.normalised(some).values()) for some in (got, wanted)]

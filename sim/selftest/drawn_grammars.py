@@ -1,4 +1,4 @@
-"""Random context-free grammars in fractions, and the objects under test that hold them."""
+"""Draw random context-free grammars in fractions, and build the objects under test from them."""
 
 import random
 from fractions import Fraction
@@ -13,11 +13,11 @@ LETTERS = Vocabulary(("<eos>", "a", "b", "c"), joiner="")
 HEADS = "SABCD"
 
 STYLES = ("any", "any", "finite", "finite", "linear", "units", "empty", "brackets")
-"""Right-hand sides of all sorts, without recursion, with one non-terminal, mostly alone, mostly empty, or bracketed."""
+"""Kinds of right-hand sides: any, without recursion, with one non-terminal, unit rules, mostly empty, bracketed."""
 
 
 def grammar(rng: random.Random, most: int = 4) -> Grammar:
-    """A consistent grammar without useless parts: subcritical, barely so, or critical."""
+    """Draw a consistent grammar without useless parts: subcritical, barely subcritical, or critical."""
     heads = list(HEADS[: rng.randint(1, most)])
     style, tokens = rng.choice(STYLES), rng.randint(1, 3)
     sides = {head: _sides(rng, heads, at, style, tokens) for at, head in enumerate(heads)}
@@ -29,7 +29,7 @@ def grammar(rng: random.Random, most: int = 4) -> Grammar:
 
 
 def _sides(rng: random.Random, heads: list[str], at: int, style: str, tokens: int) -> list[Rhs]:
-    """Different right-hand sides of one non-terminal, one of them without any."""
+    """Draw different right-hand sides of one non-terminal; at least one of them contains no non-terminal."""
     below = heads[at + 1 :] if style == "finite" else heads
     found: set[Rhs] = {tuple(rng.randint(1, tokens) for _ in range(rng.choice((0, 1, 1, 2))))}
     for _ in range(rng.randint(1, 3)):
@@ -57,18 +57,18 @@ def _weighted(rng: random.Random, sides: list[Rhs]) -> list[tuple[Rhs, Fraction]
 
 
 def _useful(found: Grammar) -> Grammar:
-    """Without what the start never comes to."""
+    """Remove the non-terminals that the start symbol never reaches."""
     kept = {found.start} | found.below[found.start]
     return Grammar(found.start, {head: own for head, own in found.rules.items() if head in kept})
 
 
 def _ending(found: Grammar) -> dict[str, Rhs]:
-    """Of each non-terminal the first right-hand side without any."""
+    """Return for each non-terminal its first right-hand side without non-terminals."""
     return {head: next(rhs for rhs, _ in own if not names(rhs)) for head, own in found.rules.items()}
 
 
 def mixed(found: Grammar, share: dict[str, Fraction]) -> Grammar:
-    """Every rule is used with a share of its probability, else the one that ends."""
+    """Mix the rules: each keeps `share` of its probability, and the rest goes to the rule that ends the derivation."""
     ending = _ending(found)
     return Grammar(found.start, {
         head: [(rhs, p * share[head] + (1 - share[head] if rhs == ending[head] else 0)) for rhs, p in own]
@@ -85,9 +85,10 @@ def _consistent(rng: random.Random, found: Grammar) -> Grammar:
 
 
 def critical(rng: random.Random, found: Grammar) -> Grammar:
-    """With one component at spectral radius 1, or just below: every member has v on its right-hand side, on average.
+    """Bring one component to spectral radius 1, or just below, by a positive vector v with M v = v.
 
-    Mixing with the rule that ends only lowers that mean, so the rules that end are first made rare.
+    So the right-hand sides of each member must have its v as their expected v-weight. Mixing with the rule that ends
+    only lowers this mean, so the rules that leave the component are first made rare.
     """
     blocks = [found.block(head) for head in found.rules if head in found.below[head]]
     for block in rng.sample(blocks, len(blocks)):
@@ -109,7 +110,7 @@ def critical(rng: random.Random, found: Grammar) -> Grammar:
 
 
 def _rare_ends(found: Grammar, block: list[str]) -> Grammar:
-    """With all that leads out of a component made rare there."""
+    """Make all rules rare that lead out of a component."""
     rules: dict[str, list[tuple[Rhs, Fraction]]] = {}
     for head, own in found.rules.items():
         inside = [p if head not in block or any(s in block for s in rhs) else p / 10**6 for rhs, p in own]
@@ -118,7 +119,7 @@ def _rare_ends(found: Grammar, block: list[str]) -> Grammar:
 
 
 def as_language(rng: random.Random, found: Grammar, vocabulary: Vocabulary = LETTERS) -> tuple[ContextFree, list[str]]:
-    """The grammar as an object under test, non-terminals and rules in a random order, and their names in order."""
+    """Return the grammar as an object under test, with non-terminals and rules in random order, and the names."""
     heads = rng.sample(list(found.rules), len(found.rules))
     number = {head: n for n, head in enumerate(heads)}
     rules = [
@@ -130,12 +131,12 @@ def as_language(rng: random.Random, found: Grammar, vocabulary: Vocabulary = LET
 
 
 def proper(found: Grammar) -> bool:
-    """Whether there are no empty rules and no cycles, what nltk's parser needs."""
+    """Return whether there are no empty rules and no cycles, as nltk's parser requires."""
     return not found.nullable and not found.cyclic
 
 
 def short_strings(rng: random.Random, found: Grammar, number: int, most: int) -> list[tuple[int, ...]]:
-    """Strings over the tokens that occur and one more, now and then."""
+    """Draw strings over the tokens that occur in the grammar, or sometimes over all three tokens."""
     symbols = found.tokens or [1]
     if rng.random() < 0.2:
         symbols = [1, 2, 3]

@@ -1,4 +1,4 @@
-"""Random machines in fractions, and the objects under test that hold them."""
+"""Draw random machines in fractions, and build the objects under test from them."""
 
 import random
 from fractions import Fraction
@@ -14,16 +14,17 @@ from sim.selftest.oracles import walks
 from sim.selftest.oracles.machines import Arc, Event, Walk, closure
 
 Kind: TypeAlias = Literal["free", "deterministic", "reversed", "shown"]
-"""Of hidden machines: any arcs, one per state and symbol, one per symbol and next state, symbols that tell states."""
+"""Kinds of hidden machines: any arcs, one arc per state and symbol, one per symbol and next state, symbols that show
+the next state."""
 
 Outcome: TypeAlias = tuple[int, int]
-"""A symbol and the next state; (0, -1) is the stop."""
+"""A symbol and the next state. (0, -1) is the stop."""
 
 STOP: Outcome = (0, -1)
 
 
 def row(rng: random.Random, outcomes: int) -> list[Fraction]:
-    """A law over outcomes, all possible: alike, or one nearly certain, or of tiny or very different sizes."""
+    """Draw a law over outcomes, all possible: similar sizes, one nearly certain, one tiny, or very different sizes."""
     style = rng.choice(("like", "like", "certain", "tiny", "spread"))
     weights = [rng.randint(1, 9) * 10 ** (rng.randint(0, 12) if style == "spread" else 0) for _ in range(outcomes)]
     if style in ("certain", "tiny"):
@@ -35,7 +36,7 @@ def row(rng: random.Random, outcomes: int) -> list[Fraction]:
 
 
 def deterministic(rng: random.Random, symbols: int, most: int = 5) -> Walk:
-    """A deterministic machine of at most `most` states, cyclic or not; some states may never be visited."""
+    """Draw a deterministic machine of at most `most` states, cyclic or not. Some states may never be visited."""
     size, acyclic = rng.randint(1, most), rng.random() < 0.3
     outcomes: list[list[Outcome]] = []
     for s in range(size):
@@ -46,7 +47,7 @@ def deterministic(rng: random.Random, symbols: int, most: int = 5) -> Walk:
 
 
 def varied(rng: random.Random, walk: Walk) -> Walk:
-    """A machine with the same arcs and other probabilities, some of them the same, or with a few arcs more or less."""
+    """Return a machine with the same arcs and partly other probabilities. Sometimes a state gains or loses its stop."""
     outcomes: list[list[Outcome]] = [[STOP] if p else [] for p in walk.stops]
     for s, a, t, _ in walk.arcs:
         outcomes[s].append((a, t))
@@ -66,7 +67,7 @@ def varied(rng: random.Random, walk: Walk) -> Walk:
 
 
 def hidden(rng: random.Random, symbols: int, most: int = 4) -> Walk:
-    """A machine whose strings may have several paths; some kinds have one path for every string."""
+    """Draw a machine in which a string may have several paths. Some kinds have one path for every string."""
     kind: Kind = rng.choice(("free", "free", "deterministic", "reversed", "shown"))
     size, acyclic = rng.randint(1, most), rng.random() < 0.3
     outcomes: list[list[Outcome]] = [[] for _ in range(size)]
@@ -87,7 +88,7 @@ def hidden(rng: random.Random, symbols: int, most: int = 4) -> Walk:
 
 
 def _weighted(rng: random.Random, outcomes: list[list[Outcome]], starts: list[int]) -> Walk:
-    """Laws for what may happen in each state, which may stop as well where it would never do so."""
+    """Draw a law over the outcomes of each state. A state that could never reach a stop gets one."""
     reach = closure([{t for _, t in ways if t >= 0} for ways in outcomes])
     for s, ways in enumerate(outcomes):
         if not any(STOP in outcomes[t] for t in {s, *reach[s]}):
@@ -107,12 +108,12 @@ def _weighted(rng: random.Random, outcomes: list[list[Outcome]], starts: list[in
 
 
 def vocabulary(symbols: int) -> Vocabulary:
-    """An end and letters."""
+    """Return the vocabulary of the end and `symbols` letters."""
     return Vocabulary(("<eos>", *"abcdefgh"[:symbols]))
 
 
 def as_automaton(walk: Walk, symbols: int) -> Automaton:
-    """A deterministic machine as the object under test."""
+    """Return a deterministic machine as the object under test."""
     table = np.full((walk.size, symbols + 1), -1)
     log_prob = np.full(table.shape, -np.inf)
     for s, a, t, p in walk.arcs:
@@ -123,7 +124,7 @@ def as_automaton(walk: Walk, symbols: int) -> Automaton:
 
 
 def as_hidden(walk: Walk, symbols: int) -> HiddenAutomaton:
-    """A machine as the object under test."""
+    """Return a machine as the object under test."""
     transitions = np.zeros((symbols + 1, walk.size, walk.size))
     for s, a, t, p in walk.arcs:
         transitions[a, s, t] = p
@@ -132,12 +133,12 @@ def as_hidden(walk: Walk, symbols: int) -> HiddenAutomaton:
 
 
 def event(rng: random.Random, symbols: int, most: int = 3) -> Event:
-    """A random regular event, which may hold every string or none."""
+    """Draw a random regular event, which may contain every string or none."""
     size = rng.randint(1, most)
     table = tuple(tuple(rng.randrange(size) for _ in range(symbols)) for _ in range(size))
     return Event(table, tuple(rng.random() < 0.5 for _ in range(size)), rng.randrange(size))
 
 
 def as_dfa(event: Event) -> Dfa:
-    """An event as the object under test; column 0, the end, is never read."""
+    """Return an event as the object under test. Column 0, the end, is never read."""
     return Dfa(np.array([(0, *after) for after in event.table]), np.array(event.accept), event.start)

@@ -1,7 +1,7 @@
-"""Random languages of every kind over one vocabulary, with every string that carries weight and its probability.
+"""Random languages of every kind over one vocabulary, with the probabilities of all strings that matter.
 
-Infinite ones have one symbol and stop at every step with probability 1/2 or more, so that the strings of up to 50
-symbols leave out less than 1e-15.
+Infinite languages have one symbol and stop at every step with probability 1/2 or more. So the strings of 50 or more
+symbols have a mass below 1e-15.
 """
 
 import random
@@ -24,7 +24,7 @@ CUT = 50
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """A language, its strings with their probabilities, and whether these are all."""
+    """A language, its strings with their probabilities, and whether these are all its strings (`finite`)."""
 
     kind: str
     language: ExactLanguage
@@ -33,7 +33,7 @@ class Known:
 
 
 def random_language(rng: random.Random) -> Known:
-    """A list, a deterministic or a hidden automaton, or a grammar; finite or not."""
+    """Draw a list, a deterministic or hidden automaton, or a grammar; finite or infinite."""
     kind = rng.choice(("list", "automaton", "hidden", "grammar"))
     if kind == "list":
         law = plain_law(rng)
@@ -71,7 +71,7 @@ def _walk(rng: random.Random, finite: bool, hidden: bool) -> Walk:
 
 
 def _finite_grammar(rng: random.Random) -> Known:
-    """S -> strings and strings with a T in front, T -> strings: ambiguous now and then."""
+    """Draw S -> strings and strings with a T in front, T -> strings. Some of these grammars are ambiguous."""
 
     def some(most: int) -> set[Symbols]:
         return {tuple(rng.choices((1, 2, 3), k=rng.randint(0, 2))) for _ in range(rng.randint(1, most))}
@@ -88,7 +88,10 @@ def _finite_grammar(rng: random.Random) -> Known:
 
 
 def _endless_grammar(rng: random.Random) -> Known:
-    """S -> a S or a S S with probability p, S -> empty; the second is ambiguous, a^n has Catalan(n) derivations."""
+    """Draw S -> a S or S -> a S S with probability p, and S -> empty.
+
+    Each string a^n has one derivation in the first grammar and Catalan(n) derivations in the second.
+    """
     twice = rng.random() < 0.5
     p = Fraction(rng.randint(1, 10), 100 if twice else 20)
     rules = (Rule(0, (1, ~0, ~0) if twice else (1, ~0), p), Rule(0, (), 1 - p))

@@ -1,4 +1,4 @@
-"""Random worlds with a model on them that leaves the support: a truth P, an SFT language S, conditionals of q."""
+"""Random worlds with a model that leaves the support: a truth P, an SFT language S, and the conditionals of q."""
 
 import itertools
 import random
@@ -18,12 +18,12 @@ from sim.selftest.oracles.measures import mean_of
 from sim.selftest.oracles.models import Conditionals, Outcome, Seen, log, spread, times, total
 
 SIZE, LENGTH = len(PROMPTED), 5
-"""V, and the horizon L that counts the end."""
+"""V, and the horizon L, which counts the end."""
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """Laws on one list of documents, and a model; `view` is that of `Scored`."""
+    """Laws on one list of documents, and a model. `view` is the view of `Scored`."""
 
     view: str
     p: lists.Law
@@ -35,54 +35,54 @@ class World:
 
     @cached_property
     def documents(self) -> list[Outcome]:
-        """In the order of the rows, without their end."""
+        """The documents in the order of the rows, without their end."""
         return strings_of(self.language)
 
     @cached_property
     def prompts(self) -> list[Outcome]:
-        """In the order of the groups; one empty prompt in the joint view."""
+        """The prompts in the order of the groups; one empty prompt in the joint view."""
         if self.view == "joint":
             return [()]
         return [lists.prompt_of(self.documents[row], BAR) for row in self.language.prompts.first.tolist()]
 
     def listed(self, law: lists.Law) -> FiniteLanguage:
-        """A law on the documents, on the trie of P."""
+        """Return a law on the documents as a language on the trie of P."""
         return self.language.with_law(np.array([float(log(law[x])) for x in self.documents]))
 
     def truth(self, law: lists.Law) -> Scored:
-        """A law on the documents as the product sees it."""
+        """Return a law on the documents as the package sees it."""
         return truth(self.listed(law), self.language.prompts, self.view)
 
-    def log_weights(self, law: lists.Law) -> list[Fraction]:
-        """Its law of prompts, in the order of the groups."""
+    def weights(self, law: lists.Law) -> list[Fraction]:
+        """Return the prompt probabilities of a law, in the order of the groups."""
         if self.view == "joint":
             return [sum(law.values(), Fraction(0))]
         found = lists.prompt_law(law, BAR)
         return [found[x] for x in self.prompts]
 
     def log_law(self, law: lists.Law) -> np.ndarray:
-        """The same as the product takes it [nat]."""
-        return np.array([float(log(w)) for w in self.log_weights(law)])
+        """Return the same as logs for the package [nat]."""
+        return np.array([float(log(w)) for w in self.weights(law)])
 
     def _ended(self, start: Outcome) -> list[Outcome]:
         return [(*x, 0) for x in self.documents if x[: len(start)] == start]
 
     def seen(self, law: lists.Law) -> list[Seen]:
-        """A law on the documents given each prompt."""
+        """Return a law on the documents given each prompt, for the oracle."""
         out = []
-        for start, weight in zip(self.prompts, self.log_weights(law), strict=True):
+        for start, weight in zip(self.prompts, self.weights(law), strict=True):
             inside = self._ended(start)
             out.append(Seen({x: law[x[:-1]] / weight for x in inside} if weight else {}, inside, start))
         return out
 
     @cached_property
     def model(self) -> list[Seen]:
-        """q given each prompt."""
+        """q given each prompt, for the oracle."""
         return [Seen(spread(self.conditionals, x, LENGTH), self._ended(x), x, self.conditionals) for x in self.prompts]
 
     @cached_property
     def scored(self) -> Scored:
-        """q as the product sees it."""
+        """q as the package sees it."""
         return score(self.language.trie, self.language.prompts, self._record(), self.view)
 
     def _record(self) -> dict[str, np.ndarray]:
@@ -103,7 +103,7 @@ class World:
 
 
 def random_world(rng: random.Random) -> World:
-    """A few documents of one to three prompts, with or without zeros in S and in the model."""
+    """Draw a few documents with one to three prompts, with or without zeros in S and in the model."""
     prompts = rng.sample([(1, BAR), (2, BAR), (BAR,)], rng.randint(1, 3))
     answers = [y for size in range(3) for y in itertools.product((1, 2), repeat=size)]
     documents = {x + y for x in prompts for y in rng.sample(answers, rng.randint(1, 4))}
@@ -120,7 +120,7 @@ def random_world(rng: random.Random) -> World:
 
 
 def _model(rng: random.Random, p: lists.Law) -> Conditionals:
-    """A law after every prefix; on the support its leak is of a random size, possibly 0."""
+    """Draw a law after every prefix. On the support, its leak has a random size, possibly 0."""
     nodes = {x[:size] for x in p for size in range(len(x) + 1)}
     legal = {(*x, 0) for x in p} | nodes
     leak = rng.choice((Fraction(0), Fraction(1, 10**9), Fraction(1, 100), Fraction(1)))
@@ -139,7 +139,7 @@ def _model(rng: random.Random, p: lists.Law) -> Conditionals:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two laws as the product and as the oracle see them, and a law of prompts."""
+    """Two laws as the package and as the oracle see them, and a law of prompts."""
 
     p: Scored
     q: Scored
@@ -149,24 +149,24 @@ class Pair:
     q_seen: list[Seen]
 
     def mean(self, value: Callable[[Seen, Seen], Value]) -> Value:
-        """Average over prompts of a number of both laws."""
+        """Return the average over prompts of a number that depends on both laws."""
         rows = zip(self.weights, self.p_seen, self.q_seen, strict=True)
         return mean_of([(w, value(p, q)) for w, p, q in rows if w])
 
     def mean_q(self, value: Callable[[Seen], Value]) -> Value:
-        """Average over prompts of a number of q."""
+        """Return the average over prompts of a number that depends on q."""
         return self.mean(lambda _, q: value(q))
 
 
 def pair_of(world: World, law: lists.Law, prompts: lists.Law) -> Pair:
-    """A truth and the model, under a law of prompts."""
+    """Return a truth and the model, under a law of prompts."""
     return Pair(
-        world.truth(law), world.scored, world.log_law(prompts), world.log_weights(prompts), world.seen(law), world.model
+        world.truth(law), world.scored, world.log_law(prompts), world.weights(prompts), world.seen(law), world.model
     )
 
 
 def random_pair(rng: random.Random, world: World) -> Pair:
-    """P or S and the model, or the two of them either way round; under P(x), or under S(x) which may lack prompts."""
+    """Draw P or S with the model, or P and S in either order, under P(x), or under S(x), which may lack prompts."""
     kind = rng.choice(("model", "model under S", "model of S", "S", "P"))
     if kind.startswith("model"):
         return pair_of(world, world.s if kind == "model of S" else world.p, world.p if kind == "model" else world.s)
@@ -175,7 +175,7 @@ def random_pair(rng: random.Random, world: World) -> Pair:
         world.truth(one),
         world.truth(other),
         world.log_law(world.s),
-        world.log_weights(world.s),
+        world.weights(world.s),
         world.seen(one),
         world.seen(other),
     )

@@ -1,4 +1,4 @@
-"""What is checked of machines of every kind that are conditioned on an event or lose states and arcs."""
+"""Checks of machines of every kind after they are conditioned on an event, or lose states and arcs."""
 
 import random
 from collections.abc import Callable, Collection, Iterator
@@ -20,14 +20,14 @@ from sim.selftest.walked import short_law
 Kept = TypeVar("Kept", Automaton, HiddenAutomaton)
 
 TOO_LONG = 1e18
-"""Symbols from which a KL is that of rounded arcs: 1e-32 for each symbol adds up."""
+"""Expected symbols beyond which a KL is not compared: the rounding of arcs adds 1e-32 per symbol."""
 
 Further = Callable[[str, random.Random, Kept, float, Walk, int], Iterator[Check]]
-"""Checks of a machine that was kept: its name in the checks, log P(A), the walks that it keeps, symbols."""
+"""Checks of the machine that is left, from its name in the checks, log P(A), the walks that it keeps, and symbols."""
 
 
 def condition(rng: random.Random, language: Kept, walk: Walk, symbols: int, further: Further[Kept]) -> Iterator[Check]:
-    """On a random event; an impossible one is refused."""
+    """Check conditioning on a random event. An impossible event must be refused."""
     event = drawn_walks.event(rng, symbols)
     dfa = drawn_walks.as_dfa(event)
     inside = walks.useful(machines.marked(walk, event))
@@ -53,7 +53,7 @@ def condition(rng: random.Random, language: Kept, walk: Walk, symbols: int, furt
 def without(
     rng: random.Random, language: Kept, walk: Walk, symbols: int, gone: Collection[Any], further: Further[Kept]
 ) -> Iterator[Check]:
-    """Without a random state and the arcs `gone`, tuples that begin with (state, symbol)."""
+    """Check the loss of a random state and of the arcs `gone`, which are tuples that begin with (state, symbol)."""
     lost = rng.sample(range(walk.size), rng.choice((0, 0, 1)))
     left = walks.useful(machines.avoiding(walk, lost, lambda s, a, t: (s, a) in gone or (s, a, t) in gone))
     if not left.size:

@@ -1,4 +1,4 @@
-"""Checks that hold of every restriction of a list, once it is known which strings it keeps, and with which law."""
+"""Checks that every restriction of a list must pass, given the strings that it keeps and their law."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -24,7 +24,7 @@ def of_event(
     event: set[Symbols],
     s: Law | None = None,
 ) -> Iterator[Check]:
-    """log P(A), P_A, S (P_A where none is given), its entropy, and the accounting of its shift."""
+    """Check log P(A), P_A, S (P_A if no `s` is given), its entropy, and the parts of its shift KL(S || P)."""
     assert isinstance(found, Restricted)
     member = {x: Fraction(int(x in event)) for x in law}
     kept, mass = lists.given(law, member)
@@ -46,5 +46,5 @@ def of_event(
 
 
 def support(language: FiniteLanguage) -> set[Symbols]:
-    """Strings of positive probability."""
+    """Return the strings of positive probability."""
     return {x for x, log_p in zip(strings_of(language), language.log_p.tolist(), strict=True) if log_p > -np.inf}

@@ -1,4 +1,4 @@
-"""Checks of the exact splits of forgetting, of the shift accounting and of the identities' residuals."""
+"""Checks of the exact splits of forgetting, of the shift accounting, and of the residuals of the identities."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -20,7 +20,7 @@ from sim.selftest.oracles.models import NONE, Outcome, Seen, log
 
 
 def checks(world: World) -> Iterator[Check]:
-    """Of the model against P, and of S against P."""
+    """Check the splits of the model against P, and of S against P."""
     forgotten = pair_of(world, world.p, world.p)
     yield from _gate(world, forgotten)
     yield from _styles(world, forgotten)
@@ -34,7 +34,7 @@ def _one(holds: bool) -> Fraction:
 
 
 def _parts(pair: Pair, member: Callable[[Outcome], Fraction]) -> tuple[Value, Value]:
-    """Share of a part in the gate, and its within term."""
+    """Return a part's share of the gate, and its within term [nat]."""
     gate = pair.mean(lambda p, q: oracle.split(p, q, member)[0])
     return gate, pair.mean(lambda p, q: oracle.split(p, q, member)[1])
 
@@ -96,13 +96,13 @@ def _shift(world: World) -> Iterator[Check]:
 
 
 def _apart(world: World, s: lists.Law, other: lists.Law) -> Value:
-    """KL(S || other) given the prompt, under S(x)."""
-    rows = zip(world.log_weights(s), world.seen(s), world.seen(other), strict=True)
+    """Return KL(S || other) given the prompt, averaged under S(x) [nat]."""
+    rows = zip(world.weights(s), world.seen(s), world.seen(other), strict=True)
     return oracle.mean_of([(w, oracle.kl(zip(a.on, b.on, strict=True))) for w, a, b in rows if w])
 
 
 def _latent(world: World) -> Iterator[Check]:
-    """S within a style: what is left of S there, if anything."""
+    """Check the shift for a latent event, a style. Here S is restricted to the documents that can have it."""
     member = {x: world.posterior[x][0] for x in world.p}
     inside = {x: p if member[x] else NONE for x, p in world.s.items()}
     if not any(inside.values()):
@@ -110,7 +110,7 @@ def _latent(world: World) -> Iterator[Check]:
     s, joint = lists.normalised(inside), {x: p * member[x] for x, p in world.p.items()}
     log_member = np.array([float(logs([member[x]])[0]) for x in world.documents])
     found = forgetting.latent_shift_accounting(world.truth(world.p), world.truth(s), log_member, world.log_law(s))
-    p_x, z_x, s_x = (world.log_weights(law) for law in (world.p, joint, s))
+    p_x, z_x, s_x = (world.weights(law) for law in (world.p, joint, s))
     conditioning = oracle.mean_of([(w, -log(z / p)) for w, z, p in zip(s_x, z_x, p_x, strict=True) if w])
     overlap = oracle.mean_of([(p, log(member[x])) for x, p in s.items() if p])
     to_p = _apart(world, s, world.p)

@@ -1,4 +1,4 @@
-"""Many checks in few numbers: per quantity how many there were, and the worst of them."""
+"""Summarise many checks: for each quantity, the number of checks and the worst of them."""
 
 import random
 import time
@@ -14,7 +14,7 @@ from sim.selftest.checks import TOLERANCE, Check, Family
 
 @dataclass
 class Line:
-    """A quantity of a family over all cases."""
+    """The summary of one quantity of a family over all cases."""
 
     compared: int = 0
     refused: int = 0
@@ -23,7 +23,7 @@ class Line:
     worst_case: int = 0
 
     def add(self, check: Check, case: int) -> None:
-        """One more check."""
+        """Add one check."""
         self.refused += check.refused
         self.compared += not check.refused
         error = check.error
@@ -34,7 +34,7 @@ class Line:
 
 @dataclass
 class Tally:
-    """All quantities of a family; `crashed` are cases that raised something, with the last line of the traceback."""
+    """All quantities of a family. `crashed` maps each case that raised an error to the last line of its traceback."""
 
     lines: dict[str, Line] = field(default_factory=dict)
     crashed: dict[int, str] = field(default_factory=dict)
@@ -43,29 +43,29 @@ class Tally:
 
     @property
     def failures(self) -> list[tuple[str, int]]:
-        """Quantities that disagree, with the case where they do so most, and crashed cases with what was raised."""
+        """Quantities that disagree with their worst case, and the errors of crashed cases."""
         apart = [(f"{name}: relative error {line.worst:.1e}", line.worst_case) for name, line in self.lines.items()
                  if line.failed]  # fmt: skip
         return apart + [(said, case) for case, said in self.crashed.items()]
 
 
 def family_names() -> list[str]:
-    """Modules of `sim.selftest.families`."""
+    """Return the names of the families: the modules of `sim.selftest.families`."""
     return sorted(module.name for module in iter_modules(families.__path__))
 
 
 def family(name: str) -> Family:
-    """The checks of a family; needs the packages of the extra `test`."""
+    """Return the checks of a family. This needs the packages of the extra `test`."""
     return import_module(f"{families.__name__}.{name}").checks
 
 
 def checks_of(name: str, seed: int, case: int) -> Iterator[Check]:
-    """The checks of one case, which depends on these three alone."""
+    """Yield the checks of one case. The case depends only on these three arguments."""
     return family(name)(random.Random(f"{name} {seed} {case}"))
 
 
 def tally(name: str, number: int, seed: int, tick: Callable[[int], None] = lambda case: None) -> Tally:
-    """Cases 0 to `number` - 1 of a family; `tick` hears of each that is done."""
+    """Run the cases 0 to `number` - 1 of a family. `tick` is called with each finished case."""
     found, began = Tally(), time.perf_counter()
     for case in range(number):
         try:

@@ -1,6 +1,6 @@
-"""Random languages of the kinds that have a tilt, each with what the oracle knows of it.
+"""Random languages of the kinds that can be tilted, each with the functions of its oracle.
 
-Low temperatures magnify a last digit of the logs, so that a language is taken to be what its float64 logs say.
+Low temperatures magnify the last digit of the logs. So the float64 logs of a language count as its exact definition.
 """
 
 import itertools
@@ -30,19 +30,19 @@ BRACKETS = Vocabulary(("<eos>", "(", ")"), joiner="")
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A language, and its sums of w^(1/tau) m^|x| over all strings (derivations, of a grammar) and over one string.
+    """A language, and its sums of w^(1/tau) m^|x| over all strings (derivations for a grammar) and over one string.
 
-    Logs [nat]; None where the sum over all diverges, -inf of a string that does not exist.
+    Sums are given as logs [nat]: None if the sum over all strings diverges, -inf for a string that does not exist.
     """
 
     kind: str
     language: ExactLanguage
     log_total: Callable[[Real, Real], Real | None]
     log_power: Callable[[Symbols, Real], Real]
-    strings: list[Symbols]  # to look at
-    modes: int  # how many are the likeliest, those of the nearest 1e-12 counted
-    size: int | float  # how many there are
-    log_least: Callable[[Real], Real]  # the smallest probability of a step or rule in the tilt
+    strings: list[Symbols]  # the strings to check
+    modes: int  # number of likeliest strings; logs within 1e-12 of the largest count as equal
+    size: int | float  # number of strings (derivations for a grammar)
+    log_least: Callable[[Real], Real]  # log of the smallest probability of a step or rule in the tilt
 
     def entropy(self, tau: Real) -> Real:
         """Entropy of the tilt [nat]."""
@@ -54,7 +54,7 @@ class Case:
 
 
 def logs_of(language: FiniteLanguage) -> dict[Symbols, Real]:
-    """The logs that a list holds, of its possible strings."""
+    """Return the logs that a list holds for its possible strings."""
     rows = zip(strings_of(language), language.log_p.tolist(), strict=True)
     return {x: mpmath.mpf(value) for x, value in rows if value > -np.inf}
 
@@ -66,7 +66,7 @@ def _certain(tau: Real) -> Real:
 def _of_logs(
     kind: str, language: ExactLanguage, logs: list[tuple[Symbols, Real]], least: Callable[[Real], Real] = _certain
 ) -> Case:
-    """From every string, or derivation, and its log weight."""
+    """Build a case from all strings (or derivations) and their log weights."""
 
     def log_sum(pairs: Iterable[tuple[Symbols, Real]], tau: Real, marks: Real) -> Real:
         with laws.precise():
@@ -88,7 +88,7 @@ def _of_logs(
 
 
 def listed_case(rng: random.Random) -> Case:
-    """A list, now and then with two strings that are nearly as likely, or long."""
+    """Draw a list. Sometimes two long strings are added that are nearly equally likely."""
     law = plain_law(rng)
     if rng.random() < 0.4:
         close = rng.choice((Fraction(1, 10**13), Fraction(1, 10**9), Fraction(1, 10**4)))
@@ -100,7 +100,7 @@ def listed_case(rng: random.Random) -> Case:
 
 
 def prompted_case(rng: random.Random) -> tuple[FiniteLanguage, dict[Symbols, dict[Symbols, Real]]]:
-    """A list with prompts, and the logs of the documents of each possible prompt."""
+    """Draw a list with prompts. Return it with the logs of the documents of each possible prompt."""
     language = as_language(prompted_law(rng), PROMPTED, rng=rng)
     groups: dict[Symbols, dict[Symbols, Real]] = {}
     for x, value in logs_of(language).items():
@@ -109,9 +109,9 @@ def prompted_case(rng: random.Random) -> tuple[FiniteLanguage, dict[Symbols, dic
 
 
 def machine_case(rng: random.Random, most: int = 5) -> Case:
-    """A deterministic machine, with cycles or without; some of its states may never be reached.
+    """Draw a deterministic machine, with or without cycles. Some of its states may never be reached.
 
-    No end is much rarer than 1e-4: from arcs in float64 a chance e to leave a cycle is known to 1e-16 / e.
+    No end is rarer than about 1e-5: from float64 arcs, a probability e of leaving a cycle is known to 1e-16 / e.
     """
     size, acyclic = rng.randint(1, most), rng.random() < 0.3
     table, log_p = np.full((size, 4), -1), np.full((size, 4), -np.inf)
@@ -153,7 +153,7 @@ def _walked(rng: random.Random, machine: Weights) -> Symbols:
 
 
 def chain_case(rng: random.Random) -> Case:
-    """A long machine without cycles: two ways on from every state, as likely, nearly so, or not."""
+    """Draw a long machine without cycles. The two arcs of each state are equally likely, nearly so, or not."""
     number = rng.choice((2, 3, 6, 6, 40))
     table, log_p = np.full((number + 1, 3), -1), np.full((number + 1, 3), -np.inf)
     for s in range(number):
@@ -183,7 +183,7 @@ def chain_case(rng: random.Random) -> Case:
 
 
 def weights_of(language: Automaton) -> Weights:
-    """What an automaton's arrays say of the states that it can come to."""
+    """Return the weights of an automaton's arrays for the states that it can reach."""
     number, order = {language.start: 0}, [language.start]
     arcs: list[dict[int, tuple[int, Real]]] = []
     for s in order:
@@ -199,7 +199,7 @@ def weights_of(language: Automaton) -> Weights:
 
 
 def bracket_case(rng: random.Random) -> Case:
-    """S -> ( S ) S with probability p, S -> empty: balanced brackets."""
+    """Draw the grammar of balanced brackets: S -> ( S ) S with probability p, and S -> empty."""
     p = Fraction(rng.randint(1, 49), 100)
     language = ContextFree(BRACKETS, ("S",), (Rule(0, (1, ~0, 2, ~0), p), Rule(0, (), 1 - p)))
     more, end = (mpmath.mpf(float(value)) for value in language.log_p)
@@ -224,7 +224,7 @@ def bracket_case(rng: random.Random) -> Case:
 
 
 def grammar_case(rng: random.Random) -> Case:
-    """A grammar without recursion, ambiguous or not, by its derivations, of which there are at most 100."""
+    """Draw a grammar without recursion, ambiguous or not. It has at most 100 derivations, which are all listed."""
     sides: list[set[Symbols]] = []
     while not sides or _derivations(sides) > 100:
         number = rng.randint(1, 4)
@@ -251,4 +251,4 @@ def _side(rng: random.Random, head: int, number: int) -> Symbols:
 
 
 KINDS = (listed_case, machine_case, chain_case, bracket_case, grammar_case)
-"""One of each kind of language that is tilted as a whole."""
+"""One function for each kind of language that is tilted as a whole."""

@@ -1,4 +1,4 @@
-"""What is checked of machines of every kind: their strings, their prefixes and the lengths of their strings."""
+"""Checks of machines of every kind: their strings, their prefixes, and the lengths of their strings."""
 
 import math
 import random
@@ -22,24 +22,24 @@ Walked: TypeAlias = Automaton | HiddenAutomaton
 """The kinds of machines."""
 
 SHORT = 5
-"""Horizon up to which all strings are listed by brute force [tokens]."""
+"""Horizon [tokens] up to which all strings are listed by brute force."""
 
 MOST = 400
-"""Strings up to which a language is listed."""
+"""A language is listed if it has at most this many strings."""
 
 ZERO = 1e-40
-"""An entropy of 0, of one string that is left, is what remains of a difference of numbers with a hundred digits."""
+"""Floor for an entropy of 0 (one string is left): the oracle gets it as a difference of numbers with 100 digits."""
 
 
 def short_law(walk: Walk, symbols: int, length: int = SHORT) -> dict[Symbols, Fraction]:
-    """Every string of fewer than `length` symbols."""
+    """Return every possible string of fewer than `length` symbols, with its probability."""
     prefixes = islice(machines.by_length(walk, symbols), length)
     law = {x: machines.ending(walk, here) for level in prefixes for x, here in level.items()}
     return {x: p for x, p in law.items() if p}
 
 
 def strings(rng: random.Random, language: Walked, walk: Walk, symbols: int, floor: float) -> Iterator[Check]:
-    """Strings and prefixes, some of them possible, others random."""
+    """Check strings and prefixes: possible ones, random ones, and invalid ones."""
     V = symbols + 1
     known = sorted(short_law(walk, symbols, 4))
     drawn = [tuple(rng.choices(range(1, V), k=rng.randint(0, 7))) for _ in range(3)]
@@ -55,11 +55,11 @@ def strings(rng: random.Random, language: Walked, walk: Walk, symbols: int, floo
             refused = declined(partial(language.next_log_probs, x), "has probability 0")
             yield Check("no law after an impossible prefix", refused, True)
     for nonsense in ([V], [-1], [1, V + 3]):
-        yield Check("log P(nonsense)", language.log_prob(nonsense), -math.inf)
+        yield Check("log P(invalid tokens)", language.log_prob(nonsense), -math.inf)
 
 
 def lengths(rng: random.Random, language: Walked, walk: Walk, symbols: int, law: Law) -> Iterator[Check]:
-    """Numbers of symbols and of strings, and what a horizon drops."""
+    """Check the numbers of symbols and of strings, and the mass that a horizon drops."""
     yield Check("expected length", language.expected_length(), walks.expected_length(walk))
     endless = machines.endless(walk)
     yield Check("longest", language.longest, math.inf if endless else machines.deepest(walk))
@@ -77,24 +77,24 @@ def lengths(rng: random.Random, language: Walked, walk: Walk, symbols: int, law:
 
 
 def horizons(rng: random.Random, language: Walked, walk: Walk, within: Fraction) -> Iterator[Check]:
-    """What lies within and beyond a number of tokens, short and long."""
+    """Check the mass within and beyond a number of tokens, for short and long horizons."""
     yield Check("log mass within", language.log_mass_within(SHORT), logs([within])[0], floor=LOG_FLOOR)
     yield Check("dropped mass", language.dropped_mass(SHORT), 1 - within)
     far = rng.choice((0, 1, 2, 17, 300))
     dropped = walks.beyond(walk, far)
     yield Check("dropped mass far away", language.dropped_mass(far), dropped)
-    allowed = float(dropped) * rng.choice((0.8765432, 1.1234567))  # never a tie
+    allowed = float(dropped) * rng.choice((0.8765432, 1.1234567))  # this factor avoids ties
     wanted = walks.horizon(walk, allowed, 2000) if allowed else None
     if wanted is not None:
         yield Check("shortest horizon", language.shortest_horizon(allowed), wanted)
     if machines.endless(walk):
         yield Check("no horizon drops nothing", language.shortest_horizon(0.0) is None, True)
     else:
-        yield Check("shortest horizon of all", language.shortest_horizon(0.0), machines.deepest(walk) + 1)
+        yield Check("shortest horizon without loss", language.shortest_horizon(0.0), machines.deepest(walk) + 1)
 
 
 def listed(rng: random.Random, language: Walked, walk: Walk, symbols: int) -> Iterator[Check]:
-    """The law of the strings within a horizon."""
+    """Check the law of the strings within a horizon."""
     length = rng.randint(1, SHORT)
     kept, dropped = lists.within(short_law(walk, symbols, length), length)
     if not kept:
@@ -116,7 +116,7 @@ def listed(rng: random.Random, language: Walked, walk: Walk, symbols: int) -> It
 def conditioned(
     name: str, rng: random.Random, kept: Walked, log_mass: float, inside: Walk, symbols: int
 ) -> Iterator[Check]:
-    """A conditioned machine against the walks that it keeps, with the probabilities that they had."""
+    """Check a conditioned machine against the walks that it keeps, with their original probabilities."""
     with mpmath.workdps(walks.DIGITS):
         mass = walks.total(inside)
         log, length = mpmath.log(mass), walks.expected_length(inside) / mass

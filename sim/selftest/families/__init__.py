@@ -1,1 +1,1 @@
-"""One module per kind of random language; its `checks(rng)` are those of one random case (`sim.selftest.checks`)."""
+"""One module per family of random cases. Its `checks(rng)` yields the checks of one case (`sim.selftest.checks`)."""

@@ -1,4 +1,4 @@
-"""Deterministic automata with rational probabilities, against brute force and sums over all walks in fixed point."""
+"""Check deterministic automata with rational probabilities against brute force and fixed-point sums over all walks."""
 
 import math
 import random
@@ -17,11 +17,11 @@ from sim.selftest.oracles.machines import Walk
 from sim.selftest.walked import ZERO, conditioned, lengths, listed, short_law, strings
 
 SMALL = 1e-9
-"""Divergences of machines that are nearly the same: the rounding of their logs makes 1e-16 of a term."""
+"""Floor for divergences of nearly equal machines: the rounding of their logs changes a term by 1e-16."""
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
-    """A machine, what it makes of an event and of the loss of states and arcs, and its divergence from another."""
+    """Check a machine, the machine given an event or without some states and arcs, and its divergence to another."""
     symbols = rng.randint(1, 3)
     walk = drawn_walks.deterministic(rng, symbols)
     language = drawn_walks.as_automaton(walk, symbols)

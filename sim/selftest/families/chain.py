@@ -1,4 +1,4 @@
-"""Chains that never stop, with rational probabilities, against rational balance equations and all short blocks."""
+"""Check chains that never stop, with rational probabilities, against rational balance equations and short blocks."""
 
 import math
 import random
@@ -18,7 +18,7 @@ from sim.selftest.oracles.numbers import entropy
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
-    """The long run, the beginning, and blocks as strings."""
+    """Check the long run, the beginning, and blocks as strings."""
     symbols = rng.randint(1, 3)
     rows = drawn(rng, symbols)
     chain = as_chain(rows, symbols)
@@ -57,11 +57,11 @@ def _long_run(chain: Chain, rows: Rows, symbols: int) -> Iterator[Check]:
 
 
 def drawn(rng: random.Random, symbols: int) -> Rows:
-    """At most six states that all can be reached; sparse ones have several closed classes, and periods."""
+    """Draw at most six states, all reachable. Sparse chains can have several closed classes, and periods."""
     size, onward = rng.randint(1, 6), rng.random() < 0.5
     rows: list[dict[int, tuple[int, Fraction]]] = []
     for s in range(size):
-        stays = onward and s > 0 and rng.random() < 0.6  # then there are several classes
+        stays = onward and s > 0 and rng.random() < 0.6  # such absorbing states give several classes
         targets = [s] if stays else list(range(s if onward else 0, size))
         used = rng.sample(range(1, symbols + 1), rng.randint(1 if stays or not onward else min(2, symbols), symbols))
         law = drawn_walks.row(rng, len(used))
@@ -72,9 +72,9 @@ def drawn(rng: random.Random, symbols: int) -> Rows:
 
 
 def _reached(rows: Rows) -> list[int]:
-    """States that can be reached from the first, in the order in which they are met."""
+    """Return the states that can be reached from the first one, in order of discovery."""
     seen = [0]
-    for s in seen:  # grows while it is walked
+    for s in seen:  # this list grows during the loop
         for t, _ in rows[s].values():
             if t not in seen:
                 seen.append(t)
@@ -82,7 +82,7 @@ def _reached(rows: Rows) -> list[int]:
 
 
 def as_chain(rows: Rows, symbols: int) -> Chain:
-    """The object under test."""
+    """Return the chain as the object under test."""
     V = symbols + 1
     table, log_prob = np.full((len(rows), V), -1), np.full((len(rows), V), -np.inf)
     for s, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Decoding transforms of lists and machines, prefix by prefix in fractions."""
+"""Check decoding transforms of lists and machines against laws in fractions, prefix by prefix."""
 
 import math
 import random
@@ -23,7 +23,7 @@ Choice = tuple[str, decoding.Transform, Callable[[oracle.Row], oracle.Logs]]
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
-    """A transform of a list, and of a machine; one that its argument does not allow."""
+    """Check one transform of a list and of a machine, and that an invalid argument is refused."""
     name, transform, law = _choice(rng)
     yield from _list(rng, name, transform, law)
     yield from _machine(rng, name, transform, law)
@@ -52,7 +52,7 @@ def _choice(rng: random.Random) -> Choice:
 
 
 def _log_prob(x: Symbols, law: Callable[[Symbols], oracle.Logs]) -> mpmath.mpf:
-    """log probability of a string by the law after each of its prefixes, the end last."""
+    """log P(x) [nat] of a string from the laws after its prefixes, the decision to stop included."""
     total = mpmath.mpf(0)
     for place, token in enumerate((*x, 0)):
         step = law(x[:place])[token]
@@ -84,7 +84,7 @@ def _machine(
     laws = [law(row) for row in rows]
     if not _ends(laws, ahead):
         refused = declined(lambda: decoding.decoded(language, transform), "some strings would never stop")
-        yield Check(f"machine, {name}: one that may not end is refused", refused, True)
+        yield Check(f"machine, {name}: endless strings are refused", refused, True)
         return
     found = decoding.decoded(language, transform)
     for _ in range(6):
@@ -123,7 +123,7 @@ def _random_machine(rng: random.Random) -> tuple[list[list[Fraction]], dict[tupl
 
 
 def _ends(laws: list[oracle.Logs], ahead: dict[tuple[int, int], int]) -> bool:
-    """Whether from every state that is reached some way leads to an end."""
+    """Return whether every reachable state has a path to an end."""
 
     def onward(s: int) -> set[int]:
         return {t for (u, token), t in ahead.items() if u == s and not mpmath.isinf(laws[s][token])}

@@ -1,4 +1,4 @@
-"""The entropy dial: the entropy of what it returns, and its temperature, against roots with fifty digits."""
+"""Check the entropy dial: the entropy of the language that it returns and its temperature, with fifty digits."""
 
 import math
 import random
@@ -18,11 +18,11 @@ from sim.selftest.oracles.numbers import DIGITS
 from sim.selftest.tilted import KINDS, Case, prompted_case
 
 MARGIN = 1e-6
-"""Entropies nearer than that to an end of the range may be refused: no float64 temperature may meet them [nat]."""
+"""Entropies closer than this to an end of the range [nat] may be refused: perhaps no float64 temperature meets them."""
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
-    """One language and one wanted entropy, within reach or not."""
+    """Check one language and one wanted entropy, which may be reachable or not."""
     with mpmath.workdps(DIGITS):
         if rng.random() < 0.25:
             yield from _prompts(rng)
@@ -35,7 +35,7 @@ def checks(rng: random.Random) -> Iterator[Check]:
 
 
 def _ends(case: Case) -> tuple[float, float]:
-    """Entropies [nat] between which the dial must find one: those of the coldest and the hottest tilt."""
+    """Return the entropies [nat] at a low and a high temperature. The dial must reach every entropy between them."""
     low = high = float(case.entropy(mpmath.mpf(1)))
     for log_tau in (-3.0, -1.0):
         if float(case.log_least(mpmath.exp(log_tau))) > -600:
@@ -54,13 +54,13 @@ def _per_string(rng: random.Random, case: Case) -> Iterator[Check]:
     least, most = math.log(case.modes), math.log(case.size) if case.size < math.inf else math.inf
     outside = [value for value in (least - 0.01, most + 0.01, -1.0, least / 2 - 0.001) if not least <= value <= most]
     refused = declined(partial(dial, case.language, rng.choice(outside)), "nats per string, found")
-    yield Check(f"{name}: out of reach is refused", refused, True)
+    yield Check(f"{name}: an unreachable entropy is refused", refused, True)
     if high - low < 4 * MARGIN:
         return
     wanted = rng.uniform(low + MARGIN, high - MARGIN)
     found, tau = dial(case.language, wanted)
     reached = case.entropy(mpmath.mpf(tau))
-    yield Check(f"{name}: the entropy that was wanted", bool(abs(reached - wanted) <= TOLERANCE), True)
+    yield Check(f"{name}: the wanted entropy is reached", bool(abs(reached - wanted) <= TOLERANCE), True)
     whole = case.log_total(mpmath.mpf(tau), mpmath.mpf(1))
     for x in case.strings[:4]:
         power = case.log_power(x, mpmath.mpf(tau)) - whole
@@ -71,7 +71,7 @@ def _per_string(rng: random.Random, case: Case) -> Iterator[Check]:
 
 
 def _root(name: str, entropy: Callable[[mpmath.mpf], mpmath.mpf], wanted: float, tau: float) -> Iterator[Check]:
-    """The exact temperature is as near as the tolerance of the entropy says: it lies between two around it."""
+    """Check that the exact temperature is between two temperatures around `tau`, as the entropy tolerance implies."""
     slope = (entropy(mpmath.mpf(tau) * mpmath.mpf("1.0001")) - entropy(mpmath.mpf(tau))) / mpmath.mpf("0.0001")
     if slope < 1e-3:
         return
@@ -84,23 +84,23 @@ def _per_token(rng: random.Random, case: Case) -> Iterator[Check]:
         return case.entropy(tau) / (case.mean_length(tau) + 1)
 
     per: Per = "token"
-    beyond = math.log(5) + 0.1  # of four symbols and the end
+    beyond = math.log(5) + 0.1  # more than five equally likely tokens have
     refused = declined(partial(dial, case.language, beyond, per), "per token")
-    yield Check(f"{case.kind}: out of reach per token is refused", refused, True)
+    yield Check(f"{case.kind}: unreachable per token is refused", refused, True)
     ends = [float(entropy(mpmath.mpf(tau))) for tau in (0.5, 1.0)]
     if abs(ends[1] - ends[0]) < 4 * MARGIN or float(case.log_least(mpmath.mpf(0.5))) < -600:
         return
     wanted = ends[0] + rng.uniform(0.1, 0.9) * (ends[1] - ends[0])
     found, tau = dial(case.language, wanted, per)
     met = abs(entropy(mpmath.mpf(tau)) - wanted) <= TOLERANCE
-    yield Check(f"{case.kind}: the entropy per token that was wanted", bool(met), True)
+    yield Check(f"{case.kind}: the wanted entropy per token", bool(met), True)
     x = case.strings[0]
     power = case.log_power(x, mpmath.mpf(tau)) - case.log_total(mpmath.mpf(tau), mpmath.mpf(1))
     yield Check(f"{case.kind}: log P(x), per token", found.log_prob(x), power, floor=LOG_FLOOR)
 
 
 def _prompts(rng: random.Random) -> Iterator[Check]:
-    """Answers tilted to a wanted mean entropy, the law of prompts kept."""
+    """Check answers that are tilted to a wanted mean entropy while the law of prompts is kept."""
     language, groups = prompted_case(rng)
     shares = {x: mpmath.exp(laws.log_total(logs, mpmath.mpf(1))) for x, logs in groups.items()}
 
@@ -110,13 +110,13 @@ def _prompts(rng: random.Random) -> Iterator[Check]:
     low, high = (float(entropy(mpmath.mpf(tau))) for tau in (0.05, 20))
     if high - low < 4 * MARGIN:
         refused = declined(partial(dial, language, high + 0.1, keep_prompts=True), "nats per string, found")
-        yield Check("prompts kept: out of reach is refused", refused, True)
+        yield Check("prompts kept: unreachable is refused", refused, True)
         return
     wanted = rng.uniform(low + MARGIN, high - MARGIN)
     found, tau = dial(language, wanted, keep_prompts=True)
     assert isinstance(found, FiniteLanguage)
     reached = entropy(mpmath.mpf(tau))
-    yield Check("prompts kept: the entropy that was wanted", bool(abs(reached - wanted) <= TOLERANCE), True)
+    yield Check("prompts kept: the wanted entropy", bool(abs(reached - wanted) <= TOLERANCE), True)
     law: dict[Symbols, mpmath.mpf] = {}
     for x, logs in groups.items():
         law |= {d: value + mpmath.log(shares[x]) for d, value in laws.tilted(logs, mpmath.mpf(tau)).items()}

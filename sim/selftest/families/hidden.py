@@ -1,4 +1,4 @@
-"""Hidden automata with rational probabilities, against brute force over paths and sums over all walks."""
+"""Check hidden automata with rational probabilities against brute force over paths and sums over all walks."""
 
 import random
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from sim.selftest.oracles.machines import Walk
 from sim.selftest.walked import SHORT, ZERO, conditioned, lengths, listed, short_law, strings
 
 ROUNDING = 1e-12
-"""Relative, of a bound: an exact one may pass the truth by its own rounding."""
+"""Relative slack of a bound: an exact bound may exceed the truth by its own rounding."""
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
-    """A machine, its paths and its entropy, and what it makes of an event and of the loss of states and arcs."""
+    """Check a machine, its paths and entropy, and the same machine given an event or without some states and arcs."""
     symbols = rng.randint(1, 3)
     walk = drawn_walks.hidden(rng, symbols)
     language = drawn_walks.as_hidden(walk, symbols)
@@ -46,10 +46,10 @@ def _entropies(language: HiddenAutomaton, walk: Walk, symbols: int) -> Iterator[
 
 
 def _bounds(language: HiddenAutomaton, walk: Walk, symbols: int) -> Iterator[Check]:
-    """The bounds themselves, and whether they hold what listed strings say.
+    """Check the bounds of the entropy, and that they agree with the listed strings.
 
-    The entropy of the strings is at least the part of those listed, and at most that and the entropy of the paths of
-    all others.
+    The entropy of the strings is at least the part of the listed ones. It is at most this part plus what the paths of
+    all other strings add to the entropy of paths.
     """
     shown = [dict.fromkeys(range(symbols + 1), NONE) for _ in range(walk.size)]
     for s, a, _, p in walk.arcs:
@@ -57,24 +57,24 @@ def _bounds(language: HiddenAutomaton, walk: Walk, symbols: int) -> Iterator[Che
     bounds = language.entropy_bounds()
     lower = walks.expected(walk, lambda s, a, t, p: -walks.log(shown[s][a] if a else p) if s >= 0 else mpmath.mpf(0))
     yield Check("lower bound of the entropy", bounds.lower, lower)
-    with mpmath.workdps(numbers.DIGITS):  # all of it: a difference of rounded numbers is not 0 where it should be
+    with mpmath.workdps(numbers.DIGITS):  # for all of it: differences of rounded numbers may miss a true 0
         upper = walks.entropy(walk)
         yield Check("upper bound of the entropy", bounds.upper, upper)
         least = numbers.entropy(short_law(walk, symbols).values())
         most = least + upper - numbers.entropy(p for _, p in machines.paths(walk, SHORT))
         holds = bounds.lower * (1 - ROUNDING) <= most + ZERO and least <= bounds.upper * (1 + ROUNDING)
-    yield Check("bounds hold the entropy", holds, True)
+    yield Check("bounds contain the entropy", holds, True)
 
 
 def _finite(language: HiddenAutomaton, walk: Walk, symbols: int) -> Iterator[Check]:
-    """Where all strings can be listed."""
+    """Check the entropies and the collision by enumeration, if all strings can be listed."""
     if machines.endless(walk):
         return
     law = short_law(walk, symbols, machines.deepest(walk) + 1)
     entropy, bounds = numbers.entropy(law.values()), language.entropy_bounds()
     yield Check("entropy by enumeration", attempt(language.entropy), entropy)
     holds = bounds.lower * (1 - ROUNDING) <= entropy <= bounds.upper * (1 + ROUNDING)
-    yield Check("bounds hold the entropy by enumeration", holds, True)
+    yield Check("bounds contain the enumerated entropy", holds, True)
     yield Check("collision by enumeration", language.collision(), sum(p * p for p in law.values()))
 
 

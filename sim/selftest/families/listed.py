@@ -1,4 +1,4 @@
-"""Listed strings with rational probabilities, against sums over the list in fractions and with fifty digits."""
+"""Check listed strings with rational probabilities against sums over the list in fractions and with fifty digits."""
 
 import math
 import random
@@ -32,7 +32,7 @@ from sim.selftest.oracles.numbers import entropy, kl
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
-    """A list with or without prompts: the whole, each string and prefix, its prompts, and what conditioning makes."""
+    """Check a list with or without prompts: the whole, strings, prefixes, prompts, and conditioning."""
     prompted = rng.random() < 0.5
     law = prompted_law(rng) if prompted else plain_law(rng)
     vocabulary, closing = (PROMPTED, BAR) if prompted else (PLAIN, None)
@@ -62,7 +62,7 @@ def _strings(rng: random.Random, language: FiniteLanguage, law: Law) -> Iterator
         written = rng.choice(([*x], [*x, 0], [*x, 0, 0, 0], np.array([*x, 0])))
         yield Check("log P(x)", language.log_prob(written), logs([law.get(x, lists.NONE)])[0], floor=LOG_FLOOR)
     nonsense = rng.choice(([1, 0, 1], [0, 1], [4], [-1], [1, 99], [1, -3, 0]))
-    yield Check("log P(nonsense)", language.log_prob(nonsense), -math.inf)
+    yield Check("log P(invalid tokens)", language.log_prob(nonsense), -math.inf)
 
 
 def _prefixes(rng: random.Random, language: FiniteLanguage, law: Law) -> Iterator[Check]:

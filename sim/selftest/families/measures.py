@@ -1,4 +1,7 @@
-"""The measures of `sim.metrics` on random truths and models that leave the support, against sums over every outcome."""
+"""Check the measures of `sim.metrics` against sums over every outcome, for random truths and models.
+
+The models leave the support.
+"""
 
 import random
 from collections.abc import Callable, Iterator
@@ -19,7 +22,7 @@ from sim.selftest.oracles.numbers import DIGITS
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
-    """Half of the sections on one world: divergences, entropies, diversities, supports, positions, splits."""
+    """Check half of the sections on one world: divergences, entropies, diversities, supports, positions, splits."""
     world = random_world(rng)
     pair = random_pair(rng, world)
     sections: list[Callable[[], Iterator[Check]]] = [
@@ -59,7 +62,7 @@ def _divergences(pair: Pair) -> Iterator[Check]:
 
 
 def _ends(name: str, found: Quantity, lower: Value, upper: Value, true: Value) -> Iterator[Check]:
-    """Both ends as they are defined, and that they hold the true value, up to rounding."""
+    """Check both ends against their definitions, and that they contain the true value up to rounding."""
     yield Check(f"{name}, lower end", found.lower, lower, floor=SMALL)
     yield Check(f"{name}, upper end", found.upper, upper, floor=SMALL)
     slack = 1e-13 * max(1.0, float(true))
@@ -73,7 +76,7 @@ def _entropies(pair: Pair) -> Iterator[Check]:
     true = pair.mean_q(lambda seen: oracle.entropy(seen.law.values()))
     yield from _ends("entropy", entropy.entropy_interval(q, law), lower, upper, true)
     merged = pair.mean_q(lambda seen: oracle.entropy(seen.merged))
-    yield Check("entropy, rest merged", entropy.merged_entropy(q, law), merged, floor=SMALL)
+    yield Check("entropy with merged rest", entropy.merged_entropy(q, law), merged, floor=SMALL)
     hill = diversity.hill_number(q, 1, law)
     yield from _ends("Hill number 1", hill, mpmath.exp(lower), mpmath.exp(upper), mpmath.exp(true))
 
@@ -131,7 +134,7 @@ def _support(rng: random.Random, pair: Pair) -> Iterator[Check]:
 
 def _smallest(rng: random.Random, pair: Pair) -> Iterator[Check]:
     delta = rng.choice((Fraction(0), Fraction(1, 10), Fraction(1, 2), Fraction(99, 100)))
-    mass = 1 - delta - Fraction(1, 10**9)  # the slack that the measure states
+    mass = 1 - delta - Fraction(1, 10**9)  # the slack that the measure documents
 
     def least(atoms: Callable[[Seen], list[Fraction]]) -> Value:
         return pair.mean_q(lambda seen: oracle.needed(atoms(seen), mass) or mpmath.inf)
@@ -162,6 +165,6 @@ def _positions(pair: Pair) -> Iterator[Check]:
     shares = [above / mass if mass else 1 for above, mass in zip(top, alive, strict=True)]
     yield Check("top token by position", positions.top_one_by_position(q, q, law), shares)
     leaves = by_place(lambda _, b, node: sum(x for exit_, x in b.exits.items() if exit_[:-1] == node))
-    yield Check("mass that leaves by position", positions.off_by_position(q, law), leaves)
+    yield Check("leaving mass by position", positions.off_by_position(q, law), leaves)
     apart = by_place(lambda a, b, node: oracle.next_kl(a, b, node, SIZE))
     yield Check("KL by position", positions.kl_by_position(p, q, law), apart, floor=SMALL)

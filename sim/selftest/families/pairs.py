@@ -1,4 +1,4 @@
-"""Pairs of languages of every kind: how far they are apart, their likeliest strings, lists and common vocabularies."""
+"""Check pairs of languages of every kind: divergences, likeliest strings, lists and common vocabularies."""
 
 import random
 from collections.abc import Iterator
@@ -21,17 +21,17 @@ from sim.selftest.oracles.lists import Law, Symbols
 from sim.selftest.oracles.numbers import DIGITS
 
 HEAD = 20
-"""Likeliest strings that bounds are computed from: few, for the time that a case takes."""
+"""Number of likeliest strings that bounds use. It is small to keep each case fast."""
 
 ROUNDING = 2e-12
-"""Twice what bounds are widened by for rounding."""
+"""Twice the amount by which bounds are widened for rounding."""
 
 RENAMED = Vocabulary(("<end>", "c", "x", "a"))
-"""Tokens 1 and 3 of the other vocabulary have other numbers here, token 2 another name."""
+"""Symbols a and c of the other vocabulary have other token numbers here; x replaces b."""
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
-    """Two languages: each alone, then both."""
+    """Check one random language alone, then its divergences to another one."""
     p, q = random_language(rng), random_language(rng)
     with mpmath.workdps(DIGITS):
         yield from _likeliest(rng, p)
@@ -61,8 +61,8 @@ def _listed(p: Known) -> Iterator[Check]:
     wanted = logs([p.law.get(x, Fraction(0)) for x in strings_of(found)])
     yield Check(f"{p.kind}: law of the list", found.log_p, wanted, floor=LOG_FLOOR)
     yield Check(f"{p.kind}: strings of the list", found.support_size, len(p.law))
-    yield Check(f"{p.kind}: as many as allowed", listed(p.language, len(p.law)) is not None, True)
-    yield Check(f"{p.kind}: one too many", listed(p.language, len(p.law) - 1) is None, True)
+    yield Check(f"{p.kind}: listed at the limit", listed(p.language, len(p.law)) is not None, True)
+    yield Check(f"{p.kind}: not listed above the limit", listed(p.language, len(p.law) - 1) is None, True)
 
 
 def _relabelled(rng: random.Random, p: Known) -> Iterator[Check]:
@@ -99,10 +99,10 @@ def _divergences(p: Known, q: Known) -> Iterator[Check]:
 
 
 def _by_hand(p: Law, q: Law) -> dict[str, Value]:
-    """The divergences, over the strings of both."""
+    """Return the divergences as sums over the strings of both languages."""
     strings: list[Symbols] = sorted({*p, *q})
     both = [(p.get(x, Fraction(0)), q.get(x, Fraction(0))) for x in strings]
-    # not 1 - sum sqrt(p q), which the strings that are left out would leave above 0
+    # not 1 - sum sqrt(p q): the strings that are left out would keep it above 0
     square = mpmath.fsum((mpmath.sqrt(oracle.number(a)) - mpmath.sqrt(oracle.number(b))) ** 2 for a, b in both) / 2
     return {
         "kl": oracle.kl(both),

@@ -1,4 +1,4 @@
-"""Context-free grammars with rational probabilities, against fixed point, sets of strings, and nltk's parser."""
+"""Check context-free grammars with rational probabilities against fixed point, sets of strings, and nltk's parser."""
 
 import math
 import random
@@ -18,17 +18,17 @@ from sim.selftest.oracles.lists import Symbols
 from sim.selftest.oracles.parses import Law
 
 SHORT = 4
-"""Horizon up to which all strings are listed by brute force [tokens]."""
+"""Horizon [tokens] up to which all strings are listed by brute force."""
 
 HARDLY = 1e-45
-"""Critical masses are known to 1e-60, and 1 minus them no better; where it is truly 0, `_finite` says so."""
+"""Floor for 1 minus a mass: critical masses are known to 1e-60. `_finite` checks dropped masses that are exactly 0."""
 
 MOST = 300
-"""Strings up to which a finite language is listed."""
+"""A finite language is listed if it has at most this many strings."""
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
-    """A grammar: its derivations, its strings and their lengths, which ones there are, and whether it is ambiguous."""
+    """Check a grammar: its derivations, strings, lengths, lists and shape, and whether it is ambiguous."""
     grammar = drawn_grammars.grammar(rng)
     language, heads = drawn_grammars.as_language(rng, grammar)
     law = Law(grammar)
@@ -60,11 +60,11 @@ def _derivations(language: ContextFree, grammar: Grammar, heads: list[str]) -> I
                              ("collision", language.collision, grammars.collision(grammar))):  # fmt: skip
         found = attempt(ask)
         yield Check(name, found, value)
-        yield Check(f"{name} where unambiguous alone", (found != REFUSED) == unique, True)
+        yield Check(f"{name} only if unambiguous", (found != REFUSED) == unique, True)
 
 
 def _mean(visits: dict[str, mpmath.mpf], marks: dict[str, mpmath.mpf]) -> mpmath.mpf:
-    """Sum of visits times marks; 0 infinitely often is 0."""
+    """Return the sum of visits times marks, with infinity times 0 equal to 0."""
     with mpmath.workdps(numbers.DIGITS):
         return mpmath.fsum(visits[head] * mark for head, mark in marks.items() if mark)
 
@@ -100,7 +100,7 @@ def _lengths(rng: random.Random, language: ContextFree, law: Law) -> Iterator[Ch
     else:
         yield Check("log mass within", language.log_mass_within(number), fixed.log(within), floor=LOG_FLOOR)
     yield Check("dropped mass", language.dropped_mass(number), dropped, floor=HARDLY)
-    allowed = float(dropped) * rng.choice((0.913, 1.087))  # no share of masses that occur
+    allowed = float(dropped) * rng.choice((0.913, 1.087))  # this factor avoids ties
     if allowed > HARDLY:
         wide = next((n for n in range(1, 12) if float(fixed.real(fixed.ONE - law.within(n))) <= allowed), None)
         found = language.shortest_horizon(allowed)
@@ -164,16 +164,16 @@ def _ambiguity(language: ContextFree, law: Law) -> Iterator[Check]:
     strings = sorted(law.short(SHORT), key=len)[:25]
     double = next((x for x in strings if parses.num_derivations(grammar, grammar.start, x) > 1), None)
     if double is not None:
-        yield Check("not said to be unambiguous where it is not", verdict.unambiguous, False)
+        yield Check("ambiguous is not called unambiguous", verdict.unambiguous, False)
         yield Check("a short example is found", verdict.witness is not None, True)
     if verdict.witness is not None and verdict.within is not None and len(verdict.witness) < 9:
         head = language.nonterminals[verdict.within]
         yield Check("the witness has two derivations", parses.num_derivations(grammar, head, verdict.witness), 2)
-    yield Check("one verdict", verdict.unambiguous + (verdict.witness is not None) + verdict.open, 1)
+    yield Check("exactly one verdict", verdict.unambiguous + (verdict.witness is not None) + verdict.open, 1)
 
 
 def _finite(language: ContextFree, law: Law) -> Iterator[Check]:
-    """Sums over all strings, where they are few."""
+    """Check sums over all strings, if there are few of them."""
     grammar = law.grammar
     if grammar.endless:
         yield Check("longest", language.longest, math.inf)
@@ -186,19 +186,19 @@ def _finite(language: ContextFree, law: Law) -> Iterator[Check]:
     yield Check("longest", language.longest, longest)
     size = attempt(lambda: language.support_size)
     yield Check("support size", size, len(found))
-    yield Check("support size where unambiguous alone", (size == REFUSED) == (not language.ambiguity.unambiguous), True)
-    yield Check("nothing is beyond the longest", language.dropped_mass(longest + 1), 0.0)
-    yield Check("shortest horizon of all", language.shortest_horizon(0.0), longest + 1)
+    yield Check("support size only if unambiguous", (size == REFUSED) == (not language.ambiguity.unambiguous), True)
+    yield Check("no mass beyond the longest string", language.dropped_mass(longest + 1), 0.0)
+    yield Check("shortest horizon without loss", language.shortest_horizon(0.0), longest + 1)
     if longest > 8 or len(found) > 60:
         return
     listing, lost = language.enumerate(longest + 1, len(found))
     yield Check("all strings", sorted(strings_of(listing)) == sorted(found), True)
-    yield Check("nothing is lost", lost, 0.0)
+    yield Check("no mass is lost", lost, 0.0)
     masses: dict[Symbols, Fraction] = {x: Fraction(law.string(x), fixed.ONE) for x in found}
     yield Check("entropy of a finite list", listing.entropy(), numbers.entropy(masses.values()), floor=SMALL)
     unique = all(parses.num_derivations(grammar, grammar.start, x) == 1 for x in found if len(x) < 7)
     if longest < 7:
-        yield Check("finite: unambiguous if and only if no string has two", language.ambiguity.unambiguous, unique)
+        yield Check("finite: verdict matches derivations", language.ambiguity.unambiguous, unique)
         if unique:
             yield Check("entropy by enumeration", language.entropy(), numbers.entropy(masses.values()), floor=SMALL)
             wanted = numbers.real(sum((p * p for p in masses.values()), Fraction(0)))

@@ -1,4 +1,4 @@
-"""Context-free grammars given an event, without some rules, cut at a length and tilted, against crossed weights."""
+"""Check grammars given an event, without some rules, cut at a length, and tilted, against crossed grammars."""
 
 import math
 import random
@@ -22,22 +22,25 @@ from sim.selftest.oracles.grammars import INFINITY, Grammar, Rhs
 from sim.selftest.oracles.parses import Law
 
 TEMPERATURES = (0.2, 0.5, 0.9, 1.0, 1.0, 1.0 + 1e-12, 1.0 - 1e-12, 1.01, 1.3, 2.0, 2.0, 5.0)
-"""Of tilts; at 1 a critical grammar stays critical."""
+"""Temperatures of tilts. At 1 a critical grammar stays critical."""
 
 UNDERFLOW = fixed.ONE >> 250
-"""Numbers in fixed point below this have lost too many digits: powers of small probabilities, many times over."""
+"""Fixed-point numbers below this have lost too many digits, for example powers of small probabilities."""
 
 HARDLY = 1e-60
-"""A central difference knows a mean of 0 to 1e-100."""
+"""Floor for a mean of 0, which a central difference knows to 1e-100."""
 
 SQUARES = (7, 5, 3, 2, 2, 2, 1, 1, 1, 1)
-"""Their squares sum to 99 and they to 25: S -> S S with 1/100, S -> x_i with n_i^2/100 is critical at temperature 2."""
+"""Numbers n_i with sum 25 and squares that sum to 99.
+
+So S -> S S with 1/100 and S -> x_i with n_i^2/100 is critical at temperature 2.
+"""
 
 Changed = tuple[ContextFree, float]
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
-    """A grammar, and what four changes make of it."""
+    """Check four changes of one grammar, and sometimes two special grammars."""
     grammar = drawn_grammars.grammar(rng, 3)
     language, heads = drawn_grammars.as_language(rng, grammar)
     event = _event(rng)
@@ -63,9 +66,9 @@ def _event(rng: random.Random) -> Event:
 
 
 def _changed(rng: random.Random, name: str, change: Callable[[], Changed], wanted: Grammar) -> Iterator[Check]:
-    """A conditioned grammar against the derivations that it keeps, with the weights that they had."""
+    """Check a changed grammar against the derivations that it keeps, with their original weights."""
     mass = grammars.masses(wanted.weighted())
-    assert mass is not None, "a part of what sums to 1"
+    assert mass is not None, "the derivations that are kept have a mass of at most 1"
     if not mass[wanted.start]:
         yield Check("an impossible event is refused", declined(change, "P(A) must be positive"), True)
         return
@@ -93,7 +96,7 @@ def _kept(
         if mass_of_prefix > UNDERFLOW:
             yield Check(f"log P(prefix | {name})", kept.log_prefix(x), fixed.log(mass_of_prefix), floor=LOG_FLOOR)
     squares = grammars.masses({h: [(rhs, w * w >> fixed.PLACES) for rhs, w in own] for h, own in rules.items()})
-    assert squares is not None, "squares of probabilities"
+    assert squares is not None, "squares of probabilities have a finite sum"
     yield Check(f"collision of P_{name}", kept.derivation_collision(), fixed.real(squares[wanted.start]))
     if critical:
         at = grammars.double_roots(rules)
@@ -103,7 +106,7 @@ def _kept(
         yield Check(f"entropy of P_{name}, critical", kept.derivation_entropy(), INFINITY)
         return
     base = grammars.masses(wanted.weighted(), 3 * grammars.HALF_STEP)
-    assert base is not None, "as before"
+    assert base is not None, "the masses are finite, as before"
     with mpmath.workdps(2 * numbers.DIGITS):
         total = fixed.real(base[wanted.start])
         mean = (
@@ -137,7 +140,7 @@ def _tilted(rng: random.Random, language: ContextFree, grammar: Grammar) -> Iter
 
 
 def _critical_at_two(rng: random.Random) -> Iterator[Check]:
-    """x_i is the letter 1, i times."""
+    """Check the grammar of SQUARES at its critical temperature 2; x_i is the letter 1, i times."""
     rules: dict[str, list[tuple[Rhs, Fraction]]] = {
         "S": [(("S", "S"), Fraction(1, 100)), *(((1,) * i, Fraction(n * n, 100)) for i, n in enumerate(SQUARES))]
     }
@@ -149,12 +152,12 @@ def _critical_at_two(rng: random.Random) -> Iterator[Check]:
     yield Check("a tilt that is just impossible", weights.tilted(language, 2.0 + 1e-14) is None, True)
     if found is not None:
         mass = grammars.masses(wanted.weighted())
-        assert mass is not None, "5 at S"
+        assert mass is not None, "the total weight of S is 5"
         yield from _kept(rng, "critical tilt", *found, wanted, mass)
 
 
 def _long(rng: random.Random) -> Iterator[Check]:
-    """2^k letters by k doublings."""
+    """Check the tilt of strings of 2^k letters, which k doublings derive."""
     levels, share = rng.randint(1, 14), Fraction(rng.randint(1, 999), 1000)
     rules = [Rule(n, (~(n + 1), ~(n + 1)), Fraction(1)) for n in range(levels)]
     rules += [Rule(levels, (1,), share), Rule(levels, (2,), 1 - share)]
@@ -162,7 +165,7 @@ def _long(rng: random.Random) -> Iterator[Check]:
     language = ContextFree(drawn_grammars.LETTERS, names, tuple(rules))
     temperature = rng.choice((0.05, 0.3, 1.0, 3.0, 20.0))
     found = weights.tilted(language, temperature)
-    assert found is not None, "a finite language"
+    assert found is not None, "every tilt of a finite language exists"
     log_total, entropy = crossed.doubling(levels, (share, 1 - share), temperature)
     yield Check("log Z of long strings", found[1], log_total, floor=LOG_FLOOR)
     yield Check("entropy of the tilt of long strings", found[0].derivation_entropy(), entropy)

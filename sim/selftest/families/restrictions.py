@@ -1,4 +1,4 @@
-"""Every restriction of random lists with prompts and styles: its event, its mass, its law and its accounting."""
+"""Check every restriction of random lists with prompts and styles: event, mass, law, and the parts of its shift."""
 
 import random
 import re
@@ -23,19 +23,19 @@ from sim.selftest.oracles.lists import Law, Symbols
 from sim.selftest.restricted import of_event
 
 SLACK = Fraction(1, 10**12)
-"""By how much the restrictions let a mass be missed for rounding."""
+"""A restriction may miss a mass by this much, because of rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A law of documents, P(z | document) of two styles, and the language."""
+    """A law of documents, P(z | document) for two styles, and the language."""
 
     law: Law
     posterior: dict[Symbols, list[Fraction]]
     language: FiniteLanguage
 
     def kept(self, event: set[Symbols], keep_prompts: bool) -> Law | None:
-        """S: P(. | A), or P(x) P(y | x, A); None where that does not exist."""
+        """Return S: P(. | A), or P(x) P(y | x, A); None if it does not exist."""
         member = {x: Fraction(int(x in event)) for x in self.law}
         if keep_prompts:
             return lists.given_answers(self.law, member, BAR)
@@ -43,7 +43,7 @@ class World:
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
-    """Three of the restrictions on one world."""
+    """Check four restrictions on one world: everything, two that are drawn, and one of `data_sets`."""
     law = prompted_law(rng)
     hard = rng.random() < 0.5
     posterior = {}
@@ -60,10 +60,10 @@ def checks(rng: random.Random) -> Iterator[Check]:
 def _asked(
     name: str, world: World, ask: Callable[..., Any], event: set[Symbols], keep_prompts: bool
 ) -> Iterator[Check]:
-    """A restriction to an event that is known."""
+    """Check a restriction to a known event."""
     s = world.kept(event, keep_prompts)
     if s is None:
-        yield Check(f"{name}: nothing left is refused", declined(ask, "found 0"), True)
+        yield Check(f"{name}: an empty event is refused", declined(ask, "found 0"), True)
     else:
         yield from of_event(name, world.language, world.law, ask(), event, s)
 
@@ -102,11 +102,11 @@ def _drops(rng: random.Random, world: World) -> Iterator[Check]:
         yield Check("drop mode: dropped mass", notes["dropped_mass"], total)
         higher = declined(lambda: drop_mode(world.language, higher_entropy=True, **arguments), "higher_entropy")
         if abs(gap - needed) > SMALL:
-            yield Check("drop mode: whether the entropy is higher", higher, bool(gap < needed))
+            yield Check("drop mode: a lower entropy is refused", higher, bool(gap < needed))
 
 
 def _pattern(rng: random.Random, depth: int = 3) -> tuple[str, str]:
-    """A pattern over words and the same for the module re, where tokens 1, 2, 3 are the letters a, b, c."""
+    """Draw a pattern over words, and the same pattern for the module re, where tokens 1, 2, 3 are letters a, b, c."""
     kind = (
         rng.choice(("symbol", "any", "class", "not"))
         if not depth
@@ -160,7 +160,7 @@ def _styles(rng: random.Random, world: World) -> Iterator[Check]:
     possible = [any(world.law[x] * world.posterior[x][z] for x in world.law) for z in needed]
     if not (all(possible) if mapped else any(possible)):
         yield Check(
-            "style: an impossible one is refused", declined(lambda: style(world.language, keep=keep), "found 0"), True
+            "style: an impossible style is refused", declined(lambda: style(world.language, keep=keep), "found 0"), True
         )
         return
     member = {x: sum((world.posterior[x][z] for z in needed), Fraction(0)) for x in world.law}
@@ -174,7 +174,7 @@ def _styles(rng: random.Random, world: World) -> Iterator[Check]:
 
 
 def _turns(rng: random.Random, world: World) -> Iterator[Check]:
-    """A regular event, then the head of what it leaves."""
+    """Check a regular event followed by the head of the strings that it keeps."""
     pattern, same = _pattern(rng)
     count = rng.randint(1, 3)
     inside = {x for x, p in world.law.items() if p and re.fullmatch(same, "".join(" abc"[token] for token in x))}

@@ -1,4 +1,4 @@
-"""Temperature over whole strings of lists, machines and grammars, against powers of their weights with fifty digits."""
+"""Check the temperature over whole strings of lists, machines and grammars against powers with fifty digits."""
 
 import math
 import random
@@ -18,11 +18,11 @@ from sim.selftest.oracles.numbers import DIGITS
 from sim.selftest.tilted import KINDS, Case, prompted_case
 
 UNDERFLOW = -690.0
-"""log of a probability that counts as lost: within a factor of all strings of the smallest float64."""
+"""log of a probability that may underflow: it is the smallest float64, up to a factor for the number of strings."""
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
-    """One language and one temperature, and what temperatures do for it."""
+    """Check one language at one temperature, and the range of entropies that its temperatures reach."""
     with mpmath.workdps(DIGITS):
         if rng.random() < 0.2:
             yield from _prompts(rng)
@@ -34,7 +34,7 @@ def checks(rng: random.Random) -> Iterator[Check]:
         if rng.random() < 0.1:
             yield from _highest(case)
         refused = declined(partial(tilt, case.language, rng.choice((0.0, -1.0, math.inf, math.nan))), "temperature")
-        yield Check("no temperature is refused", refused, True)
+        yield Check("an invalid temperature is refused", refused, True)
 
 
 def _temperature(rng: random.Random) -> float:
@@ -51,13 +51,13 @@ def _tilted(case: Case, tau: float) -> Iterator[Check]:
         language, log_total = tilt(case.language, tau)
     except SpecificationError as problem:
         low = "1e-308" in str(problem) and case.log_least(mpmath.mpf(tau)) < UNDERFLOW
-        yield Check(f"{name}: refused for an underflow alone", low, True)
+        yield Check(f"{name}: refused only for an underflow", low, True)
         return
     yield Check(f"{name}: log normaliser", log_total, wanted, floor=LOG_FLOOR)
     for x in case.strings:
         power = case.log_power(x, mpmath.mpf(tau))
         if case.kind in ("grammar", "brackets") and min(power - wanted, case.log_least(mpmath.mpf(tau))) < UNDERFLOW:
-            continue  # the chart of a string works with probabilities, not with their logs
+            continue  # the chart of a string uses probabilities, not logs
         yield Check(f"{name}: log P_tau(x)", language.log_prob(x), power - wanted, floor=LOG_FLOOR)
     yield Check(f"{name}: H(P_tau)", dial_entropy(language), case.entropy(mpmath.mpf(tau)), floor=SMALL)
 
@@ -69,7 +69,7 @@ def _reach(case: Case) -> Iterator[Check]:
 
 
 def _highest(case: Case) -> Iterator[Check]:
-    """The sum exists a little below the temperature that is found, and not a little above."""
+    """Check that the sum exists slightly below the highest temperature found, and does not exist slightly above."""
     found = mpmath.mpf(highest_temperature(case.language))
     below, above = (case.log_total(found * (1 + step), mpmath.mpf(1)) for step in (-2e-6, 2e-6))
     holds = below is not None and (above is None or abs(found / mpmath.exp(12) - 1) < 2e-6)
@@ -77,7 +77,7 @@ def _highest(case: Case) -> Iterator[Check]:
 
 
 def _prompts(rng: random.Random) -> Iterator[Check]:
-    """Answers tilted prompt by prompt, the law of prompts kept."""
+    """Check answers that are tilted prompt by prompt while the law of prompts is kept."""
     language, groups = prompted_case(rng)
     tau = mpmath.mpf(_temperature(rng))
     found, log_total = tilt(language, float(tau), keep_prompts=True)
@@ -92,7 +92,7 @@ def _prompts(rng: random.Random) -> Iterator[Check]:
         high += mpmath.exp(log_p) * mpmath.log(len(logs))
     rows = [wanted.get(x, -math.inf) for x in strings_of(found)]
     yield Check("prompts kept: log P(x) P_tau(y | x)", found.log_p, rows, floor=LOG_FLOOR)
-    yield Check("prompts kept: no one normaliser", math.isnan(log_total), True)
+    yield Check("prompts kept: no single normaliser", math.isnan(log_total), True)
     yield Check("prompts kept: H(P_tau)", dial_entropy(found, keep_prompts=True), given, floor=SMALL)
     ends = reachable(language, keep_prompts=True)
     yield Check("prompts kept: lowest entropy", ends[0], low, floor=SMALL)

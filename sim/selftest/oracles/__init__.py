@@ -1,1 +1,1 @@
-"""Second routes: fractions, brute force, high precision and other libraries, sharing no code with what they check."""
+"""Second routes by fractions, brute force, high precision and other libraries. They share no code with the package."""

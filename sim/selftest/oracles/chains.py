@@ -1,4 +1,4 @@
-"""Chains that never stop, in fractions: classes by reachability, rational elimination, blocks by enumeration."""
+"""Chains that never stop, in fractions: classes by reachability, laws by elimination, blocks by enumeration."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -10,11 +10,11 @@ from sim.selftest.oracles.lists import Symbols
 from sim.selftest.oracles.numbers import DIGITS, entropy, real
 
 Rows: TypeAlias = Sequence[dict[int, tuple[int, Fraction]]]
-"""Of every state: symbol -> next state and probability."""
+"""For every state: symbol -> (next state, probability)."""
 
 
 def moves(rows: Rows) -> list[list[Fraction]]:
-    """Probabilities of going from state to state."""
+    """Return the matrix of transition probabilities between states."""
     found = [[Fraction(0)] * len(rows) for _ in rows]
     for s, row in enumerate(rows):
         for t, p in row.values():
@@ -23,7 +23,7 @@ def moves(rows: Rows) -> list[list[Fraction]]:
 
 
 def closed(rows: Rows) -> list[list[int]]:
-    """Sets of states that lead to each other and to no others."""
+    """Return the closed classes: sets of states that lead to each other and to no others."""
     size = range(len(rows))
     leads = [[s == t or any(t == u for u, _ in rows[s].values()) for t in size] for s in size]
     for k in size:
@@ -33,7 +33,7 @@ def closed(rows: Rows) -> list[list[int]]:
 
 
 def solved(rows: list[list[Fraction]]) -> list[Fraction]:
-    """x of A x = b, rows of A with b last, by Gauss and Jordan."""
+    """Solve A x = b by Gauss-Jordan elimination. Each row holds a row of A, then its entry of b."""
     rows = [list(row) for row in rows]
     for k in range(len(rows)):
         pivot = next(i for i in range(k, len(rows)) if rows[i][k])
@@ -46,14 +46,14 @@ def solved(rows: list[list[Fraction]]) -> list[Fraction]:
 
 
 def stationary(rows: Rows, states: Sequence[int]) -> list[Fraction]:
-    """The law on a closed class that a step leaves as it is: its balance equations, one replaced by the sum 1."""
+    """Return the stationary law of a closed class from its balance equations; one of them is replaced by the sum 1."""
     M = moves(rows)
     balance = [[M[s][t] - (s == t) for s in states] + [Fraction(0)] for t in states[1:]]
     return solved([[Fraction(1)] * (len(states) + 1), *balance])
 
 
 def ends(rows: Rows, start: int, states: Sequence[int]) -> Fraction:
-    """Probability to end up in a closed class, by the equations of all states outside all classes."""
+    """Probability of ending in a closed class, from the linear equations of the states outside all classes."""
     M, inside = moves(rows), {s for block in closed(rows) for s in block}
     passing = [s for s in range(len(rows)) if s not in inside]
     if start in inside:
@@ -63,7 +63,7 @@ def ends(rows: Rows, start: int, states: Sequence[int]) -> Fraction:
 
 
 def long_run(rows: Rows, start: int) -> list[Fraction]:
-    """Long-run share of the time in every state."""
+    """Long-run share of time that is spent in every state."""
     found = [Fraction(0)] * len(rows)
     for block in closed(rows):
         share = ends(rows, start, block)
@@ -80,7 +80,7 @@ def entropy_rate(rows: Rows, start: int) -> mpmath.mpf:
 
 
 def blocks(rows: Rows, start: int, number: int) -> dict[Symbols, tuple[int, Fraction]]:
-    """The first `number` symbols: the state that they lead to, and their probability."""
+    """Return all blocks of the first `number` symbols, with the state that each leads to and its probability."""
     found: dict[Symbols, tuple[int, Fraction]] = {(): (start, Fraction(1))}
     for _ in range(number):
         found = {(*x, a): (t, p * q) for x, (s, p) in found.items() for a, (t, q) in rows[s].items()}

@@ -1,4 +1,4 @@
-"""What becomes of a grammar: strings in an event, rules that are lost, tilts; each is a grammar with other weights."""
+"""Changes of a grammar: strings in an event, deleted rules, tilts. Each result is a grammar with other weights."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from sim.selftest.oracles.grammars import Grammar, Rhs
 from sim.selftest.oracles.lists import Symbols
 
 BEGIN = "*"
-"""Start of a crossed grammar."""
+"""Start symbol of a crossed grammar."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Strings that lead from state 0 to one of `accept`; moves[q][token - 1] is the next state."""
+    """The strings that lead from state 0 to a state in `accept`. moves[q][token - 1] is the next state."""
 
     moves: Sequence[Sequence[int]]
     accept: frozenset[int]
 
     def holds(self, string: Symbols) -> bool:
-        """Whether a string is in the event."""
+        """Return whether a string is in the event."""
         state = 0
         for token in string:
             state = self.moves[state][token - 1]
@@ -30,13 +30,16 @@ class Event:
 
 
 def shorter_than(length: int, symbols: int) -> Event:
-    """Strings of fewer than `length` symbols."""
+    """Return the event of strings of fewer than `length` symbols."""
     moves = [[min(q + 1, length)] * symbols for q in range(length + 1)]
     return Event(moves, frozenset(range(length)))
 
 
 def crossed(grammar: Grammar, event: Event) -> Grammar:
-    """The derivations of the strings in the event, with their weights; names tell the states before and after."""
+    """Return a grammar of the derivations of the strings in the event, with their weights.
+
+    The name of a non-terminal contains the states of the event before and after it.
+    """
     ends: dict[tuple[str, int], set[int]] = {(h, q): set() for h in grammar.rules for q in range(len(event.moves))}
     changed = True
     while changed:
@@ -68,7 +71,7 @@ def _named(head: str, q: int, r: int) -> str:
 
 
 def _paths(rhs: Rhs, q: int, ends: dict[tuple[str, int], set[int]], event: Event) -> Iterator[list[int]]:
-    """States before, between and after the symbols of a right-hand side."""
+    """Yield the possible states before, between and after the symbols of a right-hand side."""
     if not rhs:
         yield [q]
         return
@@ -79,7 +82,7 @@ def _paths(rhs: Rhs, q: int, ends: dict[tuple[str, int], set[int]], event: Event
 
 
 def deleted(grammar: Grammar, heads: Collection[str], lost: Collection[tuple[str, Rhs]]) -> Grammar:
-    """Without some non-terminals and rules."""
+    """Return the grammar without some non-terminals and rules."""
     rules = {
         head: [
             (rhs, p)
@@ -92,7 +95,7 @@ def deleted(grammar: Grammar, heads: Collection[str], lost: Collection[tuple[str
 
 
 def tilted(grammar: Grammar, temperature: float) -> Grammar:
-    """Weights p^(1/tau), to the last place of a number in fixed point."""
+    """Return the grammar with weights p^(1/tau), to the last place in fixed point."""
     rules = {
         head: [(rhs, Fraction(_power(p, temperature), fixed.ONE)) for rhs, p in own]
         for head, own in grammar.rules.items()
@@ -106,7 +109,7 @@ def _power(p: Fraction, temperature: float) -> int:
 
 
 def doubling(levels: int, weights: Sequence[Fraction], temperature: float) -> tuple[mpmath.mpf, mpmath.mpf]:
-    """log Z and entropy of the tilt of 2^levels letters that are drawn one by one."""
+    """Return log Z and the entropy [nat] of the tilt of 2^levels letters that are drawn independently."""
     with mpmath.workdps(2 * numbers.DIGITS):
         logs = [mpmath.log(numbers.real(p)) / temperature for p in weights]
         log_total = mpmath.log(mpmath.fsum(mpmath.exp(v) for v in logs))

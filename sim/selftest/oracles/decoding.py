@@ -1,4 +1,4 @@
-"""Laws of the next token after temperature, top-k, top-p and min-p, in fractions; powers with fifty digits."""
+"""Laws of the next token with temperature, top-k, top-p and min-p, in fractions; powers with fifty digits."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -13,23 +13,23 @@ Logs: TypeAlias = list[mpmath.mpf]
 
 
 def kept(row: Row, keep: Sequence[bool]) -> Logs:
-    """log of what is kept, renormalised; -inf elsewhere."""
+    """Return the logs of the kept probabilities, renormalised; -inf elsewhere."""
     whole = sum((p for p, stays in zip(row, keep, strict=True) if stays), Fraction(0))
     return [log(p / whole) if stays else mpmath.mpf("-inf") for p, stays in zip(row, keep, strict=True)]
 
 
 def by_weight(row: Row) -> list[int]:
-    """Tokens, the likeliest first, equals in their own order."""
+    """Return the tokens, the likeliest first; equally likely tokens are in index order."""
     return sorted(range(len(row)), key=lambda token: (-row[token], token))
 
 
 def greedy(row: Row) -> Logs:
-    """Uniform over the likeliest tokens."""
+    """Return the uniform law over the likeliest tokens."""
     return kept([Fraction(1)] * len(row), [p == max(row) for p in row])
 
 
 def temperature(tau: float) -> Callable[[Row], Logs]:
-    """In proportion to p^(1/tau)."""
+    """Return the transform to the law that is proportional to p^(1/tau)."""
 
     def law(row: Row) -> Logs:
         with mpmath.workdps(DIGITS):
@@ -40,12 +40,12 @@ def temperature(tau: float) -> Callable[[Row], Logs]:
 
 
 def top_k(number: int) -> Callable[[Row], Logs]:
-    """The likeliest tokens, so many."""
+    """Return the transform that keeps the `number` likeliest tokens."""
     return lambda row: kept(row, [p > 0 and token in by_weight(row)[:number] for token, p in enumerate(row)])
 
 
 def top_p(mass: Fraction) -> Callable[[Row], Logs]:
-    """The fewest likeliest tokens that hold a mass."""
+    """Return the transform that keeps the fewest tokens, likeliest first, that together have mass `mass`."""
 
     def law(row: Row) -> Logs:
         head: list[int] = []
@@ -58,5 +58,5 @@ def top_p(mass: Fraction) -> Callable[[Row], Logs]:
 
 
 def min_p(share: Fraction) -> Callable[[Row], Logs]:
-    """Tokens with at least a share of the largest probability."""
+    """Return the transform that keeps the tokens with at least `share` times the largest probability."""
     return lambda row: kept(row, [p > 0 and p >= share * max(row) for p in row])

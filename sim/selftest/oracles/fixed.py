@@ -1,7 +1,7 @@
 """Least solutions of polynomial systems in fixed point: Newton's method on the whole system, elimination with pivots.
 
-A number is an integer times 2^-PLACES. With so many binary places subtraction loses nothing that is compared, near
-critical points too, and where one step gains one bit only there are steps enough.
+A number is an integer times 2^-PLACES. With so many binary places, subtraction loses no digit that is compared, even
+near critical points. If a step gains only one bit, the limit on the number of steps is still large enough.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -16,45 +16,45 @@ PLACES = 480
 """Binary places of a number in fixed point."""
 
 ONE = 1 << PLACES
-"""1."""
+"""The number 1 in fixed point."""
 
 ROUGH = 200
-"""Bits of a least solution that are compared; a moment needs more."""
+"""Bits to which a least solution is computed for a comparison. A moment needs more."""
 
 Fixed: TypeAlias = int
-"""A number times 2^PLACES."""
+"""A number times 2^PLACES, as an integer."""
 
 Key = TypeVar("Key", bound=Hashable)
 
 Monomials: TypeAlias = Mapping[Key, Sequence[tuple[Fixed, tuple[Key, ...]]]]
-"""x_k = sum of the terms of k, each a weight and the unknowns that it multiplies."""
+"""The system x_k = sum of the terms of k. A term is a weight and the unknowns that it is multiplied by."""
 
 
 def fixed(value: Fraction | int) -> Fixed:
-    """A fraction, rounded down."""
+    """Convert a fraction to fixed point, rounded down."""
     return (Fraction(value).numerator << PLACES) // Fraction(value).denominator
 
 
 def rounded(value: mpmath.mpf) -> Fixed:
-    """A number of mpmath's, rounded; give it enough digits."""
+    """Convert an mpf to fixed point, rounded. The mpf must have enough digits."""
     with mpmath.workprec(2 * PLACES):
         return int(mpmath.nint(mpmath.ldexp(value, PLACES)))
 
 
 def real(value: Fixed) -> mpmath.mpf:
-    """With enough digits for any comparison."""
+    """Convert a fixed-point number to an mpf with enough digits for any comparison."""
     with mpmath.workdps(2 * DIGITS):
         return mpmath.ldexp(mpmath.mpf(value), -PLACES)
 
 
 def log(value: Fixed) -> mpmath.mpf:
-    """log of a number [nat]; -inf of 0."""
+    """log of a number [nat]; -inf for 0."""
     with mpmath.workdps(2 * DIGITS):
         return mpmath.log(real(value)) if value else mpmath.mpf("-inf")
 
 
 def productive(system: Monomials[Key]) -> set[Key]:
-    """Unknowns that are positive in the least solution."""
+    """Return the unknowns that are positive in the least solution."""
     found: set[Key] = set()
     while True:
         more = {k for k, terms in system.items() if k not in found and any(_alive(t, found) for t in terms)}
@@ -70,27 +70,28 @@ def _alive(term: tuple[Fixed, tuple[Key, ...]], found: set[Key]) -> bool:
 def least(
     system: Monomials[Key], bits: int = ROUGH, near: Mapping[Key, Fixed] | None = None
 ) -> dict[Key, Fixed] | None:
-    """The least solution >= 0; None where there is none that is finite.
+    """Return the least solution >= 0; None if there is no finite one.
 
-    Newton's method from 0 ascends to it and never passes it; where it does not exist a step leads down or nowhere.
-    The last step is below 2^-bits of each unknown. `near` is the solution of a system next to this one, to begin at.
+    Newton's method from 0 ascends to it and never passes it. If it does not exist, a step goes down, is undefined, or
+    the numbers become too large. The last step is below 2^-bits of each unknown. `near` is the solution of a similar
+    system, from which the method starts.
     """
     found = _newton(system, bits, near)
     return None if found is None else found[0]
 
 
 MANY = 100
-"""Steps to 200 bits that only a critical system takes; a gap of 1e-12 costs about 47."""
+"""Only a critical system takes more steps than this to reach 200 bits. A gap of 1e-12 costs about 47 steps."""
 
 
 def slow(system: Monomials[Key]) -> bool:
-    """Whether Newton's method gains one bit per step up to the end: the least solution is a critical point."""
+    """Return whether the least solution is a critical point: Newton's method gains one bit per step up to the end."""
     found = _newton(system, ROUGH, None)
     return found is not None and found[1] > MANY
 
 
 def _newton(system: Monomials[Key], bits: int, near: Mapping[Key, Fixed] | None) -> tuple[dict[Key, Fixed], int] | None:
-    """The least solution, and how many steps it took."""
+    """Return the least solution and the index of the last step; None if there is no finite solution."""
     kept = productive(system)
     keys = [k for k in system if k in kept]
     number = {k: i for i, k in enumerate(keys)}
@@ -107,7 +108,7 @@ def _newton(system: Monomials[Key], bits: int, near: Mapping[Key, Fixed] | None)
 
 
 def _step(terms: Sequence[Sequence[tuple[Fixed, tuple[int, ...]]]], x: Sequence[Fixed]) -> list[Fixed] | None:
-    """The step of Newton's method."""
+    """Return the step of Newton's method; None if it is undefined."""
     size = len(x)
     rows = []
     for i, own in enumerate(terms):
@@ -127,9 +128,9 @@ def _step(terms: Sequence[Sequence[tuple[Fixed, tuple[int, ...]]]], x: Sequence[
 
 
 def solve(rows: list[list[Fixed]], places: int = PLACES) -> list[Fixed] | None:
-    """x of A x = b from rows of A with b last, by Gauss and Jordan, the largest pivot first; None of a singular one.
+    """Solve A x = b by Gauss-Jordan elimination with the largest pivot; None if A is singular.
 
-    Numbers are integers times 2^-`places`.
+    Each row holds a row of A, then its entry of b. Numbers are integers times 2^-`places`.
     """
     size = len(rows)
     for k in range(size):
@@ -148,7 +149,7 @@ def solve(rows: list[list[Fixed]], places: int = PLACES) -> list[Fixed] | None:
 
 
 def total(values: Iterable[Fixed]) -> Fixed:
-    """Product of numbers."""
+    """Return the product of fixed-point numbers."""
     out = ONE
     for value in values:
         out = out * value >> PLACES

@@ -1,6 +1,6 @@
-"""Context-free grammars in fractions: what concerns all their derivations, from definitions and not from algorithms.
+"""Context-free grammars in fractions: quantities of all their derivations, from definitions instead of algorithms.
 
-Tokens are numbers from 1, non-terminals are names.
+Tokens are numbers from 1; non-terminals are names.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,10 +17,10 @@ from sim.selftest.oracles.fixed import Fixed
 from sim.selftest.oracles.lists import Symbols
 
 Rhs: TypeAlias = tuple[int | str, ...]
-"""A right-hand side."""
+"""A right-hand side of a rule."""
 
 Marks: TypeAlias = Callable[[str, Rhs, Fraction], mpmath.mpf]
-"""What a rule counts, wherever it is used."""
+"""The value that each use of a rule adds to a sum, from (left-hand side, right-hand side, probability)."""
 
 HALF_STEP = 130
 """Half the width of a central difference is 2^-HALF_STEP."""
@@ -30,27 +30,27 @@ INFINITY = mpmath.mpf("inf")
 
 @dataclass(frozen=True)
 class Grammar:
-    """Rules of every non-terminal with rational weights; probabilities unless something was deleted."""
+    """Rules of every non-terminal with rational weights. Weights are probabilities unless the grammar was changed."""
 
     start: str
     rules: Mapping[str, Sequence[tuple[Rhs, Fraction]]]
 
     def all_rules(self) -> Iterator[tuple[str, Rhs, Fraction]]:
-        """Left-hand side, right-hand side, weight."""
+        """Yield (left-hand side, right-hand side, weight) of every rule."""
         return ((head, rhs, p) for head, own in self.rules.items() for rhs, p in own)
 
     @cached_property
     def tokens(self) -> list[int]:
-        """Tokens that occur."""
+        """The tokens that occur in the rules."""
         return sorted({s for _, rhs, _ in self.all_rules() for s in rhs if isinstance(s, int)})
 
     def weighted(self, weight: Callable[[Fraction], Fixed] = fixed.fixed) -> "Weighted":
-        """The rules with weights in fixed point."""
+        """Return the rules with weights in fixed point."""
         return {head: [(rhs, weight(p)) for rhs, p in own] for head, own in self.rules.items()}
 
     @cached_property
     def below(self) -> dict[str, set[str]]:
-        """Non-terminals that a derivation from each may come to, in one step or more."""
+        """For each non-terminal, the non-terminals that a derivation from it can reach in one or more steps."""
         found = {head: {s for rhs, _ in own for s in names(rhs)} for head, own in self.rules.items()}
         for middle, first in product(self.rules, self.rules):
             if middle in found[first]:
@@ -67,22 +67,25 @@ class Grammar:
 
     @cached_property
     def emitting(self) -> set[str]:
-        """Non-terminals that derive some string that is not empty; all of them must derive something."""
+        """Non-terminals that derive a non-empty string. This assumes that every non-terminal derives some string."""
         direct = {head for head, rhs, _ in self.all_rules() if any(isinstance(s, int) for s in rhs)}
         return {head for head in self.rules if ({head} | self.below[head]) & direct}
 
     @cached_property
     def cyclic(self) -> bool:
-        """Whether a non-terminal derives itself and nothing beside it."""
+        """Whether a non-terminal derives itself with nothing beside it."""
         return any(flag == (head, False) for head in self.rules for flag in self._steps(head, silent=True))
 
     @cached_property
     def endless(self) -> bool:
-        """Whether there are infinitely many strings: something derives itself with a symbol beside it."""
+        """Whether there are infinitely many strings, because a non-terminal derives itself with a symbol beside it."""
         return any((head, True) in self._steps(head, silent=False) for head in self.rules)
 
     def _steps(self, head: str, silent: bool) -> set[tuple[str, bool]]:
-        """(B, whether a symbol can be beside it) of all B that some derivation of `head` comes to."""
+        """Return pairs (B, whether a symbol is beside B) for all B that derivations of `head` reach.
+
+        If `silent`, only derivations in which everything beside B is empty count.
+        """
         found: set[tuple[str, bool]] = set()
         work = [(head, False)]
         while work:
@@ -99,20 +102,20 @@ class Grammar:
         return found
 
     def loops(self) -> bool:
-        """Whether some derivation comes back to a non-terminal: then there are infinitely many derivations."""
+        """Return whether a non-terminal can derive itself. Then there are infinitely many derivations."""
         return any(head in self.below[head] for head in self.rules)
 
     def block(self, head: str) -> list[str]:
-        """A non-terminal and those that come back to it."""
+        """Return the component of a non-terminal: itself, and those that it reaches and that reach it."""
         return [b for b in self.rules if b == head or (b in self.below[head] and head in self.below[b])]
 
     @cached_property
     def critical(self) -> set[str]:
-        """Non-terminals in whose own component the spectral radius is exactly 1."""
+        """Non-terminals of components with spectral radius exactly 1."""
         return {head for head in self.rules if radius(matrix(self, self.block(head))) == 0}
 
     def growth(self) -> str:
-        """Of all non-terminals together."""
+        """Return whether the grammar as a whole is subcritical, critical or supercritical."""
         return ("subcritical", "critical", "supercritical")[radius(matrix(self, list(self.rules))) + 1]
 
 
@@ -121,21 +124,21 @@ Weighted: TypeAlias = Mapping[str, Sequence[tuple[Rhs, Fixed]]]
 
 
 def names(rhs: Rhs) -> list[str]:
-    """Non-terminals of a right-hand side."""
+    """Return the non-terminals of a right-hand side."""
     return [s for s in rhs if isinstance(s, str)]
 
 
 def matrix(grammar: Grammar, heads: Sequence[str]) -> list[list[Fraction]]:
-    """Expected numbers of non-terminals on the right-hand side."""
+    """Return M[A][B], the expected number of B on the right-hand side of A."""
     own = {head: grammar.rules[head] for head in heads}
     return [[sum((p * rhs.count(b) for rhs, p in own[a]), Fraction(0)) for b in heads] for a in heads]
 
 
 def radius(m: Sequence[Sequence[Fraction]]) -> int:
-    """-1, 0 or 1: whether the spectral radius of a matrix >= 0 is below, at or above 1.
+    """Return -1, 0 or 1 if the spectral radius of a matrix >= 0 is below, at or above 1.
 
-    From the characteristic polynomial (Faddeev & LeVerrier) at 1 + y: all its coefficients are positive if no root lies
-    at or beyond 1, and those that remain after division by a power of y are if 1 is the outermost.
+    The characteristic polynomial (Faddeev & LeVerrier) is expanded at 1 + y. If the radius is below 1, all coefficients
+    are positive. If it is 1, they are positive after division by a power of y. If it is above 1, some are not positive.
     """
     size = len(m)
     coefficients, power = [Fraction(1)], [[Fraction(i == j) for j in range(size)] for i in range(size)]
@@ -145,7 +148,7 @@ def radius(m: Sequence[Sequence[Fraction]]) -> int:
         c = -sum((power[i][i] for i in range(size)), Fraction(0)) / k
         coefficients.append(c)
         power = [[entry + (c if i == j else 0) for j, entry in enumerate(row)] for i, row in enumerate(power)]
-    for end in range(size + 1, 1, -1):  # divided by x - 1 again and again, the remainders are the coefficients at 1 + y
+    for end in range(size + 1, 1, -1):  # repeated division by x - 1: the remainders are the coefficients at 1 + y
         for at in range(1, end):
             coefficients[at] += coefficients[at - 1]
     zeros = 0
@@ -157,19 +160,22 @@ def radius(m: Sequence[Sequence[Fraction]]) -> int:
 
 
 def system(rules: Weighted) -> dict[str, list[tuple[Fixed, tuple[str, ...]]]]:
-    """The total weight of the derivations of each non-terminal is the least solution."""
+    """Return the system with the total weight of the derivations of each non-terminal as its least solution."""
     return {h: [(w, tuple(names(rhs))) for rhs, w in own] for h, own in rules.items()}
 
 
 def masses(
     rules: Weighted, bits: int = fixed.ROUGH, near: Mapping[str, Fixed] | None = None
 ) -> dict[str, Fixed] | None:
-    """Total weight of the derivations of every non-terminal; None where one is infinite."""
+    """Total weight of the derivations of every non-terminal; None if one of them is infinite."""
     return fixed.least(system(rules), bits, near)
 
 
 def normalised(rules: Weighted, mass: Mapping[str, Fixed]) -> Weighted:
-    """Probabilities of rules, in proportion to the weights of the derivations that they begin; no impossible ones."""
+    """Return rule probabilities, proportional to the weight of the derivations that begin with a rule.
+
+    Impossible rules and non-terminals are left out.
+    """
     found: dict[str, list[tuple[Rhs, Fixed]]] = {}
     for head, own in rules.items():
         if mass[head]:
@@ -179,7 +185,7 @@ def normalised(rules: Weighted, mass: Mapping[str, Fixed]) -> Weighted:
 
 
 def double_roots(rules: Weighted) -> set[str]:
-    """Non-terminals of components that are critical, of probabilities: the rest of the grammar has the mass 1."""
+    """Return the non-terminals of critical components. Weights must be probabilities: every non-terminal has mass 1."""
     shape = Grammar("", {head: [(rhs, Fraction(1)) for rhs, _ in own] for head, own in rules.items()})
     blocks = {head: shape.block(head) for head in rules}
     return {
@@ -190,17 +196,17 @@ def double_roots(rules: Weighted) -> set[str]:
 
 
 def collision(grammar: Grammar) -> mpmath.mpf:
-    """Probability that two derivations are the same."""
+    """Probability that two independent derivations are equal."""
     found = masses(grammar.weighted(lambda p: fixed.fixed(p * p)))
     assert found is not None, "squares of probabilities have a finite total"
     return fixed.real(found[grammar.start])
 
 
 def expected(grammar: Grammar, marks: Marks, base: Mapping[str, Fixed] | None = None) -> mpmath.mpf:
-    """Sum over derivations of P times the marks of the rules that they use, of a subcritical grammar.
+    """Sum over derivations of P times the sum of the marks of the rules that they use, for a subcritical grammar.
 
-    The derivative at h = 0 of the total weight with factors 1 + h mark, as a central difference.
-    `base` are the masses of the non-terminals where the weights are no probabilities.
+    It is the derivative at h = 0 of the total weight with factors 1 + h mark, taken as a central difference.
+    `base` gives the masses of the non-terminals if the weights are not probabilities.
     """
     ends = []
     base = dict.fromkeys(grammar.rules, fixed.ONE) if base is None else base
@@ -215,13 +221,13 @@ def expected(grammar: Grammar, marks: Marks, base: Mapping[str, Fixed] | None = 
 
 
 def marked(p: Fraction, mark: mpmath.mpf, sign: int) -> Fixed:
-    """p (1 + sign h mark)."""
+    """Return p (1 + sign h mark) in fixed point, with h = 2^-HALF_STEP."""
     with mpmath.workprec(2 * fixed.PLACES):
         return fixed.fixed(p) + sign * int(mpmath.ldexp(numbers.real(p) * mark, fixed.PLACES - HALF_STEP))
 
 
 def emitted(grammar: Grammar) -> dict[str, mpmath.mpf]:
-    """Tokens on the right-hand sides of each non-terminal, expected for one use of it."""
+    """Expected number of tokens on the right-hand side for one use of each non-terminal."""
     return {
         head: numbers.real(sum((p * sum(isinstance(s, int) for s in rhs) for rhs, p in own), Fraction(0)))
         for head, own in grammar.rules.items()
@@ -231,7 +237,7 @@ def emitted(grammar: Grammar) -> dict[str, mpmath.mpf]:
 def likeliest(grammar: Grammar) -> Fraction:
     """Largest probability of a derivation."""
     best = dict.fromkeys(grammar.rules, Fraction(0))
-    for _ in grammar.rules:  # a likeliest derivation never holds a non-terminal inside itself
+    for _ in grammar.rules:  # in a likeliest derivation no non-terminal derives itself
         for head, own in grammar.rules.items():
             for rhs, p in own:
                 for s in names(rhs):
@@ -241,7 +247,7 @@ def likeliest(grammar: Grammar) -> Fraction:
 
 
 def strings(grammar: Grammar, most: int, longest: int) -> set[Symbols] | None:
-    """All strings, by joining sets until nothing is new; None if they are more, or longer, than that."""
+    """Return all strings by joining sets until nothing is new; None if there are more than `most` or longer ones."""
     found: dict[str, set[Symbols]] = {head: set() for head in grammar.rules}
     changed = True
     while changed:
@@ -261,7 +267,7 @@ def strings(grammar: Grammar, most: int, longest: int) -> set[Symbols] | None:
 
 
 def shortest(grammar: Grammar) -> dict[str, int]:
-    """Symbols of the shortest string of each non-terminal."""
+    """Number of symbols of the shortest string of each non-terminal."""
     far = 10**6
     found = dict.fromkeys(grammar.rules, far)
     for _ in range(len(grammar.rules) + 1):
@@ -271,7 +277,7 @@ def shortest(grammar: Grammar) -> dict[str, int]:
 
 
 def visits(grammar: Grammar, head: str) -> mpmath.mpf:
-    """Expected number of times that a non-terminal is replaced."""
+    """Expected number of times that a non-terminal is replaced in a derivation."""
     above = [a for a in grammar.critical if a == grammar.start or a in grammar.below[grammar.start]]
     if any(head == a or head in grammar.below[a] for a in above):
         return INFINITY
@@ -281,6 +287,6 @@ def visits(grammar: Grammar, head: str) -> mpmath.mpf:
 
 
 def _cut(grammar: Grammar) -> Grammar:
-    """With the critical non-terminals replaced by the empty string at once, which leads to nothing above them."""
+    """Let critical non-terminals derive the empty string at once. Visits that do not depend on them stay the same."""
     rules = {h: [((), Fraction(1))] if h in grammar.critical else own for h, own in grammar.rules.items()}
     return Grammar(grammar.start, rules)

@@ -1,4 +1,4 @@
-"""Powers of laws with fifty digits: weighted lists, machines and bracket grammars, from the logs of their weights."""
+"""Powers of laws with fifty digits: weighted lists, machines and bracket grammars, given by the logs of weights."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from sim.selftest.oracles.numbers import DIGITS
 
 Real: TypeAlias = mpmath.mpf
 Weighed: TypeAlias = tuple[tuple[int, ...], Real]
-"""A string and a log weight."""
+"""A string and its log weight."""
 
 Logs: TypeAlias = Mapping[tuple[int, ...], Real]
-"""log weight of every string; strings of weight 0 are left out."""
+"""The log weight of every string. Strings of weight 0 are left out."""
 
 
 def precise() -> Any:
-    """Fifty digits, or what is set where that is more: numerical derivatives work with twice as many."""
+    """Set fifty digits, or keep the current number if it is larger: numerical derivatives use twice as many."""
     return mpmath.workdps(max(DIGITS, mpmath.mp.dps))
 
 
@@ -28,27 +28,27 @@ def log_total(logs: Logs, tau: Real) -> Real:
 
 
 def tilted(logs: Logs, tau: Real) -> dict[tuple[int, ...], Real]:
-    """log of the law in proportion to w^(1/tau)."""
+    """Return the logs of the law that is proportional to w^(1/tau) [nat]."""
     with precise():
         whole = log_total(logs, tau)
         return {x: value / tau - whole for x, value in logs.items()}
 
 
 def entropy(logs: Logs) -> Real:
-    """-sum p log p of a law given by its logs [nat]."""
+    """Entropy -sum p log p of a law that is given by its logs [nat]."""
     with precise():
         return -mpmath.fsum(mpmath.exp(value) * value for value in logs.values())
 
 
 def mean_length(logs: Logs) -> Real:
-    """Expected symbols of a law given by its logs."""
+    """Expected number of symbols of a law that is given by its logs."""
     with precise():
         return mpmath.fsum(mpmath.exp(value) * len(x) for x, value in logs.items())
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A deterministic machine: from every state, symbol -> (next state, log weight), and the log weight to stop."""
+    """A deterministic machine: for every state, symbol -> (next state, log weight), and the log weight of the stop."""
 
     arcs: Sequence[Mapping[int, tuple[int, Real]]]
     stops: Sequence[Real | None]
@@ -56,14 +56,14 @@ class Weights:
 
     @property
     def cyclic(self) -> bool:
-        """Whether some path comes back to a state."""
+        """Whether a path can return to a state."""
         ahead = [{t for t, _ in arcs.values()} for arcs in self.arcs]
         for _ in ahead:
             ahead = [near.union(*(ahead[t] for t in near)) for near in ahead]
         return any(s in near for s, near in enumerate(ahead))
 
     def log_weight(self, x: Sequence[int]) -> Real | None:
-        """log weight of a string; None of one that it lacks."""
+        """Return the log weight of a string; None if the machine does not have it."""
         state, value = self.start, mpmath.mpf(0)
         with precise():
             for token in x:
@@ -76,7 +76,7 @@ class Weights:
 
 
 def simple_paths(machine: Weights) -> Iterator[Weighed]:
-    """Strings whose path comes to no state twice, the likeliest among them, and their log weights."""
+    """Yield the strings that visit no state twice, with log weights. The likeliest strings are among them."""
 
     def onward(state: int, seen: frozenset[int], x: tuple[int, ...], value: Real) -> Iterator[Weighed]:
         stop = machine.stops[state]
@@ -90,7 +90,7 @@ def simple_paths(machine: Weights) -> Iterator[Weighed]:
 
 
 def derivations(rules: Mapping[tuple[int, tuple[int, ...]], Real], head: int) -> list[Weighed]:
-    """Every derivation of a non-terminal n (written ~n in right-hand sides), by its string and its log weight."""
+    """Return the string and log weight of every derivation of non-terminal n (written ~n in right-hand sides)."""
     out: list[Weighed] = []
     for (lhs, rhs), value in rules.items():
         if lhs == head:
@@ -103,9 +103,9 @@ def derivations(rules: Mapping[tuple[int, tuple[int, ...]], Real], head: int) ->
 
 
 def machine_totals(machine: Weights, tau: Real, marks: Real = 1) -> list[Real] | None:
-    """Sum over all strings of w^(1/tau) marks^|x| from every state; None where it diverges.
+    """Sum over all strings of w^(1/tau) marks^|x| from every state; None if it diverges.
 
-    The linear system, solved by LU. Every state can stop, so that a solution is positive if and only if the sums exist.
+    The linear system is solved by LU. Every state can stop, so a solution is positive if and only if the sums exist.
     """
     with precise():
         size = len(machine.arcs)
@@ -123,7 +123,10 @@ def machine_totals(machine: Weights, tau: Real, marks: Real = 1) -> list[Real] |
 
 
 def bracket_total(log_more: Real, log_end: Real, tau: Real, marks: Real = 1) -> Real | None:
-    """Least Z = m^k w^(1/tau) Z^2 + m' v^(1/tau): the rules S -> ( S ) S and S -> empty; None where there is none."""
+    """Least solution of Z = m w^(1/tau) Z^2 + v^(1/tau); None if there is none.
+
+    w and v are the weights of the rules S -> ( S ) S and S -> empty, and m is `marks`.
+    """
     with precise():
         more, end = marks * mpmath.exp(log_more / tau), mpmath.exp(log_end / tau)
         under = 1 - 4 * more * end
@@ -131,20 +134,20 @@ def bracket_total(log_more: Real, log_end: Real, tau: Real, marks: Real = 1) -> 
 
 
 def entropy_of_total(log_sum: Callable[[Real], Real], tau: Real) -> Real:
-    """Entropy [nat] of the law in proportion to w^b, b = 1/tau, from its log sum Z: log Z - b (log Z)'."""
+    """Entropy [nat] of the law proportional to w^b with b = 1/tau, from its log sum log Z: log Z - b (log Z)'."""
     with precise():
         b = 1 / mpmath.mpf(tau)
         return log_sum(1 / b) - b * mpmath.diff(lambda c: log_sum(1 / c), b)
 
 
 def mean_of_total(log_sum: Callable[[Real], Real]) -> Real:
-    """Expected symbols from log of the sum of w m^|x| as a function of m: its derivative at 1."""
+    """Expected number of symbols: the derivative at m = 1 of the log of the sum of w m^|x|."""
     with precise():
         return mpmath.diff(log_sum, 1)
 
 
 def least_step(machine: Weights, tau: Real) -> Real:
-    """log of the smallest probability of what comes next, in the law of w^(1/tau), which must exist."""
+    """log of the smallest probability of a step or a stop [nat], in the law of w^(1/tau), which must exist."""
     found = machine_totals(machine, tau)
     assert found is not None
     with precise():
@@ -158,7 +161,7 @@ def least_step(machine: Weights, tau: Real) -> Real:
 
 
 def least_rule(rules: Mapping[tuple[int, tuple[int, ...]], Real], tau: Real) -> Real:
-    """log of the smallest probability of a rule given its left-hand side, in the law of w^(1/tau)."""
+    """log of the smallest probability of a rule given its left-hand side [nat], in the law of w^(1/tau)."""
     with precise():
         shares = []
         for lhs, rhs in rules:

@@ -1,4 +1,4 @@
-"""Laws over listed strings as dictionaries of fractions: sums over all strings, nothing cleverer."""
+"""Laws over listed strings as dictionaries of fractions. Everything is a plain sum over all strings."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -14,7 +14,7 @@ NONE = Fraction(0)
 
 
 def normalised(weights: Mapping[Symbols, Fraction | int]) -> dict[Symbols, Fraction]:
-    """In proportion to weights of a positive sum."""
+    """Return the law that is proportional to the weights; their sum must be positive."""
     total = Fraction(sum(weights.values()))
     return {x: Fraction(weight) / total for x, weight in weights.items()}
 
@@ -25,24 +25,24 @@ def mass(law: Law, prefix: Symbols) -> Fraction:
 
 
 def next_law(law: Law, prefix: Symbols, size: int) -> list[Fraction]:
-    """P(. | prefix) of the end and of each of the `size` - 1 symbols; the prefix must be possible."""
+    """P(. | prefix) for the end and for each of the `size` - 1 symbols; the prefix must be possible."""
     total = mass(law, prefix)
     return [law.get(prefix, NONE) / total] + [mass(law, (*prefix, token)) / total for token in range(1, size)]
 
 
 def prefixes(law: Law) -> list[Symbols]:
-    """Every beginning of a listed string, itself and the empty one included."""
+    """Return every prefix of a listed string, including the string itself and the empty prefix."""
     return sorted({x[:size] for x in law for size in range(len(x) + 1)})
 
 
 def within(law: Law, length: int) -> tuple[dict[Symbols, Fraction], Fraction]:
-    """The possible strings of fewer than `length` symbols, renormalised, and the mass of the others."""
+    """Return the law of the possible strings of fewer than `length` symbols, and the mass of the other strings."""
     kept = {x: p for x, p in law.items() if p and len(x) < length}
     return (normalised(kept) if kept else {}), 1 - sum(kept.values(), NONE)
 
 
 def prompt_of(document: Symbols, closing: int | None) -> Symbols:
-    """The beginning of a document up to the first closing symbol; empty where there is no such symbol."""
+    """Return the beginning of a document up to its first closing symbol; empty if `closing` is None."""
     return () if closing is None else document[: document.index(closing) + 1]
 
 
@@ -56,19 +56,19 @@ def prompt_law(law: Law, closing: int | None) -> dict[Symbols, Fraction]:
 
 
 def answers(law: Law, closing: int | None) -> dict[Symbols, Fraction]:
-    """P(y | x) of every document x y; 0 where the prompt is impossible."""
+    """P(y | x) of every document x y; 0 if the document is impossible."""
     prompts = prompt_law(law, closing)
     return {d: p / prompts[prompt_of(d, closing)] if p else NONE for d, p in law.items()}
 
 
 def given(law: Law, member: Mapping[Symbols, Fraction]) -> tuple[dict[Symbols, Fraction], Fraction]:
-    """P(. | z) and P(z), from P(z | x); z must be possible."""
+    """Return P(. | z) and P(z), from P(z | x). The event z must be possible."""
     joint = {x: p * member[x] for x, p in law.items()}
     return normalised(joint), sum(joint.values(), NONE)
 
 
 def given_answers(law: Law, member: Mapping[Symbols, Fraction], closing: int | None) -> dict[Symbols, Fraction] | None:
-    """P(x) P(y | x, z), from P(z | x y); None if a possible prompt has no answer in z."""
+    """Return P(x) P(y | x, z), from P(z | x y); None if a possible prompt has no answer in z."""
     joint = {x: p * member[x] for x, p in law.items()}
     before, after = prompt_law(law, closing), prompt_law(joint, closing)
     if any(before[x] and not after[x] for x in before):
@@ -81,5 +81,5 @@ def given_answers(law: Law, member: Mapping[Symbols, Fraction], closing: int | N
 
 
 def in_order(law: Law, strings: Sequence[Symbols]) -> list[Fraction]:
-    """Probabilities of given strings; 0 of one that is not listed."""
+    """Return the probabilities of given strings; 0 for a string that is not listed."""
     return [law.get(x, NONE) for x in strings]

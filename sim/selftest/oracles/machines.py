@@ -1,4 +1,4 @@
-"""Walks over states in fractions: strings by brute force over all paths, and graphs by transitive closure."""
+"""Random walks over states in fractions: strings by brute force over all paths, graphs by transitive closure."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,18 @@ from typing import TypeAlias
 from sim.selftest.oracles.lists import NONE, Symbols
 
 Arc: TypeAlias = tuple[int, int, int, Fraction]
-"""From a state, by a symbol, to a state, with a probability above 0."""
+"""(state, symbol, next state, probability > 0)."""
 
 States: TypeAlias = dict[int, Fraction]
-"""Probability to have emitted some symbols and to be in each state."""
+"""For each state, the probability of having emitted some given symbols and being in this state."""
 
 
 @dataclass(frozen=True)
 class Walk:
-    """The first state is drawn, arcs are followed, and the walk stops; deterministic machines are a special case.
+    """A random walk: the first state is drawn, arcs are followed, and the walk stops.
 
-    What conditioning leaves need not sum to 1, and states that cannot stop are allowed.
+    Deterministic machines are a special case. After conditioning, the probabilities need not sum to 1, and some states
+    may be unable to stop.
     """
 
     first: tuple[Fraction, ...]
@@ -31,7 +32,7 @@ class Walk:
         return len(self.stops)
 
     def following(self) -> list[set[int]]:
-        """States that one symbol may lead to, of every state."""
+        """Return for every state the states that one symbol can lead to."""
         out: list[set[int]] = [set() for _ in self.stops]
         for s, _, t, _ in self.arcs:
             out[s].add(t)
@@ -40,31 +41,31 @@ class Walk:
 
 @dataclass(frozen=True)
 class Event:
-    """Strings that a complete deterministic automaton accepts: `table[q][a - 1]` is the state after symbol a."""
+    """The strings that a complete deterministic automaton accepts. `table[q][a - 1]` is the state after symbol a."""
 
     table: tuple[tuple[int, ...], ...]
     accept: tuple[bool, ...]
     start: int
 
     def after(self, x: Sequence[int]) -> int:
-        """The state that a string leads to."""
+        """Return the state that a string leads to."""
         state = self.start
         for a in x:
             state = self.table[state][a - 1]
         return state
 
     def holds(self, x: Sequence[int]) -> bool:
-        """Whether a string is in the event."""
+        """Return whether a string is in the event."""
         return self.accept[self.after(x)]
 
 
 def begin(walk: Walk) -> States:
-    """Before the first symbol."""
+    """Return the state probabilities before the first symbol."""
     return {s: p for s, p in enumerate(walk.first) if p}
 
 
 def step(walk: Walk, here: States, token: int) -> States:
-    """After one more symbol; empty where it is impossible."""
+    """Return the state probabilities after one more symbol; empty if it is impossible."""
     out: States = {}
     for s, a, t, p in walk.arcs:
         if a == token and s in here:
@@ -73,7 +74,7 @@ def step(walk: Walk, here: States, token: int) -> States:
 
 
 def forward(walk: Walk, prefix: Sequence[int]) -> States:
-    """P(these symbols, then this state)."""
+    """Return P(the prefix, then state s) for every state s."""
     here = begin(walk)
     for token in prefix:
         here = step(walk, here, token)
@@ -81,12 +82,12 @@ def forward(walk: Walk, prefix: Sequence[int]) -> States:
 
 
 def ending(walk: Walk, here: States) -> Fraction:
-    """P(these symbols, then the end)."""
+    """P(the symbols that led to `here`, then the end)."""
     return sum((p * walk.stops[s] for s, p in here.items()), NONE)
 
 
 def by_length(walk: Walk, symbols: int) -> Iterator[dict[Symbols, States]]:
-    """Possible prefixes of 0, 1, 2, ... of the `symbols` symbols, without end."""
+    """Yield the possible prefixes of length 0, 1, 2, ... over `symbols` symbols, for ever."""
     alive: dict[Symbols, States] = {(): begin(walk)}
     while True:
         yield alive
@@ -95,7 +96,7 @@ def by_length(walk: Walk, symbols: int) -> Iterator[dict[Symbols, States]]:
 
 
 def paths(walk: Walk, length: int) -> Iterator[tuple[Symbols, Fraction]]:
-    """Every path of fewer than `length` symbols that stops, as its string and its probability."""
+    """Yield the string and the probability of every path that stops after fewer than `length` symbols."""
     alive: list[tuple[Symbols, int, Fraction]] = [((), s, p) for s, p in begin(walk).items()]
     for _ in range(length):
         yield from ((x, p * walk.stops[s]) for x, s, p in alive if walk.stops[s])
@@ -103,7 +104,7 @@ def paths(walk: Walk, length: int) -> Iterator[tuple[Symbols, Fraction]]:
 
 
 def next_law(walk: Walk, prefix: Sequence[int], symbols: int) -> list[Fraction]:
-    """P(. | prefix) of the end and of each symbol; the prefix must be possible."""
+    """P(. | prefix) for the end and for each symbol; the prefix must be possible."""
     here = forward(walk, prefix)
     joint = [ending(walk, here)] + [sum(step(walk, here, a).values(), NONE) for a in range(1, symbols + 1)]
     total = sum(here.values(), NONE)
@@ -111,7 +112,7 @@ def next_law(walk: Walk, prefix: Sequence[int], symbols: int) -> list[Fraction]:
 
 
 def marked(walk: Walk, event: Event) -> Walk:
-    """The walks whose strings are in an event, their probabilities as they were: pairs (s, q) are states s Q + q."""
+    """Return the walks with strings in an event, with their original probabilities. State s Q + q is a pair (s, q)."""
     Q, none = len(event.accept), NONE
     first = [none] * (walk.size * Q)
     for s, p in enumerate(walk.first):
@@ -121,7 +122,7 @@ def marked(walk: Walk, event: Event) -> Walk:
 
 
 def avoiding(walk: Walk, states: Sequence[int], gone: Callable[[int, int, int], bool]) -> Walk:
-    """The walks that visit none of some states and take no arc that is `gone` (s, a, t; a = 0 is the stop of s)."""
+    """Return the walks that avoid the given states and all arcs with gone(s, a, t); a = 0 is the stop of s."""
     lost = set(states)
     first = (NONE if s in lost else p for s, p in enumerate(walk.first))
     arcs = (arc for arc in walk.arcs if not {arc[0], arc[2]} & lost and not gone(arc[0], arc[1], arc[2]))
@@ -130,7 +131,7 @@ def avoiding(walk: Walk, states: Sequence[int], gone: Callable[[int, int, int], 
 
 
 def closure(following: Sequence[set[int]]) -> list[set[int]]:
-    """States that each state leads to by one symbol or more (Warshall)."""
+    """Return the states that each state leads to by one or more symbols (Warshall)."""
     reach = [set(after) for after in following]
     for middle in range(len(reach)):
         for after in reach:
@@ -140,19 +141,19 @@ def closure(following: Sequence[set[int]]) -> list[set[int]]:
 
 
 def reached(walk: Walk) -> set[int]:
-    """States that some walk visits."""
+    """Return the states that some walk visits."""
     seen, reach = set(begin(walk)), closure(walk.following())
     return seen.union(*(reach[s] for s in seen))
 
 
 def endless(walk: Walk) -> bool:
-    """Whether walks of any length exist: whether one that can be reached leads back to itself."""
+    """Return whether walks have unbounded length, that is, whether a reachable state leads back to itself."""
     reach = closure(walk.following())
     return any(s in reach[s] for s in reached(walk))
 
 
 def deepest(walk: Walk) -> int:
-    """Symbols of the longest walk; there must be no cycle, and every state must lead to a stop."""
+    """Number of symbols of the longest walk. There must be no cycle, and every state must lead to a stop."""
     following = walk.following()
 
     def below(state: int) -> int:
@@ -162,7 +163,7 @@ def deepest(walk: Walk) -> int:
 
 
 def num_strings(walk: Walk, number: int, symbols: int) -> list[int]:
-    """Number of different strings of 0, 1, ..., `number` - 1 symbols, by the sets of states that they lead to."""
+    """Number of different strings of 0, 1, ..., `number` - 1 symbols, from the sets of states that they lead to."""
     arcs: dict[tuple[int, int], set[int]] = {}
     for s, a, t, _ in walk.arcs:
         arcs.setdefault((s, a), set()).add(t)
@@ -194,9 +195,10 @@ def num_paths(walk: Walk, number: int) -> list[int]:
 
 
 def paired(p: Walk, q: Walk) -> tuple[Walk, dict[tuple[int, int], Fraction]]:
-    """Two deterministic machines in step, with the probabilities of the first; those of the second by (state, symbol).
+    """Run two deterministic machines in step. Return the walk with the probabilities of the first machine.
 
-    Where the second lacks an arc or a stop that the first has, it is missing there; symbol 0 is the stop.
+    The second result maps (state, symbol) to the probability of the second machine; symbol 0 is the stop. An arc or
+    stop of the first machine has no entry there if the second machine lacks it.
     """
     size = q.size
     after = {(s, a): (t, w) for s, a, t, w in q.arcs}
@@ -218,7 +220,7 @@ def paired(p: Walk, q: Walk) -> tuple[Walk, dict[tuple[int, int], Fraction]]:
 
 
 def lacking(p: Walk, q: Walk) -> bool:
-    """Whether a string is possible in the first of two deterministic machines and not in the second."""
+    """Return whether a string is possible in the first deterministic machine but not in the second."""
     both, second = paired(p, q)
     seen = reached(both)
     needed = [(s * q.size + u, a) for s, a, _, _ in p.arcs for u in range(q.size)]
@@ -227,7 +229,7 @@ def lacking(p: Walk, q: Walk) -> bool:
 
 
 def twice(walk: Walk) -> Walk:
-    """Two independent walks that say the same string, on ordered pairs of states."""
+    """Return the walk of two independent walks that emit the same string, on ordered pairs of states."""
     size = walk.size
     arcs: list[Arc] = []
     for s, a, t, p in walk.arcs:
@@ -237,9 +239,10 @@ def twice(walk: Walk) -> Walk:
 
 
 def ambiguous(walk: Walk, symbols: int) -> bool:
-    """Whether a string has two paths: whether there are ever more paths than strings.
+    """Return whether a string has two paths, that is, whether some length has more paths than strings.
 
-    Two paths that differ meet in a pair of states that at most S^2 symbols lead to, and S^2 more to the ends.
+    Two different paths of a string pass through a pair of different states. At most S^2 symbols are needed to reach
+    this pair, and at most S^2 more to reach the stops.
     """
     number = 2 * walk.size**2 + 1
     return num_paths(walk, number) != num_strings(walk, number, symbols)

@@ -1,4 +1,4 @@
-"""Measures by their definitions, summed over every outcome in fractions, averaged over prompts with given weights."""
+"""Measures from their definitions: sums over every outcome in fractions, averaged over prompts with given weights."""
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -10,16 +10,16 @@ from sim.selftest.oracles.models import NONE, Seen, atoms_behind, log, times, to
 from sim.selftest.oracles.numbers import DIGITS, real
 
 Pairs: TypeAlias = Iterable[tuple[Fraction, Fraction]]
-"""Probabilities of the same atoms."""
+"""Pairs (p, q) of the probabilities of the same atom."""
 
 
 def mean_of(weighted: Iterable[tuple[Fraction, mpmath.mpf | Fraction | int]]) -> mpmath.mpf:
-    """Sum of weight times value; +inf where a value of positive weight is."""
+    """Sum of weight times value; +inf if a value of positive weight is +inf."""
     return total(times(w, number(value)) for w, value in weighted if w)
 
 
 def number(value: mpmath.mpf | Fraction | int) -> mpmath.mpf:
-    """With fifty digits."""
+    """Convert a number to an mpf with fifty digits."""
     return real(Fraction(value)) if isinstance(value, Fraction | int) else value
 
 
@@ -58,22 +58,22 @@ def square_hellinger(pairs: Pairs) -> mpmath.mpf:
 
 
 def off_entropy(seen: Seen) -> mpmath.mpf:
-    """Entropy of documents and exits [nat]."""
+    """Entropy of the law over documents and exits [nat]."""
     return entropy([*seen.on, *seen.exits.values()])
 
 
 def room(seen: Seen, size: int, length: int) -> mpmath.mpf:
-    """sum q_e log R_e [nat], every exit read as a symbol."""
+    """sum_e q_e log R_e [nat], with R_e the number of outcomes behind exit e; every exit counts as a symbol."""
     return total(times(q, log(Fraction(atoms_behind(len(e) - 1, size, length)))) for e, q in seen.exits.items())
 
 
 def distinct(atoms: Iterable[Fraction], number: int) -> Fraction:
-    """Expected number of different ones among so many draws."""
+    """Expected number of different atoms among `number` independent draws."""
     return sum((1 - (1 - p) ** number for p in atoms), NONE)
 
 
 def needed(atoms: Iterable[Fraction], mass: Fraction) -> int | None:
-    """How many of the heaviest hold a mass; None if all do not."""
+    """Return how many of the heaviest atoms are needed to hold a mass; None if all together do not."""
     held = NONE
     for number, p in enumerate(sorted(atoms, reverse=True), start=1):
         held += p
@@ -83,7 +83,10 @@ def needed(atoms: Iterable[Fraction], mass: Fraction) -> int | None:
 
 
 def split(p: Seen, q: Seen, member: Callable[[tuple[int, ...]], Fraction]) -> tuple[mpmath.mpf, mpmath.mpf]:
-    """A part's share of the gate, and P(part) KL(P_part || q_part) [nat]; terms of an impossible part are dropped."""
+    """Return a part's share of the gate, and P(part) KL(P_part || q_part) [nat].
+
+    Both are 0 if the part is impossible under P. The second term is 0 if it is impossible under q.
+    """
     joint = [(a * m, b * m) for a, b, m in zip(p.on, q.on, map(member, p.documents), strict=True)]
     mass_p, mass_q = (sum(side, NONE) for side in (list(column) for column in zip(*joint, strict=True)))
     if not mass_p:
@@ -99,13 +102,13 @@ def squares(atoms: Iterable[Fraction]) -> Fraction:
 
 
 def share_of_support(p: Seen, q: Seen, least: Fraction) -> Fraction:
-    """Of the possible documents of p, the part to which q gives at least so much."""
+    """Share of the possible documents of p to which q gives at least the probability `least`."""
     found = [b >= least for a, b in zip(p.on, q.on, strict=True) if a]
     return Fraction(sum(found), len(found))
 
 
 def held(p: Seen, q: Seen, counts: Callable[[Fraction, Fraction], bool]) -> Fraction:
-    """P-mass of the possible documents of which a condition on (p, q) holds."""
+    """P-mass of the possible documents for which a condition on (p, q) holds."""
     return sum((a for a, b in zip(p.on, q.on, strict=True) if a and counts(a, b)), NONE)
 
 
@@ -115,7 +118,7 @@ def next_entropy(q: Seen, node: tuple[int, ...], size: int) -> mpmath.mpf:
 
 
 def next_kl(p: Seen, q: Seen, node: tuple[int, ...], size: int) -> mpmath.mpf:
-    """p(node) KL(p(. | node) || q(. | node)) [nat]; +inf where q never reaches the node and says nothing of it."""
+    """p(node) KL(p(. | node) || q(. | node)) [nat]; +inf if q never reaches the node and has no law there."""
     if not p.mass(node):
         return mpmath.mpf(0)
     theirs = q.next(node, size)
@@ -123,6 +126,6 @@ def next_kl(p: Seen, q: Seen, node: tuple[int, ...], size: int) -> mpmath.mpf:
 
 
 def next_largest(q: Seen, node: tuple[int, ...], size: int) -> Fraction:
-    """q(node) times the largest probability of a next token."""
+    """q(node) times the largest next-token probability."""
     law = q.next(node, size) if q.mass(node) else None
     return q.mass(node) * max(law) if law else NONE

@@ -1,7 +1,8 @@
-"""Laws over every string of at most L tokens, by enumeration: those of a model that may leave the support.
+"""Laws of a model that may leave the support, over every string of at most L tokens, by enumeration.
 
-An outcome is a tuple of tokens that ends in the end, 0, or has L of them. A node is a beginning of a supported
-document; an outcome that is not supported leaves the support with the token, its exit, after its longest node.
+An outcome is a tuple of tokens that ends with 0, the end, or has L tokens. A node is a prefix of a supported document.
+An unsupported outcome leaves the support with the token after its longest node. This prefix with this token is its
+exit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,14 +17,14 @@ from sim.selftest.oracles import numbers
 Outcome: TypeAlias = tuple[int, ...]
 Law: TypeAlias = Mapping[Outcome, Fraction]
 Conditionals: TypeAlias = Mapping[Outcome, Sequence[Fraction]]
-"""Law of the next token after every prefix, the end first."""
+"""The law of the next token after every prefix, with the end first."""
 
 NONE = Fraction(0)
 _LOGS: dict[Fraction, mpmath.mpf] = {}
 
 
 def log(value: Fraction) -> mpmath.mpf:
-    """As in `numbers`, each once."""
+    """log of a fraction as in `numbers`; results are cached."""
     if value not in _LOGS:
         if len(_LOGS) > 20_000:
             _LOGS.clear()
@@ -32,19 +33,19 @@ def log(value: Fraction) -> mpmath.mpf:
 
 
 def total(terms: Iterable[mpmath.mpf]) -> mpmath.mpf:
-    """Sum with fifty digits."""
+    """Return the sum with fifty digits."""
     with mpmath.workdps(numbers.DIGITS):
         return mpmath.fsum(terms)
 
 
 def times(weight: Fraction, value: mpmath.mpf) -> mpmath.mpf:
-    """The product with fifty digits; 0 where the weight is, whatever the value."""
+    """Return the product with fifty digits; 0 if the weight is 0, whatever the value."""
     with mpmath.workdps(numbers.DIGITS):
         return numbers.real(weight) * value if weight else mpmath.mpf(0)
 
 
 def spread(conditionals: Conditionals, start: Outcome, length: int) -> dict[Outcome, Fraction]:
-    """Law of the outcomes that begin with `start`, given that they do."""
+    """Return the law of the outcomes given that they begin with `start`."""
     found: dict[Outcome, Fraction] = {}
     alive = {start: Fraction(1)}
     while alive:
@@ -58,7 +59,7 @@ def spread(conditionals: Conditionals, start: Outcome, length: int) -> dict[Outc
 
 
 class Seen:
-    """A law of outcomes given one prompt, seen from the documents of a support."""
+    """A law of outcomes given one prompt, in relation to the documents of a support."""
 
     def __init__(
         self, law: Law, documents: Sequence[Outcome], start: Outcome, conditionals: Conditionals | None = None
@@ -72,23 +73,23 @@ class Seen:
 
     @cached_property
     def off(self) -> Fraction:
-        """q of everything else."""
+        """q of everything that is not a document."""
         return sum((q for x, q in self.law.items() if x not in set(self.documents)), NONE)
 
     @cached_property
     def merged(self) -> list[Fraction]:
-        """Documents, then everything else."""
+        """q of every document, then q of everything else."""
         return [*self.on, self.off]
 
     @cached_property
     def nodes(self) -> list[Outcome]:
-        """Beginnings of documents that are no shorter than the prompt and have not ended."""
+        """Prefixes of documents that are at least as long as the prompt and have not ended."""
         sizes = range(len(self.start), max(map(len, self.documents), default=0))
         return sorted({x[:size] for x in self.documents for size in sizes if size < len(x)})
 
     @cached_property
     def exits(self) -> dict[Outcome, Fraction]:
-        """q of every exit: a node and a token that no document has there."""
+        """q of every exit, which is a node and a token that no document has there."""
         nodes, supported, found = set(self.nodes), set(self.documents), dict[Outcome, Fraction]()
         for outcome, q in self.law.items():
             if outcome in supported:
@@ -106,22 +107,22 @@ class Seen:
         return found
 
     def mass(self, prefix: Outcome) -> Fraction:
-        """Probability that an outcome begins so, given the prompt."""
+        """Probability that an outcome begins with `prefix`, given the prompt."""
         return self._masses.get(prefix, NONE)
 
     def next(self, node: Outcome, size: int) -> list[Fraction] | None:
-        """Law of the next of `size` tokens; None where nothing says what would follow an impossible prefix."""
+        """Return the law of the next of `size` tokens; None after an impossible prefix if no conditionals are given."""
         if here := self.mass(node):
             return [self.mass((*node, token)) / here for token in range(size)]
         return None if self.conditionals is None else list(self.conditionals[node])
 
     def at(self, place: int) -> list[Outcome]:
-        """Nodes after so many tokens of the answer."""
+        """Return the nodes after `place` tokens of the answer."""
         return [node for node in self.nodes if len(node) == len(self.start) + place]
 
 
 def atoms_behind(depth: int, size: int, length: int) -> int:
-    """Outcomes that begin with a given prefix of `depth` + 1 tokens without an end, of `size` tokens in all."""
+    """Number of outcomes that begin with a given prefix of `depth` + 1 symbols, for a vocabulary of `size` tokens."""
     count, alive = 0, 1
     for _ in range(length - depth - 1):
         count, alive = count + alive, alive * (size - 1)

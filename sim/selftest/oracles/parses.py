@@ -1,7 +1,7 @@
-"""Single strings of a context-free grammar: probabilities, prefixes, numbers of derivations, and the parser of nltk.
+"""Single strings of a context-free grammar: probabilities, prefixes, numbers of derivations, and nltk's parser.
 
-Every string has a small linear system of its own, over its shorter parts, in fixed point: right-hand sides as they are,
-however long, with empty rules and cycles among the unknowns.
+Each string gives a small linear system in fixed point, from the solutions of its shorter parts. Right-hand sides of any
+length are used as they are. Empty rules and cycles appear among the unknowns.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,14 +14,14 @@ from sim.selftest.oracles.grammars import Grammar, Rhs, Weighted, names
 from sim.selftest.oracles.lists import Symbols
 
 Affine = dict[str, Fixed]
-"""A sum of unknowns with coefficients; the constant is that of the empty name."""
+"""A sum of unknowns with coefficients. The empty name holds the constant."""
 
 ENOUGH = 2
-"""Derivations are counted up to so many."""
+"""Derivations are counted only up to this number."""
 
 
 class Inside:
-    """Weight of deriving each string from each non-terminal, and of deriving anything that begins with it."""
+    """Weights of deriving a string, or any string that begins with it, from each non-terminal."""
 
     def __init__(self, rules: Weighted) -> None:
         self.rules = rules
@@ -35,7 +35,7 @@ class Inside:
         self._begun: dict[Symbols, dict[str, Fixed]] = {(): dict.fromkeys(rules, ONE)}
 
     def of(self, string: Symbols) -> dict[str, Fixed]:
-        """Weight of a string, of every non-terminal."""
+        """Return the weight of deriving a string, for every non-terminal."""
         if string not in self._known:
             system = {h: self._terms((rhs, w, string) for rhs, w in own) for h, own in self.rules.items()}
             found = fixed.least(system)
@@ -52,7 +52,7 @@ class Inside:
         return [(c, (name,) if name else ()) for name, c in found.items()]
 
     def _cut(self, rhs: Rhs, string: Symbols) -> Affine:
-        """A right-hand side over all cuts of a string, in the weights of the whole string as unknowns."""
+        """Sum a right-hand side over all cuts of a string. The weights of the whole string are the unknowns."""
         n = len(string)
         at: list[Affine] = [{} for _ in range(n + 1)]
         at[0][""] = ONE
@@ -74,7 +74,7 @@ class Inside:
         return at[n]
 
     def begins(self, string: Symbols) -> dict[str, Fixed]:
-        """Probability that what each non-terminal derives begins so; for consistent grammars alone."""
+        """Return P(the derived string begins with `string`) for every non-terminal, for consistent grammars only."""
         if string not in self._begun:
             system = {h: self._begun_terms(h, string) for h in self.rules}
             found = fixed.least(system)
@@ -84,7 +84,11 @@ class Inside:
         return self._begun[string]
 
     def _begun_terms(self, head: str, string: Symbols) -> list[tuple[Fixed, tuple[str, ...]]]:
-        """Either the first symbols derive a proper part of the string, or one of them all that is left of it."""
+        """Return the terms of P(what `head` derives begins with the n tokens of the string).
+
+        A term belongs to a symbol of a rule and a number m < n. The symbols before it derive the first m tokens, and
+        what the symbol itself derives begins with the other tokens.
+        """
         n, terms = len(string), list[tuple[Fixed, tuple[str, ...]]]()
         for rhs, weight in self.rules[head]:
             at = [weight, *[0] * (n - 1)]
@@ -115,12 +119,12 @@ def _add(into: Affine, what: Affine, factor: Fixed) -> None:
 
 
 def one_letter(rules: Weighted) -> Weighted:
-    """With all tokens alike, so that strings are lengths."""
+    """Replace all tokens by token 1, so that a string is only a length."""
     return {h: [(tuple(1 if isinstance(s, int) else s for s in rhs), w) for rhs, w in own] for h, own in rules.items()}
 
 
 class Law:
-    """Probability of every string of at most `length` symbols of a grammar, and of every length."""
+    """Probabilities of the strings, prefixes and lengths of a grammar, in fixed point."""
 
     def __init__(self, grammar: Grammar, rules: Weighted | None = None) -> None:
         self.grammar = grammar
@@ -154,7 +158,7 @@ class Law:
 
 
 def num_derivations(grammar: Grammar, head: str, string: Symbols) -> int:
-    """Derivations of a string, up to `ENOUGH`: counted again and again until nothing changes."""
+    """Number of derivations of a string, at most `ENOUGH`. They are counted repeatedly until nothing changes."""
     parts = {string[i:j] for i in range(len(string) + 1) for j in range(i, len(string) + 1)}
     ways = {(h, x): 0 for h in grammar.rules for x in sorted(parts, key=len)}
     changed = True
@@ -179,7 +183,7 @@ def _ways(rhs: Rhs, x: Symbols, ways: Mapping[tuple[str, Symbols], int]) -> int:
 
 
 def parses(grammar: Grammar, string: Symbols) -> Fraction:
-    """Sum of the probabilities of the parses that nltk's inside parser finds; without empty rules and cycles only."""
+    """Sum of the probabilities of nltk's parses. The grammar must have no empty rules and no cycles."""
     from nltk import Nonterminal, ProbabilisticProduction  # type: ignore[attr-defined, unused-ignore]
     from nltk.grammar import PCFG
     from nltk.parse.pchart import InsideChartParser

@@ -1,4 +1,4 @@
-"""What restrictions make of a listed law, in fractions, string by string."""
+"""Results of restrictions of a listed law, in fractions, string by string."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -13,7 +13,10 @@ Grouping = Callable[[Symbols], Symbols]
 
 
 def head(law: Law, part: Grouping, count: int | None, mass: Fraction | None, slack: Fraction) -> set[Symbols]:
-    """Of each part the heaviest strings, so many or as few as hold a mass but for a slack; of equals the first."""
+    """Return the heaviest strings of each part: `count` of them, or as few as hold the share `mass` - `slack`.
+
+    Equally heavy strings are taken in lexicographic order.
+    """
     found: set[Symbols] = set()
     for one in {part(x) for x, p in law.items() if p}:
         own = {x: p for x, p in law.items() if p and part(x) == one}
@@ -28,7 +31,7 @@ def head(law: Law, part: Grouping, count: int | None, mass: Fraction | None, sla
 
 
 def sides(law: Law, part: Grouping, dropped: set[Symbols]) -> tuple[mpmath.mpf, mpmath.mpf, Fraction]:
-    """E b (H(P_A) - H(P_B)) / E b, E h(b) / E b and E b, with B what is dropped of every part and b its share."""
+    """Return E b (H(P_A) - H(P_B)) / E b, E h(b) / E b and E b. B is the dropped set of each part and b its share."""
     with mpmath.workdps(DIGITS):
         gap, needed, total = mpmath.mpf(0), mpmath.mpf(0), NONE
         for one in {part(x) for x, p in law.items() if p}:
@@ -47,7 +50,7 @@ def sides(law: Law, part: Grouping, dropped: set[Symbols]) -> tuple[mpmath.mpf, 
 def mixture(
     law: Law, posterior: Mapping[Symbols, Sequence[Fraction]], weights: Sequence[Fraction]
 ) -> dict[Symbols, Fraction]:
-    """sum_z w_z P(. | z)."""
+    """Return the mixture sum_z w_z P(. | z) / sum_z w_z."""
     out = dict.fromkeys(law, NONE)
     for z, weight in enumerate(weights):
         if weight:
@@ -59,7 +62,7 @@ def mixture(
 def deviations(
     x: Symbols, first: int, wrong: Callable[[Symbols], list[int]], rate: Fraction, insert: bool, most: int
 ) -> dict[Symbols, Fraction]:
-    """What becomes of a string, and how likely, with at most so many deviations from position `first` on."""
+    """Return the variants of a string and their probabilities, with at most `most` deviations from `first` on."""
     out: dict[Symbols, Fraction] = {}
 
     def onward(place: int, written: Symbols, weight: Fraction, left: int) -> Iterator[tuple[Symbols, Fraction]]:

@@ -1,7 +1,7 @@
 """Sums over all walks of a machine, from their linear system in fixed point, by elimination with pivots.
 
-Means along walks are derivatives of such a sum: of sum_w P(w) prod (1 + h mark) at h = 0, as a central difference.
-With 1200 binary places nothing is lost where the product must avoid every subtraction.
+Means along walks are derivatives at h = 0 of sum_w P(w) prod (1 + h mark), taken as central differences. The package
+must avoid every subtraction. Here 1200 binary places are enough to subtract without loss.
 """
 
 import math
@@ -20,33 +20,33 @@ PLACES = 1200
 """Binary places of a fixed-point number."""
 
 DIGITS = 100
-"""Decimal digits of a floating-point number here, for differences that leave fifty."""
+"""Decimal digits of floating-point numbers in this module, so that differences keep fifty."""
 
 STEP = 250
-"""Half the width of the central difference is 2^-STEP."""
+"""Half the width of a central difference is 2^-STEP."""
 
 Fixed: TypeAlias = int
-"""A number times 2^PLACES."""
+"""A number times 2^PLACES, as an integer."""
 
 Marks: TypeAlias = Callable[[int, int, int, Fraction], mpmath.mpf]
-"""What a piece of a walk counts, from (s, a, t, p): an arc, the first state (-1, 0, t, p) or a stop (s, 0, -1, p)."""
+"""The value of a piece of a walk, from (s, a, t, p): an arc, the first state (-1, 0, t, p) or a stop (s, 0, -1, p)."""
 
 Entry: TypeAlias = tuple[int, int, Fixed]
-"""Weight of going from a state to another."""
+"""(state, next state, weight)."""
 
 
 def fixed(value: Fraction) -> Fixed:
-    """A fraction, rounded down."""
+    """Convert a fraction to fixed point, rounded down."""
     return (value.numerator << PLACES) // value.denominator
 
 
 def root(value: Fraction) -> Fixed:
-    """The square root of a fraction."""
+    """Return the square root of a fraction in fixed point."""
     return math.isqrt((value.numerator << 2 * PLACES) // value.denominator)
 
 
 def real(value: Fixed) -> mpmath.mpf:
-    """With a hundred digits."""
+    """Convert a fixed-point number to an mpf with a hundred digits."""
     with mpmath.workdps(DIGITS):
         return mpmath.ldexp(mpmath.mpf(value), -PLACES)
 
@@ -59,7 +59,7 @@ def log(value: Fraction) -> mpmath.mpf:
 
 
 def visits(first: Sequence[Fixed], entries: Iterable[Entry]) -> list[Fixed]:
-    """Expected number of visits of every state, v = first + v M; every walk must be able to leave every state."""
+    """Expected number of visits of every state, v = first + v M. It must be possible to leave every state."""
     size = len(first)
     rows = [[0] * size + [start] for start in first]
     for s in range(size):
@@ -77,7 +77,7 @@ def weigh(first: Sequence[Fixed], entries: Iterable[Entry], stops: Sequence[Fixe
 
 
 def useful(walk: Walk) -> Walk:
-    """The same walks without states that none of them visits, or from which none stops."""
+    """Return the same walks without the states that no stopping walk visits."""
     number = {s: i for i, s in enumerate(_useful(walk))}
     return Walk(
         tuple(walk.first[s] for s in number),
@@ -105,7 +105,7 @@ def _spread(seen: set[int], following: Sequence[set[int]]) -> set[int]:
 
 
 def total(walk: Walk, power: int = 1) -> mpmath.mpf:
-    """Sum over all walks of P(w)^power; 0 where no walk stops."""
+    """Sum over all walks of P(w)^power; 0 if no walk stops."""
     walk = useful(walk)
     return real(
         weigh(
@@ -140,12 +140,12 @@ def _tilted(walk: Walk, marks: Marks, sign: int) -> Fixed:
 
 
 def entropy(walk: Walk) -> mpmath.mpf:
-    """Entropy of the walk itself [nat]: of the string, where every string has one walk."""
+    """Entropy of the walk itself [nat]. It is the entropy of the string if every string has one walk."""
     return expected(walk, lambda s, a, t, p: -log(p))
 
 
 def conditional_entropy(walk: Walk) -> mpmath.mpf:
-    """Entropy of the walk given that it is one of these [nat], from probabilities that need not sum to 1."""
+    """Entropy of the walk given that it is one of these walks [nat]. Their probabilities need not sum to 1."""
     with mpmath.workdps(DIGITS):
         mass = total(walk)
         return mpmath.log(mass) + entropy(walk) / mass
@@ -178,7 +178,7 @@ def _squared(matrix: list[list[Fixed]]) -> list[list[Fixed]]:
 
 
 def horizon(walk: Walk, dropped: float, at_most: int) -> int | None:
-    """Smallest length beyond which at most the mass `dropped` lies, by bisection; None beyond `at_most`."""
+    """Smallest length L with P(|x| >= L) <= `dropped`, by bisection; None if it is above `at_most`."""
     low, high = 1, at_most
     if beyond(walk, high) > dropped:
         return None
@@ -189,7 +189,7 @@ def horizon(walk: Walk, dropped: float, at_most: int) -> int | None:
 
 
 def square_hellinger(both: Walk, second: Mapping[tuple[int, int], Fraction]) -> mpmath.mpf:
-    """1 - sum of sqrt(P(w) Q(w)) over the walks of two deterministic machines in step, as `machines.paired` makes."""
+    """1 - sum of sqrt(P(w) Q(w)) over the walks of two deterministic machines in step (see `machines.paired`)."""
     stops = [root(p * second.get((s, 0), NONE)) for s, p in enumerate(both.stops)]
     entries = [(s, t, root(p * second[s, a])) for s, a, t, p in both.arcs]
     return real((1 << PLACES) - weigh([fixed(p) for p in both.first], entries, stops))

@@ -141,7 +141,7 @@ def test_a_record_that_violates_an_identity_is_a_failed_run(tmp_path: Path) -> N
     publish(tmp_path / "r.failed", {"a": b""})
     (found,) = states(tmp_path)
     assert (found.run, found.state) == ("r", "failed")
-    assert found.facts["reason"] == f"an identity is violated; the record lies at {tmp_path / 'r.failed'}"
+    assert found.facts["reason"] == f"an identity is violated; the record is at {tmp_path / 'r.failed'}"
     note(tmp_path / "r", "failed", reason="sum of the edges: 3e-5")
     assert known(tmp_path / "r").facts["reason"] == "sum of the edges: 3e-5", "what the run said of itself says more"
     publish(tmp_path / "r", {"a": b""})

@@ -75,7 +75,7 @@ def test_a_damaged_entry_is_set_aside_and_trained_anew(
         out, errors = capsys.readouterr()
         assert (out, errors.count("\n")) == ("", 1)
         assert errors.startswith(str(place))
-        assert errors.endswith(f"; set aside as {aside}, it is trained anew\n")
+        assert errors.endswith(f"; set aside as {aside} and trained again\n")
         assert "run again" not in errors
         assert tree(place.with_name(aside)) == before, "for inspection"
         assert load(outputs, "k") is None

@@ -56,7 +56,7 @@ def prompt_of(symbols: Symbols) -> Symbols:
     return lists.prompt_of(symbols, BAR)
 
 
-def log_weights(keys: st.SearchStrategy[Symbols], max_size: int) -> st.SearchStrategy[dict[Symbols, int]]:
+def weights(keys: st.SearchStrategy[Symbols], max_size: int) -> st.SearchStrategy[dict[Symbols, int]]:
     """Some strings with integer weights, of which the first is positive; others may be zero."""
     return st.dictionaries(keys, st.integers(0, 20), min_size=1, max_size=max_size).map(
         lambda drawn: drawn | {next(iter(drawn)): next(iter(drawn.values())) + 1}

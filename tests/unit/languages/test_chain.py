@@ -68,7 +68,7 @@ def blocks_of(rows, number, start=0):
 
 
 @st.composite
-def log_weights(draw, sizes=(0, 1, 2, 5), max_states=4):
+def weights(draw, sizes=(0, 1, 2, 5), max_states=4):
     """For each state a weight and a next state for each symbol; one symbol at least has a weight."""
     S, size = draw(st.integers(1, max_states)), st.sampled_from(sizes)
     rows = []

@@ -53,7 +53,7 @@ def geometric_entropy(stop):
 
 
 @st.composite
-def log_weights(draw, acyclic=False, sizes=(0, 0, 1, 1, 2, 5), max_states=4):
+def weights(draw, acyclic=False, sizes=(0, 0, 1, 1, 2, 5), max_states=4):
     """Integer weights of the first states, of arcs by state, and of stops; what cannot stop is made to."""
     S = draw(st.integers(1, max_states))
     size = st.sampled_from(sizes)
