@@ -18,9 +18,6 @@ from torch.nn import functional
 
 from benchmarks.cases import Case
 
-TRIAL_SECONDS = 0.5
-"""Duration of one trial of a variant [s]. Each variant has a warm-up and two trials."""
-
 
 class Layer(nn.Module):
     """Attention and perceptron, each after a layer norm."""

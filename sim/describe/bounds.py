@@ -102,11 +102,16 @@ class Known:
         return Quantity(best, 1.0)
 
     def log_size(self) -> float:
-        """log of the largest possible number of strings [nat]; math.inf if there may be infinitely many."""
+        """log of the largest possible number of strings [nat]; math.inf if no limit is known."""
         if isinstance(self.language, ContextFree):
             return self.language.shape.log_derivations if self.language.shape.finite else math.inf
         most = self.size()[1]
         return math.inf if most == math.inf else math.log(most)
+
+    @property
+    def infinite(self) -> bool:
+        """Whether there are infinitely many strings, for certain."""
+        return self.log_size() == math.inf and self.size()[0] == 0
 
     def size(self) -> tuple[int, int | float]:
         """Smallest and largest possible number of strings.

@@ -42,7 +42,7 @@ def about(language: ExactLanguage, known: Known | None, said: Mapping[str, Any])
     found.add("type", "type", said["type"])
     found.add("kind", "kind", KINDS[type(language)])
     endless = "B", "", "sequences never end: prefixes and blocks are exact; a run needs a length"
-    found.add("tier", "tier", *(endless if known is None else _tier(known.log_size())))
+    found.add("tier", "tier", *(endless if known is None else _tier(known)))
     symbols = language.vocabulary.symbols
     found.add("num_symbols", "symbols", len(symbols) - 1)
     found.add("symbols", "alphabet", list(symbols[EOS + 1 :]))
@@ -52,10 +52,12 @@ def about(language: ExactLanguage, known: Known | None, said: Mapping[str, Any])
     return found
 
 
-def _tier(log_size: float) -> tuple[str, str, str]:
-    if log_size <= math.log(TIER_A):
+def _tier(known: Known) -> tuple[str, str, str]:
+    if known.log_size() <= math.log(TIER_A):
         return "A", "", "enumerable: everything is exact, also for a trained model"
-    many = "infinitely many strings" if log_size == math.inf else f"more than {TIER_A:,} strings"
+    unknown = "a number of strings that is not known"
+    large = f"more than {TIER_A:,} strings" if known.log_size() < math.inf else unknown
+    many = "infinitely many strings" if known.infinite else large
     return "B", "", f"{many}: numbers are exact by linear algebra; a run needs a length"
 
 
@@ -115,7 +117,7 @@ def _size(known: Known) -> Value:
     except UnavailableError:
         exact = isinstance(known.language, ContextFree) and known.language.ambiguity.unambiguous
         return {"log10" if exact else "at_most_log10": known.log_size() / math.log(10)}
-    return most if most in (least, math.inf) else {"at_least": least, "at_most": most}
+    return most if least == most or known.infinite else {"at_least": least, "at_most": most}
 
 
 def _counts(language: FiniteLanguage | Machine | ContextFree, number: int) -> tuple[list[int] | None, str]:
@@ -161,7 +163,7 @@ def diversity(known: Known) -> Section:
     found.add("collision", "C(P) = sum of P(x)^2", collision, "1")
     if known.log_size() <= LARGEST or known.log_size() == math.inf:
         least, most = (float(end) for end in known.size())
-        found.add("hill_0", "N_0, strings", Quantity(most if most == math.inf else least, most), "strings")
+        found.add("hill_0", "N_0, strings", Quantity(most if known.infinite else least, most), "strings")
     found.add("hill_1", "N_1 = e^H", of_strings.increasing(exponential), "strings")
     found.add("hill_2", "N_2 = 1 / C", collision.decreasing(reciprocal), "strings")
     found.add("hill_inf", "N_inf = 1 / max P(x)", largest.decreasing(reciprocal), "strings")

@@ -72,7 +72,7 @@ def recorded(
 def publish(record: Record, target: Path) -> None:
     """Check the identities of a record and write it.
 
-    Raises IdentityError if an identity is violated: then the record lies at <target>.failed, for inspection, in place
+    Raises IdentityError if an identity is violated: then the record is at <target>.failed, for inspection, in place
     of an earlier one.
     """
     record.facts["residuals"] = found = residuals(record)
@@ -80,5 +80,5 @@ def publish(record: Record, target: Path) -> None:
     if wrong:
         failed = target.with_name(f"{target.name}.failed")
         shutil.rmtree(failed, ignore_errors=True)
-        raise IdentityError("; ".join([*wrong, f"the record lies at {write(record, failed)}"]))
+        raise IdentityError("; ".join([*wrong, f"the record is at {write(record, failed)}"]))
     write(record, target)

@@ -11,6 +11,7 @@ import pytest
 
 from sim.describe.command import main
 from sim.grammars.file import file, read
+from sim.languages import hidden_ops
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples" / "grammars"
@@ -262,6 +263,28 @@ def test_a_grammar_whose_strings_cannot_be_counted_says_so(ask, write):
     assert said["support"]["longest"] == 2**40
     assert said["support"]["size"]["at_most_log10"] > 10**10
     assert "hill_0" not in said["diversity"]
+
+
+def test_a_finite_support_that_cannot_be_counted_is_not_called_infinite(ask, write, monkeypatch, capsys):
+    """Two states in every layer, which both read a and b: the machine of sets would be larger than is allowed."""
+    monkeypatch.setattr(hidden_ops, "MAX_SETS", 8)
+    layers = range(24)
+    moves = [
+        f"{{from: {s}{t}, symbol: {a}, to: {q}{t + 1}, p: 1/4}}"
+        for t in layers
+        for s in "uv"
+        for q in "uv"
+        for a in "ab"
+    ]
+    states = [f"{s}{t}" for t in range(25) for s in "uv"]
+    text = f"{{type: pfsa, states: [{', '.join(states)}], initial: {{u0: 1}}, transitions: [{', '.join(moves)}], "
+    name = write(text + "final: {u24: 1, v24: 1}}")
+    said = ask(name)
+    assert said["support"]["size"]["at_least"] >= 1
+    assert said["support"]["size"]["at_most"] == "inf"
+    assert said["diversity"]["hill_0"]["exactness"] == "bounded"
+    assert main([name]) == 0
+    assert "infinitely many" not in capsys.readouterr().out
 
 
 def test_warnings_are_heard(write, capsys):
