@@ -123,18 +123,6 @@ def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path: Path, arguments: tup
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--cfg", "job", "--resolve")], ids=" ".join)
-def test_asking_does_not_import_jax(arguments: tuple[str, ...]) -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "sim.run", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert "hydra" in imported
-    assert not {
-        name for name in imported if name.split(".")[0] in ("jax", "jaxlib", "flax", "optax", "polars", "numba")
-    }
-    assert "kind: english" in done.stdout
-
-
 # -- in this process --------------------------------------------------------------------------------------------------
 
 
