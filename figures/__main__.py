@@ -1,6 +1,6 @@
 """python -m figures <study> [folder] [--run HASH] [--only NAME] [--for slide]: figures, drawn from tables alone.
 
-A figure is one file, `figures/<study>/<name>.py`, in this project or in an installed package (`sim.config.members`):
+A figure is one file, `figures/<study>/<name>.py`, in this project or in an installed package (`sim.config.discovery`):
 
 - TABLES: the names of the tables that it reads, see `experiments.<study>`;
 - draw(tables) -> Figure | None: None where the tables hold nothing for it;

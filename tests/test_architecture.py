@@ -20,14 +20,15 @@ import pytest
 import yaml
 from jaxtyping import TypeCheckError
 
-from sim.config import PACKAGES, configurable, resolve
-from sim.numerics import SpecificationError, expectation
+from sim.config import GROUPS, configurable, members, resolve
+from sim.config.discovery import KINDS
+from sim.numerics import expectation
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("sim", "experiments", "figures", "hydra_plugins")
 MODULES = sorted(file for package in ROOMS for file in (ROOT / package).rglob("*.py"))
 CONF = sorted((ROOT / "conf").rglob("*.yaml"))
-MEMBERS = [file for file in CONF if file.parent.name in PACKAGES]
+MEMBERS = [file for file in CONF if file.parent.name in GROUPS]
 HOST = ("config", "disk", "grammars", "languages", "metrics", "restrictions", "show", "theory", "rows", "status")
 HEAVY = ("jax", "flax", "optax", "hydra", "matplotlib")
 
@@ -77,8 +78,10 @@ def imported(trace: str) -> set[str]:
 def test_there_is_something_to_check() -> None:
     for package in ROOMS:
         assert any(file.is_relative_to(ROOT / package) for file in MODULES), package
-    for group in PACKAGES:
+    for group in GROUPS:
         assert any(file.parent.name == group for file in MEMBERS), f"conf/{group} holds no YAML"
+    for kind in KINDS:
+        assert members(kind), kind
 
 
 # -- imports ----------------------------------------------------------------------------------------------------------
@@ -157,23 +160,15 @@ def test_yaml_keys_are_the_arguments_of_the_constructor() -> None:
     unknown = {}
     for file in MEMBERS:
         node = yaml.safe_load(text_of(file))
-        constructor = resolve(PACKAGES[file.parent.name], node.get("kind"), name_of(file))
+        constructor = resolve(file.parent.name, node.get("kind"), name_of(file))
         unknown[name_of(file)] = set(node) - {"kind", "defaults"} - set(configurable(constructor))
     assert {name: keys for name, keys in unknown.items() if keys} == {}
 
 
-@pytest.mark.parametrize(("group", "package"), PACKAGES.items())
-def test_every_kind_has_a_yaml(group: str, package: str) -> None:
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_kind_has_a_yaml(group: str) -> None:
     written = {yaml.safe_load(text_of(file)).get("kind") for file in MEMBERS if file.parent.name == group}
-    kinds = set()
-    for file in (ROOT / "sim" / package).glob("[a-z]*.py"):
-        try:
-            resolve(package, file.stem, file.stem)
-        except SpecificationError:  # a helper of its siblings, not a kind
-            continue
-        kinds.add(file.stem)
-    assert kinds - written == set()
-    assert kinds
+    assert set(members(group)) - written == set()
 
 
 # -- packaging --------------------------------------------------------------------------------------------------------

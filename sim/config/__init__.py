@@ -1,7 +1,7 @@
 """A constructor's signature is the schema of its configuration: types, ranges, nearest names, one-line errors.
 
 A node of the configuration is `kind: <name>` plus arguments. The name is looked up among the members of its group
-(`sim.config.members`) and nowhere else. Every argument is cast by its annotation, so that `1`, `1.0` and an omitted
+(`sim.config.discovery`) and nowhere else. Every argument is cast by its annotation, so that `1`, `1.0` and an omitted
 default describe the same object. Keyword-only parameters of a function and the fields of a dataclass are configuration;
 positional parameters are what the program injects.
 
@@ -22,7 +22,7 @@ from sim.config.checks import (
     Positive,
 )
 from sim.config.groups import canonical, construct, described, nodes, resolve
-from sim.config.members import GROUPS, conf_folder, conf_folders, member, members
+from sim.config.discovery import GROUPS, conf_folder, conf_folders, member, members
 from sim.config.signatures import canonical_of, check, configurable, known_names
 
 __all__ = [

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.config.members import KINDS, Member
+from sim.config.discovery import KINDS, Member
 from sim.numerics import SpecificationError
 
 

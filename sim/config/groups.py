@@ -6,7 +6,7 @@ from typing import Any
 
 from sim.config import given
 from sim.config.casting import REQUIRED, shown
-from sim.config.members import GROUPS, camel_case, member, members
+from sim.config.discovery import GROUPS, camel_case, member, members
 from sim.config.signatures import canonical_of, configurable, plain
 from sim.numerics import SpecificationError
 

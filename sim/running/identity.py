@@ -7,7 +7,7 @@ from typing import Any
 
 from sim.config import GROUPS, given, members, nodes, resolve
 from sim.config.content import member_digest
-from sim.config.members import Member
+from sim.config.discovery import Member
 from sim.disk.records import Record, folder, run_hash
 
 

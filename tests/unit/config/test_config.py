@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 
 import sim
 from sim import config
+from sim.config import discovery, groups
 from sim.config import AtLeast, Check, Extended, Fraction, HalfOpenFraction, Name, NonNegative, OpenFraction, Positive
 from sim.numerics import SpecificationError
 from sim.typing import Number
@@ -208,7 +209,7 @@ def test_an_annotation_that_yaml_cannot_express_is_a_mistake_of_the_program() ->
         config.check(taking(np.ndarray), {"value": 1}, "x")
 
 
-KINDS = {
+TOYS = {
     "square": """
 def square(base, *, side: float = 1.0):
     if side < 0:
@@ -228,11 +229,14 @@ def square(base, *, side: float = 1.0):
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     folder = tmp_path / "toy_kinds"
     folder.mkdir()
-    for name, source in KINDS.items():
+    for name, source in TOYS.items():
         (folder / f"{name}.py").write_text(source, encoding="utf-8")
     monkeypatch.setattr(sim, "__path__", [*sim.__path__, str(tmp_path)])
-    monkeypatch.setitem(config.PACKAGES, "toy", "toy_kinds")
+    monkeypatch.setitem(discovery.KINDS, "toy", discovery.Kind("sim.toy_kinds"))
+    monkeypatch.setattr(groups, "GROUPS", (*groups.GROUPS, "toy"))
+    discovery.forget()
     yield
+    discovery.forget()
     for name in [name for name in sys.modules if name.startswith("sim.toy_kinds")]:
         del sys.modules[name]
     vars(sim).pop("toy_kinds", None)
@@ -244,7 +248,7 @@ def test_a_kind_is_its_constructor() -> None:
     assert config.construct("toy", {"kind": "low_rank", "rank": 3.0}, "toy").rank == 3
     assert config.canonical("toy", {"kind": "square"}, "toy") == {"kind": "square", "side": 1.0}
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        config.resolve("toy_kinds", "broken", "toy")
+        config.resolve("toy", "broken", "toy")
 
 
 @pytest.mark.usefixtures("toy")
@@ -277,8 +281,8 @@ def test_a_node_is_refused_in_one_line(node: Any, message: str) -> None:
     assert str(refusal.value) == message
 
 
-def test_only_the_packages_of_the_groups_are_reachable() -> None:
-    with pytest.raises(ValueError, match="one of the packages grammars"):
+def test_only_the_groups_are_reachable() -> None:
+    with pytest.raises(ValueError, match="one of the groups grammar, "):
         config.resolve("languages", "trie", "grammar")
 
 
