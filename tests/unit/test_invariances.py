@@ -8,7 +8,7 @@ import pytest
 from sim.languages.finite import FiniteLanguage
 from sim.languages.vocabulary import Vocabulary
 from sim.metrics.divergence import hellinger, kl, total_variation
-from sim.metrics.scored import Layout, truth
+from sim.metrics.scored import TrieView, truth
 from sim.models.transformer import Transformer, transformer
 from sim.training import trie_logits as scoring
 from sim.training.node_record import node_record
@@ -26,7 +26,7 @@ def initial(spoken: FiniteLanguage) -> tuple[Transformer, dict]:
 def divergences(spoken: FiniteLanguage, model: Transformer, params: dict) -> list[float]:
     """Of the model from the language, on whole strings and what is off the support as one atom."""
     logits = np.asarray(scoring.trie_logits(model, params, scoring.trie_plan(spoken.trie)))
-    q = Layout.of(spoken.trie, spoken.prompts, "joint").score(node_record(logits, spoken.trie))
+    q = TrieView.of(spoken.trie, spoken.prompts, "joint").score(node_record(logits, spoken.trie))
     p = truth(spoken, spoken.prompts, "joint")
     merged = p.merged, q.merged
     return [kl(*merged), total_variation(*merged), hellinger(*merged), float(np.exp(q.log_q).sum())]

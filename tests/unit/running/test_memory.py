@@ -9,7 +9,7 @@ import pytest
 
 import sim.running.memory
 from sim.models.transformer import transformer
-from sim.running.memory import MOST, available_bytes, batch_size, computed_bytes, run_bytes
+from sim.running.memory import MOST, available_bytes, runs_at_once, computed_bytes, run_bytes
 from tests.unit.models.tiny_worlds import language
 from tests.unit.training.test_simulation import a_run, recipe
 
@@ -28,11 +28,11 @@ def test_the_batch_is_what_half_of_the_memory_holds(memory):
     need = sum(run_bytes(run, "shards"))
     for room in (1, 2, 7, MOST["cpu"]):
         memory(2 * need * (room + 0.5))
-        assert batch_size(run, "shards") == room
+        assert runs_at_once(run, "shards") == room
     memory(0)
-    assert batch_size(run, "shards") == 1, "a run that does not fit is tried alone"
+    assert runs_at_once(run, "shards") == 1, "a run that does not fit is tried alone"
     memory(1e18)
-    assert batch_size(run, "shards") == MOST["cpu"]
+    assert runs_at_once(run, "shards") == MOST["cpu"]
 
 
 def test_what_is_recorded_is_counted(memory):
@@ -54,7 +54,7 @@ def test_activations_count_where_all_runs_are_computed_at_once():
     p = language({"ab": 2, "ba": 3, "": 1})
     run = dataclasses.replace(a_run(), p=p, model=transformer(p.trie, width=8, depth=1, heads=2))
     run = dataclasses.replace(run, restricted=dataclasses.replace(run.restricted, s=p, event=np.ones(3, bool)))
-    wide = dataclasses.replace(run, finetune=recipe(batch_size=80))
+    wide = dataclasses.replace(run, finetune=recipe(runs_at_once=80))
     assert run_bytes(run, "shards") == run_bytes(wide, "shards")
     growth = run_bytes(wide, "vmap")[1] - run_bytes(run, "vmap")[1]
     assert growth > 2 * 72 * 3 * 8 * 4, "at least one array [batch, length, width] for each of the two fine-tunings"
