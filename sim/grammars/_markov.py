@@ -123,7 +123,7 @@ def _used(path: str, given: Laws, order: int, eos: str) -> Laws:
         if context not in given:
             shown = " ".join(context)
             requirement = "a row for every context that can occur is required"
-            fix = f"add {shown}: {{{eos}: 1}}, or give what leads to it the probability 0"
+            fix = f"add {shown}: {{{eos}: 1}}, or give the symbols that lead to it probability 0"
             raise problem(f"{path}: transitions", requirement, f"none for {shown!r}", fix)
         laws[context] = given[context]
         following = [_after(context, symbol, order) for symbol in given[context] if symbol != eos]

@@ -125,7 +125,7 @@ def _consistent(
     """The grammar, if its derivations end with probability 1. With `renormalise` it is conditioned on ending."""
     kind = growth(expectation(rules, len(heads)))
     if kind == "critical":
-        said = "spectral radius exactly 1: every string ends, but their expected length and entropy may be infinite"
+        said = "spectral radius exactly 1: every derivation ends, but expected length and entropy may be infinite"
         warnings.warn(f"{path}: a critical grammar ({said})", stacklevel=2)
     if kind != "supercritical":
         return ContextFree(symbols, heads, tuple(rules), start)

@@ -70,7 +70,10 @@ def file(
     if isinstance(language, Chain):
         if length is None:
             raise problem(
-                path, "length is required for a chain that never stops", "none", "set it; every string has it"
+                path,
+                "length is required for a chain that never stops",
+                "none",
+                "set it; it fixes the length of all strings",
             )
         language = language.blocks(length - 1)
     kept, dropped = language.enumerate(length or _whole(path, language, max_strings), max_strings, path)

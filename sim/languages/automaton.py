@@ -86,7 +86,7 @@ class Automaton(Machine):
 
     @cached_property
     def stops(self) -> np.ndarray:
-        """rho, the probability to stop: float64[S]."""
+        """The probability rho to stop in each state: float64[S]."""
         return self.prob[:, EOS]
 
     @cached_property

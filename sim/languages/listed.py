@@ -13,7 +13,7 @@ MAX_LISTED = 20_000
 
 
 LONG = 60
-"""A grammar with no string longer than this [symbols] is always listed, to count its strings."""
+"""A grammar with no string longer than this [symbols] is always enumerated, to see how many strings it has."""
 
 
 def listed(language: ExactLanguage, max_strings: int = MAX_LISTED) -> FiniteLanguage | None:

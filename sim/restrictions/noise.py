@@ -56,7 +56,7 @@ def noise(
             law[row.tobytes()] = before + p_i * weight / total, origin
         if len(law) > MAX_STRINGS:
             raise SpecificationError(
-                f"restriction: at most {MAX_STRINGS} clean and noisy strings are listed, found more; lower "
+                f"restriction: at most {MAX_STRINGS} clean and noisy strings may be listed, found more; lower "
                 "max_deviations or num_wrong, or use a smaller world"
             )
     if len(law) == listed.support_size:
@@ -73,7 +73,7 @@ def _wrong_tokens(p: FiniteLanguage, number: int, seed: int) -> list[np.ndarray]
     right = p.trie.legal.copy()  # for all listed strings, also those of probability 0
     right[:, EOS] = True
     if p.vocabulary.prompt_end is not None:
-        right[:, p.vocabulary.prompt_end] = True  # a second end of the prompt would be read as one
+        right[:, p.vocabulary.prompt_end] = True  # a second closing symbol could be mistaken for the prompt's
     return [np.sort(generator.permutation(np.flatnonzero(~row))[:number]) for row in right]
 
 

@@ -52,7 +52,7 @@ def decide(rules: Sequence[Rule], num_nonterminals: int, start: int) -> Ambiguit
 
 
 def _short_strings(rules: Sequence[Rule], num_nonterminals: int, shape: Shape) -> Ambiguity:
-    """What the numbers of derivations of the short strings of every non-terminal tell."""
+    """Look for ambiguity in the short strings of every non-terminal, by counting their derivations."""
     if shape.cyclic:
         head = next(
             block[0] for block in components(shape.chains) if len(block) > 1 or block[0] in shape.chains[block[0]]

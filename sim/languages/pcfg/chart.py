@@ -192,7 +192,7 @@ class Chart:
             prefix[i] = self.form.corners @ (last + self._split(i, j, prefix[i + 1 : j]))
         mass = float(prefix[0, self.start])
         if not np.isfinite(mass):
-            raise ArithmeticError("context-free grammar: the probability of a span is beyond the largest number")
+            raise ArithmeticError("context-free grammar: the probability of a span is above the range of floats")
         self.alive = mass > 0.0
         if self.alive:
             self.inside[:j, j] /= mass

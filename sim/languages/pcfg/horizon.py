@@ -96,7 +96,7 @@ class _Rows:
             self._scales = np.concatenate([self._scales, np.zeros_like(self._scales)])
         top = float(row.max())
         if not math.isfinite(top):
-            raise ArithmeticError("context-free grammar: the probability of a length is beyond the largest number")
+            raise ArithmeticError("context-free grammar: the probability of a length is above the range of floats")
         self._rows[self.number] = row / top if top > 0 else 0.0
         self._scales[self.number] = scale + math.log(top) if top > 0 else -math.inf
         self.number += 1
