@@ -70,10 +70,7 @@ def file(
     if isinstance(language, Chain):
         if length is None:
             raise problem(
-                path,
-                "length is required for a chain that never stops",
-                "none",
-                "set it; it fixes the length of all strings",
+                path, "length is required for a chain that never stops", "none", "set it; all strings get this length"
             )
         language = language.blocks(length - 1)
     kept, dropped = language.enumerate(length or _whole(path, language, max_strings), max_strings, path)

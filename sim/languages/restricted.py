@@ -29,7 +29,7 @@ class Restricted:
 
 @dataclass(frozen=True, eq=False)
 class Narrowed:
-    """The same for a language that is not listed. S and P_A are exact languages, in general of the same kind as P."""
+    """The same for a language that is not listed. S and P_A are exact languages of the same kind as P."""
 
     s: ExactLanguage
     kept: ExactLanguage  # P_A; if A is a set of derivations or paths, their law given A

@@ -20,7 +20,7 @@ LONGEST_WITNESS, MOST_STRINGS = 12, 4_000
 
 @dataclass(frozen=True)
 class Ambiguity:
-    """What is known, and why. `witness` is a string as tokens that the non-terminal `within` derives in two ways."""
+    """What is known, and why. `witness` is a string (tokens) that the non-terminal `within` derives in several ways."""
 
     unambiguous: bool
     reason: str
