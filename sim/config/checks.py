@@ -1,4 +1,4 @@
-"""Conditions on a value beyond its type, written into annotations: `Annotated[float, Positive]`."""
+"""Conditions on a value beyond its type. They stand in annotations, as in `Annotated[float, Positive]`."""
 
 import re
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Check:
-    """A condition on a value; null is never checked.
+    """A condition on a value. The value null is never checked.
 
-    `description` completes "... is required"; `{noun}` in it becomes "integer" or "number", `{type}` "an integer" or
-    "a number". `infinite` admits ±inf, which is refused otherwise (nan always is).
+    `description` completes the sentence "... is required". In it `{noun}` becomes "integer" or "number", and `{type}`
+    becomes "an integer" or "a number". `infinite` allows ±inf, which is otherwise refused; nan is always refused.
     """
 
     description: str
@@ -20,7 +20,7 @@ class Check:
 
 
 class AtLeast(Check):
-    """Values of `bound` or more."""
+    """The condition that a value is at least `bound`."""
 
     def __init__(self, bound: int | float) -> None:
         super().__init__(f"{{type}} of at least {bound}", lambda value: bool(value >= bound))
@@ -33,6 +33,6 @@ OpenFraction = Check("a number between 0 and 1, both excluded,", lambda value: 0
 HalfOpenFraction = Check("a number from 0 to 1, 1 excluded,", lambda value: 0 <= value < 1)
 Extended = Check("a number or ±inf", lambda _: True, infinite=True)
 Name = Check(
-    "a name of a-z, 0-9 and _ other than store",  # which is where pretrainings lie, beside the runs
+    "a name of a-z, 0-9 and _ other than store",  # pretrainings lie in the folder `store`, beside the runs
     lambda value: re.fullmatch("[a-z0-9_]+", value) is not None and value != "store",
 )

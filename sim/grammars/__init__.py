@@ -1,1 +1,1 @@
-"""Languages with exactly known distributions: one file per kind."""
+"""Constructors of languages with exactly known distributions, one file per kind."""

@@ -1,4 +1,4 @@
-"""Factors of the abstract worlds of styles and content: prompts, styles that may overlap, content on a clock."""
+"""Factors of the abstract worlds of styles and content: prompts, styles that may overlap, and content on a clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError, log_sum_exp
 
 Part: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Documents of one length without their end int[N, L - 1], log P [nat] [N], log P(z | document) [nat] [N, Z]."""
+"""Documents of one length without EOS int[N, L - 1], log P [nat] [N], and log P(z | document) [nat] [N, Z]."""
 
 
 @dataclass(frozen=True)
 class Factors:
-    """The tables of the world. Content is a walk on a clock of K symbols; a style owns a block of B step sizes.
+    """The tables of the world. Content is a walk on a clock of K symbols, and each style owns a block of B step sizes.
 
-    A style draws a step from its own block with probability 1 - `overlap`, else as the next style (cyclically) does
-    from its own.
+    A style draws a step from its own block with probability 1 - `overlap`. Otherwise it draws as the next style does
+    (cyclically) from that style's block.
     """
 
     prompt_law: np.ndarray  # float64[G], P(x)
     shares: np.ndarray  # float64[G, Z], P(z | x)
     first: np.ndarray  # float64[G, K], P(first symbol | x), the same for every style
-    step: np.ndarray  # float64[G, Z, T, B], law of later symbol t within the block of z, steps z B, ..., z B + B - 1
+    step: np.ndarray  # float64[G, Z, T, B], law of the step to later symbol t in the block of z: z B, ..., z B + B - 1
     overlap: float = 0.0
 
     @property
@@ -46,12 +46,12 @@ class Factors:
         return law.reshape(num_prompts, num_styles, later, num_styles * per_style)
 
     def num_walks(self, num_steps: int) -> tuple[int, int]:
-        """Number of sequences of steps that some style can take, and that any one style can."""
+        """The number of sequences of steps that some style can take, and the number that each single style can take."""
         _, num_styles, _, per_style = self.step.shape
         narrow, wide = per_style**num_steps, (2 * per_style) ** num_steps
         if self.disjoint:
             return num_styles * narrow, narrow
-        # two styles take the same steps; of more, neighbours share the sequences within one block
+        # two styles can take the same steps; of three or more, neighbours share the sequences within one block
         return (wide if num_styles == 2 else num_styles * (wide - narrow)), wide
 
     def walks(self, num_steps: int) -> np.ndarray:
@@ -64,13 +64,14 @@ class Factors:
 
     @property
     def support_size(self) -> int:
-        """Number of documents whose style is not shown."""
+        """The number of documents in which the style is not shown."""
         return int(self.first.size * self.num_walks(self.step.shape[2])[0])
 
     def documents(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Every document x y: prompt int[N], content int[N, T + 1], log of P(x) w(x, z) P(y|x,z) [nat], float64[N, Z].
+        """Every document x y: prompt int[N], content int[N, T + 1], and log (P(x) w(x, z) P(y|x,z)) [nat] [N, Z].
 
-        `weights` float64[G, Z] are `shares` for P(x, z, y), ones for P(x, y | z) of a prompt that no style attracts.
+        `weights` w is float64[G, Z]. With `shares` the result is log P(x, z, y). With ones it is log P(x, y | z), if
+        the prompt does not depend on the style.
         """
         _, num_styles, later, _ = self.step.shape
         num_symbols, law, walks = self.first.shape[1], self.step_law, self.walks(later)
@@ -97,7 +98,7 @@ def styles_content_factors(
     overlap: float = 0.0,
     seed: int = 0,
 ) -> Factors:
-    """The factors of `styles_content`, which has the same arguments."""
+    """The factors of `styles_content`, from the same arguments."""
     per_style = num_symbols // num_styles
     if per_style < 1:
         raise SpecificationError(
@@ -120,23 +121,23 @@ def styles_content_factors(
 
 
 def _shuffled_zipf(generator: np.random.Generator, count: int, exponent: float) -> np.ndarray:
-    """Zipf's law with a random offset, which makes probabilities generic, in random order."""
+    """Zipf's law in random order, with a random offset that makes probabilities generic."""
     return generator.permutation(zipf_law(count, exponent, generator.random()))
 
 
 def style_names(num_styles: int) -> tuple[str, ...]:
-    """z0, z1, ...: names of the styles and, where shown, their tokens."""
+    """The names z0, z1, ... of the styles. They are also the tokens of styles that are shown."""
     return tuple(f"z{z}" for z in range(num_styles))
 
 
 def mixed(log_joint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """log P(document) [nat], float64[N], and log P(z | document) [nat], float64[N, Z], from log P(z, document)."""
+    """From log P(z, document): log P(document) [nat], float64[N], and log P(z | document) [nat], float64[N, Z]."""
     log_p = log_sum_exp(log_joint, axis=1)
     return log_p, log_joint - log_p[:, None]
 
 
 def joined(vocabulary: Vocabulary, names: tuple[str, ...], parts: Sequence[Part]) -> FiniteLanguage:
-    """The language of all documents of the parts, each ended and padded with EOS."""
+    """The language of all documents of the parts. Each is ended and padded with EOS."""
     length = 1 + max(documents.shape[1] for documents, _, _ in parts)
     strings = [
         np.pad(documents, ((0, 0), (0, length - documents.shape[1])), constant_values=EOS) for documents, _, _ in parts

@@ -1,14 +1,14 @@
-"""What a word list of templated English is, and where lists are found. Sentences are tokens separated by spaces.
+"""The word lists of templated English, and where they are found. Sentences are tokens separated by spaces.
 
-A form is a sentence with slots: {topic}, {look}, {mood} and {simile} are filled from the topic, {degree} from the
-list's degrees. Every list keeps the same rules, which make the world exact (a test holds it to them):
+A form is a sentence with slots. {topic}, {look}, {mood} and {simile} are filled from the topic, and {degree} from the
+degrees of the list. Every list follows these rules, which make the world exact (a test checks them):
 
-- Every sentence that a form can make differs from those of all other forms, so that the string tells the form and the
-  style. Styles may share their openings: "the moon is bright" may still become plain, poetic or assistant.
-- A word has one slot only within a topic, and the last word of the prompt stands nowhere else.
-- The styles are plain, poetic, pirate and assistant; there are 16 topics, each of which attracts one of them.
+- A sentence of one form is never a sentence of another form, so the string determines the form and the style. Styles
+  may begin with the same words: "the moon is bright" may still become plain, poetic or assistant.
+- Within a topic every word belongs to one slot only. The last word of the prompt occurs nowhere else.
+- The styles are plain, poetic, pirate and assistant. There are 16 topics, and each attracts one style.
 
-The list <name> is `WORDS` of the file _english_<name>.py beside this one: a new list is a new file.
+The list <name> is `WORDS` in the file _english_<name>.py beside this one. A new list is a new file.
 """
 
 import importlib
@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NUM_TOPICS = 16
-"""Topics of every list."""
+"""Number of topics in every list."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A thing one can ask about. Word lists begin with the most common word; `leans` is the style it attracts."""
+    """A thing to ask about. Its word lists begin with the most common word; `leans` is the style that it attracts."""
 
     name: str
     looks: tuple[str, ...]
@@ -35,7 +35,7 @@ class Topic:
 class Style:
     """A way to answer: forms with their probabilities, and how strongly it prefers common words.
 
-    Word choice follows Zipf's law with exponent `focus` times the world's exponent; a negative one prefers rare words.
+    Words follow Zipf's law with exponent `focus` times the world's exponent. A negative exponent prefers rare words.
     """
 
     forms: tuple[tuple[str, float], ...]
@@ -44,7 +44,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Words:
-    """A word list: how one asks, the words of degree, the ways to answer, and what is asked about."""
+    """A word list: the form of the question, the words of degree, the styles and the topics."""
 
     prompt: str
     degrees: tuple[str, ...]
@@ -57,7 +57,7 @@ LISTS = tuple(sorted(file.stem.removeprefix("_english_") for file in Path(__file
 
 
 def word_list(name: str) -> Words:
-    """The word list of a name, one of `LISTS`."""
+    """The word list with a name, which is one of `LISTS`."""
     words: Words = importlib.import_module(f"sim.grammars._english_{name}").WORDS
     return words
 

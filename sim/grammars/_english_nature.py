@@ -1,4 +1,4 @@
-"""The words of the default world: sky, sea, animals and whatever else one meets outdoors, or in a tale."""
+"""The words of the default world: sky, sea, animals and other things outdoors or in tales."""
 
 from sim.grammars._english import Style, Topic, Words
 

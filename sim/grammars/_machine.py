@@ -1,4 +1,4 @@
-"""From exact transition probabilities to an `Automaton`: unproductive states refused, unreachable ones dropped."""
+"""Build an `Automaton` from exact probabilities. States without an end are refused, unreachable ones are dropped."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,16 +13,16 @@ from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, log_fraction
 
 Row = Mapping[int, tuple[int, Fraction]]
-"""Arcs of a state: token -> (next state, probability); EOS is the decision to stop, its next state is not read."""
+"""The arcs of a state: token -> (next state, probability). EOS is the decision to stop; its next state is not read."""
 
 
 def machine(
     path: str, vocabulary: Vocabulary, state_names: Sequence[str], rows: Sequence[Row], start: int, what: str
 ) -> Automaton:
-    """The automaton of normalised rows. `what` is what the file calls a state, for messages ("state", "symbol").
+    """The automaton of normalised rows. `what` is the word for a state in messages ("state", "symbol").
 
-    Raises `SpecificationError` naming the states from which no string can end; warns of unreachable ones, which are
-    dropped (the vocabulary keeps their symbols). An arc of probability 0 is not part of the support.
+    Raises `SpecificationError` with the states from which no string can end. Warns of unreachable states, which are
+    dropped; the vocabulary keeps their symbols. An arc of probability 0 is not part of the support.
     """
     next_state = np.full((len(rows), len(vocabulary)), -1)
     log_prob = np.full((len(rows), len(vocabulary)), -np.inf)
@@ -43,7 +43,7 @@ def machine(
 
 
 def refuse_endless(path: str, ends: np.ndarray, state_names: Sequence[str], what: str) -> None:
-    """Raises `SpecificationError` that names the states from which no string can end, where `ends` bool[S] is false."""
+    """Raise `SpecificationError` that names the states from which no string can end, where `ends` bool[S] is false."""
     lost = np.flatnonzero(~ends)
     if len(lost):
         listed = ", ".join(repr(state_names[s]) for s in lost[:5])
@@ -52,7 +52,7 @@ def refuse_endless(path: str, ends: np.ndarray, state_names: Sequence[str], what
 
 
 def warn_unreachable(path: str, seen: np.ndarray, state_names: Sequence[str], what: str) -> None:
-    """Warns of the states that are left out since no path leads to them, where `seen` bool[S] is false."""
+    """Warn of the states that are left out because no path leads to them, where `seen` bool[S] is false."""
     if not seen.all():
         listed = ", ".join(repr(state_names[s]) for s in np.flatnonzero(~seen)[:5])
-        warnings.warn(f"{path}: {what} {listed} can never be reached from the start: left out", stacklevel=3)
+        warnings.warn(f"{path}: {what} {listed} cannot be reached from the start (left out)", stacklevel=3)

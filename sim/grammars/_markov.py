@@ -1,4 +1,4 @@
-"""Grammar files of type `markov`: a Markov chain of any order, with stopping or (without `eos`) for ever."""
+"""Grammar files of type `markov`: a Markov chain of any order. Without `eos` it never stops."""
 
 import warnings
 from fractions import Fraction
@@ -28,19 +28,20 @@ from sim.numerics import EOS, log_fraction
 HIGHEST_ORDER = 20
 
 Context = tuple[str, ...]
-"""The symbols that the next one depends on; () at the start."""
+"""The symbols that the next one depends on. It is () at the start."""
 
 Laws = dict[Context, dict[str, Fraction]]
-"""Probabilities of what follows each context that can occur, normalised."""
+"""Normalised probabilities of the next symbol after each context that can occur."""
 
 
 def markov(path: str, data: dict[str, Any]) -> Automaton | Chain:
-    """The chain as a machine: one state per context that can occur, and a start state, so that the first symbol counts.
+    """The chain as a machine with one state per context that can occur. It starts in the empty context.
 
-    `order` k (default 1) is how many symbols the next one depends on. `transitions` has a row for every context that
-    can occur, of k symbols or, at the beginning of a string, fewer, written with spaces between ("a b"); `initial` is
-    the row of the empty context. Without `eos` the chain never stops, and `initial` may be missing: then it starts from
-    its stationary law. Raises `SpecificationError`; warns of rows that are never used.
+    `order` k (default 1) is the number of symbols that the next one depends on. `transitions` has a row for every
+    context that can occur. A context has k symbols, or fewer at the beginning of a string, with spaces between them
+    ("a b"). `initial` is the row of the empty context. Without `eos` the chain never stops, and `initial` may be
+    missing; it then starts from its stationary law. Raises `SpecificationError` for a bad file. Warns of rows that are
+    never used.
     """
     endless = "eos" not in data
     required = ("type", "alphabet", "transitions") if endless else ("type", "alphabet", "initial", "transitions")
@@ -69,13 +70,13 @@ def markov(path: str, data: dict[str, Any]) -> Automaton | Chain:
 def _order(path: str, data: dict[str, Any]) -> int:
     text = data.get("order", "1")
     if not (isinstance(text, str) and text.isdecimal() and 1 <= int(text) <= HIGHEST_ORDER):
-        requirement = f"an integer from 1 to {HIGHEST_ORDER}, the number of symbols that the next one depends on,"
+        requirement = f"an integer from 1 to {HIGHEST_ORDER}, the number of symbols that the next symbol depends on,"
         raise problem(f"{path}: order", f"{requirement} is required", repr(text), "correct it")
     return int(text)
 
 
 def _rows(path: str, data: dict[str, Any], alphabet: list[str], order: int) -> dict[Context, tuple[str, Any]]:
-    """Rows by context, each with its place; that of the empty context is `initial`."""
+    """The rows by context, each with its place in the file. `initial` is the row of the empty context."""
     place = f"{path}: transitions"
     found: dict[Context, tuple[str, Any]] = {}
     if "initial" in data:
@@ -99,7 +100,7 @@ def _context(place: str, key: str, alphabet: list[str], order: int, eos: str) ->
 
 
 def _row(place: str, value: Any, symbols: Vocabulary, endless: bool) -> dict[str, Fraction]:
-    """Normalised probabilities of what comes next."""
+    """The normalised probabilities of the next symbol."""
     valid = symbols.symbols[EOS + 1 :] if endless else symbols.symbols
     what = "a symbol of the alphabet" if endless else "a symbol of the alphabet or eos"
     weights: dict[str, Fraction] = {}
@@ -115,14 +116,14 @@ def _after(context: Context, symbol: str, order: int) -> Context:
 
 
 def _used(path: str, given: Laws, order: int, eos: str) -> Laws:
-    """The rows of the contexts that can occur, the start first; a missing one is refused, the others are warned of."""
+    """The rows of the contexts that can occur, the start first. Refuse a missing row, and warn of unused rows."""
     laws: Laws = {}
     waiting: list[Context] = [()]
     for context in waiting:
         if context not in given:
             shown = " ".join(context)
             requirement = "a row for every context that can occur is required"
-            fix = f"add {shown}: {{{eos}: 1}}, or give what leads to it the probability 0"
+            fix = f"add {shown}: {{{eos}: 1}}, or give the symbols that lead to it probability 0"
             raise problem(f"{path}: transitions", requirement, f"none for {shown!r}", fix)
         laws[context] = given[context]
         following = [_after(context, symbol, order) for symbol in given[context] if symbol != eos]
@@ -130,14 +131,14 @@ def _used(path: str, given: Laws, order: int, eos: str) -> Laws:
     unused = [" ".join(context) for context in given if context not in laws]
     if unused:
         listed = ", ".join(repr(shown) for shown in unused[:5])
-        warnings.warn(f"{path}: transitions: {listed} can never be reached from the start: left out", stacklevel=3)
+        warnings.warn(f"{path}: transitions: {listed} cannot be reached from the start (left out)", stacklevel=3)
     return laws
 
 
 def _stationary(path: str, given: Laws, order: int) -> Laws:
-    """The rows of a chain that starts from its stationary law, those of the contexts at the start worked out from it.
+    """The rows of a chain that starts from its stationary law, which determines the rows of the shorter contexts.
 
-    Raises `SpecificationError` where there are several such laws.
+    Raises `SpecificationError` if there are several stationary laws.
     """
     contexts = [context for context in given if len(context) == order]
     number = {context: n for n, context in enumerate(contexts)}
@@ -170,7 +171,7 @@ def _stationary(path: str, given: Laws, order: int) -> Laws:
 
 
 def _chain(symbols: Vocabulary, rows: list[Row], shown: tuple[str, ...]) -> Chain:
-    """The machine without an end, whose first state is the empty context."""
+    """The machine without an end. Its first state is the empty context."""
     next_state = np.full((len(rows), len(symbols)), -1)
     log_prob = np.full((len(rows), len(symbols)), -np.inf)
     for s, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Laws that the built-in worlds share: Zipf's law over words, and shares of styles that vary with the prompt."""
+"""Laws that the built-in worlds share: Zipf's law over words, and style shares that vary with the prompt."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,20 +9,21 @@ from sim.languages.machine import shown_count
 from sim.numerics import SpecificationError, expectation, nearest
 
 SUM_TOLERANCE = 1e-9
-"""How far from 1 shares given by a person may sum."""
+"""Largest distance from 1 that the sum of configured shares may have."""
 
 MAX_STRINGS = 1_000_000
-"""Largest support that a built-in world lists."""
+"""Largest support that a built-in world may list [strings]."""
 
 
 SWING = Check("a number from 0 to 0.5", lambda value: 0 <= value <= 0.5)
-"""How far shares of styles may vary with the prompt; see `style_shares`."""
+"""The allowed variation of style shares with the prompt; see `style_shares`."""
 
 
 def zipf_law(count: int, exponent: float, offset: float = 0.0) -> np.ndarray:
-    """Zipf-Mandelbrot law over ranks r = 1..count, proportional to (r + offset)^-exponent: float64[count], sums to 1.
+    """Zipf-Mandelbrot law over ranks r = 1..count, proportional to (r + offset)^-exponent: float64[count].
 
-    Exponent 0 is uniform, a negative one prefers high ranks. Raises `SpecificationError` if a probability underflows.
+    Exponent 0 is uniform, and a negative exponent prefers high ranks. Raises `SpecificationError` if a probability
+    underflows.
     Source: B. Mandelbrot, 1953, "An informational theory of the statistical structure of language".
     """
     log_weights = -exponent * np.log(np.arange(1, count + 1) + offset)
@@ -36,14 +37,14 @@ def zipf_law(count: int, exponent: float, offset: float = 0.0) -> np.ndarray:
 
 
 def entropy_of(law: np.ndarray) -> float:
-    """-sum p log p [nat] of probabilities that may hold zeros."""
+    """Entropy -sum p log p [nat] of probabilities, some of which may be zero."""
     with np.errstate(divide="ignore"):
         log_p = np.log(law)
     return -expectation(log_p, log_p)
 
 
 def checked_shares(shares: Mapping[str, float], names: Sequence[str], place: str) -> dict[str, float]:
-    """The named shares that are positive, in the order of `names`; raises `SpecificationError` if they are no law."""
+    """The positive shares by name, in the order of `names`. Raises `SpecificationError` unless they are a law."""
     for name, share in shares.items():
         if name not in names:
             raise SpecificationError(
@@ -60,11 +61,11 @@ def checked_shares(shares: Mapping[str, float], names: Sequence[str], place: str
 
 
 def style_shares(prompt_law: np.ndarray, shares: np.ndarray, leans: np.ndarray, swing: float) -> np.ndarray:
-    """P(z | x) = P(z) (1 + swing D[x, z]): float64[G, Z], rows sum to 1 and E_P(x) P(z | x) = P(z) exactly.
+    """P(z | x) = P(z) (1 + swing D[x, z]): float64[G, Z]. Rows sum to 1, and E_P(x) P(z | x) = P(z) exactly.
 
-    `leans` bool[G, Z] marks the styles that a prompt attracts; D is `leans` centred under P(z) in every row and under
-    P(x) in every column, so that the swing moves styles between prompts and leaves their overall shares alone.
-    |D| <= 2, and `swing` from 0 to 0.5 keeps everything non-negative.
+    `leans` bool[G, Z] marks the styles that a prompt attracts. D is `leans`, centred under P(z) in every row and under
+    P(x) in every column. So the swing moves styles between prompts and keeps their overall shares. Because |D| <= 2,
+    a `swing` from 0 to 0.5 keeps all probabilities non-negative.
     """
     lean = leans.astype(np.float64)
     by_prompt, by_style = lean @ shares, prompt_law @ lean
@@ -73,8 +74,8 @@ def style_shares(prompt_law: np.ndarray, shares: np.ndarray, leans: np.ndarray, 
 
 
 def refuse_size(count: int, how: str) -> None:
-    """Raises `SpecificationError` if a world would list more than `MAX_STRINGS` strings; `how` says what to reduce."""
+    """Raise `SpecificationError` if a world would list more than `MAX_STRINGS` strings. `how` says what to reduce."""
     if count > MAX_STRINGS:
         raise SpecificationError(
-            f"support of at most {MAX_STRINGS} strings is listed, found {shown_count(count)}; reduce {how}"
+            f"a support of at most {MAX_STRINGS} strings is required, found {shown_count(count)}; reduce {how}"
         )

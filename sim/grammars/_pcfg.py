@@ -22,16 +22,17 @@ from sim.languages.pcfg.rules import Rule, expectation, productive, reached, ren
 from sim.languages.systems import least_solution
 
 Sides = tuple[str, tuple[str, ...]]
-"""Left- and right-hand side of a rule, as written."""
+"""The left- and the right-hand side of a rule, as written."""
 
 
 def pcfg(path: str, data: dict[str, Any], renormalise: bool = False) -> ContextFree:
-    """The grammar of listed rules, without what has probability 0 or cannot be reached.
+    """The grammar of the listed rules, without rules of probability 0 and without what cannot be reached.
 
-    A symbol on some left-hand side is a non-terminal, every other one a terminal, unless `nonterminals` or `terminals`
-    say so themselves. Warns of rules that are given twice (their probabilities are added), of symbols that cannot be
-    reached, and of a critical grammar. Raises `SpecificationError` for a non-terminal that derives nothing, and for an
-    inconsistent grammar, stating the mass of the derivations that end; `renormalise` conditions on ending instead.
+    A symbol on a left-hand side is a non-terminal, and every other symbol is a terminal. `nonterminals` and `terminals`
+    can list them explicitly. Warns of rules that are given twice (their probabilities are added), of non-terminals that
+    cannot be reached, and of a critical grammar. Raises `SpecificationError` for a non-terminal that derives nothing.
+    For an inconsistent grammar it raises it with the mass of the derivations that end, or, with `renormalise`,
+    conditions on ending.
     """
     keys = (*COMMON_KEYS[1:], "nonterminals", "terminals")
     check_keys(path, data, ("type", "start", "rules"), keys)
@@ -58,7 +59,7 @@ def pcfg(path: str, data: dict[str, Any], renormalise: bool = False) -> ContextF
 
 
 def _rules(path: str, value: Any) -> dict[Sides, Fraction]:
-    """The rules with their probabilities as written."""
+    """The rules, with their probabilities as written."""
     place = f"{path}: rules"
     if not isinstance(value, list) or not value:
         fix = "write [{lhs: S, rhs: [a, S], p: 1/2}, {lhs: S, rhs: [], p: 1/2}]"
@@ -76,7 +77,7 @@ def _rules(path: str, value: Any) -> dict[Sides, Fraction]:
         sides, p = (lhs, tuple(rhs)), probability(f"{here}.p", entry["p"])
         if sides in found:
             shown = f"{lhs} -> {' '.join(rhs) or '(empty)'}"
-            warnings.warn(f"{here}: {shown} is listed twice: probabilities added", stacklevel=2)
+            warnings.warn(f"{here}: {shown} is listed twice (probabilities added)", stacklevel=2)
         found[sides] = found.get(sides, Fraction(0)) + p
     return found
 
@@ -105,7 +106,7 @@ def _terminals(path: str, data: dict[str, Any], listed: dict[Sides, Fraction], h
 
 
 def _useful(path: str, rules: list[Rule], heads: list[str], start: int) -> tuple[list[Rule], list[bool]]:
-    """The rules that a derivation from the start can use, and which non-terminals those are."""
+    """The rules that a derivation from the start can use, and whether each non-terminal can be reached."""
     good = productive(rules, len(heads))
     if not all(good):
         listed = ", ".join(repr(head) for head, ok in zip(heads, good, strict=True) if not ok)
@@ -114,17 +115,17 @@ def _useful(path: str, rules: list[Rule], heads: list[str], start: int) -> tuple
     seen = reached(rules, len(heads), start)
     if not all(seen):
         listed = ", ".join(repr(head) for head, ok in zip(heads, seen, strict=True) if not ok)
-        warnings.warn(f"{path}: non-terminal {listed} can never be reached from the start: left out", stacklevel=2)
+        warnings.warn(f"{path}: non-terminal {listed} cannot be reached from the start (left out)", stacklevel=2)
     return renumbered(rules, seen), seen
 
 
 def _consistent(
     path: str, symbols: Any, heads: tuple[str, ...], rules: list[Rule], start: int, renormalise: bool
 ) -> ContextFree:
-    """The grammar, if its derivations end with probability 1; conditioned on ending where that is asked for."""
+    """The grammar, if its derivations end with probability 1. With `renormalise` it is conditioned on ending."""
     kind = growth(expectation(rules, len(heads)))
     if kind == "critical":
-        said = "spectral radius exactly 1: every string ends, but their expected length and entropy may be infinite"
+        said = "spectral radius exactly 1: every derivation ends, but expected length and entropy may be infinite"
         warnings.warn(f"{path}: a critical grammar ({said})", stacklevel=2)
     if kind != "supercritical":
         return ContextFree(symbols, heads, tuple(rules), start)

@@ -1,4 +1,4 @@
-"""Grammar files of type `pfsa`: a probabilistic automaton, deterministic or not."""
+"""Grammar files of type `pfsa`: a probabilistic automaton, which may be non-deterministic."""
 
 import warnings
 from collections.abc import Mapping
@@ -29,12 +29,13 @@ Arcs = dict[tuple[str, str, str], Fraction]  # (from, symbol, to) -> p
 
 
 def pfsa(path: str, data: dict[str, Any]) -> Automaton | HiddenAutomaton:
-    """The automaton of listed states, transitions and final probabilities.
+    """The automaton of the listed states, transitions and final probabilities.
 
-    In every state the transitions and the final probability sum to 1; a state not named in `final` cannot stop. The
-    alphabet is `alphabet` where given, else the symbols in order of first appearance. With one start state and at most
-    one transition for each state and symbol it is an `Automaton`, else a `HiddenAutomaton`. Warns of a transition
-    listed twice (merged) and of unreachable states (left out).
+    In every state the transitions and the final probability sum to 1. A state that is not named in `final` cannot stop.
+    Without `alphabet`, the alphabet is the symbols in the order of their first appearance. The result is an `Automaton`
+    if there is one start state and at most one transition for each state and symbol; otherwise it is a
+    `HiddenAutomaton`. Warns of transitions that are listed twice, which are merged, and of unreachable states, which
+    are left out.
     """
     check_keys(path, data, ("type", "states", "initial", "transitions", "final"), (*COMMON_KEYS[1:], "alphabet"))
     states = names(f"{path}: states", data["states"])
@@ -59,7 +60,7 @@ def pfsa(path: str, data: dict[str, Any]) -> Automaton | HiddenAutomaton:
 
 
 def _one_way(row: Mapping[tuple[str, str], Fraction]) -> bool:
-    """Whether a symbol leads to one state only."""
+    """Whether every symbol leads to at most one state."""
     used = [symbol for (symbol, _), p in row.items() if p > 0]
     return len(set(used)) == len(used)
 
@@ -117,6 +118,6 @@ def _arcs(path: str, value: Any, states: list[str], alphabet: list[str] | None) 
             known(f"{here}.symbol", symbol, alphabet, "a symbol of the alphabet")
         p = probability(f"{here}.p", entry["p"])
         if (source, symbol, to) in arcs:
-            warnings.warn(f"{here}: {source} -{symbol}-> {to} is listed twice: probabilities added", stacklevel=2)
+            warnings.warn(f"{here}: {source} -{symbol}-> {to} is listed twice (probabilities added)", stacklevel=2)
         arcs[source, symbol, to] = arcs.get((source, symbol, to), Fraction(0)) + p
     return arcs

@@ -1,4 +1,4 @@
-"""Grammar files as text: YAML or JSON whose scalars stay as written, keys checked, probabilities exact rationals."""
+"""Read grammar files in YAML or JSON: scalars stay text as written, keys are checked, and probabilities are exact."""
 
 import json
 import re
@@ -13,29 +13,29 @@ from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError, nearest
 
 SUM_TOLERANCE = Fraction(1, 10**9)
-"""How far from 1 probabilities may sum before they are refused; within it they are normalised exactly."""
+"""Largest distance from 1 that a sum of probabilities may have. Within it they are normalised exactly."""
 
 COMMON_KEYS = ("type", "name", "eos", "separator")
-"""Keys that every type of file may hold; only `type` is required."""
+"""Keys that every type of file may have. Only `type` is required."""
 
 DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 RATIO = re.compile(r"([+-]?[0-9]+)\s*/\s*([0-9]+)")
 LONGEST_NUMBER = 1000  # characters
-DEEPEST = 20  # lists and mappings inside each other
+DEEPEST = 20  # nested lists and mappings
 
 
 def problem(place: str, requirement: str, found: Any, fix: str) -> SpecificationError:
-    """The error for bad input, one line: place, requirement, value found, fix."""
+    """Return the one-line error for bad input: place, requirement, value found, fix."""
     shown = found if isinstance(found, str) else repr(found)
     line = f"{place}: {requirement}, found {shown if len(shown) <= 80 else shown[:77] + '...'}; {fix}"
     return SpecificationError(" ".join(line.splitlines()))
 
 
 def load(path: str) -> dict[str, Any]:
-    """The mapping in a YAML file, or a JSON file (name ends in .json). Every scalar of it is text, as written.
+    """The mapping in a YAML file, or in a JSON file (its name ends in .json). Every scalar is text, as written.
 
-    Raises `SpecificationError` for a file that is missing, empty, not UTF-8, not YAML or JSON, not a mapping, or that
-    gives a key twice.
+    Raises `SpecificationError` if the file is missing, empty, not UTF-8, not YAML or JSON, not a mapping, nested too
+    deep, or gives a key twice.
     """
     text = _text(path)
     try:
@@ -45,7 +45,7 @@ def load(path: str) -> dict[str, Any]:
     if data is None:
         raise problem(path, "a grammar is required", "an empty file", "see examples/grammars")
     if not isinstance(data, dict):
-        raise problem(path, "keys with values are required, type: first", data, "see examples/grammars")
+        raise problem(path, "keys with values are required, such as type:", data, "see examples/grammars")
     return data
 
 
@@ -65,11 +65,11 @@ def _text(path: str) -> str:
 
 
 class _KeyProblem(yaml.MarkedYAMLError):
-    """A key that YAML allows and a grammar does not."""
+    """A key that YAML allows but a grammar file does not."""
 
 
 class _TextLoader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]
-    """Reads every scalar as text, so that `no` and `1` are symbols and 0.1 is exact; refuses a key given twice."""
+    """Read every scalar as text, so that `no` and `1` are symbols and 0.1 is exact. Refuse a key that occurs twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
         seen: set[str] = set()
@@ -91,11 +91,11 @@ def _yaml(path: str, text: str) -> Any:
         place = path if mark is None else f"{path}: line {mark.line + 1}, column {mark.column + 1}"
         if isinstance(error, _KeyProblem):
             raise problem(place, "plain keys, each once, are required", what, "remove or rename it") from None
-        raise problem(place, "one YAML document is required", f"a mistake ({what or error})", "mend it there") from None
+        raise problem(place, "one YAML document is required", f"a mistake ({what or error})", "correct it") from None
 
 
 def _check_depth(text: str) -> None:
-    """Raises RecursionError for lists and mappings nested too deep, before libyaml overflows the stack on them."""
+    """Raise RecursionError if lists and mappings are nested too deep, before libyaml overflows the stack."""
     depth = 0
     for event in yaml.parse(text, Loader=_TextLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -118,11 +118,11 @@ def _json(path: str, text: str) -> Any:
         return json.loads(text, parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         place = f"{path}: line {error.lineno}, column {error.colno}"
-        raise problem(place, "JSON is required", error.msg.lower(), "mend the JSON there") from None
+        raise problem(place, "JSON is required", error.msg.lower(), "correct the JSON there") from None
 
 
 def check_keys(place: str, data: Mapping[str, Any], required: Iterable[str], optional: Iterable[str] = ()) -> None:
-    """Refuses an unknown key, with the nearest name, and a missing one."""
+    """Refuse a missing key, and an unknown one with the nearest name."""
     required = tuple(required)
     known = (*required, *optional)
     for key in data:
@@ -135,14 +135,14 @@ def check_keys(place: str, data: Mapping[str, Any], required: Iterable[str], opt
 
 
 def mapping(place: str, value: Any) -> dict[str, Any]:
-    """The value as a mapping with at least one entry."""
+    """The value, if it is a mapping with at least one entry; otherwise an error."""
     if not isinstance(value, dict) or not value:
         raise problem(place, "a mapping with at least one entry is required", value, "write {key: probability}")
     return value
 
 
 def names(place: str, value: Any) -> list[str]:
-    """The value as a list of distinct non-empty texts."""
+    """The value, if it is a list of different non-empty texts; otherwise an error."""
     if not isinstance(value, list) or not value:
         raise problem(place, "a list with at least one entry is required", value, "write [a, b]")
     seen: set[str] = set()
@@ -156,7 +156,7 @@ def names(place: str, value: Any) -> list[str]:
 
 
 def known(place: str, value: Any, valid: Iterable[str], what: str, fix: str = "correct it") -> str:
-    """The value if it is one of the `valid` names; otherwise an error with the nearest one."""
+    """The value, if it is one of the `valid` names; otherwise an error with the nearest name."""
     valid = list(valid)
     if not isinstance(value, str) or value not in valid:
         hint = nearest(value, valid) if isinstance(value, str) else ""
@@ -165,7 +165,7 @@ def known(place: str, value: Any, valid: Iterable[str], what: str, fix: str = "c
 
 
 def probability(place: str, value: Any) -> Fraction:
-    """A probability as the exact rational that is written: 0.25, 1e-3, 1/3. Raises unless it lies in [0, 1]."""
+    """The exact rational that is written, such as 0.25, 1e-3 or 1/3. It is an error unless it lies in [0, 1]."""
     fix = "write a number such as 0.25 or 1/3 (in YAML with a space after the colon)"
     text = value.strip() if isinstance(value, str) and len(value) <= LONGEST_NUMBER else ""
     if ratio := RATIO.fullmatch(text):
@@ -183,7 +183,7 @@ def probability(place: str, value: Any) -> Fraction:
 
 
 def normalised(place: str, weights: Mapping[Any, Fraction]) -> dict[Any, Fraction]:
-    """The weights divided by their sum, exactly. Raises unless the sum is 1 within 1e-9; the sum is stated."""
+    """The weights divided by their sum, exactly. If the sum is not 1 within 1e-9, an error states the sum."""
     total = sum(weights.values(), Fraction(0))
     if abs(total - 1) > SUM_TOLERANCE:
         exact = f" (= {total})" if total.denominator < 10**6 else ""
@@ -193,7 +193,7 @@ def normalised(place: str, weights: Mapping[Any, Fraction]) -> dict[Any, Fractio
 
 
 def end_name(place: str, data: Mapping[str, Any]) -> str:
-    """The name of the end of a string, `eos`, by default <eos>."""
+    """The name of the end of a string: `eos`, or <eos> by default."""
     eos = data.get("eos", "<eos>")
     if not isinstance(eos, str) or eos == "":
         raise problem(f"{place}: eos", "a non-empty text is required", repr(eos), "write eos: <eos>")
@@ -201,7 +201,7 @@ def end_name(place: str, data: Mapping[str, Any]) -> str:
 
 
 def separator(place: str, data: Mapping[str, Any]) -> str | None:
-    """What stands between the symbols of a written string; None if the file does not say."""
+    """The text between the symbols of a written string; None if the file does not give it."""
     value = data.get("separator")
     if "separator" in data and not isinstance(value, str):
         raise problem(f"{place}: separator", "a text is required", repr(value), "quote it, as in separator: ' '")
@@ -211,10 +211,11 @@ def separator(place: str, data: Mapping[str, Any]) -> str | None:
 
 
 def vocabulary(path: str, place: str, data: Mapping[str, Any], terminals: list[str]) -> Vocabulary:
-    """The terminals after EOS, in their order.
+    """The vocabulary: EOS and then the terminals, in their order.
 
-    Strings are written with `separator`; by default with nothing between symbols if all are single characters, else
-    with a space. Raises for a terminal named like the end of a string, empty, or holding the separator.
+    Strings are written with `separator` between symbols. By default nothing stands between them if all symbols are
+    single characters, and otherwise a space. It is an error if there is no terminal, or if a terminal has the name of
+    the end of a string or contains the separator.
     """
     eos, between = end_name(path, data), separator(path, data)
     for symbol in terminals:
@@ -224,8 +225,6 @@ def vocabulary(path: str, place: str, data: Mapping[str, Any], terminals: list[s
         if between and between in symbol:
             raise problem(place, f"no symbol may hold the separator {between!r}", repr(symbol), "rename one of them")
     if not terminals:
-        raise problem(
-            place, "at least one symbol is required", "none", "a language of the empty string alone is no use"
-        )
+        raise problem(place, "at least one symbol is required", "none", "add a string besides the empty string")
     joiner = between if between is not None else "" if all(len(s) == 1 for s in terminals) else " "
     return Vocabulary((eos, *terminals), joiner=joiner)

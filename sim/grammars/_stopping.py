@@ -1,4 +1,4 @@
-"""What worlds made from machines share: names of symbols, when strings may end, and their list up to a horizon."""
+"""Helpers of worlds made from machines: names of symbols, when strings may end, and lists up to a horizon."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -14,28 +14,28 @@ from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError
 
 MAX_STATES = 1_000
-"""States of the machine that a world is made from; its transition matrix is dense."""
+"""Largest number of states of the machine that a world is made from. Its transition matrix is dense."""
 
 Stop = Check("a number from 0 to 1, 0 excluded,", lambda value: 0 < value <= 1)
-"""Probability to stop after a symbol: 0 would never end."""
+"""The probability to stop after a symbol. With 0 strings would never end."""
 
 
 def lettered(num_symbols: int) -> Vocabulary:
-    """Symbols without a meaning: a, b, c, ..., or a0, a1, a2, ... if there are more than 26."""
+    """A vocabulary of symbols without a meaning: a, b, c, ..., or a0, a1, a2, ... if there are more than 26."""
     alphabet = [chr(ord("a") + a) if num_symbols <= 26 else f"a{a}" for a in range(num_symbols)]
     return Vocabulary(("<eos>", *alphabet))
 
 
 def num_words(num_symbols: int, longest: int) -> int:
-    """Number of words of at most `longest` symbols, the empty one included."""
+    """Number of words of at most `longest` symbols, the empty word included."""
     return longest + 1 if num_symbols == 1 else (num_symbols ** (longest + 1) - 1) // (num_symbols - 1)
 
 
 def refuse_states(count: int, how: str) -> None:
-    """Raises `SpecificationError` for a machine of more than `MAX_STATES` states; `how` says what to reduce."""
+    """Raise `SpecificationError` for a machine of more than `MAX_STATES` states. `how` says what to reduce."""
     if count > MAX_STATES:
         raise SpecificationError(
-            f"machine of at most {MAX_STATES} states is required, found {shown_count(count)}; reduce {how}"
+            f"a machine of at most {MAX_STATES} states is required, found {shown_count(count)}; reduce {how}"
         )
 
 
@@ -48,12 +48,12 @@ def stopping(
     min_length: int,
     how: str,
 ) -> Automaton:
-    """The automaton that starts in state 0 and, once it has emitted `min_length` symbols, may stop.
+    """The automaton that starts in state 0 and may stop once it has emitted `min_length` symbols.
 
-    In state s it then stops with probability `stops` float64[S]; `laws` float64[S, K] is the next symbol if it goes on,
-    `next_state` int[S, K] where that leads. The states made are pairs of one of the S and the number of symbols so far,
-    up to `min_length`, as far as they can be reached. Raises `SpecificationError` if they are too many; `how` says what
-    to reduce.
+    It then stops in state s with probability `stops` float64[S]. `laws` float64[S, K] is the law of the next symbol if
+    it goes on, and `next_state` int[S, K] is where this symbol leads. The states of the automaton are the reachable
+    pairs of one of the S states and the number of symbols so far, up to `min_length`. Raises `SpecificationError` if
+    there are too many; `how` says what to reduce.
     """
     number, pairs = {(0, 0): 0}, [(0, 0)]
     table, prob = [], []
@@ -76,10 +76,10 @@ def stopping(
 
 
 def listed(machine: Machine, length: int, kind: str, how: str) -> tuple[FiniteLanguage, dict[str, float]]:
-    """P(. | |x| <= `length` - 1 symbols), renormalised exactly, with the note `dropped_mass`, what this leaves out.
+    """P(. | |x| <= `length` - 1 symbols), renormalised exactly, with the note `dropped_mass`, the mass left out.
 
-    Raises `SpecificationError` for more than 10^6 strings (`how` says what to reduce besides the length), and for a
-    length below that of the shortest string.
+    Raises `SpecificationError` for more than 10^6 strings, where `how` says what to reduce besides the length. It also
+    raises it if no string is short enough.
     """
     size = 0
     for horizon, count in enumerate(islice(machine.strings.counts(), length), start=1):

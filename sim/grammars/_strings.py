@@ -1,4 +1,4 @@
-"""Grammar files of type `strings`: a finite language, listed."""
+"""Grammar files of type `strings`: a list of strings with probabilities."""
 
 from typing import Any
 
@@ -20,10 +20,10 @@ from sim.numerics import log_fraction
 
 
 def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:
-    """The listed strings with their probabilities, normalised exactly; one of probability 0 is not in the support.
+    """The listed strings with their probabilities, normalised exactly. Strings of probability 0 are left out.
 
-    A key splits into characters, or at `separator`; the empty key is the empty string. Symbols are numbered in order
-    of first appearance.
+    A key is split at `separator`, or into characters. The empty key is the empty string. Symbols are numbered in the
+    order of their first appearance.
     """
     check_keys(path, data, ("type", "strings"), COMMON_KEYS[1:])
     place = f"{path}: strings"

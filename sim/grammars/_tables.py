@@ -1,4 +1,4 @@
-"""Random tables of the built-in worlds: laws with forbidden outcomes, different words. A seed fixes them exactly."""
+"""Random tables of the built-in worlds: laws with forbidden outcomes, and different words. A seed fixes them."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from sim.grammars._mixture import zipf_law
 
 
 def random_law(generator: np.random.Generator, count: int, num_possible: int, exponent: float) -> np.ndarray:
-    """A law over `count` outcomes, float64[count]: exactly `num_possible` of them, drawn at random, are possible.
+    """A law over `count` outcomes, float64[count]. Exactly `num_possible` of them, drawn at random, are possible.
 
-    Those follow Zipf's law with a random offset, which makes probabilities generic, in random order; the others are 0.
+    These follow Zipf's law in random order, with a random offset that makes probabilities generic. The others are 0.
     """
     law = np.zeros(count)
     chosen = generator.permutation(count)[:num_possible]
@@ -19,7 +19,7 @@ def random_law(generator: np.random.Generator, count: int, num_possible: int, ex
 def different_words(generator: np.random.Generator, count: int, num_symbols: int, length: int) -> np.ndarray:
     """`count` different words of `length` symbols 0..num_symbols - 1, uniform without replacement: int[count, length].
 
-    There must be as many: num_symbols ** length >= count.
+    So many must exist: num_symbols ** length >= count.
     """
     words = np.zeros((0, length), np.int64)
     while len(words) < count:

@@ -13,7 +13,7 @@ from sim.languages.finite import FiniteLanguage
 from sim.languages.vocabulary import Vocabulary
 
 BRACKETS = ("(", ")", "[", "]", "{", "}", "<", ">")
-"""Brackets of the first kinds; later ones are numbered: (5 )5."""
+"""The brackets of the first kinds. Later kinds are numbered, as in (5 )5."""
 
 
 def dyck_automaton(
@@ -24,12 +24,12 @@ def dyck_automaton(
     min_length: int = 4,
     zipf: float = 1.0,
 ) -> Automaton:
-    """The language of `dyck`, without a horizon, as an automaton whose states are the stacks of open brackets."""
+    """The language of `dyck` without a horizon. The states of the automaton are the stacks of open brackets."""
     how = "max_depth, num_kinds or min_length"
     refuse_states(num_words(num_kinds, max_depth), how)
     stacks = [stack for depth in range(max_depth + 1) for stack in product(range(num_kinds), repeat=depth)]
     number = {stack: s for s, stack in enumerate(stacks)}
-    laws = np.zeros((len(stacks), 2 * num_kinds))  # of symbols that open 0, close 0, open 1, close 1, ...
+    laws = np.zeros((len(stacks), 2 * num_kinds))  # the symbols open 0, close 0, open 1, close 1, ...
     next_state = np.zeros(laws.shape, np.int64)
     for s, stack in enumerate(stacks):
         opens = 1.0 if not stack else p_open if len(stack) < max_depth else 0.0
@@ -57,13 +57,14 @@ def dyck(
 ) -> tuple[FiniteLanguage, dict[str, float]]:
     """Balanced strings "( [ ] ) ( )" of `num_kinds` kinds of brackets, at most `max_depth` deep, shorter than `length`.
 
-    Where no bracket is open, and `min_length` symbols have been written, the string ends with probability `stop`; if it
-    does not, a bracket opens. Where some are open, another one opens with probability `p_open` and the innermost closes
-    otherwise, which it always does at `max_depth`. Kinds follow Zipf's law with exponent `zipf`. The length L counts
-    EOS: the language is P(. | |x| <= L - 1), renormalised exactly, and the note `dropped_mass` is what this leaves out.
-    The language without a horizon is `dyck_automaton`. Raises `SpecificationError` for more than 1000 stacks (times
-    the lengths below `min_length`) or 10^6 strings, or a horizon that no string fits. Source: Hewitt, Hahn, Ganguli,
-    Liang & Manning 2020, EMNLP, "RNNs can generate bounded hierarchical languages with optimal memory".
+    If no bracket is open and `min_length` symbols have been written, the string ends with probability `stop`; otherwise
+    a bracket opens. If some are open, another one opens with probability `p_open`, and otherwise the innermost one
+    closes; at `max_depth` it always closes. Kinds follow Zipf's law with exponent `zipf`. The length L counts EOS: the
+    language is P(. | |x| <= L - 1), renormalised exactly, and the note `dropped_mass` is the mass that this leaves out.
+    The language without a horizon is `dyck_automaton`. Raises `SpecificationError` for more than 1000 states (stacks
+    with the number of symbols so far, up to `min_length`), for more than 10^6 strings, or if no string is short enough.
+    Source: Hewitt, Hahn, Ganguli, Liang & Manning 2020, EMNLP, "RNNs can generate bounded hierarchical languages with
+    optimal memory".
     """
     automaton = dyck_automaton(num_kinds, max_depth, p_open, stop, min_length, zipf)
     return listed(automaton, length, "dyck", "num_kinds")

@@ -1,4 +1,4 @@
-"""The default world: templated English, prompts with many valid answers in four styles. Tier A, all readable."""
+"""The default world: readable templated English, with many valid answers in four styles to every prompt. Tier A."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS
 
 SHARES = {"plain": 0.34, "poetic": 0.24, "pirate": 0.2, "assistant": 0.22}
-"""P(z), the share of documents in each style, unless configured otherwise."""
+"""P(z), the default share of documents in each style."""
 
 GOLDEN = (np.sqrt(5) - 1) / 2
-"""Multiples of it, modulo 1, spread evenly: offsets of Zipf's law that make probabilities generic, never tied."""
+"""Its multiples modulo 1 are spread evenly. As offsets of Zipf's law they make probabilities generic, without ties."""
 
 Topics = Check(f"an integer from 1 to {NUM_TOPICS}", lambda value: 1 <= value <= NUM_TOPICS)
 WordList = Check(f"one of {', '.join(LISTS)}", lambda value: value in LISTS)
@@ -36,7 +36,7 @@ class Factors:
     zipf: float
 
     def choices(self, topic: int, slot: str) -> tuple[str, ...]:
-        """The words that fill a slot of a topic's answers."""
+        """The words that can fill a slot in the answers of a topic."""
         about = self.topics[topic]
         return {
             "topic": (about.name,),
@@ -47,13 +47,13 @@ class Factors:
         }[slot]
 
     def law(self, topic: int, style: str, slot: str) -> np.ndarray:
-        """P(word | x, z, slot): float64[words], Zipf-Mandelbrot with the exponent of the style."""
+        """P(word | x, z, slot): float64[words], Zipf-Mandelbrot with the style's exponent."""
         kinds = ("topic", "look", "mood", "simile", "degree")
         offset = ((topic + 1) * len(kinds) + kinds.index(slot)) * GOLDEN % 1.0
         return zipf_law(len(self.choices(topic, slot)), self.zipf * self.words.styles[style].focus, offset)
 
     def answers(self, topic: int, style: str) -> Iterator[tuple[str, float]]:
-        """Every answer of a style to a prompt, with P(y | x, z)."""
+        """Yield every answer of a style to a prompt, with P(y | x, z)."""
         for form, share in self.words.styles[style].forms:
             slots = slots_of(form)
             weighed = [list(zip(self.choices(topic, s), self.law(topic, style, s), strict=True)) for s in slots]
@@ -70,7 +70,7 @@ def english_factors(
     swing: float = 0.5,
     words: str = "nature",
 ) -> Factors:
-    """The factors of `english`, which has the same arguments."""
+    """The factors of `english`, from the same arguments."""
     chosen = word_list(words)
     shares = checked_shares(styles, tuple(chosen.styles), "styles")
     topics = chosen.topics[:num_prompts]
@@ -81,9 +81,10 @@ def english_factors(
 
 
 def english_entropy(factors: Factors) -> float:
-    """H(P) [nat per string] by the chain rule over prompt, style, form and slots, without enumerating.
+    """H(P) [nat per string] by the chain rule over prompt, style, form and slots, without enumeration.
 
-    Exact because the string determines all of them: H = H(x) + E H(z|x) + E H(form|z) + E sum_slots H(word|x,z,slot).
+    It is exact because the string determines all of them: H = H(x) + E H(z|x) + E H(form|z) + E sum_slots
+    H(word|x,z,slot).
     """
     total = entropy_of(factors.prompt_law)
     for topic, p_topic in enumerate(factors.prompt_law):
@@ -108,12 +109,12 @@ def english(
 ) -> FiniteLanguage:
     """Questions about `num_prompts` topics with answers in the styles plain, poetic, pirate and assistant.
 
-    `words` names the word list: what one asks about, and how (nature, home; see `sim.grammars._english`).
-    P(x, z, y) = P(x) P(z|x) P(y|x,z). P(x) is Zipf's law with exponent `prompt_zipf`; `styles` are the shares P(z),
-    which must sum to 1 (0 leaves a style out); `swing` [1] is how far P(z|x) varies with the prompt (0: not at all);
-    `zipf` is the exponent of word choice (0: uniform), which each style scales: assistant prefers common words, poetic
-    rare ones. The string determines its style, in some answers only near its end. Raises `SpecificationError` for
-    shares that are no law or name no style.
+    `words` is the name of the word list, nature or home (see `sim.grammars._english`).
+    P(x, z, y) = P(x) P(z|x) P(y|x,z). P(x) is Zipf's law with exponent `prompt_zipf`. `styles` are the shares P(z),
+    which must sum to 1; a share of 0 leaves a style out. `swing` [1] is how far P(z|x) varies with the prompt (0: not
+    at all). `zipf` is the exponent of word choice (0: uniform). Each style scales it: assistant prefers common words,
+    poetic rare ones. The string determines its style, in some answers only near its end. Raises `SpecificationError`
+    for shares that are not a law, and for unknown styles.
     """
     factors = english_factors(num_prompts, prompt_zipf, zipf, styles, swing, words)
     documents: list[list[str]] = []
@@ -136,7 +137,7 @@ def english(
 
 
 def _vocabulary(factors: Factors) -> Vocabulary:
-    """The words in use: those of the sentences first, then topics and their words, each in order of appearance."""
+    """The words in use: first those of the sentences, then topics and their words, each in order of appearance."""
     words = factors.words
     sentences = [words.prompt, *(form for style in factors.styles for form, _ in words.styles[style].forms)]
     fixed = [word for sentence in sentences for word in sentence.split() if not word.startswith("{")]

@@ -1,4 +1,4 @@
-"""Several worked examples of one latent style before the question: P(z) P(k) prod_i P(x_i) P(y_i|x_i,z). Tier A."""
+"""Worked examples of one latent style before the question: P(z) P(k) prod_i P(x_i) P(y_i|x_i,z). Tier A."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -28,13 +28,13 @@ def few_shot(
 ) -> FiniteLanguage:
     """Documents "x0 = y1 y2 ; x1 = y2 y0 ; x0 : y0 y2": k worked examples, then a question and its answer.
 
-    A document has one style z, never shown, by the law P(z) = `style_weights` (null: equal), and k examples with
-    probability `num_examples`[k]; both lists must sum to 1. Its k + 1 prompts are drawn independently by P(x), and each
-    answer by P(y|x,z), which are the laws of `styles_content` with the same arguments (without swing: prompts say
-    nothing about the style). The document's prompt ends at ":", so it holds the examples and the question. With
-    `overlap` above 0 an answer leaves the style uncertain and further examples tell more; with 0 one example settles
-    it. The posterior over styles given the whole document is exact. Raises `SpecificationError` for too few symbols,
-    lists that are no laws, or more than 10^6 documents.
+    A document has one style z, which is never shown, with P(z) = `style_weights` (null: equal). It has k examples with
+    probability `num_examples`[k]. Both lists must sum to 1. The k + 1 prompts are drawn independently from P(x), and
+    each answer from P(y|x,z). These are the laws of `styles_content` with the same arguments and without swing, so
+    prompts contain no information about the style. The document's prompt ends at ":", so it contains the examples and
+    the question. If `overlap` is above 0, an answer leaves the style uncertain, and further examples add information;
+    if it is 0, one example determines the style. The posterior over styles given the whole document is exact. Raises
+    `SpecificationError` for too few symbols, lists that are not laws, or more than 10^6 documents.
     """
     factors = styles_content_factors(
         num_prompts, num_styles, num_symbols, answer_length, prompt_zipf, zipf, style_weights, 0.0, overlap, seed
@@ -58,14 +58,14 @@ def few_shot(
 
 
 def _checked_law(num_examples: Sequence[float]) -> dict[int, float]:
-    """Positive probabilities by number of examples; raises `SpecificationError` for a list that is no law."""
+    """The positive probabilities by number of examples. Raises `SpecificationError` for a list that is not a law."""
     names = [str(k) for k in range(len(num_examples))]
     shares = checked_shares(dict(zip(names, num_examples, strict=True)), names, "num_examples")
     return {int(k): p for k, p in shares.items()}
 
 
 def _in_one_style(possible: np.ndarray, number: int) -> np.ndarray:
-    """Every sequence of pairs x y that some style can write, `possible` bool[M, Z]: int[N, number]."""
+    """Every sequence of pairs x y that some style can write: int[N, number]. `possible` is bool[M, Z]."""
     each = [list(product(np.flatnonzero(column).tolist(), repeat=number)) for column in possible.T]
     return np.unique(np.concatenate(each), axis=0)
 

@@ -1,4 +1,4 @@
-"""A language given as a YAML or JSON file: listed strings, a Markov chain, an automaton, a context-free grammar."""
+"""A language given as a YAML or JSON file: listed strings, a Markov chain, an automaton or a context-free grammar."""
 
 import math
 from bisect import bisect_left
@@ -20,7 +20,7 @@ from sim.numerics import nearest
 
 Language: TypeAlias = FiniteLanguage | Automaton | HiddenAutomaton | ContextFree
 Source: TypeAlias = Language | Chain
-"""What a file can describe."""
+"""The languages that a file can describe."""
 
 READERS: dict[str, Callable[[str, dict[str, Any]], Source]] = {
     "strings": strings,
@@ -30,17 +30,17 @@ READERS: dict[str, Callable[[str, dict[str, Any]], Source]] = {
 }
 OTHER_NAMES = {"hmm": "a hidden Markov model is a pfsa with several transitions for a symbol: write type: pfsa"}
 SUGGESTED_DROP = 1e-3
-"""Mass that the horizon suggested for an infinite language may drop."""
+"""Largest mass that the suggested horizon of an infinite language may drop."""
 
 
 def read(path: str, renormalise: bool = False) -> Source:
-    """What a grammar file describes, without truncation.
+    """The language of a grammar file, without truncation.
 
-    Types: `strings` (a `FiniteLanguage`), `markov` (an `Automaton`, or a `Chain` that never stops), `pfsa` (an
+    The types are `strings` (a `FiniteLanguage`), `markov` (an `Automaton`, or a `Chain` that never stops), `pfsa` (an
     `Automaton` if it is deterministic, else a `HiddenAutomaton`) and `pcfg` (a `ContextFree`). Probabilities are read
-    as the exact rationals that are written, their sums checked to 1e-9 and then normalised exactly. `renormalise`
-    conditions an inconsistent pcfg on the derivations that end. Raises `SpecificationError`, one line that names the
-    file, the key, the value found and the fix.
+    as the exact rationals that are written. Their sums must be 1 within 1e-9; then they are normalised exactly.
+    `renormalise` conditions an inconsistent pcfg on the derivations that end. Raises `SpecificationError`, one line
+    with the file, the key, the value found and the fix.
     """
     data = load(path)
     kind = data.get("type")
@@ -58,12 +58,12 @@ def file(
 ) -> tuple[FiniteLanguage, dict[str, float]]:
     """The language of a grammar file up to the horizon `length` L [tokens, EOS included], and notes for the report.
 
-    Strings longer than L - 1 symbols are not cut: the language is P(. | |x| <= L - 1), renormalised exactly, and the
-    note `dropped_mass` is the probability that this leaves out (0 if nothing). Without `length` the horizon is that
-    of the longest string; an infinite language needs one. Of a chain that never stops it is the law of its first L - 1
-    symbols. `path` is relative to the current directory; `renormalise` conditions an inconsistent pcfg on ending.
-    Raises `SpecificationError` for a bad file (see `read`), a missing or too short length, and for more than
-    `max_strings` strings, stating how many there are.
+    Strings longer than L - 1 symbols are left out, not cut: the language is P(. | |x| <= L - 1), renormalised exactly.
+    The note `dropped_mass` is the probability of what is left out (0 if nothing is). Without `length` the horizon is
+    that of the longest string; an infinite language needs a length. A chain that never stops becomes the law of its
+    first L - 1 symbols. `path` is relative to the current directory. `renormalise` conditions an inconsistent pcfg on
+    ending. Raises `SpecificationError` for a bad file (see `read`), for a missing or too short length, and for more
+    than `max_strings` strings, with their number.
     """
     if length is not None and length < 1:
         raise problem(path, "length must be at least 1, the end of string", length, "raise it")
@@ -71,7 +71,7 @@ def file(
     if isinstance(language, Chain):
         if length is None:
             raise problem(
-                path, "length is required for a chain that never stops", "none", "set it; every string has it"
+                path, "length is required for a chain that never stops", "none", "set it; all strings get this length"
             )
         language = language.blocks(length - 1)
     kept, dropped = language.enumerate(length or _whole(path, language, max_strings), max_strings, path)
@@ -79,13 +79,13 @@ def file(
 
 
 def _whole(path: str, language: Language, max_strings: int) -> int:
-    """The horizon of the longest string. Raises for an infinite language, suggesting a length."""
+    """The horizon of the longest string. For an infinite language it raises an error that suggests a length."""
     if language.longest != math.inf:
         return int(language.longest) + 1
     assert not isinstance(language, FiniteLanguage)
     horizon = language.shortest_horizon(SUGGESTED_DROP)
     if horizon is None:
-        fix = "set it; strings are so long that no horizon that was tried drops less than 0.001 of the mass"
+        fix = "set it; strings are so long that every horizon that was tried drops more than 0.001 of the mass"
     else:
         horizon = bisect_left(range(horizon + 1), True, key=lambda n: language.count(n) > max_strings) - 1
         kept = language.count(horizon)
@@ -94,7 +94,7 @@ def _whole(path: str, language: Language, max_strings: int) -> int:
             if kept
             else "set it and raise max_strings"
         )
-    raise problem(path, "length is required for a language whose strings have no longest", "none", fix)
+    raise problem(path, "length is required for a language without a longest string", "none", fix)
 
 
 def label(*, path: str, **_: object) -> str:

@@ -1,4 +1,4 @@
-"""The Random Hierarchy Model: a class is spelt in features, these in smaller ones, down to the symbols. Tier A."""
+"""The Random Hierarchy Model: a class is spelt as features, these as smaller ones, down to the symbols. Tier A."""
 
 import math
 from fractions import Fraction
@@ -16,10 +16,10 @@ from sim.languages.pcfg.rules import Rule, Symbol, reached, renumbered
 from sim.numerics import SpecificationError
 
 MAX_LENGTH = 512
-"""Symbols of the longest strings that are listed."""
+"""Largest length of the strings [symbols]."""
 
 LEAST = -700
-"""Smallest log probability [nat] of a string that is listed: they are multiplied up in float64."""
+"""Smallest log probability [nat] of a string. Probabilities are multiplied in float64, and smaller ones underflow."""
 
 
 def hierarchy_grammar(
@@ -31,7 +31,7 @@ def hierarchy_grammar(
     zipf: float = 0.0,
     seed: int = 0,
 ) -> ContextFree:
-    """The grammar of `hierarchy`: its start becomes a class; features that no class leads to are left out."""
+    """The grammar of `hierarchy`. The start becomes a class, and features that no class leads to are left out."""
     _check_tuples(num_symbols, num_classes, num_synonyms, tuple_size)
     generator = np.random.default_rng(seed)
     names = ["start", *(f"class {c}" for c in range(num_classes))]
@@ -49,7 +49,7 @@ def hierarchy_grammar(
 
 
 def _check_tuples(num_symbols: int, num_classes: int, num_synonyms: int, tuple_size: int) -> None:
-    """Raises `SpecificationError` unless every head of a level can have tuples of its own."""
+    """Raise `SpecificationError` unless every head of a level can have its own tuples."""
     available, needed = num_symbols**tuple_size, max(num_symbols, num_classes) * num_synonyms
     if needed > available:
         raise SpecificationError(
@@ -61,7 +61,7 @@ def _check_tuples(num_symbols: int, num_classes: int, num_synonyms: int, tuple_s
 def _level(
     generator: np.random.Generator, heads: range, parts: list[Symbol], num_synonyms: int, tuple_size: int, zipf: float
 ) -> list[Rule]:
-    """Rules from every head to its synonyms, tuples of `parts` that are all different."""
+    """The rules from every head to its synonyms, which are tuples of `parts`. All tuples are different."""
     tuples = different_words(generator, len(heads) * num_synonyms, len(parts), tuple_size)
     rules = []
     for head, synonyms in zip(heads, tuples.reshape(len(heads), num_synonyms, tuple_size).tolist(), strict=True):
@@ -83,19 +83,20 @@ def hierarchy(
 ) -> FiniteLanguage:
     """Strings "c a f f b h a d" of s^L symbols, s = `tuple_size` and L = `depth`, spelt from one of n_c classes.
 
-    The class is uniform over n_c = `num_classes` and not shown. It is spelt as one of its m = `num_synonyms` s-tuples
-    of features, of which every level has v = `num_symbols`; each feature, wherever it stands, as one of its m tuples of
-    features of the level below; those of the last level are the symbols. All tuples of a level are different, so that
-    the string determines every choice. Synonyms follow Zipf's law with exponent `zipf` (0: uniform) and a random offset
-    in random order; `seed` draws tuples and laws (host only). Uniform: n_c m^N strings, N = (s^L - 1) / (s - 1), all
-    equally likely, so H = log n_c + N log m [nat] and C = 1 / (n_c m^N); else H is the entropy of the rules weighted by
-    their expected use, `hierarchy_grammar(...).entropy()`. Raises `SpecificationError` for more than 10^6 strings,
-    strings of more than 512 symbols, or too few tuples: max(v, n_c) m > v^s, which is m > v^(s - 1) for n_c <= v.
+    The class is uniform over n_c = `num_classes` and is not shown. It is spelt as one of its m = `num_synonyms`
+    s-tuples of features, and every level has v = `num_symbols` features. Each feature, at any place, is spelt as one of
+    its m tuples of features of the level below. The features of the last level are the symbols. All tuples of a level
+    are different, so the string determines every choice. Synonyms follow Zipf's law with exponent `zipf` (0: uniform)
+    and a random offset, in random order. `seed` draws tuples and laws, on the host. If `zipf` is 0, there are n_c m^N
+    equally likely strings with N = (s^L - 1) / (s - 1), so H = log n_c + N log m [nat] and C = 1 / (n_c m^N). Otherwise
+    H is the entropy of the rules weighted by their expected use, `hierarchy_grammar(...).entropy()`. Raises
+    `SpecificationError` for more than 10^6 strings, for strings of more than 512 symbols or of probability below
+    e^-700, and for too few tuples: max(v, n_c) m > v^s, which is m > v^(s - 1) for n_c <= v.
     Source: Cagnetta, Petrini, Tomasini, Favero & Wyart 2024, Phys. Rev. X 14, 031001.
     """
     if depth * math.log(tuple_size) > math.log(MAX_LENGTH) + 1e-9:
         raise SpecificationError(
-            f"depth: strings of at most {MAX_LENGTH} symbols are listed, found tuple_size^depth = "
+            f"depth: strings of at most {MAX_LENGTH} symbols are required, found tuple_size^depth = "
             f"{tuple_size}^{depth}; reduce depth or tuple_size"
         )
     length = tuple_size**depth
@@ -105,7 +106,7 @@ def hierarchy(
     least = choices * min(log_p for rule, log_p in zip(grammar.rules, grammar.log_p, strict=True) if rule.lhs > 0)
     if least < LEAST:
         raise SpecificationError(
-            f"zipf: strings of probability e^{LEAST} or more are listed, found some near e^{least:.0f}; lower it"
+            f"zipf: strings of probability e^{LEAST} or more are required, found some near e^{least:.0f}; lower it"
         )
     return grammar.enumerate(length + 1, MAX_STRINGS, "hierarchy")[0]
 

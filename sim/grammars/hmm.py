@@ -13,7 +13,7 @@ from sim.languages.machine import shown_count
 from sim.numerics import EOS, SpecificationError
 
 MAX_ENTRIES = 10_000_000
-"""Transitions (symbol, state, next state) of a model; they are stored densely."""
+"""Largest number of transitions (symbol, state, next state) of a model. They are stored densely."""
 
 
 def hmm_automaton(
@@ -25,12 +25,12 @@ def hmm_automaton(
     min_length: int = 3,
     seed: int = 0,
 ) -> HiddenAutomaton:
-    """The model of `hmm`, without a horizon: one copy of its states for every number of symbols below `min_length`."""
+    """The model of `hmm` without a horizon. Its states are copied for every number of symbols up to `min_length`."""
     S, K, copies = num_states, num_symbols, min_length + 1
     entries = (K + 1) * (S * copies) ** 2
     if entries > MAX_ENTRIES:
         raise SpecificationError(
-            f"machine of at most {MAX_ENTRIES} transitions is required, found {shown_count(entries)}; reduce "
+            f"a machine of at most {MAX_ENTRIES} transitions is required, found {shown_count(entries)}; reduce "
             "num_states, min_length or num_symbols"
         )
     generator = np.random.default_rng(seed)
@@ -54,7 +54,7 @@ def hmm_automaton(
 
 
 def _peaked(generator: np.random.Generator, likeliest: int, count: int, exponent: float) -> np.ndarray:
-    """Zipf's law with a random offset over `count` outcomes, `likeliest` first, the others in random order."""
+    """Zipf's law with a random offset over `count` outcomes: `likeliest` first, then the others in random order."""
     law = np.zeros(count)
     others = generator.permutation(np.delete(np.arange(count), likeliest))
     law[[likeliest, *others.tolist()]] = zipf_law(count, exponent, generator.random())
@@ -72,18 +72,18 @@ def hmm(
     length: Annotated[int, AtLeast(1)] = 8,
     seed: Annotated[int, AtLeast(0)] = 0,
 ) -> tuple[FiniteLanguage, dict[str, float]]:
-    """Strings "a a c b" emitted by hidden states, shorter than `length` L: the string does not tell its states.
+    """Strings "a a c b" that hidden states emit, shorter than `length` L. The string does not determine its states.
 
-    The first state is uniform; a state emits a symbol and the next state is drawn given it. After `min_length` symbols
-    and every later one the string ends with probability `stop`. Laws are Zipf's with random offsets: that of the next
-    state begins with the next one of a cycle through all states, that of emission with the symbol whose turn it is
-    (along the cycle the symbols take turns); what comes after is in random order. So the larger `transition_zipf` (0:
-    uniform), the more a state says about the next, and the larger `emission_zipf`, the more a symbol about its state;
-    with more states than symbols, what came before the last symbol tells something too. `seed` makes the tables (host
-    only). L counts EOS: the language is P(. | |x| <= L - 1), renormalised exactly, and the note
-    `dropped_mass` is what this leaves out. Its entropy is exact by enumeration only; the model itself, without a
-    horizon and with bounds of the entropy, is `hmm_automaton`. Raises `SpecificationError` for more than 10^7
-    transitions (states count min_length + 1 times) or 10^6 strings, or a horizon that no string fits.
+    The first state is uniform. A state emits a symbol, and it also determines the law of the next state. After
+    `min_length` symbols and after every later one the string ends with probability `stop`. All laws are Zipf's with
+    random offsets. For state s of S the likeliest next state is s + 1 (modulo S), and the likeliest symbol is
+    floor(s K / S) of K; the other outcomes follow in random order. So a larger `transition_zipf` (0: uniform) gives a
+    state more information about the next one, and a larger `emission_zipf` gives a symbol more information about its
+    state. With more states than symbols, symbols before the last one are informative too. `seed` determines the tables,
+    on the host. L counts EOS: the language is P(. | |x| <= L - 1), renormalised exactly, and the note `dropped_mass` is
+    the mass that this leaves out. The entropy is exact only because the strings are listed. `hmm_automaton` is the
+    model without a horizon, which has bounds of the entropy. Raises `SpecificationError` for more than 10^7 transitions
+    (every state counts min_length + 1 times), for more than 10^6 strings, or if no string is short enough.
     """
     model = hmm_automaton(num_states, num_symbols, emission_zipf, transition_zipf, stop, min_length, seed)
     return listed(model, length, "hmm", "num_symbols")

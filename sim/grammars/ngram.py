@@ -1,4 +1,4 @@
-"""Markov chains of any order over an abstract alphabet, with a random table and stopping. Tier A up to a horizon."""
+"""Markov chains of any order over an abstract alphabet, with random tables and stopping. Tier A up to a horizon."""
 
 from itertools import product
 from typing import Annotated
@@ -22,7 +22,7 @@ def ngram_automaton(
     min_length: int = 3,
     seed: int = 0,
 ) -> Automaton:
-    """The chain of `ngram`, without a horizon, as an automaton whose states are the last `order` symbols.
+    """The chain of `ngram` without a horizon. The states of the automaton are the last `order` symbols.
 
     It starts in the empty context and passes through the shorter ones, so that the entropy of the first symbols counts.
     """
@@ -59,13 +59,13 @@ def ngram(
 ) -> tuple[FiniteLanguage, dict[str, float]]:
     """Strings "c a a d b" of a Markov chain of order `order` (0: independent symbols), shorter than `length` L.
 
-    After `min_length` symbols and every later one the string ends with probability `stop`; else the next symbol is
-    drawn given the last `order` ones, or given all there are while these are fewer. Every such law forbids
-    round(zeros K) of the K = `num_symbols` symbols, drawn at random, and is Zipf's with exponent `zipf` and a random
-    offset over the others, in random order; `seed` makes the table (host only). L counts EOS: the language is
-    P(. | |x| <= L - 1), renormalised exactly, and the note `dropped_mass` is what this leaves out. The chain itself,
-    exact without a horizon, is `ngram_automaton`. Raises `SpecificationError` for zeros that leave no symbol, a table
-    of more than 1000 contexts, more than 10^6 strings, or a horizon that no string fits.
+    After `min_length` symbols and after every later one the string ends with probability `stop`. Otherwise the next
+    symbol is drawn given the last `order` symbols, or given all symbols if there are fewer. Every such law forbids
+    round(zeros K) of the K = `num_symbols` symbols, drawn at random. Over the others it is Zipf's law with exponent
+    `zipf` and a random offset, in random order. `seed` determines the table, on the host. L counts EOS: the language is
+    P(. | |x| <= L - 1), renormalised exactly, and the note `dropped_mass` is the mass that this leaves out.
+    `ngram_automaton` is the chain without a horizon. Raises `SpecificationError` if zeros leave no symbol, for more
+    than 1000 states or 10^6 strings, or if no string is short enough.
     """
     chain = ngram_automaton(num_symbols, order, zeros, zipf, stop, min_length, seed)
     return listed(chain, length, "ngram", "num_symbols")

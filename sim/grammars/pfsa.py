@@ -21,7 +21,7 @@ def pfsa_automaton(
     min_length: int = 3,
     seed: int = 0,
 ) -> Automaton:
-    """The automaton of `pfsa`, without a horizon."""
+    """The automaton of `pfsa` without a horizon."""
     if arcs > num_symbols:
         raise SpecificationError(
             f"arcs: at most one per symbol, so {num_symbols} (num_symbols), is required, found {arcs}; lower it"
@@ -50,13 +50,14 @@ def pfsa(
 ) -> tuple[FiniteLanguage, dict[str, float]]:
     """Strings "b d b a" of a random deterministic automaton with one start state, shorter than `length` L.
 
-    After `min_length` symbols and every later one the string ends with probability `stop`; else the state draws the
-    next symbol among its own `arcs` ones, by Zipf's law with exponent `zipf` and a random offset in random order, and
-    the symbol determines the next state. Next states are uniform, but one arc of every state leads on in a cycle
-    through all of them, so that each can be reached from each; `seed` makes the tables (host only). L counts EOS: the
-    language is P(. | |x| <= L - 1), renormalised exactly, and the note `dropped_mass` is what this leaves out. The
-    automaton itself, exact without a horizon, is `pfsa_automaton`. Raises `SpecificationError` for more arcs than
-    symbols, more than 1000 states or 10^6 strings, or a horizon that no string fits.
+    After `min_length` symbols and after every later one the string ends with probability `stop`. Otherwise the state
+    draws the next symbol from its own `arcs` symbols, by Zipf's law with exponent `zipf` and a random offset, in random
+    order. The symbol determines the next state. Next states are uniform, but one arc of every state leads to the next
+    state of a cycle through all states, so every state can be reached from every other one. `seed` determines the
+    tables, on the host. L counts EOS: the language is P(. | |x| <= L - 1), renormalised exactly, and the note
+    `dropped_mass` is the mass that this leaves out. `pfsa_automaton` is the automaton without a horizon. Raises
+    `SpecificationError` for more arcs than symbols, for more than 1000 states or 10^6 strings, or if no string is short
+    enough.
     """
     automaton = pfsa_automaton(num_states, num_symbols, arcs, zipf, stop, min_length, seed)
     return listed(automaton, length, "pfsa", "arcs")

@@ -1,4 +1,4 @@
-"""Prompts with sets of valid answers that overlap by a given amount, and Zipf's law over each of them. Tier A."""
+"""Prompts with sets of valid answers that overlap by a given amount, and Zipf's law over each set. Tier A."""
 
 from typing import Annotated
 
@@ -25,12 +25,13 @@ def prompt_answers(
 ) -> tuple[FiniteLanguage, dict[str, float]]:
     """Documents "x0 : y3 y1 y7 y2": a prompt, its end ":", and one of its n = `answers_per_prompt` valid answers.
 
-    round(overlap n) answers are valid for every prompt, the others for one prompt alone: any two prompts share exactly
-    the first ones. Answers are different words of `answer_length` symbols, drawn by `seed` (host only). P(y|x) is
-    Zipf's law with exponent `zipf` over the prompt's answers in an order of its own, P(x) Zipf's with exponent
-    `prompt_zipf`; so H(P) [nat] is the sum of the entropies of these two laws, whatever the overlap. Note: `overlap`,
-    the share of a prompt's answers that another prompt has too, as achieved (that of one prompt alone counts as if
-    there were others). Raises `SpecificationError` for fewer words than answers, or more than 10^6 documents.
+    round(overlap n) answers are valid for every prompt, and each other answer for one prompt only. So any two prompts
+    share exactly the former. Answers are different words of `answer_length` symbols, drawn by `seed` on the host.
+    P(y|x) is Zipf's law with exponent `zipf` over the answers to the prompt, in a random order for each prompt. P(x) is
+    Zipf's law with exponent `prompt_zipf`. So H(P) [nat] is the sum of the entropies of these two laws, whatever the
+    overlap. Note: `overlap`, the achieved share of a prompt's answers that another prompt has too (a single prompt
+    counts as if there were others). Raises `SpecificationError` for fewer words than answers, or for more than 10^6
+    documents.
     """
     refuse_size(num_prompts * answers_per_prompt, "num_prompts or answers_per_prompt")
     shared = round(overlap * answers_per_prompt)
@@ -45,7 +46,7 @@ def prompt_answers(
     words = different_words(generator, num_answers, num_symbols, answer_length)
     ranks = np.stack([generator.permutation(answers_per_prompt) for _ in range(num_prompts)])
     x, place = (index.ravel() for index in np.indices(ranks.shape))
-    answer = np.where(place < shared, place, x * private + place)  # the common ones stand first, then x's own
+    answer = np.where(place < shared, place, x * private + place)  # first the common answers, then those of x alone
     log_p = np.log(zipf_law(num_prompts, prompt_zipf))[x] + np.log(zipf_law(answers_per_prompt, zipf))[ranks[x, place]]
     prompts, symbols = [f"x{i}" for i in range(num_prompts)], [f"y{i}" for i in range(num_symbols)]
     vocabulary = Vocabulary(("<eos>", *prompts, ":", *symbols), prompt_end=num_prompts + 1)

@@ -14,13 +14,13 @@ from sim.languages.vocabulary import Vocabulary
 
 
 def styles_content_entropy(factors: Factors, shown: float = 0.0) -> float:
-    """H(P) [nat per string] by the chain rule, without enumerating: the string determines prompt, style and steps.
+    """H(P) [nat per string] by the chain rule, without enumeration. The string determines prompt, style and steps.
 
-    Raises `UnavailableError` for overlapping styles that are not always shown: then it does not determine the style,
-    and the entropy is that of the listed language only.
+    Raises `UnavailableError` for overlapping styles that are not always shown. The string then does not determine the
+    style, and only the listed language has the exact entropy.
     """
     if not factors.disjoint and shown < 1:
-        raise unavailable("entropy", "latent styles overlap, so strings do not tell them", "list the world (tier A)")
+        raise unavailable("entropy", "latent styles overlap, so strings do not show them", "list the world (tier A)")
     total = entropy_of(factors.prompt_law) + entropy_of(np.array([shown, 1 - shown]))
     step_law = factors.step_law
     for x, p_prompt in enumerate(factors.prompt_law):
@@ -47,16 +47,16 @@ def styles_content(
 ) -> FiniteLanguage:
     """Documents "x0 : y5 y7 y2 y5 y0": a prompt, its end ":", and an answer of `answer_length` content symbols.
 
-    P(x) is Zipf's law with exponent `prompt_zipf`. P(z) are `style_weights`, which must sum to 1 (null: equal), and
+    P(x) is Zipf's law with exponent `prompt_zipf`. P(z) are `style_weights`, which must sum to 1 (null: equal).
     `swing` from 0 to 0.5 is how far P(z|x) varies with the prompt. The first content symbol follows a law of the
-    prompt; each later one adds a step modulo `num_symbols`, drawn (by prompt, style and position) from the
-    B = num_symbols // num_styles steps that belong to the style: {zB, ..., zB + B - 1}; with probability `overlap` it
-    is drawn as the next style (cyclically) does. So all styles share all symbols and the first one says nothing about
-    the style; with overlap 0 the second determines it (styles are disjoint), else a document has a posterior over
-    styles. In the share `shown` of the documents, whatever their style, its token opens the answer, "x0 : z1 y5 ...";
-    0: styles are latent, 1: always shown. Both laws are Zipf's with exponent `zipf` and a random offset, shuffled;
-    `seed` makes the tables (host only). Raises `SpecificationError` for too few symbols, weights that are no law, or
-    more than 10^6 strings.
+    prompt. Each later symbol adds a step modulo `num_symbols`. The step's law depends on prompt, style and position,
+    over the B = num_symbols // num_styles steps of the style: {zB, ..., zB + B - 1}. With probability `overlap` the
+    step is drawn as the next style does (cyclically). So all styles share all symbols, and the first symbol contains no
+    information about the style. With overlap 0 the second symbol determines it (styles are disjoint); otherwise a
+    document has a posterior over styles. In the share `shown` of the documents, whatever their style, the style's token
+    opens the answer, as in "x0 : z1 y5 ..." (0: styles are latent, 1: always shown). Both laws are Zipf's with exponent
+    `zipf` and a random offset, in random order. `seed` determines the tables, on the host. Raises `SpecificationError`
+    for too few symbols, weights that are not a law, or more than 10^6 strings.
     """
     factors = styles_content_factors(
         num_prompts, num_styles, num_symbols, answer_length, prompt_zipf, zipf, style_weights, swing, overlap, seed

@@ -1,1 +1,1 @@
-"""Exact languages: float64 on the host, with no knowledge of grammars; `device` alone knows jax."""
+"""Exact languages, in float64 on the host. Nothing here imports `sim.grammars`, and only `device` imports jax."""

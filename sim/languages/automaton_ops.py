@@ -1,6 +1,7 @@
 """Deterministic machines as arrays: reachability, products, and sums over all paths by elimination.
 
-A machine is `next_state` int[S, V] with `arcs` bool[S, V] saying which entries count. Column 0, stop, is never an arc.
+A machine is an array `next_state` int[S, V] and a mask `arcs` bool[S, V] of the entries that count. Column 0 is the
+stop, which is never an arc.
 """
 
 import math
@@ -14,16 +15,16 @@ from sim.languages.matrices import series
 from sim.numerics import EOS, SpecificationError, log_sum_exp
 
 SMALLEST = float(np.finfo(np.float64).tiny)
-"""2e-308; floats below it lose digits before they become 0."""
+"""The smallest normal float, 2e-308. Smaller floats lose digits before they become 0."""
 
 
 def absorbing_solve(moves: np.ndarray, leaves: np.ndarray, values: np.ndarray) -> np.ndarray:
     """x = (I - M)^-1 v, the expected sum of `values` v along a walk from every state: float64[S].
 
-    `moves` M [S, S] >= 0 holds the probabilities to move, `leaves` [S] >= 0 that to leave for good, 1 - sum_j M_ij,
-    and every state must be able to leave. `leaves` is asked for because subtracting it would lose it: elimination
-    without any subtraction keeps every digit even where a walk is 10^12 steps long, which an LU solve does not.
-    Time O(S^3), memory O(S^2). Raises `SpecificationError` where the chance to leave underflows.
+    `moves` M [S, S] >= 0 holds the probabilities to move. `leaves` [S] >= 0 holds the probabilities to leave for good,
+    1 - sum_j M_ij. Every state must be able to leave. `leaves` is an argument because computing it by subtraction would
+    lose its digits. Elimination without any subtraction keeps every digit even for walks of 10^12 steps; an LU solve
+    does not. Time O(S^3), memory O(S^2). Raises `SpecificationError` if the chance to leave underflows.
     Source: Grassmann, Taksar & Heyman 1985, Operations Research 33(5); O'Cinneide 1993, Numer. Math. 65.
     """
     moves, leaves, values = (np.array(a, np.float64) for a in (moves, leaves, values))
@@ -48,7 +49,7 @@ def absorbing_solve(moves: np.ndarray, leaves: np.ndarray, values: np.ndarray) -
 
 
 def sum_of_others(values: np.ndarray) -> np.ndarray:
-    """Of every entry, the sum of the other entries of its row: float64[S, K], without any subtraction."""
+    """For every entry, the sum of the other entries of its row, without any subtraction: float64[S, K]."""
     before, after = np.zeros_like(values), np.zeros_like(values)
     np.cumsum(values[:, :-1], axis=1, out=before[:, 1:])
     after[:, :-1] = np.cumsum(values[:, :0:-1], axis=1)[:, ::-1]
@@ -56,9 +57,9 @@ def sum_of_others(values: np.ndarray) -> np.ndarray:
 
 
 def row_entropies(prob: np.ndarray) -> np.ndarray:
-    """-sum_a p log p of every row [nat]: float64[S], with every digit where one outcome is nearly certain.
+    """Entropy -sum_a p log p of every row [nat]: float64[S]. No digit is lost where one outcome is nearly certain.
 
-    The log of a p near 1 is taken from the sum of the others, since p itself is rounded to 1e-16.
+    The log of a p above 1/2 is computed from the sum of the other entries, because p itself is rounded to 1e-16.
     """
     certain = np.log1p(-np.minimum(sum_of_others(prob), 0.5))
     log_prob = np.where(prob > 0.5, certain, np.log(np.where(prob > 0, prob, 1.0)))
@@ -66,10 +67,11 @@ def row_entropies(prob: np.ndarray) -> np.ndarray:
 
 
 def row_divergences(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """KL(p || q) of every row [nat]: float64[S]; math.inf where q lacks what p has.
+    """KL(p || q) of every row [nat]: float64[S]; math.inf if q is 0 somewhere where p is not.
 
-    sum_a p log(p / q) - p + q, whose terms are at least 0 (rows sum to 1): where two rows are alike, log(p / q) alone
-    would leave the rounding of numbers near 1, times the 10^12 visits that a state may have.
+    It is computed as sum_a (p log(p / q) - p + q), which is equal because rows sum to 1. Every term is at least 0. If
+    two rows are nearly equal, the sum of p log(p / q) would leave only rounding errors, and a state may be visited
+    10^12 times.
     """
     used, met = log_p > -np.inf, log_q > -np.inf
     u = np.where(used & met, np.where(met, log_q, 0.0) - np.where(used, log_p, 0.0), 0.0)
@@ -84,7 +86,7 @@ def row_divergences(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
 
 
 def arc_matrix(next_state: np.ndarray, arcs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """M_st = sum of the `weights` [S, V] of all arcs from s to t: float64[S, S]."""
+    """M_st, the sum of the `weights` [S, V] of all arcs from s to t: float64[S, S]."""
     S = len(next_state)
     source, symbol = np.nonzero(arcs)
     flat = source * S + next_state[source, symbol]
@@ -92,7 +94,7 @@ def arc_matrix(next_state: np.ndarray, arcs: np.ndarray, weights: np.ndarray) ->
 
 
 def reachable(next_state: np.ndarray, arcs: np.ndarray, start: int) -> np.ndarray:
-    """States that some path from `start` visits: bool[S]."""
+    """The states that some path from `start` visits: bool[S]."""
     seen = np.zeros(len(next_state), bool)
     seen[start] = True
     frontier = np.array([start])
@@ -104,7 +106,7 @@ def reachable(next_state: np.ndarray, arcs: np.ndarray, start: int) -> np.ndarra
 
 
 def steps_to_stop(next_state: np.ndarray, arcs: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Fewest symbols from each state to one that may stop (`stops` bool[S]): float64[S], inf if there is no way."""
+    """The fewest symbols from each state to a state that may stop (`stops` bool[S]): float64[S]; inf without a path."""
     steps = np.where(stops, 0.0, np.inf)
     while True:
         via = np.where(arcs, steps[next_state] + 1, np.inf).min(axis=1)
@@ -115,7 +117,7 @@ def steps_to_stop(next_state: np.ndarray, arcs: np.ndarray, stops: np.ndarray) -
 
 
 def path_counts(next_state: np.ndarray, arcs: np.ndarray, stops: np.ndarray, start: int) -> Iterator[int]:
-    """Number of paths from `start` to a stop with exactly 0, 1, 2, … symbols: Python integers, without end."""
+    """Yield, for ever, how many paths from `start` to a stop have exactly 0, 1, 2, … symbols, as Python integers."""
     source, symbol = np.nonzero(arcs)
     pairs = list(zip(source.tolist(), next_state[source, symbol].tolist(), strict=True))
     stopping = np.flatnonzero(stops).tolist()
@@ -130,7 +132,7 @@ def path_counts(next_state: np.ndarray, arcs: np.ndarray, stops: np.ndarray, sta
 
 
 def likeliest_to_stop(next_state: np.ndarray, log_prob: np.ndarray) -> np.ndarray:
-    """log probability of the likeliest string from each state on [nat]: float64[S]; column 0 is the stop."""
+    """log probability of the likeliest string from each state on [nat]: float64[S]. Column 0 is the stop."""
     arcs = log_prob > -np.inf
     arcs[:, EOS] = False
     best = log_prob[:, EOS].copy()
@@ -142,7 +144,7 @@ def likeliest_to_stop(next_state: np.ndarray, log_prob: np.ndarray) -> np.ndarra
 
 
 def num_paths(next_state: np.ndarray, kept: np.ndarray, start: int) -> int:
-    """Number of paths from `start` to a stop by the kept arcs and stops (column 0), which have no cycle."""
+    """The number of paths from `start` to a stop along the kept arcs and stops (column 0). There must be no cycle."""
     arcs = kept.copy()
     arcs[:, EOS] = False
     return sum(islice(path_counts(next_state, arcs, kept[:, EOS], start), len(next_state) + 1))
@@ -151,10 +153,10 @@ def num_paths(next_state: np.ndarray, kept: np.ndarray, start: int) -> int:
 def product(
     next_a: np.ndarray, arcs_a: np.ndarray, start_a: int, next_b: np.ndarray, arcs_b: np.ndarray, start_b: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Both machines in step, on the pairs reachable from the two starts.
+    """The product of two machines, which read the same symbols, on the K pairs reachable from the two starts.
 
-    Returns the state of a and of b in every pair, int[K] each, `next_state` int[K, V] (-1 where either lacks the
-    arc), and the pair of the starts.
+    Returns the state of a and the state of b in every pair, int[K] each, `next_state` int[K, V] (-1 where either
+    machine lacks the arc), and the pair of the starts.
     """
     Q = len(next_b)
     found = frontier = np.array([start_a * Q + start_b])
@@ -170,7 +172,10 @@ def product(
 
 
 def horizon_masses(moves: np.ndarray, stop: np.ndarray, initial: np.ndarray, length: int) -> tuple[float, float]:
-    """Log of the mass of strings within, and beyond, a horizon of `length` tokens [nat]; rescaled at every step."""
+    """log of the mass of strings within, and beyond, a horizon of `length` tokens [nat].
+
+    The state's law is rescaled at every step, so that neither mass underflows.
+    """
     here, log_scale, within = initial, 0.0, [-np.inf]
     for _ in range(length):
         with np.errstate(divide="ignore"):
@@ -185,7 +190,7 @@ def horizon_masses(moves: np.ndarray, stop: np.ndarray, initial: np.ndarray, len
 
 
 def shortest_horizon(moves: np.ndarray, initial: np.ndarray, dropped: float, at_most: int) -> int | None:
-    """Fewest tokens beyond which at most the mass `dropped` lies; None if that is more than `at_most`."""
+    """The smallest horizon [tokens] that drops a mass of at most `dropped`; None if it is above `at_most`."""
     here = initial
     for length in range(1, at_most + 1):
         here = here @ moves
@@ -196,23 +201,23 @@ def shortest_horizon(moves: np.ndarray, initial: np.ndarray, dropped: float, at_
 
 @dataclass(frozen=True, eq=False)
 class Normalised:
-    """Weights of paths turned into probabilities; states that lead to no stop are gone."""
+    """Weights of paths turned into probabilities. States without a path to a stop are removed."""
 
     next_state: np.ndarray  # int[S', V]
     log_prob: np.ndarray  # float64[S', V] [nat], p(s, a) = w(s, a) Z_t / Z_s
     start: int
     log_mass: float  # log Z of the start [nat], the total weight of all paths
-    states: np.ndarray  # int[S'], what each state was called before
+    states: np.ndarray  # int[S'], the former number of each state
 
 
 def normalised(
     next_state: np.ndarray, log_weight: np.ndarray, start: int, leaves: np.ndarray | None = None
 ) -> Normalised | None:
-    """Weights w(s, a) >= 0 of arcs and stops (column 0) as probabilities; None if the total weight is 0 or infinite.
+    """Turn weights w(s, a) >= 0 of arcs and stops (column 0) into probabilities; None if their total is 0 or infinite.
 
-    The backward weights are Z = (I - W)^-1 w(., stop). `leaves` [S] says what a row of weights lacks of 1 where every
-    row is at most 1: then they are found by elimination without subtraction, else by the series.
-    Raises `SpecificationError` where a backward weight underflows.
+    The backward weights are Z = (I - W)^-1 w(., stop). If the arc weights of every row sum to at most 1, `leaves` [S]
+    can hold 1 minus that sum; Z is then found by elimination without subtraction, and otherwise by the series.
+    Raises `SpecificationError` if a backward weight underflows.
     Source: Grenander 1976, "Lectures in pattern theory I", for this normalisation; Chi 1999 for its name.
     """
     arcs = log_weight > -np.inf
@@ -232,7 +237,9 @@ def normalised(
             return None
         mass = total @ ending
     if not (mass >= SMALLEST).all():
-        raise SpecificationError("the weight of what may follow a prefix must be above 1e-308, found an underflow")
+        raise SpecificationError(
+            "the total weight of the continuations of a prefix must be above 1e-308, found an underflow"
+        )
     log_mass = np.full(len(next_state), -np.inf)
     log_mass[useful] = np.log(mass)
     following = np.where(arcs, log_mass[next_state], -np.inf)
@@ -249,7 +256,7 @@ def enumerate_paths(
 ) -> tuple[np.ndarray, np.ndarray]:
     """All paths of at most `length` - 1 symbols that stop: tokens int32[N, length], EOS-padded, and log P [nat] [N].
 
-    Level by level; a prefix that cannot stop in time is never extended, so no level is larger than the answer.
+    Paths are extended level by level. A prefix that cannot stop in time is dropped, so no level is larger than N.
     """
     arcs = log_prob > -np.inf
     stops = arcs[:, EOS].copy()

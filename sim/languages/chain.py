@@ -1,4 +1,4 @@
-"""Markov chains that never stop: no strings, but prefixes, blocks and an entropy rate."""
+"""Markov chains that never stop. They have no strings, but they have prefixes, blocks and an entropy rate."""
 
 import math
 from dataclasses import dataclass
@@ -13,16 +13,17 @@ from sim.languages.matrices import components
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError
 
-NEVER_STOPS = "the chain has no eos, so that its sequences never end"
+NEVER_STOPS = "the chain has no eos, so its sequences never end"
 BLOCKS = "give it an eos, or take blocks of a fixed length (length)"
 
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """A source that emits symbols for ever: from state s the symbol a with probability p(s, a), then on to another.
+    """A source that emits symbols for ever: state s emits symbol a with probability p(s, a) and moves to a next state.
 
-    `next_state` int[S, V] counts only where `arc_log_prob` float64[S, V] [nat] is above -inf; column 0, the end, never
-    is. The first symbol is drawn from the state `start`. Every state can be reached, and rows sum to 1.
+    `next_state` int[S, V] matters only where `arc_log_prob` float64[S, V] [nat] is above -inf. Column 0, the end, is
+    always -inf. The chain starts in the state `start`. Every state can be reached, and the probabilities of a row sum
+    to 1; neither is checked here.
     """
 
     vocabulary: Vocabulary
@@ -33,17 +34,17 @@ class Chain:
 
     @cached_property
     def moves(self) -> np.ndarray:
-        """The probability to move between two states: float64[S, S]; rows sum to 1."""
+        """The probabilities to move between states: float64[S, S]; rows sum to 1."""
         return arc_matrix(self.next_state, self.arc_log_prob > -np.inf, np.exp(self.arc_log_prob))
 
     @cached_property
     def next_entropy(self) -> np.ndarray:
-        """Entropy of the next symbol in each state [nat]: float64[S]."""
+        """The entropy of the next symbol in each state [nat]: float64[S]."""
         return row_entropies(np.exp(self.arc_log_prob))
 
     @cached_property
     def classes(self) -> list[tuple[float, np.ndarray, np.ndarray]]:
-        """Sets of states that are never left: the probability to end up there, the states, their stationary law."""
+        """The closed classes of states: the probability to end up in each, its states and its stationary law."""
         graph = [np.flatnonzero(row).tolist() for row in self.moves]
         closed = [block for block in components(graph) if all(set(graph[s]) <= set(block) for s in block)]
         inside = np.isin(np.arange(len(graph)), [s for block in closed for s in block])
@@ -60,14 +61,14 @@ class Chain:
         return found
 
     def entropy_rate(self) -> float:
-        """lim H(X_1..X_n) / n [nat per symbol]: the mean entropy of the next symbol in the long run; exact.
+        """lim H(X_1..X_n) / n [nat per symbol], the mean entropy of the next symbol in the long run; exact.
 
-        A mean over the classes of states that are never left, weighted by the probability to end up in each.
+        It is a mean over the closed classes of states, weighted by the probability to end up in each.
         """
         return math.fsum(share * float(law @ self.next_entropy[block]) for share, block, law in self.classes)
 
     def frequencies(self) -> np.ndarray:
-        """Long-run frequency of every symbol, a mean over the classes of states: float64[V]."""
+        """The long-run frequency of every symbol, as a mean over the closed classes of states: float64[V]."""
         p = np.exp(self.arc_log_prob)
         return np.asarray(sum(share * (law @ p[block]) for share, block, law in self.classes))
 
@@ -89,11 +90,14 @@ class Chain:
         return state, log_p
 
     def log_prefix(self, prefix: Prefix) -> float:
-        """log of the probability that a sequence begins with `prefix` [nat]; -inf if none does."""
+        """log of the probability that a sequence begins with `prefix` [nat]; -inf if no sequence does."""
         return self._walk(prefix)[1]
 
     def next_log_probs(self, prefix: Prefix) -> np.ndarray:
-        """log P(. | prefix) [nat]: float64[V], never the end; `SpecificationError` if the prefix has none."""
+        """log P(. | prefix) [nat]: float64[V]; the end has -inf.
+
+        Raises `SpecificationError` if the prefix has probability zero.
+        """
         state, _ = self._walk(prefix)
         if state < 0:
             raise SpecificationError(
@@ -102,23 +106,23 @@ class Chain:
         return self.arc_log_prob[state].copy()
 
     def log_prob(self, tokens: Prefix) -> float:
-        """Always raises `UnavailableError`: every string has probability 0."""
+        """Raise `UnavailableError`, because every string has probability 0."""
         raise unavailable("probability of a string", NEVER_STOPS, BLOCKS)
 
     def entropy(self) -> float:
-        """Always raises `UnavailableError`: there is an entropy rate instead."""
+        """Raise `UnavailableError`, because only the entropy rate exists."""
         raise unavailable("entropy", NEVER_STOPS, "use entropy_rate, or take blocks of a fixed length (length)")
 
     def collision(self) -> float:
-        """Always raises `UnavailableError`."""
+        """Raise `UnavailableError`, because every string has probability 0."""
         raise unavailable("collision probability", NEVER_STOPS, BLOCKS)
 
     def expected_length(self) -> float:
-        """Infinite."""
+        """E|x|, which is infinite."""
         return math.inf
 
     def blocks(self, number: int) -> Automaton:
-        """The law of the first `number` symbols, as strings of that length: an automaton of (time, state)."""
+        """The law of the first `number` symbols, as an automaton with the states (time, state)."""
         S, V = self.next_state.shape
         table = np.full((number + 1, S, V), -1)
         log_prob = np.full((number + 1, S, V), -np.inf)
@@ -132,8 +136,9 @@ class Chain:
 
 
 def stationary(moves: np.ndarray) -> np.ndarray:
-    """pi = pi M of an irreducible stochastic matrix: float64[S]; by elimination without any subtraction.
+    """The law pi with pi = pi M, for an irreducible stochastic matrix M: float64[S].
 
+    It is found by elimination without any subtraction.
     Source: Grassmann, Taksar & Heyman 1985, Operations Research 33(5).
     """
     moves = np.array(moves, np.float64)

@@ -1,7 +1,7 @@
-"""How tokens are chosen at decoding time, as maps from a language to a language: temperature, top-k, top-p, min-p.
+"""Decoding rules as maps from a language to a language: temperature, top-k, top-p and min-p.
 
-Each changes the law of the next token at every prefix and renormalises it there, the end of the string being one of the
-tokens. Exact where a prefix's law can be listed: for listed languages and deterministic automata.
+Each rule changes the law of the next token at every prefix and renormalises it there. The end of the string is one of
+the tokens. The result is exact for listed languages and deterministic automata, because they have finitely many laws.
 """
 
 import math
@@ -17,16 +17,16 @@ from sim.languages.finite import FiniteLanguage
 from sim.numerics import EOS, SpecificationError, log_softmax
 
 Transform: TypeAlias = Callable[[np.ndarray], np.ndarray]
-"""Laws of the next token, float64[S, V] of log probabilities [nat] with rows that sum to 1, to others."""
+"""A map from next-token laws to new ones: log probabilities [nat], float64[S, V]. Every row is a law."""
 
 TIE = 1e-12
-"""Log probabilities that differ by no more count as equal, whatever their rounding."""
+"""Log probabilities that differ by at most this count as equal, so that rounding does not matter."""
 
 
 def temperature(tau: float) -> Transform:
-    """q(a | h) in proportion to p(a | h)^(1/tau); tau = 0 is greedy: uniform over the likeliest tokens.
+    """q(a | h) proportional to p(a | h)^(1/tau). tau = 0 is greedy: uniform over the likeliest tokens.
 
-    Raises `SpecificationError` for tau < 0.
+    Raises `SpecificationError` unless tau is finite and at least 0.
     """
     if not 0 <= tau < math.inf:
         raise SpecificationError(f"temperature: a number of at least 0 is required, found {tau!r}")
@@ -36,14 +36,14 @@ def temperature(tau: float) -> Transform:
 
 
 def top_k(number: int) -> Transform:
-    """The `number` likeliest tokens, renormalised; of equals the one that comes first in the vocabulary stays."""
+    """The `number` likeliest tokens, renormalised. Ties are broken by the order of the vocabulary."""
     if number < 1:
         raise SpecificationError(f"top_k: an integer of at least 1 is required, found {number!r}")
     return lambda log_p: _kept(log_p, _rank(log_p) < number)
 
 
 def top_p(mass: float) -> Transform:
-    """The fewest likeliest tokens that hold at least `mass`, renormalised (nucleus sampling); ties as in `top_k`.
+    """The likeliest tokens, as few as hold at least `mass`, renormalised (nucleus sampling). Ties as in `top_k`.
 
     Source: Holtzman et al. 2020, "The curious case of neural text degeneration".
     """
@@ -54,14 +54,14 @@ def top_p(mass: float) -> Transform:
         rank = _rank(log_p)
         ordered = np.take_along_axis(np.exp(log_p), np.argsort(rank, axis=1), axis=1)
         before = np.cumsum(ordered, axis=1) - ordered
-        needed = (np.take_along_axis(before, rank, axis=1) < mass - TIE) | (mass == 1)  # 1 takes the rarest token too
+        needed = (np.take_along_axis(before, rank, axis=1) < mass - TIE) | (mass == 1)  # 1 keeps the rarest token too
         return _kept(log_p, needed)
 
     return transform
 
 
 def min_p(share: float) -> Transform:
-    """The tokens with at least `share` of the probability of the likeliest one, renormalised.
+    """The tokens with at least `share` times the probability of the likeliest token, renormalised.
 
     Source: Nguyen et al. 2024, "Min-p sampling", arXiv 2407.01082.
     """
@@ -72,10 +72,10 @@ def min_p(share: float) -> Transform:
 
 
 def decoded(language: ExactLanguage, transform: Transform, place: str = "decoding") -> ExactLanguage:
-    """The language that one samples from with a transform; exact, of the same kind.
+    """The language that is sampled when a transform is applied at every prefix; exact, of the same kind.
 
-    Raises `SpecificationError` where the transform takes the end away, so that some strings never stop, and
-    `UnavailableError` for a language whose prefixes have no finite list of laws.
+    Raises `SpecificationError` if the transform removes the end so that some strings never stop. Raises
+    `UnavailableError` for other kinds of language, because their prefixes can have infinitely many different laws.
     """
     if isinstance(language, Automaton):
         return _decoded_automaton(language, transform, place)
@@ -104,12 +104,12 @@ def _decoded_automaton(language: Automaton, transform: Transform, place: str) ->
         return Automaton(language.vocabulary, table, log_prob[seen], int(number[language.start]), names)
     except SpecificationError as problem:
         raise SpecificationError(
-            f"{place}: some strings would never stop, their end is taken away: {problem}"
+            f"{place}: some strings would never stop, because their end is removed: {problem}"
         ) from None
 
 
 def _rank(log_p: np.ndarray) -> np.ndarray:
-    """Place of every token in its row, the likeliest 0; equals in the order of the vocabulary."""
+    """The rank of every token in its row, 0 for the likeliest; ties follow the order of the vocabulary."""
     order = np.argsort(-np.round(log_p / TIE), axis=1, kind="stable")
     return np.argsort(order, axis=1, kind="stable")
 

@@ -1,4 +1,7 @@
-"""`on_device(exact)`: the float32 form of an exact language that training samples from and scores. The one bridge."""
+"""Turn an exact language into float32 tables on the device, to sample from and to score with.
+
+This is the only module of the room that imports jax.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -11,15 +14,15 @@ from sim.typing import Array, Bool, Float, Int, NextLogProbs, PRNGKey, Tokens
 
 
 def alive(tokens: Tokens) -> Bool[Array, "*B L"]:
-    """True up to and including the first EOS: the positions that carry probability."""
+    """Whether a position carries probability: True up to and including the first EOS."""
     ended = jnp.cumsum(tokens == EOS, axis=-1) - (tokens == EOS)
     return ended == 0
 
 
 def prompt_length(tokens: Tokens, prompt_end: int | None) -> Int[Array, "*B"]:
-    """Tokens up to and including the first `prompt_end`; 0 where the world has no prompts.
+    """The number of tokens up to and including the first `prompt_end`; 0 if the world has no prompts.
 
-    A string that never closes its prompt (a model may write one) is prompt throughout: its length is L.
+    A model may write a string that never closes its prompt. All of it counts as prompt, so the number is L.
     """
     if prompt_end is None:
         return jnp.zeros(tokens.shape[:-1], jnp.int32)
@@ -29,7 +32,7 @@ def prompt_length(tokens: Tokens, prompt_end: int | None) -> Int[Array, "*B"]:
 
 
 def walk(next_node: Int[Array, "M1 V"], tokens: Tokens) -> Int[Array, "*B L"]:
-    """Trie node at which each token is predicted: int[..., L]; the dead node off the trie and after EOS."""
+    """The trie node at which each token is predicted: int[..., L]; the dead node off the trie and after EOS."""
 
     def step(node: Int[Array, "*B"], token: Int[Array, "*B"]) -> tuple[Int[Array, "*B"], Int[Array, "*B"]]:
         return next_node[node, token], node
@@ -40,10 +43,11 @@ def walk(next_node: Int[Array, "M1 V"], tokens: Tokens) -> Int[Array, "*B L"]:
 
 @struct.dataclass
 class Listed:
-    """A finite language as tables: a trie to walk and score, an alias table to sample. A pytree; arrays are leaves.
+    """A finite language as tables: a trie to score strings and an alias table to sample them.
 
-    Rows of prefixes of probability zero, and of the dead node, are -inf throughout. Sampling is by Walker's alias
-    method: one uniform index and one uniform number per string, exact to 2^-23 / N per string.
+    It is a pytree, and its arrays are leaves. Rows of `log_prob` are -inf throughout for prefixes of probability zero
+    and for the dead node. Sampling uses Walker's alias method: it draws one uniform index and one uniform number per
+    string, and the probability of each string is exact to 2^-23 / N.
     Source: A. J. Walker, 1977, "An efficient method for generating discrete random variables"; M. Vose, 1991.
     """
 
@@ -57,34 +61,34 @@ class Listed:
 
     @property
     def length(self) -> int:
-        """Horizon L, EOS included."""
+        """The horizon L, EOS included."""
         return self.strings.shape[-1]
 
     @property
     def vocab_size(self) -> int:
-        """Number of tokens V."""
+        """The number of tokens V, EOS included."""
         return self.log_prob.shape[-1]
 
     def sample(self, key: PRNGKey, shape: tuple[int, ...] = ()) -> Int[Array, "*B L"]:
-        """Independent strings, `shape` of them; the key is consumed."""
-        which, coin = jax.random.split(key)  # for all at once: a key for each string would cost three times the draw
+        """Draw independent strings, `shape` of them. The key is consumed."""
+        which, coin = jax.random.split(key)  # one pair for all strings: a key per string would triple the cost
         row = jax.random.randint(which, shape, 0, self.keep.shape[0])
         row = jnp.where(jax.random.uniform(coin, shape) < self.keep[row], row, self.alias[row])
         return self.strings[row]
 
     def next_log_probs(self, tokens: Tokens) -> NextLogProbs:
-        """log P(. | x_<t) [nat] at every position."""
+        """log P(. | x_<t) [nat] at every position t."""
         return self.log_prob[walk(self.next_node, tokens)]
 
     def prompt_length(self, tokens: Tokens) -> Int[Array, "*B"]:
-        """Number of leading tokens that are the prompt."""
+        """The number of leading tokens that are the prompt."""
         return prompt_length(tokens, self.prompt_end)
 
 
 def alias_table(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Walker's alias table of a law: keep float64[N] and alias int[N], with
+    """Walker's alias table of a law: keep float64[N] and alias int[N].
 
-    P(i) = (keep_i + sum over j with alias_j = i of (1 - keep_j)) / N.
+    They satisfy P(i) = (keep_i + sum over j with alias_j = i of (1 - keep_j)) / N.
     Source: M. Vose, 1991, "A linear algorithm for generating random numbers with a given distribution".
     """
     keep = probability / probability.sum() * len(probability)
@@ -98,15 +102,15 @@ def alias_table(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             small.append(large.pop())
     left = small + large
     if left and np.abs(keep[left] - 1.0).max() > 1e-6:
-        raise ArithmeticError("alias table: what is left over must be 1 up to rounding")
+        raise ArithmeticError("alias table: the entries that are left over must be 1 up to rounding")
     keep[left] = 1.0
     return keep, alias
 
 
 def on_device(language: FiniteLanguage) -> Listed:
-    """The device form of an exact language: same conditionals, in float32, and all strings of its trie.
+    """The device form of an exact language: the same conditionals in float32, and all strings of its trie.
 
-    Strings of probability zero stay in the tables, so that all languages on one trie have arrays of one shape.
+    Strings of probability zero stay in the tables, so that all languages on one trie have arrays of the same shape.
     """
     trie = language.trie
     log_prob = np.full((trie.num_nodes + 1, trie.vocab_size), -np.inf, np.float32)

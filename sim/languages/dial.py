@@ -1,4 +1,4 @@
-"""The entropy dial: the tilt of a language that has a wanted entropy, to 1e-9 nats."""
+"""The entropy dial: it finds the tilt of a language that has a wanted entropy, to 1e-9 nats."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,23 +9,24 @@ from sim.languages.tilting import FARTHEST, Per, UnresolvedError, dial_entropy, 
 from sim.numerics import SpecificationError
 
 TOLERANCE = 1e-9
-"""How far from the wanted entropy the result may be [nat]."""
+"""Largest difference between the wanted entropy and the result [nat]."""
 
 STRIDE = 0.125
-"""Steps of log tau in which a change of sign is looked for."""
+"""Step of log tau in the search for a change of sign."""
 
 Point: TypeAlias = tuple[float, float]
-"""log tau, and how far above the wanted entropy the tilt is [nat]."""
+"""log tau, and the entropy of the tilt minus the wanted one [nat]."""
 
 
 def dial(
     language: ExactLanguage, entropy: float, per: Per = "string", keep_prompts: bool = False, place: str = "entropy"
 ) -> tuple[ExactLanguage, float]:
-    """The tilt of a language with a wanted entropy, to 1e-9 nats, and its temperature tau.
+    """The tilt of a language that has a wanted entropy, to 1e-9 nats, and its temperature tau.
 
-    H(P_tau) grows with tau; an entropy per token need not, and of several tau the one nearest to 1 is taken. For an
-    ambiguous grammar it is derivational entropy that is set. Raises `SpecificationError`, with the range, for an
-    entropy out of range, and `UnavailableError` for a language whose entropy is not exactly known.
+    H(P_tau) grows with tau. An entropy per token need not grow; of several tau the dial takes the one nearest to 1. For
+    a context-free grammar the entropy of derivations is set, which differs from that of strings if the grammar is
+    ambiguous. Raises `SpecificationError` with the range for an entropy out of range, and `UnavailableError` if the
+    entropy of the language is not exactly known.
     """
     if not math.isfinite(entropy):
         raise SpecificationError(f"{place}: a finite number of nats is required, found {entropy!r}")
@@ -36,7 +37,7 @@ def dial(
     def point(log_tau: float) -> Point:
         try:
             found = tilted(language, math.exp(log_tau), keep_prompts)
-        except UnresolvedError:  # the entropy is beyond what was asked for, or it diverges: the side of infinity
+        except UnresolvedError:  # near divergence the entropy is above the wanted one, so it counts as infinite
             found = None
         return log_tau, math.inf if found is None else _apart(found[0], entropy, per, keep_prompts)
 
@@ -44,8 +45,8 @@ def dial(
     inside = per == "token" or low < entropy < high
     if not inside:
         raise SpecificationError(
-            f"{place}: the entropies that a tilt of this language can have lie between {low:.6g} and {high:.6g} nats "
-            f"per string, found {entropy:g} per string; choose one of them"
+            f"{place}: the entropy of a tilt of this language must lie between {low:.6g} and {high:.6g} nats "
+            f"per string, found {entropy:g} per string; choose a value in this range"
         )
     nearest = 0.0, now
     for bracket in _brackets(point, (0.0, now), per == "string"):
@@ -54,22 +55,22 @@ def dial(
             tau = math.exp(nearest[0])
             return tilt(language, tau, keep_prompts)[0], tau
     raise SpecificationError(
-        f"{place}: an entropy that a temperature from e^-{FARTHEST:g} to e^{FARTHEST:g} with weights above 1e-308 "
-        f"meets to {TOLERANCE:g} nats is required, found {entropy:g} per {per}; the nearest that was met is "
+        f"{place}: an entropy that a temperature from e^-{FARTHEST:g} to e^{FARTHEST:g} reaches to {TOLERANCE:g} nats, "
+        f"with weights above 1e-308, is required, found {entropy:g} per {per}; the nearest entropy that was reached is "
         f"{entropy + nearest[1]:.12g}"
     )
 
 
 def _apart(language: ExactLanguage, entropy: float, per: Per, keep_prompts: bool) -> float:
-    """How far the entropy of a language is above a wanted one [nat]; +inf where it is infinite, per string or token."""
+    """The entropy of a language, per string or token, minus the wanted one [nat]; +inf if the entropy is infinite."""
     found = dial_entropy(language, per, keep_prompts)
-    return math.inf if math.isnan(found) else found - entropy  # infinite entropy, infinite length: no number per token
+    return math.inf if math.isnan(found) else found - entropy  # nan: entropy and length are both infinite
 
 
 def _brackets(point: Callable[[float], Point], here: Point, monotone: bool) -> Iterator[tuple[Point, Point]]:
-    """Neighbours on the grid of log tau between which the sign changes, those nearest to `here` first.
+    """Yield neighbours on the grid of log tau between which the sign changes, those nearest to `here` first.
 
-    Next to a temperature at which the sum diverges the change may be a jump, and the zero elsewhere.
+    Near a temperature at which the sum diverges the change can be a jump without a zero; the zero is then elsewhere.
     """
     last = {-1: here, 1: here}
     sides = ({1} if here[1] < 0 else {-1}) if monotone else {-1, 1}
@@ -77,7 +78,7 @@ def _brackets(point: Callable[[float], Point], here: Point, monotone: bool) -> I
         for side in sorted(sides):
             try:
                 found = point(side * step * STRIDE)
-            except SpecificationError:  # weights underflow: nothing can be computed beyond
+            except SpecificationError:  # weights underflow, so nothing can be computed further out
                 sides.discard(side)
                 continue
             before, last[side] = last[side], found
@@ -88,12 +89,12 @@ def _brackets(point: Callable[[float], Point], here: Point, monotone: bool) -> I
 
 
 def _root(point: Callable[[float], Point], left: Point, right: Point) -> Point:
-    """The zero in between, or the point nearest to it where no number is near enough: an entropy may jump to infinity.
+    """The zero between two points, or the nearest point found if the entropy jumps to infinity between them.
 
-    False position with halved weights (Illinois), bisection beside infinite ends.
+    It uses false position with halved values (the Illinois method), and bisection if an end is infinite.
     """
     nearest = min(left, right, key=lambda one: abs(one[1]))
-    low, high = left, right  # their misses are those of the weighted secant
+    low, high = left, right  # their second entries are halved by the Illinois method
     for _ in range(300):
         at = 0.5 * (low[0] + high[0])
         if math.isfinite(low[1]) and math.isfinite(high[1]):

@@ -1,4 +1,4 @@
-"""Regular events: sets of strings given by a deterministic automaton or by a regular expression over symbols."""
+"""Regular events: sets of strings that a deterministic automaton or a regular expression over symbols defines."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError
 
 MAX_STATES = 20_000
-"""States to which a regular expression may grow when it is made deterministic."""
+"""Largest number of states of the deterministic automaton of a regular expression, before it is minimised."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dfa:
-    """A complete deterministic automaton over symbols: `next_state` int[Q, V], `accept` bool[Q], one start state.
+    """A complete deterministic automaton over symbols: `next_state` int[Q, V], `accept` bool[Q] and a start state.
 
-    It accepts a whole string, its EOS not counted, so column 0 is never read. Raises `SpecificationError` if the
-    shapes disagree or a next state does not exist.
+    It accepts or rejects a whole string without its EOS, so column 0 is never read. Raises `SpecificationError` if
+    the shapes disagree or a state does not exist.
     """
 
     next_state: np.ndarray
@@ -33,7 +33,9 @@ class Dfa:
             )
         symbols = self.next_state[:, EOS + 1 :]
         if symbols.size and not (0 <= symbols.min() and symbols.max() < Q):
-            raise SpecificationError(f"dfa: every next state must lie in 0..{Q - 1}; add the missing ones")
+            raise SpecificationError(
+                f"dfa: every next state must lie in 0..{Q - 1}, found others; add the missing states"
+            )
 
     def accepts(self, strings: np.ndarray) -> np.ndarray:
         """Whether each string, up to its first EOS, is in the event: bool[N] for int[N, L]."""
@@ -49,14 +51,14 @@ class Dfa:
         return Dfa(self.next_state, ~self.accept, self.start)
 
     def intersection(self, other: "Dfa") -> "Dfa":
-        """Strings in both events; Q times as many states."""
+        """The strings in both events. The number of states is the product of the two numbers."""
         Q = len(other.accept)
         paired = self.next_state[:, None, :] * Q + other.next_state[None, :, :]
         accept = (self.accept[:, None] & other.accept[None, :]).reshape(-1)
         return Dfa(paired.reshape(len(accept), -1), accept, self.start * Q + other.start)
 
     def minimal(self) -> "Dfa":
-        """The smallest automaton of the same event, its states in order of discovery (Moore 1956)."""
+        """The smallest automaton of the same event, with its states in the order of discovery. Source: Moore 1956."""
         columns, inverse = np.unique(self.next_state[:, EOS + 1 :], axis=1, return_inverse=True)
         block = self.accept.astype(np.int64)
         num_blocks = 0
@@ -80,26 +82,26 @@ class Dfa:
 def regular_expression(pattern: str, vocabulary: Vocabulary, place: str = "pattern") -> Dfa:
     """The event of all strings that match `pattern` as a whole; EOS is not part of a pattern.
 
-    The pattern is over symbols. Where strings are written without a space between symbols (`joiner` ""), every
-    character is a symbol and a space is one too; elsewhere a symbol is a word, and white space only separates words.
+    The pattern is over symbols. If strings are written with nothing between symbols (`joiner` is ""), every character
+    is a symbol, and so is a space. Otherwise a symbol is a word, and white space only separates words.
 
         a b      (words) or ab (characters): one after the other; the empty pattern is the empty string
         a | b    either               ( )   grouping
         a*  a+  a?                    any number, at least one, at most one
         .        any symbol           [a b c]  one of these     [^a b]  any but these     (words; [abc] for characters)
-        \\a       the next character is meant literally           "a.b"  'a.b'  one symbol, whatever it is made of
+        \\a       the next character is literal                   "a.b"  'a.b'  one symbol with any characters
 
-    Inside brackets only `]`, a leading `^`, a backslash and a leading quote are special, so `[. ! ?]` are three
-    punctuation marks. In a word a quote is special only at its beginning: don't needs no care. Two repetitions in a
-    row need parentheses. Raises `SpecificationError`, one line with the position (from 0) and, for an unknown symbol,
-    the nearest name; also if the deterministic automaton has more than 20 000 states.
+    Inside brackets only `]`, a leading `^`, a backslash and a leading quote are special, so `[. ! ?]` is a set of three
+    punctuation marks. A quote is special only at the beginning of a word, so don't can be written as it is. Two
+    repetitions in a row need parentheses. Raises `SpecificationError`, one line with the position (from 0) and, for an
+    unknown symbol, the nearest name. It is also raised if the deterministic automaton has more than 20 000 states.
     Source: Glushkov 1961, Russian Mathematical Surveys 16(5), for the position automaton that is made deterministic.
     """
     return _determinise(parse(pattern, vocabulary, place), place).minimal()
 
 
 def _determinise(expression: Expression, place: str) -> Dfa:
-    """Subset construction over the positions of an expression; symbols that no position tells apart go together."""
+    """Subset construction over the positions of an expression. Symbols that no position distinguishes are merged."""
     kinds, kind_of = np.unique(expression.symbols, axis=1, return_inverse=True)
     initial = frozenset([START])
     number, table = {initial: 0}, []

@@ -1,4 +1,4 @@
-"""What exact languages of every kind have in common; an ability that a kind lacks is an error, never an estimate."""
+"""The interface that all exact languages share. A quantity that a kind lacks raises an error; it is never estimated."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -9,15 +9,15 @@ from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
 
 Prefix: TypeAlias = Sequence[int] | np.ndarray
-"""Tokens of a string or of its beginning."""
+"""The tokens of a string or of a prefix."""
 
 
 class UnavailableError(SpecificationError):
-    """Something that is not exactly known of a language of this kind; the message says why, and what to ask instead."""
+    """A quantity is not exactly known for this kind of language. The message says why, and what to ask for instead."""
 
 
 def unavailable(what: str, why: str, instead: str) -> UnavailableError:
-    """The error for an ability that a language lacks, one line."""
+    """Return the one-line error for a quantity `what` that a language cannot give."""
     return UnavailableError(f"{what}: {why}; {instead}")
 
 
@@ -25,9 +25,9 @@ def unavailable(what: str, why: str, instead: str) -> UnavailableError:
 class ExactLanguage(Protocol):
     """A distribution over strings that is known exactly, in float64 on the host.
 
-    Listed strings (`FiniteLanguage`, tier A), deterministic and non-deterministic automata (`Automaton`,
-    `HiddenAutomaton`) and weighted context-free grammars (`ContextFree`), which may be infinite (tier B). Whatever is
-    not exactly known of a kind raises `UnavailableError`.
+    The kinds are lists of strings (`FiniteLanguage`, tier A), deterministic and non-deterministic automata
+    (`Automaton`, `HiddenAutomaton`) and weighted context-free grammars (`ContextFree`). The last three may be infinite
+    (tier B). A method raises `UnavailableError` if its quantity is not exactly known for the kind.
     """
 
     @property
@@ -36,19 +36,19 @@ class ExactLanguage(Protocol):
         ...
 
     def log_prob(self, tokens: Prefix) -> float:
-        """log P(x) [nat] of one string given with or without its EOS; -inf outside the support."""
+        """log P(x) [nat] of one string, given with or without its EOS; -inf outside the support."""
         ...
 
     def log_prefix(self, prefix: Prefix) -> float:
-        """log of the probability that a string begins with `prefix` [nat]; -inf if none does."""
+        """log of the probability that a string begins with `prefix` [nat]; -inf if no string does."""
         ...
 
     def next_log_probs(self, prefix: Prefix) -> np.ndarray:
-        """log P(. | prefix) [nat]: float64[V]. Raises `SpecificationError` for a prefix of probability zero."""
+        """log P(. | prefix) [nat]: float64[V]. Raises `SpecificationError` if the prefix has probability zero."""
         ...
 
     def entropy(self) -> float:
-        """H(P) [nat per string], of strings; math.inf where it is infinite."""
+        """Entropy H(P) of the strings [nat per string]; math.inf if it is infinite."""
         ...
 
     def collision(self) -> float:
@@ -56,5 +56,5 @@ class ExactLanguage(Protocol):
         ...
 
     def expected_length(self) -> float:
-        """E|x| [symbols], EOS not counted; math.inf where it is infinite."""
+        """E|x| [symbols], EOS not counted; math.inf if it is infinite."""
         ...

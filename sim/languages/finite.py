@@ -1,4 +1,4 @@
-"""Languages of finite support, exact by enumeration: a prefix trie and the probability of every string on it."""
+"""Languages of finite support: a prefix trie and the probability of every string on it. Exact by enumeration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,18 +11,18 @@ from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError, expectation, log_group_sum, log_sum_exp
 
 SUM_TOLERANCE = 1e-9
-"""How far from 1 the probabilities of a language may sum before it is refused."""
+"""Largest distance from 1 that the sum of a language's probabilities may have."""
 
 
 @dataclass(frozen=True, eq=False)
 class Styles:
-    """Which style a document is written in: names [Z] and log P(z | document) [nat], float64[N, Z]."""
+    """The styles of N documents: their names [Z] and log P(z | document) [nat], float64[N, Z]."""
 
     names: tuple[str, ...]
     log_posterior: np.ndarray
 
     def check(self, num_strings: int) -> None:
-        """Raises `SpecificationError` unless every one of N documents has a posterior, which sums to 1 within 1e-9."""
+        """Raise `SpecificationError` unless each of the N documents has a posterior that sums to 1 within 1e-9."""
         shape = (num_strings, len(self.names))
         if self.log_posterior.shape != shape:
             raise SpecificationError(
@@ -36,12 +36,12 @@ class Styles:
 
     @cached_property
     def disjoint(self) -> bool:
-        """True if the string determines the style."""
+        """Whether every document can have only one style, so that the string determines the style."""
         return bool((np.sort(self.log_posterior, axis=1)[:, :-1] == -np.inf).all())
 
     @cached_property
     def of(self) -> np.ndarray:
-        """Style of each document: int[N]. Raises ValueError if styles overlap."""
+        """The style of each document: int[N]. Raises ValueError if styles overlap."""
         if not self.disjoint:
             raise ValueError("styles overlap: a document has a posterior over styles, not one style")
         return np.argmax(self.log_posterior, axis=1)
@@ -49,32 +49,33 @@ class Styles:
 
 @dataclass(frozen=True, eq=False)
 class Prompts:
-    """Documents grouped by their prompt; a world without prompts has one group, the empty prompt."""
+    """Documents grouped by their prompt. A world without prompts has one group, the empty prompt."""
 
-    group: np.ndarray  # int[N], the prompt of each document
-    length: np.ndarray  # int[N], tokens of that prompt, closing symbol included
+    group: np.ndarray  # int[N], the number of each document's prompt
+    length: np.ndarray  # int[N], the number of tokens of that prompt, its closing symbol included
     log_p: np.ndarray  # float64[G], the prompt law log P(x) [nat]
     first: np.ndarray  # int[G], the first document of each prompt
 
     @property
     def num_groups(self) -> int:
-        """G."""
+        """The number of prompts G."""
         return len(self.log_p)
 
 
 @dataclass(frozen=True, eq=False)
 class FiniteLanguage:
-    """A distribution over N listed strings: log P(x) [nat], float64[N], on their prefix trie. Tier A: all is exact.
+    """A distribution over N listed strings: log P(x) [nat], float64[N], on their prefix trie (tier A).
 
-    Strings of probability zero may stay listed (-inf): a restricted language lives on the trie of the whole one.
-    Probabilities must sum to 1 within 1e-9; they are never renormalised here. Raises `SpecificationError` otherwise.
+    All its quantities are exact. Strings of probability zero (-inf) may stay in the list, because a restricted
+    language uses the trie of the whole language. Probabilities are never renormalised here: `SpecificationError` is
+    raised unless they sum to 1 within 1e-9.
     """
 
     vocabulary: Vocabulary
     trie: Trie
     log_p: np.ndarray
     styles: Styles | None = None
-    source: object = None  # the automaton or grammar whose strings these are, up to a horizon; for restrictions
+    source: object = None  # the automaton or grammar that the strings were listed from; restrictions use it
 
     def __post_init__(self) -> None:
         if self.log_p.shape != (self.trie.num_strings,) or np.isnan(self.log_p).any():
@@ -99,19 +100,19 @@ class FiniteLanguage:
         styles: Styles | None = None,
         source: object = None,
     ) -> "FiniteLanguage":
-        """The language of listed strings int[N, L] in any order; duplicates raise ValueError."""
+        """Build the language from strings int[N, L] in any order. Duplicate strings raise ValueError."""
         trie, order = Trie.of(strings, len(vocabulary))
         sorted_styles = None if styles is None else Styles(styles.names, styles.log_posterior[order])
         return cls(vocabulary, trie, np.asarray(log_p, np.float64)[order], sorted_styles, source)
 
     @property
     def length(self) -> int:
-        """Horizon L: tokens of the longest listed string, EOS included."""
+        """The horizon L: the number of columns of the table of strings. No string has more tokens, EOS included."""
         return self.trie.length
 
     @property
     def support_size(self) -> int:
-        """Number of strings of positive probability."""
+        """The number of strings with positive probability."""
         return int((self.log_p > -np.inf).sum())
 
     def entropy(self) -> float:
@@ -128,13 +129,14 @@ class FiniteLanguage:
 
     @property
     def longest(self) -> int:
-        """Symbols of the longest string of positive probability."""
+        """The number of symbols of the longest string with positive probability."""
         return int(self.trie.lengths[self.log_p > -np.inf].max()) - 1
 
     def enumerate(self, length: int, max_strings: int, place: str = "language") -> tuple["FiniteLanguage", float]:
-        """P(. | |x| <= `length` - 1 symbols) on a trie of its own, renormalised exactly, and the mass that was dropped.
+        """P(. | |x| <= `length` - 1 symbols) on its own trie, renormalised exactly, and the mass that was dropped.
 
-        Raises `SpecificationError` if no string is so short, or if there are more than `max_strings`.
+        If nothing has to be dropped, the language itself is returned. Raises `SpecificationError` if no string is
+        short enough, or if more than `max_strings` strings are.
         """
         alive = self.log_p > -np.inf
         fits = alive & (self.trie.lengths <= length)
@@ -157,17 +159,17 @@ class FiniteLanguage:
         return kept, float(np.exp(self.log_p[~fits]).sum())
 
     def log_prob(self, tokens: Sequence[int] | np.ndarray) -> float:
-        """log P(x) [nat] of one string given with or without its EOS and padding; -inf outside the support."""
+        """log P(x) [nat] of one string, given with or without its EOS and padding; -inf outside the support."""
         edges = self._walk(np.asarray(tokens, np.int64), ended=True)
         return -np.inf if edges is None else float(self.log_p[edges])
 
     def log_prefix(self, prefix: Sequence[int] | np.ndarray) -> float:
-        """log of the probability that a string begins with `prefix` [nat]; -inf if none does."""
+        """log of the probability that a string begins with `prefix` [nat]; -inf if no string does."""
         node = self._walk(np.asarray(prefix, np.int64), ended=False)
         return -np.inf if node is None else float(self.node_log_mass[node])
 
     def next_log_probs(self, prefix: Sequence[int] | np.ndarray) -> np.ndarray:
-        """log P(. | prefix) [nat]: float64[V]. Raises `SpecificationError` for a prefix of probability zero."""
+        """log P(. | prefix) [nat]: float64[V]. Raises `SpecificationError` if the prefix has probability zero."""
         node = self._walk(np.asarray(prefix, np.int64), ended=False)
         if node is None or self.node_log_mass[node] == -np.inf:
             raise SpecificationError(
@@ -179,10 +181,10 @@ class FiniteLanguage:
         return out
 
     def _walk(self, tokens: np.ndarray, ended: bool) -> int | None:
-        """Row of a whole string, or node of a prefix; None off the trie."""
+        """Return the row of a whole string (`ended`) or the node of a prefix; None if it is not on the trie."""
         ends = np.flatnonzero(tokens == EOS)
         if len(ends) and (not ended or (tokens[ends[0] :] != EOS).any()):
-            return None  # after EOS there is no next token
+            return None  # no token can follow EOS
         tokens = tokens[: ends[0]] if len(ends) else tokens
         node = 0
         for token in tokens:
@@ -191,12 +193,12 @@ class FiniteLanguage:
                 return None
         if not ended:
             return node
-        row = self.trie.first_string[node]  # the string that ends here sorts first, EOS being token 0
+        row = self.trie.first_string[node]  # a string that ends here sorts first, because EOS is token 0
         return int(row) if self.trie.lengths[row] == len(tokens) + 1 else None
 
     @cached_property
     def node_log_mass(self) -> np.ndarray:
-        """log of the probability that a string starts with a node's prefix [nat]: float64[M]."""
+        """log of the probability that a string begins with the prefix of each node [nat]: float64[M]."""
         alive = self.trie.node >= 0
         log_p = np.broadcast_to(self.log_p[:, None], alive.shape)
         return log_group_sum(log_p[alive], self.trie.node[alive], self.trie.num_nodes)
@@ -212,7 +214,7 @@ class FiniteLanguage:
 
     @cached_property
     def prompts(self) -> Prompts:
-        """The prompts of the listed documents and their law P(x)."""
+        """The prompts of the listed documents, with their law P(x)."""
         length = self.vocabulary.prompt_length(self.trie.strings)
         node = np.where(length > 0, self.trie.node[np.arange(len(length)), length], 0)
         _, first, group = np.unique(node, return_index=True, return_inverse=True)
@@ -225,7 +227,10 @@ class FiniteLanguage:
         return np.where(self.log_p > -np.inf, self.log_p - np.where(prompt > -np.inf, prompt, 0.0), -np.inf)
 
     def kl(self, other: "FiniteLanguage") -> float:
-        """KL(P || Q) [nat per string] to another law on the same trie, exact; math.inf if Q lacks a string of P."""
+        """KL(P || Q) [nat per string] to another law on the same trie, exact; math.inf if Q lacks a string of P.
+
+        Raises ValueError if the tries are different objects.
+        """
         if other.trie is not self.trie:
             raise ValueError("kl: two languages on the same trie are required, found different ones")
         inside = self.log_p > -np.inf
@@ -233,23 +238,23 @@ class FiniteLanguage:
         return expectation(self.log_p, ratio)
 
     def with_law(self, log_p: np.ndarray) -> "FiniteLanguage":
-        """Another law on the same strings, with the same styles: log probabilities [nat], float64[N]."""
+        """The language with the law `log_p` [nat], float64[N], on the same strings and with the same styles."""
         return replace(self, log_p=log_p)
 
     def condition(
         self, event: np.ndarray, keep_prompts: bool = False, place: str = "restriction"
     ) -> tuple["FiniteLanguage", float]:
-        """P(. | A) for a set A of listed strings (bool[N]), on the same trie, and log P(A) [nat]; see `given`."""
+        """P(. | A) for a set A of listed strings (bool[N]), on the same trie, and log P(A) [nat]. See `given`."""
         return self.given(np.where(event, 0.0, -np.inf), keep_prompts, place)
 
     def given(
         self, log_member: np.ndarray, keep_prompts: bool = False, place: str = "restriction"
     ) -> tuple["FiniteLanguage", float]:
-        """P(. | z) for a latent event z with log P(z | document), float64[N] [nat], and log P(z).
+        """P(. | z) for a latent event z with `log_member` = log P(z | document) [nat], float64[N], and log P(z) [nat].
 
-        By default prompts are conditioned too, P(x | z); `keep_prompts` keeps the law P(x) and conditions the answers
-        alone, P(x) P(y | x, z), which needs P(z | x) > 0 for every prompt. Any log weights will do for `log_member`:
-        the law is then in proportion to P(x) e^(log_member). Raises `SpecificationError` if nothing is left.
+        By default prompts are conditioned too, so their law becomes P(x | z). With `keep_prompts` only the answers are
+        conditioned: the law is P(x) P(y | x, z), which requires P(z | x) > 0 for every prompt. `log_member` may be any
+        log weights: the law is then proportional to P e^(log_member). Raises `SpecificationError` if nothing is left.
         """
         joint = self.log_p + log_member
         log_mass = float(log_sum_exp(joint))

@@ -1,7 +1,8 @@
-"""Least solutions of polynomial systems in decimals of many digits: near critical points, where floats keep half of
-their digits, and for numbers beyond the range of floats.
+"""Least solutions of polynomial systems in decimals of many digits.
 
-At a critical point a step of Newton's method gains one bit and an input that is off by d moves the solution by sqrt(d).
+They are needed near critical points, where floats keep only half of their digits, and for numbers beyond the range of
+floats. At a critical point a step of Newton's method gains only one bit, and an error d of an input moves the solution
+by about sqrt(d).
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,43 +13,43 @@ from fractions import Fraction
 from typing import TypeAlias
 
 Number: TypeAlias = float | Fraction | Decimal
-"""A weight, taken to be exactly what it says."""
+"""A weight. It is taken as exactly the number that it is."""
 
 ExactTerm: TypeAlias = tuple[Decimal, tuple[int, ...]]
-"""A weight and the unknowns that it multiplies."""
+"""A weight, and the unknowns that it multiplies."""
 
 DIGITS = 160
-"""Digits of a decimal; a critical component behind another critical one still keeps a quarter of them."""
+"""Digits of a decimal. Even a critical component that depends on another critical one keeps a quarter of them."""
 
 CLOSE = Decimal("1e-75")
-"""Relative size of the last step."""
+"""The iteration ends when its steps are below this, relative to the solution."""
 
 TOUCHING = Decimal("1e-15")
-"""A system whose steps become smaller than this before they fail has a critical solution up to the digits of its input.
+"""If the steps are below this, relative to the solution, before a step fails, the solution is taken as critical.
 
-What misses a solution by d has steps of sqrt(d), and no float misses by 1e-30.
+A system that misses a solution by d has steps of about sqrt(d), and no rounding of a float misses by only 1e-30.
 """
 
 CRITICAL = Decimal("1e17")
-"""A solution that moves by so much more than its equations do is a double root, known as well as its inputs are."""
+"""If a solution changes by more than this factor when its equations change, it is a double root up to rounding."""
 
 MAX_STEPS = 2_000
-"""Steps of Newton's method before it is given up; a solution of size 2^n can take n."""
+"""Largest number of steps of Newton's method. A solution of size 2^n can take n steps."""
 
 BARELY = Decimal("0.999")
-"""Share of the way to where a double root is expected that is gone at once, so as not to pass it."""
+"""Share of the way to an expected double root that is taken in one step. It is below 1, so as not to pass the root."""
 
 
 @contextmanager
 def digits() -> Iterator[None]:
-    """Arithmetic with `DIGITS` digits and hardly any limit of size."""
+    """A context for decimals with `DIGITS` digits and the largest range of exponents."""
     traps = [InvalidOperation, DivisionByZero, Overflow]
     with localcontext(Context(prec=DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=traps)):
         yield
 
 
 def decimal(value: Number) -> Decimal:
-    """A number with `DIGITS` digits; a float as the binary fraction that it is."""
+    """A number as a decimal with `DIGITS` digits. A float counts as exactly the binary fraction that it is."""
     if isinstance(value, Fraction):
         return Decimal(value.numerator) / Decimal(value.denominator)
     return Decimal(value)
@@ -56,17 +57,17 @@ def decimal(value: Number) -> Decimal:
 
 @dataclass(frozen=True)
 class Reached:
-    """The least solution of a component, and whether its matrix of derivatives has spectral radius 1 there."""
+    """The least solution of a component, and whether the matrix of derivatives has spectral radius 1 there."""
 
     values: list[Decimal]
     critical: bool
 
 
 def least(equations: Sequence[Sequence[ExactTerm]]) -> Reached | None:
-    """The least solution x >= 0 of x_i = sum of the terms of i, of one strongly connected component; None if infinite.
+    """The least solution x >= 0 of x_i = sum of the terms of i, for one strongly connected component; None if infinite.
 
-    Newton's method from 0, which stays below the solution. Where steps become half as long each time a double root
-    lies two steps ahead: nearly all of the way is tried at once, and taken back where it went too far.
+    It is Newton's method from 0, which stays below the solution. If every step is half as long as the one before, a
+    double root lies two such steps ahead. Then nearly all of this way is tried at once, and undone if it went too far.
     Source: Etessami & Yannakakis 2009, J. ACM 56(1); Esparza, Kiefer & Luttenberger 2010, SIAM J. Comput. 39(6).
     """
     zero = Decimal(0)
@@ -76,7 +77,7 @@ def least(equations: Sequence[Sequence[ExactTerm]]) -> Reached | None:
         gap, slope = _linearised(equations, x)
         found = None if leapt and any(g < 0 for g in gap) else solve(slope, [gap, x])
         if found is None:
-            if leapt:  # too far: back to before the leap, and one plain step
+            if leapt:  # the leap went too far: go back to the point before it and take one plain step
                 x, leapt = [value + step for value, step in zip(before, last, strict=True)], False
                 continue
             touching = all(step <= TOUCHING * value for step, value in zip(last, x, strict=True)) and any(x)
@@ -117,9 +118,9 @@ def _linearised(
 
 
 def solve(rows: Sequence[dict[int, Decimal]], sides: Sequence[Sequence[Decimal]]) -> list[list[Decimal]] | None:
-    """The solutions of (I - W) x = v for sparse rows of W >= 0; None unless its spectral radius is below 1.
+    """The solutions x of (I - W) x = v for sparse rows of W >= 0 and several v; None unless W has radius below 1.
 
-    It is if and only if all pivots are positive (Berman & Plemmons 1994, theorem 6.2.3).
+    The spectral radius is below 1 if and only if all pivots are positive (Berman & Plemmons 1994, theorem 6.2.3).
     """
     size, zero = len(rows), Decimal(0)
     table = [{j: -w for j, w in row.items() if w} for row in rows]

@@ -1,4 +1,4 @@
-"""Non-deterministic probabilistic automata and hidden Markov models: the state is not read off the string."""
+"""Non-deterministic probabilistic automata and hidden Markov models. A string does not determine its states."""
 
 import math
 from collections.abc import Collection
@@ -32,13 +32,14 @@ LIST_THEM = "list its strings with a length (tier A)"
 
 @dataclass(frozen=True, eq=False)
 class HiddenAutomaton(Machine):
-    """A start state is drawn; state s emits symbol a and moves to t with probability p(s, a, t), or stops.
+    """A walk with a random start state: state s emits symbol a and moves to t with probability p(s, a, t), or it stops.
 
-    `initial` float64[S], `transitions` float64[V, S, S] (a, s, t; those of EOS are zero), `stopping` float64[S]. An HMM
-    that emits from its states is one with p(s, a, t) = B(s, a) T(s, t). Exact by the forward algorithm: probabilities
-    of strings and prefixes, next tokens, expected length, collision probability; the entropy where every string has
-    one path, elsewhere bounds (`entropy_bounds`). Raises `SpecificationError` for numbers that are no probabilities,
-    for a state whose probabilities do not sum to 1 within 1e-9, and for one that no path leads to a stop.
+    `initial` is float64[S], `transitions` is float64[V, S, S] (a, s, t; zero for EOS), and `stopping` is float64[S]. A
+    hidden Markov model that emits from its states has p(s, a, t) = B(s, a) T(s, t). Exact are the probabilities of
+    strings and prefixes, the laws of next tokens, the expected length and the collision probability. The entropy is
+    exact if every string has one path; otherwise it is bounded (`entropy_bounds`). Raises `SpecificationError` for
+    shapes that disagree, for negative numbers or nan, for probabilities of a state or of the start that do not sum to
+    1 within 1e-9, and for a state without a path to a stop.
     """
 
     vocabulary: Vocabulary
@@ -56,7 +57,9 @@ class HiddenAutomaton(Machine):
             )
         every = np.concatenate([self.initial, self.transitions.ravel(), self.stopping])
         if not (every >= 0).all() or self.transitions[EOS].any():
-            raise SpecificationError("automaton: probabilities of at least 0 are required, and none of EOS as a symbol")
+            raise SpecificationError(
+                "automaton: probabilities of at least 0 are required, and none of EOS as a symbol, found others"
+            )
         totals = np.append(self.moves.sum(axis=1) + self.stopping, self.initial.sum())
         worst = int(np.argmax(np.abs(totals - 1)))
         if abs(totals[worst] - 1) > SUM_TOLERANCE:
@@ -69,70 +72,71 @@ class HiddenAutomaton(Machine):
 
     @property
     def first(self) -> np.ndarray:
-        """pi, the law of the first state: float64[S]."""
+        """The law pi of the first state: float64[S]."""
         return self.initial
 
     @property
     def stops(self) -> np.ndarray:
-        """rho, the probability to stop: float64[S]."""
+        """The probability rho to stop in each state: float64[S]."""
         return self.stopping
 
     @cached_property
     def moves(self) -> np.ndarray:
-        """M, the probability to move between two states, whatever is emitted: float64[S, S]."""
+        """The matrix M of the probabilities to move between states, with any symbol: float64[S, S]."""
         return self.transitions.sum(axis=0)
 
     @cached_property
     def strings(self) -> Strings:
-        """The support as a deterministic machine of sets of states; raises `UnavailableError` for more than 20 000."""
+        """The support as a deterministic machine of sets of states. Raises `UnavailableError` for over 20 000 sets."""
         return deterministic(self.initial, self.transitions, self.stopping)
 
     @cached_property
     def unambiguous(self) -> bool:
-        """Whether every string has one path only."""
+        """Whether every string has only one path."""
         return not has_two_paths(self.initial, self.transitions, self.stopping)
 
     def entropy(self) -> float:
-        """H(P) [nat per string], exact where every string has one path: then it is the entropy of the paths.
+        """H(P) [nat per string], exact if every string has one path, because it is then the entropy of the paths.
 
-        Raises `UnavailableError` elsewhere: no formula is known, `entropy_bounds` is what linear algebra gives, and a
-        listed language (`enumerate`) has it exactly.
+        Otherwise it raises `UnavailableError`, because no formula is known. Linear algebra then gives `entropy_bounds`,
+        and the listed language (`enumerate`) has the exact entropy.
         """
         if not self.unambiguous:
-            why = "strings have several paths, whose entropy is larger than that of the strings"
+            why = "strings have several paths, so the entropy of the paths is larger than that of the strings"
             raise unavailable("entropy", why, f"use entropy_bounds, or {LIST_THEM}")
         return self.path_entropy()
 
     def path_entropy(self) -> float:
-        """Entropy of the path of states and symbols [nat], at least that of the string; exact."""
+        """Entropy of the path of states and symbols [nat], exact. It is at least the entropy of the string."""
         _, paths, start = path_entropies(self.initial, self.transitions, self.stopping)
         return start + self.expected_sum(paths)
 
     def entropy_bounds(self) -> Quantity:
-        """Certified bounds of H(P) [nat per string], each exact by linear algebra.
+        """Certified bounds of H(P) [nat per string], each computed exactly by linear algebra.
 
-        Below: the entropy of the next symbol given the state, summed over the states that a path visits (to know the
-        state is to know more than the symbols so far). Above: the entropy of the path, which tells the string.
+        The lower bound is the entropy of the next symbol given the state, summed over the states that a path visits. It
+        holds because conditioning on the state, and not only on the past symbols, can only lower the entropy. The upper
+        bound is the entropy of the path, because the path determines the string.
         Source: Cover & Thomas 2006, section 4.5, "Functions of Markov chains".
         """
         symbols, _, _ = path_entropies(self.initial, self.transitions, self.stopping)
         upper = self.path_entropy()
-        return Quantity(min(self.expected_sum(symbols), upper), upper)  # equal but for rounding where the state shows
+        return Quantity(min(self.expected_sum(symbols), upper), upper)  # equal bounds may be swapped by rounding
 
     def collision(self) -> float:
-        """C(P) = sum of P(x)^2 = (pi x pi) (I - sum_a M_a x M_a)^-1 (rho x rho), on the pairs of states that occur.
+        """C(P) = sum of P(x)^2 = (pi x pi) (I - sum_a M_a x M_a)^-1 (rho x rho), with the tensor product x; exact.
 
-        Raises `UnavailableError` for more than 2 000 pairs.
+        It is solved on the pairs of states that occur. Raises `UnavailableError` for more than 2 000 pairs.
         """
         pairs = paired(self.initial, self.transitions, self.stopping)
         if pairs is None:
-            why = f"at most {MAX_PAIRS} pairs of states are solved for, found more"
+            why = f"at most {MAX_PAIRS} pairs of states can be solved for, found more"
             raise unavailable("collision probability", why, LIST_THEM)
         weights, moves, leaves, values = pairs
         return float(weights @ absorbing_solve(moves, leaves, values))
 
     def _forward(self, tokens: Prefix) -> tuple[np.ndarray, float]:
-        """P(state | symbols so far), float64[S], and the log-probability of the symbols up to the first EOS [nat]."""
+        """P(state | symbols), float64[S], and log P(symbols) [nat], for the symbols up to the first EOS."""
         here, log_p = self.initial, 0.0
         for token in (int(t) for t in takewhile(lambda t: int(t) != EOS, tokens)):
             if not 0 < token < len(self.vocabulary):
@@ -145,17 +149,17 @@ class HiddenAutomaton(Machine):
         return here, log_p
 
     def log_prob(self, tokens: Prefix) -> float:
-        """log P(x) [nat] of one string given with or without its EOS; -inf outside the support."""
+        """log P(x) [nat] of one string, given with or without its EOS; -inf outside the support."""
         here, log_p = self._forward(tokens)
         with np.errstate(divide="ignore"):
             return log_p + float(np.log(here @ self.stopping))
 
     def log_prefix(self, prefix: Prefix) -> float:
-        """log of the probability that a string begins with `prefix` [nat]; -inf if none does."""
+        """log of the probability that a string begins with `prefix` [nat]; -inf if no string does."""
         return self._forward(prefix)[1]
 
     def next_log_probs(self, prefix: Prefix) -> np.ndarray:
-        """log P(. | prefix) [nat]: float64[V]. Raises `SpecificationError` for a prefix of probability zero."""
+        """log P(. | prefix) [nat]: float64[V]. Raises `SpecificationError` if the prefix has probability zero."""
         here, log_p = self._forward(prefix)
         if log_p == -np.inf:
             raise SpecificationError(
@@ -167,7 +171,7 @@ class HiddenAutomaton(Machine):
             return np.log(law)
 
     def moves_by(self, state: int, token: int) -> list[int]:
-        """States that a token may lead to from a state."""
+        """The states that a token may lead to from a state."""
         found: list[int] = np.flatnonzero(self.transitions[token, state]).tolist()
         return found
 
@@ -175,9 +179,9 @@ class HiddenAutomaton(Machine):
         return enumerate_forward(self.initial, self.transitions, self.stopping, self.steps_to_stop, length)
 
     def condition(self, event: Dfa, place: str = "restriction") -> tuple["HiddenAutomaton", float]:
-        """P(. | A) for the strings A that a DFA accepts, again such an automaton, and log P(A) [nat]; exact.
+        """P(. | A) for the strings A that a DFA accepts, again as a hidden automaton, and log P(A) [nat]; exact.
 
-        As `Automaton.condition`, on the pairs of a state and a state of the event.
+        It works as `Automaton.condition`, on pairs of a state of this automaton and a state of the DFA.
         """
         initial, weights, stops, states = accepting_paths(self.initial, self.transitions, self.stopping, event)
         return self._conditioned(initial, weights, stops, self.stopping[states], states, place)
@@ -185,10 +189,10 @@ class HiddenAutomaton(Machine):
     def without(
         self, states: Collection[int], arcs: Collection[tuple[int, int, int]], place: str = "restriction"
     ) -> tuple["HiddenAutomaton", float]:
-        """The strings of the paths that avoid states and arcs (state, token, next), and the log mass of those paths.
+        """P(. | the path avoids `states` and `arcs`) and the log mass of such paths [nat]; exact.
 
-        P(. | path avoids them): no event of strings where a string has other paths as well. Exact; raises
-        `SpecificationError` if no path is left.
+        An arc is (state, token, next state). The event is not a set of strings if a string has other paths as well.
+        Raises `SpecificationError` if no path is left.
         """
         keep = ~np.isin(np.arange(len(self.stopping)), list(states))
         weights = self.transitions * keep[None, :, None] * keep[None, None, :]
@@ -207,7 +211,7 @@ class HiddenAutomaton(Machine):
         states: np.ndarray,
         place: str,
     ) -> tuple["HiddenAutomaton", float]:
-        """Weights of paths as probabilities, p(s, a, t) = w(s, a, t) Z_t / Z_s, and the log of their total."""
+        """Turn weights into probabilities, p(s, a, t) = w(s, a, t) Z_t / Z_s, and return the log of their total."""
         moves = weights.sum(axis=0)
         mass = absorbing_solve(moves, leaves, stops)
         alive = walked(stops > 0, moves.T > 0)

@@ -1,6 +1,6 @@
 """Non-deterministic machines as arrays: pairs of states, sets of states, and sums over all paths.
 
-`initial` float64[S], `transitions` float64[V, S, S] (a, s, t; those of EOS are zero), `stopping` float64[S].
+A machine is `initial` float64[S], `transitions` float64[V, S, S] (a, s, t; zero for EOS) and `stopping` float64[S].
 """
 
 from collections.abc import Callable
@@ -15,22 +15,22 @@ from sim.languages.machine import Strings
 from sim.numerics import EOS
 
 MAX_PAIRS = 2_000
-"""Pairs of states up to which a collision probability is solved for."""
+"""Largest number of pairs of states for which a collision probability is computed."""
 
 MAX_SETS = 20_000
-"""Sets of states to which the support of a hidden automaton may grow when it is made deterministic."""
+"""Largest number of sets of states in the deterministic form of a hidden automaton's support."""
 
 MAX_ENTRIES = 100_000_000
-"""Entries of the transitions of a product with an event."""
+"""Largest number of entries of the transitions [V, K, K] of a product with an event."""
 
 Pairs: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""Weights of the first pairs [K], moves [K, K], what leaves [K], and values where both stop [K]."""
+"""For K pairs of states: start weights [K], moves [K, K], 1 - their row sums [K], probability that both stop [K]."""
 
 
 def path_entropies(
     initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Entropies [nat]: of the next symbol given the state [S], of symbol and next state [S], of the first state."""
+    """Entropies [nat] of the next symbol given the state [S], of symbol and next state [S], and of the first state."""
     symbols = np.column_stack([transitions.sum(axis=2).T, stopping])
     arcs = np.column_stack([np.moveaxis(transitions, 1, 0).reshape(len(stopping), -1), stopping])
     return row_entropies(symbols), row_entropies(arcs), float(row_entropies(initial[None])[0])
@@ -39,10 +39,10 @@ def path_entropies(
 def paired(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -> Pairs | None:
     """Two independent walks that emit the same symbols, as one walk over unordered pairs of states.
 
-    Only pairs that occur; None if they are more than `MAX_PAIRS`.
+    Only pairs that occur are listed. The result is None if there are more than `MAX_PAIRS` of them.
     """
     emits = transitions.sum(axis=2).T  # P(a | s)
-    others = sum_of_others(emits)  # of any symbol but a, without subtracting
+    others = sum_of_others(emits)  # the probability of any symbol but a, without subtraction
     number: dict[tuple[int, int], int] = {}
     first = np.flatnonzero(initial)
     queue = [(int(s), int(t)) for s in first for t in first if s <= t]
@@ -73,8 +73,9 @@ def paired(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -
 
 
 def has_two_paths(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -> bool:
-    """Whether some string has two paths: two different states are reached, and can both stop, by the same symbols.
+    """Whether some string has two paths.
 
+    It has if one prefix leads to two different states, and one continuation takes both of them to a stop.
     Source: Mandel & Simon 1977, "On finite semigroups of matrices"; Weber & Seidl 1991, for the square of an automaton.
     """
     arcs = (transitions > 0).astype(np.float32)
@@ -85,7 +86,7 @@ def has_two_paths(initial: np.ndarray, transitions: np.ndarray, stopping: np.nda
 
 
 def _closed(pairs: np.ndarray, step: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """All pairs that repeated steps lead to: bool[S, S]."""
+    """All pairs that any number of steps leads to: bool[S, S]."""
     while True:
         more = pairs | (step(pairs.astype(np.float32)) > 0).any(axis=0)
         if (more == pairs).all():
@@ -94,9 +95,9 @@ def _closed(pairs: np.ndarray, step: Callable[[np.ndarray], np.ndarray]) -> np.n
 
 
 def deterministic(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -> Strings:
-    """The support as a deterministic machine of sets of states.
+    """The support as a deterministic machine, with sets of states as its states.
 
-    Raises `UnavailableError` for more than `MAX_SETS` of them. Source: Rabin & Scott 1959.
+    Raises `UnavailableError` for more than `MAX_SETS` sets. Source: Rabin & Scott 1959.
     """
     arcs = transitions > 0
     sets = [initial > 0]
@@ -123,8 +124,8 @@ def enumerate_forward(
 ) -> tuple[np.ndarray, np.ndarray]:
     """All strings of at most `length` - 1 symbols: tokens int32[N, length], EOS-padded, and log P [nat] [N].
 
-    Level by level, summed over paths; `needed` [S] is the fewest symbols to a stop, and a prefix that cannot stop in
-    time is never extended.
+    Prefixes are extended level by level and summed over paths. `needed` [S] is the fewest symbols from a state to a
+    stop. A prefix that cannot stop in time is dropped.
     """
     here, log_p, prefix = initial[None], np.zeros(1), np.zeros((1, 0), np.int32)
     strings, log_ps = [np.zeros((0, length), np.int32)], [np.zeros(0)]
@@ -148,7 +149,7 @@ def enumerate_forward(
 
 
 def walked(start: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """States that some path from a set of states visits: bool[S] from bool[S] and bool[S, S]."""
+    """The states that some path from a set of states visits: bool[S] from bool[S] and bool[S, S]."""
     seen = start
     while True:
         more = seen | np.asarray(moves[seen].any(axis=0))
@@ -160,10 +161,10 @@ def walked(start: np.ndarray, moves: np.ndarray) -> np.ndarray:
 def accepting_paths(
     initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray, event: Dfa
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The machine in step with a DFA, on the pairs (s, q) that occur.
+    """The product of the machine and a DFA that read the same symbols, on the K pairs (s, q) that occur.
 
-    Returns initial [K], transitions [V, K, K], the stops of accepting pairs [K] (an exit that does not accept is lost),
-    and the state s of each pair, int[K]. Raises `UnavailableError` where the transitions would take over a gigabyte.
+    Returns initial [K], transitions [V, K, K], the stopping probabilities [K] (0 where the DFA does not accept), and
+    the state s of each pair, int[K]. Raises `UnavailableError` if the transitions would have over 10^8 entries.
     """
     pairs = [(int(s), event.start) for s in np.flatnonzero(initial)]
     number = {pair: k for k, pair in enumerate(pairs)}
@@ -177,8 +178,8 @@ def accepting_paths(
             entries.append((a, k, number[pair], transitions[a, s, t]))
     K = len(pairs)
     if len(transitions) * K * K > MAX_ENTRIES:
-        why = f"its automaton and that of the event have {K} pairs of states together"
-        raise unavailable("restriction", why, f"a product of at most {MAX_ENTRIES} transitions is handled")
+        why = f"the automaton and the event have {K} pairs of states together, which is too many"
+        raise unavailable("restriction", why, f"simplify the event (at most {MAX_ENTRIES} transitions are allowed)")
     weights = np.zeros((len(transitions), K, K))
     for a, k, j, p in entries:
         weights[a, k, j] = p

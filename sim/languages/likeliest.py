@@ -1,4 +1,4 @@
-"""The most likely strings of a language, in order, with a proof that nothing likelier was missed."""
+"""The most likely strings of a language in falling probability, with a proof that no likelier string was missed."""
 
 import heapq
 from collections.abc import Callable, Iterator
@@ -19,24 +19,24 @@ from sim.languages.pcfg.language import ContextFree
 from sim.numerics import EOS
 
 BUDGET = 15_000
-"""Spans of the prefixes of an ambiguous grammar that are looked at before the search is given up."""
+"""Budget of the search in an ambiguous grammar: the sum of (length + 1)^2 over the prefixes that are expanded."""
 
 CANDIDATES, SPANS = 20, 20_000
-"""Derivations that are looked at for every string of an ambiguous grammar that is wanted, and spans in all of them."""
+"""Limits if that search is given up: derivations per wanted string, and spans of all candidate strings together."""
 
 Found: TypeAlias = tuple[tuple[int, ...], float]
-"""A string as tokens, without EOS, and its log probability [nat]."""
+"""A string as tokens without EOS, and its log probability [nat]."""
 
 State = TypeVar("State")
 
 
 class _SpentError(Exception):
-    """The search was given up."""
+    """The search was given up, because its budget is spent."""
 
 
 @dataclass(frozen=True)
 class Likeliest:
-    """Strings in falling probability. `proved`: no other string is likelier than the last one, ties aside."""
+    """Strings in falling probability. If `proved`, no other string is likelier than the last one, apart from ties."""
 
     strings: tuple[Found, ...]
     proved: bool
@@ -44,20 +44,21 @@ class Likeliest:
 
 @dataclass(frozen=True)
 class Node(Generic[State]):
-    """A prefix in the search: what its kind of language knows of it, and a bound of its likeliest string [nat]."""
+    """A prefix in the search, with the state that its kind of language needs."""
 
     state: State
-    bound: float
-    log_end: float  # log probability of the prefix as a whole string
+    bound: float  # upper bound of the log probability of its likeliest string [nat]
+    log_end: float  # log probability of the prefix as a whole string [nat]
 
 
 def likeliest(language: ExactLanguage, number: int) -> Likeliest:
-    """The `number` most likely strings; fewer where the language has fewer.
+    """The `number` most likely strings, or all strings if the language has fewer.
 
-    By A* over prefixes: a prefix is worth a bound of its likeliest continuation, exact for deterministic automata and
-    for derivations. For an ambiguous grammar the bound is the probability of the prefix, and the search may be given
-    up: then the strings are the best of those with the likeliest derivations, their probabilities exact, but not
-    proved to be the likeliest; none where even the first is too long for that (over 200 symbols).
+    It is an A* search over prefixes. The priority of a prefix is a bound of its likeliest string, which is exact for
+    deterministic automata and for derivations. For an ambiguous grammar the bound is the probability of the prefix, and
+    the search may be given up. Then the result is the best of the strings with the likeliest derivations: their
+    probabilities are exact, but they are not proved to be the likeliest. It is empty if even the first of them is too
+    long (over 200 symbols).
     """
     if isinstance(language, FiniteLanguage):
         order = np.argsort(-language.log_p, kind="stable")[:number]
@@ -76,7 +77,7 @@ def likeliest(language: ExactLanguage, number: int) -> Likeliest:
 def _search(
     root: Node[State], expand: Callable[[Node[State]], Iterator[tuple[int, Node[State]]]], budget: int | None = None
 ) -> Iterator[Found]:
-    """Whole strings in falling probability; raises _SpentError when the budget of prefixes is spent."""
+    """Yield whole strings in falling probability. Raises _SpentError when the budget is spent."""
     ticket = count()
     heap: list[tuple[float, int, tuple[int, ...], Node[State] | None]] = [(-root.bound, 0, (), root)]
     looked = 0
@@ -97,7 +98,7 @@ def _search(
 def _automaton(
     language: Automaton,
 ) -> tuple[Node[tuple[int, float]], Callable[[Node[tuple[int, float]]], Iterator[tuple[int, Node[tuple[int, float]]]]]]:
-    """States are (state, log probability so far); the bound is exact."""
+    """The search in an automaton: states are (state, log probability so far), and the bound is exact."""
     best = likeliest_to_stop(language.next_state, language.arc_log_prob)
 
     def node(state: int, log_p: float) -> Node[tuple[int, float]]:
@@ -115,9 +116,12 @@ def _automaton(
 def _hidden(
     language: HiddenAutomaton,
 ) -> tuple[Node[np.ndarray], Callable[[Node[np.ndarray]], Iterator[tuple[int, Node[np.ndarray]]]]]:
-    """States are P(prefix, state of the machine), float64[S]; the bound lets every state choose how to go on."""
+    """The search in a hidden automaton: states are P(prefix, state of the machine), float64[S].
+
+    The bound lets every state of the machine choose its own best continuation.
+    """
     best = np.ones(len(language.stopping))
-    for _ in range(10 * len(best)):  # every iterate is a bound, each at least as good as the one before
+    for _ in range(10 * len(best)):  # every iterate is a bound, and no iterate is worse than the one before
         following = (language.transitions @ best).max(axis=0)
         best = np.minimum(best, np.maximum(language.stopping, following))
 
@@ -157,7 +161,7 @@ def _context_free(language: ContextFree, number: int) -> Likeliest:
     spans = 0
     for tokens, _ in islice(found, CANDIDATES * number):
         spans += 0 if tokens in strings else len(tokens) ** 2 // 2
-        if spans > SPANS:  # an exact probability takes time in proportion to spans and length
+        if spans > SPANS:  # the time for an exact probability is proportional to spans times length
             break
         strings[tokens] = None
     scored = sorted(((tokens, language.log_prob(tokens)) for tokens in strings), key=lambda one: -one[1])

@@ -1,4 +1,4 @@
-"""Any small language as a listed one, where everything is exact by enumeration."""
+"""Turn any small language into a list of strings. All quantities of a list are exact by enumeration."""
 
 import math
 
@@ -9,15 +9,18 @@ from sim.languages.pcfg.language import ContextFree
 from sim.numerics import SpecificationError
 
 MAX_LISTED = 20_000
-"""Strings up to which a language is listed without being asked to."""
+"""Largest number of strings that is listed by default."""
 
 
 LONG = 60
-"""Symbols up to which the strings of a grammar are listed to see how many there are."""
+"""A grammar with no string longer than this [symbols] is always enumerated, to see how many strings it has."""
 
 
 def listed(language: ExactLanguage, max_strings: int = MAX_LISTED) -> FiniteLanguage | None:
-    """The language as a list of strings; None if it has more than `max_strings` of them, or infinitely many."""
+    """Return the language as a list of strings; None if it has more than `max_strings` of them.
+
+    An infinite language gives None too, and so does a machine with too many sets of states.
+    """
     if isinstance(language, FiniteLanguage):
         return language if language.support_size <= max_strings else None
     if not isinstance(language, Machine | ContextFree) or not isinstance(language.longest, int):
@@ -29,10 +32,10 @@ def listed(language: ExactLanguage, max_strings: int = MAX_LISTED) -> FiniteLang
             return None
         found = language.enumerate(language.longest + 1, max_strings)[0]
         return found if found.support_size <= max_strings else None
-    except (UnavailableError, SpecificationError):  # too many sets of states, or strings
+    except (UnavailableError, SpecificationError):  # there are too many sets of states, or too many strings
         return None
 
 
 def _hopeless(language: ContextFree, max_strings: int) -> bool:
-    """Whether there are so many derivations of so long strings that listing them is not even tried."""
+    """Whether listing is not tried: some string is long, and derivations are over 100 times too many."""
     return language.longest > LONG and language.shape.log_derivations > math.log(100 * max_strings)

@@ -1,4 +1,4 @@
-"""What deterministic and hidden automata share: a walk over states that emits symbols until it stops."""
+"""The base of deterministic and hidden automata: a walk over states that emits symbols until it stops."""
 
 import math
 from abc import ABC, abstractmethod
@@ -15,19 +15,16 @@ from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError, log_sum_exp
 
 LONGEST_SEARCH = 100_000
-"""Horizon up to which `Machine.shortest_horizon` searches [tokens]."""
+"""The largest horizon that `Machine.shortest_horizon` tries [tokens]."""
 
 
 @dataclass(frozen=True, eq=False)
 class Strings:
-    """The support of a machine as a deterministic one: `next_state` int[Q, V] (-1 without an arc), where it may stop.
+    """The support of a machine, as a deterministic machine without probabilities."""
 
-    `start` is its start state.
-    """
-
-    next_state: np.ndarray
-    stops: np.ndarray  # bool[Q]
-    start: int
+    next_state: np.ndarray  # int[Q, V], -1 where there is no arc
+    stops: np.ndarray  # bool[Q], the states that may stop
+    start: int  # the start state
 
     @property
     def arcs(self) -> np.ndarray:
@@ -35,14 +32,14 @@ class Strings:
         return self.next_state >= 0
 
     def counts(self) -> Iterator[int]:
-        """Number of strings with exactly 0, 1, 2, ... symbols: Python integers, without end."""
+        """Yield, for ever, the number of strings with exactly 0, 1, 2, ... symbols, as Python integers."""
         return path_counts(self.next_state, self.arcs, self.stops, self.start)
 
 
 class Machine(ABC):
-    """A random walk over states: it starts by `first`, moves by `moves` (emitting a symbol), and stops by `stops`.
+    """A random walk over states. `first` is the law of its first state, each move emits a symbol, and it may stop.
 
-    Subclasses say how symbols go with moves. Exact here is what depends on lengths alone.
+    This class computes what depends on the lengths of strings alone. Subclasses define which symbols the moves emit.
     """
 
     vocabulary: Vocabulary
@@ -51,43 +48,43 @@ class Machine(ABC):
     @property
     @abstractmethod
     def first(self) -> np.ndarray:
-        """pi, the law of the first state: float64[S]."""
+        """The law pi of the first state: float64[S]."""
 
     @property
     @abstractmethod
     def moves(self) -> np.ndarray:
-        """M, the probability to move between two states, whatever is emitted: float64[S, S]."""
+        """The matrix M of the probabilities to move between states, with any symbol: float64[S, S]."""
 
     @property
     @abstractmethod
     def stops(self) -> np.ndarray:
-        """rho, the probability to stop: float64[S]."""
+        """The probability rho to stop in each state: float64[S]."""
 
     @property
     @abstractmethod
     def strings(self) -> Strings:
-        """The support, deterministic. Raises `UnavailableError` where that takes too many states."""
+        """The support as a deterministic machine. Raises `UnavailableError` if that takes too many states."""
 
     @abstractmethod
     def _listed(self, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """All strings of at most `length` - 1 symbols, int32[N, length], and log P [nat], float64[N]."""
+        """All strings of at most `length` - 1 symbols, int32[N, length], and their log P [nat], float64[N]."""
 
     def name(self, state: int) -> str:
-        """What messages call a state."""
+        """The name of a state in messages."""
         return repr(self.state_names[state]) if self.state_names else str(state)
 
     def check_ends(self) -> None:
-        """Raises `SpecificationError` for a state that no path leads to a stop."""
+        """Raise `SpecificationError` if some state has no path to a stop."""
         lost = np.flatnonzero(np.isinf(self.steps_to_stop))
         if len(lost):
             raise SpecificationError(
-                "automaton: every state must be able to stop, found none that leads out of "
+                "automaton: every state must have a path to a stop, found no such path from "
                 f"{', '.join(self.name(int(s)) for s in lost[:5])}; give one of them a stopping probability"
             )
 
     @cached_property
     def steps_to_stop(self) -> np.ndarray:
-        """Fewest symbols from each state to one that may stop: float64[S], inf if there is no way."""
+        """The fewest symbols from each state to a state that may stop: float64[S]; inf if there is no path."""
         steps = np.where(self.stops > 0, 0.0, np.inf)
         while True:
             shorter = np.minimum(steps, np.where(self.moves > 0, steps + 1, np.inf).min(axis=1))
@@ -96,7 +93,7 @@ class Machine(ABC):
             steps = shorter
 
     def expected_sum(self, values: np.ndarray) -> float:
-        """E of the sum of `values` [S] over the states that a walk visits, without any subtraction."""
+        """The expected sum of `values` [S] over the states that a walk visits, without any subtraction."""
         return float(self.first @ absorbing_solve(self.moves, self.stops, values))
 
     def expected_length(self) -> float:
@@ -105,7 +102,7 @@ class Machine(ABC):
 
     @cached_property
     def longest(self) -> int | float:
-        """Symbols of the longest string; math.inf for an infinite language."""
+        """The number of symbols of the longest string; math.inf for an infinite language."""
         here, longest = np.asarray(self.first > 0), 0
         for depth in range(len(self.stops)):
             longest = depth if (self.stops > 0)[here].any() else longest
@@ -116,15 +113,15 @@ class Machine(ABC):
 
     @property
     def support_size(self) -> int | float:
-        """Number of strings of positive probability, exact; math.inf for an infinite language."""
+        """The number of strings with positive probability, exact; math.inf for an infinite language."""
         return math.inf if self.longest == math.inf else self.count(int(self.longest) + 1)
 
     def count(self, length: int) -> int:
-        """Number of strings of positive probability with at most `length` - 1 symbols; exact, of any size."""
+        """The number of strings with positive probability and at most `length` - 1 symbols; exact, however large."""
         return sum(islice(self.strings.counts(), max(length, 0)))
 
     def counts(self, number: int) -> list[int]:
-        """Number of strings of exactly 0, 1, ..., `number` - 1 symbols; exact, of any size."""
+        """The numbers of strings with exactly 0, 1, ..., `number` - 1 symbols; exact, however large."""
         return list(islice(self.strings.counts(), number))
 
     def length_law(self, number: int) -> np.ndarray:
@@ -143,24 +140,24 @@ class Machine(ABC):
         return self._masses(length)[0]
 
     def dropped_mass(self, length: int) -> float:
-        """P(|x| >= `length` symbols), what truncation to the horizon drops; exact, however small."""
+        """P(|x| >= `length` symbols), the mass that truncation to the horizon drops; exact, however small."""
         return math.exp(self._masses(length)[1])
 
     def shortest_horizon(self, dropped: float) -> int | None:
-        """Smallest horizon whose dropped mass is at most `dropped`; None if it lies beyond 100 000 tokens.
+        """The smallest horizon that drops a mass of at most `dropped`; None if it is above 100 000 tokens.
 
-        For `dropped` 0 that is the longest string and its end, None for an infinite language.
+        If `dropped` is 0, it is the longest string and its end, or None for an infinite language.
         """
-        if dropped == 0 and self.longest == math.inf:  # its masses underflow to 0 in the end
+        if dropped == 0 and self.longest == math.inf:  # the masses would underflow to 0 at some horizon
             return None
         return shortest_horizon(self.moves, self.first, dropped, LONGEST_SEARCH)
 
     def enumerate(self, length: int, max_strings: int, place: str = "automaton") -> tuple[FiniteLanguage, float]:
         """P(. | |x| <= `length` - 1 symbols), renormalised exactly, and the mass that was dropped.
 
-        Never cut silently: raises `SpecificationError` that names `place` if more than `max_strings` strings fit
-        (stating how many) or if none does. The sum of the enumerated probabilities is checked against
-        `log_mass_within`.
+        The list is never cut silently. If more than `max_strings` strings fit, or none, `SpecificationError` is raised:
+        it names `place` and, if too many fit, their number. The enumerated probabilities must sum to the mass of
+        `log_mass_within`; otherwise ArithmeticError is raised.
         """
         size = self._checked_size(length, max_strings, place)
         strings, log_p = self._listed(length)
@@ -168,8 +165,8 @@ class Machine(ABC):
         total = float(log_sum_exp(log_p))
         if abs(total - log_mass) > SUM_TOLERANCE or len(log_p) != size:
             raise ArithmeticError(
-                f"{place}: enumeration found {len(log_p)} strings of log mass {total!r}, "
-                f"the transition matrix {size} of {log_mass!r}"
+                f"{place}: enumeration found {len(log_p)} strings with log mass {total!r}, "
+                f"but the transition matrix gives {size} strings with log mass {log_mass!r}"
             )
         width = int((strings != EOS).sum(axis=1).max()) + 1
         language = FiniteLanguage.from_strings(self.vocabulary, strings[:, :width], log_p - total, source=self)
@@ -194,5 +191,5 @@ class Machine(ABC):
 
 
 def shown_count(count: int) -> str:
-    """A count as messages write it: exact up to 15 digits, its power of ten beyond."""
+    """A count as messages write it: exact up to 15 digits, and otherwise as a power of ten."""
     return str(count) if count < 10**15 else f"about 10^{int((count.bit_length() - 1) * math.log10(2))}"

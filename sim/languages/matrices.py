@@ -1,6 +1,6 @@
-"""Sums over all walks: series of matrices W >= 0 by strongly connected component, and their spectral radius.
+"""Sums over all walks: the series I + W + W^2 + ... of a matrix W >= 0, and its spectral radius.
 
-Adding the terms of a series keeps every digit that a solver with subtractions would lose, and a true zero stays zero.
+Adding the terms of a series keeps every digit, and a true zero stays zero. A solver with subtractions loses digits.
 """
 
 import math
@@ -18,24 +18,24 @@ Growth: TypeAlias = Literal["subcritical", "critical", "supercritical"]
 """Whether the spectral radius of a non-negative matrix is below, equal to or above 1."""
 
 GROWTHS: tuple[Growth, ...] = ("subcritical", "critical", "supercritical")
-"""In order."""
+"""The three cases, by growing spectral radius."""
 
 DOUBLINGS, POWERS = 62, 40
-"""Limits: 2^62 terms of a series, products of a matrix and a vector."""
+"""Limits: 2^62 terms of a series, and 40 products of a matrix and a vector."""
 
 DELICATE = 1e2
-"""How much more a solution may move than the weights do before floats lose too many digits."""
+"""(I - W)^-1 multiplies errors of the weights. If it has an entry above this, floats lose too many digits."""
 
 SURE = 1e-9
-"""Margin of the spectral radius beyond all rounding of a matrix in floats."""
+"""A margin of the spectral radius that exceeds all rounding errors of a matrix of floats."""
 
 
 def components(successors: Sequence[Collection[int]]) -> list[list[int]]:
-    """Strongly connected components of a graph, each after those it leads to. Source: Tarjan 1972."""
+    """Strongly connected components of a graph. Each follows the components that it leads to. Source: Tarjan 1972."""
     order: dict[int, int] = {}
     lowest = [0] * len(successors)
     stack: list[int] = []
-    place: dict[int, int] = {}  # of a node on the stack
+    place: dict[int, int] = {}  # the place of a node on the stack
     found: list[list[int]] = []
     for root in range(len(successors)):
         if root in order:
@@ -67,9 +67,9 @@ def components(successors: Sequence[Collection[int]]) -> list[list[int]]:
 
 
 def series(matrix: np.ndarray) -> np.ndarray | None:
-    """I + W + W^2 + ... = (I - W)^-1 of a matrix W >= 0, summed by doubling; None where the series diverges.
+    """I + W + W^2 + ... = (I - W)^-1 for a matrix W >= 0, summed by doubling; None if the series diverges.
 
-    Only sums and products of non-negative numbers: every entry keeps its relative precision.
+    It uses only sums and products of non-negative numbers, so every entry keeps its relative precision.
     """
     total, power = np.eye(len(matrix)), np.asarray(matrix, np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # a series that overflows diverges
@@ -85,10 +85,10 @@ def series(matrix: np.ndarray) -> np.ndarray | None:
 
 
 def closure(rows: Sequence[Mapping[int, Number]]) -> np.ndarray | None:
-    """(I - W)^-1 of a sparse matrix W >= 0 given by rows, float64[K, K]; None where the series diverges.
+    """(I - W)^-1 of a sparse matrix W >= 0 given by rows: float64[K, K]; None if the series diverges.
 
-    Where it is `delicate`, a component counts as what its entries are exactly, rationals and decimals to the last
-    digit.
+    A component with a `delicate` inverse is solved in decimals of many digits. Its entries are then taken as exactly
+    the numbers that they are.
     """
     out = np.eye(len(rows))
     for block in components([row.keys() for row in rows]):
@@ -111,7 +111,7 @@ def closure(rows: Sequence[Mapping[int, Number]]) -> np.ndarray | None:
 
 
 def delicate(inverse: np.ndarray) -> bool:
-    """Whether (I - W)^-1 moves by so much more than W does that the rounding of W shows."""
+    """Whether (I - W)^-1 is so sensitive to W that the rounding of W matters."""
     return bool(inverse.max(initial=0.0) > DELICATE)
 
 
@@ -124,9 +124,10 @@ def _exact_inverse(rows: Sequence[Mapping[int, Number]]) -> np.ndarray | None:
 
 
 def certified(matrix: np.ndarray, margin: float) -> Growth | None:
-    """Whether the spectral radius of a matrix >= 0 is below 1 - margin, or above 1 + margin; None where in doubt.
+    """Whether the spectral radius of a matrix M >= 0 is certainly below 1 or above 1; None if that is in doubt.
 
-    By a positive vector v with M v < v, or v M > v (Collatz & Wielandt); `margin` covers all rounding.
+    The proof is a positive vector v with M v <= (1 - margin) v or v M >= (1 + margin) v (Collatz & Wielandt). `margin`
+    must exceed all rounding errors.
     """
     size = len(matrix)
     v = np.ones(size)
@@ -139,7 +140,7 @@ def certified(matrix: np.ndarray, margin: float) -> Growth | None:
             return "subcritical"
         v = np.ones(size)
         for _ in range(POWERS):
-            following = v @ matrix + v  # the identity keeps periodic matrices from turning round and round
+            following = v @ matrix + v  # adding v lets the iteration converge for periodic matrices
             if not np.isfinite(following).all():
                 return None
             v = following / following.max()
@@ -151,15 +152,16 @@ def certified(matrix: np.ndarray, margin: float) -> Growth | None:
 def growth(rows: Sequence[Mapping[int, Fraction]]) -> Growth:
     """Whether the spectral radius of a matrix >= 0, given by rows of rationals, is below, at or above 1; exact.
 
-    By component: that of an irreducible matrix M is below 1 if and only if all pivots of I - M are positive, and 1 if
-    and only if the last one alone is 0. Pivots are looked at where floats leave doubt.
+    It is decided component by component. The radius of an irreducible matrix M is below 1 if and only if all pivots of
+    I - M are positive. It is 1 if and only if the last pivot is 0 and the others are positive. Pivots are computed only
+    if floats leave a doubt.
     Source: Berman & Plemmons 1994, "Nonnegative matrices in the mathematical sciences", theorems 6.2.3 and 6.4.16.
     """
     return max((kind for _, kind in growths(rows)), key=GROWTHS.index, default="subcritical")
 
 
 def growths(rows: Sequence[Mapping[int, Fraction]]) -> list[tuple[list[int], Growth]]:
-    """The strongly connected components of a matrix, each after those it leads to, and what `growth` says of each."""
+    """The strongly connected components of a matrix, each with its `growth`, after the components that it leads to."""
     return [(block, _grown(rows, block)) for block in components([row.keys() for row in rows])]
 
 
@@ -172,7 +174,7 @@ def _grown(rows: Sequence[Mapping[int, Fraction]], block: Sequence[int]) -> Grow
 
 
 def _by_minors(matrix: Sequence[Sequence[Fraction]]) -> Growth:
-    """From the signs of the leading minors of I - M, in integers: without the cost of reducing fractions.
+    """The growth from the signs of the leading minors of I - M. Integers avoid the cost of reducing fractions.
 
     Source: Bareiss 1968, Mathematics of Computation 22(103).
     """

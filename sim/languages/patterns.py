@@ -1,4 +1,4 @@
-"""The syntax of regular expressions over symbols: from text to the position automaton of Glushkov (1961).
+"""Parse regular expressions over symbols: from text to the position automaton of Glushkov (1961).
 
 The syntax is described at `sim.languages.events.regular_expression`.
 """
@@ -17,12 +17,12 @@ START = 0
 OPERATORS = "|*+?()[]."
 QUOTES = "\"'"
 DEEPEST = 30
-"""Parentheses inside parentheses that are allowed."""
+"""Largest depth of nested parentheses."""
 
 
 @dataclass(frozen=True)
 class _Item:
-    """One element of a pattern: an operator, or the symbols that one place of a string may hold (bool[V])."""
+    """One element of a pattern: an operator, or the set of symbols that may stand at one place (bool[V])."""
 
     position: int
     operator: str = ""
@@ -31,7 +31,7 @@ class _Item:
 
 @dataclass(frozen=True)
 class _Part:
-    """Part of an expression: whether it matches the empty string, and its first and last positions."""
+    """A part of an expression: whether it matches the empty string, and its first and last positions."""
 
     empty: bool
     first: frozenset[int]
@@ -40,7 +40,7 @@ class _Part:
 
 @dataclass
 class Expression:
-    """A position automaton: `symbols` bool[K, V] that each position reads, its followers, the last positions."""
+    """A position automaton: the `symbols` that each position reads (bool[K, V]), its followers, the last positions."""
 
     symbols: np.ndarray
     follow: list[set[int]]
@@ -48,12 +48,12 @@ class Expression:
 
 
 def parse(pattern: str, vocabulary: Vocabulary, place: str) -> Expression:
-    """The position automaton of a pattern. Raises `SpecificationError` with the position of a mistake, from 0."""
+    """Return the position automaton of a pattern. A mistake raises `SpecificationError` with its position, from 0."""
     return _Parser(_Scanner(pattern, vocabulary, place)).expression()
 
 
 class _Scanner:
-    """Cuts a pattern into items."""
+    """Cut a pattern into items."""
 
     def __init__(self, pattern: str, vocabulary: Vocabulary, place: str) -> None:
         self.pattern, self.vocabulary, self.place = pattern, vocabulary, place
@@ -105,7 +105,7 @@ class _Scanner:
         return _Item(start, symbols=self._any() & ~chosen if negated else chosen), at + 1
 
     def _symbol(self, start: int, ends: str) -> tuple[int, int]:
-        """The token of the symbol that starts here, and where it ends; a word runs up to white space or `ends`."""
+        """The token of the symbol that starts here, and where it ends. White space or one of `ends` ends a word."""
         if self.pattern[start] in QUOTES:
             return self._quoted(start)
         name, at = "", start
@@ -145,7 +145,7 @@ class _Scanner:
 
 
 class _Parser:
-    """Recursive descent; | binds least, then sequence, then repetition."""
+    """A recursive-descent parser. Alternatives bind weakest, then sequences, then repetitions."""
 
     def __init__(self, scanner: _Scanner) -> None:
         self.scanner, self.items, self.at, self.depth = scanner, scanner.items(), 0, 0
@@ -161,7 +161,7 @@ class _Parser:
         return Expression(np.array(self.symbols), self.follow, last)
 
     def _next(self) -> str | None:
-        """The operator ahead, "" for symbols, None at the end."""
+        """The next operator: "" for symbols, None at the end."""
         return self.items[self.at].operator if self.at < len(self.items) else None
 
     def _refuse(self, problem: str) -> NoReturn:
@@ -202,7 +202,8 @@ class _Parser:
         ahead = self._next()
         if ahead and ahead in "*+?":
             self._refuse(
-                f"one repetition at a time, found {operator}{ahead}; write parentheses, as in (a{operator}){ahead}"
+                f"one repetition at a time is allowed, found {operator}{ahead}; write parentheses, as in "
+                f"(a{operator}){ahead}"
             )
         return _Part(part.empty or operator != "+", part.first, part.last)
 
@@ -223,9 +224,7 @@ class _Parser:
     def _group(self, opening: _Item) -> _Part:
         self.depth += 1
         if self.depth > DEEPEST:
-            self._refuse(
-                f"at most {DEEPEST} parentheses inside each other are allowed, found more; simplify the pattern"
-            )
+            self._refuse(f"at most {DEEPEST} parentheses may be nested, found more; simplify the pattern")
         self.at += 1
         part = self._alternatives()
         if self._next() != ")":

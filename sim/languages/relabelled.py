@@ -1,4 +1,4 @@
-"""Two languages over one vocabulary: the symbols of both, by name."""
+"""Put two languages over one vocabulary, which holds the symbols of both."""
 
 from dataclasses import replace
 
@@ -14,9 +14,9 @@ from sim.numerics import EOS
 
 
 def relabelled(p: ExactLanguage, q: ExactLanguage) -> tuple[ExactLanguage, ExactLanguage]:
-    """Both languages over the union of their symbols, those of P first; probabilities are untouched.
+    """Return both languages over the union of their symbols, P's symbols first. Probabilities do not change.
 
-    Symbols are the same if their names are; the end of string is the end of string, whatever its name.
+    Two symbols are the same if they have the same name. The two ends of string are the same whatever their names.
     """
     own, theirs = (one.vocabulary.symbols[EOS + 1 :] for one in (p, q))
     symbols = (p.vocabulary.symbols[EOS], *own, *(symbol for symbol in theirs if symbol not in own))

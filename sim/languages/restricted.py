@@ -1,4 +1,4 @@
-"""What a restriction makes of a language: S, the event A, P(.|A) and log P(A)."""
+"""The result of a restriction: the SFT language S, the event A, P(.|A) and log P(A)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,37 +12,37 @@ from sim.languages.finite import FiniteLanguage
 
 @dataclass(frozen=True, eq=False)
 class Restricted:
-    """The SFT language of a listed language and where it came from, all on one trie: that of P, or of `p` if given.
+    """The SFT language S of a listed language P, and how it arose. All laws are on one trie: P's, or the one of `p`.
 
-    A latent event z (an overlapping style, a set of derivations) is no set of strings: then `log_member` is
-    log P(z | x), A is where it is above -inf, and `kept` and `log_mass` are those of A.
+    A latent event z (an overlapping style, a set of derivations) is not a set of strings. Then `log_member` is
+    log P(z | x), A is the set of strings with `log_member` above -inf, and `kept` and `log_mass` refer to A.
     """
 
-    s: FiniteLanguage  # S, what SFT is trained on; supp S is within A, except for data with noise
+    s: FiniteLanguage  # S, the language that SFT is trained on; supp S lies in A, except for data with noise
     kept: FiniteLanguage  # P_A = P(. | A)
     event: np.ndarray  # bool[N], A
-    log_mass: float  # log P(A) [nat], of documents
-    notes: Mapping[str, float] = field(default_factory=dict)  # what the restriction wants reported
-    log_member: np.ndarray | None = None  # float64[N], log P(z | x) [nat], of a latent event
-    p: FiniteLanguage | None = None  # P on a larger trie, where S has strings that P has not
+    log_mass: float  # log P(A) [nat], the mass of documents
+    notes: Mapping[str, float] = field(default_factory=dict)  # numbers that the restriction reports
+    log_member: np.ndarray | None = None  # float64[N], log P(z | x) [nat] of a latent event
+    p: FiniteLanguage | None = None  # P on a larger trie, given if S has strings that P lacks
 
 
 @dataclass(frozen=True, eq=False)
 class Narrowed:
-    """The same for a language that is not listed: S and P_A are exact languages of its kind."""
+    """The same for a language that is not listed. S and P_A are exact languages of the same kind as P."""
 
     s: ExactLanguage
-    kept: ExactLanguage  # P_A; the law of the derivations that are kept, where those are what is restricted
+    kept: ExactLanguage  # P_A; if A is a set of derivations or paths, their law given A
     log_mass: float  # log P(A) [nat]
     narrowing: float  # KL(S || P_A) [nat]
     notes: Mapping[str, float] = field(default_factory=dict)
-    of_strings: bool = True  # False where A is a set of derivations, and strings outside it may have some inside
+    of_strings: bool = True  # False if A is a set of derivations or paths, so that a string may have some outside A too
 
 
 Constructor = TypeVar("Constructor", bound=Callable[..., Any])
 
 
 def widens(constructor: Constructor) -> Constructor:
-    """Marks a restriction whose S has strings that P has not, so that all languages of a run are listed on more."""
-    setattr(constructor, "widens", True)  # noqa: B010, a function has no such attribute to assign to
+    """Mark a restriction that can give S strings that P lacks. All languages of such a run share a larger trie."""
+    setattr(constructor, "widens", True)  # noqa: B010, mypy rejects a plain assignment to an attribute of a function
     return constructor

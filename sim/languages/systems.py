@@ -1,7 +1,8 @@
-"""Least solutions of systems with non-negative coefficients, by strongly connected component and without subtraction.
+"""Least solutions of systems with non-negative coefficients, by strongly connected component.
 
-Sums over all walks or derivations are least solutions: linear ones of matrices, polynomial ones of grammars. Adding
-the terms of a series keeps every digit that a solver with subtractions would lose, and a true zero stays zero.
+Sums over all walks are least solutions of linear systems, and sums over all derivations of polynomial systems. A step
+of Newton's method adds the non-negative terms of a series. So it keeps every digit, and a true zero stays zero; a
+solver with subtractions would lose digits.
 """
 
 import math
@@ -17,52 +18,52 @@ from sim.languages.fixpoints import Number
 from sim.languages.matrices import certified, components, series
 
 Term: TypeAlias = tuple[Number, tuple[int, ...]]
-"""A weight and the unknowns that it multiplies, w x_i x_j ...; an unknown may occur twice."""
+"""A weight and the unknowns that it multiplies, w x_i x_j ... . An unknown may occur twice."""
 
 NEWTON_STEPS = 80
-"""Steps of Newton's method in floats (at a critical point every step gains one bit)."""
+"""Largest number of steps of Newton's method in floats. At a critical point every step gains only one bit."""
 
 DOUBT = 1e-5
-"""Margin of the spectral radius that no rounding explains, not even at a double root, which floats know to 1e-8."""
+"""A margin of the spectral radius that exceeds rounding even at a double root, which floats resolve to 1e-8."""
 
 MANY = 300
-"""Weights in a product beyond which their rounding adds up to more than the last three digits of a float."""
+"""Products of more weights than this accumulate rounding errors in more than the last three digits of a float."""
 
 SMALLEST = 1e-290
-"""Below this floats lose digits."""
+"""Values below this are so near to the end of the range of floats that they may lose digits."""
 
 
 @dataclass(frozen=True)
 class Least:
-    """A least solution as floats, and in decimals where floats would not do (None where it is infinite)."""
+    """A least solution in floats, and in decimals if floats are not precise enough."""
 
     x: np.ndarray
-    possible: np.ndarray  # which are above 0
-    decimals: list[Decimal | None] | None
-    critical: frozenset[int]  # unknowns in components whose derivatives have spectral radius 1 there
+    possible: np.ndarray  # bool[N], the unknowns above 0
+    decimals: list[Decimal | None] | None  # an infinite entry is None
+    critical: frozenset[int]  # the unknowns of components with derivatives of spectral radius 1 at the solution
 
 
 def least_solution(equations: Sequence[Sequence[Term]]) -> np.ndarray:
-    """The least x >= 0 with x_i = sum of the terms of equation i: float64[N]; math.inf where there is none.
+    """The least x >= 0 with x_i = sum of the terms of equation i: float64[N]; math.inf if no finite x_i exists.
 
-    Newton's method from 0, component by component, which ascends to the least solution and never passes it.
+    It is Newton's method from 0, component by component. It ascends to the least solution and never passes it.
     Source: Etessami & Yannakakis 2009, J. ACM 56(1), "Recursive Markov chains", section 6.
     """
     return least(equations).x
 
 
 def least(equations: Sequence[Sequence[Term]], in_decimals: bool = False) -> Least:
-    """As `least_solution`, and what is known besides; in decimals if asked for, and where floats lose digits.
+    """The least solution with further facts about it, in decimals if `in_decimals` or if floats lose digits.
 
-    Floats lose them near critical points, where the solution moves by much more than the weights do, and beyond their
-    range; then weights count as what they are, rationals and decimals to the last digit.
+    Floats lose digits near critical points, where the solution changes by much more than the weights, and beyond their
+    range. In decimals, weights are taken as exactly the numbers that they are.
     """
     possible = positive(equations)
     kept = [[term for term in terms if _lives(term, possible)] for terms in equations]
     graph = [{f for _, factors in terms for f in factors} for terms in kept]
     order = components(graph)
     if not in_decimals:
-        with np.errstate(all="ignore"):  # what leaves the range of floats is looked for at the end
+        with np.errstate(all="ignore"):  # values outside the range of floats are detected below
             x = _in_floats(kept, graph, order)
         if x is not None and ((x > SMALLEST) | ~possible).all():
             return Least(x, possible, None, frozenset())
@@ -70,7 +71,7 @@ def least(equations: Sequence[Sequence[Term]], in_decimals: bool = False) -> Lea
 
 
 def positive(equations: Sequence[Sequence[Term]]) -> np.ndarray:
-    """Which unknowns are above 0 in the least solution: bool[N]."""
+    """The unknowns that are above 0 in the least solution: bool[N]."""
     found = np.zeros(len(equations), bool)
     users: list[list[int]] = [[] for _ in equations]
     for node, terms in enumerate(equations):
@@ -92,7 +93,7 @@ def _lives(term: Term, possible: np.ndarray) -> bool:
 def _in_floats(
     equations: Sequence[Sequence[Term]], graph: Sequence[set[int]], order: Sequence[Sequence[int]]
 ) -> np.ndarray | None:
-    """The least solution; None where floats lose digits or cannot tell."""
+    """The least solution; None if floats lose digits or leave a doubt."""
     x, uses = np.zeros(len(equations)), np.zeros(len(equations))
     rough = [[(_rough(weight), factors) for weight, factors in terms] for terms in equations]
     for block in order:
@@ -108,7 +109,7 @@ def _in_floats(
 
 
 def _rough(weight: Number) -> float:
-    """A weight as a float; math.inf beyond their range, for rationals too."""
+    """A weight as a float; math.inf if it is beyond the range of floats, for rationals too."""
     try:
         return float(weight)
     except OverflowError:
@@ -120,7 +121,7 @@ def _value(terms: Sequence[tuple[float, tuple[int, ...]]], x: np.ndarray) -> flo
 
 
 def _entering(terms: Sequence[tuple[float, tuple[int, ...]]], x: np.ndarray, uses: np.ndarray) -> float:
-    """Sum over terms of their value times how many terms they use in all, themselves and those of their factors."""
+    """The sum over terms of their value times their number of weights: their own and those of their factors."""
     return float(
         sum(w * math.prod(x[f] for f in factors) * (1 + sum(uses[f] for f in factors)) for w, factors in terms)
     )
@@ -132,10 +133,10 @@ def _solve_block(
     x: np.ndarray,
     uses: np.ndarray,
 ) -> bool:
-    """Newton's method on one component, whose successors are solved; writes into x and uses. False where in doubt.
+    """Newton's method on one component after its successors are solved. It writes into x and uses; False if in doubt.
 
-    `uses` is how many weights are multiplied in a term of the expanded solution, on average: by how much more than
-    each of them it moves.
+    `uses` is the mean number of weights that are multiplied in a term of the expanded solution. The relative error of
+    the solution is up to this many times the relative error of a weight.
     """
     number = {node: i for i, node in enumerate(block)}
     if any(not np.isfinite(x[f]) for node in block for _, factors in equations[node] for f in factors):
@@ -154,13 +155,13 @@ def _solve_block(
         total = series(slope)
         if total is None:
             x[block] = math.inf
-            return certified(slope, DOUBT) == "supercritical"  # below a finite solution it is not
+            return certified(slope, DOUBT) == "supercritical"  # below a finite solution the radius is at most 1
         if (gap <= 4e-16 * x[block]).all():
             if not (x[block] > 0).all():
                 return False
             uses[block] = total @ np.array([_entering(equations[node], x, uses) for node in block]) / x[block]
             return True
-        x[block] += np.maximum(total @ gap, 0.0)  # rounding alone can make a step go down
+        x[block] += np.maximum(total @ gap, 0.0)  # a step can be negative only by rounding
     return False
 
 
@@ -187,7 +188,7 @@ def _in_decimals(equations: Sequence[Sequence[Term]], possible: np.ndarray, orde
 def _inner(
     terms: Sequence[fixpoints.ExactTerm], number: Mapping[int, int], values: Sequence[Decimal | None]
 ) -> list[fixpoints.ExactTerm]:
-    """Terms in the unknowns of one component, the others multiplied into the weights and like terms added."""
+    """Terms in the unknowns of one component. Other unknowns are multiplied into the weights; like terms are added."""
     found: dict[tuple[int, ...], Decimal] = {}
     for weight, factors in terms:
         for f in factors:

@@ -1,4 +1,4 @@
-"""Temperature over whole strings: P_tau(x) in proportion to P(x)^(1/tau), and which entropies it reaches."""
+"""Temperature over whole strings: P_tau(x) proportional to P(x)^(1/tau), and the entropies that it reaches."""
 
 import math
 from dataclasses import dataclass
@@ -19,25 +19,26 @@ from sim.languages.pcfg.shape import Shape
 from sim.numerics import SpecificationError, log_group_sum, log_sum_exp
 
 Per: TypeAlias = Literal["string", "token"]
-"""Of what a wanted entropy is: of a string, or of one of its decisions (symbols and the end), H / (E|x| + 1)."""
+"""The unit of a wanted entropy: per string, or per token, H / (E|x| + 1), with the end of string as a token."""
 
 TIE = 1e-12
-"""Log-probabilities that differ by no more are equal: what the limit of low temperatures is uniform over."""
+"""Log-probabilities that differ by at most this count as equal. The limit of low temperatures is uniform over ties."""
 
 FARTHEST = 12.0
-"""How far from 0 log tau is looked for."""
+"""Largest |log tau| that is tried."""
 
 
 class UnresolvedError(SpecificationError):
-    """A temperature so near to divergence that float64 cannot tell the total weight."""
+    """The temperature is so near to divergence that float64 cannot resolve the total weight."""
 
 
 def tilt(language: ExactLanguage, temperature: float, keep_prompts: bool = False) -> tuple[ExactLanguage, float]:
-    """P_tau in proportion to P^(1/tau), again exact and of the same kind, and the log of its normaliser [nat].
+    """P_tau proportional to P^(1/tau), again exact and of the same kind, and the log of its normaliser [nat].
 
-    tau < 1 sharpens, tau > 1 flattens. `keep_prompts` (listed languages) tilts the answers of every prompt and keeps
-    P(x). A context-free grammar is tilted over its derivations. Raises `SpecificationError` for tau <= 0, and where the
-    normaliser diverges; `UnavailableError` for a hidden automaton.
+    tau < 1 sharpens, and tau > 1 flattens. With `keep_prompts` (listed languages only) the answers to every prompt are
+    tilted, P(x) is kept, and the second result is nan. A context-free grammar is tilted over its derivations. Raises
+    `SpecificationError` for tau <= 0, if the normaliser diverges, and if a weight underflows; raises `UnavailableError`
+    for a hidden automaton.
     """
     if not 0 < temperature < math.inf:
         raise SpecificationError(f"temperature: a positive number is required, found {temperature!r}")
@@ -51,7 +52,7 @@ def tilt(language: ExactLanguage, temperature: float, keep_prompts: bool = False
 
 
 def tilted(language: ExactLanguage, temperature: float, keep_prompts: bool) -> tuple[ExactLanguage, float] | None:
-    """As `tilt`; None where the normaliser diverges. Raises `UnresolvedError` where float64 cannot tell."""
+    """As `tilt`, but None if the normaliser diverges. Raises `UnresolvedError` if float64 cannot resolve it."""
     if isinstance(language, FiniteLanguage):
         return _tilted_list(language, temperature, keep_prompts)
     if keep_prompts:
@@ -60,12 +61,12 @@ def tilted(language: ExactLanguage, temperature: float, keep_prompts: bool) -> t
         return _tilted_automaton(language, temperature)
     if isinstance(language, ContextFree):
         return pcfg_weights.tilted(language, temperature)
-    why = "the states of a hidden automaton are summed before the power is taken"
+    why = "a hidden automaton sums over states before the power is taken"
     raise unavailable("temperature over whole strings", why, LIST_THEM)
 
 
 def _tilted_list(language: FiniteLanguage, temperature: float, keep_prompts: bool) -> tuple[FiniteLanguage, float]:
-    """Powers are taken of the ratio to the likeliest string: a low temperature would magnify the rounding of others."""
+    """Take powers of the ratio to the likeliest string, because a low temperature magnifies rounding errors."""
     log_p, prompts = language.log_p, language.prompts
     if not keep_prompts:
         top = float(log_p.max())
@@ -82,17 +83,20 @@ def _tilted_list(language: FiniteLanguage, temperature: float, keep_prompts: boo
 
 @dataclass(frozen=True, eq=False)
 class Relative:
-    """What an automaton says of the states that it can come to, relative to the likeliest string from each of them."""
+    """The reachable part of an automaton, with arc weights relative to the likeliest string from each state."""
 
-    states: np.ndarray  # int[R], of the automaton
+    states: np.ndarray  # int[R], the reachable states, as numbers of the automaton
     start: int
-    next_state: np.ndarray  # int[R, V], among them
-    log_ratio: np.ndarray  # float64[R, V], log p(s, a) + best[next] - best[s] <= 0, stop in column 0
+    next_state: np.ndarray  # int[R, V], as positions in `states`
+    log_ratio: np.ndarray  # float64[R, V], log p(s, a) + best[next] - best[s] <= 0, with the stop in column 0
     best: float  # log probability of the likeliest string [nat]
 
     @classmethod
     def of(cls, language: Automaton) -> "Relative":
-        """Sums of three terms that nearly cancel, with the rounding of the first sum put back (Knuth 1969, TwoSum)."""
+        """Build it. The three terms of a ratio nearly cancel, so the rounding of the first sum is added back.
+
+        Source: Knuth 1969, "The art of computer programming" 2 (TwoSum).
+        """
         seen = visited(language.next_state, language.arcs, language.start)
         number = np.cumsum(seen) - 1
         arcs, log_prob = language.arcs[seen], language.arc_log_prob[seen]
@@ -108,12 +112,12 @@ class Relative:
 
 
 def _tilted_automaton(language: Automaton, temperature: float) -> tuple[Automaton, float] | None:
-    """Weights are taken relative to the likeliest string of their state, so that they do not underflow."""
+    """Tilt an automaton. Weights are relative to the likeliest string from their state, so they do not underflow."""
     relative = Relative.of(language)
     log_weight = relative.log_ratio / temperature
     if ((np.exp(log_weight) < SMALLEST) & (log_weight > -np.inf)).any():
         raise SpecificationError(
-            "temperature: what may follow a prefix must keep a probability above 1e-308, found less at "
+            "temperature: every possible next symbol must keep a probability above 1e-308, found less at "
             f"{temperature:g}; raise it"
         )
     found = normalised(relative.next_state, log_weight, relative.start)
@@ -123,13 +127,16 @@ def _tilted_automaton(language: Automaton, temperature: float) -> tuple[Automato
         return language.reweighted(found, relative.states), found.log_mass + relative.best / temperature
     except SpecificationError as problem:
         raise UnresolvedError(
-            f"temperature: a value at which the total weight of the strings keeps its digits is required, found "
-            f"{temperature!r}, too near the one from which on it is infinite; lower it ({problem})"
+            f"temperature: a value clearly below the one at which the total weight becomes infinite is required, found "
+            f"{temperature!r}; lower it ({problem})"
         ) from None
 
 
 def dial_entropy(language: ExactLanguage, per: Per = "string", keep_prompts: bool = False) -> float:
-    """The entropy that the dial sets [nat]: of strings, of answers given the prompt, of derivations for a grammar."""
+    """The entropy that the dial sets [nat], per string or per token.
+
+    It is the entropy of strings, of answers given the prompt (`keep_prompts`), or of the derivations of a grammar.
+    """
     if isinstance(language, FiniteLanguage) and keep_prompts:
         whole = language.entropy() + float((np.exp(language.prompts.log_p) * _finite(language.prompts.log_p)).sum())
     elif isinstance(language, ContextFree):
@@ -144,10 +151,10 @@ def _finite(log_p: np.ndarray) -> np.ndarray:
 
 
 def reachable(language: ExactLanguage, keep_prompts: bool = False) -> tuple[float, float]:
-    """Ends of the entropies per string that the dial reaches, both excluded [nat].
+    """The limits of the entropies per string that the dial reaches [nat]. Both limits are excluded.
 
-    Towards tau = 0 the law is uniform over the likeliest strings, towards the largest tau over all of them (where they
-    are finitely many) or its entropy grows without bound.
+    As tau goes to 0 the law becomes uniform over the likeliest strings. As tau grows it becomes uniform over all
+    strings if there are finitely many; otherwise its entropy grows without bound.
     """
     if isinstance(language, FiniteLanguage):
         return _reachable_list(language, keep_prompts)
@@ -162,7 +169,7 @@ def reachable(language: ExactLanguage, keep_prompts: bool = False) -> tuple[floa
         kept = [r for r, log_p, at in zip(language.rules, language.log_p, worth, strict=True) if log_p >= at - TIE]
         modal = Shape.of(kept, len(language.nonterminals), language.start)
         return modal.log_derivations, language.shape.log_derivations
-    why = "it is the entropy of strings that is set, which is not exactly known of a hidden automaton"
+    why = "it sets the entropy of strings, which is not exactly known for a hidden automaton"
     raise unavailable("entropy dial", why, LIST_THEM)
 
 
@@ -181,7 +188,7 @@ def _reachable_list(language: FiniteLanguage, keep_prompts: bool) -> tuple[float
 
 
 def highest_temperature(language: ExactLanguage) -> float:
-    """The temperature from which on the normaliser diverges, to 1e-6; e^12 where it does not up to there."""
+    """The lowest temperature at which the normaliser diverges, to a relative 1e-7; e^12 if there is none below that."""
     low, high = 0.0, 0.0
     while _converges(language, math.exp(high)) and high < FARTHEST:
         low, high = high, high + 0.125
@@ -192,7 +199,7 @@ def highest_temperature(language: ExactLanguage) -> float:
 
 
 def _converges(language: ExactLanguage, temperature: float) -> bool:
-    """Whether the total weight is finite, as far as float64 can tell."""
+    """Whether the total weight is finite, as far as float64 can resolve it."""
     try:
         return tilted(language, temperature, False) is not None
     except UnresolvedError:

@@ -1,4 +1,4 @@
-"""Symbols of a language and how its strings are written."""
+"""The symbols of a language, and how its strings are written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ from sim.numerics import EOS, SpecificationError, nearest
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The V symbols of a language; `symbols[0]` is the name of EOS, which is also the padding.
+    """The V symbols of a language. `symbols[0]` is the name of EOS, which is also the padding.
 
-    `prompt_end` is the token that closes a document's prompt (None where the world has no prompts): the prompt is
-    everything up to and including its first occurrence. `joiner` stands between symbols when a string is written out.
-    Raises `SpecificationError` for duplicate or empty symbols and for a `prompt_end` outside the vocabulary.
+    `prompt_end` is the token that closes a document's prompt; it is None if the world has no prompts. The prompt is
+    everything up to and including the first `prompt_end`. `joiner` stands between symbols when a string is written.
+    Raises `SpecificationError` if a symbol is empty or occurs twice, if there is no symbol besides EOS, or if
+    `prompt_end` is outside the vocabulary.
     """
 
     symbols: tuple[str, ...]
@@ -41,18 +42,18 @@ class Vocabulary:
         return len(self.symbols)
 
     def index(self, symbol: str) -> int:
-        """Token of a symbol; an unknown one raises `SpecificationError` with the nearest name."""
+        """The token of a symbol. An unknown symbol raises `SpecificationError` with the nearest name."""
         try:
             return self.symbols.index(symbol)
         except ValueError:
             raise SpecificationError(f"unknown symbol {symbol!r}{nearest(symbol, self.symbols)}") from None
 
     def encode(self, words: Sequence[str]) -> np.ndarray:
-        """Tokens of a sequence of symbols: int32[len(words)], without EOS."""
+        """The tokens of a sequence of symbols: int32[len(words)]. No EOS is added."""
         return np.array([self.index(word) for word in words], np.int32)
 
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
-        """The written string, up to (and without) the first EOS."""
+        """The string as text, up to the first EOS, which is left out."""
         words = []
         for token in tokens:
             if int(token) == EOS:
@@ -61,15 +62,15 @@ class Vocabulary:
         return self.joiner.join(words)
 
     def written(self, tokens: Sequence[int] | np.ndarray) -> str:
-        """A prefix as messages show it: written out, or as numbers if it holds EOS or a token that does not exist."""
+        """A prefix as messages show it: as text, or as numbers if it holds EOS or a token that does not exist."""
         numbers = [int(token) for token in tokens]
         inside = all(EOS < token < len(self.symbols) for token in numbers)
         return repr(self.decode(numbers)) if inside else str(numbers)
 
     def prompt_length(self, strings: np.ndarray) -> np.ndarray:
-        """Tokens of the prompt of each string, its closing token included: int[N] for int[N, L].
+        """The number of prompt tokens of each string, the closing token included: int[N] for int[N, L].
 
-        0 everywhere if there are no prompts; raises `SpecificationError` if a string lacks the closing token.
+        It is 0 everywhere if there are no prompts. Raises `SpecificationError` if a string lacks the closing token.
         """
         if self.prompt_end is None:
             return np.zeros(len(strings), np.int64)
@@ -77,7 +78,7 @@ class Vocabulary:
         if not closes.any(axis=1).all():
             example = self.decode(strings[np.argmin(closes.any(axis=1))])
             raise SpecificationError(
-                f"every document must hold the prompt's closing symbol {self.symbols[self.prompt_end]!r}, "
+                f"every document must contain the prompt's closing symbol {self.symbols[self.prompt_end]!r}, "
                 f"found {example!r} without it"
             )
         return np.argmax(closes, axis=1) + 1

@@ -1,1 +1,1 @@
-"""What turns a language P into the SFT language S, exactly: one file per kind."""
+"""Restrictions turn a language P into the SFT language S, exactly. There is one file per kind."""

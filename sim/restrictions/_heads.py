@@ -1,4 +1,4 @@
-"""The heaviest strings of a language: of a list, prompt by prompt if wanted, or found by search."""
+"""The heaviest strings of a language: those of a list, also for each prompt, or those that a search finds."""
 
 import math
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from sim.numerics import SpecificationError
 Mass = Check("a number above 0 and at most 1", lambda value: 0 < value <= 1)
 
 MOST_SOUGHT = 5_000
-"""Strings that are looked for in a language that is not listed."""
+"""Largest number of strings that are searched for in a language that is not listed."""
 
 MASS_TIE = 1e-12
-"""Sums of probabilities that miss a wanted mass by no more reach it: the rest is rounding."""
+"""A sum of probabilities that misses a wanted mass by at most this counts as reaching it, because of rounding."""
 
 
 def check_size(count: int | None, mass: float | None) -> None:
-    """Raises `SpecificationError` unless exactly one of the two sizes of a head is given."""
+    """Raise `SpecificationError` unless exactly one of `count` and `mass` is given."""
     if (count is None) == (mass is None):
         found = "neither" if count is None else "both"
         raise SpecificationError(
@@ -30,7 +30,7 @@ def check_size(count: int | None, mass: float | None) -> None:
 
 
 def beginning(order: np.ndarray, p: np.ndarray, count: int | None, mass: float | None) -> np.ndarray:
-    """The first entries of an order: so many, or as few as hold a mass; ties stand as in the order."""
+    """The first entries of an order: `count` of them, or as few as hold a share `mass` of their total."""
     if count is not None:
         return order[:count]
     assert mass is not None
@@ -39,7 +39,7 @@ def beginning(order: np.ndarray, p: np.ndarray, count: int | None, mass: float |
 
 
 def heavy(p: FiniteLanguage, count: int | None, mass: float | None, by_prompt: bool) -> np.ndarray:
-    """The heaviest documents, or the heaviest answers to each prompt: bool[N]; of equals the first on the trie."""
+    """The heaviest documents, or the heaviest answers to each prompt: bool[N]. Ties follow the order of the trie."""
     values = np.exp(p.answers if by_prompt else p.log_p)
     groups = p.prompts.group if by_prompt else np.zeros(len(values), np.int64)
     event = np.zeros(len(values), bool)
@@ -54,15 +54,15 @@ def heavy(p: FiniteLanguage, count: int | None, mass: float | None, by_prompt: b
 def searched(p: ExactLanguage, count: int | None, mass: float | None, place: str) -> Sequence[Found]:
     """The heaviest strings of a language that is not listed, as tokens with log P [nat], the heaviest first.
 
-    Raises `SpecificationError` where more than 5 000 would be needed, or where they are not proved to be the heaviest.
+    Raises `SpecificationError` if more than 5 000 would be needed, or if they are not proved to be the heaviest.
     """
     size = min(count or 64, MOST_SOUGHT)
     while True:
         found = likeliest(p, size)
         if not found.proved:
             raise SpecificationError(
-                f"{place}: the {size} likeliest strings must be known for certain, found candidates only, since the "
-                "grammar is ambiguous; list its strings with a length (tier A)"
+                f"{place}: the {size} likeliest strings must be certain, found only candidates, because the grammar "
+                "is not proved to be unambiguous; list its strings with a length (tier A)"
             )
         total = np.cumsum([math.exp(log_p) for _, log_p in found.strings])
         if count is not None and (len(found.strings) >= count or len(found.strings) < size):
@@ -71,7 +71,7 @@ def searched(p: ExactLanguage, count: int | None, mass: float | None, place: str
             return found.strings[: int(np.searchsorted(total, mass - MASS_TIE)) + 1]
         if size == MOST_SOUGHT or len(found.strings) < size:
             raise SpecificationError(
-                f"{place}: at most {MOST_SOUGHT} strings are looked for in a language that is not listed, found that "
-                f"they hold {total[-1] if len(total) else 0.0:.3g} of the mass; ask for less, or list its strings"
+                f"{place}: a head of at most {MOST_SOUGHT} strings is required in a language that is not listed, found "
+                f"that they hold {total[-1] if len(total) else 0.0:.3g} of the mass; ask for less, or list its strings"
             )
         size = min(2 * size, MOST_SOUGHT)

@@ -1,4 +1,4 @@
-"""What restrictions do on every kind of language, listed or not."""
+"""Operations that restrictions share, for every kind of language, listed or not."""
 
 from collections.abc import Iterable
 
@@ -16,9 +16,9 @@ from sim.numerics import EOS
 
 
 def conditioned(p: ExactLanguage, event: Dfa, place: str) -> Restricted | Narrowed:
-    """S = P_A = P(. | A) for a regular event, and log P(A) [nat]; exact for every kind.
+    """S = P_A = P(. | A) for a regular event A, and log P(A) [nat]; exact for every kind.
 
-    Raises `SpecificationError` if P(A) = 0, `UnavailableError` for a kind that cannot be conditioned.
+    Raises `SpecificationError` if P(A) = 0, and `UnavailableError` for a kind that cannot be conditioned.
     """
     if isinstance(p, FiniteLanguage):
         return on_list(p, event.accepts(p.trie.strings), place)
@@ -28,33 +28,33 @@ def conditioned(p: ExactLanguage, event: Dfa, place: str) -> Restricted | Narrow
     if isinstance(p, ContextFree):
         grammar, log_mass = weights.condition(p, event, place)
         return Narrowed(grammar, grammar, log_mass, 0.0)
-    raise unavailable(place, "its sequences never end, so that no set of strings has a probability", "give it an eos")
+    raise unavailable(place, "its sequences never end, so no set of strings has a probability", "give it an eos")
 
 
 def on_list(p: FiniteLanguage, event: np.ndarray, place: str, keep_prompts: bool = False, **notes: float) -> Restricted:
-    """S = P(. | A) for a set A of listed strings, bool[N]; with `keep_prompts` S = P(x) P(y | x, A)."""
+    """S = P(. | A) for a set A of listed strings, bool[N]. With `keep_prompts` it is S = P(x) P(y | x, A)."""
     kept, log_mass = p.condition(event, place=place)
     s = p.condition(event, True, place)[0] if keep_prompts else kept
     return Restricted(s, kept, event, log_mass, notes)
 
 
 def within(p: FiniteLanguage, s: FiniteLanguage, place: str, **notes: float) -> Restricted:
-    """A given S on the trie of P, with A = supp S."""
+    """The result for a given S on the trie of P, with A = supp S."""
     event = s.log_p > -np.inf
     kept, log_mass = p.condition(event, place=place)
     return Restricted(s, kept, event, log_mass, notes)
 
 
 def needs_list(p: ExactLanguage, place: str, why: str) -> FiniteLanguage:
-    """The language itself, if it is listed; raises `UnavailableError` that says why it has to be."""
+    """Return the language if it is listed. Otherwise raise `UnavailableError`, where `why` says why it must be."""
     if not isinstance(p, FiniteLanguage):
         raise unavailable(place, why, "list its strings with a length (tier A)")
     return p
 
 
 def only(strings: Iterable[tuple[int, ...]], vocab_size: int) -> Dfa:
-    """The event of exactly these strings, given as tokens: the tree of their prefixes."""
-    table = [[0] * vocab_size, [0] * vocab_size]  # state 0 rejects for ever, state 1 is the empty prefix
+    """The event that holds exactly these strings, given as tokens. The automaton is the tree of their prefixes."""
+    table = [[0] * vocab_size, [0] * vocab_size]  # state 0 always rejects, state 1 is the empty prefix
     ends = [False, False]
     for string in strings:
         state = 1
@@ -66,5 +66,5 @@ def only(strings: Iterable[tuple[int, ...]], vocab_size: int) -> Dfa:
             state = table[state][token]
         ends[state] = True
     steps = np.array(table)
-    steps[:, EOS] = 0  # never read
+    steps[:, EOS] = 0  # this column is never read
     return Dfa(steps, np.array(ends), 1)

@@ -1,4 +1,4 @@
-"""What restrictions ask of a language with styles."""
+"""Look up the styles of a language, for restrictions."""
 
 import numpy as np
 
@@ -8,17 +8,17 @@ from sim.numerics import SpecificationError, nearest
 
 
 def styles_of(p: ExactLanguage, place: str) -> tuple[FiniteLanguage, Styles]:
-    """A language with its styles; raises `SpecificationError` if it has none."""
+    """Return a language with its styles. Raises `SpecificationError` if it has none."""
     if not isinstance(p, FiniteLanguage) or p.styles is None:
         raise SpecificationError(
-            f"{place}: a language with styles is required, found one without; use grammar=english, styles_content, or "
-            "another restriction"
+            f"{place}: a language with styles is required, found one without; use grammar=english or styles_content, "
+            "or another restriction"
         )
     return p, p.styles
 
 
 def style_index(styles: Styles, name: str, place: str) -> int:
-    """Position of a style; an unknown name raises `SpecificationError` with the nearest one and the list."""
+    """The position of a style. An unknown name raises `SpecificationError` with the nearest name and the list."""
     if name not in styles.names:
         raise SpecificationError(
             f"{place}: one of the styles {', '.join(styles.names)} is required, found {name!r}"
@@ -28,7 +28,7 @@ def style_index(styles: Styles, name: str, place: str) -> int:
 
 
 def style_masses(language: FiniteLanguage) -> dict[str, float]:
-    """The share of a language's documents in each style: {"mass_<style>": E P(z | document)}."""
+    """The share of each style in a language's documents: {"mass_<style>": E P(z | document)}."""
     assert language.styles is not None
     masses = np.exp(language.log_p) @ np.exp(language.styles.log_posterior)
     return {f"mass_{name}": float(mass) for name, mass in zip(language.styles.names, masses, strict=True)}

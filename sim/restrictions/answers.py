@@ -1,4 +1,4 @@
-"""A finite data set: m answers to each of n prompts, from an annotator who samples or who always says the same."""
+"""A finite data set: m answers to each of n prompts, from an annotator who samples or always gives the same answer."""
 
 from typing import Annotated, Literal
 
@@ -20,14 +20,14 @@ def answers(
     annotator: Literal["sampled", "homogeneous"] = "sampled",
     seed: Annotated[int, AtLeast(0)] = 0,
 ) -> Restricted:
-    """S(x) = P(x | the n chosen prompts) and S(y|x) = how often y is among the m answers to x, divided by m.
+    """S(x) = P(x | the n chosen prompts), and S(y|x) is the share of y among the m answers to x.
 
-    `sampled`: m = `num_answers` independent draws from P(y|x), repeats kept, so that E C(S_x) = C + (1 - C) / m;
-    `homogeneous`: always the likeliest answer (of equals the first). The n = `num_prompts` prompts (null: all) are the
-    first of a random order, the draws the first of a random sequence of each prompt, both of `seed` alone: more
-    prompts, or more answers, contain fewer. A = supp S. Notes: `num_prompts`, `num_strings` (different documents),
-    `mass` = P(A). Raises `SpecificationError` for more prompts than there are, `UnavailableError` for a language that
-    is not listed.
+    A `sampled` annotator makes m = `num_answers` independent draws from P(y|x) and keeps repeats, so that
+    E C(S_x) = C + (1 - C) / m with C = C(P_x). A `homogeneous` one always gives the likeliest answer (the first of
+    ties). The n = `num_prompts` prompts (null: all) are the first of a random order, and the draws for a prompt are the
+    first of a random sequence. Both depend on `seed` alone, so a larger n or m contains a smaller one. A = supp S.
+    Notes: `num_prompts`, `num_strings` (different documents), `mass` = P(A). Raises `SpecificationError` if there are
+    fewer prompts, and `UnavailableError` for a language that is not listed.
     """
     listed = needs_list(p, "restriction", "answers are drawn from a list")
     prompts = listed.prompts
@@ -58,7 +58,7 @@ def answers(
 def _answered(
     p: FiniteLanguage, rows: np.ndarray, number: int, annotator: str, generator: np.random.Generator
 ) -> np.ndarray:
-    """How often each answer of one prompt is given, as a share of `number`: float64[len(rows)]."""
+    """The share of each answer among the `number` answers to one prompt: float64[len(rows)]."""
     if annotator == "homogeneous":
         return np.eye(1, len(rows), int(np.argmax(p.answers[rows])))[0]
     edges = np.cumsum(np.exp(p.answers[rows]))

@@ -1,4 +1,4 @@
-"""Drop the mode: remove the heaviest strings, a subset whose entropy can be higher than that of the whole."""
+"""Drop the mode: remove the heaviest strings. The entropy of the remaining strings can be higher than that of all."""
 
 import math
 from typing import Annotated, Literal
@@ -23,13 +23,14 @@ def drop_mode(
     keep_prompts: bool = False,
     higher_entropy: bool = False,
 ) -> Restricted | Narrowed:
-    """S = P_A for what is left, A, when the heaviest strings B are gone: `count` of them, or as few as hold `mass`.
+    """S = P_A, where A is what is left without the heaviest strings B: `count` of them, or as few as hold `mass`.
 
-    H(P_A) > H(P) if and only if H(P_A) - H(P_B) > h(b) / b, with b = P(B) and h the entropy of a coin [nat]. Both sides
-    are in the notes, `entropy_gap` and `entropy_needed`; `higher_entropy: true` refuses a world that fails it.
-    `of: answer` drops the heaviest answers of every prompt; then all of it is given the prompt and averaged under P(x),
-    E b (H(P_A) - H(P_B)) / E b against E h(b) / E b, and `keep_prompts` keeps P(x) in S. Raises `SpecificationError`
-    for both or neither size, if nothing is left, and as `top_mass` for languages that are not listed.
+    H(P_A) > H(P) if and only if H(P_A) - H(P_B) > h(b) / b, where b = P(B) and h(b) is the entropy of a coin [nat]. The
+    notes `entropy_gap` and `entropy_needed` are the two sides; the note `dropped_mass` is b. `higher_entropy: true`
+    refuses a world in which the inequality fails. `of: answer` drops the heaviest answers of every prompt. Then the
+    quantities are given the prompt and averaged under P(x): E b (H(P_A) - H(P_B)) / E b against E h(b) / E b.
+    `keep_prompts` keeps P(x) in S. Raises `SpecificationError` if both or neither of `count` and `mass` are given, if
+    nothing is left, and as `top_mass` for languages that are not listed.
     """
     check_size(count, mass)
     if isinstance(p, FiniteLanguage):
@@ -63,13 +64,13 @@ def _searched(p: ExactLanguage, count: int | None, mass: float | None) -> tuple[
     b = math.fsum(np.exp(log_p))
     inside = log_p - math.log(b)
     h_b = -expectation(inside, inside)
-    gap = kept.s.entropy() - h_b  # refused where it is not exactly known
+    gap = kept.s.entropy() - h_b  # it raises an error if the entropy is not exactly known
     sides = gap, (-b * math.log(b) + math.exp(kept.log_mass) * -kept.log_mass) / b, b
     return Narrowed(kept.s, kept.kept, kept.log_mass, 0.0, _notes(*sides)), sides
 
 
 def _sides_of_list(p: FiniteLanguage, dropped: np.ndarray, by_prompt: bool) -> tuple[float, float, float]:
-    """The two sides of the condition, weighted by the dropped mass b_x of every prompt, and E b."""
+    """The two sides of the condition, each divided by E b, and E b, the mean dropped mass of a prompt."""
     groups, number = (p.prompts.group, p.prompts.num_groups) if by_prompt else (np.zeros(len(p.log_p), np.int64), 1)
     log_law = p.prompts.log_p if by_prompt else np.zeros(1)
     log_p = p.answers if by_prompt else p.log_p
@@ -83,7 +84,7 @@ def _sides_of_list(p: FiniteLanguage, dropped: np.ndarray, by_prompt: bool) -> t
 
 
 def _within(log_p: np.ndarray, log_mass: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Entropy of each group's share [nat]; 0 for an empty one."""
+    """Entropy of the law within each group [nat]; 0 for an empty group."""
     inside = log_p > -np.inf
     share = np.where(inside, log_p - np.where(inside, log_mass[groups], 0.0), -np.inf)
     surprise = -np.exp(share) * np.where(inside, share, 0.0)

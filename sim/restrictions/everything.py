@@ -1,4 +1,4 @@
-"""The identity: SFT on fresh data from P itself, the control of every experiment."""
+"""The identity restriction: SFT on fresh data from P itself, which is the control of every experiment."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from sim.languages.restricted import Narrowed, Restricted
 
 
 def everything(p: ExactLanguage) -> Restricted | Narrowed:
-    """S = P, A = all strings, log P(A) = 0 [nat] exactly, so the shift KL(S || P) is 0."""
+    """S = P. A holds all strings, log P(A) = 0 [nat] exactly, and so the shift KL(S || P) is 0."""
     if isinstance(p, FiniteLanguage):
         return Restricted(s=p, kept=p, event=np.ones(p.trie.num_strings, bool), log_mass=0.0)
     return Narrowed(p, p, 0.0, 0.0)

@@ -1,4 +1,4 @@
-"""Keep a random part of the strings or of the prompts, nested: a smaller part lies in every larger one."""
+"""Keep a random part of the strings or of the prompts. Parts are nested: a larger part contains a smaller one."""
 
 from typing import Annotated, Literal
 
@@ -19,13 +19,13 @@ def fraction(
     keep_prompts: bool = False,
     seed: Annotated[int, AtLeast(0)] = 0,
 ) -> Restricted:
-    """S = P_A for a random set A of mass `share`: strings or prompts in a random order, as few as hold it.
+    """S = P_A for a random set A of mass `share`: the first strings or prompts of a random order, as few as hold it.
 
-    `of: strings` takes from the answers of every prompt, each in an order of its own, until they hold that share of
-    P(y|x); `of: prompts` takes whole prompts until they hold that share of P(x). The order depends on `seed` alone, so
-    that parts are nested. The mass is met from above, by at most one string (prompt): the note `mass` is P(A).
-    `keep_prompts` keeps P(x) in S (of strings only: it needs all prompts). Raises `UnavailableError` for a language
-    that is not listed.
+    `of: strings` takes answers to every prompt, in a random order for each prompt, until they hold this share of
+    P(y|x). `of: prompts` takes whole prompts until they hold this share of P(x). The order depends on `seed` alone, so
+    the sets are nested. The mass exceeds `share` by at most one string of each prompt, or by at most one prompt; the
+    note `mass` is P(A). `keep_prompts` keeps P(x) in S; it needs `of: strings`, because every prompt must keep an
+    answer. Raises `UnavailableError` for a language that is not listed.
     """
     listed = needs_list(p, "restriction", "a random set of strings is drawn from a list")
     event = np.zeros(len(listed.log_p), bool)

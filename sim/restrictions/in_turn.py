@@ -1,4 +1,4 @@
-"""Several restrictions one after the other: each is applied to the S of the one before."""
+"""Apply several restrictions one after the other, each to the S of the one before."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,12 +14,12 @@ from sim.numerics import SpecificationError
 
 
 def in_turn(p: ExactLanguage, *, steps: Sequence[Mapping[str, Any]]) -> Restricted | Narrowed:
-    """S is what is left of P after all `steps`, nodes such as {kind: style, keep: assistant}; A is where all keep.
+    """S is P after all `steps`, which are nodes such as {kind: style, keep: assistant}; A is what all steps keep.
 
-    So "sharpen the assistant's answers" is a style and then sharpen, and "noise in them" a style and then noise, which
-    comes last, since it leaves supp P. The accounting is that of P: `kept` is P(. | A), `log_mass` log P(A) [nat], and
-    the narrowing holds whatever the steps did beside conditioning. Notes of step i are named `<i>_<note>`, from 1.
-    Raises `SpecificationError` for no steps, and as the steps do, naming the step.
+    So "sharpen the assistant's answers" is a style and then sharpen, and "noise in them" is a style and then noise.
+    Noise must come last, because it leaves supp P. The accounting refers to P: `kept` is P(. | A), `log_mass` is
+    log P(A) [nat], and the narrowing contains everything that the steps did besides conditioning. A note of step i is
+    named `<i>_<note>`, counted from 1. Raises `SpecificationError` if there are no steps, and where a step raises it.
     """
     if not steps:
         raise SpecificationError("restriction.steps: at least one step is required, found none; add {kind: ...}")
@@ -37,8 +37,8 @@ def in_turn(p: ExactLanguage, *, steps: Sequence[Mapping[str, Any]]) -> Restrict
     others = [one for one in done if isinstance(one, Narrowed)]
     if any(one.narrowing for one in others[:-1]):
         raise SpecificationError(
-            "restriction.steps: on a language that is not listed a change of weights must come last, found steps after "
-            "it; put it last, or list the strings with a length (tier A)"
+            "restriction.steps: on a language that is not listed, a change of weights must come last, found steps "
+            "after it; put it last, or list the strings with a length (tier A)"
         )
     last = others[-1]
     kept = last.s if not last.narrowing else last.kept
@@ -46,7 +46,7 @@ def in_turn(p: ExactLanguage, *, steps: Sequence[Mapping[str, Any]]) -> Restrict
 
 
 def _of_list(p: FiniteLanguage, done: Sequence[Restricted], notes: Mapping[str, float]) -> Restricted:
-    """The last S, and A as the strings of P that every step keeps."""
+    """The result with the last S, and with A as the strings of P that every step keeps."""
     event = np.ones(p.trie.num_strings, bool)
     for one in done[:-1] if done[-1].p is not None else done:
         event &= one.event
@@ -61,7 +61,7 @@ def _of_list(p: FiniteLanguage, done: Sequence[Restricted], notes: Mapping[str, 
 
 
 def _rows(trie: Trie, larger: Trie) -> np.ndarray:
-    """Where the strings of a trie stand on a larger one: int[N]."""
+    """The rows of the strings of a trie on a larger trie: int[N]."""
     number = {row[:n].tobytes(): i for i, (row, n) in enumerate(zip(larger.strings, larger.lengths, strict=True))}
     return np.array([number[row[:n].tobytes()] for row, n in zip(trie.strings, trie.lengths, strict=True)])
 

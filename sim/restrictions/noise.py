@@ -1,4 +1,4 @@
-"""Noisy prefixes: data with injected deviations, after each of which the text recovers."""
+"""Noisy prefixes: data with injected deviations. After each deviation the text recovers."""
 
 import math
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from sim.numerics import EOS, SpecificationError
 from sim.restrictions._kinds import needs_list
 
 MAX_STRINGS = 1_000_000
-"""Strings, clean and noisy, that are listed."""
+"""Largest number of clean and noisy strings that are listed."""
 
 
 @widens
@@ -28,17 +28,17 @@ def noise(
     max_deviations: Annotated[int, AtLeast(1)] = 1,
     seed: Annotated[int, AtLeast(0)] = 0,
 ) -> Restricted:
-    """S is P with deviations: at every symbol of the answer, with probability `rate`, a token that P never has there.
+    """S is P with deviations: with probability `rate`, a symbol of the answer meets a token that P never has there.
 
-    `replace` puts it in place of the symbol, `insert` before it; then the text goes on as it would have, which is the
-    recovery. At a prefix the wrong token is one of `num_wrong` that P never has after it, drawn once by `seed` and
-    equally likely; where P may have every token there is no deviation. At most `max_deviations` per string: what
-    becomes of each string is its law given that there are no more, renormalised exactly (note `few_mass`, the
-    probability of that). Prompts stay clean and keep their law. S leaves supp P: KL(S || P) is infinite, the shift
-    accounting does not apply, A is the set of the clean strings and P_A = P. All live on one trie, that of the clean
-    and noisy strings, the valid set of this world. Notes: `few_mass`, `clean_mass` = S(supp P), `num_noisy` strings.
-    Raises `SpecificationError` for more than 10^6 strings and where no deviation is possible, `UnavailableError` for a
-    language that is not listed.
+    `replace` puts the wrong token in place of the symbol, and `insert` puts it before the symbol. Then the text goes on
+    as it would have: that is the recovery. For every prefix, `num_wrong` tokens that P never has after it are drawn
+    once by `seed`, and they are equally likely. There is no deviation at a prefix that every token may follow. A string
+    has at most `max_deviations`: its noisy versions follow their law given this, renormalised exactly. The note
+    `few_mass` is the probability of this condition. Prompts stay clean and keep their law. S leaves supp P: KL(S || P)
+    is infinite, the shift accounting does not apply, A is the set of clean strings, and P_A = P. All laws are on one
+    trie of the clean and noisy strings, which are the valid strings of this world. Notes: `few_mass`,
+    `clean_mass` = S(supp P), `num_noisy` strings. Raises `SpecificationError` for more than 10^6 strings, and if no
+    deviation is possible. Raises `UnavailableError` for a language that is not listed.
     """
     listed = needs_list(p, "restriction", "deviations are put into listed strings")
     wrong = _wrong_tokens(listed, num_wrong, seed)
@@ -56,31 +56,31 @@ def noise(
             law[row.tobytes()] = before + p_i * weight / total, origin
         if len(law) > MAX_STRINGS:
             raise SpecificationError(
-                f"restriction: at most {MAX_STRINGS} clean and noisy strings are listed, found more; lower "
+                f"restriction: at most {MAX_STRINGS} clean and noisy strings may be listed, found more; lower "
                 "max_deviations or num_wrong, or use a smaller world"
             )
     if len(law) == listed.support_size:
         raise SpecificationError(
-            "restriction: a prefix of an answer after which some token never comes is required, found that every token "
-            "may follow every one; use a world with forbidden tokens"
+            "restriction: some prefix of an answer must have a token that never follows it, found that every token may "
+            "follow every prefix; use a world with forbidden tokens"
         )
     return _assembled(listed, law, width, few)
 
 
 def _wrong_tokens(p: FiniteLanguage, number: int, seed: int) -> list[np.ndarray]:
-    """Some tokens that no listed string has at a node: one array per node."""
+    """For every node, an array of up to `number` random tokens that no listed string has there."""
     generator = np.random.default_rng(seed)
-    right = p.trie.legal.copy()  # of all listed strings, those of probability 0 included
+    right = p.trie.legal.copy()  # for all listed strings, also those of probability 0
     right[:, EOS] = True
     if p.vocabulary.prompt_end is not None:
-        right[:, p.vocabulary.prompt_end] = True  # a second end of the prompt would be read as one
+        right[:, p.vocabulary.prompt_end] = True  # a second closing symbol could be mistaken for the prompt's
     return [np.sort(generator.permutation(np.flatnonzero(~row))[:number]) for row in right]
 
 
 def _variants(
     p: FiniteLanguage, i: int, wrong: list[np.ndarray], rate: float, deviation: str, most: int
 ) -> Iterator[tuple[list[int], float]]:
-    """What becomes of one string, with the probability of each: itself, and all ways to deviate at most so often."""
+    """Yield one string and all its versions with up to `most` deviations, each with its probability."""
     first, end = int(p.prompts.length[i]), int(p.trie.lengths[i]) - 1
     tokens = p.trie.strings[i, :end].tolist()
     nodes = p.trie.node[i, :end]
@@ -97,7 +97,7 @@ def _variants(
 
 
 def _assembled(p: FiniteLanguage, law: dict[bytes, tuple[float, int]], width: int, few: float) -> Restricted:
-    """P and S on one trie; a noisy string has the style of the string that it came from, where that is one."""
+    """P and S on one trie. A noisy string has the style posterior of the first string that it arose from."""
     noisy = np.stack([np.frombuffer(key, np.int32) for key in law])
     clean = {np.pad(row, (0, width - p.length)).tobytes(): i for i, row in enumerate(p.trie.strings)}
     extra = [key not in clean for key in law]

@@ -1,4 +1,4 @@
-"""Restriction to a regular event: the documents that match a regular expression or that a listed DFA accepts."""
+"""Restrict to a regular event: the documents that match a regular expression or that a listed DFA accepts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -25,15 +25,15 @@ def regular(
     of: Literal["document", "answer"] = "document",
     keep_prompts: bool = False,
 ) -> Restricted | Narrowed:
-    """S = P_A = P(. | A) for a regular event A, and log P(A) [nat]; exact for every kind. `kept` is P_A in any case.
+    """S = P_A = P(. | A) for a regular event A, and log P(A) [nat]; exact for every kind. `kept` is always P_A.
 
-    Give exactly one of `pattern`, a regular expression over symbols that must match as a whole (syntax:
-    `sim.languages.events.regular_expression`), and `dfa`, a deterministic automaton
-    `{start: s, accept: [t], transitions: {s: {symbol: t}, t: {}}}` in which a missing transition rejects.
-    `of` says what is matched: the whole document, its prompt and the prompt's closing symbol included, or the answer,
-    everything after that (the same where the world has no prompts). By default the law of prompts becomes P(x | A);
-    `keep_prompts` keeps P(x) in S. Raises `SpecificationError` for both or neither, for a mistake in either, and if
-    P(A) = 0.
+    Give exactly one of `pattern` and `dfa`. `pattern` is a regular expression over symbols that must match as a whole
+    (syntax: `sim.languages.events.regular_expression`). `dfa` is a deterministic automaton
+    `{start: s, accept: [t], transitions: {s: {symbol: t}, t: {}}}`, in which a missing transition rejects. `of` is what
+    must match: the whole document, including its prompt and the prompt's closing symbol, or the answer, which is
+    everything after that. Both are the same if the world has no prompts. By default the law of prompts becomes
+    P(x | A); `keep_prompts` keeps P(x) in S. Raises `SpecificationError` if both or neither are given, for a mistake
+    in either, and if P(A) = 0.
     """
     if (pattern is None) == (dfa is None):
         found = "neither" if pattern is None else "both"
@@ -54,7 +54,7 @@ def regular(
 
 
 def _after(strings: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Each string without its first `lengths` tokens, EOS-padded."""
+    """Each string without its first `lengths` tokens, padded with EOS."""
     L = strings.shape[1]
     at = np.arange(L) + lengths[:, None]
     return np.where(at < L, np.take_along_axis(strings, np.minimum(at, L - 1), axis=1), EOS)
@@ -63,8 +63,8 @@ def _after(strings: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 def listed_dfa(listed: Mapping[str, Any], vocabulary: Vocabulary, place: str) -> Dfa:
     """The event of a DFA given as `{start: …, accept: […], transitions: {state: {symbol: state}}}`.
 
-    States are named by the keys of `transitions`; a transition that is not listed rejects. Raises
-    `SpecificationError` for a missing or unknown key, state or symbol, with the nearest name.
+    The keys of `transitions` are the names of the states. A transition that is not listed rejects. A missing or unknown
+    key, state or symbol raises `SpecificationError` with the nearest name.
     """
     _check_form(listed, place)
     number = {str(state): i for i, state in enumerate(listed["transitions"])}

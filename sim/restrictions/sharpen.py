@@ -1,4 +1,4 @@
-"""Sharpen or flatten: S in proportion to P^(1/tau), less diverse data than P for tau < 1, more diverse for tau > 1."""
+"""Sharpen or flatten: S proportional to P^(1/tau). The data are less diverse than P for tau < 1, more for tau > 1."""
 
 from typing import Annotated
 
@@ -21,13 +21,14 @@ def sharpen(
     per: Per = "string",
     keep_prompts: bool = False,
 ) -> Restricted | Narrowed:
-    """S(x) in proportion to P(x)^(1/tau) over whole strings; A is everything, so KL(S || P) is all narrowing.
+    """S(x) proportional to P(x)^(1/tau) over whole strings. A holds all strings, so KL(S || P) is all narrowing.
 
-    Give exactly one of `temperature` tau and `entropy`, the wanted H(S) [nat], `per` string or token (H / (E|x| + 1)),
-    which is met to 1e-9. `keep_prompts` tilts the answers of every prompt and keeps P(x); then `entropy` is that of the
-    answers given the prompt. To sharpen a part of P, take its restriction first (`in_turn`). A context-free grammar is
-    tilted over its derivations. Notes: `temperature`, `entropy` [nat]. Raises `SpecificationError` for both or neither,
-    a temperature at which the weights have no finite sum, and an entropy out of reach, with the range.
+    Give exactly one of `temperature` tau and `entropy`. `entropy` is the wanted H(S) [nat], `per` string or per token
+    (H / (E|x| + 1)), and it is met to 1e-9. `keep_prompts` tilts the answers to every prompt and keeps P(x); `entropy`
+    is then the entropy of answers given the prompt. To sharpen a part of P, restrict it first (`in_turn`). A
+    context-free grammar is tilted over its derivations. Notes: `temperature`, `entropy` per string [nat]. Raises
+    `SpecificationError` if both or neither are given, if the weights have no finite sum at the temperature, and, with
+    the range, for an entropy out of reach.
     """
     if (temperature is None) == (entropy is None):
         found = "neither" if temperature is None else "both"
@@ -45,7 +46,7 @@ def sharpen(
     notes = {"temperature": tau, "entropy": reached}
     if isinstance(p, FiniteLanguage) and isinstance(s, FiniteLanguage):
         return Restricted(s, p, np.ones(p.trie.num_strings, bool), 0.0, notes)
-    # log S = log P / tau - log Z, so that KL(S || P) = (tau - 1) H(S) - tau log Z
+    # log S = log P / tau - log Z, so KL(S || P) = (tau - 1) H(S) - tau log Z
     return Narrowed(s, p, 0.0, (tau - 1.0) * reached - tau * log_total, notes)
 
 

@@ -1,4 +1,4 @@
-"""Keep one style or several, or re-weight styles."""
+"""Keep one or several styles, or give styles new weights."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,15 +16,16 @@ def style(
 ) -> Restricted:
     """S is P given that the document is in one of the kept styles, or a mixture of styles.
 
-    A name or a list of names: S = P(. | z in the kept styles). A mapping from style to weight (relative, at least one
-    positive): S = sum_z w_z P_z / sum_z w_z with P_z = P(. | z), so the prompts follow P(x | z) within each style.
-    `keep_prompts` keeps the law of prompts, S(x) = P(x): a name or a list gives S(y|x) = P(y | x, kept), and weights
-    are then the shares of styles within every prompt, S(y|x) = sum_z w_z P(y | x, z) / sum_z w_z; both need every kept
-    share to exist at every prompt.
-    A is the set of documents that a kept style can write, `kept` is P_A = P(. | A), `log_mass` log P(A) [nat]. Where
-    styles overlap P_z is P(. | A) for no A: the event is latent, `log_member` = log P(kept | document), and S follows
-    `sim.metrics.forgetting.latent_shift_accounting`. Notes: the share of S in each style. Raises `SpecificationError`
-    for an unknown style, no or negative weights, a language without styles, or a kept style of probability 0.
+    For a name or a list of names, S = P(. | z in the kept styles). For a mapping from style to relative weight (at
+    least one is positive), S = sum_z w_z P_z / sum_z w_z with P_z = P(. | z); prompts then follow P(x | z) within each
+    style. `keep_prompts` keeps the law of prompts, S(x) = P(x). Then a name or a list gives S(y|x) = P(y | x, kept),
+    and weights are the shares of styles at every prompt, S(y|x) = sum_z w_z P(y | x, z) / sum_z w_z. The kept styles,
+    or with weights each of them, must have a positive share at every prompt.
+    A is the set of documents that a kept style can write, `kept` is P_A = P(. | A), and `log_mass` is log P(A) [nat].
+    If styles overlap, no set A has P_z = P(. | A): the event is latent, `log_member` = log P(kept | document), and S
+    follows `sim.metrics.forgetting.latent_shift_accounting`. Notes: the share of each style in S. Raises
+    `SpecificationError` for an unknown style, for no or negative weights, for a language without styles, or for a kept
+    style of probability 0.
     """
     language, styles = styles_of(p, "keep")
     weights = _weights(keep)
@@ -43,7 +44,7 @@ def style(
 
 
 def _weights(keep: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:
-    """Weight of every named style; 1 where only names are given."""
+    """The weight of every named style. It is 1 if only names are given."""
     if isinstance(keep, str):
         return {keep: 1.0}
     if not isinstance(keep, Mapping):
@@ -60,13 +61,13 @@ def _weights(keep: str | Sequence[str] | Mapping[str, float]) -> dict[str, float
 
 
 def _mixture(p: FiniteLanguage, styles: Styles, weights: np.ndarray, keep_prompts: bool) -> FiniteLanguage:
-    """sum_z w_z P(. | z), or with `keep_prompts` P(x) sum_z w_z P(y | x, z); weights sum to 1."""
+    """sum_z w_z P(. | z), or with `keep_prompts` P(x) sum_z w_z P(y | x, z). The weights must sum to 1."""
     prompts = p.prompts
     groups, number = (prompts.group, prompts.num_groups) if keep_prompts else (np.zeros(len(p.log_p), np.int64), 1)
     parts = []
     for z in np.flatnonzero(weights):
         joint = p.log_p + styles.log_posterior[:, z]
-        log_cell = log_group_sum(joint, groups, number)  # log P(z), or log P(x, z) by prompt
+        log_cell = log_group_sum(joint, groups, number)  # log P(z), or log P(x, z) for every prompt
         needed = prompts.log_p > -np.inf if keep_prompts else np.ones(1, bool)
         if (missing := needed & (log_cell == -np.inf)).any():
             x = int(np.flatnonzero(missing)[0])
@@ -77,7 +78,7 @@ def _mixture(p: FiniteLanguage, styles: Styles, weights: np.ndarray, keep_prompt
             )
         target = np.log(weights[z]) + (prompts.log_p if keep_prompts else np.zeros(1))
         shift = np.where(log_cell > -np.inf, target - np.where(log_cell > -np.inf, log_cell, 0.0), -np.inf)
-        # prompts keep no documents of probability zero: -inf + shift stays -inf, since a shift is never +inf
+        # documents of probability zero stay at -inf, because a shift is never +inf
         parts.append(joint + shift[groups])
     return p.with_law(log_sum_exp(np.stack(parts), axis=0))
 

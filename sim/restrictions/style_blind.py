@@ -1,4 +1,7 @@
-"""A random event with the mass and the entropy of a style: separates "mass was removed" from "a style was removed"."""
+"""A random event with the mass and the entropy of a style.
+
+It separates the effect of removing mass from the effect of removing a style.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,15 +16,15 @@ from sim.numerics import SpecificationError, expectation, log_sum_exp
 from sim.restrictions._styles import style_index, style_masses, styles_of
 
 MAX_MOVES = 200
-"""Moves of one local search before it starts again from a new random set."""
+"""Largest number of moves of a local search. After that it restarts from a new random set."""
 
 MAX_CANDIDATES = 256
-"""Answers on either side that a move considers for a swap, drawn at random where there are more."""
+"""Largest number of answers on either side that are considered for a swap. If there are more, a random part is."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What a random set of one prompt's answers has to match, and the answers to choose from."""
+    """The mass and the entropy that a random set of answers to one prompt must match, and the answers."""
 
     p: np.ndarray  # float64[n], P(y|x), all positive
     mass: float  # P(A|x) of the style
@@ -29,7 +32,7 @@ class Goal:
     tolerance: float
 
     def mismatch(self, mass: np.ndarray, surprise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """|mass / P(A|x) - 1| and |H - H(P_A)| [nat] of sets given by mass and sum -p log p; inf for mass 0."""
+        """|mass / P(A|x) - 1| and |H - H(P_A)| [nat] of sets, given their mass and sum -p log p; inf for mass 0."""
         some = mass > 0
         safe = np.where(some, mass, 1.0)
         entropy = surprise / safe + np.log(safe)
@@ -44,16 +47,17 @@ def style_blind(
     tolerance: Annotated[float, Positive] = 1e-3,
     max_restarts: Annotated[int, AtLeast(1)] = 20,
 ) -> Restricted:
-    """S = P(. | A') for a random set A' of documents that has the mass and the entropy of the style `like`, z.
+    """S = P(. | A') for a random set A' of documents with the mass and the entropy of the style z = `like`.
 
-    Matched within every prompt, so that S(x) matches P(x | z) too: |P(A'|x) / P(z|x) - 1| <= tolerance [1] and
-    |H(P_A'(.|x)) - H(P_z(.|x))| <= tolerance [nat]. Answers are drawn independently, with the inclusion probabilities
-    that tell least about the answer among those with that mass and entropy on average (`_inclusion`); a local search
-    then flips and swaps answers until the set itself matches, restarting at most `max_restarts` times per prompt. The
-    set differs from a style that is a set of documents at every prompt that is not all in that style. `seed` fixes
-    everything. Notes: `max_mass_mismatch` [1], `max_entropy_mismatch` [nat] over prompts; `mass_<style>`, the share of
-    S in each style. Raises `SpecificationError` for an unknown style, a language without styles, a style that is all
-    of P or empty, and where the tolerance is not reached.
+    Both are matched at every prompt, so S(x) matches P(x | z) too: |P(A'|x) / P(z|x) - 1| <= tolerance [1] and
+    |H(P_A'(.|x)) - H(P_z(.|x))| <= tolerance [nat]. First, answers are drawn independently. Among all inclusion
+    probabilities with this mass and entropy on average, those with the least information about the answer are used
+    (`_inclusion`). Then a local search flips and swaps answers until the set itself matches; it makes at most
+    `max_restarts` attempts per prompt. If the style is a set of documents, A' differs from it at every prompt, unless
+    all answers there are in the style. `seed` fixes everything. Notes: `max_mass_mismatch` [1] and
+    `max_entropy_mismatch` [nat] over prompts; `mass_<style>`, the share of each style in S. Raises `SpecificationError`
+    for an unknown style, a language without styles, a style that is all of P or empty, and if no other set reaches the
+    tolerance.
     """
     language, styles = styles_of(p, "like")
     supported = language.log_p > -np.inf
@@ -86,7 +90,7 @@ def style_blind(
 
 
 def _goal(log_p: np.ndarray, member: np.ndarray, tolerance: float) -> Goal:
-    """Mass and entropy of a style at one prompt, given log P(y|x) and P(z | document) of its answers."""
+    """The goal at one prompt: a style's mass and entropy, from log P(y|x) and P(z | document) of the answers."""
     with np.errstate(divide="ignore"):
         joint = log_p + np.log(member)
     log_mass = float(log_sum_exp(joint))
@@ -105,10 +109,11 @@ def _failed(p: FiniteLanguage, like: str, x: int, miss: tuple[float, float], tol
 
 
 def _inclusion(goal: Goal) -> np.ndarray:
-    """Probability of including each answer, sigmoid(a + b log p): float64[n], mass and sum -p log p right on average.
+    """The probability pi = sigmoid(a + b log p) of including each answer: float64[n].
 
-    It maximises the expected entropy sum_i p_i h(pi_i) of membership under those two constraints, so membership carries
-    the least information about the answer; a and b minimise the convex dual by Newton's method with halved steps.
+    On average the mass and the sum of -p log p are then right. Under these two constraints it maximises the expected
+    entropy sum_i p_i h(pi_i) of membership, so membership has the least information about the answer. a and b minimise
+    the convex dual, by Newton's method with halved steps.
     """
     p, log_p = goal.p, np.log(goal.p)
     target = np.array([goal.mass, -goal.mass * (goal.entropy - np.log(goal.mass))])
@@ -140,7 +145,7 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 def _search(
     goal: Goal, member: np.ndarray, generator: np.random.Generator, max_restarts: int
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """The first set found within tolerance that is not the style, or the best one, with its two mismatches."""
+    """The first set within tolerance that is not the style, or the best set that was found, with its two mismatches."""
     if (member == 1.0).all():
         return np.ones(len(member), bool), (0.0, 0.0)
     inclusion = _inclusion(goal)
@@ -155,7 +160,7 @@ def _search(
 
 
 def _improved(goal: Goal, chosen: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, tuple[float, float]]:
-    """Best single flip or swap, again and again, until within tolerance or none helps; and the mismatches reached."""
+    """Repeat the best single flip or swap until the set is within tolerance or no move helps; also its mismatches."""
     weight = np.stack([goal.p, -goal.p * np.log(goal.p)])
     for _ in range(MAX_MOVES):
         totals = weight @ chosen

@@ -1,4 +1,4 @@
-"""Delete symbols, states, transitions, non-terminals or rules: the language of the smaller machine or grammar."""
+"""Delete symbols, states, transitions, non-terminals or rules. S is the language of the smaller machine or grammar."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from sim.restrictions._kinds import conditioned
 PLACE = "restriction"
 
 CERTAIN = 1e-9
-"""P(path avoids | string) that misses 1 by no more is 1: the string tells."""
+"""If log P(path avoids | string) is within this of 0, the probability counts as 1."""
 
 
 def sub_grammar(
@@ -31,14 +31,14 @@ def sub_grammar(
     nonterminals: Sequence[str] = (),
     rules: Sequence[Mapping[str, Any]] = (),
 ) -> Restricted | Narrowed:
-    """S is P given that the string avoids `symbols`, or given that its path or derivation avoids what else is named.
+    """S is P given that the string avoids `symbols`, or given that its path or derivation avoids the other named parts.
 
-    `states` and `transitions` ({from, symbol} or {from, symbol, to}) are those of an automaton, `nonterminals` and
-    `rules` ({lhs, rhs}) those of a grammar, written as in the grammar file; a listed language has those that it was
-    listed from. What is left is renormalised exactly, P_A = P(. | A). Where a string has several paths or derivations
-    the event is latent: S is P(. | it avoids them), weighted by P(it avoids them | x). Give symbols, or parts of the
-    machine, not both. Raises `SpecificationError` for a name that does not exist, if nothing is left, and for a
-    language that has no such parts.
+    `states` and `transitions` ({from, symbol} or {from, symbol, to}) are parts of an automaton. `nonterminals` and
+    `rules` ({lhs, rhs}) are parts of a grammar, written as in the grammar file. A listed language has the parts of the
+    automaton or grammar that it was listed from. What is left is renormalised exactly, P_A = P(. | A). If a string has
+    several paths or derivations, the event is latent: S is proportional to P(x) P(path avoids the parts | x). Give
+    either symbols or other parts, not both. Raises `SpecificationError` for a name that does not exist, if nothing is
+    left, and for a language without such parts.
     """
     parts = {"states": states, "transitions": transitions, "nonterminals": nonterminals, "rules": rules}
     named = [name for name, values in parts.items() if values]
@@ -67,7 +67,7 @@ def sub_grammar(
 
 
 def _tells(source: HiddenAutomaton | ContextFree) -> bool:
-    """Whether every string has one path or derivation."""
+    """Whether every string has only one path or derivation."""
     return source.unambiguous if isinstance(source, HiddenAutomaton) else source.ambiguity.unambiguous
 
 
@@ -130,7 +130,7 @@ def _without_rules(
 
 
 def _on_list(p: FiniteLanguage, source: Any, smaller: Any, log_mass: float) -> Restricted:
-    """The event of the smaller machine on the strings of P, which are those of its source up to a horizon."""
+    """Restrict the list P by the event of the smaller machine. P holds the strings of `source` up to a horizon."""
     size = p.trie.num_strings
     own, _ = source.enumerate(p.length, size, PLACE)
     left, _ = smaller.enumerate(p.length, size, PLACE)
@@ -141,13 +141,13 @@ def _on_list(p: FiniteLanguage, source: Any, smaller: Any, log_mass: float) -> R
     if (member[event] >= -CERTAIN).all():
         kept, log_kept = p.condition(event, place=PLACE)
         return Restricted(kept, kept, event, log_kept)
-    member = np.minimum(member, 0.0)  # above 0 by rounding alone
+    member = np.minimum(member, 0.0)  # it can be above 0 only by rounding
     kept, log_kept = p.condition(event, place=PLACE)
     return Restricted(p.given(member, place=PLACE)[0], kept, event, log_kept, log_member=member)
 
 
 def _aligned(p: FiniteLanguage, other: FiniteLanguage) -> np.ndarray:
-    """log probabilities of another list on the strings of P [nat]: float64[N], -inf where it has none."""
+    """The log probabilities of another list for the strings of P [nat]: float64[N]; -inf if it lacks the string."""
     number = {row[: n - 1].tobytes(): i for i, (row, n) in enumerate(zip(p.trie.strings, p.trie.lengths, strict=True))}
     out = np.full(p.trie.num_strings, -np.inf)
     for row, n, log_q in zip(other.trie.strings, other.trie.lengths, other.log_p, strict=True):

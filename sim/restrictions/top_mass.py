@@ -1,4 +1,4 @@
-"""Keep the head: the likeliest strings, so many or as few as hold a mass."""
+"""Keep the head: a number of the likeliest strings, or as few as hold a mass."""
 
 from typing import Annotated, Literal
 
@@ -20,12 +20,12 @@ def top_mass(
     of: Literal["document", "answer"] = "document",
     keep_prompts: bool = False,
 ) -> Restricted | Narrowed:
-    """S = P_A for the `count` heaviest strings A (k modes), or the fewest heaviest that hold `mass` (top-p).
+    """S = P_A for the `count` heaviest strings A (k modes), or for as few of the heaviest as hold `mass` (top-p).
 
-    `of: answer` takes the heaviest answers of every prompt, by P(y|x). `keep_prompts` keeps P(x) in S, which needs some
-    answer to every prompt. Of strings that are equally likely the first in the order of the vocabulary stay. Notes:
-    `num_kept`, `mass` = P(A). Raises `SpecificationError` for both or neither size, and for a language that is not
-    listed where the head is too long.
+    `of: answer` takes the heaviest answers to every prompt, by P(y|x). `keep_prompts` keeps P(x) in S, which requires
+    an answer to every prompt. Ties in a list are broken by the order of the vocabulary. Notes: `num_kept`,
+    `mass` = P(A). Raises `SpecificationError` if both or neither of `count` and `mass` are given. For a language that
+    is not listed it is also raised if the head has over 5 000 strings or cannot be proved to be the head.
     """
     check_size(count, mass)
     if isinstance(p, FiniteLanguage):

@@ -1,1 +1,1 @@
-"""Predictions from the ground truth alone: optima, decay laws, bounds. Pure numpy float64; no model is looked at."""
+"""Predictions from the ground truth alone: optima, decay laws and bounds. They use numpy float64 and no model."""

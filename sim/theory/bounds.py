@@ -1,12 +1,12 @@
-"""Inequalities between distances of distributions and differences of their diversity."""
+"""Inequalities between the distance of two distributions and the difference of their diversity."""
 
 import numpy as np
 
 
 def entropy_continuity(total_variation: float, num_atoms: int) -> float:
-    """Largest |H(p) - H(q)| [nat] at a given TV in [0, 1] on K atoms: TV log(K-1) + h(TV); attained.
+    """Largest |H(p) - H(q)| [nat] at a given TV in [0, 1] on K atoms: TV log(K-1) + h(TV). It is attained.
 
-    Raises ValueError for a TV outside [0, 1] or K < 1. Source: Zhang 2007; Audenaert 2007.
+    Raises ValueError if TV is outside [0, 1] or K < 1. Source: Zhang 2007; Audenaert 2007.
     """
     if not 0.0 <= total_variation <= 1.0:
         raise ValueError(f"entropy_continuity: total_variation must lie in [0, 1], found {total_variation!r}")
@@ -17,17 +17,17 @@ def entropy_continuity(total_variation: float, num_atoms: int) -> float:
 
 
 def pinsker(divergence: float) -> float:
-    """Largest TV(p, q) at a given KL(p‖q) >= 0 [nat] by Pinsker's inequality: min(1, sqrt(KL / 2)).
+    """Upper bound of TV(p, q) at a given KL(p‖q) >= 0 [nat], by Pinsker's inequality: min(1, sqrt(KL / 2)).
 
-    Raises ValueError for a negative KL. Source: Csiszár 1967.
+    Raises ValueError if KL is negative or nan. Source: Csiszár 1967.
     """
     return min(1.0, float(np.sqrt(_nonnegative("pinsker", divergence) / 2.0)))
 
 
 def collision_continuity(divergence: float) -> float:
-    """Largest |C(p) - C(q)| at a given KL(p‖q) >= 0 [nat]: min(1, sqrt(KL)).
+    """Upper bound of |C(p) - C(q)| at a given KL(p‖q) >= 0 [nat]: min(1, sqrt(KL)).
 
-    Raises ValueError for a negative KL. Source: Skobelev, Fithian & Han 2026 (arXiv 2609.16454).
+    Raises ValueError if KL is negative or nan. Source: Skobelev, Fithian & Han 2026 (arXiv 2609.16454).
     """
     return min(1.0, float(np.sqrt(_nonnegative("collision_continuity", divergence))))
 

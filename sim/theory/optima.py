@@ -1,7 +1,7 @@
 """Predicted minimisers of the training objectives, as laws on a common list of strings.
 
-Laws are log-probabilities [nat], float64[N], of whole documents: with prompts, mix the joint laws and then condition.
-`mixture_weight` gives the same thing prompt by prompt. Source: spec/objectives.md, the table and "The exact frontier".
+Laws are log-probabilities [nat], float64[N], of whole documents. If there are prompts, mix the joint laws first and
+then condition on the prompt; `mixture_weight` gives the same result prompt by prompt (see docs/laws.md).
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from sim.numerics import expectation
 
 
 def replay(log_s: np.ndarray, log_p: np.ndarray, weight: float) -> np.ndarray:
-    """q* = (1-λ) S + λ P of cross-entropy on that mixture, 0 <= λ <= 1; with q0 for P it is self-replay."""
+    """q* = (1-λ) S + λ P, the minimiser of cross-entropy on this mixture, 0 <= λ <= 1. Self-replay replaces P by q0."""
     if not 0.0 <= weight <= 1.0:
         raise ValueError(f"replay: 0 <= weight <= 1 is required, found {weight!r}")
     with np.errstate(divide="ignore"):
@@ -18,15 +18,18 @@ def replay(log_s: np.ndarray, log_p: np.ndarray, weight: float) -> np.ndarray:
 
 
 def forward_kl_to_base(log_s: np.ndarray, log_base: np.ndarray, strength: float) -> np.ndarray:
-    """q* = (S + β q0) / (1+β) of -E_S log q + β KL(q0‖q) over strings, β >= 0: self-replay with λ = β/(1+β)."""
+    """q* = (S + β q0) / (1+β), the minimiser of -E_S log q + β KL(q0‖q) over strings, β >= 0.
+
+    It is self-replay with λ = β/(1+β).
+    """
     return replay(log_s, log_base, _odds("forward_kl_to_base", strength))
 
 
 def replay_forgetting(log_mass: float | np.ndarray, weight: float | np.ndarray) -> np.ndarray:
-    """KL(P‖q*) [nat] of replay for S = P_A: -P(B) log λ - P(A) log(λ + (1-λ)/P(A)), at most -log λ.
+    """KL(P‖q*) [nat] of replay for S = P_A: -P(B) log λ - P(A) log(λ + (1-λ)/P(A)). It is at most -log λ.
 
-    `log_mass` is log P(A) [nat], -inf excluded; arrays broadcast (per prompt: log P(A|x) and `mixture_weight`).
-    λ = 0 gives +inf unless P(B) = 0.
+    `log_mass` is log P(A) [nat], and -inf is not allowed. Arrays broadcast; per prompt they are log P(A|x) and
+    `mixture_weight`. λ = 0 gives +inf unless P(B) = 0.
     """
     log_mass = np.asarray(log_mass, np.float64)
     kept, lost = np.exp(log_mass), -np.expm1(log_mass)
@@ -38,7 +41,7 @@ def replay_forgetting(log_mass: float | np.ndarray, weight: float | np.ndarray) 
 def mixture_weight(log_law_s: np.ndarray, log_law_p: np.ndarray, weight: float) -> np.ndarray:
     """λ_x = λ P(x) / ((1-λ) S(x) + λ P(x)), the weight of P(.|x) in the answers of the mixture: float64[G].
 
-    Equal to λ where S(x) = P(x). Prompts must have positive probability under the mixture.
+    It equals λ where S(x) = P(x). Prompts must have positive probability under the mixture.
     """
     with np.errstate(divide="ignore"):
         log_part = np.log(weight) + log_law_p
@@ -51,9 +54,9 @@ def frontier(log_s: np.ndarray, log_p: np.ndarray, weight: float) -> np.ndarray:
 
 
 def regret(log_s: np.ndarray, log_p: np.ndarray, log_q: np.ndarray, weight: float) -> float:
-    """Excess of KL(S‖q) + λ KL(P‖q) over its minimum [nat]: (1+λ) KL(q_λ‖q); q may be sub-stochastic.
+    """Excess of KL(S‖q) + λ KL(P‖q) over its minimum [nat]: (1+λ) KL(q_λ‖q). q may be sub-stochastic.
 
-    +inf where q misses a string of S, or of P for λ > 0.
+    It is +inf if q misses a string of S, or a string of P for λ > 0.
     """
     log_best = frontier(log_s, log_p, weight)
     inside = log_best > -np.inf

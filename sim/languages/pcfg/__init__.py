@@ -1,1 +1,1 @@
-"""Weighted context-free grammars: right-hand sides of any length, the empty one included, cycles and ambiguity too."""
+"""Weighted context-free grammars. Rules may be long, empty or cyclic, and grammars may be ambiguous."""

@@ -1,4 +1,4 @@
-"""Is a grammar ambiguous? Undecidable in general, so: proved unambiguous, refuted by an example, or left open."""
+"""Decide whether a grammar is ambiguous. This is undecidable in general, so the question can be left open."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +15,12 @@ from sim.languages.pcfg.rules import Rule
 from sim.languages.pcfg.shape import Shape
 
 LONGEST_WITNESS, MOST_STRINGS = 12, 4_000
-"""How far examples are looked for: symbols, and strings of one non-terminal and length."""
+"""Limits of the search for an example: its symbols, and the strings of one non-terminal and one length."""
 
 
 @dataclass(frozen=True)
 class Ambiguity:
-    """What is known, and how. `witness` is a string of two derivations, as tokens, of the non-terminal `within`."""
+    """What is known, and why. `witness` is a string (tokens) that the non-terminal `within` derives in several ways."""
 
     unambiguous: bool
     reason: str
@@ -29,15 +29,16 @@ class Ambiguity:
 
     @property
     def open(self) -> bool:
-        """Whether it could not be decided."""
+        """Whether the question could not be decided."""
         return not self.unambiguous and self.witness is None
 
 
 def decide(rules: Sequence[Rule], num_nonterminals: int, start: int) -> Ambiguity:
-    """Whether every string has one derivation, for rules without useless symbols.
+    """Decide whether every string has one derivation, for rules without useless symbols.
 
-    In turn: a non-terminal that derives itself (ambiguous); a string with two derivations among the short ones of all
-    non-terminals (ambiguous, and unambiguous where these are all there are); the LR(1) test; regular approximations.
+    The tests run in this order. A non-terminal that derives itself makes the grammar ambiguous. So does a short string
+    of some non-terminal with two derivations; if there is none, and no longer strings, the grammar is unambiguous. The
+    LR(1) test and regular approximations can prove it unambiguous too.
     """
     shape = Shape.of(rules, num_nonterminals, start)
     looked = _short_strings(rules, num_nonterminals, shape)
@@ -46,12 +47,12 @@ def decide(rules: Sequence[Rule], num_nonterminals: int, start: int) -> Ambiguit
     if is_lr1(rules, num_nonterminals, start):
         return Ambiguity(True, "it is LR(1)")
     if separates(rules, num_nonterminals):
-        return Ambiguity(True, "regular approximations tell its rules, and the parts of each rule, apart")
-    return replace(looked, reason=f"{looked.reason}; neither LR(1) nor told apart by regular approximations")
+        return Ambiguity(True, "regular approximations distinguish its rules, and the parts of each rule")
+    return replace(looked, reason=f"{looked.reason}; neither the LR(1) test nor regular approximations decide")
 
 
 def _short_strings(rules: Sequence[Rule], num_nonterminals: int, shape: Shape) -> Ambiguity:
-    """Derivations of the short strings of every non-terminal, counted."""
+    """Look for ambiguity in the short strings of every non-terminal, by counting their derivations."""
     if shape.cyclic:
         head = next(
             block[0] for block in components(shape.chains) if len(block) > 1 or block[0] in shape.chains[block[0]]

@@ -1,7 +1,8 @@
-"""Unambiguity by regular approximation: what two larger, regular languages do not share, the real ones do not either.
+"""Prove unambiguity by regular approximation: if larger regular languages share no string, the real ones do not either.
 
-A grammar is unambiguous if and only if no two rules of a non-terminal share a string (vertically), and no right-hand
-side can be cut in two ways (horizontally). Both are tested on the Mohri-Nederhof approximation of every symbol.
+A grammar is unambiguous if and only if two conditions hold. No two rules of a non-terminal share a string (vertical),
+and no string of a right-hand side can be cut into its parts in two ways (horizontal). Both are tested on the
+Mohri-Nederhof approximation of every symbol.
 Source: Brabrand, Giegerich & Moller 2010, Science of Computer Programming 75(3), "Analyzing ambiguity of context-free
 grammars"; Mohri & Nederhof 2001, "Regular approximation of context-free grammars through transformation".
 """
@@ -14,46 +15,46 @@ from sim.languages.matrices import components
 from sim.languages.pcfg.rules import Rule, Symbol, by_lhs
 
 MAX_STATES, MAX_PAIRS = 3_000, 300_000
-"""Size up to which automata are built and their products are searched; beyond, nothing is proved."""
+"""Largest sizes of an automaton and of a product that is searched. Beyond them nothing is proved."""
 
 EMPTY = 0
-"""Label of a step that reads nothing."""
+"""The label of a step that reads nothing."""
 
 Place: TypeAlias = tuple[int, int, int, bool]
-"""Of a search for two cuts: phase, states of the two runs, and whether the runs have been apart."""
+"""A place in the search for two cuts: phase, states of the two runs, and whether a symbol was read in phase 1."""
 
 
 Node = TypeVar("Node", bound=Hashable)
 
 
 class _TooLargeError(Exception):
-    """The automata or their product are larger than is worth it."""
+    """An automaton or a product is above its limit."""
 
 
 class Nfa:
-    """States with labelled steps; one start (0) and one end (1)."""
+    """A non-deterministic automaton: states with labelled steps, one start (0) and one end (1)."""
 
     def __init__(self) -> None:
         self.steps: list[list[tuple[int, int]]] = [[], []]
 
     def state(self) -> int:
-        """A new state."""
+        """Add a state and return its number."""
         if len(self.steps) >= MAX_STATES:
             raise _TooLargeError
         self.steps.append([])
         return len(self.steps) - 1
 
     def follow(self, state: int, label: int) -> Iterator[int]:
-        """States that one step with a label leads to."""
+        """The states that one step with a label leads to."""
         return (target for found, target in self.steps[state] if found == label)
 
     def labels(self, state: int) -> set[int]:
-        """Labels of the steps from a state that read something."""
+        """The labels of the steps from a state that read a symbol."""
         return {label for label, _ in self.steps[state] if label != EMPTY}
 
 
 def separates(rules: Sequence[Rule], num_nonterminals: int) -> bool:
-    """Whether the approximation proves that the grammar is unambiguous; False means nothing."""
+    """Whether the approximation proves that the grammar is unambiguous. False proves nothing."""
     approximated = _Approximation(rules, num_nonterminals)
     try:
         for own in by_lhs(rules, num_nonterminals):
@@ -71,7 +72,10 @@ def separates(rules: Sequence[Rule], num_nonterminals: int) -> bool:
 
 
 class _Approximation:
-    """Right-linear rules for every component of mutually recursive non-terminals; `done` marks "A has been derived"."""
+    """Right-linear rules for every component of mutually recursive non-terminals.
+
+    Every non-terminal A gets two states: `began` means that A is to be derived, `done` that A has been derived.
+    """
 
     def __init__(self, rules: Sequence[Rule], num_nonterminals: int) -> None:
         own = by_lhs(rules, num_nonterminals)
@@ -80,7 +84,7 @@ class _Approximation:
         self.rules = own
 
     def automaton(self, symbols: Sequence[Symbol]) -> Nfa:
-        """An automaton of a language that holds all strings of a sequence of symbols."""
+        """An automaton that accepts all strings of a sequence of symbols, and possibly others."""
         nfa = Nfa()
         self._sequence(nfa, symbols, 0, 1)
         return nfa
@@ -97,13 +101,13 @@ class _Approximation:
             nfa.steps[here].append((EMPTY, end))
 
     def _nonterminal(self, nfa: Nfa, head: int, here: int, end: int) -> None:
-        """A copy of the transformed component of a non-terminal, between two states."""
+        """Add a copy of the transformed component of a non-terminal between two states."""
         block = self.block[head]
         began = {node: nfa.state() for node in block}
         done = {node: nfa.state() for node in block}
         nfa.steps[here].append((EMPTY, began[head]))
         for node in block:
-            nfa.steps[done[node]].append((EMPTY, end))  # A' -> empty, wherever A was: this is what is approximate
+            nfa.steps[done[node]].append((EMPTY, end))  # A' -> empty after any use of A; this is the approximation
             for rule in self.rules[node]:
                 state, rest = began[node], list[Symbol]()
                 for symbol in rule.rhs:
@@ -129,10 +133,10 @@ def _meet(one: Nfa, other: Nfa) -> bool:
 
 
 def _two_cuts(left: Nfa, right: Nfa) -> bool:
-    """Whether a string can be cut into a part of each in two different places.
+    """Whether some string can be cut in two different places into a left and a right part.
 
-    Two runs over one string: both in the left automaton (phase 0), then one has gone on to the right one (phase 1),
-    then both have (phase 2), and something has been read in between.
+    The search follows two runs over one string. Both are in the left automaton (phase 0); then one has moved on to the
+    right automaton (phase 1); then both have (phase 2). The cuts differ if a symbol was read in phase 1.
     """
     machines = ((left, left), (right, left), (right, right))
 

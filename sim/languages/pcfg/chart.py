@@ -1,7 +1,8 @@
 """Inside and prefix probabilities of a context-free grammar, token by token, with empty rules, unit rules and cycles.
 
-Everything is sums and products of non-negative numbers. Chains of unit rules, and of rules whose other symbols derive
-the empty string, are summed once for all as (I - W)^-1; so are the left corners, for prefixes.
+Only sums and products of non-negative numbers are used. A chain is a sequence of rules that each leave one symbol,
+while the other symbols derive the empty string. All chains are summed once as (I - W)^-1, and so are the left corners,
+which prefixes need.
 Source: Jelinek & Lafferty 1991, Computational Linguistics 17(3); Stolcke 1995, Computational Linguistics 21(2).
 """
 
@@ -22,30 +23,30 @@ from sim.languages.systems import Term, least
 from sim.numerics import EOS
 
 Side: TypeAlias = tuple[int, tuple[int, ...], Fraction]
-"""A rule in the numbers of symbols: left-hand side, right-hand side, probability."""
+"""A rule in terms of symbol numbers: left-hand side, right-hand side, probability."""
 
 
 @dataclass(frozen=True, eq=False)
 class Binary:
-    """A grammar with at most two symbols per rule, as arrays over K symbols.
+    """A grammar with at most two symbols on the right of every rule, as arrays over K symbols.
 
-    Symbol k is non-terminal k below `num_nonterminals` (those of the grammar first, then rests of long rules), and
-    from there on token k - num_nonterminals + 1.
+    Symbol k is non-terminal k if k < `num_nonterminals`: first those of the grammar, then the rests of long rules.
+    Otherwise it is token k - num_nonterminals + 1.
     """
 
     num_nonterminals: int
     num_tokens: int
-    lhs: np.ndarray  # int[R], of the rules with two symbols
-    left: np.ndarray  # int[R]
-    right: np.ndarray  # int[R]
-    p: np.ndarray  # float64[R]
+    lhs: np.ndarray  # int[R], left-hand sides of the rules with two symbols
+    left: np.ndarray  # int[R], their first symbols
+    right: np.ndarray  # int[R], their second symbols
+    p: np.ndarray  # float64[R], their probabilities
     null: np.ndarray  # float64[K], probability of deriving the empty string
-    units: np.ndarray  # float64[K, K], total probability of all chains from one symbol to another with nothing beside
-    sides: tuple[Side, ...]  # all rules, in the numbers of symbols
+    units: np.ndarray  # float64[K, K], total probability of all chains from one symbol to another
+    sides: tuple[Side, ...]  # all rules, in terms of symbol numbers
 
     @classmethod
     def of(cls, rules: tuple[Rule, ...], num_nonterminals: int, num_tokens: int) -> "Binary":
-        """The arrays of rules. Raises ArithmeticError where chains do not sum (cycles of weight 1 and more)."""
+        """Build the arrays from rules. Raises ArithmeticError if chains do not sum (a cycle of weight 1 or more)."""
         short, N = binarised(rules, num_nonterminals)
         K = N + num_tokens - 1
 
@@ -65,7 +66,7 @@ class Binary:
 
     @cached_property
     def corners(self) -> np.ndarray:
-        """As `units`, with anything at all to the right of the last symbol: float64[K, K]."""
+        """As `units`, but with any string to the right of the last symbol: float64[K, K]."""
         total = closure(_rows(self.sides, self.null.tolist(), self.num_nonterminals, True))
         if total is None or delicate(total):
             exact = _exact_null(self.sides, len(self.null))
@@ -76,10 +77,10 @@ class Binary:
 
 
 def _silent(sides: Sequence[Side], K: int) -> list[list[Term]]:
-    """Equations of the probabilities of deriving the empty string."""
+    """The equations for the probabilities of deriving the empty string."""
     equations: list[list[Term]] = [[] for _ in range(K)]
     for lhs, rhs, p in sides:
-        equations[lhs].append((p, rhs))  # a token is an unknown without a term, which is 0
+        equations[lhs].append((p, rhs))  # a token is an unknown without terms, so it is 0
     return equations
 
 
@@ -90,10 +91,10 @@ def _exact_null(sides: Sequence[Side], K: int) -> list[Decimal]:
 
 
 def _rows(sides: Sequence[Side], null: Sequence[Any], N: int, open_end: bool) -> list[dict[int, Any]]:
-    """Weights of one step from a symbol to another with the empty string beside it, or anything to its right.
+    """Weights of one step from a symbol to another, while the other symbol of the rule derives the empty string.
 
-    They are floats or decimals, as `null` is.
-    What derives nothing but the empty string is no part of any string, and its chains need not sum.
+    With `open_end` a symbol to the right may derive anything. The weights are floats or decimals, as `null` is. Symbols
+    that derive only the empty string are left out: they are no part of any string, and their chains need not sum.
     """
     loud = _emitting(sides, N, len(null))
     rows: list[dict[int, Any]] = [{} for _ in null]
@@ -110,7 +111,7 @@ def _rows(sides: Sequence[Side], null: Sequence[Any], N: int, open_end: bool) ->
 
 
 def _emitting(sides: Sequence[Side], N: int, K: int) -> list[bool]:
-    """Whether each symbol derives a string that is not empty; all of them derive something."""
+    """Whether each symbol derives a string that is not empty. Every symbol must derive some string."""
     found, changed = [symbol >= N for symbol in range(K)], True
     while changed:
         changed = False
@@ -121,10 +122,10 @@ def _emitting(sides: Sequence[Side], N: int, K: int) -> list[bool]:
 
 
 def log_inside(form: Binary, start: int, tokens: Sequence[int], scale: float) -> float:
-    """log P(x) [nat] of a whole string, all spans of one width at a time; quicker than a `Chart` for long strings.
+    """log P(x) [nat] of a whole string. All spans of one width are computed at once; it is faster than a `Chart`.
 
-    `scale` [nat per token] is about how improbable a token is, so that spans stay within the range of numbers; where
-    they do not, a `Chart`, which finds its own scale, does the work.
+    `scale` is about the surprise of a token [nat per token]; it keeps spans within the range of floats. If they leave
+    the range, a `Chart` is used, which finds its own scale.
     """
     n, K = len(tokens), len(form.null)
     if n == 0 or not all(EOS < token < form.num_tokens for token in tokens):
@@ -138,7 +139,7 @@ def log_inside(form: Binary, start: int, tokens: Sequence[int], scale: float) ->
         for width in range(2, n + 1):
             first = np.arange(n - width + 1)
             total = np.zeros((len(first), len(form.p)))
-            for size in range(1, width):  # of the left part
+            for size in range(1, width):  # the size of the left part
                 left = inside[first, first + size][:, form.left]
                 total += left * inside[first + size, first + width][:, form.right]
             joined = np.zeros((len(first), K))
@@ -154,20 +155,22 @@ def log_inside(form: Binary, start: int, tokens: Sequence[int], scale: float) ->
 
 
 class Chart:
-    """What a grammar knows after some tokens. Scaled: the true value of a span is e^(scale_j - scale_i) times what lies
-    in the table, so that long strings do not underflow.
+    """The inside probabilities of all spans of the tokens read so far.
+
+    They are scaled so that long strings do not underflow: the true value of the span from i to j is
+    e^(scale_j - scale_i) times its entry in the table.
     """
 
     def __init__(self, form: Binary, start: int) -> None:
         self.form, self.start = form, start
-        self.scale = [0.0]  # of the tokens so far, by their number
+        self.scale = [0.0]  # the log scale [nat] after 0, 1, 2, ... tokens
         K = len(form.null)
         self.inside = np.zeros((8, 8, K))  # [i, j]: probability of deriving tokens i+1..j, for i < j
         self.alive = True
 
     @property
     def length(self) -> int:
-        """Number of tokens so far."""
+        """The number of tokens read so far."""
         return len(self.scale) - 1
 
     def extend(self, token: int) -> None:
@@ -189,20 +192,20 @@ class Chart:
             prefix[i] = self.form.corners @ (last + self._split(i, j, prefix[i + 1 : j]))
         mass = float(prefix[0, self.start])
         if not np.isfinite(mass):
-            raise ArithmeticError("context-free grammar: the probability of a span is beyond the largest number")
+            raise ArithmeticError("context-free grammar: the probability of a span is above the range of floats")
         self.alive = mass > 0.0
         if self.alive:
             self.inside[:j, j] /= mass
             self.scale.append(self.scale[-1] + math.log(mass))
 
     def copy(self) -> "Chart":
-        """A chart of the same tokens, to be extended by others."""
+        """A copy of the chart, which can be extended independently."""
         other = Chart(self.form, self.start)
         other.scale, other.inside, other.alive = list(self.scale), self.inside.copy(), self.alive
         return other
 
     def _split(self, i: int, j: int, rest: np.ndarray) -> np.ndarray:
-        """Sum over rules and over the places i < k < j between their two symbols; `rest` [j - i - 1, K, ...]."""
+        """Sum over rules, and over the cuts i < k < j between their two symbols; `rest` is [j - i - 1, K, ...]."""
         form, K = self.form, self.inside.shape[2]
         first = self.inside[i, i + 1 : j][:, form.left]
         second = rest[:, form.right]
@@ -214,12 +217,12 @@ class Chart:
 
     @property
     def log_prefix(self) -> float:
-        """log of the probability that a string begins with the tokens so far [nat]."""
+        """log of the probability that a string begins with the tokens read so far [nat]."""
         return self.scale[-1] if self.alive else -math.inf
 
     @property
     def log_inside(self) -> float:
-        """log of the probability of the tokens so far as a whole string [nat]."""
+        """log of the probability of the tokens read so far as a whole string [nat]."""
         if not self.alive:
             return -math.inf
         j = self.length
@@ -227,7 +230,7 @@ class Chart:
         return self.scale[-1] + math.log(value) if value > 0 else -math.inf
 
     def next_law(self) -> np.ndarray:
-        """P(next token | the tokens so far), EOS first: float64[V]; meaningless after tokens of probability 0."""
+        """P(next token | tokens read so far), EOS first: float64[V]. It is meaningless if they have probability 0."""
         form, n = self.form, self.length
         tokens = form.num_nonterminals + np.arange(form.num_tokens - 1)
         following = np.zeros((n + 1, len(form.null), len(tokens)))

@@ -1,4 +1,4 @@
-"""The most likely derivations of a context-free grammar, in order, and the strings that they derive."""
+"""The most likely derivations of a context-free grammar in falling probability, and the strings that they derive."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,10 @@ import numpy as np
 from sim.languages.pcfg.rules import Rule, Symbol
 
 Rest: TypeAlias = tuple[Symbol, "Rest"] | None
-"""What is left to be derived, as a linked list."""
+"""The symbols that are still to be derived, as a linked list."""
 
 TIE = 1e-12
-"""A rule that loses less than this costs nothing: rounding would break ties, and the search try all that are equal."""
+"""A rule that loses at most this [nat] costs nothing. Else rounding would split ties, and all would be expanded."""
 
 
 def likeliest_weights(rules: Sequence[Rule], log_p: np.ndarray, num_nonterminals: int) -> np.ndarray:
@@ -45,10 +45,10 @@ def likeliest_weights(rules: Sequence[Rule], log_p: np.ndarray, num_nonterminals
 def derivations(
     rules: Sequence[Rule], log_p: np.ndarray, num_nonterminals: int, start: int
 ) -> Iterator[tuple[tuple[int, ...], float]]:
-    """Strings (tokens) and log probabilities [nat] of derivations, the likeliest first; without end if there is none.
+    """Yield the strings (tokens) and log probabilities [nat] of derivations, the likeliest first, possibly for ever.
 
-    A* over leftmost derivations: what is left is worth its likeliest derivation, which is exact, so that nothing is
-    tried in vain. Among equals the one that is furthest comes first.
+    It is an A* search over leftmost derivations. The bound for the remaining symbols is their likeliest derivation,
+    which is exact, so no time is lost on worse ones. Among ties the entry that was added last comes first.
     """
     best = likeliest_weights(rules, log_p, num_nonterminals)
     own = [

@@ -1,4 +1,4 @@
-"""Lengths of the strings of a context-free grammar, and its strings listed up to a horizon."""
+"""The lengths of the strings of a context-free grammar, and the list of its strings up to a horizon."""
 
 import math
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from sim.languages.pcfg.rules import Rule, merged
 from sim.numerics import log_sum_exp
 
 LONGEST_SEARCH = 1_000
-"""Horizon up to which `shortest_horizon` searches [tokens]."""
+"""The largest horizon that `shortest_horizon` tries [tokens]."""
 
 
 class Lengths:
-    """The law of the number of symbols of a string, exact: what a chart says of strings whose symbols are all the same.
+    """The law of the number of symbols of a string, exact. It is a chart of the grammar with all symbols made equal.
 
-    All spans of one length are alike then, so that one more length takes time in proportion to it. Row n of `_inside`
-    and `_tail`, of deriving n symbols and of deriving n or more, holds e^-scale times the true values.
+    All spans of one length are then equal, so one more length n takes time proportional to n. Row n of `_inside` is for
+    deriving exactly n symbols, and row n of `_tail` for n or more. Rows hold e^-scale times the true values.
     """
 
     def __init__(self, rules: Sequence[Rule], num_nonterminals: int, start: int) -> None:
@@ -42,7 +42,7 @@ class Lengths:
                 found.append(rows.log(self._start))
 
     def _joined(self, rest: "_Rows") -> tuple[np.ndarray, float]:
-        """Two parts that are not empty, the left one of any length and the other from `rest`; and the scale."""
+        """Sum over two non-empty parts, the left one from `_inside` and the right one from `rest`; also its scale."""
         form, n = self._form, rest.number
         left, right = self._inside.rows[:n], rest.rows[n - 1 :: -1] if n else rest.rows[:0]
         scales = self._inside.scales[:n] + rest.scales[n - 1 :: -1]
@@ -63,17 +63,17 @@ class Lengths:
         return float(log_sum_exp(np.array(self._log_law[: max(length, 0)])))
 
     def dropped_mass(self, length: int) -> float:
-        """P(|x| >= `length` symbols), what truncation to the horizon drops; exact, however small."""
+        """P(|x| >= `length` symbols), the mass that truncation to the horizon drops; exact, however small."""
         self._to(length)
         return math.exp(self._log_tail[max(length, 0)])
 
     def shortest_horizon(self, dropped: float) -> int | None:
-        """Smallest horizon whose dropped mass is at most `dropped`; None if it lies beyond 1 000 tokens."""
+        """The smallest horizon that drops a mass of at most `dropped`; None if it is above 1 000 tokens."""
         return next((n for n in range(1, LONGEST_SEARCH + 1) if self.dropped_mass(n) <= dropped), None)
 
 
 class _Rows:
-    """Rows of non-negative numbers, each with the log of its scale [nat], in arrays that grow."""
+    """Rows of non-negative numbers, each with the log of its scale [nat], in growing arrays."""
 
     def __init__(self, width: int) -> None:
         self.number = 0
@@ -81,39 +81,39 @@ class _Rows:
 
     @property
     def rows(self) -> np.ndarray:
-        """float64[number, width], the largest of a row 1 unless all are 0."""
+        """float64[number, width]. The largest entry of a row is 1, unless all are 0."""
         return self._rows[: self.number]
 
     @property
     def scales(self) -> np.ndarray:
-        """float64[number]; -inf of a row of zeros."""
+        """float64[number]; -inf for a row of zeros."""
         return self._scales[: self.number]
 
     def add(self, row: np.ndarray, scale: float) -> None:
-        """One more row, e^scale times `row`."""
+        """Add the row e^scale times `row`."""
         if self.number == len(self._scales):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
             self._scales = np.concatenate([self._scales, np.zeros_like(self._scales)])
         top = float(row.max())
         if not math.isfinite(top):
-            raise ArithmeticError("context-free grammar: the probability of a length is beyond the largest number")
+            raise ArithmeticError("context-free grammar: the probability of a length is above the range of floats")
         self._rows[self.number] = row / top if top > 0 else 0.0
         self._scales[self.number] = scale + math.log(top) if top > 0 else -math.inf
         self.number += 1
 
     def log(self, column: int) -> float:
-        """log of an entry of the last row [nat]."""
+        """log of the true value of an entry of the last row [nat]."""
         value = float(self._rows[self.number - 1, column])
         return float(self._scales[self.number - 1]) + math.log(value) if value > 0 else -math.inf
 
 
 def strings_within(form: Binary, start: int, length: int, max_strings: int) -> tuple[np.ndarray, np.ndarray]:
-    """All strings of at most `length` - 1 symbols, int32[N, L], EOS-padded, and log of their probability [nat] [N].
+    """All strings of at most `length` - 1 symbols, int32[N, L], EOS-padded, and their log probabilities [nat] [N].
 
-    Raises TooManyError for more than `max_strings`.
+    Raises TooManyError if there are more than `max_strings`.
     """
     found: dict[bytes, float] = {}
-    if length > 0 and form.null[start] > 0:  # a horizon of no tokens has no place for the end of the empty string
+    if length > 0 and form.null[start] > 0:  # a horizon of 0 tokens has no room for EOS
         found[b""] = float(form.null[start])
     for strings in Listing(form, [start], max(length - 1, 0), max_strings).lengths():
         found |= strings.get(start, {})

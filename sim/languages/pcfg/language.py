@@ -1,4 +1,7 @@
-"""Probabilistic context-free grammars as exact languages: linear algebra for the whole, charts for single strings."""
+"""Probabilistic context-free grammars as exact languages.
+
+Linear algebra gives the quantities of the whole language, and charts give the probabilities of single strings.
+"""
 
 import math
 from dataclasses import dataclass
@@ -25,21 +28,22 @@ from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError, log_fraction, log_sum_exp
 
 SMALLEST = 1e-307
-"""Smallest probability of a rule, what floats still hold with all digits."""
+"""Smallest probability of a rule that is allowed. Floats hold it with all digits."""
 
 
 @dataclass(frozen=True, eq=False)
 class ContextFree:
-    """A PCFG: non-terminal A is replaced by a right-hand side with the probability of the rule, until none is left.
+    """A PCFG: a non-terminal is replaced by a right-hand side with the probability of the rule, until none is left.
 
-    `rules` hold tokens a as a and non-terminals n as ~n, and exact rationals of 1e-307 and more; those of a
-    non-terminal sum to 1 within 1e-9. Every non-terminal can be reached and derives some string; no rule is listed
-    twice. What concerns *derivations* is exact by linear algebra; what concerns *strings* is the same if and only if
-    the grammar is unambiguous (`ambiguity`). Raises `SpecificationError` for a grammar that breaks these rules, and for
-    a supercritical one, whose derivations may never end. A critical one (radius 1) has an infinite expected length.
+    `rules` hold a token a as a and non-terminal n as ~n. Probabilities are exact rationals of at least 1e-307 and sum
+    to 1 within 1e-9 for every non-terminal. Every non-terminal can be reached and derives some string, and no rule is
+    listed twice. Quantities of *derivations* are exact by linear algebra. Quantities of *strings* are equal to them if
+    and only if the grammar is unambiguous (`ambiguity`). Raises `SpecificationError` if the grammar breaks these
+    conditions, and if it is supercritical, because its derivations may never end. In a critical one (spectral radius
+    1) some non-terminals are used infinitely often on average, so the expected length can be infinite.
 
-    `critical`, for rationals that are themselves rounded: the non-terminals in components of spectral radius 1, all
-    other components being below; None where the rules say so exactly.
+    `critical` is for rationals that are rounded themselves: it holds the non-terminals of the components of spectral
+    radius 1; all other components are below 1. It is None if the rules are exact and determine this.
     """
 
     vocabulary: Vocabulary
@@ -53,7 +57,7 @@ class ContextFree:
         totals = [Fraction(0)] * N
         for rule in self.rules:
             if not 0 <= rule.lhs < N or not all(-N <= symbol < V and symbol != EOS for symbol in rule.rhs):
-                raise SpecificationError(f"context-free grammar: a rule with symbols that do not exist, found {rule}")
+                raise SpecificationError(f"context-free grammar: rules of existing symbols are required, found {rule}")
             if not rule.p > 0:
                 raise SpecificationError(
                     f"context-free grammar: {self.shown(rule)}: p must be positive, found {rule.p}"
@@ -65,7 +69,9 @@ class ContextFree:
                 )
             totals[rule.lhs] += rule.p
         if len({(rule.lhs, rule.rhs) for rule in self.rules}) < len(self.rules):
-            raise SpecificationError("context-free grammar: each rule once is required, found one twice; add them up")
+            raise SpecificationError(
+                "context-free grammar: different rules are required, found one twice; add the two probabilities"
+            )
         for name, total in zip(self.nonterminals, totals, strict=True):
             if abs(total - 1) > SUM_TOLERANCE:
                 raise SpecificationError(
@@ -85,7 +91,7 @@ class ContextFree:
             )
 
     def shown(self, rule: Rule) -> str:
-        """A rule as messages write it."""
+        """A rule as messages show it."""
         return written(rule, self.nonterminals, self.vocabulary.symbols)
 
     @cached_property
@@ -99,7 +105,7 @@ class ContextFree:
 
     @cached_property
     def _growths(self) -> list[tuple[list[int], Growth]]:
-        """Strongly connected components, each after those it leads to, and how their expectation matrices grow."""
+        """Strongly connected components, each after those it leads to, with the growth of its expectation matrix."""
         if self.critical is None:
             return growths(self._expectation)
         blocks = components([row.keys() for row in self._expectation])
@@ -112,9 +118,10 @@ class ContextFree:
 
     @cached_property
     def visits(self) -> np.ndarray:
-        """Expected number of times each non-terminal is replaced in a derivation: float64[N]; math.inf if critical.
+        """Expected number of times that a derivation replaces each non-terminal: float64[N].
 
-        pi (I - M)^-1, component by component, in decimals: no digit is lost where M is near 1.
+        It is e_start (I - M)^-1, component by component. It is math.inf in critical components and those after them.
+        Decimals of many digits keep it precise if a component is nearly critical.
         """
         return visits(self._expectation, self._growths, self.start)
 
@@ -124,18 +131,18 @@ class ContextFree:
         return likeliest_weights(self.rules, self.log_p, len(self.nonterminals))
 
     def expected_sum(self, values: np.ndarray) -> float:
-        """E of the sum of `values` [R] over the rules that a derivation uses; 0 times infinitely often is 0."""
+        """Expected sum of `values` [R] over the rules that a derivation uses. 0 used infinitely often counts as 0."""
         per_visit = np.zeros(len(self.nonterminals))
         np.add.at(per_visit, [rule.lhs for rule in self.rules], np.exp(self.log_p) * values)
         used = per_visit != 0
         return float((self.visits[used] * per_visit[used]).sum())
 
     def expected_length(self) -> float:
-        """E|x| [symbols], EOS not counted; exact, math.inf for a critical grammar whose cycles emit symbols."""
+        """E|x| [symbols], EOS not counted, exact; math.inf if a symbol is emitted infinitely often on average."""
         return self.expected_sum(np.array([rule.num_terminals for rule in self.rules], np.float64))
 
     def derivation_entropy(self) -> float:
-        """Entropy of derivations [nat], sum_A u_A H(rules of A) with u the expected uses; at least that of strings.
+        """Entropy of derivations [nat], sum_A u_A H(rules of A), with the expected uses u. It is at least H(P).
 
         Source: Grenander 1976; Chi 1999, Computational Linguistics 25(1), (I - M)^-1 xi.
         """
@@ -148,7 +155,7 @@ class ContextFree:
         return float(least_solution(equations)[self.start])
 
     def likeliest_derivation(self) -> float:
-        """log probability of the likeliest derivation [nat], at most that of the likeliest string."""
+        """log probability of the likeliest derivation [nat]. The likeliest string has at least this probability."""
         return float(self.best_derivations[self.start])
 
     @cached_property
@@ -158,19 +165,19 @@ class ContextFree:
 
     def _strings_are_derivations(self, what: str, instead: str) -> None:
         if not self.ambiguity.unambiguous:
-            said = "the grammar is ambiguous" if self.ambiguity.witness is not None else "it may be ambiguous"
-            raise unavailable(what, f"{said}, and strings then differ from derivations", instead)
+            said = "the grammar is ambiguous" if self.ambiguity.witness is not None else "the grammar may be ambiguous"
+            raise unavailable(what, f"{said}, so strings and derivations can differ", instead)
 
     def entropy(self) -> float:
-        """H(P) [nat per string] of an unambiguous grammar: that of its derivations.
+        """H(P) [nat per string] of an unambiguous grammar, which is the entropy of its derivations.
 
-        Raises `UnavailableError` where the grammar is ambiguous, or could not be proved not to be.
+        Raises `UnavailableError` if the grammar is ambiguous, or if it could not be proved to be unambiguous.
         """
         self._strings_are_derivations("entropy", "use derivation_entropy, an upper bound, or list its strings (tier A)")
         return self.derivation_entropy()
 
     def collision(self) -> float:
-        """C(P) = sum of P(x)^2 of an unambiguous grammar; raises `UnavailableError` elsewhere."""
+        """C(P) = sum of P(x)^2 of an unambiguous grammar. Raises `UnavailableError` otherwise."""
         self._strings_are_derivations("collision probability", "use derivation_collision, a lower bound")
         return self.derivation_collision()
 
@@ -181,7 +188,7 @@ class ContextFree:
 
     @property
     def longest(self) -> int | float:
-        """Symbols of the longest string; math.inf for an infinite language."""
+        """The number of symbols of the longest string; math.inf for an infinite language."""
         return self.shape.longest
 
     def log_mass_within(self, length: int) -> float:
@@ -189,23 +196,27 @@ class ContextFree:
         return self.lengths.log_mass_within(length)
 
     def dropped_mass(self, length: int) -> float:
-        """P(|x| >= `length` symbols), what truncation to the horizon drops; exact, however small."""
+        """P(|x| >= `length` symbols), the mass that truncation to the horizon drops; exact, however small."""
         return self.lengths.dropped_mass(length)
 
     def shortest_horizon(self, dropped: float) -> int | None:
-        """Smallest horizon whose dropped mass is at most `dropped`; None if it lies beyond 1 000 tokens."""
+        """The smallest horizon that drops a mass of at most `dropped`; None if it is above 1 000 tokens."""
         return self.lengths.shortest_horizon(dropped)
 
     def count(self, length: int) -> int | float:
-        """Number of derivations, at least that of strings, of at most `length` - 1 symbols; math.inf with cycles."""
+        """Number of derivations of strings of at most `length` - 1 symbols; it is at least the number of strings.
+
+        It is math.inf if a non-terminal derives itself.
+        """
         counts = self.shape.counts(max(length, 0))
         return math.inf if counts is None else sum(counts)
 
     def enumerate(self, length: int, max_strings: int, place: str = "grammar") -> tuple[FiniteLanguage, float]:
         """P(. | |x| <= `length` - 1 symbols), renormalised exactly, and the mass that was dropped.
 
-        Strings, each with the sum over its derivations. As `Machine.enumerate`: never cut silently, refused with the
-        number of strings (of derivations, where the grammar may be ambiguous), and checked against the law of lengths.
+        The probability of a string is summed over its derivations. As in `Machine.enumerate`, the list is never cut
+        silently. If there are too many strings, the message gives their number, or that of derivations if the grammar
+        may be ambiguous. The listed mass is checked against the law of lengths.
         """
         try:
             strings, log_p = strings_within(self.binary, self.start, length, max_strings)
@@ -224,20 +235,20 @@ class ContextFree:
             )
         total, log_mass = float(log_sum_exp(log_p)), self.lengths.log_mass_within(length)
         if abs(total - log_mass) > SUM_TOLERANCE:
-            raise ArithmeticError(f"{place}: the listed mass is e^{total!r}, the law of lengths says e^{log_mass!r}")
+            raise ArithmeticError(f"{place}: the listed mass is e^{total!r}, the law of lengths gives e^{log_mass!r}")
         language = FiniteLanguage.from_strings(self.vocabulary, strings, log_p - total, source=self)
         return language, self.dropped_mass(length)
 
     @cached_property
     def shape(self) -> Shape:
-        """Which strings there are, whatever their probabilities: how many, how long."""
+        """The properties that do not depend on probabilities, such as the number and the lengths of strings."""
         return Shape.of(self.rules, len(self.nonterminals), self.start)
 
     @property
     def support_size(self) -> int | float:
-        """Number of strings: math.inf, or that of the derivations of an unambiguous grammar.
+        """Number of strings: math.inf, or the number of derivations of an unambiguous grammar.
 
-        Raises `UnavailableError` for a finite language with an ambiguous grammar: only listing counts its strings.
+        Raises `UnavailableError` for a finite language if the grammar may be ambiguous: only a list counts its strings.
         """
         if not self.shape.finite:
             return math.inf
@@ -250,7 +261,7 @@ class ContextFree:
         return Binary.of(self.rules, len(self.nonterminals), len(self.vocabulary))
 
     def chart(self, tokens: Prefix) -> Chart:
-        """The chart after tokens, up to their first EOS."""
+        """The chart after reading tokens up to their first EOS."""
         chart = Chart(self.binary, self.start)
         for token in tokens:
             if int(token) == EOS:
@@ -259,22 +270,22 @@ class ContextFree:
         return chart
 
     def log_prob(self, tokens: Prefix) -> float:
-        """log P(x) [nat] of one string, summed over its derivations; given with or without its EOS."""
+        """log P(x) [nat] of one string, given with or without its EOS and summed over its derivations."""
         symbols = [int(token) for token in takewhile(lambda token: int(token) != EOS, tokens)]
         return log_inside(self.binary, self.start, symbols, self._surprise)
 
     @cached_property
     def _surprise(self) -> float:
-        """About how improbable a symbol is [nat]."""
+        """The approximate surprise of a symbol [nat]."""
         length = self.expected_length()
         return self.derivation_entropy() / length if 0 < length < math.inf else 1.0
 
     def log_prefix(self, prefix: Prefix) -> float:
-        """log of the probability that a string begins with `prefix` [nat]; -inf if none does."""
+        """log of the probability that a string begins with `prefix` [nat]; -inf if no string does."""
         return self.chart(prefix).log_prefix
 
     def next_log_probs(self, prefix: Prefix) -> np.ndarray:
-        """log P(. | prefix) [nat]: float64[V]. Raises `SpecificationError` for a prefix of probability zero."""
+        """log P(. | prefix) [nat]: float64[V]. Raises `SpecificationError` if the prefix has probability zero."""
         chart = self.chart(prefix)
         if not chart.alive:
             raise SpecificationError(

@@ -1,4 +1,4 @@
-"""Strings of a context-free grammar, bottom up, each with the total weight of its derivations."""
+"""List the strings of a context-free grammar bottom up, each with the total weight of its derivations."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from sim.languages.pcfg.chart import Binary
 
 Weights = dict[bytes, float]
-"""String -> total weight of its derivations; a token takes two bytes."""
+"""A map from a string to the total weight of its derivations. A token takes two bytes."""
 
 WIDTH = np.dtype(np.uint16)
 
@@ -22,7 +22,7 @@ class TooManyError(ValueError):
 
 
 class Listing:
-    """All strings of each symbol, length by length; only those that the wanted symbols can use are kept."""
+    """All strings of each symbol, length by length. Only strings that the wanted symbols can use are kept."""
 
     def __init__(self, form: Binary, wanted: Sequence[int], length: int, limit: int) -> None:
         self.form, self.wanted, self.length, self.limit = form, wanted, length, limit
@@ -33,7 +33,7 @@ class Listing:
         self.needed = self._needed()
 
     def _possible(self) -> np.ndarray:
-        """Whether a symbol derives a string of n symbols, n >= 1: bool[length + 1, K]."""
+        """Whether a symbol derives a string of n symbols, for n >= 1: bool[length + 1, K]."""
         form = self.form
         reach = form.units > 0
         found = np.zeros((self.length + 1, len(form.null)), bool)
@@ -47,7 +47,7 @@ class Listing:
         return found
 
     def _needed(self) -> np.ndarray:
-        """Whether the strings of n symbols of a symbol are part of a wanted string: bool[length + 1, K]."""
+        """Whether the strings of n symbols that a symbol derives are parts of a wanted string: bool[length + 1, K]."""
         possible = self._possible()
         needed = np.zeros_like(possible)
         for n in range(self.length, 0, -1):
@@ -62,9 +62,9 @@ class Listing:
         return needed
 
     def lengths(self) -> Iterator[dict[int, Weights]]:
-        """For n = 1, 2, ..., `length`: the strings of n symbols of every needed symbol.
+        """Yield, for n = 1, 2, ..., `length`, the strings of n symbols that every needed symbol derives.
 
-        Raises TooManyError where a symbol has more than `limit` strings of one length.
+        Raises TooManyError if a symbol has more than `limit` strings of one length.
         """
         first = self.form.num_nonterminals
         table: list[dict[int, Weights]] = [{}]
@@ -79,7 +79,7 @@ class Listing:
             yield table[n]
 
     def _joined(self, head: int, n: int, table: Sequence[dict[int, Weights]]) -> Weights:
-        """Strings of two parts that are not empty, by the rules of one symbol."""
+        """The strings of two non-empty parts, by the rules of one symbol."""
         found: Weights = {}
         for left, right, p in self.rules[head]:
             for k in range(1, n):
@@ -94,7 +94,7 @@ class Listing:
         return found
 
     def _closed(self, symbol: int, own: dict[int, Weights]) -> Weights:
-        """With everything that chains lead to."""
+        """The strings of a symbol, together with those of all symbols that its chains lead to."""
         found: Weights = {}
         for child in self.chains[symbol]:
             weight = float(self.form.units[symbol, child])

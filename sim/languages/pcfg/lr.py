@@ -1,4 +1,4 @@
-"""The LR(1) test: a grammar whose canonical parser never has to choose is unambiguous."""
+"""The LR(1) test: if the canonical parser of a grammar never has to choose, the grammar is unambiguous."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -7,13 +7,13 @@ from sim.languages.pcfg.rules import Rule, Symbol, by_lhs
 from sim.numerics import EOS
 
 MAX_STATES = 1_500
-"""States of the parser up to which the test is carried through."""
+"""Largest number of states of the parser. The test gives up beyond it."""
 
 Core: TypeAlias = tuple[int, int]
-"""A rule (by number) and how many symbols of its right-hand side have been read."""
+"""The number of a rule, and how many symbols of its right-hand side have been read."""
 
 State: TypeAlias = dict[Core, frozenset[int]]
-"""Items with their lookaheads, tokens or EOS."""
+"""Items with their lookaheads, which are tokens or EOS."""
 
 
 def is_lr1(rules: Sequence[Rule], num_nonterminals: int, start: int) -> bool | None:
@@ -25,7 +25,7 @@ def is_lr1(rules: Sequence[Rule], num_nonterminals: int, start: int) -> bool | N
 
 
 class _Builder:
-    """The canonical collection of a grammar with one more rule, S' -> S, which has the last number."""
+    """The canonical collection of a grammar with the additional rule S' -> S, which has the last number."""
 
     def __init__(self, rules: Sequence[Rule], num_nonterminals: int, start: int) -> None:
         self.rhs = [*(rule.rhs for rule in rules), (~start,)]
@@ -50,7 +50,7 @@ class _Builder:
         return True
 
     def closed(self, kernel: Mapping[Core, frozenset[int]]) -> State:
-        """The kernel and the rules that may begin at its dots."""
+        """The closure of a kernel: its items and the rules that may begin at their dots."""
         state = dict(kernel)
         waiting = list(kernel)
         while waiting:
@@ -67,7 +67,7 @@ class _Builder:
         return state
 
     def first_of(self, symbols: Sequence[Symbol], after: frozenset[int]) -> frozenset[int]:
-        """Tokens that a sequence may begin with, and those after it where it may be empty."""
+        """The tokens that a sequence may begin with, together with `after` if the sequence may be empty."""
         found: frozenset[int] = frozenset()
         for symbol in symbols:
             if symbol > 0:
@@ -78,7 +78,7 @@ class _Builder:
         return found | after
 
     def has_conflict(self, state: State) -> bool:
-        """Whether some next token leaves a choice between two rules, or between a rule and reading on."""
+        """Whether some next token allows two reductions, or a reduction and a shift."""
         taken = {rest[0] for number, dot in state if (rest := self.rhs[number][dot:]) and rest[0] > 0}
         for (number, dot), ahead in state.items():
             if dot == len(self.rhs[number]):
@@ -88,7 +88,7 @@ class _Builder:
         return False
 
     def moves(self, state: State) -> dict[Symbol, State]:
-        """The kernel after each symbol."""
+        """The next kernel after each symbol."""
         found: dict[Symbol, State] = {}
         for (number, dot), ahead in state.items():
             if dot < len(self.rhs[number]):
@@ -108,7 +108,7 @@ def _frozen(state: State) -> frozenset[tuple[Core, frozenset[int]]]:
 
 
 def _first_sets(rules: Sequence[Rule], num_nonterminals: int) -> tuple[list[frozenset[int]], list[bool]]:
-    """Tokens that the strings of each non-terminal begin with, and whether it derives the empty string."""
+    """The tokens that strings of each non-terminal can begin with, and whether it derives the empty string."""
     first: list[frozenset[int]] = [frozenset()] * num_nonterminals
     nullable = [False] * num_nonterminals
     own, changed = by_lhs(rules, num_nonterminals), True

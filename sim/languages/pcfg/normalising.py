@@ -1,4 +1,4 @@
-"""From weights of rules to probabilities, the one step that conditioning, tilting, deleting and truncating share."""
+"""Turn weights of rules into probabilities. Conditioning, tilting, deleting and truncating share this step."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ Weighted: TypeAlias = tuple[int, tuple[Symbol, ...], Number]
 
 
 class InfiniteError(ArithmeticError):
-    """Weights whose sum over all derivations is infinite."""
+    """The sum of the weights of all derivations is infinite."""
 
 
 def normalised(
@@ -29,11 +29,11 @@ def normalised(
     rules: Sequence[Weighted],
     start: int,
 ) -> tuple[ContextFree, float] | None:
-    """Derivations in proportion to the products of their weights, as a grammar, and the log of their total [nat].
+    """The grammar with derivations proportional to the products of their weights, and the log of the total [nat].
 
-    p = w prod Z_B / Z_A, with Z the least solution of Z_A = sum_r w_r prod Z_B; what derives nothing, or cannot be
-    reached, is gone. None if the total is 0. Raises `InfiniteError` if it is infinite, ArithmeticError if the Z that
-    were found do not solve their equations.
+    p = w prod Z_B / Z_A, where Z is the least solution of Z_A = sum_r w_r prod Z_B. Non-terminals that derive nothing
+    or cannot be reached are removed. The result is None if the total is 0. Raises `InfiniteError` if it is infinite,
+    and ArithmeticError if the computed Z do not solve their equations.
     Source: Grenander 1976; Abney, McAllester & Pereira 1999; Nederhof & Satta 2003, "Probabilistic parsing as
     intersection".
     """
@@ -48,7 +48,7 @@ def normalised_from(
     start: int,
     total: Least,
 ) -> tuple[ContextFree, Decimal] | None:
-    """As `normalised`, from the total weights of all non-terminals."""
+    """As `normalised`, but with the total weights of all non-terminals given."""
     if not total.possible[start]:
         return None
     mass: Sequence[Any] = total.x.tolist() if total.decimals is None else total.decimals
@@ -68,31 +68,31 @@ def normalised_from(
 def _probabilities(
     names: Sequence[str], rules: Sequence[Weighted], mass: Sequence[Any], in_decimals: bool
 ) -> list[Rule]:
-    """p = w prod Z_B / Z_A, with Z_A as the sum of its terms, so that 1 - p keeps its digits too.
+    """p = w prod Z_B / Z_A, where Z_A is the sum of its terms, so that 1 - p keeps its digits too.
 
-    It must be the Z_A that was found, but for rounding: nothing is renormalised away.
+    This sum must equal the given Z_A up to rounding; otherwise ArithmeticError is raised.
     """
     shares: list[tuple[int, tuple[Symbol, ...], Fraction]] = []
     sums: dict[int, Fraction] = {}
     for lhs, rhs, weight in rules:
         parts = [mass[lhs], *(mass[~symbol] for symbol in rhs if symbol < 0)]
         if not weight > 0 or not all(part is not None and 0 < part < math.inf for part in parts):
-            continue  # what has an infinite weight is never reached from a start whose own is finite
+            continue  # a start of finite weight never reaches a symbol of infinite weight
         share: Any = fixpoints.decimal(weight) if in_decimals else float(weight)
         for part in parts[1:]:
             share *= part
-        if share < SMALLEST:  # no float would hold all its digits
+        if share < SMALLEST:  # a float would lose digits
             share = math.prod(map(Decimal, parts[1:]), start=fixpoints.decimal(weight))
         shares.append((lhs, rhs, Fraction(share)))
         sums[lhs] = sums.get(lhs, Fraction(0)) + shares[-1][2]
     for lhs, found in sums.items():
         if abs(found / Fraction(mass[lhs]) - 1) > SUM_TOLERANCE:
-            raise ArithmeticError(f"the terms of {names[lhs]} sum to {float(found)!r}, its weight is {mass[lhs]!r}")
+            raise ArithmeticError(f"the terms of {names[lhs]} sum to {float(found)!r}, not to {mass[lhs]!r}")
     return [Rule(lhs, rhs, share / sums[lhs]) for lhs, rhs, share in shares]
 
 
 def equations(names: Sequence[str], rules: Sequence[Weighted]) -> list[list[Term]]:
-    """Z_A = sum_r w_r prod Z_B, the total weights of the derivations of all non-terminals."""
+    """The equations Z_A = sum_r w_r prod Z_B of the total weights of derivations, one for each non-terminal."""
     found: list[list[Term]] = [[] for _ in names]
     for lhs, rhs, weight in rules:
         found[lhs].append((weight, tuple(~symbol for symbol in rhs if symbol < 0)))
@@ -100,7 +100,7 @@ def equations(names: Sequence[str], rules: Sequence[Weighted]) -> list[list[Term
 
 
 def required(found: tuple[ContextFree, float] | None, place: str) -> tuple[ContextFree, float]:
-    """What is kept; `SpecificationError` if it is nothing."""
+    """Return what was found; raise `SpecificationError` if it is None, because no string is kept."""
     if found is None:
         raise SpecificationError(f"{place}: P(A) must be positive, found 0: it keeps no string of the language")
     return found

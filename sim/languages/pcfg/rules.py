@@ -1,4 +1,4 @@
-"""Rules of a probabilistic context-free grammar, and what they say by themselves: graphs, usefulness, binary form."""
+"""Rules of a probabilistic context-free grammar: which are useful, their binary form, and their expectation matrix."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from fractions import Fraction
 from typing import TypeAlias
 
 Symbol: TypeAlias = int
-"""A token a from 1 to V - 1 as a; the non-terminal number n as ~n = -1 - n."""
+"""A token a from 1 to V - 1 is a itself; the non-terminal with number n is ~n = -1 - n."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """lhs -> rhs with probability p, an exact rational; `lhs` is the number of a non-terminal."""
+    """The rule lhs -> rhs with probability p, an exact rational. `lhs` is the number of a non-terminal."""
 
     lhs: int
     rhs: tuple[Symbol, ...]
@@ -19,12 +19,12 @@ class Rule:
 
     @property
     def children(self) -> list[int]:
-        """Numbers of the non-terminals on the right-hand side, in order, with repeats."""
+        """The numbers of the non-terminals on the right-hand side, in order and with repeats."""
         return [~symbol for symbol in self.rhs if symbol < 0]
 
     @property
     def num_terminals(self) -> int:
-        """Number of terminals on the right-hand side."""
+        """The number of terminals on the right-hand side."""
         return sum(symbol > 0 for symbol in self.rhs)
 
 
@@ -75,7 +75,7 @@ def reached(rules: Sequence[Rule], num_nonterminals: int, start: int) -> list[bo
 
 
 def renumbered(rules: Iterable[Rule], kept: Sequence[bool]) -> list[Rule]:
-    """The rules between the kept non-terminals, which are numbered anew, in order."""
+    """The rules that use kept non-terminals only. The kept non-terminals get new numbers in the same order."""
     number = {old: new for new, old in enumerate(index for index, keep in enumerate(kept) if keep)}
     return [
         Rule(number[rule.lhs], tuple(symbol if symbol > 0 else ~number[~symbol] for symbol in rule.rhs), rule.p)
@@ -85,10 +85,10 @@ def renumbered(rules: Iterable[Rule], kept: Sequence[bool]) -> list[Rule]:
 
 
 def binarised(rules: Sequence[Rule], num_nonterminals: int) -> tuple[list[Rule], int]:
-    """Rules with at most two symbols on the right that have the same derivations, and how many non-terminals they use.
+    """Rules with the same derivations and at most two symbols on the right, and their number of non-terminals.
 
-    A -> X Y Z becomes A -> X <Y Z>, <Y Z> -> Y Z with probability 1; equal rests share their non-terminal, whose
-    number is `num_nonterminals` or more.
+    A -> X Y Z becomes A -> X <Y Z> and <Y Z> -> Y Z with probability 1. Equal rests share one non-terminal. The
+    numbers of the new non-terminals start at `num_nonterminals`.
     """
     rest: dict[tuple[Symbol, ...], int] = {}
     found = []
@@ -104,7 +104,7 @@ def binarised(rules: Sequence[Rule], num_nonterminals: int) -> tuple[list[Rule],
 
 
 def _rest_of(symbols: tuple[Symbol, ...], rest: dict[tuple[Symbol, ...], int], first: int) -> int:
-    """The number of the non-terminal of a rest of a right-hand side, made with those of all its own rests."""
+    """The number of the non-terminal for a rest of a right-hand side. It and all its own rests are added if missing."""
     for at in range(len(symbols) - 1):
         if symbols[at:] not in rest:
             rest[symbols[at:]] = first + len(rest)
@@ -112,7 +112,7 @@ def _rest_of(symbols: tuple[Symbol, ...], rest: dict[tuple[Symbol, ...], int], f
 
 
 def expectation(rules: Iterable[Rule], num_nonterminals: int) -> list[dict[int, Fraction]]:
-    """M_AB, the expected number of B on the right-hand side that A is replaced by, as sparse rows of rationals."""
+    """M_AB, the expected number of B on the right-hand side that replaces A, as sparse rows of rationals."""
     rows: list[dict[int, Fraction]] = [{} for _ in range(num_nonterminals)]
     for rule in rules:
         for child in rule.children:
@@ -123,7 +123,7 @@ def expectation(rules: Iterable[Rule], num_nonterminals: int) -> list[dict[int, 
 def merged(
     weights: Iterable[tuple[int, tuple[Symbol, ...], Fraction]],
 ) -> dict[tuple[int, tuple[Symbol, ...]], Fraction]:
-    """Rules by left- and right-hand side; the probabilities of a rule that is given twice are added."""
+    """Rules as a map from left- and right-hand side. The probabilities of a rule that is given twice are added."""
     found: dict[tuple[int, tuple[Symbol, ...]], Fraction] = {}
     for lhs, rhs, p in weights:
         found[lhs, rhs] = found.get((lhs, rhs), Fraction(0)) + p
@@ -131,6 +131,6 @@ def merged(
 
 
 def written(rule: Rule, nonterminals: Sequence[str], symbols: Sequence[str]) -> str:
-    """A rule as messages show it: S -> ( S ) S."""
+    """A rule as messages show it, such as S -> ( S ) S."""
     right = " ".join(nonterminals[~symbol] if symbol < 0 else symbols[symbol] for symbol in rule.rhs)
     return f"{nonterminals[rule.lhs]} -> {right or '(empty)'}"

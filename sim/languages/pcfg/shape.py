@@ -1,4 +1,4 @@
-"""What of a context-free language does not depend on probabilities: finiteness, derivations counted, strings listed."""
+"""The properties of a grammar that do not depend on probabilities: finiteness, lengths and numbers of derivations."""
 
 import math
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from sim.languages.pcfg.rules import Rule, binarised, by_lhs
 from sim.numerics import log_sum_exp
 
 MOST_DIGITS = 10_000
-"""Digits up to which numbers of derivations are worked out exactly."""
+"""Numbers of derivations are computed exactly if they have at most so many digits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """A grammar in binary form, without its probabilities; every non-terminal is useful."""
+    """A grammar in binary form, without its probabilities. Every non-terminal must be useful."""
 
     rules: tuple[Rule, ...]
     num_nonterminals: int
@@ -32,7 +32,7 @@ class Shape:
 
     @cached_property
     def graph(self) -> list[set[int]]:
-        """B in graph[A]: B occurs on the right-hand side of a rule of A."""
+        """graph[A] holds the non-terminals B on the right-hand sides of the rules of A."""
         own = by_lhs(self.rules, self.num_nonterminals)
         return [{child for rule in rules for child in rule.children} for rules in own]
 
@@ -60,7 +60,7 @@ class Shape:
 
     @cached_property
     def chains(self) -> list[set[int]]:
-        """B in chains[A]: A derives B and nothing beside it, in one rule whose other symbol can be empty."""
+        """chains[A] holds the B that A derives with nothing beside it, by one rule and an empty other symbol."""
         rows: list[set[int]] = [set() for _ in range(self.num_nonterminals)]
         for rule in self.rules:
             for at, symbol in enumerate(rule.rhs):
@@ -71,15 +71,15 @@ class Shape:
 
     @cached_property
     def cyclic(self) -> bool:
-        """Whether a non-terminal derives itself: then some string has infinitely many derivations."""
+        """Whether a non-terminal derives itself. Then some string has infinitely many derivations."""
         return _has_cycle(self.chains)
 
     @cached_property
     def finite(self) -> bool:
-        """Whether there are finitely many strings: no non-terminal derives itself with a symbol beside it.
+        """Whether there are finitely many strings, so that no non-terminal derives itself with a symbol beside it.
 
-        A component of the graph "B occurs in a rule of A" pumps if one of its rules has, beside a member, anything that
-        can emit a symbol.
+        The language is infinite if and only if some rule has, on its right-hand side, a member of its own component of
+        the `graph` and beside it something that can emit a symbol.
         """
         number = {node: k for k, block in enumerate(components(self.graph)) for node in block}
         for rule in self.rules:
@@ -92,7 +92,7 @@ class Shape:
 
     @cached_property
     def shortest(self) -> list[tuple[int, ...]]:
-        """A shortest string of each non-terminal, as tokens, by relaxation."""
+        """A shortest string of each non-terminal, as tokens, found by relaxation."""
         best: dict[int, tuple[int, ...]] = {}
         changed = True
         while changed:
@@ -107,12 +107,12 @@ class Shape:
 
     @cached_property
     def longest(self) -> int | float:
-        """Symbols of the longest string; math.inf for an infinite language."""
+        """The number of symbols of the longest string; math.inf for an infinite language."""
         if not self.finite:
             return math.inf
         longest = [0] * self.num_nonterminals
         own = by_lhs(self.rules, self.num_nonterminals)
-        for block in components(self.graph):  # within a component of a finite language nothing is emitted beside
+        for block in components(self.graph):  # in a finite language, nothing is emitted beside a member of the block
             reached = max(self._outside(rule, block, longest) for head in block for rule in own[head])
             for head in block:
                 longest[head] = reached
@@ -137,12 +137,12 @@ class Shape:
     def num_derivations(self) -> int | float:
         """Number of derivations, exact; math.inf if there are infinitely many.
 
-        Raises `UnavailableError` for a number of over 10 000 digits: `log_derivations` says how large it is.
+        Raises `UnavailableError` if the number has over 10 000 digits. `log_derivations` is then its logarithm.
         """
         if self.log_derivations == math.inf:
             return math.inf
         if self.log_derivations > MOST_DIGITS * math.log(10):
-            digits = f"about 10^{self.log_derivations / math.log(10):.0f}, has over {MOST_DIGITS} digits"
+            digits = f"it is about 10^{self.log_derivations / math.log(10):.0f}, with over {MOST_DIGITS} digits"
             raise unavailable("number of derivations", digits, "use its logarithm")
         count = [0] * self.num_nonterminals
         own = by_lhs(self.rules, self.num_nonterminals)
@@ -151,10 +151,13 @@ class Shape:
         return count[self.start]
 
     def counts(self, number: int) -> list[int] | None:
-        """Derivations of strings of exactly 0, 1, ..., `number` - 1 symbols; None if one length has infinitely many."""
+        """Numbers of derivations of strings of exactly 0, 1, ..., `number` - 1 symbols.
+
+        The result is None if a non-terminal derives itself, because some string then has infinitely many derivations.
+        """
         if self.cyclic:
             return None
-        order = [block[0] for block in components(self.chains)]  # what a chain leads to comes first
+        order = [block[0] for block in components(self.chains)]  # symbols come after those that their chains lead to
         own = by_lhs(self.rules, self.num_nonterminals)
         table: list[list[int]] = [[0] * number for _ in range(self.num_nonterminals)]
         for n in range(number):
@@ -163,7 +166,7 @@ class Shape:
         return table[self.start]
 
     def _ways(self, rule: Rule, n: int, table: Sequence[Sequence[int]]) -> int:
-        """Derivations by one rule of strings of exactly n symbols."""
+        """Number of derivations of strings of exactly n symbols that begin with one rule."""
         left = n - rule.num_terminals
         children = rule.children
         if left < 0 or not children:

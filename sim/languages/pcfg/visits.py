@@ -1,4 +1,4 @@
-"""How often a derivation uses each non-terminal, on average."""
+"""The expected number of times that a derivation uses each non-terminal."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from sim.languages.matrices import Growth
 def visits(
     rows: Sequence[Mapping[int, Fraction]], growths: Sequence[tuple[list[int], Growth]], start: int
 ) -> np.ndarray:
-    """u = e_start (I - M)^-1 of a matrix M given by rows: float64[N]; math.inf in critical components and after them.
+    """u = e_start (I - M)^-1 for a matrix M given by rows: float64[N]; math.inf in critical components and after them.
 
-    `growths` are the components of M, each after those it leads to. Solved in decimals: no digit is lost where a
-    component is nearly critical.
+    `growths` are the components of M, each after those that it leads to. The equations are solved in decimals, so that
+    no digit is lost if a component is nearly critical.
     """
-    inflow: list[Decimal | None] = [Decimal(0)] * len(rows)  # None is infinite
+    inflow: list[Decimal | None] = [Decimal(0)] * len(rows)  # None means infinite
     inflow[start] = Decimal(1)
     found = np.full(len(rows), math.inf)
     with fixpoints.digits():
@@ -38,7 +38,7 @@ def visits(
 def _visited(
     rows: Sequence[Mapping[int, Fraction]], block: Sequence[int], inflow: Sequence[Decimal | None]
 ) -> list[Decimal] | None:
-    """The same of one component, from what enters it; None where it is infinite."""
+    """The same for one component, from what enters it; None if it is infinite."""
     number = {node: i for i, node in enumerate(block)}
     across: list[dict[int, Decimal]] = [{} for _ in block]
     for node in block:

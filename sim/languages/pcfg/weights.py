@@ -1,4 +1,7 @@
-"""Grammars tilted, conditioned on an event, cut at a length, or without some rules: weights of rules, normalised."""
+"""Grammars that are tilted, conditioned on an event, truncated at a length, or without some rules.
+
+Each of these changes the weights of rules and normalises them.
+"""
 
 import math
 from collections.abc import Collection, Sequence
@@ -25,18 +28,18 @@ from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
 
 LONG = 20
-"""Nats of the likeliest derivation from which on a tilt is summed in decimals: long strings add up the rounding."""
+"""If the tilted likeliest derivation has more nats than this, decimals are used: long strings accumulate rounding."""
 
 MAX_RULES = 400_000
-"""Rules to which the product with an event, or with a count of symbols, may grow."""
+"""Largest number of rules of the product with an event, or with a count of symbols."""
 
 
 def tilted(grammar: ContextFree, temperature: float) -> tuple[ContextFree, float] | None:
-    """Derivations in proportion to P^(1/temperature), and the log of the total [nat]; None where that is infinite.
+    """Derivations proportional to P^(1/temperature), and the log of the total [nat]; None if the total is infinite.
 
-    Strings are tilted so if and only if the grammar is unambiguous. Weights are taken relative to the likeliest
-    derivation of their non-terminal, so that they do not underflow. Raises `SpecificationError` where a rule would
-    nevertheless, near temperature 0.
+    Strings are tilted in the same way if and only if the grammar is unambiguous. Weights are relative to the likeliest
+    derivation of their non-terminal, so that they do not underflow. Near temperature 0 a rule may still underflow; then
+    `SpecificationError` is raised.
     """
     relative, names = _relative_logs(grammar), grammar.nonterminals
     rules: list[Weighted] = []
@@ -65,9 +68,9 @@ def tilted(grammar: ContextFree, temperature: float) -> tuple[ContextFree, float
 
 @lru_cache(maxsize=8)
 def _relative_logs(grammar: ContextFree) -> list[Decimal]:
-    """log of what each rule is worth relative to the likeliest derivation of its left-hand side, at most about 0 [nat].
+    """log of the best derivation with each rule, relative to the likeliest one of its left-hand side, at most about 0.
 
-    To all digits: what floats would lose of it, temperatures near 0 and long strings magnify.
+    It is in nats, as decimals of many digits, because temperatures near 0 and long strings magnify rounding errors.
     """
     with fixpoints.digits():
         best = [Decimal(value) for value in grammar.best_derivations.tolist()]
@@ -82,8 +85,8 @@ def without(
 ) -> tuple[ContextFree, float]:
     """The grammar without some non-terminals and rules (by number), renormalised, and the log mass that is kept [nat].
 
-    The law of derivations given that they avoid them; of strings, if the grammar is unambiguous. Raises
-    `SpecificationError` if nothing is left.
+    It is the law of derivations given that they avoid these parts. For an unambiguous grammar this is an event of
+    strings. Raises `SpecificationError` if nothing is left.
     """
     kept = [
         (rule.lhs, rule.rhs, rule.p)
@@ -94,10 +97,11 @@ def without(
 
 
 def condition(grammar: ContextFree, event: Dfa, place: str = "restriction") -> tuple[ContextFree, float]:
-    """P(. | A) for the strings A that a DFA accepts, again a grammar, and log P(A) [nat].
+    """P(. | A) for the strings A that a DFA accepts, again as a grammar, and log P(A) [nat].
 
-    Derivations of the strings of A keep their relative probabilities, so this is exact for ambiguous grammars too.
-    Non-terminals are triples (state, A, state). Raises `SpecificationError` if P(A) = 0 or the product is too large.
+    Derivations of the strings of A keep their relative probabilities, so this is exact for ambiguous grammars too. The
+    new non-terminals are triples (state, non-terminal, state). Raises `SpecificationError` if P(A) = 0, or if the
+    product has over 400 000 rules.
     Source: Bar-Hillel, Perles & Shamir 1961; Nederhof & Satta 2003.
     """
     short, count = binarised(grammar.rules, len(grammar.nonterminals))
@@ -143,12 +147,12 @@ def condition(grammar: ContextFree, event: Dfa, place: str = "restriction") -> t
 def _merged(
     vocabulary: Vocabulary, names: Sequence[str], rules: Sequence[tuple[int, tuple[Symbol, ...], Fraction]]
 ) -> tuple[ContextFree, float] | None:
-    """As `normalised`; rules that have become equal (a terminal hides the state between) are one."""
+    """As `normalised`, after rules that have become equal are merged. A terminal can hide the state between symbols."""
     return normalised(vocabulary, names, [(*key, weight) for key, weight in merged(rules).items()], 0)
 
 
 def _derivable(short: Sequence[Rule], count: int, event: Dfa) -> list[np.ndarray]:
-    """Whether a non-terminal derives a string that leads from one state of the event to another: bool[Q, Q] each."""
+    """Whether each non-terminal derives a string that leads from one state of the event to another: bool[Q, Q] each."""
     Q = len(event.accept)
     derives = [np.zeros((Q, Q), bool) for _ in range(count)]
     steps = {symbol: _step(event, symbol) for rule in short for symbol in rule.rhs if symbol > 0}
@@ -172,7 +176,7 @@ def _step(event: Dfa, symbol: int) -> np.ndarray:
 
 
 def _middles(rule: Rule, q: int, r: int, derives: Sequence[np.ndarray], event: Dfa) -> list[tuple[int, ...]]:
-    """States between the symbols of a right-hand side on a way from q to r; [] if there is none."""
+    """The states between the symbols of a right-hand side, for every path from q to r; [] if there is no path."""
 
     def after(symbol: int, state: int) -> np.ndarray:
         if symbol > 0:
@@ -187,10 +191,10 @@ def _middles(rule: Rule, q: int, r: int, derives: Sequence[np.ndarray], event: D
 
 
 def truncated(grammar: ContextFree, length: int, place: str = "grammar") -> tuple[ContextFree, float]:
-    """P(. | |x| <= `length` - 1 symbols), again a grammar, and log P(|x| <= `length` - 1) [nat]; exact.
+    """P(. | |x| <= `length` - 1 symbols), again as a grammar, and log P(|x| <= `length` - 1) [nat]; exact.
 
-    Non-terminals are pairs (A, n), A deriving exactly n symbols. Raises `SpecificationError` if every string is longer,
-    or if there are too many pairs.
+    The new non-terminals are pairs (A, n) in which A derives exactly n symbols. Raises `SpecificationError` if every
+    string is longer, or if there might be over 400 000 rules.
     """
     short, count = binarised(grammar.rules, len(grammar.nonterminals))
     most = max(length, 0) - 1
@@ -228,7 +232,7 @@ def _pairs(total: int) -> list[tuple[int, int]]:
 
 
 def _lengths(short: Sequence[Rule], count: int, most: int) -> np.ndarray:
-    """Whether a non-terminal derives a string of n symbols: bool[count, most + 1]."""
+    """Whether each non-terminal derives a string of n symbols: bool[count, most + 1]."""
     possible = np.zeros((count, most + 1), bool)
     changed = True
     while changed:

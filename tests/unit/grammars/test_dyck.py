@@ -134,7 +134,10 @@ def test_names_of_stacks() -> None:
         ({"max_depth": 0}, "grammar.max_depth: an integer of at least 1 is required, found 0"),
         ({"p_open": 1}, "grammar.p_open: a number between 0 and 1, both excluded, is required, found 1"),
         ({"stop": 0}, "grammar.stop: a number from 0 to 1, 0 excluded, is required, found 0"),
-        ({"max_depth": 9}, "grammar: machine of at most 1000 states is required, found 1023; reduce max_depth, num_k"),
+        (
+            {"max_depth": 9},
+            "grammar: a machine of at most 1000 states is required, found 1023; reduce max_depth, num_k",
+        ),
         ({"length": 4}, "grammar: dyck: length must be at least 5, the shortest string and its end, found 4"),
         ({"length": 21}, "grammar: length: at most 1000000 strings are listed, found .*; lower it or reduce num_kinds"),
     ],

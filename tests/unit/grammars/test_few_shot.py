@@ -198,7 +198,7 @@ def test_the_prompt_holds_the_examples() -> None:
         ({"answer_length": 1}, "grammar.answer_length: an integer of at least 2 is required, found 1"),
         (
             {"num_examples": [0, 0, 0, 0, 0, 1]},
-            "grammar: support of at most 1000000 strings is listed, found 8817984; reduce the number of examples",
+            "grammar: a support of at most 1000000 strings is required, found 8817984; reduce the number of examples",
         ),
     ],
 )

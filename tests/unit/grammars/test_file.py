@@ -200,7 +200,7 @@ final: {A: 1/2, B: 1, C: 0}
 
 def test_repeated_transitions_are_merged_and_unreachable_states_left_out_with_a_warning(write):
     path = write(PFSA)
-    repeated, unreachable = r"transitions\[1\]: A -a-> A is listed twice", "state 'B', 'C' can never be reached"
+    repeated, unreachable = r"transitions\[1\]: A -a-> A is listed twice", "state 'B', 'C' cannot be reached"
     with pytest.warns(UserWarning, match=repeated), pytest.warns(UserWarning, match=unreachable):
         language = read(path)
     assert language.entropy() == pytest.approx(2 * math.log(2), abs=1e-14)
@@ -287,7 +287,7 @@ def test_a_chain_of_a_higher_order_against_brute_force(text, write):
 
 def test_an_unused_row_of_a_chain_is_warned_of(write):
     text = "{type: markov, order: 2, alphabet: [a, b], eos: e, initial: {a: 1}, transitions: {a: {e: 1}, b a: {e: 1}}}"
-    with pytest.warns(UserWarning, match=r"transitions: 'b a' can never be reached from the start: left out"):
+    with pytest.warns(UserWarning, match=r"transitions: 'b a' cannot be reached from the start \(left out\)"):
         read(write(text))
 
 
@@ -388,8 +388,8 @@ def test_rules_of_a_grammar_are_merged_and_left_out_as_stated(write):
         grammar = read(write(text))
     said = [str(one.message) for one in warned]
     assert said == [
-        "g.yaml: rules[1]: S -> a S is listed twice: probabilities added",
-        "g.yaml: non-terminal 'T' can never be reached from the start: left out",
+        "g.yaml: rules[1]: S -> a S is listed twice (probabilities added)",
+        "g.yaml: non-terminal 'T' cannot be reached from the start (left out)",
     ]
     assert grammar.nonterminals == ("S",)
     assert [(rule.rhs, rule.p) for rule in grammar.rules] == [((1, ~0), Fraction(1, 2)), ((2,), Fraction(1, 2))]

@@ -143,7 +143,7 @@ def test_seed_draws_spellings_and_laws() -> None:
     ("arguments", "message"),
     [
         ({"tuple_size": 1}, "grammar.tuple_size: an integer of at least 2 is required, found 1"),
-        ({"zipf": 400}, r"grammar: zipf: strings of probability e\^-700 or more are listed, found some near e\^-1"),
+        ({"zipf": 400}, r"grammar: zipf: strings of probability e\^-700 or more are required, found some near e\^-1"),
         ({"depth": 0}, "grammar.depth: an integer of at least 1 is required, found 0"),
         (
             {"num_symbols": 3, "num_classes": 2, "num_synonyms": 4, "depth": 2},
@@ -155,16 +155,19 @@ def test_seed_draws_spellings_and_laws() -> None:
         ),
         (
             {"depth": 5},
-            "grammar: support of at most 1000000 strings is listed, found 17179869184; reduce depth, num_syn",
+            "grammar: a support of at most 1000000 strings is required, found 17179869184; reduce depth, num_syn",
         ),
-        ({"depth": 10}, r"grammar: depth: strings of at most 512 symbols are listed, found tuple_size\^depth = 2\^10;"),
+        (
+            {"depth": 10},
+            r"grammar: depth: strings of at most 512 symbols are required, found tuple_size\^depth = 2\^10;",
+        ),
         (
             {"depth": 10**9},
-            r"grammar: depth: strings of at most 512 symbols are listed, found .*; reduce depth or tuple",
+            r"grammar: depth: strings of at most 512 symbols are required, found .*; reduce depth or tuple",
         ),
         (
             {"depth": 9},
-            r"grammar: support of at most 1000000 strings is listed, found about 10\^154; reduce depth, num_",
+            r"grammar: a support of at most 1000000 strings is required, found about 10\^154; reduce depth, num_",
         ),
     ],
 )

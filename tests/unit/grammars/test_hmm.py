@@ -130,7 +130,7 @@ def test_seed_makes_the_model() -> None:
         ({"emission_zipf": -0.5}, "grammar.emission_zipf: a non-negative number is required, found -0.5"),
         (
             {"num_states": 400},
-            "grammar: machine of at most 10000000 transitions is required, found 10240000; reduce num",
+            "grammar: a machine of at most 10000000 transitions is required, found 10240000; reduce num",
         ),
         ({"length": 1}, "grammar: hmm: length must be at least 4, the shortest string and its end, found 1"),
         (

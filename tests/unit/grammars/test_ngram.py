@@ -144,14 +144,17 @@ def test_names_of_symbols_and_states() -> None:
         ),
         (
             {"order": 10**6},
-            r"grammar: machine of at most 1000 states is required, found about 10\^602059; reduce order",
+            r"grammar: a machine of at most 1000 states is required, found about 10\^602059; reduce order",
         ),
         (
             {"zipf": 3000},
             "grammar: Zipf's law: probabilities above 1e-308 are required, found an underflow at exponent",
         ),
-        ({"order": 5}, "grammar: machine of at most 1000 states is required, found 1365; reduce order, num_symbols or"),
-        ({"min_length": 2000}, "grammar: machine of at most 1000 states is required, found .*; reduce order"),
+        (
+            {"order": 5},
+            "grammar: a machine of at most 1000 states is required, found 1365; reduce order, num_symbols or",
+        ),
+        ({"min_length": 2000}, "grammar: a machine of at most 1000 states is required, found .*; reduce order"),
         ({"zipf": -1}, "grammar.zipf: a non-negative number is required, found -1"),
     ],
 )

@@ -103,8 +103,11 @@ def test_seed_makes_the_automaton() -> None:
         ({"num_states": 0}, "grammar.num_states: an integer of at least 1 is required, found 0"),
         ({"arcs": 0}, "grammar.arcs: an integer of at least 1 is required, found 0"),
         ({"arcs": 5}, r"grammar: arcs: at most one per symbol, so 4 \(num_symbols\), is required, found 5; lower it"),
-        ({"num_states": 1001}, "grammar: machine of at most 1000 states is required, found 1001; reduce num_states or"),
-        ({"num_states": 999}, "grammar: machine of at most 1000 states .* reduce num_states or min_length"),
+        (
+            {"num_states": 1001},
+            "grammar: a machine of at most 1000 states is required, found 1001; reduce num_states or",
+        ),
+        ({"num_states": 999}, "grammar: a machine of at most 1000 states .* reduce num_states or min_length"),
         ({"length": 3}, "grammar: pfsa: length must be at least 4, the shortest string and its end, found 3"),
         (
             {"length": 22},

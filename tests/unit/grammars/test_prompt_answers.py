@@ -106,7 +106,7 @@ def test_seed_draws_answers_and_their_orders() -> None:
         ),
         (
             {"answers_per_prompt": 200_000},
-            "grammar: support of at most 1000000 strings is listed, found 1600000; reduce",
+            "grammar: a support of at most 1000000 strings is required, found 1600000; reduce",
         ),
         ({"zipf": "big"}, "grammar.zipf: a non-negative number is required, found 'big'"),
     ],

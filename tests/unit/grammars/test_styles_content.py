@@ -222,14 +222,17 @@ def test_two_styles_that_overlap_by_half_cannot_be_told_apart() -> None:
         ({"style_weights": [0.5, 0.5, 0.5, 0.5]}, "grammar: style_weights: shares must sum to 1 .* found 2.0"),
         (
             {"answer_length": 14},
-            "grammar: support of at most 1000000 strings is listed, found .*; reduce answer_length",
+            "grammar: a support of at most 1000000 strings is required, found .*; reduce answer_length",
         ),
         ({"swing": 1}, "grammar.swing: a number from 0 to 0.5 is required, found 1"),
         ({"overlap": 1}, "grammar.overlap: a number from 0 to 1, 1 excluded, is required, found 1"),
         ({"overlap": -0.1}, "grammar.overlap: a number from 0 to 1, 1 excluded, is required, found -0.1"),
         ({"shown": True}, "grammar.shown: a number from 0 to 1 is required, found true"),
         ({"shown": 1.5}, "grammar.shown: a number from 0 to 1 is required, found 1.5"),
-        ({"overlap": 0.1, "shown": 0.5, "answer_length": 7}, "grammar: support of at most 1000000 strings is listed"),
+        (
+            {"overlap": 0.1, "shown": 0.5, "answer_length": 7},
+            "grammar: a support of at most 1000000 strings is required",
+        ),
     ],
 )
 def test_refused(arguments: dict, message: str) -> None:

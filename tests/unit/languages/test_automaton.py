@@ -225,7 +225,7 @@ def test_prefixes_that_cannot_end_in_time_are_not_followed():
             "state 0: probabilities, stop included, must sum to 1 within 1e-09, found 0.9",
         ),
         (np.array([[np.nan, 0.0]]), [[0, 0]], "never nan"),
-        (np.array([[-np.inf, 0.0]]), [[0, 0]], "every state must be able to stop, found none that leads out of 0"),
+        (np.array([[-np.inf, 0.0]]), [[0, 0]], "every state must have a path to a stop, found no such path from 0"),
         (np.log([[0.5, 0.5]]), [[0, 3]], "next_state must be a state from 0 to 0"),
         (np.zeros((1, 3)), [[0, 0, 0]], r"must both be \[S, 2\]"),
         (np.array([[0.0, -800.0]]), [[0, 0]], r"at least 1e-307, found e\^-800"),

@@ -89,7 +89,9 @@ def test_a_list_prefix_by_prefix() -> None:
 
 
 def test_strings_that_would_never_stop_are_refused() -> None:
-    with pytest.raises(SpecificationError, match=r"^decoding: some strings would never stop, their end is taken away"):
+    with pytest.raises(
+        SpecificationError, match=r"^decoding: some strings would never stop, because their end is removed"
+    ):
         decoded(walk([0.1, 0.2, 0.3, 0.4]), top_k(2))
     table, prob = np.array([[-1, 1, -1], [-1, 1, -1]]), np.array([[0.6, 0.4, 0], [0.1, 0.9, 0]])
     with np.errstate(divide="ignore"):

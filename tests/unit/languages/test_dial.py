@@ -86,7 +86,9 @@ def test_an_even_list_has_one_entropy() -> None:
 
 def test_per_token_beyond_where_the_sum_diverges() -> None:
     """The entropy per string grows without bound there, the one per token does not: the nearest one is named."""
-    with pytest.raises(SpecificationError, match=r"found 1.7 per token; the nearest that was met is 0.6931"):
+    with pytest.raises(
+        SpecificationError, match=r"found 1.7 per token; the nearest entropy that was reached is 0.6931"
+    ):
         dial(brackets(), 1.7, per="token")
     assert dial(brackets(), 30.0)[0].derivation_entropy() == pytest.approx(30.0, abs=1e-9)
 

@@ -457,7 +457,7 @@ def of_eos():
         (arrays(stops=(math.nan,)), "probabilities of at least 0 are required"),
         (arrays(moves=-LOOP, stops=(1.5,)), "probabilities of at least 0 are required"),
         (arrays(moves=of_eos()), "none of EOS as a symbol"),
-        (arrays(moves=2 * LOOP, stops=(0.0,)), "every state must be able to stop, found none that leads out of 0"),
+        (arrays(moves=2 * LOOP, stops=(0.0,)), "every state must have a path to a stop, found no such path from 0"),
     ],
 )  # fmt: skip
 def test_machines_that_are_refused(given_arrays, message):

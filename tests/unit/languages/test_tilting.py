@@ -135,6 +135,6 @@ def test_a_temperature_too_near_to_divergence_is_not_called_infinite():
             found.append("finite" if tilted(language, tau, False) is not None else "infinite")
         except UnresolvedError as problem:
             found.append(str(problem).split(", found")[0])
-    unresolved = "temperature: a value at which the total weight of the strings keeps its digits is required"
+    unresolved = "temperature: a value clearly below the one at which the total weight becomes infinite is required"
     assert set(found) == {"finite", unresolved}
     assert tilted(language, 1.000001, False) is None

@@ -45,7 +45,7 @@ def test_numbers_of_ten_thousand_digits():
     p = grammar(text)
     assert p.shape.log_derivations == pytest.approx(2**levels * math.log(2), rel=1e-14)
     assert p.longest == 2**levels
-    with pytest.raises(UnavailableError, match=r"number of derivations: about 10\^19728, has over 10000 digits"):
+    with pytest.raises(UnavailableError, match=r"number of derivations: it is about 10\^19728, with over 10000 digits"):
         p.shape.num_derivations  # noqa: B018
 
 
