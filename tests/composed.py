@@ -1,20 +1,37 @@
 """Configurations as the command line composes them, and what the folder conf/ offers."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import hydra
-from omegaconf import OmegaConf
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
+from hydra_plugins.sft_diversity._composition import SharedComposition
 from sim.cli import HYDRA_KWARGS
 from sim.config import conf_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def compose(*overrides: str) -> dict[str, Any]:
+@functools.cache
+def composition() -> tuple[SharedComposition, DictConfig]:
+    """The composition of a multirun, which is Hydra's own but quicker where values alone differ, and its master."""
     with hydra.initialize_config_dir(config_dir=str(conf_folder()), **HYDRA_KWARGS):
-        config = OmegaConf.to_container(hydra.compose("config", list(overrides)), resolve=True)
+        itself = GlobalHydra.instance().hydra
+        assert itself is not None
+        master = itself.compose_config("config", [], RunMode.MULTIRUN, with_log_configuration=False)
+        return SharedComposition(itself.config_loader), master
+
+
+def compose(*overrides: str) -> dict[str, Any]:
+    shared, master = composition()
+    found = shared.load_sweep_config(master, list(overrides))
+    config = OmegaConf.to_container(
+        OmegaConf.masked_copy(found, [key for key in found if key != "hydra"]), resolve=True
+    )
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items()}
 

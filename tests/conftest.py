@@ -1,6 +1,7 @@
 """What every test shares: a strict jax on two virtual devices, no windows, and the same examples on every machine."""
 
 import os
+from pathlib import Path
 
 from hypothesis import settings
 
@@ -11,6 +12,12 @@ os.environ["JAX_PLATFORMS"] = os.environ.get("TEST_PLATFORM", "cpu")  # or cuda,
 os.environ["JAX_NUM_CPU_DEVICES"] = "2"
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ["MPLBACKEND"] = "agg"
+
+# Most of the time of a test that trains goes into compiling, and most programs are those of another test, of the other
+# worker or of yesterday. A name in this cache is a digest of the whole program, so that a changed source never meets an
+# old program; a file that is torn is compiled anew (pyproject.toml, filterwarnings); `make clean` removes all of it.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "xla"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 settings.register_profile("reproducible", deadline=None, derandomize=True, database=None)
 settings.load_profile("reproducible")

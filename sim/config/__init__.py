@@ -21,8 +21,8 @@ from sim.config.checks import (
     OpenFraction,
     Positive,
 )
-from sim.config.groups import canonical, construct, described, nodes, resolve
 from sim.config.discovery import GROUPS, conf_folder, conf_folders, member, members
+from sim.config.groups import canonical, construct, described, nodes, resolve
 from sim.config.signatures import canonical_of, check, configurable, known_names
 
 __all__ = [

@@ -20,8 +20,19 @@ from jaxtyping import Array, Float
 
 import sim
 from sim import config
-from sim.config import discovery, groups
-from sim.config import AtLeast, Check, Extended, Fraction, HalfOpenFraction, Name, NonNegative, OpenFraction, Positive
+from sim.config import (
+    AtLeast,
+    Check,
+    Extended,
+    Fraction,
+    HalfOpenFraction,
+    Name,
+    NonNegative,
+    OpenFraction,
+    Positive,
+    discovery,
+    groups,
+)
 from sim.numerics import SpecificationError
 from sim.typing import Number
 

@@ -5,14 +5,14 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-
-from experiments import _c2_laws as laws
-from experiments import _c2_mass as mass
-from experiments import c2_support as c2
 from experiments._claims import Verdict, table
 from experiments._kernels import explained
 from experiments._race import PREDICTORS, TARGETS, margins, quadratic, race
 from experiments._relearning import reached
+
+from experiments import _c2_laws as laws
+from experiments import _c2_mass as mass
+from experiments import c2_support as c2
 
 SEEDS = range(5)
 

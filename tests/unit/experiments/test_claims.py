@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-
-from experiments import c1_entropy as c1
-from experiments.__main__ import experiment
 from experiments._board import Result, blocks, page
 from experiments._claims import both_ends, table
 from experiments._report import markdown
 from experiments._statistics import Interval, interval
 from experiments._study import check_paired, results
+
+from experiments import c1_entropy as c1
+from experiments.__main__ import experiment
 from sim.numerics import SpecificationError
 from tests.composed import ROOT, compose
 

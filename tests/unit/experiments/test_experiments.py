@@ -9,17 +9,17 @@ from typing import Any
 
 import polars as pl
 import pytest
+from experiments._about import NO_VERDICT, restriction, world
+from experiments._examples import probability
+from experiments._numbers import NEGLIGIBLE, Number, counted, legend, percent, written
+from experiments._report import WIDTH, Block, Heading, Paragraph, Table, markdown, show
+from experiments._sentences import by, shows, shows_not, warnings
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
 from experiments import demo
 from experiments.__main__ import main
-from experiments._about import NO_VERDICT, restriction, world
-from experiments._examples import probability
-from experiments._numbers import NEGLIGIBLE, Number, counted, legend, percent, written
-from experiments._report import WIDTH, Block, Heading, Paragraph, Table, markdown, show
-from experiments._sentences import by, shows, shows_not, warnings
 from sim.disk.records import Record, write
 from sim.languages.restricted import Restricted
 from tests.unit.figures.tiny_runs import run

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from experiments._paths import Splitter, split_paths
+
 from sim.disk.records import Record, read
 from sim.running.build import settings
 from sim.running.identity import target

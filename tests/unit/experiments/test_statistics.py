@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
-
 from experiments._statistics import BOOTSTRAP_FROM, bound, equality, interval, ordering, sign, slope
+from scipy import stats
 
 DRAWS = 1000
 SOURCES = {

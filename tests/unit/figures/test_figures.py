@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from figures._data import curve, ends
+from figures._words import change, mark, percent, three, title
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from PIL import Image
@@ -14,8 +16,6 @@ from PIL import Image
 from experiments import demo as experiment
 from figures import animation, demo, forgetting, styles, support, waterfall
 from figures.__main__ import TABLES, draw_all, main
-from figures._data import curve, ends
-from figures._words import change, mark, percent, three, title
 from figures.style import styled
 from tests.unit.figures.tiny_runs import STEPS, run
 

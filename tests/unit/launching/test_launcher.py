@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import hydra
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
@@ -29,7 +30,7 @@ from hydra_plugins.sft_diversity._composition import SharedComposition
 from sim import cli
 from sim.config import conf_folder
 from sim.running.outcomes import Outcome
-from tests.composed import ROOT
+from tests.composed import ROOT, compose
 
 Written = Sequence[tuple[tuple[str, ...], Any]]
 
@@ -188,6 +189,15 @@ def test_a_composition_is_hydras_own(overrides: list[str], hydra_itself: Hydra, 
         shared.load_sweep_config(master, ["seed=99", "name=before"])
         found = shared.load_sweep_config(master, overrides)
         same(found, expected, attempt)
+
+
+@pytest.mark.parametrize(
+    "overrides", [["seed=3", "model.width=8"], ["experiment=demo", "scale=smoke", "name=x"], ["+extra=1"]], ids=" ".join
+)
+def test_what_the_tests_compose_is_hydras_own(overrides: list[str]) -> None:
+    with hydra.initialize_config_dir(config_dir=str(conf_folder()), **cli.HYDRA_KWARGS):
+        expected = OmegaConf.to_container(hydra.compose("config", overrides), resolve=True)
+    assert compose(*overrides) == expected
 
 
 def same(found: DictConfig, expected: DictConfig, about: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import sim.running.memory
 from sim.models.transformer import transformer
-from sim.running.memory import MOST, available_bytes, runs_at_once, computed_bytes, run_bytes
+from sim.running.memory import MOST, available_bytes, computed_bytes, run_bytes, runs_at_once
 from tests.unit.models.tiny_worlds import language
 from tests.unit.training.test_simulation import a_run, recipe
 

@@ -5,10 +5,12 @@ import itertools
 import os
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -105,6 +107,22 @@ def test_what_is_performed_is_what_is_simulated_bit_for_bit(tmp_path: Path) -> N
             np.testing.assert_array_equal(values, [found[name] for found in one.evaluations])
 
 
+@contextmanager
+def compilations() -> Iterator[list[str]]:
+    """What is asked of the compiler meanwhile, whether it finds the program in its cache on the disk or not."""
+    found: list[str] = []
+
+    def listen(event: str, seconds: float, **about: Any) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            found.append(about.get("fun_name", event))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield found
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
 @pytest.mark.parametrize("mapping", ["shards", "loop", "vmap"])
 def test_batches_change_no_bits_and_compile_nothing_again(tmp_path: Path, mapping: Any) -> None:
     """Five runs in batches of two at most: 2, 2 and 1. Under vmap the width of a batch may change the last digits."""
@@ -113,7 +131,12 @@ def test_batches_change_no_bits_and_compile_nothing_again(tmp_path: Path, mappin
         return [point(tmp_path / where, f"seed={seed}", "pretrain.batch_size=31") for seed in range(5)]
 
     sim.training.ensemble._programs.cache_clear()
-    perform(points("parts"), Execution(max_runs=2, mapping=mapping))
+    with compilations() as first:
+        perform(points("parts")[:2], Execution(max_runs=2, mapping=mapping))
+    with compilations() as later:
+        perform(points("parts"), Execution(max_runs=2, mapping=mapping))
+    assert len(first) > 0
+    assert later == [], "the first batch has compiled everything for the others of its group"
     info = sim.training.ensemble._programs.cache_info()
     assert info.misses == 2, "one layout for pretraining and one for fine-tuning"
     perform(points("whole"), Execution(mapping=mapping))
