@@ -8,9 +8,9 @@ Stage: TypeAlias = Literal["pretrain", "finetune", "relearn"]
 Role: TypeAlias = Literal["pretraining", "fine-tuning", "control", "linearisation", "relearning"]
 
 STAGES: dict[Stage, str] = {
-    "pretrain": "pretraining on P",
-    "finetune": "fine-tuning on S",
-    "relearn": "learning again",
+    "pretrain": "pretraining",
+    "finetune": "fine-tuning",
+    "relearn": "relearning",
 }
 """The stages of a run, in their order, in words. A stage is a key of the configuration; its phases train together."""
 
@@ -41,8 +41,8 @@ MEANINGS: dict[str, Meaning] = {
     "linearised": Meaning(
         "finetune", "linearisation", "S", "linearised", "the same fine-tuning of the model linearised at q0"
     ),
-    "recovery": Meaning("relearn", "relearning", "P_B", "relearned", "learning again, from the fine-tuned model"),
-    "scratch": Meaning("relearn", "relearning", "P_B", "scratch", "learning the same from fresh parameters"),
+    "recovery": Meaning("relearn", "relearning", "P_B", "relearned", "learning again what S left out"),
+    "scratch": Meaning("relearn", "relearning", "P_B", "scratch", "learning what S left out from fresh parameters"),
 }
 """Every phase by the name that it has in a record."""
 

@@ -5,7 +5,6 @@ import time
 from typing import TYPE_CHECKING
 
 from sim.cli import run_hydra
-from sim.numerics import SpecificationError
 from sim.running import environment
 
 if TYPE_CHECKING:
@@ -23,25 +22,20 @@ def task(config: "DictConfig") -> str:
     assert isinstance(plain, dict)
     plain.pop("hydra", None)
     environment.prepare(str(plain.get("outputs")))  # jax reads it when it is first imported, just below
-    from sim.disk.records import invalidity, prepare, read
+    from sim.disk.records import invalidity
     from sim.running.build import settings
     from sim.running.identity import edited_since, target
     from sim.running.outcomes import edited_warning
-    from sim.running.work import perform
+    from sim.running.single import bring
     from sim.show.progress import Progress
 
     chosen = settings({str(key): value for key, value in plain.items()})
     place = target(chosen)
-    if not place.exists():
-        prepare(place)
     started = time.perf_counter()
     with Progress() as progress:
-        (outcome,) = perform([chosen], observe=progress.update)
-    if outcome.error is not None:
-        raise outcome.error if not outcome.mistake else SpecificationError(outcome.reason)
+        outcome, record = bring(chosen, progress.update)
     took = f"finished in {time.perf_counter() - started:.0f} s"
     print(f"{place}: {took if outcome.state == 'finished' else 'finished before, kept as it is'}")
-    record = read(place)
     if outcome.state == "kept" and (edited := edited_since(record)):
         print(edited_warning(edited))
     if (warning := invalidity(record)) is not None:

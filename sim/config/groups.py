@@ -48,7 +48,7 @@ def construct(group: str, node: Any, place: str, *injected: Any) -> Any:
         return constructor(*injected, **canonical_of(constructor, arguments, place))
     except ValueError as error:
         message = " ".join(str(error).split())
-        named = re.match(rf"{re.escape(place)}\b", message) is not None
+        named = re.match(rf"{re.escape(place)}(?!\w)", message) is not None
         kind = type(error) if isinstance(error, SpecificationError) else SpecificationError
         raise kind(message if named else f"{place}: {message}") from error
 

@@ -14,28 +14,10 @@ from sim.languages.chain import Chain
 from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage
 from sim.languages.relabelled import relabelled
-from sim.languages.vocabulary import Vocabulary
 from sim.metrics.comparison import divergences
 from sim.metrics.positions import entropy_by_position, live_by_position
 from sim.metrics.scored import truth
-from sim.numerics import EOS, SpecificationError
-
-
-def tokens_of(vocabulary: Vocabulary, text: str, option: str) -> list[int]:
-    """Return the tokens of a written string.
-
-    An unknown symbol, or the end of string, raises a `SpecificationError` that names the option.
-    """
-    words = list(text) if vocabulary.joiner == "" else [word for word in text.split(vocabulary.joiner) if word]
-    try:
-        tokens: list[int] = vocabulary.encode(words).tolist()
-    except SpecificationError as problem:
-        raise SpecificationError(f"{option} {text!r}: {problem}; symbols of the language are required") from None
-    if EOS in tokens:
-        raise SpecificationError(
-            f"{option} {text!r}: a string without its end is required, found the end-of-string symbol; leave it out"
-        )
-    return tokens
+from sim.numerics import SpecificationError
 
 
 def probabilities(language: ExactLanguage, texts: Sequence[str], prefixes: Sequence[str]) -> list[Section]:
@@ -48,7 +30,7 @@ def probabilities(language: ExactLanguage, texts: Sequence[str], prefixes: Seque
         if given:
             section = Section(key, title)
             for text in given:
-                log_p = ask(tokens_of(language.vocabulary, text, option))
+                log_p = ask(language.vocabulary.tokens(text, option))
                 section.add(text, repr(text), {"p": math.exp(log_p), "log_p": log_p})
             found.append(section)
     return found
@@ -62,7 +44,7 @@ def next_tokens(language: ExactLanguage, prefixes: Sequence[str]) -> list[Sectio
     symbols = language.vocabulary.symbols
     for text in prefixes:
         try:
-            log_p = language.next_log_probs(tokens_of(language.vocabulary, text, "--next"))
+            log_p = language.next_log_probs(language.vocabulary.tokens(text, "--next"))
         except SpecificationError as problem:
             raise SpecificationError(f"--next {text!r}: {str(problem).removeprefix(f'--next {text!r}: ')}") from None
         order = np.argsort(-log_p, kind="stable")

@@ -52,6 +52,22 @@ class Vocabulary:
         """The tokens of a sequence of symbols: int32[len(words)]. No EOS is added."""
         return np.array([self.index(word) for word in words], np.int32)
 
+    def tokens(self, text: str, place: str) -> list[int]:
+        """Tokens of a written text, without EOS: the inverse of `decode`.
+
+        An unknown symbol, or the end of string, raises a `SpecificationError` that names the place.
+        """
+        words = list(text) if self.joiner == "" else [word for word in text.split(self.joiner) if word]
+        try:
+            tokens: list[int] = self.encode(words).tolist()
+        except SpecificationError as problem:
+            raise SpecificationError(f"{place} {text!r}: {problem}; symbols of the language are required") from None
+        if EOS in tokens:
+            raise SpecificationError(
+                f"{place} {text!r}: a string without its end is required, found the end-of-string symbol; leave it out"
+            )
+        return tokens
+
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
         """The string as text, up to the first EOS, which is left out."""
         words = []

@@ -88,16 +88,21 @@ class Bound:
         """log q(. | x_<t) [nat] at every position."""
         return jax.nn.log_softmax(self.model.logits(self.params, tokens))
 
-    def sample(self, key: PRNGKey, shape: tuple[int, ...] = ()) -> Int[Array, "*B L"]:
-        """Independent strings, `shape` of them, by ancestral sampling, cut at the horizon; EOS-padded after their end.
+    def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), prefix: Int[Array, "T"] | None = None) -> Tokens:
+        """Independent strings, `shape` of them, by ancestral sampling: int32[*shape, L].
 
-        The key is consumed.
+        All begin with the prefix, if there is one. They are cut at the horizon and padded with EOS after their end. The
+        key is consumed.
         """
+        begun = jnp.zeros(self.length, jnp.int32)
+        num_given = 0 if prefix is None else prefix.shape[0]
+        begun = begun if prefix is None else begun.at[:num_given].set(prefix)
 
         def step(carry: tuple[Tokens, Array], at: tuple[Array, PRNGKey]) -> tuple[tuple[Tokens, Array], None]:
             (tokens, ended), (t, token_key) = carry, at
             logits: Float[Array, "*B V"] = self.model.logits(self.params, tokens)[..., t, :]
-            token = jnp.where(ended, 0, jax.random.categorical(token_key, logits)).astype(tokens.dtype)
+            token = jnp.where(ended, 0, jax.random.categorical(token_key, logits))
+            token = jnp.where(t < num_given, begun[t], token).astype(tokens.dtype)
             return (tokens.at[..., t].set(token), ended | (token == 0)), None
 
         start = (jnp.zeros((*shape, self.length), jnp.int32), jnp.zeros(shape, bool))

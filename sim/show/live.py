@@ -17,6 +17,7 @@ from rich.text import Text
 from sim.disk.ledger import RunState, state
 from sim.phases import STAGES
 from sim.show.overview import STATES, Overview, Session, progress
+from sim.show.writing import duration
 
 FEW, SHOWN = 12, 5
 """Up to how many runs each is listed; above, how many that run, have failed or were interrupted."""
@@ -176,19 +177,6 @@ def details(run: RunState, short: bool = False) -> str:
 def percent(fraction: float | None) -> str:
     """A share of the work; it is 100 % only when all of it is done."""
     return "" if fraction is None else f"{min(int(100 * fraction), 99) if fraction < 1.0 else 100} %"
-
-
-def duration(seconds: float) -> str:
-    """A time for people: 40 s, 3 min, 2 h 10 min, 3 d 4 h."""
-    if seconds < 100:
-        return f"{max(round(seconds), 1)} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} d {hours % 24} h"
 
 
 def _time_left(overview: Overview) -> str:

@@ -9,6 +9,9 @@ from sim.disk.ledger import RunState
 STATES = ("done", "running", "failed", "interrupted", "waiting")
 """How a run can stand, in the order in which they are counted up."""
 
+LEAST = 0.03
+"""Share of the work after which its speed is known: before that, most of the time has gone into compiling."""
+
 
 @dataclass(frozen=True)
 class Session:
@@ -92,9 +95,12 @@ def _share(runs: Iterable[RunState]) -> float | None:
 
 
 def _left(elapsed: float, runs: Iterable[RunState]) -> float | None:
-    """Seconds until runs are done that have come so far in the time that has elapsed; failed ones do not count."""
+    """Seconds until runs are done, at the speed that they have had; failed ones do not count.
+
+    None if that cannot be known: nothing is left, or too little is done.
+    """
     done = [progress(run) for run in runs if run.state != "failed"]
-    if elapsed <= 0.0 or not 0.0 < sum(done) < len(done):
+    if elapsed <= 0.0 or not LEAST * len(done) <= sum(done) < len(done):
         return None
     return (len(done) - sum(done)) * elapsed / sum(done)
 

@@ -2,17 +2,36 @@
 
 import math
 import sys
+import time
 from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
 from sim.phases import STAGES, Stage
+from sim.show.writing import duration
+
+DATA: dict[Stage, str] = {"pretrain": " on P", "finetune": " on S", "relearn": " of the rest"}
+"""What the first phase of a stage is trained on."""
 
 BESIDE: dict[Stage, str] = {"finetune": ", control on P", "relearn": ", and from scratch"}
 """What is trained beside the first phase of a stage, if anything is."""
+
+
+class Clock:
+    """The time left of a stage, from its speed since its first steps were done: before that, programs are compiled."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, tuple[float, int]] = {}
+
+    def left(self, stage: str, step: int, num_steps: int, now: float) -> float | None:
+        """Seconds until a stage is done, given that it is at a step now; None as long as that cannot be known."""
+        if step <= 0:
+            return None
+        since, first = self._begun.setdefault(stage, (now, step))
+        return None if step <= first else (now - since) / (step - first) * (num_steps - step)
 
 
 class Progress:
@@ -20,8 +39,10 @@ class Progress:
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
-        columns = (TextColumn("{task.description:<30}"), BarColumn(bar_width=10), TextColumn("{task.fields[loss]}"))
-        self._bars = Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not self._live)
+        texts = (TextColumn("{task.fields[loss]}"), TextColumn("{task.fields[left]}"))
+        columns = (TextColumn("{task.description:<30}"), BarColumn(bar_width=10), *texts)
+        self._bars = Bars(*columns, console=Console(stderr=True), disable=not self._live)
+        self._clock = Clock()
         self._tasks: dict[str, TaskID] = {}
         self._said: dict[str, int] = {}
 
@@ -36,13 +57,15 @@ class Progress:
 
     def update(self, stage: Stage, step: int, num_steps: int, losses: Sequence[float]) -> None:
         """Show that a stage has come to a step; an observer for `sim.training.simulation.simulate`."""
-        title = STAGES[stage] + (BESIDE.get(stage, "") if len(losses) > 1 else "")
+        title = STAGES[stage] + DATA[stage] + (BESIDE.get(stage, "") if len(losses) > 1 else "")
         known = not any(math.isnan(loss) for loss in losses)  # a mean since the evaluation before, none at the first
         shown = "loss " + " / ".join(f"{loss:.4f}" for loss in losses) + " nat" if known else ""
         if self._live:
             if stage not in self._tasks:
-                self._tasks[stage] = self._bars.add_task(title, total=num_steps, loss="")
-            self._bars.update(self._tasks[stage], completed=step, loss=shown)
+                self._tasks[stage] = self._bars.add_task(title, total=num_steps, loss="", left="")
+            seconds = self._clock.left(stage, step, num_steps, time.monotonic())
+            left = f"{duration(seconds)} left" if seconds else ""
+            self._bars.update(self._tasks[stage], completed=step, loss=shown, left=left)
         elif 10 * step // num_steps > self._said.get(stage, -1):
             self._said[stage] = 10 * step // num_steps
             print(f"{title}: step {step} of {num_steps} {shown}".rstrip(), file=sys.stderr, flush=True)

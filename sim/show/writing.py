@@ -78,6 +78,19 @@ def counted(number: int, singular: str) -> str:
     return f"{number:,} {singular}{'' if number == 1 else 's'}"
 
 
+def duration(seconds: float) -> str:
+    """A time for people: 40 s, 3 min, 2 h 10 min, 3 d 4 h."""
+    if seconds < 100:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
 def legend(kinds: Collection[str]) -> str:
     """What the marks of `text` mean, given the kinds of number that occur."""
     said = {

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from sim import cli
-from sim.config import members
+from sim.config import discovery
 from sim.numerics import SpecificationError
 
 CONF = {
@@ -207,8 +207,8 @@ def test_tracebacks_for_who_asks_for_them(directory: Path, tmp_path: Path) -> No
 
 
 def test_the_folder_of_configurations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(members, "__file__", str(tmp_path / "sim" / "config" / "members.py"))
-    assert members.conf_folder() == tmp_path / "sim" / "conf"
+    monkeypatch.setattr(discovery, "__file__", str(tmp_path / "sim" / "config" / "discovery.py"))
+    assert discovery.conf_folder() == tmp_path / "sim" / "conf"
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "config.yaml").touch()
-    assert members.conf_folder() == tmp_path / "conf"
+    assert discovery.conf_folder() == tmp_path / "conf"

@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 import sim.run
-import sim.running.work
+import sim.running.single
 import sim.show.progress
 from sim.disk import ledger
 from sim.disk.folders import finished
@@ -137,7 +137,7 @@ def test_progress(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     monkeypatch.setattr(sys, "stderr", stderr)
     monkeypatch.setenv("TERM", "xterm")
     with sim.show.progress.Progress() as progress:
-        for phase, results in (("pretrain", [2.5]), ("sft", [1.25, 0.5])):
+        for phase, results in (("pretrain", [2.5]), ("finetune", [1.25, 0.5])):
             for step in range(0, 101, 5):
                 progress.update(phase, step, 100, results)
         assert len(progress._bars.tasks) == (2 if terminal else 0), "one bar for each phase"
@@ -155,7 +155,7 @@ def task(where: Path, *overrides: str) -> None:
 
 def test_nothing_is_computed_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(sim.running.work, "perform", lambda *_, **__: pytest.fail("something was computed"))
+    monkeypatch.setattr(sim.running.single, "perform", lambda *_, **__: pytest.fail("something was computed"))
     with pytest.raises(SpecificationError, match="outputs: a folder that can be written is required"):
         task(tmp_path / "file")
 

@@ -14,6 +14,7 @@ from sim.metrics.frames import metrics_table
 from sim.numerics import SpecificationError
 from sim.optimizers.adam import Adam
 from sim.optimizers.sgd import Sgd
+from sim.running import cohort
 from sim.running.build import build, settings
 from sim.running.cohort import Execution
 from sim.running.identity import pretraining_key, target
@@ -198,9 +199,7 @@ def test_an_interrupted_relearning_goes_on_where_it_was(tmp_path: Path, monkeypa
     whole, broken = chosen(tmp_path / "whole", "seed=3"), chosen(tmp_path / "broken", "seed=3")
     perform([whole])
     always = Execution(checkpoint_seconds=1e-9)
-    from sim.running import cohort as batch
-
-    real, calls = batch.relearnings, []
+    real, calls = cohort.relearnings, []
 
     def once(run: Simulation, params: Any) -> dict[str, Training]:
         again = real(run, params)
@@ -211,23 +210,23 @@ def test_an_interrupted_relearning_goes_on_where_it_was(tmp_path: Path, monkeypa
                 one.steps = one.steps[:3]  # and no further
         return again
 
-    monkeypatch.setattr(batch, "relearnings", once)
+    monkeypatch.setattr(cohort, "relearnings", once)
 
     def interrupted(batch: Any, points: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch.Batch, "_publish", interrupted)
+    monkeypatch.setattr(cohort.Cohort, "_publish", interrupted)
     with pytest.raises(KeyboardInterrupt):
         perform([broken], always)
     monkeypatch.undo()
     begun: list[int] = []
-    resumed = batch.restore
+    resumed = cohort.restore
 
     def seen(one: Training, folder: Path, name: str) -> None:
         resumed(one, folder, name)
         begun.append(one.step)
 
-    monkeypatch.setattr(batch, "restore", seen)
+    monkeypatch.setattr(cohort, "restore", seen)
     assert [one.state for one in perform([broken])] == ["finished"]
     assert begun[-2:] == [2, 2]
     one, other = (read(target(point)) for point in (whole, broken))

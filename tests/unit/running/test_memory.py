@@ -54,7 +54,7 @@ def test_activations_count_where_all_runs_are_computed_at_once():
     p = language({"ab": 2, "ba": 3, "": 1})
     run = dataclasses.replace(a_run(), p=p, model=transformer(p.trie, width=8, depth=1, heads=2))
     run = dataclasses.replace(run, restricted=dataclasses.replace(run.restricted, s=p, event=np.ones(3, bool)))
-    wide = dataclasses.replace(run, finetune=recipe(runs_at_once=80))
+    wide = dataclasses.replace(run, finetune=recipe(batch_size=80))
     assert run_bytes(run, "shards") == run_bytes(wide, "shards")
     growth = run_bytes(wide, "vmap")[1] - run_bytes(run, "vmap")[1]
     assert growth > 2 * 72 * 3 * 8 * 4, "at least one array [batch, length, width] for each of the two fine-tunings"

@@ -58,7 +58,7 @@ def finish(targets: Sequence[Path]) -> str:
 
 
 def run(target: Path) -> None:
-    ledger.note(target, "running", phase="sft", step=3)
+    ledger.note(target, "running", stage="finetune", step=3)
 
 
 @pytest.fixture(autouse=True)
@@ -326,10 +326,10 @@ def test_the_plan(do: Do, tmp_path: Path) -> None:
     assert content["kept"] == ["c"]
     assert content["workers"] == [["a", "d"], ["b"]]
     assert content["asked"][1] == {"overrides": ["run=b"], "run": str(tmp_path / "name" / "b")}
-    assert content["options"]["max_runs"] == 5
+    assert content["launch"]["max_runs"] == 5
     assert content["pid"] == os.getpid()
     task = files.read_json(home / "worker-0.json")
-    assert task["options"] == {"max_runs": 5, "mapping": "vmap", "checkpoint_seconds": 1.0}
+    assert task["execution"] == {"max_runs": 5, "mapping": "vmap", "checkpoint_seconds": 1.0}
     assert [point["run"] for point in task["points"]] == ["a", "d"]
 
 

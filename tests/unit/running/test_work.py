@@ -281,7 +281,7 @@ def test_each_failure_costs_itself_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("problem", "reason"),
     [
-        (MemoryError(), "MemoryError; memory ran out: fewer runs at a time need less (hydra.launcher.max_runs)"),
+        (MemoryError(), "MemoryError; memory ran out: train fewer runs at a time (hydra.launcher.max_runs)"),
         (RuntimeError("RESOURCE_EXHAUSTED: out of\nmemory"), "RuntimeError: RESOURCE_EXHAUSTED: out of memory; me"),
         (ZeroDivisionError("some mistake"), "ZeroDivisionError: some mistake"),
     ],
@@ -345,16 +345,17 @@ class Stopped(KeyboardInterrupt):
     """Somebody presses Ctrl-C."""
 
 
-def stop_at(phase: str, step: int) -> Callable[[str, int, int, Sequence[Trained]], None]:
+def stop_at(stage: str, step: int) -> Callable[[str, int, int, Sequence[Trained]], None]:
     def observe(at: str, now: int, total: int, trained: Sequence[Trained]) -> None:
-        if at == phase and now >= step:
+        if at == stage and now >= step:
             raise Stopped
 
     return observe
 
 
 @pytest.mark.parametrize(
-    "stops", [[("pretrain", 3)], [("sft", 2)], [("pretrain", 1), ("pretrain", 4), ("sft", 0), ("sft", 5)]]
+    "stops",
+    [[("pretrain", 3)], [("finetune", 2)], [("pretrain", 1), ("pretrain", 4), ("finetune", 0), ("finetune", 5)]],
 )
 @pytest.mark.parametrize("kind", ["table", "transformer"])
 def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path, kind: str, stops: list[tuple[str, int]]) -> None:
@@ -385,7 +386,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path, kind: str, 
 def test_a_damaged_checkpoint_costs_time_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, calm = point(tmp_path / "wild"), point(tmp_path / "calm")
     with pytest.raises(Stopped):
-        perform([one], Execution(checkpoint_seconds=0.0), stop_at("sft", 3))
+        perform([one], Execution(checkpoint_seconds=0.0), stop_at("finetune", 3))
     damaged = list(ledger.work(target(one)).rglob("*.safetensors"))
     assert damaged
     for file in damaged:
@@ -399,7 +400,7 @@ def test_a_damaged_checkpoint_costs_time_only(tmp_path: Path, capsys: pytest.Cap
 def test_a_checkpoint_of_another_structure_is_not_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = point(tmp_path), point(tmp_path, "optimizer=sgd")
     with pytest.raises(Stopped):
-        perform([other], Execution(checkpoint_seconds=0.0), stop_at("sft", 3))
+        perform([other], Execution(checkpoint_seconds=0.0), stop_at("finetune", 3))
     shutil.copytree(ledger.work(target(other)), ledger.work(target(one)))
     assert states(perform([one])) == ["finished"]
     assert "does not fit" in capsys.readouterr().err

@@ -24,7 +24,8 @@ DEADLINE = 60.0  # [s], far beyond what any child needs
 @pytest.fixture
 def task(tmp_path: Path) -> Path:
     file = tmp_path / "worker-0.json"
-    file.write_text(json.dumps({"points": [{"outputs": str(tmp_path)}], "options": {"max_runs": 3}}), encoding="utf-8")
+    content = {"points": [{"outputs": str(tmp_path)}], "execution": {"max_runs": 3}}
+    file.write_text(json.dumps(content), encoding="utf-8")
     return file
 
 
@@ -34,7 +35,7 @@ def test_a_task_is_performed_and_logged(
     asked: list[Any] = []
 
     def perform(points: Any, execution: sim.running.cohort.Execution) -> list[Outcome]:
-        asked.append((points, options))
+        asked.append((points, execution))
         refused = SpecificationError("model: too wide")
         return [Outcome(tmp_path / "a", "finished"), Outcome(tmp_path / "b", "failed", str(refused), error=refused)]
 

@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from sim.disk.ledger import RunState, claim, clear, note
-from sim.show.live import SAID, Board, details, duration, headline, lines, percent, view
+from sim.show.live import SAID, Board, details, headline, lines, percent, view
 from sim.show.overview import Overview, Session, progress, session_of
+from sim.show.writing import duration
 from tests.unit.terminals import on_terminal, shown
 
 OVERRIDES = ["optimizer.learning_rate=0.01", "+model.depth=2", "seed=3"]

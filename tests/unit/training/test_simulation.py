@@ -60,8 +60,8 @@ def test_every_phase_is_recorded_at_every_step(observed):
         assert np.isfinite(one.losses[1:]).all()
         assert all(np.isfinite(array).all() for record in one.evaluations for array in record.values())
     assert seen == sorted(seen, key=lambda at: (at[0] != "pretrain", at[1]))
-    assert {(phase, total, jobs) for phase, _, total, jobs in seen} == {("pretrain", 40, 1), ("sft", 40, 2)}
-    assert all({0, 10, 40} <= {step for at, step, *_ in seen if at == phase} for phase in ("pretrain", "sft"))
+    assert {(stage, total, jobs) for stage, _, total, jobs in seen} == {("pretrain", 40, 1), ("finetune", 40, 2)}
+    assert all({0, 10, 40} <= {step for at, step, *_ in seen if at == stage} for stage in ("pretrain", "finetune"))
 
 
 def test_fine_tuning_and_its_control_start_where_pretraining_ended(observed):

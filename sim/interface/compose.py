@@ -1,0 +1,117 @@
+"""The configuration of a run from the files in conf/, put together as Hydra does it, but without Hydra.
+
+What is understood is what the files use: `defaults` with `group: option`, `group@place: option` and `override /group:
+option`; `# @package _global_`; interpolations. Installed packages bring options in folders of their own.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sim.config import conf_folders
+from sim.numerics import SpecificationError, nearest
+
+GLOBAL = "# @package _global_"
+"""First line of a file whose keys are those of the whole configuration."""
+
+
+def composed(options: Mapping[str, str], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with some options of groups, such as {"grammar": "dyck"}, and some changed values.
+
+    A value that is a mapping changes what it names; one that has a `kind` stands for the whole node. Raises
+    SpecificationError for an option or a key that does not exist.
+    """
+    main = _load(_file("config", ""))
+    chosen = _defaults(main)
+    if options.get("experiment") is not None:
+        own = _load(_file(str(options["experiment"]), "experiment"))
+        chosen |= {group: option for group, option in _overrides(own).items() if group in chosen}
+    chosen |= options
+    config: Any = _without(main)
+    for place, option in chosen.items():
+        if option is not None:
+            group, _, package = place.partition("@")
+            file = _file(option, group)
+            whole = file.read_text(encoding="utf-8").startswith(GLOBAL)
+            node = _without(_load(file))
+            config = OmegaConf.merge(config, node if whole else _nested(package or group, node))
+    return _finished(config, changes)
+
+
+def changed(config: Mapping[str, Any], options: Mapping[str, str], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with other options of groups and with changed values, as in `composed`."""
+    made = OmegaConf.create(dict(config))
+    for group, option in options.items():
+        made[group] = _without(_load(_file(option, group)))
+    return _finished(made, changes)
+
+
+def options_of(group: str) -> dict[str, Path]:
+    """The options of a group by name."""
+    found: dict[str, Path] = {}
+    for folder in conf_folders():
+        for file in sorted((folder / group).glob("*.yaml")):
+            found.setdefault(file.stem, file)
+    return found
+
+
+def _file(name: str, group: str) -> Path:
+    found = options_of(group)
+    if name not in found:
+        names = ", ".join(found)
+        raise SpecificationError(
+            f"{group or 'config'}: one of {names} is required, found {name!r}{nearest(name, list(found))}"
+        )
+    return found[name]
+
+
+def _load(file: Path) -> DictConfig:
+    loaded = OmegaConf.load(file)
+    assert isinstance(loaded, DictConfig), file
+    return loaded
+
+
+def _without(config: DictConfig) -> DictConfig:
+    """The same without the keys that only say how it is put together."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("defaults", "hydra")])
+
+
+def _entries(config: DictConfig) -> dict[str, Any]:
+    listed: Any = OmegaConf.to_container(config)
+    entries = [entry for entry in listed.get("defaults", []) if isinstance(entry, dict)]
+    return {str(key): value for entry in entries for key, value in entry.items()}
+
+
+def _defaults(config: DictConfig) -> dict[str, Any]:
+    """The option of every group, by group or group@place, in the order in which they are merged."""
+    return {key: value for key, value in _entries(config).items() if not key.startswith("override ")}
+
+
+def _overrides(config: DictConfig) -> dict[str, Any]:
+    return {
+        key.removeprefix("override /"): value for key, value in _entries(config).items() if key.startswith("override /")
+    }
+
+
+def _nested(place: str, node: DictConfig) -> DictConfig:
+    for part in reversed(place.split(".")):
+        node = OmegaConf.create({part: node})
+    return node
+
+
+def _finished(config: DictConfig, changes: Mapping[str, Any]) -> dict[str, Any]:
+    _change(config, changes)
+    found = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
+
+
+def _change(config: DictConfig, changes: Mapping[str, Any]) -> None:
+    """Put changed values in; a mapping without a `kind` changes only what it names."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and "kind" not in value and isinstance(config.get(key), DictConfig):
+            _change(config[key], value)
+        else:
+            config[key] = value

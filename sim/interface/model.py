@@ -1,0 +1,75 @@
+"""A trained model of a record: text sampled from it, and the probability that it gives to text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sim.config import construct
+from sim.disk.records import Record
+from sim.languages.vocabulary import Vocabulary
+from sim.models._base import Bound
+from sim.numerics import EOS, SpecificationError, log_softmax, nearest
+from sim.training.flat import unflat
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A model with its parameters and the vocabulary of its language. Text is what the vocabulary writes."""
+
+    name: str
+    bound: Bound
+    vocabulary: Vocabulary
+
+    def sample(self, num: int, prompt: str | None = None, seed: int = 0) -> list[str]:
+        """Sample texts from the model token by token, in float32 as it was trained.
+
+        With a prompt these are answers to it; without one, whole documents. A text that does not end within the horizon
+        is cut there. The same seed gives the same texts.
+        """
+        given = self._tokens("" if prompt is None else prompt, "prompt")
+        strings = np.asarray(self.bound.sample(jax.random.key(seed), (num,), jnp.asarray(given, jnp.int32)))
+        return [self.vocabulary.decode(row[len(given) :]) for row in strings]
+
+    def log_prob(self, texts: Sequence[str], prompt: str | None = None) -> np.ndarray:
+        """log q of whole documents, or of answers given a prompt [nat], summed in float64: float64[len(texts)].
+
+        Exact but for the float32 of the logits. The end of the text counts, except at the horizon, where a text is cut.
+        """
+        start = self._tokens("" if prompt is None else prompt, "prompt")
+        rows = [start + self._tokens(text, f"texts[{index}]") for index, text in enumerate(texts)]
+        if not rows:
+            return np.zeros(0)
+        tokens = np.array([row + [EOS] * (self.bound.length - len(row)) for row in rows], np.int32)
+        log_q = log_softmax(np.asarray(self.bound.model.logits(self.bound.params, jnp.asarray(tokens)), np.float64))
+        each = np.take_along_axis(log_q, tokens[:, :, None], axis=2)[:, :, 0]
+        at = np.arange(self.bound.length)
+        ends = np.array([len(row) for row in rows])[:, None]
+        return np.where((at >= len(start)) & (at <= ends), each, 0.0).sum(axis=1)
+
+    def _tokens(self, text: str, place: str) -> list[int]:
+        tokens = self.vocabulary.tokens(text, place)
+        if len(tokens) > self.bound.length:
+            raise SpecificationError(
+                f"{place}: a text of at most {self.bound.length} tokens is required, found {len(tokens)}; shorten it"
+            )
+        return tokens
+
+
+def model_of(record: Record, name: str = "finetuned") -> TrainedModel:
+    """The trained model of a record: "pretrained", "finetuned", or the name of a control such as "identity".
+
+    Raises SpecificationError where the record has no such model, or does not hold its parameters.
+    """
+    phases = {meaning.model: phase for phase, meaning in record.meanings.items() if phase in record.params}
+    if name not in phases:
+        raise SpecificationError(
+            f"model: one of {', '.join(phases)} is required, found {name!r}{nearest(name, list(phases))}"
+        )
+    model: Any = construct("model", record.config["model"], "model", record.p.trie)
+    like = jax.eval_shape(model.init, jax.random.key(0))
+    params = unflat(record.params[phases[name]], like)
+    return TrainedModel(name, Bound(model, params, record.p.vocabulary.prompt_end), record.p.vocabulary)

@@ -1,0 +1,25 @@
+"""One run in this process: from a canonical configuration to its record, or to what went wrong."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sim.disk.records import Record, prepare, read
+from sim.numerics import SpecificationError
+from sim.running.identity import target
+from sim.running.outcomes import Outcome
+from sim.running.work import perform
+from sim.training.simulation import Observer
+
+
+def bring(chosen: Mapping[str, Any], observe: Observer = lambda *_: None) -> tuple[Outcome, Record]:
+    """Do a run, or keep the finished one, and read its record.
+
+    It raises what was wrong with the run: SpecificationError where the input is at fault.
+    """
+    place = target(chosen)
+    if not place.exists():
+        prepare(place)
+    (outcome,) = perform([chosen], observe=observe)
+    if outcome.error is not None:
+        raise outcome.error if not outcome.mistake else SpecificationError(outcome.reason)
+    return outcome, read(place)
