@@ -1,5 +1,6 @@
 """How every figure looks on paper and on a slide, and how it is written so that the same table gives the same bytes."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -103,6 +104,15 @@ def factor() -> float:
     return _medium.get().factor
 
 
+class Drawn(Figure):
+    """A figure that a notebook shows, whether or not matplotlib has been set up for notebooks."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png", dpi=120)
+        return picture.getvalue()
+
+
 def figure(
     height: float, num_columns: int, share: float = 1.0, sharey: bool = True, num_rows: int = 1
 ) -> tuple[Figure, list[Axes]]:
@@ -112,7 +122,7 @@ def figure(
     """
     medium = _medium.get()
     size = (share * medium.width, height) if medium.height is None else (medium.width, medium.height)
-    drawn = Figure(figsize=size)
+    drawn = Drawn(figsize=size)
     FigureCanvasAgg(drawn)
     return drawn, list(drawn.subplots(num_rows, num_columns, sharey="row" if sharey else "none", squeeze=False).flat)
 

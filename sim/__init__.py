@@ -1,4 +1,17 @@
-"""Exact languages, small transformers, and what fine-tuning does to diversity, measured against the truth."""
+"""Exact languages, small transformers, and what fine-tuning does to their diversity, measured against the truth.
+
+    import sim
+
+    result = sim.simulate(grammar="english", restriction={"kind": "style", "keep": "assistant"}, seed=1)
+    result                                                # the conclusions
+    result.table()                                        # every number, as a polars table
+    result.figure("styles")                               # a figure
+    result.model("finetuned").sample(5, prompt="what is the moon like ?")
+    result.finetune(restriction={"keep": "pirate"})       # again, from the same pretrained model
+
+`sim.read("outputs/<name>/<hash>")` reads the record of a run, and `sim.model_of(record)` is a model of it. The commands
+are `python -m sim.run`, `sim.rows`, `sim.status`, `sim.describe` and `sim.selftest`.
+"""
 
 import importlib
 from typing import Any
@@ -15,6 +28,7 @@ _PUBLIC = {
     "Quantity": "sim.quantity",
     "Record": "sim.disk.records",
     "Restricted": "sim.languages.restricted",
+    "Result": "sim.interface.result",
     "SpecificationError": "sim.numerics",
     "Trie": "sim.languages.trie",
     "Vocabulary": "sim.languages.vocabulary",
@@ -22,10 +36,11 @@ _PUBLIC = {
     "divergences": "sim.metrics.comparison",
     "likeliest": "sim.languages.likeliest",
     "metrics_table": "sim.metrics.frames",
+    "model_of": "sim.interface.model",
     "on_device": "sim.languages.device",
-    "read": "sim.disk.records",
+    "read": "sim.disk.folders",
     "settings": "sim.running.build",
-    "simulate": "sim.training.simulation",
+    "simulate": "sim.interface.simulate",
     "tilt": "sim.languages.tilting",
 }
 """The public names and where they live; a name is imported when it is first asked for, so `import sim` loads no jax."""
@@ -38,3 +53,8 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'sim' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, also those that nobody has asked for yet."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -1,9 +1,11 @@
-"""Which finished runs lie in a folder."""
+"""Which finished runs a folder holds."""
 
 from pathlib import Path
 
+from sim.disk import records
 from sim.disk.files import MANIFEST
 from sim.disk.ledger import FAILED
+from sim.disk.records import Record
 from sim.disk.store import STORE
 from sim.numerics import SpecificationError
 
@@ -21,6 +23,20 @@ def finished(folder: Path) -> list[Path]:
         mend = f"give one of the folders below it ({', '.join(below)})" if below else "run the experiment first"
         raise SpecificationError(f"{folder}: at least one finished run is required, found none; {mend}")
     return [file.parent for file in found]
+
+
+def read(place: str | Path) -> Record:
+    """The record of a finished run, by its folder.
+
+    Raises SpecificationError for a folder that is not one, with the runs below it, and for a damaged record.
+    """
+    folder = Path(place)
+    if not folder.is_dir():
+        raise SpecificationError(f"{folder}: the folder of a finished run is required, found no such folder")
+    if not (folder / MANIFEST).is_file():
+        newest = finished(folder)[-1]
+        raise SpecificationError(f"{folder}: the folder of one run is required, such as {newest}")
+    return records.read(folder)
 
 
 def _unfinished(name: str) -> bool:

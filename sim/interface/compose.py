@@ -6,12 +6,15 @@ option`; `# @package _global_`; interpolations. Installed packages bring options
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from omegaconf import DictConfig, OmegaConf
 
 from sim.config import conf_folders
 from sim.numerics import SpecificationError, nearest
+
+Node: TypeAlias = Any
+"""A `DictConfig` of Omegaconf, whose base classes the checks of types at run time refuse."""
 
 GLOBAL = "# @package _global_"
 """First line of a file whose keys are those of the whole configuration."""
@@ -67,48 +70,48 @@ def _file(name: str, group: str) -> Path:
     return found[name]
 
 
-def _load(file: Path) -> DictConfig:
+def _load(file: Path) -> Node:
     loaded = OmegaConf.load(file)
     assert isinstance(loaded, DictConfig), file
     return loaded
 
 
-def _without(config: DictConfig) -> DictConfig:
+def _without(config: Node) -> Node:
     """The same without the keys that only say how it is put together."""
     return OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("defaults", "hydra")])
 
 
-def _entries(config: DictConfig) -> dict[str, Any]:
+def _entries(config: Node) -> dict[str, Any]:
     listed: Any = OmegaConf.to_container(config)
     entries = [entry for entry in listed.get("defaults", []) if isinstance(entry, dict)]
     return {str(key): value for entry in entries for key, value in entry.items()}
 
 
-def _defaults(config: DictConfig) -> dict[str, Any]:
+def _defaults(config: Node) -> dict[str, Any]:
     """The option of every group, by group or group@place, in the order in which they are merged."""
     return {key: value for key, value in _entries(config).items() if not key.startswith("override ")}
 
 
-def _overrides(config: DictConfig) -> dict[str, Any]:
+def _overrides(config: Node) -> dict[str, Any]:
     return {
         key.removeprefix("override /"): value for key, value in _entries(config).items() if key.startswith("override /")
     }
 
 
-def _nested(place: str, node: DictConfig) -> DictConfig:
+def _nested(place: str, node: Node) -> Node:
     for part in reversed(place.split(".")):
         node = OmegaConf.create({part: node})
     return node
 
 
-def _finished(config: DictConfig, changes: Mapping[str, Any]) -> dict[str, Any]:
+def _finished(config: Node, changes: Mapping[str, Any]) -> dict[str, Any]:
     _change(config, changes)
     found = OmegaConf.to_container(config, resolve=True)
     assert isinstance(found, dict)
     return {str(key): value for key, value in found.items()}
 
 
-def _change(config: DictConfig, changes: Mapping[str, Any]) -> None:
+def _change(config: Node, changes: Mapping[str, Any]) -> None:
     """Put changed values in; a mapping without a `kind` changes only what it names."""
     for key, value in changes.items():
         if isinstance(value, Mapping) and "kind" not in value and isinstance(config.get(key), DictConfig):

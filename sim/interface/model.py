@@ -71,5 +71,5 @@ def model_of(record: Record, name: str = "finetuned") -> TrainedModel:
         )
     model: Any = construct("model", record.config["model"], "model", record.p.trie)
     like = jax.eval_shape(model.init, jax.random.key(0))
-    params = unflat(record.params[phases[name]], like)
+    params = jax.tree.map(jnp.asarray, unflat(record.params[phases[name]], like))
     return TrainedModel(name, Bound(model, params, record.p.vocabulary.prompt_end), record.p.vocabulary)

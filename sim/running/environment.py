@@ -1,15 +1,18 @@
-"""What jax reads when it is first imported: to be set before that, in every process that computes."""
+"""What jax is told before it computes: how many cores it may use, and where it keeps compiled programs."""
 
 import os
+import sys
+import warnings
 from pathlib import Path
 
 
 def prepare(outputs: str, processes: int = 1) -> None:
-    """Set the environment of this process for computing; what it says already is left as it is.
+    """Set the environment of this process for computing. What the environment says already is left as it is.
 
-    One virtual device for each core on a CPU, so that an ensemble can be spread over them; a compilation cache below
-    `outputs`, so that a program is compiled once for all processes. `processes` work side by side on this machine and
-    share its cores and the memory of its accelerator.
+    A CPU gets one virtual device for each core, so that an ensemble can be spread over them. A compilation cache below
+    `outputs` makes sure that a program is compiled once for all processes. `processes` is the number of processes that
+    work side by side on this machine and share its cores and the memory of its accelerator. jax reads the environment
+    when it is imported; if it has been imported already, it is told directly.
     """
     cache = Path(outputs).absolute() / ".cache" / "xla"
     wanted = {
@@ -19,8 +22,28 @@ def prepare(outputs: str, processes: int = 1) -> None:
     }
     if processes > 1:
         wanted["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 / processes:.3f}"  # jax takes 0.75 of it for one process
-    for name, value in wanted.items():
-        os.environ.setdefault(name, value)
+    new = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(new)
+    if "jax" in sys.modules:
+        _tell(new)
+
+
+def _tell(wanted: dict[str, str]) -> None:
+    """Tell jax, which has been imported already; warn if it has computed already and keeps to one core."""
+    jax = sys.modules["jax"]
+    if "JAX_COMPILATION_CACHE_DIR" in wanted:
+        jax.config.update("jax_compilation_cache_dir", wanted["JAX_COMPILATION_CACHE_DIR"])
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    try:
+        if "JAX_NUM_CPU_DEVICES" in wanted:
+            jax.config.update("jax_num_cpu_devices", int(wanted["JAX_NUM_CPU_DEVICES"]))
+    except RuntimeError:
+        if jax.default_backend() == "cpu" and jax.device_count() < cores():
+            warnings.warn(
+                f"jax has computed before, and keeps to {jax.device_count()} of {cores()} cores; to use them all, "
+                "call sim.simulate before anything else that uses jax",
+                stacklevel=4,
+            )
 
 
 def cores() -> int:
