@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m experiments",
         description=f"Reports and verdicts from finished runs.\n\nexperiments:\n{found}\n\nand:\n"
-        f"  {'board':<16}The verdicts of all claims that have been judged.\n  {'claims':<16}The names of all claims.",
+        f"  {'board':<16}The verdicts of all claims that have been judged.\n  {'claims':<16}The names of all claims; with --full, with the digests of their predictions.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("name", help="the experiment, or board, or claims")
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen = parser().parse_intermixed_args(arguments)
         if chosen.name == "claims":
-            print(*(claim.name for claim in claims()), sep="\n")
+            print(*(claim.announced if chosen.full else claim.name for claim in claims()), sep="\n")
             return 0
         if chosen.name == "board":
             outputs = chosen.folder or Path("outputs")

@@ -20,7 +20,7 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
-from sim.config import conf_folder, conf_folders, known_names
+from sim.config import conf_folder, conf_folders, known_names, members
 from sim.numerics import SpecificationError, nearest
 
 HYDRA_KWARGS: dict[str, Any] = (
@@ -30,6 +30,10 @@ HYDRA_KWARGS: dict[str, Any] = (
 
 REFUSED, INTERRUPTED = 2, 130
 """Exit statuses: bad input, and an interruption from the keyboard."""
+
+
+OmegaConf.register_new_resolver("members", lambda kind: ", ".join(members(kind)), replace=True)
+"""`${members:<kind>}` in a configuration lists the members of a kind; the help uses it."""
 
 
 class FailedPointsError(Exception):

@@ -1,0 +1,156 @@
+"""A package from outside with one small member of every kind: it takes part in commands, tables, figures, board, help.
+
+Nothing of the project is edited for it. The members are in `lab/`; the test installs them as a package would be.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from sim.config import GROUPS
+from sim.config.discovery import KINDS
+from sim.disk.folders import finished
+from sim.disk.records import read
+from tests.composed import ROOT
+
+LAB = Path(__file__).parent / "lab"
+
+
+class Lab:
+    """The package `lab`, installed in a folder of its own, and the commands that see it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.outputs = home, home / "outputs"
+        self.package = home / "site" / "lab"
+        shutil.copytree(LAB, self.package, ignore=shutil.ignore_patterns("__pycache__"))
+        about = home / "site" / "lab-1.2.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: lab\nVersion: 1.2\n", encoding="utf-8")
+        (about / "entry_points.txt").write_text("[sft_diversity]\nlab = lab\n", encoding="utf-8")
+        (announced,) = [one for one in self.said("experiments", "claims", "--full").split() if one.startswith("l1_")]
+        self.edit("conf/experiment/l1_pairs.yaml", "claim: CLAIM", f"claim: {announced}")
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        file = self.package / name
+        text = file.read_text(encoding="utf-8")
+        assert old in text
+        file.write_text(text.replace(old, new), encoding="utf-8")
+
+    def called(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": f"{self.home / 'site'}{os.pathsep}{ROOT}"}
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments], cwd=self.home, env=environment, capture_output=True, text=True,
+            timeout=300,
+        )  # fmt: skip
+
+    def said(self, module: str, *arguments: str) -> str:
+        done = self.called(module, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def runs(self) -> list[Path]:
+        return finished(self.outputs / "l1_pairs")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    made = Lab(tmp_path_factory.mktemp("lab"))
+    made.said("sim.run", "experiment=l1_pairs", f"outputs={made.outputs}")
+    return made
+
+
+def test_there_is_a_member_of_every_kind_that_a_package_can_bring() -> None:
+    folders = {one.name for one in LAB.iterdir() if one.is_dir()}
+    assert folders >= {kind.folder for name, kind in KINDS.items() if name != "engine"}
+
+
+def test_the_runs_are_made_of_the_members(lab: Lab) -> None:
+    assert len(lab.runs()) == 3
+    record = read(lab.runs()[0])
+    kinds = {group: record.config[group]["kind"] for group in GROUPS}
+    assert list(kinds.values()) == ["pair", "longest", "positions", "halved", "plain"]
+    assert record.facts["optimum"] == "predicted", "by the objective's own file"
+    assert "norm" in record.phases["sft"].arrays
+    assert set(record.facts["members"]) >= {"lab/objectives/halved.py", "lab/probes/norm.py"}
+
+
+def test_the_table_has_the_metrics(lab: Lab) -> None:
+    lab.said("sim.rows", str(lab.outputs / "l1_pairs"))
+    table = pl.read_parquet(lab.outputs / "l1_pairs" / "rows.parquet")
+    lengths = table.filter(metric="long_mass", of="P", view="joint", phase="truth")
+    assert lengths["value"].to_list() == pytest.approx([0.5] * 3)
+    assert (set(lengths["unit"]), set(lengths["exactness"])) == ({"1"}, {"exact"})
+    steps = len(read(lab.runs()[0]).phases["sft"].steps)
+    assert table.filter(metric="parameter_norm", phase="sft").height == 2 * 3 * steps, "in both views"
+
+
+def test_the_board_has_the_claim_and_the_report_the_section(lab: Lab) -> None:
+    board = lab.said("experiments", "l1_pairs", str(lab.outputs / "l1_pairs"))
+    assert "L1 longer strings: supported" in board
+    assert "L1.1" in board
+    assert "other predictions" not in board, "its runs were made for these predictions"
+    page = (lab.outputs / "l1_pairs" / "reports" / "claim" / "board.html").read_text(encoding="utf-8")
+    assert "Fine-tuning on long strings makes long strings likelier." in page
+    assert "L1 longer strings" in lab.said("experiments", "board", str(lab.outputs))
+    report = lab.said("experiments", "demo", str(lab.outputs / "l1_pairs"), "--full")
+    assert "half the log-likelihood" in report
+    assert "\nLengths\n" in report
+
+
+def test_the_figures_are_drawn(lab: Lab) -> None:
+    folder = lab.outputs / "l1_pairs"
+    lab.said("experiments", "l1_pairs", str(folder))
+    assert "lengths.png" in lab.said("figures", "l1_pairs", str(folder))
+    lab.said("experiments", "demo", str(folder))
+    drawn = lab.said("figures", "demo", str(folder), "--run", lab.runs()[0].name)
+    assert "loss.png" in drawn
+    assert "loss.txt" in drawn
+
+
+def test_the_help_lists_them(lab: Lab) -> None:
+    offered = lab.said("sim.run", "--help")
+    members = zip((*GROUPS, "experiment"), ("pair", "longest", "positions", "halved", "plain", "l1_pairs"), strict=True)
+    for group, name in members:
+        (line,) = [one for one in offered.splitlines() if one.startswith(f"{group}: ") and "," in one]
+        assert name in line.replace(",", "").split()
+    assert "norm, tangent" in offered
+    assert "long_mass" in lab.said("sim.rows", "--help")
+    assert "l1_pairs" in lab.said("experiments", "--help")
+    assert "l1_pairs/lengths" in lab.said("figures", "--help")
+
+
+def test_a_wrong_name_is_told_with_theirs(lab: Lab) -> None:
+    done = lab.called("sim.run", "grammar=pear")
+    assert done.returncode == 2
+    assert "ngram, pair, pfsa" in done.stderr
+    assert "did you mean 'pair'?" in done.stderr
+
+
+def test_an_edited_member_is_a_new_run(lab: Lab) -> None:
+    words = ("experiment=l1_pairs", f"outputs={lab.outputs}", "seed=1", "hydra.mode=RUN")
+    lab.edit("objectives/halved.py", "return self.share * jnp.sum", "return 2 * self.share * jnp.sum")
+    assert "finished in" in lab.said("sim.run", *words)
+    lab.edit("objectives/halved.py", "return 2 * self.share * jnp.sum", "return self.share * jnp.sum")
+    assert "kept as it is" in lab.said("sim.run", *words)
+
+
+def test_in_python_too(lab: Lab) -> None:
+    code = f"""
+import sim
+r = sim.simulate(grammar="pair", restriction="longest", model="positions", objective="halved", optimizer="plain",
+                 pretrain={{"num_steps": 4, "limit": 10}}, finetune={{"num_steps": 4, "probes": ["norm"]}},
+                 scale="smoke", outputs={str(lab.outputs)!r}, progress=False)
+assert r.table().filter(metric="parameter_norm").height > 0
+assert r.figure("loss") is not None
+assert r.model().sample(2)
+"""
+    file = lab.home / "notebook.py"
+    file.write_text(code, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": f"{lab.home / 'site'}{os.pathsep}{ROOT}"}
+    done = subprocess.run([sys.executable, str(file)], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
