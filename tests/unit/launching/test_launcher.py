@@ -28,7 +28,7 @@ import sim.running.multirun
 from hydra_plugins.sft_diversity import checked
 from hydra_plugins.sft_diversity._composition import SharedComposition
 from sim import cli
-from sim.config import conf_folder
+from sim.config import conf_folder, members
 from sim.running.outcomes import Outcome
 from tests.composed import ROOT, compose
 
@@ -453,6 +453,13 @@ def test_a_wheel_holds_configurations_and_launcher(tmp_path: Path, monkeypatch: 
     assert done.returncode == 0, done.stderr
     assert "_target_: hydra_plugins.sft_diversity.VmapLauncher" in done.stdout
     assert f"path: {installed / 'sim' / 'conf'}" in done.stdout
+    listed = f"import sys; sys.path[:0] = {elsewhere}; import experiments, figures, sim.config as c; " + (
+        "print(experiments.__file__, figures.__file__, len(c.members('experiment')), len(c.members('figure')))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", listed], cwd=tmp_path, capture_output=True, text=True)
+    first, second, *counts = done.stdout.split()
+    assert (Path(first).parents[1], Path(second).parents[1]) == (installed, installed), done.stderr
+    assert [int(count) for count in counts] == [len(members("experiment")), len(members("figure"))]
 
 
 def test_basic_stays_available() -> None:
