@@ -119,7 +119,7 @@ def _parts(thing: Any, seen: frozenset[int]) -> Iterator[bytes]:
 
 def _code(thing: types.FunctionType | type, seen: frozenset[int]) -> Iterator[bytes]:
     """The source of a function or class, what it closes over, and what it uses of its own module."""
-    if thing.__module__.partition(".")[0] in ("builtins", "sim", "numpy", "jax", "flax", "optax"):
+    if (thing.__module__ or "").partition(".")[0] in ("builtins", "sim", "numpy", "jax", "flax", "optax"):
         yield f"{thing.__module__}.{thing.__qualname__}".encode()
         return
     try:
