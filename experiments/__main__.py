@@ -82,10 +82,14 @@ def each(module: ModuleType, folder: Path, run: str | None, full: bool) -> int:
 def parser() -> argparse.ArgumentParser:
     """The arguments; the help lists every experiment there is."""
     found = "\n".join(f"  {name:<16}{_first_line(one.load())}" for name, one in members("experiment").items())
+    others = {
+        "board": "The verdicts of all claims that have been judged.",
+        "claims": "The names of all claims; --full: with their digests.",
+    }
+    more = "\n".join(f"  {name:<16}{meaning}" for name, meaning in others.items())
     made = argparse.ArgumentParser(
         prog="python -m experiments",
-        description=f"Reports and verdicts from finished runs.\n\nexperiments:\n{found}\n\nand:\n"
-        f"  {'board':<16}The verdicts of all claims that have been judged.\n  {'claims':<16}The names of all claims; with --full, with the digests of their predictions.",
+        description=f"Reports and verdicts from finished runs.\n\nexperiments:\n{found}\n\nand:\n{more}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("name", help="the experiment, or board, or claims")

@@ -10,8 +10,9 @@ import polars as pl
 
 from experiments.demo.examples import example_tables, examples, sample_table, samples
 from experiments.demo.facts import NO_VERDICT, facts, predictions, sample_space, setting, validity
+from experiments.demo.headline import five
 from experiments.demo.lines import BASE, BEST, JOINT, LOST, SECTIONS, TRUTH, TUNED, P, S, lines_table
-from experiments.demo.sentences import conclusions, shows, shows_not, warnings
+from experiments.demo.sentences import shows, shows_not, warnings
 from sim.disk.records import Record
 from sim.metrics.frames import documents_table, metrics_table, phases_table, strings_table
 from sim.metrics.identities import TOLERANCES, violations
@@ -78,12 +79,11 @@ def identities(record: Record) -> pl.DataFrame:
 
 
 def headline(tables: dict[str, pl.DataFrame]) -> list[Block]:
-    """The conclusions alone: validity, diversity, entropy, forgetting, the control."""
+    """The conclusions alone, in five lines."""
     run = tables["run"].row(0, named=True)
     blocks: list[Block] = [Heading(f"{run['name']}, run {run['run']}: {run['restriction']}")]
     blocks += [Paragraph(f"WARNING: {warning}", bullet=True) for warning in warnings(tables)]
-    blocks.append(Paragraph(validity(run).text, bullet=True))
-    return blocks + [Paragraph(sentence, bullet=True) for sentence in conclusions(tables)]
+    return blocks + [Paragraph(line, bullet=True) for line in five(tables)]
 
 
 def report(tables: dict[str, pl.DataFrame]) -> list[Block]:

@@ -77,13 +77,6 @@ class Told:
         return difference(self[quantity, column], self[quantity, BASE])
 
 
-def conclusions(tables: Tables) -> list[str]:
-    """What the run shows in a few sentences, for a reader who reads no further."""
-    run = Told(tables)
-    said = [diversity(run), entropy(run), *forgetting(run)]
-    return [*said, *(control(run, name) for name in run.controls[:1])]
-
-
 def shows(tables: Tables) -> list[str]:
     """What the numbers of one run say, in plain sentences."""
     run = Told(tables)
