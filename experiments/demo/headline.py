@@ -25,11 +25,11 @@ def validity(run: Told) -> str:
 
 
 def diversity(run: Told) -> str:
-    """The effective number of answers before and after, and that of the data."""
+    """The effective number of answers, e^H, before and after, and that of the data."""
     target = BEST if run.target == BEST else S
     name = "optimum q*" if target == BEST else "data"
     before, after, best = (short(run["hill_1", column]) for column in (BASE, TUNED, target))
-    return f"Likely {run.strings}{run.per} (e^H): {before}, after SFT {after}; {name} {best}"
+    return f"Likely {run.strings}{run.per}: {before} before, {after} after, {name} {best}"
 
 
 def entropy(run: Told) -> str:

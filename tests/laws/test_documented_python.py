@@ -61,5 +61,5 @@ def test_it_runs_as_it_stands(page: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     found = executed(page, tmp_path)
     if page == "README.md":
-        assert "is VALID" in repr(found["result"])
-        assert "is VALID" in repr(found["other"])
+        assert "- VALID: " in repr(found["result"])
+        assert "- VALID: " in repr(found["other"])
