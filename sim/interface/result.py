@@ -11,6 +11,7 @@ import polars as pl
 from sim.config import members
 from sim.disk.records import Record
 from sim.interface.model import TrainedModel, model_of
+from sim.interface.perform import again
 from sim.metrics.frames import metrics_table
 from sim.numerics import SpecificationError, nearest
 from sim.show.blocks import Block, fragments
@@ -44,9 +45,7 @@ class Result:
         finetune, relearn, name, outputs. Whatever is not named stays as it was. SpecificationError is raised for a
         change that needs another pretraining.
         """
-        from sim.interface.simulate import again
-
-        return again(self.record, changes, progress)
+        return Result(*again(self.record, changes, progress))
 
     def figure(self, name: str) -> "Figure":
         """Draw one of the figures of a run, such as "styles" or "waterfall"; a notebook shows it.

@@ -1,20 +1,12 @@
-"""Simulations from Python: what to do is named as in conf/, or given as objects, and done as the commands do it."""
+"""Simulations from Python: everything is named as in conf/, or given as an object, and done as the commands do it."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from sim.config import GROUPS, given
-from sim.disk.records import Record
-from sim.interface.compose import changed, composed
+from sim.interface.compose import composed
+from sim.interface.perform import Choice, performed, split
 from sim.interface.result import Result
-from sim.numerics import SpecificationError, nearest
-from sim.running import environment
-
-Choice: TypeAlias = str | Path | Mapping[str, Any] | object | None
-"""An option of conf/<group>/ by name; a mapping that changes the default option, or replaces it if it has a `kind`;
-a grammar file as a Path; an object; or None for the default option."""
 
 
 def simulate(
@@ -53,51 +45,4 @@ def simulate(
     options |= {key: value for key, value in {"scale": scale, "experiment": experiment}.items() if value is not None}
     top = {"seed": seed, "name": name, "outputs": outputs if outputs is None else str(outputs)}
     changes |= {key: value for key, value in top.items() if value is not None}
-    return done(composed(options, changes), progress)
-
-
-def again(record: Record, changes: Mapping[str, Any], progress: bool = True) -> Result:
-    """A run with the pretraining of another one; raises SpecificationError for changes that need a new pretraining."""
-    known = ("restriction", "objective", "optimizer", "finetune", "relearn", "name", "outputs")
-    for key in changes:
-        if key not in known:
-            raise SpecificationError(
-                f"finetune: one of {', '.join(known)} is required, found {key!r}{nearest(key, known)}; "
-                "use sim.simulate for what needs another pretraining"
-            )
-    options, rest = split(changes)
-    return done(changed(record.config, options, rest), progress, like=record.config)
-
-
-def split(choices: Mapping[str, Choice]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Options of groups by name, and the other arguments as nodes of a configuration; None is left out."""
-    there = {key: value for key, value in choices.items() if value is not None}
-    options = {key: value for key, value in there.items() if key in GROUPS and isinstance(value, str)}
-    changes = {key: node(value) if key in GROUPS else value for key, value in there.items() if key not in options}
-    return options, changes
-
-
-def node(value: Choice) -> Any:
-    """The node of a configuration that stands for an argument."""
-    if isinstance(value, Path):
-        return {"kind": "file", "path": str(value)}
-    return dict(value) if isinstance(value, Mapping) else given.node_of(value)
-
-
-def done(config: Mapping[str, Any], progress: bool, like: Mapping[str, Any] | None = None) -> Result:
-    """The result of a configuration; `like` is one whose pretraining it must share."""
-    environment.prepare(str(config.get("outputs")))  # jax reads it when it is first imported, just below
-    from sim.running.build import settings
-    from sim.running.identity import pretraining_key, target
-    from sim.running.single import bring
-    from sim.show.progress import Progress
-
-    chosen = settings(config)
-    if like is not None and pretraining_key(chosen) != pretraining_key(like):
-        raise SpecificationError(
-            "finetune: changes that leave P as it is are required, found a restriction that adds strings to P; "
-            "use sim.simulate, which pretrains on what it needs"
-        )
-    with Progress() if progress else nullcontext() as shown:
-        _, record = bring(chosen, shown.update if shown else lambda *_: None)
-    return Result(record, target(chosen))
+    return Result(*performed(composed(options, changes), progress))
