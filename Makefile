@@ -9,20 +9,20 @@ export VENV PYTHON
 .DEFAULT_GOAL := help
 .PHONY: help setup demo claims test slow faults check fix figures bench lock hooks clean distclean
 
-help: ## this list
+help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.core ## create .venv with the locked dependencies
 	@echo "$(VENV) is ready"
 
-demo: $(VENV)/.core ## pretrain, fine-tune and measure the default world; writes the tables and figures
+demo: $(VENV)/.core ## pretrain, fine-tune and measure on the default world; write report, tables and figures
 	@$(PY) -m sim.run experiment=demo
 	@$(PY) -m experiments demo
 	@$(PY) -m figures demo
 
 SCALE  ?= classroom
 STUDY   = outputs$(if $(filter classroom,$(SCALE)),,/$(SCALE))
-claims: $(VENV)/.core ## run the claims (or CLAIMS="..."), judge them, print the verdict board (three quarters of an hour); SCALE=smoke|classroom|paper
+claims: $(VENV)/.core ## make the runs of all claims (or CLAIMS="..."), judge them, print the board (three quarters of an hour); SCALE=smoke|classroom|paper
 	@for claim in $${CLAIMS:-$$($(PY) -m experiments claims)}; do \
 	  $(PY) -m sim.run experiment=$$claim scale=$(SCALE) outputs=$(STUDY) && \
 	  $(PY) -m experiments $$claim $(STUDY)/$$claim >/dev/null && \
@@ -33,47 +33,48 @@ claims: $(VENV)/.core ## run the claims (or CLAIMS="..."), judge them, print the
 figures: $(VENV)/.core ## draw the demo's figures again, from its tables alone
 	@$(PY) -m figures demo
 
-test: $(VENV)/.test ## run the tests, slow ones left out
+test: $(VENV)/.test ## run the tests, without the slow ones
 	@$(PY) -m pytest -q -n $(WORKERS)
 
 slow: $(VENV)/.test ## run the slow tests
 	@$(PY) -m pytest -q -n $(WORKERS) -m slow
 
-faults: $(VENV)/.test ## plant mistakes in a copy of the source, and see that the tests notice each (a quarter of an hour)
+faults: $(VENV)/.test ## plant mistakes in a copy of the source; the tests must notice each (a quarter of an hour)
 	@$(PY) -m tests.planted --workers $(WORKERS)
 
-check: $(VENV)/.test ## formatting, lint, types and the direction of imports
+check: $(VENV)/.test ## check format, lint, types and the directions of imports
 	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports --no-logo
 
-fix: $(VENV)/.test ## let ruff mend what it can
+fix: $(VENV)/.test ## let ruff repair what it can
 	@$(PY) -m ruff check --fix --quiet .
 	@$(PY) -m ruff format --quiet .
 
 bench: $(BENCH)/.bench ## measure the speed on an idle machine (half an hour), or make bench NAMES="samplers evaluator"
 	@$(BENCH)/bin/python -m benchmarks $(NAMES)
 
-# jax 0.10.2 is the last one for Python 3.11, so one lock forks on the Python version.
+# jax 0.10.2 is the last release for Python 3.11. So each lock names other versions for later versions of Python.
 LOCK = $(UV) pip compile pyproject.toml --extra build --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --quiet
-lock: ## resolve the dependencies anew, newest versions within the floors of pyproject.toml (needs uv)
+lock: ## write the locks anew with the newest versions that pyproject.toml allows (needs uv)
 	@$(LOCK) --upgrade -o locks/core.txt
 	@$(LOCK) --upgrade --extra test --extra lint --constraint locks/core.txt -o locks/test.txt
 	@$(LOCK) --extra bench --constraint locks/core.txt | grep -vE '^(cuda-|nvidia-|triton)' > locks/bench.txt
 
-hooks: $(VENV)/.test ## run `make check` before every commit
+hooks: $(VENV)/.test ## from now on, run `make check` before every commit
 	@printf '#!/bin/sh\nexec make check\n' > "$$(git rev-parse --git-path hooks)/pre-commit"
 	@chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
 
-clean: ## remove caches; results and .venv stay
+clean: ## remove caches; keep results and .venv
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	@find sim experiments figures hydra_plugins benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
 	@rm -rf $(VENV) $(BENCH)
 
-# The stamps say which lock the environment was filled from; a newer lock or pyproject.toml fills it again.
+# Each environment has a stamp, a file that is written after the packages are installed. If a lock or pyproject.toml is newer
+# than the stamp, they are installed again.
 $(VENV)/.core: locks/core.txt pyproject.toml tools/environment.sh
 	@./tools/environment.sh locks/core.txt
 	@touch $@
@@ -82,8 +83,8 @@ $(VENV)/.test: locks/test.txt pyproject.toml tools/environment.sh
 	@./tools/environment.sh locks/test.txt
 	@touch $@ $(VENV)/.core
 
-# An environment of its own: torch and the tests do not agree on mpmath. What CUDA needs is not in the lock: a build of
-# torch for it pins that itself, and one for CPUs does without.
+# The benchmarks have an environment of their own, because torch and the tests need different versions of mpmath. The lock
+# leaves out the packages of CUDA: a build of torch for CUDA pins them itself, and a build for CPUs does not need them.
 $(BENCH)/.bench: locks/bench.txt pyproject.toml tools/environment.sh
 	@VENV=$(BENCH) ./tools/environment.sh locks/bench.txt
 	@touch $@ $(BENCH)/.core
