@@ -9,8 +9,11 @@ import polars as pl
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = {"c2_support": ["hydra.sweeper.only=[decay_sgd_tables,replay]"]}
-"""Of a claim with many parts those that run here; all of them in the slow test."""
+SMALLER = {
+    "c1_entropy": ["model.width=16", "model.depth=1"],
+    "c2_support": ["hydra.sweeper.only=[decay_sgd_tables,replay]"],
+}
+"""What makes a claim small enough to run here, a small model or some of its parts; the slow test does without."""
 
 NAMES = sorted(file.stem for file in (ROOT / "experiments").glob("c[0-9]*.py"))
 
@@ -26,17 +29,17 @@ def python(*arguments: str) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_claim_goes_from_its_command_to_the_board(name: str, tmp_path: Path) -> None:
-    goes_to_the_board(name, tmp_path, PARTS.get(name, []))
+    goes_to_the_board(name, tmp_path, SMALLER.get(name, []))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PARTS)
-def test_all_parts_of_a_claim_go_to_the_board(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", SMALLER)
+def test_all_of_a_claim_goes_to_the_board(name: str, tmp_path: Path) -> None:
     goes_to_the_board(name, tmp_path, [])
 
 
-def goes_to_the_board(name: str, tmp_path: Path, parts: list[str]) -> None:
-    small = [f"experiment={name}", f"outputs={tmp_path}", "scale=smoke", "seed=0", "objective.targets=exact", *parts]
+def goes_to_the_board(name: str, tmp_path: Path, smaller: list[str]) -> None:
+    small = [f"experiment={name}", f"outputs={tmp_path}", "scale=smoke", "seed=0", "objective.targets=exact", *smaller]
     assert "finished" in python("sim.run", *small)
     printed = python("experiments", name, str(tmp_path / name))
     assert "not valid" in printed

@@ -102,14 +102,14 @@ def test_ways_that_disagree_are_found():
 
 def test_the_divergence_of_a_race_is_kl():
     world = english(num_prompts=1)
-    setting = targets.Setting(1.0, (1e-2, 2e-2), (0,), (1,), width=8, batch_size=2)
+    setting = targets.Setting(1.0, (1e-2, 2e-2), (0,), (1,), width=8, batch_size=4)  # the program of a quick look
     trainings = targets.Trainings(world, "exact", setting)
     found = trainings.divergences(1)
     assert found.shape == (2, 1)
     ensemble = trainings.ensemble(1)
     ensemble.advance([1, 1])
     tokens = world.trie.strings
-    log_q = jax.nn.log_softmax(trainings.model.logits(ensemble.state(1).params, jnp.asarray(tokens)))
+    log_q = jax.nn.log_softmax(jax.jit(trainings.model.logits)(ensemble.state(1).params, jnp.asarray(tokens)))
     at = np.take_along_axis(np.asarray(log_q, np.float64), tokens[..., None], axis=-1)[..., 0]
     log_string = np.where(np.cumsum(tokens == EOS, axis=1) - (tokens == EOS) == 0, at, 0.0).sum(axis=1)
     p = np.exp(world.log_p)

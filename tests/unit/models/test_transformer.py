@@ -1,5 +1,8 @@
 """The transformer: causality, BOS, shapes, sizes, initialisation, and what single precision costs."""
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,16 +24,23 @@ SHAPES = [
 ]
 
 
+@functools.cache
 def made(**shape: object) -> tuple[Transformer, dict]:
     model = transformer(SPOKEN.trie, **shape)
     return model, jax.jit(model.init)(jax.random.key(0))
+
+
+@functools.cache
+def scorer(model: Transformer) -> Callable:
+    """Its logits as one program for each shape of tokens; op by op there would be dozens."""
+    return jax.jit(model.logits)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_logits_have_one_row_per_position_and_never_score_bos(shape):
     model, params = made(**shape)
     tokens = jnp.asarray(SPOKEN.trie.strings)
-    score = jax.jit(model.logits)
+    score = scorer(model)
     logits = score(params, tokens)
     assert logits.shape == (*tokens.shape, SPOKEN.trie.vocab_size)
     assert (model.length, model.vocab_size) == (SPOKEN.trie.length, SPOKEN.trie.vocab_size)
@@ -76,17 +86,19 @@ def test_logits_are_those_of_the_formulas(shape):
     params = jax.tree.map(lambda leaf: leaf + 0.3 * dice.standard_normal(leaf.shape).astype(np.float32), params)
     for tokens in SPOKEN.trie.strings[::13]:
         expected = by_hand(params, tokens.tolist(), shape["heads"])
-        np.testing.assert_allclose(model.logits(params, jnp.asarray(tokens)), expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(scorer(model)(params, jnp.asarray(tokens)), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_token_is_not_seen_before_its_place_and_is_seen_after(shape):
     model, params = made(**shape)
-    logits = jax.jit(model.logits)
-    tokens = jnp.asarray(SPOKEN.trie.strings[-1])[None]
-    before = np.asarray(logits(params, tokens))[0]
+    logits = scorer(model)
+    tokens = SPOKEN.trie.strings[-1]
+    before = np.asarray(logits(params, jnp.asarray(tokens)))
     for place in range(model.length):
-        after = np.asarray(logits(params, tokens.at[0, place].set((tokens[0, place] + 1) % model.vocab_size)))[0]
+        other = tokens.copy()
+        other[place] = (other[place] + 1) % model.vocab_size
+        after = np.asarray(logits(params, jnp.asarray(other)))
         np.testing.assert_array_equal(after[: place + 1], before[: place + 1])
         for later in range(place + 1, model.length):
             assert np.abs(after[later] - before[later]).max() > 1e-6
@@ -94,10 +106,11 @@ def test_a_token_is_not_seen_before_its_place_and_is_seen_after(shape):
 
 def test_the_first_position_is_predicted_from_bos_alone():
     model, params = made(**SHAPES[0])
-    logits = np.asarray(model.logits(params, jnp.asarray(SPOKEN.trie.strings)))
+    tokens = jnp.asarray(SPOKEN.trie.strings)
+    logits = np.asarray(scorer(model)(params, tokens))
     np.testing.assert_array_equal(logits[:, 0], np.broadcast_to(logits[0, 0], logits[:, 0].shape))
     other = {**params, "embed": {"embedding": params["embed"]["embedding"].at[-1, 0].add(1.0)}}
-    assert np.abs(np.asarray(model.logits(other, jnp.asarray(SPOKEN.trie.strings))) - logits)[:, 0].max() > 1e-3
+    assert np.abs(np.asarray(scorer(model)(other, tokens)) - logits)[:, 0].max() > 1e-3
 
 
 def test_bos_is_no_symbol_even_where_output_and_embedding_are_tied():
@@ -111,8 +124,8 @@ def test_bos_is_no_symbol_even_where_output_and_embedding_are_tied():
 def test_a_single_string_is_a_row_of_the_batch():
     model, params = made(**SHAPES[0])
     tokens = jnp.asarray(SPOKEN.trie.strings)
-    single = jnp.stack([model.logits(params, row) for row in tokens[:5]])
-    np.testing.assert_allclose(single, model.logits(params, tokens)[:5], rtol=0, atol=2e-6)
+    single = np.stack([scorer(model)(params, row) for row in tokens[:5]])
+    np.testing.assert_allclose(single, scorer(model)(params, tokens)[:5], rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -140,7 +153,7 @@ def test_initialisation_is_a_function_of_the_key():
 
 def test_fresh_models_are_near_uniform_and_use_their_prefix():
     model, params = made(**SHAPES[0])
-    log_q = np.asarray(Bound(model, params).next_log_probs(jnp.asarray(SPOKEN.trie.strings)))
+    log_q = np.asarray(jax.jit(Bound(model, params).next_log_probs)(jnp.asarray(SPOKEN.trie.strings)))
     assert np.abs(log_q + np.log(model.vocab_size)).max() < 4
     assert np.ptp(log_q[:, 2], axis=0).max() > 0.01
 
@@ -151,9 +164,9 @@ def test_parameters_can_be_stacked_and_mapped():
     tokens = jnp.asarray(SPOKEN.trie.strings[:4])
     stacked = jax.jit(jax.vmap(model.init))(keys)
     together = jax.jit(jax.vmap(model.logits, in_axes=(0, None)))(stacked, tokens)
-    init, logits = jax.jit(model.init), jax.jit(model.logits)
+    init = jax.jit(model.init)
     for row, key in zip(together, keys, strict=True):
-        np.testing.assert_allclose(row, logits(init(key), tokens), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(row, scorer(model)(init(key), tokens), rtol=0, atol=1e-5)
 
 
 def test_width_must_be_divisible_by_heads():
