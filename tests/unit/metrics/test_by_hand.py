@@ -55,3 +55,29 @@ def test_a_prompt_that_s_never_has_is_behind_the_gate_with_all_its_answers() -> 
         "response": pytest.approx(wanted, rel=1e-14),
         "joint": pytest.approx(wanted, rel=1e-14),
     }
+
+
+@pytest.mark.parametrize(("loss_on", "view"), [("response", "response"), ("document", "joint")])
+def test_derivatives_are_of_what_the_loss_was_on(loss_on: str, view: str) -> None:
+    """Those of log q(y|x) say nothing of log q(x y), nor the other way round."""
+    record = recorded(
+        {"a|x": 1, "a|y": 1}, {"sft": [P, LOPSIDED]}, loss_on,
+        displacement=[0.5, -0.5, 1.0, -1.0], velocity=[0.0, 0.0, 1.0, 3.0],
+    )  # fmt: skip
+    assert found(record, "fisher").keys() == found(record, "first_order_r2").keys() == {view}
+
+
+def test_no_share_and_no_r2_of_changes_that_are_infinite() -> None:
+    gone = {"a|x": 1, "a|y": 1, "b|x": 1}
+    record = recorded(
+        {"a|x": 1, "a|y": 1}, {"sft": [P, gone], "linearised": [P, LOPSIDED]},
+        displacement=[0.0] * 4, velocity=[0.0] * 4,
+    )  # fmt: skip
+    for metric in ("kernel_r2", "kernel_share", "moved_unseen", "first_order_r2"):
+        assert found(record, metric) == {}, metric
+
+
+def test_no_share_of_a_change_that_is_none() -> None:
+    record = recorded({"a|x": 1, "a|y": 1}, {"sft": [P, P], "linearised": [P, LOPSIDED]})
+    assert found(record, "kernel_share") == {}
+    assert {row["value"] for row in found(record, "moved_unseen").values()} == {0.0}
