@@ -422,12 +422,49 @@ def slack(both: Pairs) -> dict[str, float]:
     }
 
 
+# -- what theory predicts ---------------------------------------------------------------------------------------------
+
+
+def split_by_prompt(seen: Seen) -> list[tuple[list[Outcome], list[Outcome]]]:
+    """The listed answers that S has and those that it lacks, of every prompt that it has with both."""
+    found = []
+    for x in seen.weights(seen.case.s):
+        mine = [d for d in seen.case.documents if d[: len(x)] == x]
+        found.append(([d for d in mine if seen.case.s.get(d)], [d for d in mine if not seen.case.s.get(d)]))
+    return [(has, lacks) for has, lacks in found if lacks]
+
+
+def decay_constant(seen: Seen) -> Values:
+    """n_A n_B / (n_A + n_B) of every prompt; k f / (k + f) of every prefix, with k tokens that S takes and f others."""
+    flat = sum(Fraction(len(has) * len(lacks), len(has) + len(lacks)) for has, lacks in split_by_prompt(seen))
+    following: dict[Outcome, set[int]] = {}
+    for d, v in seen.case.s.items():
+        for depth in range(seen.start(d), len(d) if v else 0):
+            following.setdefault(d[:depth], set()).add(d[depth])
+    trie = sum(Fraction(len(taken) * (V - len(taken)), V) for taken in following.values())
+    yield "truth", 0, "S", "tabular_strings", seen.s_name, float(flat)
+    yield "truth", 0, "S", "tabular_trie", seen.s_name, float(trie)
+
+
+def levelling(seen: Seen) -> Values:
+    shares = [len(has) / len(has + lacks) for has, lacks in split_by_prompt(seen)]
+    if shares:
+        yield "truth", 0, "S", "tabular_strings", seen.s_name, min(shares)
+
+
+def decay_slope(seen: Seen) -> Values:
+    """The mass of what S lacks, of the prompts that it has; the softmax of another prompt is not trained."""
+    lost = {d for _, lacks in split_by_prompt(seen) for d in lacks}
+    yield "truth", 0, "S", "", seen.p_name, float(sum(seen.case.p.get(d, NONE) for d in lost))
+
+
 ORACLES: dict[str, Callable[[Seen], Values]] = {
     one.__name__: one
     for one in (
         kl, kl_moved, total_variation_moved, jensen_shannon_moved, hellinger_moved, kl_lost, behind, event_mass,
         style_mass, style_gate, style_within, zeros, live, branching, top_one_at, top_one, nucleus, kernel_r2,
         kernel_share, moved_unseen, first_order_r2, fisher, weight_distance, objective_gap, identity,
+        decay_constant, decay_slope, levelling,
     )
 }  # fmt: skip
 ORACLES |= {f"latent_shift_{part}": latent_shift(part) for part in ("total", "conditioning", "narrowing", "overlap")}

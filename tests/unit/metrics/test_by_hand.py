@@ -81,3 +81,23 @@ def test_no_share_of_a_change_that_is_none() -> None:
     record = recorded({"a|x": 1, "a|y": 1}, {"sft": [P, P], "linearised": [P, LOPSIDED]})
     assert found(record, "kernel_share") == {}
     assert {row["value"] for row in found(record, "moved_unseen").values()} == {0.0}
+
+
+def test_tables_lose_what_s_lacks_as_predicted() -> None:
+    """One softmax for the answers of each prompt, of weight S(x) in the loss, under SGD with exact gradients."""
+    s = {"a|x": 3, "b|x": 1}
+    (row,) = (
+        row
+        for row in rows(recorded(s, {"sft": [P, P]}), ["decay_constant"])
+        if (row["view"], row["at"]) == ("response", "tabular_strings")
+    )
+    target, rate, steps = np.array([1.0, 0.0]), 1.0, 40_000
+    lost = 0.0
+    for weight in (0.75, 0.25):
+        logits = np.zeros(2)
+        for _ in range(steps):
+            q = np.exp(logits - np.logaddexp(*logits))
+            logits += rate * weight * (target - q)
+        lost += weight * q[1]
+    assert row["value"] == 1.0
+    assert rate * steps * lost == pytest.approx(row["value"], rel=2e-3)
