@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.config import Check
 from sim.languages.machine import shown_count
-from sim.numerics import SpecificationError, expectation, nearest
+from sim.numerics import SpecificationError, nearest
 
 SUM_TOLERANCE = 1e-9
 """Largest distance from 1 that the sum of configured shares may have."""
@@ -34,13 +34,6 @@ def zipf_law(count: int, exponent: float, offset: float = 0.0) -> np.ndarray:
             f"{count} ranks; lower the exponent"
         )
     return weights / weights.sum()
-
-
-def entropy_of(law: np.ndarray) -> float:
-    """Entropy -sum p log p [nat] of probabilities, some of which may be zero."""
-    with np.errstate(divide="ignore"):
-        log_p = np.log(law)
-    return -expectation(log_p, log_p)
 
 
 def checked_shares(shares: Mapping[str, float], names: Sequence[str], place: str) -> dict[str, float]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.config import Check, NonNegative
 from sim.grammars._english import LISTS, NUM_TOPICS, Topic, Words, slots_of, word_list
-from sim.grammars._mixture import SWING, checked_shares, entropy_of, style_shares, zipf_law
+from sim.grammars._mixture import SWING, checked_shares, style_shares, zipf_law
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS
@@ -78,24 +78,6 @@ def english_factors(
     leans = np.array([[topic.leans == style for style in shares] for topic in topics])
     by_prompt = style_shares(prompt_law, np.array(list(shares.values())), leans, swing)
     return Factors(chosen, topics, prompt_law, tuple(shares), by_prompt, zipf)
-
-
-def english_entropy(factors: Factors) -> float:
-    """H(P) [nat per string] by the chain rule over prompt, style, form and slots, without enumeration.
-
-    It is exact because the string determines all of them: H = H(x) + E H(z|x) + E H(form|z) + E sum_slots
-    H(word|x,z,slot).
-    """
-    total = entropy_of(factors.prompt_law)
-    for topic, p_topic in enumerate(factors.prompt_law):
-        total += p_topic * entropy_of(factors.shares[topic])
-        for style, p_style in zip(factors.styles, factors.shares[topic], strict=True):
-            forms = factors.words.styles[style].forms
-            inside = entropy_of(np.array([share for _, share in forms]))
-            for form, share in forms:
-                inside += share * sum(entropy_of(factors.law(topic, style, slot)) for slot in slots_of(form))
-            total += p_topic * p_style * inside
-    return float(total)
 
 
 def english(

@@ -6,29 +6,10 @@ from typing import Annotated
 import numpy as np
 
 from sim.config import AtLeast, Fraction, HalfOpenFraction, NonNegative
-from sim.grammars._content import Factors, joined, mixed, style_names, styles_content_factors
-from sim.grammars._mixture import SWING, entropy_of, refuse_size
-from sim.languages.exact import unavailable
+from sim.grammars._content import joined, mixed, style_names, styles_content_factors
+from sim.grammars._mixture import SWING, refuse_size
 from sim.languages.finite import FiniteLanguage
 from sim.languages.vocabulary import Vocabulary
-
-
-def styles_content_entropy(factors: Factors, shown: float = 0.0) -> float:
-    """H(P) [nat per string] by the chain rule, without enumeration. The string determines prompt, style and steps.
-
-    Raises `UnavailableError` for overlapping styles that are not always shown. The string then does not determine the
-    style, and only the listed language has the exact entropy.
-    """
-    if not factors.disjoint and shown < 1:
-        raise unavailable("entropy", "latent styles overlap, so strings do not show them", "list the world (tier A)")
-    total = entropy_of(factors.prompt_law) + entropy_of(np.array([shown, 1 - shown]))
-    step_law = factors.step_law
-    for x, p_prompt in enumerate(factors.prompt_law):
-        inside = entropy_of(factors.shares[x]) + entropy_of(factors.first[x])
-        for share, laws in zip(factors.shares[x], step_law[x], strict=True):
-            inside += share * sum(entropy_of(law) for law in laws)
-        total += p_prompt * inside
-    return float(total)
 
 
 def styles_content(

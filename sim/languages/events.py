@@ -50,13 +50,6 @@ class Dfa:
         """All strings over the vocabulary that are not in this event."""
         return Dfa(self.next_state, ~self.accept, self.start)
 
-    def intersection(self, other: "Dfa") -> "Dfa":
-        """The strings in both events. The number of states is the product of the two numbers."""
-        Q = len(other.accept)
-        paired = self.next_state[:, None, :] * Q + other.next_state[None, :, :]
-        accept = (self.accept[:, None] & other.accept[None, :]).reshape(-1)
-        return Dfa(paired.reshape(len(accept), -1), accept, self.start * Q + other.start)
-
     def minimal(self) -> "Dfa":
         """The smallest automaton of the same event, with its states in the order of discovery. Source: Moore 1956."""
         columns, inverse = np.unique(self.next_state[:, EOS + 1 :], axis=1, return_inverse=True)

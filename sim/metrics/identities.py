@@ -17,6 +17,7 @@ from sim.metrics.entropy import entropy, exit_merged_entropy
 from sim.metrics.forgetting import Waterfall, gate_erasure, shift_accounting, style_split
 from sim.metrics.positions import entropy_by_position, kl_by_node, kl_by_position, node_weights
 from sim.metrics.scored import Scored
+from sim.theory.bounds import entropy_continuity
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def entropy_continuity_slack(p: Scored, q: Scored, log_law: np.ndarray) -> float
     gap = _by_group(p, _surprise(log_p)) - _by_group(q, _surprise(log_q))
     num_atoms = _by_group(p, ((log_p > -np.inf) | (log_q > -np.inf)).astype(np.float64))
     tv = np.minimum(_tv_by_group(p, q), 1.0)  # disjoint laws: 1 up to rounding
-    return _least(tv * np.log(np.maximum(num_atoms - 1.0, 1.0)) + _binary_entropy(tv) - np.abs(gap), log_law)
+    return _least(entropy_continuity(tv, num_atoms) - np.abs(gap), log_law)
 
 
 def _by_group(q: Scored, values: np.ndarray) -> np.ndarray:
@@ -167,11 +168,6 @@ def _tv_by_group(p: Scored, q: Scored) -> np.ndarray:
 
 def _surprise(log_p: np.ndarray) -> np.ndarray:
     return -np.exp(log_p) * np.where(log_p > -np.inf, log_p, 0.0)
-
-
-def _binary_entropy(t: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore"):
-        return _surprise(np.log(t)) + _surprise(np.log1p(-t))
 
 
 def _least(slack: np.ndarray, log_law: np.ndarray) -> float:

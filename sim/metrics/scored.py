@@ -90,11 +90,6 @@ class Scored:
         """log prompt law at each atom of `merged` [nat]: float64[N+G]."""
         return log_law[self.merged_group]
 
-    @property
-    def on_support(self) -> np.ndarray:
-        """log q(y | x, supp) [nat], the law given that it stayed on the support: float64[N]; -inf if it never does."""
-        return conditional(self.log_q, self.group, self.num_groups)
-
 
 def log_completions(vocab_size: int, length: int) -> np.ndarray:
     """log R [nat] behind a symbol emitted at depth t = 0..L-1: float64[L]; R = sum_{j=0}^{L-1-t} (V-1)^j."""

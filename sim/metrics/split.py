@@ -35,7 +35,8 @@ def behind(world: World, q: Scored) -> float:
     mass = average(world.p_law, np.exp(log_event(world.p, lost(world))))
     if mass == 0.0:
         return 0.0
-    unvisited = (world.s.node_log_mass == -np.inf) & (world.s.node_group >= 0)
+    inside, group = world.s.node_group >= 0, world.s.node_group
+    unvisited = inside & ((world.s.node_log_mass == -np.inf) | (world.s_law[group] == -np.inf))
     return float(kl_by_node(world.p, q, world.p_law)[unvisited].sum()) / mass
 
 

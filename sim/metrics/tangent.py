@@ -1,5 +1,6 @@
 """What the tangent space at q0 says of a fine-tuning: the Fisher form of KL, and the kernel's prediction of log q."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -49,9 +50,15 @@ def _recorded(evaluation: Evaluation) -> dict[str, np.ndarray] | None:
     return arrays if "tangent_displacement" in arrays and evaluation.step > 0 else None
 
 
+def _of_this_view(world: World) -> bool:
+    """Whether the recorded derivatives, those of the log-probabilities in the loss, are of those that the view has."""
+    view = "response" if world.record.config["finetune"]["loss_on"] == "response" else "joint"
+    return world.view == view or not world.record.p.prompts.length.any()
+
+
 def _fisher(evaluation: Evaluation) -> Iterator[Cell]:
     world, arrays = evaluation.world, _recorded(evaluation)
-    if arrays is not None:
+    if arrays is not None and _of_this_view(world):
         start = world.start(evaluation.phase)
         form = fisher_form(start, arrays["tangent_displacement"], world.s_law)
         yield Cell("q0,q", Quantity.of(form), world.law_names[1])
@@ -62,14 +69,21 @@ def _distance(evaluation: Evaluation) -> Iterator[Cell]:
         yield Cell("q0,q", Quantity.of(float(arrays["weight_distance"][0])))
 
 
+def _changes(evaluation: Evaluation, q: Scored) -> np.ndarray | None:
+    """The change of log q of unseen strings [nat]; None where there are none, or where it is not finite for one."""
+    world = evaluation.world
+    hidden, start = unseen(world), world.start(evaluation.phase).log_q
+    known = np.isfinite(q.log_q) & np.isfinite(start)
+    return (q.log_q[hidden] - start[hidden]) if hidden.any() and known[hidden].all() else None
+
+
 def _first_order(evaluation: Evaluation) -> Iterator[Cell]:
     """R² of lr t (K S)(y), the first order of gradient descent, for the change of log q of unseen strings."""
     world, arrays = evaluation.world, _recorded(evaluation)
-    if arrays is None or not (hidden := unseen(world)).any():
+    if arrays is None or not _of_this_view(world) or (moved := _changes(evaluation, evaluation.q)) is None:
         return
     rate = world.record.config["optimizer"]["learning_rate"]
-    moved = (evaluation.q.log_q - world.start(evaluation.phase).log_q)[hidden]
-    r2 = explained(moved, rate * float(evaluation.step) * arrays["tangent_velocity"][hidden])
+    r2 = explained(moved, rate * float(evaluation.step) * arrays["tangent_velocity"][unseen(world)])
     if np.isfinite(r2):
         yield Cell("q", Quantity.of(r2))
 
@@ -82,11 +96,8 @@ def _by_kernel(value: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Ev
         linearised = [name for name in phases if world.record.meanings[name].role == "linearisation"]
         if evaluation.is_truth or evaluation.meaning.role != "fine-tuning" or not linearised or not evaluation.step:
             return
-        hidden = unseen(world)
-        start = world.start(evaluation.phase).log_q[hidden]
-        line = world.scored(linearised[0], evaluation.index).log_q[hidden] - start
-        moved = evaluation.q.log_q[hidden] - start
-        if hidden.any() and np.isfinite(found := value(moved, line)):
+        moved, line = (_changes(evaluation, q) for q in (evaluation.q, world.scored(linearised[0], evaluation.index)))
+        if moved is not None and line is not None and np.isfinite(found := value(moved, line)):
             yield Cell("q", Quantity.of(found))
 
     return measure
@@ -99,7 +110,7 @@ METRICS = [
     Metric("first_order_r2", "R²", "1", "R² of the first order of gradient descent for the same", _first_order),
     Metric(
         "kernel_share", "share", "1", "mean change that the kernel predicts, over the mean true change",
-        _by_kernel(lambda moved, line: float(line.mean() / moved.mean())),
+        _by_kernel(lambda moved, line: float(line.mean() / moved.mean()) if moved.mean() else math.nan),
     ),
     Metric(
         "moved_unseen", "Δ log q", "nat", "mean change of log q of unseen strings",

@@ -105,14 +105,6 @@ def adam_ceiling(beta2: float) -> float:
     return -0.5 * math.log(beta2)
 
 
-def natural_gradient_path(log_base: np.ndarray, log_s: np.ndarray, time: float) -> np.ndarray:
-    """log q_t [nat] of the natural gradient flow on -E_S log q, with q_t = e^(-t) q0 + (1 - e^(-t)) S: float64[N]."""
-    if not time >= 0.0:
-        raise ValueError(f"natural_gradient_path: time >= 0 is required, found {time!r}")
-    with np.errstate(divide="ignore"):
-        return np.logaddexp(-time + log_base, np.log(-np.expm1(-time)) + log_s)
-
-
 def _bisect(excess: Callable[[float], float], upper: float) -> float:
     """The root of a falling function in (0, upper], to the last bit."""
     lower = 0.0

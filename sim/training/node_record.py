@@ -5,9 +5,6 @@ import numpy as np
 from sim.languages.trie import Trie
 from sim.numerics import log_softmax
 
-FIELDS = ("edge_log_q", "leak", "leak_plogp", "leak_square", "leak_max")
-"""The recorded arrays of one evaluation, see `node_record`."""
-
 
 def node_record(logits: np.ndarray, trie: Trie) -> dict[str, np.ndarray]:
     """The recorded arrays of one evaluation, float64; logits are [M, V] in any precision.

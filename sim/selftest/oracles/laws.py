@@ -40,12 +40,6 @@ def entropy(logs: Logs) -> Real:
         return -mpmath.fsum(mpmath.exp(value) * value for value in logs.values())
 
 
-def mean_length(logs: Logs) -> Real:
-    """Expected number of symbols of a law that is given by its logs."""
-    with precise():
-        return mpmath.fsum(mpmath.exp(value) * len(x) for x, value in logs.items())
-
-
 @dataclass(frozen=True)
 class Weights:
     """A deterministic machine: for every state, symbol -> (next state, log weight), and the log weight of the stop."""

@@ -8,9 +8,10 @@ import pytest
 
 from sim.config import construct
 from sim.grammars._english import LISTS, NUM_TOPICS, slots_of, word_list
-from sim.grammars.english import SHARES, Factors, english, english_entropy, english_factors
+from sim.grammars.english import SHARES, Factors, english, english_factors
 from sim.languages.finite import FiniteLanguage
 from sim.numerics import SpecificationError
+from tests.unit.grammars.closed_forms import english_entropy
 
 VARIANTS = [
     {},

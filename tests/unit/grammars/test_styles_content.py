@@ -9,9 +9,9 @@ import pytest
 
 from sim.config import construct
 from sim.grammars._content import Factors, styles_content_factors
-from sim.grammars.styles_content import styles_content, styles_content_entropy
-from sim.languages.exact import UnavailableError
+from sim.grammars.styles_content import styles_content
 from sim.numerics import SpecificationError
+from tests.unit.grammars.closed_forms import styles_content_entropy
 
 VARIANTS = [
     {},
@@ -194,13 +194,6 @@ def test_what_is_shown_is_a_share_of_every_style(overlap: float) -> None:
 def test_entropy_by_the_chain_rule_where_the_style_is_told(arguments: dict) -> None:
     closed_form = styles_content_entropy(_factors_of(arguments), arguments.get("shown", 0.0))
     assert styles_content(**arguments).entropy() == pytest.approx(closed_form, rel=0, abs=1e-12)
-
-
-def test_the_entropy_of_latent_overlapping_styles_is_that_of_the_list_only() -> None:
-    factors = styles_content_factors(overlap=0.1)
-    for shown in (0.0, 0.5):
-        with pytest.raises(UnavailableError, match=r"entropy: latent styles overlap, .*; list the world"):
-            styles_content_entropy(factors, shown)
 
 
 def test_two_styles_that_overlap_by_half_cannot_be_told_apart() -> None:

@@ -7,6 +7,7 @@ import mpmath
 import numpy as np
 from hypothesis import strategies as st
 
+from sim.languages.events import Dfa
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.vocabulary import Vocabulary
 from sim.selftest.oracles import lists, numbers
@@ -73,3 +74,11 @@ def prompted_laws(max_size: int = 12) -> st.SearchStrategy[Law]:
     prompts = st.sampled_from([(1, BAR), (2, BAR), (2, 1, BAR), (BAR,)])
     answers = st.lists(st.integers(1, 3), max_size=3).map(tuple)
     return weights(st.builds(lambda x, y: x + y, prompts, answers), max_size).map(normalised)
+
+
+def intersection(first: Dfa, second: Dfa) -> Dfa:
+    """The strings in both events. The number of states is the product of the two numbers."""
+    Q = len(second.accept)
+    paired = first.next_state[:, None, :] * Q + second.next_state[None, :, :]
+    accept = (first.accept[:, None] & second.accept[None, :]).reshape(-1)
+    return Dfa(paired.reshape(len(accept), -1), accept, first.start * Q + second.start)

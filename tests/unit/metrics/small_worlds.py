@@ -194,7 +194,7 @@ def make_world(seed: int, leak: Fraction = Fraction(1), zeros: bool = True, stop
     tilt = {d: value * dice.randint(0 if zeros and len(event) > 1 else 1, 5) for d, value in kept.items()}
     tilt[next(iter(p))] += Fraction(1, 50)
     s = {d: value / sum(tilt.values()) for d, value in tilt.items()}
-    conditionals = _model(dice, p, leak, zeros)
+    conditionals = random_model(dice, p, leak, zeros)
     vocabulary = Vocabulary(("<eos>", "a", "b", "|"), prompt_end=BAR)
     strings = np.zeros((len(p), L), np.int32)
     for row, document in enumerate(p):
@@ -211,7 +211,7 @@ def make_world(seed: int, leak: Fraction = Fraction(1), zeros: bool = True, stop
     return world
 
 
-def _model(dice: random.Random, p: Law, leak: Fraction, zeros: bool) -> Conditionals:
+def random_model(dice: random.Random, p: Law, leak: Fraction, zeros: bool) -> Conditionals:
     supported = {d[:k] for d in p for k in range(len(d) + 1)}
     out = {}
     for prefix in prefixes():

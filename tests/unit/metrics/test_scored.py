@@ -57,10 +57,9 @@ def test_exit_room_is_attained_where_eos_is_never_illegal():
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_merged_sums_to_one_and_on_support_too(view):
+def test_merged_sums_to_one(view):
     q = make_world(1).scored(view)
     np.testing.assert_allclose(np.bincount(q.merged_group, np.exp(q.merged)), 1.0, rtol=1e-14)
-    np.testing.assert_allclose(np.bincount(q.group, np.exp(q.on_support)), 1.0, rtol=1e-14)
 
 
 def test_a_truth_never_leaves_and_joint_is_answers_times_prompt():

@@ -15,7 +15,6 @@ from sim.theory.decay import (
     flat_sgd_constant,
     forgetting_slope,
     levelling_exponent,
-    natural_gradient_path,
     trie_sgd_constant,
     trie_sgd_constants,
 )
@@ -170,20 +169,6 @@ def test_adam_rate_refuses_what_is_outside_its_domain(bad):
 def test_sgd_constant_refuses_empty_sides():
     with pytest.raises(ValueError, match="kept, lost >= 1"):
         flat_sgd_constant(3, 0)
-
-
-def test_natural_gradient_path_is_the_flow_of_the_fisher_preconditioned_gradient():
-    """dq/dt = S - q in Euler steps of the simplex (natural gradient of -E_S log q)."""
-    q, num_steps = P.copy(), 20_000
-    for _ in range(num_steps):
-        q = q + (S - q) / num_steps
-    with np.errstate(divide="ignore"):
-        path = natural_gradient_path(np.log(P), np.log(S), 1.0)
-        np.testing.assert_array_equal(natural_gradient_path(np.log(P), np.log(S), 0.0), np.log(P))
-    np.testing.assert_allclose(np.exp(path), q, atol=1e-4)
-    np.testing.assert_allclose(path[~A] - np.log(P)[~A], -1.0, atol=1e-12)
-    with pytest.raises(ValueError, match="time >= 0"):
-        natural_gradient_path(np.log(P), np.log(P), -1.0)
 
 
 @pytest.mark.parametrize("beta2", [0.9, 0.99, 0.999])

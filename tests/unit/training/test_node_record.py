@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from sim.training.node_record import FIELDS, node_record
+from sim.metrics.scored import NODE_ARRAYS
+from sim.training.node_record import node_record
 from tests.unit.models.tiny_worlds import random_language
 
 TRIE = random_language(4, 20, 3, 4).trie
@@ -14,7 +15,7 @@ LOGITS = np.random.default_rng(0).normal(scale=3.0, size=(TRIE.num_nodes, TRIE.v
 
 def test_the_record_is_the_softmax_split_into_legal_and_illegal_tokens():
     record = node_record(LOGITS, TRIE)
-    assert tuple(record) == FIELDS
+    assert tuple(record) == ("edge_log_q", *NODE_ARRAYS), "what the metrics read"
     assert all(array.dtype == np.float64 for array in record.values())
     for node, row in enumerate(LOGITS.tolist()):
         total = math.fsum(math.exp(logit) for logit in row)
@@ -31,7 +32,7 @@ def test_the_record_is_the_softmax_split_into_legal_and_illegal_tokens():
 def test_impossible_tokens_leak_nothing_and_are_never_nan():
     logits = np.where(TRIE.legal, LOGITS, -np.inf)
     record = node_record(logits, TRIE)
-    for name in FIELDS[1:]:
+    for name in NODE_ARRAYS:
         np.testing.assert_array_equal(record[name], 0.0)
     assert np.isfinite(record["edge_log_q"]).all()
     logits[0, np.flatnonzero(TRIE.legal[0])[0]] = -np.inf

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.languages.device import on_device
+from sim.metrics.scored import NODE_ARRAYS
 from sim.models.tabular_strings import tabular_strings
 from sim.models.transformer import transformer
 from sim.objectives.replay import Replay
@@ -19,7 +20,6 @@ from sim.optimizers.adam import Adam
 from sim.optimizers.sgd import Sgd
 from sim.training.ensemble import default_mapping, structure
 from sim.training.job import Job
-from sim.training.node_record import FIELDS
 from sim.training.sweep import Training, evaluation_steps, train_many
 from sim.training.trie_logits import trie_plan
 from tests.unit.models.tiny_worlds import language, mask, together, training
@@ -82,7 +82,7 @@ def test_however_mapped_the_numbers_are_those_of_each_job_alone(mapping, alone):
         np.testing.assert_allclose(one.losses[1:], expected.losses[1:], rtol=1e-5)
         assert distance(one.params, expected.params) < 1e-5
         for record, other in zip(one.evaluations, expected.evaluations, strict=True):
-            assert tuple(record) == FIELDS
+            assert tuple(record) == ("edge_log_q", *NODE_ARRAYS)
             assert distance(record, other) < 1e-5
     assert distance(found[0].params, found[1].params) > 1e-2
     assert distance(found[0].params, found[2].params) > 1e-2

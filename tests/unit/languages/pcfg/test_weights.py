@@ -11,6 +11,7 @@ from written_grammars import grammar, tokens
 from sim.languages.events import Dfa, regular_expression
 from sim.languages.pcfg import weights
 from sim.numerics import SpecificationError
+from tests.unit.languages.small_languages import intersection
 
 TREES = "S -> S S [{p}]\nS -> a [{q}]"
 
@@ -37,7 +38,7 @@ def test_an_event_in_turn_is_an_intersection():
     second, third = (regular_expression(x, p.vocabulary) for x in ("(aa)*", "(aaa)*"))
     once, log_once = weights.condition(p, second)
     twice, log_twice = weights.condition(once, third)
-    both, log_both = weights.condition(p, second.intersection(third))
+    both, log_both = weights.condition(p, intersection(second, third))
     assert log_once + log_twice == pytest.approx(log_both, abs=1e-12)
     assert twice.growth == both.growth == "critical"
     assert twice.log_prob([1] * 6) == pytest.approx(both.log_prob([1] * 6), abs=1e-12)

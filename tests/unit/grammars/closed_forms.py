@@ -1,0 +1,41 @@
+"""Entropies of the built-in worlds by the chain rule over their factors, without a list of strings: oracles."""
+
+import numpy as np
+
+from sim.grammars._content import Factors as Contents
+from sim.grammars._english import slots_of
+from sim.grammars.english import Factors
+
+
+def entropy_of(law: np.ndarray) -> float:
+    """-sum p log p [nat]; some probabilities may be zero."""
+    return float(sum(-p * np.log(p) for p in law if p))
+
+
+def english_entropy(factors: Factors) -> float:
+    """H(P) [nat per string] = H(x) + E H(z|x) + E H(form|z) + E sum over slots of H(word|x,z,slot).
+
+    It is exact because the string determines all of them.
+    """
+    total = entropy_of(factors.prompt_law)
+    for topic, p_topic in enumerate(factors.prompt_law):
+        total += p_topic * entropy_of(factors.shares[topic])
+        for style, p_style in zip(factors.styles, factors.shares[topic], strict=True):
+            forms = factors.words.styles[style].forms
+            inside = entropy_of(np.array([share for _, share in forms]))
+            for form, share in forms:
+                inside += share * sum(entropy_of(factors.law(topic, style, slot)) for slot in slots_of(form))
+            total += p_topic * p_style * inside
+    return float(total)
+
+
+def styles_content_entropy(factors: Contents, shown: float = 0.0) -> float:
+    """H(P) [nat per string], where the string determines prompt, style and steps: styles are disjoint or shown."""
+    assert factors.disjoint or shown == 1
+    total = entropy_of(factors.prompt_law) + entropy_of(np.array([shown, 1 - shown]))
+    for x, p_prompt in enumerate(factors.prompt_law):
+        inside = entropy_of(factors.shares[x]) + entropy_of(factors.first[x])
+        for share, laws in zip(factors.shares[x], factors.step_law[x], strict=True):
+            inside += share * sum(entropy_of(law) for law in laws)
+        total += p_prompt * inside
+    return float(total)

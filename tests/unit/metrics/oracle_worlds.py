@@ -1,0 +1,265 @@
+"""Tiny worlds of every kind with the record that a run of each would leave; all laws are known as fractions."""
+
+import dataclasses
+import math
+import random
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+
+from sim.disk.records import PhaseRecord, Record
+from sim.languages.finite import FiniteLanguage, Styles
+from sim.languages.restricted import Restricted
+from sim.languages.vocabulary import Vocabulary
+from sim.metrics.table import residuals
+from tests.unit.metrics.small_worlds import Conditionals, Law, Outcome, World, log, make_world, random_model, spread
+from tests.unit.metrics.small_worlds import record as node_arrays
+
+NONE = Fraction(0)
+STYLES = ("plain", "ornate")
+STEPS = (0, 10)
+RATE = 0.05
+PHASES = ("pretrain", "sft", "identity", "carried", "linearised", "recovery", "scratch")
+PROBED = "sft"
+"""The phase in which derivatives are recorded."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Case:
+    """A world, its record, and everything in it as fractions; documents are in the order of the trie.
+
+    prompts: those of P, or the empty one alone; share: P(z | document), by document, empty without styles; models: q at
+    every evaluation of every phase, as the next-token law at every prefix; weight: of replay, 0 for SFT.
+    """
+
+    documents: list[Outcome]
+    prompts: list[Outcome]
+    p: Law
+    s: Law
+    event: set[Outcome]
+    share: Mapping[Outcome, tuple[Fraction, ...]]
+    models: Mapping[tuple[str, int], Conditionals]
+    weight: Fraction
+    record: Record
+
+    @property
+    def kept(self) -> Law:
+        """P_A."""
+        return normalised({d: v for d, v in self.p.items() if d in self.event})
+
+    @property
+    def lost(self) -> Law:
+        """P_B; empty where nothing is lost."""
+        return normalised({d: v for d, v in self.p.items() if d not in self.event})
+
+    @property
+    def best(self) -> Law:
+        """q* of the fine-tuning: (1 - weight) S + weight P."""
+        return {d: (1 - self.weight) * self.s.get(d, NONE) + self.weight * v for d, v in self.p.items()}
+
+    @property
+    def phases(self) -> list[str]:
+        """The phases of the record."""
+        return list(self.record.phases)
+
+
+def normalised(law: Law) -> Law:
+    total = sum(law.values())
+    return {d: v / total for d, v in law.items() if v}
+
+
+def case(
+    seed: int,
+    prompted: bool = True,
+    styles: str = "disjoint",
+    weight: Fraction = NONE,
+    whole: bool = False,
+    missed: bool = False,
+    loss_on: str = "response",
+) -> Case:
+    """A world with prompts or without, whose styles are disjoint, overlapping or none.
+
+    With overlapping styles S is P given the first one, which is no set of strings. whole: S keeps all that P has;
+    missed: models give probability 0 to some strings that S keeps and to some that it lacks.
+    """
+    world = make_world(seed, leak=Fraction(1, 10))
+    documents = world.documents()
+    share = shares(documents, styles, seed)
+    event, s = world.event, world.s
+    if whole:
+        event, s = set(documents), dict(world.p)
+    elif styles == "overlapping":
+        event = {d for d in documents if share[d][0]}
+        s = normalised({d: v * share[d][0] for d, v in world.p.items()})
+    models = {(phase, index): a_model(world, number) for number, (phase, index) in enumerate(evaluations(whole))}
+    for phase in ("carried", "identity", "linearised"):  # every fine-tuning begins where the pretraining ended
+        models[phase, 0] = models["pretrain", 1]
+    models["sft", 0] = models["pretrain", 1]
+    if missed:
+        left = [next(d for d in reversed(documents) if (d in event) == kept) for kept in (True, False)]
+        for key in [("sft", 1), ("linearised", 1)]:
+            models[key] = without(models[key], left)
+    prompts = world.group_prompts() if prompted else [()]
+    record = recorded(world, prompted, event, s, share, styles, models, weight, loss_on, seed)
+    return Case(documents, prompts, world.p, s, event, share, models, weight, record)
+
+
+def evaluations(whole: bool) -> list[tuple[str, int]]:
+    """Where nothing is lost there is nothing to be learnt again."""
+    phases = PHASES[:-2] if whole else PHASES
+    return [(phase, index) for phase in phases for index in range(len(STEPS))]
+
+
+def shares(documents: list[Outcome], styles: str, seed: int) -> dict[Outcome, tuple[Fraction, ...]]:
+    if styles == "none":
+        return {}
+    if styles == "disjoint":
+        return {d: ((Fraction(1), NONE) if len(d) <= 4 else (NONE, Fraction(1))) for d in documents}
+    dice = random.Random(seed)
+    first = {d: Fraction(dice.choice([0, 1, 2, 3, 4]), 4) for d in documents} | {documents[0]: Fraction(1, 2)}
+    return {d: (value, 1 - value) for d, value in first.items()}
+
+
+def a_model(world: World, number: int) -> Conditionals:
+    return random_model(random.Random(number), world.p, Fraction(1, 10), zeros=True)
+
+
+def without(model: Conditionals, documents: list[Outcome]) -> Conditionals:
+    """The model with probability 0 for some documents: the last token of each becomes impossible."""
+    changed = dict(model)
+    for d in documents:
+        row = [NONE if token == d[-1] else value for token, value in enumerate(changed[d[:-1]])]
+        changed[d[:-1]] = [value / sum(row) for value in row]
+    return changed
+
+
+def recorded(
+    world: World,
+    prompted: bool,
+    event: set[Outcome],
+    s: Law,
+    share: Mapping[Outcome, tuple[Fraction, ...]],
+    styles: str,
+    models: Mapping[tuple[str, int], Conditionals],
+    weight: Fraction,
+    loss_on: str,
+    seed: int,
+) -> Record:
+    documents = world.documents()
+    named = Styles(STYLES, np.array([[log(v) for v in share[d]] for d in documents])) if share else None
+    symbols = world.language.vocabulary.symbols
+    vocabulary = Vocabulary(symbols, world.language.vocabulary.prompt_end if prompted else None)
+
+    def language(law: Law) -> FiniteLanguage:
+        return FiniteLanguage(vocabulary, world.trie, np.array([log(law.get(d, NONE)) for d in documents]), named)
+
+    kept = normalised({d: v for d, v in world.p.items() if d in event})
+    mask, log_mass = np.array([d in event for d in documents]), log(sum(v for d, v in world.p.items() if d in event))
+    member = np.array([log(share[d][0]) for d in documents]) if styles == "overlapping" else None
+    restricted = Restricted(language(s), language(kept), mask, log_mass, {"kept": 0.25}, member)
+    phases = {}
+    for phase in dict.fromkeys(name for name, _ in models):
+        rows = [node_arrays(world.trie, models[phase, index]) for index in range(len(STEPS))]
+        arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        if phase == PROBED:
+            arrays |= derivatives(len(documents), seed)
+        phases[phase] = PhaseRecord(np.array(STEPS), np.array([math.nan, 2.5]), arrays)
+    objective = {"kind": "replay", "weight": float(weight)} if weight else {"kind": "sft"}
+    config = {
+        "name": "tiny", "seed": seed, "objective": objective, "pretrain": {"limit": 0.02, "num_steps": 20},
+        "finetune": {"loss_on": loss_on}, "optimizer": {"learning_rate": RATE},
+    }  # fmt: skip
+    facts = {"pretraining": {"joint_kl": 1.5, "limit": 0.02, "valid": False}}
+    record = Record("tiny", "0" * 12, config, language(world.p), restricted, phases, facts)
+    record.facts["residuals"] = residuals(record)
+    return record
+
+
+def derivatives(number: int, seed: int) -> dict[str, np.ndarray]:
+    """What the probe would record; the metrics do not ask where it comes from."""
+    dice = np.random.default_rng(seed)
+    size = (len(STEPS), number)
+    return {
+        "tangent_displacement": dice.normal(size=size),
+        "tangent_velocity": dice.normal(size=size),
+        "weight_distance": np.array([[0.0], [1.75]]),
+    }
+
+
+MAKERS: dict[str, Callable[[], Case]] = {
+    "prompts": lambda: case(11, weight=Fraction(1, 4)),
+    "other prompts": lambda: case(0),
+    "no prompts": lambda: case(3, prompted=False, styles="none"),
+    "overlapping styles": lambda: case(1, styles="overlapping", loss_on="document"),
+    "missed strings": lambda: case(4, missed=True),
+    "all kept": lambda: case(5, whole=True),
+}
+
+
+@cache
+def made(name: str) -> Case:
+    """One of the worlds, made once."""
+    return MAKERS[name]()
+
+
+# -- sums over strings ------------------------------------------------------------------------------------------------
+
+
+class Seen:
+    """The laws of a case in one view: given the prompt, or of whole documents as answers to the empty prompt."""
+
+    def __init__(self, of: Case, view: str) -> None:
+        self.case, self.response = of, view == "response"
+        self.prompts: list[Outcome] = of.prompts if self.response else [()]
+        self.p_name, self.s_name = ("P(x)", "S(x)") if self.response else ("", "")
+
+    def given(self, law: Law, x: Outcome) -> Law:
+        """The law of the answers to a prompt, by whole documents; empty if the prompt has probability 0."""
+        inside = {d: v for d, v in law.items() if d[: len(x)] == x}
+        return normalised(inside) if sum(inside.values()) else {}
+
+    def weights(self, law: Law) -> dict[Outcome, Fraction]:
+        """The prompt law of a law of documents; prompts of probability 0 are left out."""
+        found = {x: sum((v for d, v in law.items() if d[: len(x)] == x), NONE) for x in self.prompts}
+        return {x: weight for x, weight in found.items() if weight}
+
+    @cache  # noqa: B019, there are few
+    def model(self, phase: str, index: int, x: Outcome) -> Law:
+        """q(. | x) over every outcome that the vocabulary can write."""
+        return spread(self.case.models[phase, index], x)
+
+    @cache  # noqa: B019
+    def answers(self, phase: str, index: int, x: Outcome) -> Law:
+        """q(. | x) of the listed documents alone: products of next-token probabilities."""
+        q = self.case.models[phase, index]
+        mine = [d for d in self.case.documents if d[: len(x)] == x]
+        return {d: math.prod((q[d[:t]][d[t]] for t in range(len(x), len(d))), start=Fraction(1)) for d in mine}
+
+    def merged(self, phase: str, index: int, x: Outcome) -> Law:
+        """The same with everything else as one more atom, the empty outcome."""
+        law = self.answers(phase, index, x)
+        return law | {(): 1 - sum(law.values())}
+
+    def prefixes(self, law: Law) -> list[tuple[int, Fraction, Outcome]]:
+        """(position, probability, prefix) of every prefix at which a token of an answer is still to come."""
+        found: dict[Outcome, Fraction] = {}
+        for d, value in law.items():
+            for depth in range(self.start(d), len(d)):
+                found[d[:depth]] = found.get(d[:depth], NONE) + value
+        return [(len(h) - self.start(h), value, h) for h, value in found.items() if value]
+
+    def start(self, tokens: Outcome) -> int:
+        """How many tokens of a document belong to its prompt."""
+        return next(len(x) for x in self.prompts if tokens[: len(x)] == x)
+
+    @property
+    def positions(self) -> range:
+        """The positions that occur in an answer of P."""
+        return range(max(len(d) - self.start(d) for d in self.case.documents))
+
+
+def average(weights: Mapping[Outcome, Fraction], values: Mapping[Outcome, float | Fraction]) -> float:
+    """The mean over prompts of a number for each."""
+    return math.fsum(float(weights[x]) * float(value) for x, value in values.items())
