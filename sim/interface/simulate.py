@@ -1,4 +1,4 @@
-"""Simulations from Python: what to do is named as in conf/, or given as objects, and done as the commands do it."""
+"""Simulations from Python. Choices are named as in conf/ or given as objects; the commands do the same."""
 
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -13,8 +13,8 @@ from sim.numerics import SpecificationError, nearest
 from sim.running import environment
 
 Choice: TypeAlias = str | Path | Mapping[str, Any] | object | None
-"""An option of conf/<group>/ by name; a mapping that changes the default option, or replaces it if it has a `kind`;
-a grammar file as a Path; an object; or None for the default option."""
+"""One of: the name of an option in conf/<group>/; a mapping that changes the default option, or replaces it if it has
+a `kind`; a Path of a grammar file; an object; None for the default option."""
 
 
 def simulate(
@@ -37,13 +37,13 @@ def simulate(
 ) -> Result:
     """Pretrain a model on a language, fine-tune it on a part of it, measure both exactly, and keep the record.
 
-    The arguments are the keys of conf/config.yaml and have the same defaults, so the same settings with `python -m
-    sim.run` give the same run. A run that is finished already is read and not done again. `scale` and `experiment` are
+    The arguments are the keys of conf/config.yaml and have the same defaults. So the same settings give the same run
+    with `python -m sim.run`. A run that is finished already is read, not done again. `scale` and `experiment` are
     options of conf/scale and conf/experiment.
 
-    Objects stand for themselves: a language as grammar; a function from a language to a `Restricted` as restriction;
-    a model, or a function from a trie to one; an objective; an optimizer. What cannot be run raises SpecificationError
-    with one line that says why.
+    These objects can be given: a language as grammar; a function from a language to a `Restricted` as restriction; a
+    model, or a function from a trie to a model; an objective; an optimizer. It raises SpecificationError with one line
+    if something in this cannot be run.
     """
     choices = {
         "grammar": grammar, "restriction": restriction, "model": model, "objective": objective, "optimizer": optimizer
@@ -57,7 +57,7 @@ def simulate(
 
 
 def again(record: Record, changes: Mapping[str, Any], progress: bool = True) -> Result:
-    """A run with the pretraining of another one; raises SpecificationError for changes that need a new pretraining."""
+    """Do a run with the pretraining of another. Raises SpecificationError for changes that need a new pretraining."""
     known = ("restriction", "objective", "optimizer", "finetune", "relearn", "name", "outputs")
     for key in changes:
         if key not in known:
@@ -70,7 +70,7 @@ def again(record: Record, changes: Mapping[str, Any], progress: bool = True) -> 
 
 
 def split(choices: Mapping[str, Choice]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Options of groups by name, and the other arguments as nodes of a configuration; None is left out."""
+    """Return the options of groups by name, and the other arguments as nodes of a configuration. None is left out."""
     there = {key: value for key, value in choices.items() if value is not None}
     options = {key: value for key, value in there.items() if key in GROUPS and isinstance(value, str)}
     changes = {key: node(value) if key in GROUPS else value for key, value in there.items() if key not in options}
@@ -78,14 +78,14 @@ def split(choices: Mapping[str, Choice]) -> tuple[dict[str, str], dict[str, Any]
 
 
 def node(value: Choice) -> Any:
-    """The node of a configuration that stands for an argument."""
+    """Return the node of a configuration that stands for an argument."""
     if isinstance(value, Path):
         return {"kind": "file", "path": str(value)}
     return dict(value) if isinstance(value, Mapping) else given.node_of(value)
 
 
 def done(config: Mapping[str, Any], progress: bool, like: Mapping[str, Any] | None = None) -> Result:
-    """The result of a configuration; `like` is one whose pretraining it must share."""
+    """Do the run of a configuration and return its result. It must share the pretraining of `like`, if any."""
     environment.prepare(str(config.get("outputs")))  # jax reads it when it is first imported, just below
     from sim.running.build import settings
     from sim.running.identity import pretraining_key, target
@@ -95,8 +95,8 @@ def done(config: Mapping[str, Any], progress: bool, like: Mapping[str, Any] | No
     chosen = settings(config)
     if like is not None and pretraining_key(chosen) != pretraining_key(like):
         raise SpecificationError(
-            "finetune: changes that leave P as it is are required, found a restriction that adds strings to P; "
-            "use sim.simulate, which pretrains on what it needs"
+            "finetune: changes that do not change P are required, found a restriction that adds strings to P; "
+            "use sim.simulate, which does its own pretraining"
         )
     with Progress() if progress else nullcontext() as shown:
         _, record = bring(chosen, shown.update if shown else lambda *_: None)

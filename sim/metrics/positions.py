@@ -127,5 +127,5 @@ METRICS = [
         "top_one_at", "max q_t", "1", "probability of the likeliest next token at position t, prefixes of S",
         by_position(top_one_by_position),
     ),
-    Metric("top_one", "max q", "1", "probability of the likeliest next token, averaged over strings of S and positions", _top_one),
+    Metric("top_one", "max q", "1", "its mean over the positions of strings of S", _top_one),
 ]  # fmt: skip

@@ -101,8 +101,8 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as problem:
         raise SpecificationError(
-            f"outputs: a writable folder is required, found {folder} ({problem.strerror}); "
-            "make it writable and give the same command again: finished runs are kept"
+            f"outputs: a folder that can be written is required, found {folder} ({problem.strerror}); "
+            "mend that and give the same command again: finished runs are kept"
         ) from problem
 
 

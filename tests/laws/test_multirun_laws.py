@@ -284,7 +284,7 @@ def test_ctrl_c_ends_workers_and_leaves_what_is_finished(home: Path, reference: 
         assert done.status == cli.INTERRUPTED
         assert done.stdout == ""
         assert done.stderr.splitlines()[-1] == (
-            "interrupted; what is finished is kept, and the same command goes on from there"
+            "interrupted; what is finished is kept, and the same command continues from there"
         )
         assert "Traceback" not in done.stderr
         assert not alive(worker)
