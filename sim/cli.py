@@ -48,7 +48,7 @@ def run_hydra(task: Callable[[DictConfig], object], config_name: str = "config",
 
     0: done. 2: the configuration is wrong, or the task refused a value with SpecificationError. Then one line on stderr
     says what is wrong and how to correct it (in a multirun one line for each such job, after the other jobs). 130:
-    interrupted. If a multirun has listed its failures itself, the status is that of its FailedPointsError. Any other
+    interrupted. If a multirun has listed its failures itself, the status comes from its FailedPointsError. Any other
     exception of the task passes through with its traceback. If HYDRA_FULL_ERROR=1 is set, all exceptions do.
     `directory` holds the configurations; None means the project's own, `sim.config.conf_folder()`.
     """

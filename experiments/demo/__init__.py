@@ -126,8 +126,8 @@ def explained(section: str, run: dict[str, Any], part: pl.DataFrame) -> list[Par
         said += f" Each row compares under one law; e^H, N₂ and N_∞ have x ~ {part['law'][-1]}."
     elif run["num_prompts"] and section == "accounting":
         said += (
-            " Of answers x ~ S(x) and −log P(A) is E[−log P(A|x)]; the joint KL(S‖P) of documents is that of answers "
-            "plus KL(S(x)‖P(x)), by which SFT shifts the prompts."
+            " For answers, x ~ S(x), and −log P(A) stands for E[−log P(A|x)]. The joint KL(S‖P) of documents is the "
+            "KL of answers plus KL(S(x)‖P(x)), the shift of the prompts."
         )
     elif run["num_prompts"]:
         said += f" Prompts x ~ {part['law'][0]}."

@@ -123,6 +123,6 @@ def sample_space(run: Mapping[str, Any]) -> str:
     """Explain the sample space of the entropy of a model."""
     horizon = run["horizon"]
     return (
-        f"H(q), e^H and N₂ are those of the first L = {horizon} tokens that the model writes. L is the horizon, and it "
-        "counts the end of the string; a string that is unfinished by then is an outcome of its own."
+        f"H(q), e^H and N₂ are for the first L = {horizon} tokens that the model writes. L is the horizon, and it "
+        "counts the end of the string. A string that is unfinished by then counts as a string too."
     )

@@ -112,7 +112,7 @@ def _parts(thing: Any, seen: frozenset[int]) -> Iterator[bytes]:
         yield f"{array.dtype.str}{array.shape}".encode() + array.tobytes()
     else:
         raise SpecificationError(
-            f"{type(thing).__name__}: an object whose content can be hashed is required, found {type(thing)!r}; "
+            f"{type(thing).__name__}: an object with content that can be hashed is required, found {type(thing)!r}; "
             "make it a dataclass of numbers, arrays, functions and such objects"
         )
 

@@ -111,7 +111,7 @@ def gate_erasure_of(parts: Sequence[Part], q: Scored) -> GateErasure:
 def style_split(p: Scored, q: Scored, log_posterior: np.ndarray, log_law: np.ndarray) -> StyleSplit:
     """Split KL(P‖q) by style z, with log P(z | document) [nat], float64[N, Z], and q(z, y) := q(y) P(z | y).
 
-    This is an equality for overlapping styles too. For disjoint styles q(z) = q(supp P_z). The conventions are those of
+    This is an equality for overlapping styles too. For disjoint styles q(z) = q(supp P_z). The conventions are as in
     `gate_erasure`.
     """
     return style_split_of(style_parts(p, log_posterior, log_law), q)

@@ -69,7 +69,7 @@ def _style_gate(evaluation: Evaluation) -> Iterator[Cell]:
 def _style_within(evaluation: Evaluation) -> Iterator[Cell]:
     for _, within in _by_style(evaluation):
         styles = evaluation.world.record.p.styles
-        assert styles is not None, "there are rows for styles alone"
+        assert styles is not None, "only worlds with styles have these rows"
         for name, value in zip(styles.names, within, strict=True):
             yield Cell("z", Quantity.of(float(value)), evaluation.world.law_names[0], name)
 

@@ -63,9 +63,9 @@ def study(
 ) -> None:
     """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
 
-    pretrain_steps, finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables, whose laws hold
-    late; kernel_steps: steps of fine-tunings that are linearised; evals: evaluations of a fine-tuning whose path is
-    reported; part: the part of the experiment to which a run belongs, set by `hydra/sweeper=studies`.
+    pretrain_steps, finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables if their late laws
+    are measured; kernel_steps: steps of fine-tunings that are linearised; evals: evaluations of a fine-tuning if its
+    path is measured; part: the part of the experiment to which a run belongs, set by `hydra/sweeper=studies`.
     """
 
 
