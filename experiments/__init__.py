@@ -1,6 +1,6 @@
 """Reports and verdicts from finished runs: one file or folder per question.
 
-A report has `analyse(record)`, which turns the record of a run into tables, and `report(tables)`, which says in words
-what they say; with `TOGETHER = True` it takes all records of a folder at once. A claim has `CLAIM`, see
-`experiments.predictions`. Both are found by their names; nothing else has to name them.
+A report has `analyse(record)`, which turns the record of a run into tables, and `report(tables)`, which describes them
+in words. With `TOGETHER = True`, `analyse` takes the folder and reads all its records. A claim has `CLAIM`, see
+`experiments.predictions`. Both are found by their names, so no list has to name them.
 """

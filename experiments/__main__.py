@@ -19,22 +19,22 @@ from sim.numerics import SpecificationError, nearest
 from sim.show.blocks import Block, markdown, page, show
 
 REFUSED = 2
-"""Exit status of bad input."""
+"""Exit status for bad input."""
 
 
 def experiment(name: str) -> ModuleType:
-    """The experiment of a name; raises SpecificationError with the nearest name if there is none."""
+    """Return the experiment with a name. Raises SpecificationError with the nearest name if there is none."""
     return member("experiment", name, "experiments").load()
 
 
 def claims() -> list[Claim]:
-    """Every claim there is, in the order of their names."""
+    """Return all claims, sorted by name."""
     modules = [one.load() for one in members("experiment").values()]
     return [module.CLAIM for module in modules if hasattr(module, "CLAIM")]
 
 
 def said(judged: Sequence[Judged], folder: Path) -> int:
-    """Print a board and write it to a folder, as Markdown and HTML."""
+    """Print a verdict board and write it to a folder, as Markdown and as HTML. Return the exit status."""
     blocks = list(board.blocks(judged))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "board.md").write_text(markdown(blocks), encoding="utf-8")
@@ -45,7 +45,7 @@ def said(judged: Sequence[Judged], folder: Path) -> int:
 
 
 def together(module: ModuleType, folder: Path) -> int:
-    """Write and print one report of all runs of a folder."""
+    """Write and print one report on all runs of a folder. Return the exit status."""
     target = folder / "reports" / "together"
     tables = module.analyse(folder)
     blocks = module.report(tables)
@@ -57,7 +57,7 @@ def together(module: ModuleType, folder: Path) -> int:
 
 
 def each(module: ModuleType, folder: Path, run: str | None, full: bool) -> int:
-    """Write a report of every run of a folder; print the conclusions of one, or all of its report."""
+    """Write a report on every run of a folder. Print the conclusions of one, or with `full` its whole report."""
     sources = {source.name: source for source in finished(folder)}
     if run is not None and run not in sources:
         known = ", ".join(sources)
@@ -80,7 +80,7 @@ def each(module: ModuleType, folder: Path, run: str | None, full: bool) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments; the help lists every experiment there is."""
+    """Return the parser of the arguments. Its help lists all experiments."""
     found = "\n".join(f"  {name:<16}{_first_line(one.load())}" for name, one in members("experiment").items())
     others = {
         "board": "The verdicts of all claims that have been judged.",
@@ -93,8 +93,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("name", help="the experiment, or board, or claims")
-    made.add_argument("folder", nargs="?", type=Path, help="where its runs lie (outputs/<name>; for board: outputs)")
-    made.add_argument("--run", help="the hash of the run whose report is printed (the newest)")
+    made.add_argument("folder", nargs="?", type=Path, help="folder of its runs (outputs/<name>; for board: outputs)")
+    made.add_argument("--run", help="the hash of the run whose report is printed (default: the newest)")
     made.add_argument("--full", action="store_true", help="print the whole report, not only the conclusions")
     return made
 
@@ -104,7 +104,7 @@ def _first_line(module: ModuleType) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write tables/ and report.md of every finished run below the folder and print one report; 2 on bad input."""
+    """Write tables and reports of the finished runs of a folder, and print one report. Return 2 on bad input."""
     try:
         chosen = parser().parse_intermixed_args(arguments)
         if chosen.name == "claims":

@@ -1,4 +1,4 @@
-"""The verdict board: every prediction of every claim that has been judged, and what stands of the conversation."""
+"""The verdict board: all predictions of the claims that have been judged, and what follows for the conversation."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,11 +23,11 @@ WORDS = {
 SAYS = {"same": "says so", "opposite": "says the opposite", "silent": "–"}
 
 DRAWS = 2_000
-"""Simulated studies for the coverage that the board prints."""
+"""Number of simulated studies for the coverage that the board prints."""
 
 
 def blocks(judged: Sequence[Judged]) -> Iterator[Block]:
-    """The board: what stands and falls first, then every claim with its predictions, then how intervals are made."""
+    """Iterate over the blocks of the board: the verdicts, then each claim with its predictions, then the methods."""
     yield Heading("Verdict board")
     for one in judged:
         yield Paragraph(f"{one.claim.title} {WORDS[one.standing]}. {sentence(one)}", bullet=True)
@@ -43,7 +43,7 @@ def _of_claim(one: Judged) -> Iterator[Block]:
     yield Quote(claim.sentence)
     yield Paragraph(f"Rule. {claim.rule}")
     if one.made_for == "other":
-        yield Paragraph("The predictions were edited after these runs were made: they are no test of them.")
+        yield Paragraph("The predictions were edited after these runs were made, so the runs do not test them.")
     if one.made_for == "amended":
         for amendment in claim.amendments:
             yield Paragraph(
@@ -53,7 +53,7 @@ def _of_claim(one: Judged) -> Iterator[Block]:
     yield Table(COLUMNS, tuple(lines(one.findings.filter(~pl.col("instrument")))), num_left=6)
     checks = tuple(lines(one.findings.filter(pl.col("instrument"))))
     if checks:
-        yield Paragraph("True by construction; these check the instrument and support nothing:")
+        yield Paragraph("These are true by construction. They check the instrument and support no claim:")
         yield Table(COLUMNS, checks, num_left=6)
     for each in claim.predictions:
         counts = f"Counts: {each.only}."
@@ -65,25 +65,25 @@ def _of_claim(one: Judged) -> Iterator[Block]:
 
 
 def caption(file: Any) -> str:
-    """The caption that was written beside a figure; its name where there is none."""
+    """Return the caption that was written beside a figure; if there is none, the name of the figure."""
     text = file.with_suffix(".txt")
     return " ".join(text.read_text(encoding="utf-8").split()) if text.exists() else str(file.stem)
 
 
 def title(one: Judged) -> str:
-    """The claim and its verdict, with the condition that the verdict has."""
+    """Return the claim and its verdict, with the condition of the verdict if it has one."""
     condition = f" {one.reason.split(':')[0]}" if one.standing == "holds only if" else ""
     return f"{one.claim.identifier} {one.claim.title}: {one.standing}{condition}"
 
 
 def sentence(one: Judged) -> str:
-    """What becomes of the sentence of the conversation."""
+    """Return the verdict on the sentence of the conversation, and its reason."""
     said = f"{one.claim.identifier} {one.standing}" + (" " if one.standing == "holds only if" else ": ")
     return f"{said}{one.reason}."
 
 
 def lines(findings: pl.DataFrame) -> Iterator[tuple[str, ...]]:
-    """The findings as cells of the table."""
+    """Iterate over the findings as rows of the table."""
     for row in findings.iter_rows(named=True):
         yield (
             row["prediction"], row["kind"], SAYS[row["says"]], row["case"], predicted(row), measured(row), _sample(row),
@@ -92,12 +92,12 @@ def lines(findings: pl.DataFrame) -> Iterator[tuple[str, ...]]:
 
 
 def short(value: float) -> str:
-    """A number in three significant digits; rounding (below 1e-12) is 0."""
+    """Write a number with three significant digits. A number below 1e-12 is rounding and becomes 0."""
     return "0" if abs(value) < 1e-12 else f"{value:.3g}".replace("-", "−")
 
 
 def measured(row: dict[str, Any]) -> str:
-    """An estimate with its interval; the value alone where nothing is random."""
+    """Write an estimate with its interval, or only the value if the interval has width 0."""
     if row["measured"] is None:
         return "–"
     unit = "" if row["unit"] == "1" else f" {row['unit']}"
@@ -107,7 +107,7 @@ def measured(row: dict[str, Any]) -> str:
 
 
 def predicted(row: dict[str, Any]) -> str:
-    """The predicted value with its margin, or the sign of it where only that is predicted."""
+    """Write the predicted value with its margin, or its sign if only that is predicted."""
     if row["kind"] == "sign" and row["predicted"] is None and row["measured"] is not None:
         return f"above {short(row['threshold'])}"
     if row["predicted"] is None:
@@ -121,14 +121,14 @@ def predicted(row: dict[str, Any]) -> str:
 
 
 def _sample(row: dict[str, Any]) -> str:
-    """How many seeds an interval is over, or how many runs a bound was looked for in."""
+    """Write the number of seeds of an interval, or the number of runs in which a bound was checked."""
     if not row["num_seeds"]:
         return "–"
     return f"{row['num_seeds']} runs" if row["kind"] == "bound" else str(row["num_seeds"])
 
 
 def coverage(num_seeds: int) -> dict[str, float]:
-    """How often the interval covers the expectation, simulated: of normal and of exponential values."""
+    """Simulate how often the interval covers the expectation, for normal and for exponential values."""
     dice = np.random.default_rng(num_seeds)
     shape = (DRAWS, num_seeds)
     sources = {"normal": (dice.normal(size=shape), 0.0), "skewed": (dice.exponential(size=shape), 1.0)}
@@ -139,7 +139,7 @@ def coverage(num_seeds: int) -> dict[str, float]:
 
 
 def method(judged: Sequence[Judged]) -> str:
-    """Which intervals these are and how often they cover."""
+    """Explain which intervals are used and how often they cover."""
     sizes = sorted({int(n) for one in judged for n in one.findings.filter(pl.col("method") == "t")["num_seeds"]})
     said = [
         f"with {size} seeds {found['normal']:.0%} of the time for normal and {found['skewed']:.0%} for skewed values"

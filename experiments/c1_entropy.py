@@ -1,4 +1,4 @@
-"""C1, entropy reduction: does fine-tuning lower the entropy of a model, or does it follow the entropy of its data?"""
+"""C1, entropy reduction: does fine-tuning lower the entropy of a model, or does the model follow its data?"""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from experiments.statistics import slope
 from experiments.study import Study
 
 NEAR = 0.1
-"""Nats: what counts as no difference between entropies of about 4 to 5 nats, far below the effects of 0.2 to 1.3."""
+"""Differences between entropies up to this count as none [nat]. Entropies are 4 to 5 nats, effects 0.2 to 1.3 nats."""
 
 FIT = 0.05
-"""Largest mean KL(S‖q) [nat per answer] at which the fine-tuning on a restriction counts as converged."""
+"""Largest mean KL(S‖q) at which the fine-tuning on a restriction counts as converged [nat per answer]."""
 
 ROUNDING = 1e-9
-"""Nats: what counts as 0 of a difference of exact numbers."""
+"""A difference of exact numbers up to this counts as 0 [nat]."""
 
 SLACKS = ("entropy_continuity", "collision_continuity")
 """The inequalities of C1.3, see `sim.metrics.identities`."""
@@ -25,10 +25,10 @@ CONVERGED = f"valid runs of restrictions with a mean KL(S‖q) of at most {FIT} 
 
 
 def tables(study: Study) -> Tables:
-    """`runs`, a row each with what the verdicts need, and `positions`, curves over the positions of an answer.
+    """Return `runs`, a row each with what the verdicts need, and `positions`, curves over the positions of an answer.
 
-    Entropies are those of answers under the prompts x ~ S(x) that the model was tuned on [nat]. In `positions`:
-    branching factor, probability of the likeliest next token, and size of the 90 % nucleus, over prefixes x ~ S.
+    Entropies are entropies of answers to the prompts x ~ S(x) of the fine-tuning [nat]. `positions` holds the branching
+    factor, the probability of the likeliest next token, and the size of the 90 % nucleus, over prefixes x ~ S.
     """
     runs = study.runs.select(
         "run", "seed", "claim", "valid", "restriction", targets="objective.targets", kind="restriction.kind"
@@ -79,19 +79,19 @@ def _positions(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def converged(runs: pl.DataFrame) -> pl.DataFrame:
-    """The rows of restrictions whose mean `fit` is within the limit."""
+    """Return the rows of the restrictions that have a mean `fit` within the limit."""
     kept = runs.group_by("restriction").agg(pl.col("fit").mean()).filter(pl.col("fit") <= FIT)["restriction"]
     return runs.filter(pl.col("restriction").is_in(kept.implode()))
 
 
 def _settled(tables: Tables) -> Iterator[tuple[str, pl.DataFrame]]:
-    """The valid and converged runs for exact and for sampled targets."""
+    """Iterate over the valid and converged runs for exact and for sampled targets."""
     for (targets,), own in tables["runs"].filter(pl.col("valid")).group_by("targets", maintain_order=True):
         yield f"{targets} targets", converged(own)
 
 
 def _control(tables: Tables) -> Iterator[Case]:
-    """Means over the restrictions, so that a seed counts once."""
+    """C1.0, with means over the restrictions, so that each seed counts once."""
     for case, runs in _settled(tables):
         change = runs.group_by("seed", maintain_order=True).agg(
             (pl.col("h_control_lower") - pl.col("h_q0_upper")).mean().alias("lower"),
@@ -123,11 +123,11 @@ def _counted(runs: pl.DataFrame) -> str:
 
 
 def _by_restriction(tables: Tables) -> Iterator[tuple[str, pl.DataFrame, float]]:
-    """The runs of every restriction for which a change is predicted, and that change, H(S) - H(P)."""
+    """Iterate over the runs of every restriction for which a change is predicted, and this change, H(S) - H(P)."""
     for case, runs in _settled(tables):
         for (name,), own in runs.group_by("restriction", maintain_order=True):
             expected = float((own["h_s"] - own["h_p"]).to_numpy().mean())
-            if abs(expected) >= NEAR / 10:  # nothing is predicted of S = P
+            if abs(expected) >= NEAR / 10:  # nothing is predicted for S = P
                 yield f"{case}, {name}", own, expected
 
 
@@ -172,7 +172,7 @@ def _learning(tables: Tables) -> Iterator[Case]:
 
 
 def _blind(tables: Tables) -> Iterator[Case]:
-    """A style against a random set like it: q0 is the same model in both, so that only H(q) differs."""
+    """C1.6: a style and a random set that is like it. q0 is the same model in both, so only H(q) differs."""
     for case, runs in _settled(tables):
         style, blind = (runs.filter(kind=kind).sort("seed") for kind in ("style", "style_blind"))
         if style.height and style["seed"].to_list() == blind["seed"].to_list():
@@ -185,7 +185,7 @@ def _blind(tables: Tables) -> Iterator[Case]:
 
 
 def standing(findings: pl.DataFrame) -> tuple[Standing, str]:
-    """What becomes of the sentence, by the rule of the claim."""
+    """Return the verdict on the sentence by the rule of the claim, and its reason."""
     found = verdicts_of(findings)
     if "not valid" in found["C1.0"]:
         return "not valid", "no run has come near enough to P before it was fine-tuned"

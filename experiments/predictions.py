@@ -1,4 +1,4 @@
-"""Claims and predictions as data: what decides each one, its digest, and how it judges itself from a claim's tables."""
+"""Claims and predictions as data: what decides each of them, its digest, and how it is judged from tables."""
 
 import ast
 import hashlib
@@ -18,17 +18,17 @@ from sim.quantity import Quantity
 Kind: TypeAlias = Literal["sign", "equality", "bound", "slope", "exponent", "ordering", "report"]
 Says: TypeAlias = Literal["same", "opposite", "silent"]
 Standing: TypeAlias = Literal["supported", "refuted", "holds only if", "undecided", "not valid"]
-"""What becomes of the sentence of the conversation."""
+"""The verdict on the sentence of the conversation."""
 
 Tables: TypeAlias = dict[str, pl.DataFrame]
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What was measured for one case of a prediction: a number per seed, known to lie between two bounds.
+    """What was measured for one case of a prediction: a number for each seed, given by two bounds.
 
-    predicted: the value or direction that theory gives for this case; logarithmic: the numbers are logarithms, and
-    their exponential is shown; decided_by: with "lower" the prediction holds already if the lower bounds do.
+    predicted: the value or the direction that theory gives for this case; logarithmic: the numbers are logarithms, and
+    their exponentials are shown; decided_by: with "lower" it is enough that the prediction holds for the lower bounds.
     """
 
     name: str
@@ -39,11 +39,11 @@ class Case:
     note: str = ""
     logarithmic: bool = False
     decided_by: Literal["both", "lower"] = "both"
-    undecided: bool = False  # nothing can be said of the case, see the note
+    undecided: bool = False  # nothing can be said about this case, see the note
 
     @classmethod
     def exact(cls, name: str, values: np.ndarray, unit: str = "1", **rest: Any) -> "Case":
-        """A case whose numbers are exact."""
+        """Return a case with exact numbers."""
         return cls(name, np.asarray(values, np.float64), np.asarray(values, np.float64), unit, **rest)
 
 
@@ -51,12 +51,13 @@ class Case:
 class Prediction:
     """One prediction, fixed before the runs, with everything that decides it.
 
-    kind: what is predicted, see `experiments.statistics.judged`; measure: the cases, from the claim's tables;
-    predicted: how the predicted value follows from the ground truth, in words; rule: when it holds and when it is
-    refuted, in words; value: the predicted value where it is a constant; threshold: what a sign has to exceed; margin:
-    what counts as equal, in the unit of what is measured; only: which runs count; window: which share of the steps
-    counts, from .. to; control: what it is compared with; says: whether the conversation says the same, the opposite
-    or nothing; instrument: true by construction, so that it checks the instrument and supports no claim.
+    kind: the kind of prediction, see `experiments.statistics.judged`; measure: a function from the tables of the claim
+    to the cases; predicted: how the predicted value follows from the ground truth, in words; rule: when the prediction
+    holds and when it is refuted, in words; value: the predicted value if it is a constant; threshold: what a sign has
+    to exceed; margin: the largest difference that counts as equal, in the unit of the numbers; only: which runs count;
+    window: the range of the steps that counts, as shares of all steps; control: what it is compared with; says: whether
+    the conversation says the same, the opposite or nothing; instrument: whether it is true by construction, so that it
+    checks the instrument and supports no claim.
     """
 
     identifier: str
@@ -76,11 +77,11 @@ class Prediction:
     figure: str = ""
 
     def criteria(self) -> dict[str, Any]:
-        """Everything that decides it but the code of `measure`, as JSON."""
+        """Return everything that decides the prediction, except for the code of `measure`, as JSON."""
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("measure", "figure")}
 
     def judge(self, tables: Tables) -> list["Finding"]:
-        """What came out in every case; one finding "not valid" if no run counts."""
+        """Return a finding for each case, or one finding "not valid" if no run counts."""
         found = [self._finding(case) for case in self.measure(tables)]
         nothing = Finding(self.identifier, "", None, None, "", "not valid", "no run counts for it", self.figure)
         return sorted(found, key=lambda one: one.case) or [nothing]
@@ -102,7 +103,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Finding:
-    """What came out for a prediction in one case, such as exact targets."""
+    """The result for a prediction in one case, such as exact targets."""
 
     prediction: str
     case: str
@@ -117,7 +118,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Amendment:
-    """A change of a claim after runs were made for it: when, why, which digest it had, and what the verdict was."""
+    """A change of a claim after runs were made for it: its date, its reason, and the digest and the verdict before."""
 
     date: str
     reason: str
@@ -127,9 +128,9 @@ class Amendment:
 
 @dataclass(frozen=True)
 class Need:
-    """Numbers that a claim takes from its runs: names of metrics, views, phases (None: all), and of which parts.
+    """Numbers that a claim takes from its runs: the names of metrics, the views and the phases (None: all phases).
 
-    part: the beginning of the name of a part of the study, see `hydra/sweeper=studies`; "" for every run.
+    part: only from runs of parts of the study with names that begin so, see `hydra/sweeper=studies`; "" for all runs.
     """
 
     metrics: tuple[str, ...]
@@ -142,9 +143,9 @@ class Need:
 class Claim:
     """A sentence of the conversation, the predictions that decide it, and how its runs become its tables.
 
-    file: that defines it; title and sentence: for people; rule: how the predictions decide the sentence, in words;
-    needs: the numbers that it reads; tables: from a study to the tables that predictions and figures read; standing:
-    from the verdicts, a row per finding, to what becomes of the sentence, and why.
+    file: the file that defines the claim; title, sentence: texts for people; rule: how the predictions decide the
+    sentence, in words; needs: the numbers that it reads; tables: a function from a study to the tables that predictions
+    and figures read; standing: a function from the findings to the verdict on the sentence, and its reason.
     """
 
     identifier: str
@@ -161,13 +162,13 @@ class Claim:
 
     @property
     def name(self) -> str:
-        """The name of its file or folder, of its configuration, and of the folders of its runs and figures."""
+        """The name of the file or folder that defines it, of its configuration, and of the folders of its results."""
         path = Path(self.file)
         return path.parent.name if path.name == "__init__.py" else path.stem
 
     @cached_property
     def digest(self) -> str:
-        """12 hex digits of the SHA-256 of the criteria of all predictions and of how the claim's own files judge."""
+        """12 hex digits of a SHA-256 of the criteria of all predictions and of the code in the claim's own files."""
         content = {
             "criteria": [one.criteria() for one in self.predictions],
             "claim": [self.identifier, self.title, self.sentence, self.rule, list(self.paired)],
@@ -182,24 +183,24 @@ class Claim:
 
     @property
     def announced(self) -> str:
-        """What the key `claim` of the experiment's runs must say."""
+        """The value that the key `claim` must have in the runs of the experiment."""
         return f"{self.name}@{self.digest}"
 
     @property
     def command(self) -> str:
-        """What reproduces the runs."""
+        """The command that reproduces the runs."""
         return f"python -m sim.run experiment={self.name}"
 
     def prediction(self, identifier: str) -> Prediction:
-        """By identifier; raises KeyError for one that was not announced."""
+        """Return the prediction with an identifier. Raises KeyError for one that was not announced."""
         return {one.identifier: one for one in self.predictions}[identifier]
 
     def judge(self, tables: Tables) -> list[Finding]:
-        """What came out for every prediction, in the order in which they were announced."""
+        """Return the findings of every prediction, in the order in which they were announced."""
         return [finding for one in self.predictions for finding in one.judge(tables)]
 
     def made_for(self, announced: str | None) -> Literal["these", "amended", "other"]:
-        """Whether runs were made for these predictions, for those of an amendment, or for others."""
+        """Return whether a run was made for these predictions, for predictions before an amendment, or for others."""
         if announced == self.announced:
             return "these"
         before = {f"{self.name}@{one.digest_before}" for one in self.amendments}
@@ -234,7 +235,7 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 def table(claim: Claim, findings: Sequence[Finding], made_for: Iterable[str | None]) -> pl.DataFrame:
-    """One row per finding; `made_for` is what the runs say they were made for."""
+    """Return one row per finding. `made_for` holds the key `claim` of each run."""
     edited = {claim.made_for(one) for one in made_for} - {"these"}
     status = "other" if "other" in edited else "amended" if edited else "these"
     rows = []
@@ -274,6 +275,6 @@ def table(claim: Claim, findings: Sequence[Finding], made_for: Iterable[str | No
 
 
 def verdicts_of(findings: pl.DataFrame) -> Mapping[str, set[str]]:
-    """The verdicts on every prediction, in whatever case."""
+    """Return the set of the verdicts on every prediction, over its cases."""
     groups = findings.group_by("prediction", maintain_order=True)
     return {str(name): set(rows["verdict"].to_list()) for (name,), rows in groups}

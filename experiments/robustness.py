@@ -1,4 +1,4 @@
-"""Do the verdicts on C1 and C2 depend on language, size of the model and optimiser? One row per combination."""
+"""Do the verdicts on C1 and C2 depend on the language, the size of the model or the optimiser? One row for each."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,18 +16,18 @@ from experiments.study import Study
 from sim.show.blocks import Block, Heading, Paragraph, Table
 
 TOGETHER = True
-"""All runs of the folder make one report."""
+"""All runs of the folder are reported together."""
 
 CELL = ("language", "width", "optimiser")
 CLAIMS = (c1.CLAIM, c2.CLAIM)
 
 C1 = (*CELL, "valid runs", "C1", "slope of H(q) on H(S)", "H(q) − H(S) [nat]", "control [nat]")
 C2 = (*CELL, "C2", "sizes fall, least", "sizes rise, least", "share of the gate", "known behind", "least savings [×]")
-"""Columns of the two tables."""
+"""The columns of the two tables."""
 
 
 def analyse(folder: Path) -> Tables:
-    """`findings` of both claims in every cell, `cells`, a row for each, and `ends`, how what is forgotten splits."""
+    """Return `cells` (a row for each), `findings` of both claims in every cell, and `ends` (splits of forgetting)."""
     studies = {claim.identifier: Study.of(folder, claim.needs) for claim in CLAIMS}
     runs = studies["C1"].runs
     keys = {"language": "grammar", "width": "model.width", "optimizer": "optimizer"}
@@ -54,12 +54,12 @@ def analyse(folder: Path) -> Tables:
 
 
 def judged(claim: Claim, tables: Tables) -> pl.DataFrame:
-    """The findings of a claim on the runs of one cell, which were made for no claim."""
+    """Return the findings of a claim on the runs of one cell. These runs were not made for the claim."""
     return table(claim, claim.judge(tables), [claim.announced])
 
 
 def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
-    """A table for each claim, and what they say."""
+    """Report a table for each claim, and its conclusions."""
     findings, cells = tables["findings"], tables["cells"]
     first, second = [], []
     for row in cells.iter_rows(named=True):
@@ -80,7 +80,7 @@ def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
 
 
 def _shown(own: pl.DataFrame, identifier: str) -> str:
-    """Measured value with its interval, and the verdict where it is not that the prediction holds."""
+    """Write the measured value with its interval, and the verdict unless the prediction holds."""
     said = []
     for row in own.filter(prediction=identifier).iter_rows(named=True):
         number = "–" if row["measured"] is None else f"{short(row['measured'])} "
@@ -90,7 +90,7 @@ def _shown(own: pl.DataFrame, identifier: str) -> str:
 
 
 def _interval(values: pl.Series) -> str:
-    """A mean with its interval."""
+    """Write a mean with its interval."""
     if not len(values):
         return "–"
     found = interval(values.to_numpy())
@@ -99,7 +99,7 @@ def _interval(values: pl.Series) -> str:
 
 
 def _least(own: pl.DataFrame, identifier: str) -> str:
-    """The least of the means over restrictions, and how many of them do not hold."""
+    """Write the least measured value over the cases, and in how many of them the prediction does not hold."""
     found = own.filter(pl.col("prediction") == identifier, pl.col("measured").is_not_null())
     if not found.height:
         return "–"

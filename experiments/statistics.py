@@ -1,4 +1,4 @@
-"""Intervals over paired seeds, and the tests that turn them into verdicts. All claims share these."""
+"""Intervals over paired seeds, and the tests that turn them into verdicts. All claims share them."""
 
 import math
 import warnings
@@ -12,26 +12,27 @@ from scipy import stats
 from sim.quantity import Quantity
 
 Decided: TypeAlias = Literal["holds", "refuted", "undecided"]
-"""What a test says of one prediction."""
+"""The result of a test of one prediction."""
 
 Verdict: TypeAlias = Literal["holds", "refuted", "undecided", "reported", "not valid"]
-"""What became of a prediction: `not valid` where no run counts, `reported` where no verdict was announced."""
+"""The verdict on a prediction: `not valid` if no run counts, `reported` if no verdict was announced."""
 
 LEVEL = 0.95
 """Coverage of the intervals that are shown."""
 
 BOOTSTRAP_FROM = 20
-"""Seeds from which the bootstrap takes the place of t: with fewer it covers less often, skewed values or not."""
+"""Least number of seeds for the bootstrap. With fewer seeds it covers less often than t, for skewed values too."""
 
 RESAMPLES = 4_999
-"""Bootstrap samples."""
+"""Number of bootstrap samples."""
 
 
 def interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Quantity:
-    """The mean of one value per seed: Student's t below 20 seeds, the BCa bootstrap from 20 on.
+    """Return the mean of one value per seed with its interval: Student's t below 20 seeds, else the BCa bootstrap.
 
-    It is infinitely wide for one seed, and has width 0 if all values are equal. Raises ValueError for no values, and
-    for values that are not finite. Source: Student 1908; Efron 1987, "Better bootstrap confidence intervals".
+    The interval is infinitely wide for one seed, and it has width 0 if all values are equal. Raises ValueError if there
+    are no values, or if a value is not finite. Source: Student 1908, "The probable error of a mean"; Efron 1987,
+    "Better bootstrap confidence intervals".
     """
     x = np.asarray(values, np.float64)
     if x.ndim != 1 or not len(x) or not np.isfinite(x).all():
@@ -57,7 +58,10 @@ def _over_seeds(mean: float, lower: float, upper: float, level: float, count: in
 
 
 def sign(differences: Sequence[float] | np.ndarray, threshold: float = 0.0) -> tuple[Decided, Quantity]:
-    """Whether the mean paired difference is above `threshold`: the interval lies above it, below it, or around it."""
+    """Test whether the mean paired difference is above `threshold`.
+
+    It holds if the interval lies above the threshold, is refuted if it lies below, and is undecided otherwise.
+    """
     found = interval(differences)
     if found.lower > threshold:
         return "holds", found
@@ -65,16 +69,16 @@ def sign(differences: Sequence[float] | np.ndarray, threshold: float = 0.0) -> t
 
 
 def signed(values: np.ndarray, direction: float) -> tuple[Decided, Quantity]:
-    """Whether the mean has a sign, +1 or -1; the interval is that of the values as they are."""
+    """Test whether the mean has the sign `direction`, +1 or -1. The interval is for the values with their own sign."""
     verdict, found = sign(direction * values)
     return verdict, found if direction > 0 else found.decreasing(lambda value: -value)
 
 
 def equality(values: Sequence[float] | np.ndarray, predicted: float, margin: float) -> tuple[Decided, Quantity]:
-    """Whether the mean is within `margin` of a prediction: two one-sided tests at 5 %.
+    """Test whether the mean is within `margin` of a prediction, by two one-sided tests at 5 %.
 
-    It holds if the 90 % interval lies inside, is refuted if the 95 % interval lies outside, else it is undecided.
-    Source: Schuirmann 1987, "A comparison of the two one-sided tests procedure".
+    It holds if the 90 % interval lies inside the margin, is refuted if the 95 % interval lies outside, and is undecided
+    otherwise. Source: Schuirmann 1987, "A comparison of the two one-sided tests procedure".
     """
     if not margin > 0:
         raise ValueError(f"equality: a positive margin is required, found {margin!r}")
@@ -86,7 +90,7 @@ def equality(values: Sequence[float] | np.ndarray, predicted: float, margin: flo
 
 
 def bound(slacks: Sequence[float] | np.ndarray, tolerance: float) -> tuple[Decided, Quantity]:
-    """Whether a bound is never violated: the least slack over all runs is at least -`tolerance`."""
+    """Test whether a bound is never violated: the least slack over all runs is at least -`tolerance`."""
     least = float(np.min(np.asarray(slacks, np.float64)))
     shown = _over_seeds(least, least, least, 1.0, len(slacks), "none")
     return ("holds" if least >= -tolerance else "refuted"), shown
@@ -107,10 +111,10 @@ def ordering(columns: Sequence[Sequence[float]] | np.ndarray) -> tuple[Decided, 
 
 
 def slope(x: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> tuple[float, float]:
-    """The smallest and the largest slope of a least-squares line through y that are only known to lie within bounds.
+    """Return the smallest and the largest slope of a least-squares line through y values that lie within bounds.
 
-    A slope is a sum of y with weights that have both signs, so that its ends take lower ends of some and upper ends of
-    others. Raises ValueError where x does not vary.
+    A slope is a weighted sum of y with weights of both signs. So the smallest slope takes the lower bounds of some
+    values and the upper bounds of others. Raises ValueError if x does not vary.
     """
     x = np.asarray(x, np.float64)
     if len(x) < 2 or np.ptp(x) == 0:
@@ -122,9 +126,9 @@ def slope(x: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> tuple[float, f
 
 
 def both_ends(lower: tuple[Decided, Quantity], upper: tuple[Decided, Quantity]) -> tuple[Decided, Quantity]:
-    """The verdict on a number of which only two bounds are known: that of both ends where they agree.
+    """Return the verdict on a number that is known by two bounds: their common verdict, or else "undecided".
 
-    The interval covers that of either end.
+    The interval covers the intervals of both bounds.
     """
     (one, low), (other, high) = lower, upper
     ends = min(low.lower, high.lower), max(low.upper, high.upper)
@@ -143,7 +147,7 @@ def judged(
     margin: float | None,
     by_lower: bool,
 ) -> tuple[Verdict, Quantity]:
-    """The verdict on numbers per seed that lie between two bounds, and their interval over seeds.
+    """Return the verdict on one number per seed, each given by two bounds, and the interval over seeds.
 
     sign: above the threshold, or on the side of 0 of the predicted value; equality, slope, exponent: within the margin
     of the predicted value; bound: the least number is at least minus the margin; report: no verdict. With `by_lower` a

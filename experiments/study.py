@@ -1,4 +1,4 @@
-"""The finished runs of a claim as the tables that every user reads, and a claim's findings on the disk and back."""
+"""The finished runs of a claim as tables that its predictions read, and the findings of a claim on the disk."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ Step: TypeAlias = Literal["first", "last", "every"]
 """Which evaluations of a phase."""
 
 LARGE = ("strings",)
-"""Tables of which only the last evaluation of every phase is also written as CSV."""
+"""Large tables: as CSV, only the last evaluation of every phase is written."""
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """The runs of a study: `runs`, a row each (`sim.metrics.frames.runs_table`), and the `numbers` that are needed."""
+    """The runs of a study: `runs` has a row for each (`sim.metrics.frames.runs_table`), `numbers` what is needed."""
 
     runs: pl.DataFrame
     numbers: pl.DataFrame
-    places: Mapping[str, Path]  # of the records, by run
+    places: Mapping[str, Path]  # the folder of the record of each run
 
     @classmethod
     def of(cls, folder: Path, needs: Sequence[Need]) -> "Study":
-        """The study of the finished runs of a folder; each record is read once and its arrays are let go."""
+        """Return the study of the finished runs of a folder. Each record is read once, and its arrays are not kept."""
         places = {source.name: source for source in finished(folder)}
         runs, numbers = [], []
         for source in places.values():
@@ -49,7 +49,10 @@ class Study:
         view: str = "response",
         at: str | None = "",
     ) -> pl.DataFrame:
-        """Numbers of one metric: run, step, at, lower, upper; at the first, the last or every evaluation of a phase."""
+        """Return the numbers of one metric at the first, the last or every evaluation of a phase.
+
+        Columns: run, step, at, lower, upper. With `at=None`, all values of `at` are returned.
+        """
         found = self.numbers.filter(metric=metric, of=of, prompt_law=law, phase=phase, view=view)
         if at is not None:
             found = found.filter(pl.col("at") == at)
@@ -59,22 +62,22 @@ class Study:
         return found.select("run", "step", "at", "lower", "upper")
 
     def beside(self, runs: pl.DataFrame, **columns: pl.DataFrame) -> pl.DataFrame:
-        """A table of runs with numbers of `pick` beside it: <name>_lower and <name>_upper of every one."""
+        """Return a table of runs with the numbers of `pick` as columns <name>_lower and <name>_upper."""
         for name, found in columns.items():
             both = found.select("run", pl.col("lower").alias(f"{name}_lower"), pl.col("upper").alias(f"{name}_upper"))
             runs = runs.join(both, on="run", how="left", maintain_order="left")
         return runs
 
     def strings(self, run: str) -> pl.DataFrame:
-        """Probability of every document under the models of a run, see `sim.metrics.frames.strings_table`."""
+        """Return the probability of every document under the models of a run, see `strings_table`."""
         return strings_table(read(self.places[run]))
 
     def record(self, run: str) -> Record:
-        """The record of a run."""
+        """Return the record of a run."""
         return read(self.places[run])
 
     def restricted(self, runs: pl.DataFrame) -> "Study":
-        """The same study of some of its runs alone."""
+        """Return the study with only some of its runs."""
         names = runs["run"].implode()
         return Study(
             self.runs.filter(pl.col("run").is_in(names)), self.numbers.filter(pl.col("run").is_in(names)), self.places
@@ -92,7 +95,7 @@ def _needed(record: Record, need: Need) -> pl.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A claim whose runs were judged: its findings, what becomes of the sentence and why, and where its figures lie."""
+    """A claim that was judged: its findings, the verdict on the sentence, the reason, and the folder of its report."""
 
     claim: Claim
     findings: pl.DataFrame
@@ -102,7 +105,7 @@ class Judged:
 
     @property
     def made_for(self) -> str:
-        """Whether the runs were made for these predictions, for those of an amendment, or for others."""
+        """Whether the runs were made for these predictions, for predictions before an amendment, or for others."""
         found = set(self.findings["made_for"].to_list())
         stale = set(self.findings["digest"].to_list()) - {self.claim.digest}
         kinds = {self.claim.made_for(f"{self.claim.name}@{digest}") for digest in stale} | found
@@ -110,12 +113,12 @@ class Judged:
 
     @property
     def figures(self) -> list[Path]:
-        """The figures as pictures for paper, in the order of their names."""
+        """The figures for paper, as PNG files, sorted by name."""
         return sorted(file for file in (self.folder / "figures").glob("*.png") if file.with_suffix(".txt").exists())
 
 
 def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:
-    """Write every table as Parquet and CSV."""
+    """Write every table as Parquet and as CSV."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in tables.items():
         frame.write_parquet(folder / f"{name}.parquet")
@@ -125,7 +128,7 @@ def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:
 
 
 def judge(claim: Claim, folder: Path) -> Judged:
-    """Judge a claim by the finished runs of a folder; its tables are written to reports/claim/tables."""
+    """Judge a claim by the finished runs of a folder. The tables are written to reports/claim/tables."""
     study = Study.of(folder, claim.needs)
     tables = claim.tables(study)
     check_paired(tables["runs"], claim.paired, folder)
@@ -136,7 +139,7 @@ def judge(claim: Claim, folder: Path) -> Judged:
 
 
 def check_paired(runs: pl.DataFrame, paired: Sequence[str], folder: Path) -> None:
-    """Raise SpecificationError unless there is one run of each kind and seed: one that counts twice narrows intervals.
+    """Raise SpecificationError unless there is one run of each kind and seed, because a second one narrows intervals.
 
     `paired` are the columns that tell kinds of runs and seeds apart.
     """
@@ -151,7 +154,7 @@ def check_paired(runs: pl.DataFrame, paired: Sequence[str], folder: Path) -> Non
 
 
 def judged_before(outputs: Path, claims: Sequence[Claim]) -> list[Judged]:
-    """The claims that have been judged below a folder; raises SpecificationError if there is none."""
+    """Return the claims that have been judged below a folder. Raises SpecificationError if there is none."""
     found = []
     for claim in claims:
         folder = outputs / claim.name / "reports" / "claim"
@@ -163,6 +166,6 @@ def judged_before(outputs: Path, claims: Sequence[Claim]) -> list[Judged]:
         names = ", ".join(claim.name for claim in claims)
         raise SpecificationError(
             f"{outputs}: verdicts of at least one claim are required, found none; "
-            f"run python -m experiments with one of {names} first"
+            f"run python -m experiments <claim> first, with one of {names}"
         )
     return found

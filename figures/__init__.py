@@ -1,1 +1,1 @@
-"""One file per figure, `figures/<study>/<figure>.py`, found by looking; see `figures.__main__` for what it defines."""
+"""One file per figure, `figures/<study>/<figure>.py`, found by its place. `figures.__main__` says what it defines."""

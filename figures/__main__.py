@@ -1,11 +1,11 @@
-"""python -m figures <study> [folder] [--run HASH] [--only NAME] [--for slide]: figures, drawn from tables alone.
+"""python -m figures <study> [folder] [--run HASH] [--only NAME] [--for slide]: draw figures, only from tables.
 
 A figure is one file, `figures/<study>/<name>.py`, in this project or in an installed package (`sim.config.discovery`):
 
 - TABLES: the names of the tables that it reads, see `experiments.<study>`;
-- draw(tables) -> Figure | None: None where the tables hold nothing for it;
-- caption(tables) -> str: what it shows, written beside it as <name>.txt;
-- animate(tables, file), if it moves: writes <name>.gif.
+- draw(tables) -> Figure | None: it returns None if the tables hold nothing for the figure;
+- caption(tables) -> str: it says what the figure shows, and is written beside it as <name>.txt;
+- animate(tables, file), only for a moving figure: it writes <name>.gif.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from sim.config import members
 from sim.numerics import SpecificationError, nearest
 
 REFUSED = 2
-"""Exit status of bad input."""
+"""Exit status for bad input."""
 
 RUN_TABLES = "run.parquet"
-"""The table by which the report of a single run is known."""
+"""A report that has this table is the report of a single run."""
 
 
 def figures_of(study: str, only: str | None = None) -> dict[str, ModuleType]:
-    """The figures of a study by name; raises SpecificationError where there is no such study or figure."""
+    """Return the figures of a study by name. Raises SpecificationError if there is no such study or figure."""
     found = {name: one for name, one in members("figure").items() if name.startswith(f"{study}/")}
     studies = sorted({name.split("/")[0] for name in members("figure")})
     if not found:
@@ -46,7 +46,7 @@ def figures_of(study: str, only: str | None = None) -> dict[str, ModuleType]:
 
 
 def report(folder: Path, run: str | None) -> Path:
-    """The report to draw: that of the run asked for, else that of a whole study, else that of the newest run."""
+    """Return the folder of the report to draw: of the given run, else of a whole study, else of the newest run."""
     files = sorted(folder.glob("reports/*/tables/*.parquet"), key=lambda file: file.stat().st_mtime_ns)
     reports = {file.parents[1].name: file.parents[1] for file in files}
     if not reports:
@@ -62,7 +62,7 @@ def report(folder: Path, run: str | None) -> Path:
 
 
 def read_tables(figures: Mapping[str, ModuleType], source: Path) -> Tables:
-    """The tables that some figures need; raises SpecificationError for the first one that is not there."""
+    """Return the tables that some figures need. Raises SpecificationError for the first one that is missing."""
     found: dict[str, pl.DataFrame] = {}
     for name, module in figures.items():
         for table in module.TABLES:
@@ -75,7 +75,7 @@ def read_tables(figures: Mapping[str, ModuleType], source: Path) -> Tables:
 
 
 def write(name: str, module: ModuleType, tables: Tables, folder: Path, medium: str) -> list[Path]:
-    """Draw one figure and write it with its caption; nothing where the tables hold nothing for it."""
+    """Draw one figure, write it with its caption, and return the files; none if the tables hold nothing for it."""
     stem = folder / (name if medium == "paper" else f"{name}-{medium}")
     with styled(medium):
         drawn = module.draw(tables)
@@ -92,7 +92,7 @@ def write(name: str, module: ModuleType, tables: Tables, folder: Path, medium: s
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments; the help lists every figure there is."""
+    """Return the parser of the arguments. Its help lists all figures."""
     found = "\n".join(f"  {name}" for name in members("figure"))
     made = argparse.ArgumentParser(
         prog="python -m figures",
@@ -100,15 +100,15 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("study", help="the study, a folder in figures/")
-    made.add_argument("folder", nargs="?", type=Path, help="where its runs are (outputs/<study>)")
-    made.add_argument("--run", help="the hash of the run (the newest)")
-    made.add_argument("--only", metavar="NAME", help="draw this figure alone")
-    made.add_argument("--for", dest="medium", choices=list(MEDIA), default="paper", help="what to draw for (paper)")
+    made.add_argument("folder", nargs="?", type=Path, help="folder of its runs (outputs/<study>)")
+    made.add_argument("--run", help="the hash of the run (default: the newest)")
+    made.add_argument("--only", metavar="NAME", help="draw only this figure")
+    made.add_argument("--for", dest="medium", choices=list(MEDIA), default="paper", help="the medium (default: paper)")
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw the figures of a study into reports/<report>/figures; 2 on bad input."""
+    """Draw the figures of a study into reports/<report>/figures. Return the exit status: 2 on bad input."""
     try:
         chosen = parser().parse_intermixed_args(arguments)
         folder = chosen.folder or Path("outputs") / chosen.study

@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.colors import to_hex, to_rgb
 
 CONTRAST = 4.5
-"""Least ratio of the luminances of letters and of what lies behind them."""
+"""Least ratio of the luminances of letters and of their background."""
 
 STYLE_CYCLE = ("#0072B2", "#CC79A7", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#F0E442", "#7A7A7A")
 MARKERS = "osD^vPX*"
@@ -27,17 +27,17 @@ PARTS = {
     "erasure": "#E69F00",
 }
 HATCHES = {"narrowing": "///", "objective": "xxx", "learning": "...", "kept": "xxx", "erasure": "///"}
-"""Patterns that tell parts apart without colour; a part that is not named here is plain."""
+"""Patterns that tell parts apart without colour. A part that is not named here is plain."""
 
 PALE = "#E3E3E3"
 GUIDE = "#595959"
-"""Colour of thin lines that are no data, dark enough for letters."""
+"""Colour of thin lines that are not data. It is dark enough for letters."""
 RED = "#C00000"
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a line or a cloud of points looks: colour, marker and dashes, each of which would do to tell it apart."""
+    """How a line or a cloud of points looks: colour, marker and dashes. Each of them alone tells it apart."""
 
     colour: str
     marker: str
@@ -50,7 +50,7 @@ class Look:
 
     @property
     def points(self) -> dict[str, Any]:
-        """Arguments of `Axes.plot` for points alone."""
+        """Arguments of `Axes.plot` for points without a line."""
         return {"color": self.colour, "linestyle": "none", "marker": self.marker}
 
 
@@ -65,35 +65,35 @@ DISTRIBUTIONS = {
 
 
 def look(index: int) -> Look:
-    """The look of the line at an index; after eight the marks are combined anew."""
+    """Return the look of the line at an index. After eight lines, colours and marks are combined differently."""
     count = len(STYLE_CYCLE)
     return Look(STYLE_CYCLE[index % count], MARKERS[(index + index // count) % count], DASHES[index % len(DASHES)])
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for each name, by its place."""
+    """Return a look for each name, by its place."""
     return {name: look(index) for index, name in enumerate(names)}
 
 
 def style_colours(names: Sequence[str]) -> dict[str, str]:
-    """A colour for each style, by its place in the order of the world."""
+    """Return a colour for each style, by its place in the order of the world."""
     return {name: one.colour for name, one in looks(names).items()}
 
 
 def luminance(colour: str) -> float:
-    """Relative luminance of a colour, from 0 (black) to 1 (white)."""
+    """Return the relative luminance of a colour, from 0 (black) to 1 (white)."""
     linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in to_rgb(colour)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def contrast(one: str, other: str) -> float:
-    """Ratio of the luminances of two colours, from 1 (equal) to 21 (black on white)."""
+    """Return the ratio of the luminances of two colours, from 1 (equal) to 21 (black on white)."""
     dark, light = sorted([luminance(one), luminance(other)])
     return (light + 0.05) / (dark + 0.05)
 
 
 def ink(colour: str, paper: str = "white") -> str:
-    """The colour for letters on white: as it is if it can be read, else the least darkening of it that can be."""
+    """Return a colour for letters on white: unchanged if it can be read, else darkened as little as necessary."""
     share = 1.0
     while contrast(_darkened(colour, share), paper) < CONTRAST:
         share -= 0.02
@@ -101,7 +101,7 @@ def ink(colour: str, paper: str = "white") -> str:
 
 
 def letters_on(colour: str) -> str:
-    """Black or white, whichever can be read better on a colour."""
+    """Return black or white, whichever is easier to read on a colour."""
     return max(("black", "white"), key=lambda letters: contrast(letters, colour))
 
 

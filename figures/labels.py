@@ -1,4 +1,4 @@
-"""Names written where the data are, so that no legend has to be looked up."""
+"""Names that are written beside the data, so that no legend is needed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ class Label:
 
 
 def beside(axes: Axes, labels: Sequence[Label], size: str = "small") -> None:
-    """Write names at the right of the axes at the heights of their lines, moved apart where they would overlap.
+    """Write names at the right of the axes at the heights of their lines. Names that would overlap are moved apart.
 
-    It is to be called when the limits of the axes are final.
+    It must be called after the limits of the axes are final.
     """
     there = [label for label in labels if np.isfinite(label.height)]
     wanted = [_fraction(axes, label.height) for label in there]
@@ -43,9 +43,9 @@ def beside(axes: Axes, labels: Sequence[Label], size: str = "small") -> None:
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
-    """Middles of blocks of some heights, near those wanted, so that no two overlap and all lie between 0 and 1.
+    """Return middles of blocks with these heights, near the wanted middles, without overlap and between 0 and 1.
 
-    Their order is kept. Blocks that overlap are stacked around the mean of their middles.
+    The order of the blocks is kept. Blocks that would overlap are stacked around the mean of their middles.
     """
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     groups: list[tuple[list[int], float, float]] = []  # members, middle of the group, height
@@ -76,6 +76,6 @@ def within(axes: Axes, text: str, place: tuple[float, float], colour: str, **res
 
 
 def _fraction(axes: Axes, height: float) -> float:
-    """Where a value of the vertical axis lies, from 0 (bottom) to 1 (top)."""
+    """Return the position of a value on the vertical axis, from 0 (bottom) to 1 (top)."""
     low, high = (float(axes.transScale.transform((1.0, one))[1]) for one in axes.get_ylim())
     return min(max((float(axes.transScale.transform((1.0, height))[1]) - low) / (high - low), 0.0), 1.0)

@@ -1,4 +1,4 @@
-"""How every figure looks on paper and on a slide, and how it is written so that the same table gives the same bytes."""
+"""How figures look on paper and on a slide, and how they are written so that equal tables give equal bytes."""
 
 import io
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 @dataclass(frozen=True)
 class Medium:
-    """Where a figure is seen: size [inch], letters [point], factor of lines and markers, resolution, formats.
+    """A medium for figures: size [inch], letters [point], factor of lines and markers, resolution [dpi], formats.
 
-    height: that of every figure, or None if each has its own.
+    height: the height of every figure, or None if each figure has its own.
     """
 
     width: float
@@ -40,24 +40,24 @@ MEDIA = {
 _medium: ContextVar[Medium] = ContextVar("medium", default=MEDIA["paper"])
 
 UNDATED = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
-"""Metadata that would differ from one second to the next."""
+"""Metadata without the dates, which would make files differ from one second to the next."""
 
 CHINESE = (
     "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "PingFang SC", "Hiragino Sans GB",
     "Microsoft YaHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Noto Sans CJK JP", "SimHei", "Heiti SC", "SimSun",
     "AR PL UMing CN", "Droid Sans Fallback", "Arial Unicode MS",
 )  # fmt: skip
-"""Fonts with Chinese glyphs, the better ones first."""
+"""Fonts with Chinese glyphs, best first."""
 
 
 def families() -> list[str]:
-    """DejaVu Sans, which ships with matplotlib, and for glyphs that it lacks a Chinese font, if one is installed."""
+    """Return DejaVu Sans, which comes with matplotlib, and a Chinese font for further glyphs, if one is installed."""
     installed = {font.name for font in font_manager.fontManager.ttflist}
     return ["DejaVu Sans", *[name for name in CHINESE if name in installed][:1]]
 
 
 def settings(medium: Medium) -> dict[str, Any]:
-    """The settings of matplotlib for a medium."""
+    """Return the settings of matplotlib for a medium."""
     return {
         "axes.labelsize": "medium",
         "axes.spines.right": False,
@@ -78,7 +78,7 @@ def settings(medium: Medium) -> dict[str, Any]:
         "mathtext.fontset": "dejavusans",
         "pdf.fonttype": 42,
         "savefig.dpi": medium.dpi,
-        "text.hinting": "none",  # words are then as wide in every format as they were when the figure was laid out
+        "text.hinting": "none",  # so that words have the same width in every format as in the layout
         "svg.fonttype": "path",
         "svg.hashsalt": "sft-diversity",
         "xtick.labelsize": "small",
@@ -88,7 +88,7 @@ def settings(medium: Medium) -> dict[str, Any]:
 
 @contextmanager
 def styled(medium: str = "paper") -> Iterator[Medium]:
-    """Draw for a medium; what a user has set for matplotlib has no effect."""
+    """Draw for a medium within this context. The user's settings of matplotlib have no effect."""
     token = _medium.set(MEDIA[medium])
     try:
         with mpl.rc_context():
@@ -100,12 +100,12 @@ def styled(medium: str = "paper") -> Iterator[Medium]:
 
 
 def factor() -> float:
-    """How much thicker lines and markers are drawn than on paper."""
+    """Return the factor by which lines and markers are larger than on paper."""
     return _medium.get().factor
 
 
 class Drawn(Figure):
-    """A figure that a notebook shows, whether or not matplotlib has been set up for notebooks."""
+    """A figure that a notebook shows even if matplotlib is not set up for notebooks."""
 
     def _repr_png_(self) -> bytes:
         picture = io.BytesIO()
@@ -116,9 +116,9 @@ class Drawn(Figure):
 def figure(
     height: float, num_columns: int, share: float = 1.0, sharey: bool = True, num_rows: int = 1
 ) -> tuple[Figure, list[Axes]]:
-    """Rows of panels, row by row, with a common vertical axis in each row unless `sharey` is false.
+    """Return a figure and its panels, row by row. Panels of a row share the vertical axis unless `sharey` is false.
 
-    height [inch] and share of the width are those on paper; a slide is always filled.
+    height [inch] and share (of the width) are for paper; a slide is always filled.
     """
     medium = _medium.get()
     size = (share * medium.width, height) if medium.height is None else (medium.width, medium.height)
@@ -128,9 +128,9 @@ def figure(
 
 
 def save(drawn: Figure, stem: Path) -> list[Path]:
-    """Write <stem>.<format> in every format of the medium, without dates."""
+    """Write <stem>.<format> in every format of the medium, without dates, and return the files."""
     drawn.draw_without_rendering()
-    drawn.set_layout_engine("none")  # laid out once for all formats
+    drawn.set_layout_engine("none")  # the layout is computed once for all formats
     files = []
     for extension in _medium.get().formats:
         files.append(stem.with_name(f"{stem.name}.{extension}"))
@@ -139,7 +139,7 @@ def save(drawn: Figure, stem: Path) -> list[Path]:
 
 
 def step_axis(axes: Axes, last: int, label: str = "fine-tuning step", most: int = 5) -> None:
-    """Steps on a logarithmic axis that also holds step 0; at most so many ticks, evenly spread."""
+    """Make the horizontal axis a logarithmic axis of steps that also holds step 0, with at most about `most` ticks."""
     axes.set_xscale("symlog", linthresh=1.0, linscale=0.35)
     decades = [10**power for power in range(9) if 10**power <= last]
     if last > 2 * decades[-1]:

@@ -1,4 +1,4 @@
-"""What the figures say in words and digits: titles, units, percentages, and the mark of a run that is not valid."""
+"""Words and digits in figures: titles, names, percentages, and the mark of a run that is not valid."""
 
 from typing import Any
 
@@ -8,38 +8,38 @@ from figures.colours import RED
 from figures.curves import Tables, is_control
 
 SHORT = 30
-"""Longest name of the data that fits over a panel, in characters."""
+"""Longest name of the data that fits above a panel [characters]."""
 
 MINUS = "\N{MINUS SIGN}"
 
 
 def about(tables: Tables) -> dict[str, Any]:
-    """The one row of the table `run`."""
+    """Return the single row of the table `run`."""
     return tables["run"].row(0, named=True)
 
 
 def has_prompts(tables: Tables) -> bool:
-    """Whether strings are a prompt and its answer."""
+    """Return whether strings consist of a prompt and an answer."""
     return bool(about(tables)["num_prompts"])
 
 
 def strings(tables: Tables) -> str:
-    """What a model gives probabilities to: answers, or strings in a world without prompts."""
+    """Return the noun for what a model gives probabilities to: answers, or strings in a world without prompts."""
     return "answers" if has_prompts(tables) else "strings"
 
 
 def averaged(tables: Tables, law: str) -> str:
-    """'x ~ P(x)' for the law "P(x)"; nothing in a world without prompts."""
+    """Return 'x ~ P(x)' for the law "P(x)"; "" in a world without prompts."""
     return rf"$x \sim {law}$" if has_prompts(tables) else ""
 
 
 def method(tables: Tables) -> str:
-    """What the fine-tuning is called: SFT, or the name of another objective."""
+    """Return the name of the fine-tuning: SFT, or another objective."""
     return str(about(tables)["objective"])
 
 
 def title(tables: Tables, phase: str) -> str:
-    """What a phase was trained on, for the head of a panel."""
+    """Return what a phase was trained on, as the title of a panel."""
     if is_control(tables, phase):
         return f"Control ({phase}): {method(tables)} on P"
     data = str(about(tables)["restriction"])
@@ -52,12 +52,12 @@ def control_name(phase: str) -> str:
 
 
 def data(tables: Tables) -> str:
-    """What S is, for a caption."""
+    """Describe S, the world and the seed for a caption."""
     return f"S: {about(tables)['restriction']}; world: {about(tables)['world']}; seed {about(tables)['seed']}"
 
 
 def percent(share: float) -> str:
-    """A share in percent, in few digits, and "100 %" or "0 %" only where that is what it is."""
+    """Write a share in percent with few digits. It is "100 %" only if the share is 1, and "0 %" only if it is 0."""
     if share >= 0.9995:
         return "100 %" if share >= 1.0 - 1e-12 else "> 99.99 %" if share >= 0.9999 else f"{100 * share:.2f} %"
     if 0.0 < share < 0.01:
@@ -66,12 +66,12 @@ def percent(share: float) -> str:
 
 
 def three(value: float) -> str:
-    """A number >= 0 in three significant digits, without powers of ten below 1000."""
+    """Write a number >= 0 with three significant digits; without powers of ten below 1000."""
     return "< 0.0001" if 0.0 < value < 1e-4 else "0" if value == 0.0 else f"{value:#.3g}".rstrip(".")
 
 
 def change(lower: float, upper: float) -> str:
-    """A signed change of entropy, or its certified bounds, in two decimals or else one significant digit."""
+    """Write a signed change of entropy, or its certified bounds, with two decimals or one significant digit."""
     if max(abs(lower), abs(upper)) < 1e-6:
         return "0"
     digits = ".2f" if max(abs(lower), abs(upper)) >= 0.005 else ".1g"
@@ -80,7 +80,7 @@ def change(lower: float, upper: float) -> str:
 
 
 def mark(drawn: Figure, tables: Tables) -> None:
-    """Put a red line over a figure of a run, or of runs, that never came near enough to P: it is no result."""
+    """Write a red line above a figure if its run, or all its runs, did not come near enough to P: it is no result."""
     if "run" not in tables:
         if not tables["runs"]["valid"].any():
             drawn.suptitle("NOT VALID: no run came near enough to P", color=RED, fontweight="bold")

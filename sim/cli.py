@@ -1,4 +1,4 @@
-"""Hydra around a task: an absolute configuration folder, and one line on stderr for every mistake of a person.
+"""Run a task with Hydra: with an absolute configuration folder, and one line on stderr for every mistake of the user.
 
 Nothing slow is imported here, so that `--help` and `--cfg job --resolve` answer at once.
 """
@@ -26,7 +26,7 @@ from sim.numerics import SpecificationError, nearest
 HYDRA_KWARGS: dict[str, Any] = (
     {"version_base": "1.3"} if tuple(map(int, version("hydra-core").split(".")[:2])) < (1, 4) else {}
 )
-"""Without `version_base` Hydra below 1.4 behaves as 1.1 did; 1.4 deprecates the argument."""
+"""Without `version_base`, Hydra below 1.4 behaves like 1.1. Version 1.4 deprecates the argument."""
 
 REFUSED, INTERRUPTED = 2, 130
 """Exit statuses: bad input, and an interruption from the keyboard."""
@@ -37,7 +37,7 @@ OmegaConf.register_new_resolver("members", lambda kind: ", ".join(members(kind))
 
 
 class FailedPointsError(Exception):
-    """A point of a multirun failed, and has been listed with its reason; `status` is what the multirun exits with."""
+    """A run of a multirun failed and was listed with its reason. `status` is the exit status of the multirun."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
@@ -48,13 +48,13 @@ _MISTAKES = (HydraException, InterpolationResolutionError, MissingMandatoryValue
 
 
 def run_hydra(task: Callable[[DictConfig], object], config_name: str = "config", directory: Path | None = None) -> int:
-    """Composes the configuration from the command line, runs `task` on it, and returns the exit status.
+    """Compose the configuration from the command line, run `task` on it, and return the exit status.
 
-    0: done. 2: the configuration, or a value that the task refused with SpecificationError, is wrong: one line on
-    stderr says what and how to mend it (in a multirun one line for each such job, after the other jobs have run).
-    130: interrupted. The status of a FailedPointsError where a multirun has listed its failures itself. Any other
-    exception of the task passes through with its traceback, and so does everything where the caller has set
-    HYDRA_FULL_ERROR=1. `directory` holds the configurations; None means the project's own, `sim.config.conf_folder()`.
+    0: done. 2: the configuration is wrong, or the task refused a value with SpecificationError. Then one line on stderr
+    says what is wrong and how to correct it (in a multirun one line for each such job, after the other jobs). 130:
+    interrupted. If a multirun has listed its failures itself, the status comes from its FailedPointsError. Any other
+    exception of the task passes through with its traceback. If HYDRA_FULL_ERROR=1 is set, all exceptions do.
+    `directory` holds the configurations; None means the project's own, `sim.config.conf_folder()`.
     """
     directory = directory or conf_folder()
     refusals: list[str] = []
@@ -69,7 +69,7 @@ def run_hydra(task: Callable[[DictConfig], object], config_name: str = "config",
         with _raising_hydra(), redirect_stderr(stderr):
             entry()
     except KeyboardInterrupt:
-        print("interrupted; what is finished is kept, and the same command goes on from there", file=sys.stderr)
+        print("interrupted; what is finished is kept, and the same command continues from there", file=sys.stderr)
         return INTERRUPTED
     except FailedPointsError as failure:
         return failure.status
@@ -85,10 +85,10 @@ def run_hydra(task: Callable[[DictConfig], object], config_name: str = "config",
 
 
 def explain(error: Exception, arguments: list[str], config_name: str, directory: Path) -> str:
-    """One line for a mistake in the configuration: place, requirement, value found, nearest valid name.
+    """Explain a mistake in the configuration in one line: place, requirement, value found, nearest valid name.
 
-    `arguments` are those of the command line; `config_name` and `directory` say what was composed. Options of installed
-    packages are known too.
+    `arguments` are the arguments of the command line. `config_name` and `directory` say what was composed. Options of
+    installed packages are known too.
     """
     refusal = _refusal_behind(error)
     if refusal is not None:
@@ -115,13 +115,13 @@ def _composition_error(error: Exception, arguments: list[str], config_name: str,
         return _no_option(arguments, directory)
     present = re.search(r"An item is already at '(.+?)'", text)
     if unknown:
-        key = getattr(cause, "full_key", None) or unknown[1] or unknown[2]  # the cause knows the key inside a mapping
+        key = getattr(cause, "full_key", None) or unknown[1] or unknown[2]  # the cause holds the key inside a mapping
         return _unknown_key(key, arguments, config_name, directory)
     if several:
         override = several[1] or several[2]
         return f"{override}: one value is required, found several; sweep with --multirun, or write [1,2] for a list"
     if present:
-        return f"{present[1]}: already in the configuration, so the + has to go"
+        return f"{present[1]}: already in the configuration; leave out the +"
     if merged and cause is not None:
         return f"{merged[1]}: {str(cause).splitlines()[0]}"
     if not text and isinstance(cause, OmegaConfBaseException):
@@ -144,7 +144,7 @@ def _unknown_option(error: MissingConfigException, arguments: list[str], directo
 
 
 def _no_option(arguments: list[str], directory: Path) -> str:
-    """For a group that was given a number or null, which Hydra refuses without saying where."""
+    """Explain that a group was set to a number or null. Hydra refuses this without naming the group."""
     for argument in arguments:
         group, _, choice = argument.partition("=")
         options = _options(group.partition("@")[0].lstrip("+"), directory)
@@ -165,7 +165,7 @@ def _value_error(error: OmegaConfBaseException, arguments: list[str], directory:
 
 
 def _written_in(pattern: str, arguments: list[str], directory: Path) -> str:
-    """ " in <file>" for the first configuration file that matches; "" if the command line does."""
+    """Return " in <file>" for the first configuration file that matches; "" if the command line matches."""
     if any(re.search(pattern, argument) for argument in arguments):
         return ""
     for folder in _folders(directory):
@@ -176,13 +176,13 @@ def _written_in(pattern: str, arguments: list[str], directory: Path) -> str:
 
 
 def _unknown_key(key: str, arguments: list[str], config_name: str, directory: Path) -> str:
-    """The line for a key that is unknown; in a multirun it may be so for some of a group's choices alone."""
+    """Explain that a key is unknown. In a multirun it may be unknown for only some of a group's choices."""
     turns = max((argument.count(",") for argument in arguments), default=0)
     lines = (
         _unknown_in(key, _composed(arguments, config_name, directory, turn), _groups(directory))
         for turn in range(turns + 1)
     )
-    return next((line for line in lines if line), f"{key}: nothing of that name in the configuration")
+    return next((line for line in lines if line), f"{key}: there is no such key in the configuration")
 
 
 def _unknown_in(key: str, composed: dict[str, Any], groups: list[str]) -> str | None:
@@ -201,7 +201,7 @@ def _unknown_in(key: str, composed: dict[str, Any], groups: list[str]) -> str | 
 
 
 def _folders(directory: Path) -> list[Path]:
-    """The folder that was composed from, and those of installed packages."""
+    """Return the folder of the configurations, and the folders of installed packages."""
     return [directory, *conf_folders()[1:]]
 
 
@@ -215,9 +215,9 @@ def _options(group: str, directory: Path) -> list[str]:
 
 
 def _composed(arguments: list[str], config_name: str, directory: Path, turn: int) -> dict[str, Any]:
-    """The configuration with the valid choices of the command line and nothing else of it, to find names in.
+    """Compose the configuration with only the valid choices of groups on the command line, to look up names.
 
-    Of several choices for a group the one whose turn it is counts, or the last.
+    If a group has several choices, the choice with the index `turn` is used, or the last one.
     """
     pairs = [argument.partition("=")[::2] for argument in arguments if "=" in argument]
     choices = [(group, names.split(",")[: turn + 1][-1]) for group, names in pairs]
@@ -232,17 +232,17 @@ def _composed(arguments: list[str], config_name: str, directory: Path, turn: int
 
 
 def _is_mistake(error: Exception) -> bool:
-    """Whether a person can mend it; a constructor that Hydra itself failed to call keeps its traceback."""
+    """Return whether the user can correct an error. If Hydra failed to call a constructor, this is a program error."""
     if isinstance(error, InstantiationException):
         return _refusal_behind(error) is not None
-    if type(error) is ValueError:  # how Hydra refuses a combination of flags, or a group that is set to a number
+    if type(error) is ValueError:  # Hydra refuses combinations of flags, or groups that are set to numbers, in this way
         last = traceback.extract_tb(error.__traceback__)[-1]
         return last.name == "_run_hydra" or Path(last.filename).parent == Path(hydra.__file__).parent / "_internal"
     return isinstance(error, _MISTAKES)
 
 
 def _refusal_behind(error: BaseException | None) -> SpecificationError | None:
-    """The SpecificationError that another error was raised from or while handling (a resolver of the configuration)."""
+    """Return the SpecificationError behind an error: its cause or its context at any depth; None if there is none."""
     while error is not None and not isinstance(error, SpecificationError):
         error = error.__cause__ or error.__context__
     return error
@@ -251,7 +251,7 @@ def _refusal_behind(error: BaseException | None) -> SpecificationError | None:
 def _noting(
     task: Callable[[DictConfig], object], note: Callable[[Exception], None], stderr: TextIO
 ) -> Callable[[DictConfig], object]:
-    """The task, each of its mistakes noted: of a multirun Hydra reports the first failure only."""
+    """Return the task with every mistake noted, because Hydra reports only the first failure of a multirun."""
 
     @functools.wraps(task)
     def noting(config: Any) -> object:
@@ -268,7 +268,7 @@ def _noting(
 
 @contextmanager
 def _raising_hydra() -> Iterator[None]:
-    """Hydra raises what it would otherwise print."""
+    """Within this context Hydra raises exceptions that it would otherwise print."""
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -280,7 +280,7 @@ def _raising_hydra() -> Iterator[None]:
 
 
 class _JobFailuresHeld:
-    """A stderr that holds back the line by which Hydra announces a failed job: for a mistake it would be a second."""
+    """A stderr that holds back Hydra's line about a failed job, because a mistake of the user is told in one line."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.held = stream, ""

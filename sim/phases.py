@@ -1,4 +1,4 @@
-"""The phases of a run and what each one means. This table goes into every record; reports and figures read it there."""
+"""The phases of a run and their meanings. Every record holds this table, and reports and figures read it there."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,16 +12,16 @@ STAGES: dict[Stage, str] = {
     "finetune": "fine-tuning",
     "relearn": "relearning",
 }
-"""The stages of a run, in their order, in words. A stage is a key of the configuration; its phases train together."""
+"""The stages of a run in their order, in words. A stage is a key of the configuration; its phases train together."""
 
 
 @dataclass(frozen=True)
 class Meaning:
     """What a phase is: one training, from which parameters, on which language, and what it is compared with.
 
-    stage: the key of the configuration that holds its number of steps; role: what reports and figures take it for;
-    data: the language that it is trained on, "P", "S" or "P_B" (what S leaves out); model: the name of the model that
-    it ends with; title: the phase in words.
+    stage: the key of the configuration that holds its number of steps; role: how reports and figures use it; data: the
+    language that it is trained on, "P", "S" or "P_B" (what S leaves out); model: the name of the model that it ends
+    with; title: the phase in words.
     """
 
     stage: Stage
@@ -48,12 +48,12 @@ MEANINGS: dict[str, Meaning] = {
 
 
 def stored(meanings: Mapping[str, Meaning], phases: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The meanings of some phases as JSON, for a record."""
+    """Return the meanings of some phases as JSON, for a record."""
     return {name: asdict(meanings[name]) for name in phases}
 
 
 def restored(phases: Iterable[str], content: Mapping[str, Mapping[str, str]] | None) -> dict[str, Meaning]:
-    """The meanings that a record holds; those of this table for a record that was made before records held them."""
+    """Return the meanings that a record holds. Older records, which hold none, get the meanings of this table."""
     if content is None:
         return {name: MEANINGS[name] for name in phases}
     return {name: Meaning(**content[name]) for name in phases}  # type: ignore[arg-type]

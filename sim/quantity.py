@@ -1,4 +1,4 @@
-"""The one type of a number with its certificate: exact, bounded, estimated from samples, or a mean over seeds."""
+"""A number that says how it is known: exact, bounded, estimated from samples, or a mean over seeds."""
 
 import math
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 Kind: TypeAlias = Literal["exact", "bounded", "estimated", "over seeds"]
-"""What a number is worth."""
+"""How a number is known."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """An interval [lower, upper] in the unit of what it measures, and what it is worth (`kind`).
+    """An interval [lower, upper] in the unit of what it measures, and how the number is known (`kind`).
 
-    exact: both ends are the number. bounded: the number is certain to lie between them. estimated, over seeds: the
+    exact: both ends are the number. bounded: the number certainly lies between the ends. estimated, over seeds: the
     interval covers the expectation with probability `level`, approximately; `estimate` is the mean of `count` samples
     or seeds, and `method` says how the interval was made. Ends may be infinite. Raises ValueError if an end is nan or
     the ends are in the wrong order.
@@ -35,12 +35,12 @@ class Quantity:
 
     @classmethod
     def of(cls, value: float) -> "Quantity":
-        """An exactly known number."""
+        """Return an exactly known number."""
         return cls(float(value), float(value))
 
     @property
     def kind(self) -> Kind:
-        """exact, bounded, estimated, or over seeds."""
+        """How the number is known: exact, bounded, estimated, or over seeds."""
         return self.random or ("exact" if self.lower == self.upper else "bounded")
 
     @property
@@ -59,11 +59,11 @@ class Quantity:
         return 0.0 if self.lower == self.upper else self.upper - self.lower
 
     def __add__(self, other: "Quantity") -> "Quantity":
-        """The sum, whatever the dependence of the two."""
+        """The sum. It is valid for any dependence between the two numbers."""
         return self._combined(other, self.lower + other.lower, self.upper + other.upper, 1.0)
 
     def __sub__(self, other: "Quantity") -> "Quantity":
-        """The difference, whatever the dependence of the two; ∞ - ∞ is only known to be a number."""
+        """The difference. It is valid for any dependence between the two numbers; ∞ - ∞ has the bounds -∞ and ∞."""
         if math.inf in (abs(self.lower), abs(self.upper)) and math.inf in (abs(other.lower), abs(other.upper)):
             return self._combined(other, -math.inf, math.inf, -1.0)
         return self._combined(other, self.lower - other.upper, self.upper - other.lower, -1.0)
@@ -86,7 +86,7 @@ class Quantity:
         return Quantity(lower, upper, self.random, estimate, self.level, self.count, self.method)
 
     def _combined(self, other: "Quantity", lower: float, upper: float, sign: float) -> "Quantity":
-        """A sum or difference; two random intervals cover together at least as often as Bonferroni's bound says."""
+        """A sum or a difference. The level of two random intervals follows from Bonferroni's inequality."""
         if not self.random and not other.random:
             return Quantity(lower, upper)
         first, second = self.value, other.value
@@ -101,7 +101,7 @@ class Quantity:
 
 
 def exponential(value: float) -> float:
-    """e^value, +inf beyond the largest float instead of an OverflowError."""
+    """e^value; +inf beyond the largest float, where `math.exp` would raise OverflowError."""
     with np.errstate(over="ignore"):
         return float(np.exp(value))
 

@@ -1,4 +1,4 @@
-"""python -m sim.rows <dir> [--out STEM]: the records on disk as one tidy table."""
+"""python -m sim.rows <dir> [--out STEM]: write the records of a folder as one tidy table."""
 
 import argparse
 import os
@@ -16,11 +16,11 @@ from sim.metrics.frames import COLUMNS, Measured, joined, measured, metrics_help
 from sim.numerics import SpecificationError
 
 DAMAGED, REFUSED = 1, 2
-"""Exit statuses: records that cannot be read were left out of the table; bad input."""
+"""Exit statuses: some records could not be read and were left out of the table; the input is wrong."""
 
 
 def help_text() -> str:
-    """What `--help` says: the columns of the table, and every metric there is."""
+    """Return the text of `--help`: the columns of the table, and every metric."""
     return f"""\
 All finished runs of a folder as one tidy table, a number per row: rows.parquet and rows.csv.
 
@@ -29,15 +29,15 @@ columns:
 metrics (name, symbol, unit, meaning):
 {metrics_help()}
 
-Runs are in the order of what varies between them, of seed and hash. Tables that are in the folder already are replaced,
-for they can be made again; --out replaces nothing. The exit status is 0; 1 if records are damaged and were left out; 2
-if the input is wrong and nothing was written."""
+Runs are sorted by what varies between them, then by seed and by hash. Older tables in the folder are replaced, because
+they can be made again; --out replaces nothing. The exit status is 0; 1 if records are damaged and were left out; 2 if
+the input is wrong and nothing was written."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table of a folder; see the exit statuses in `--help`."""
     parser = argparse.ArgumentParser(prog="python -m sim.rows", formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="where the runs lie (outputs/<name>)")
+    parser.add_argument("folder", type=Path, help="the folder of the runs (outputs/<name>)")
     parser.add_argument("--out", type=Path, metavar="STEM", help="write STEM.parquet and STEM.csv instead")
     try:
         parser.description = help_text()
@@ -58,32 +58,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _targets(folder: Path, stem: Path | None) -> tuple[Path, Path]:
-    """Where the table goes; raises SpecificationError where something lies that could be of value."""
+    """Return the files for the table. Raises SpecificationError if a file with a chosen name exists already."""
     if stem is None:
         return folder / "rows.parquet", folder / "rows.csv"
     targets = stem.parent / f"{stem.name}.parquet", stem.parent / f"{stem.name}.csv"
     if not stem.name or not stem.parent.is_dir():
-        raise SpecificationError(f"--out: a stem in a folder that exists is required, found {stem}; make {stem.parent}")
+        raise SpecificationError(f"--out: a stem in an existing folder is required, found {stem}; make {stem.parent}")
     for file in targets:
         if file.exists():
-            raise SpecificationError(f"--out: {file} exists and is not replaced; delete it, or choose another stem")
+            raise SpecificationError(f"--out: a new file is required, found {file}; delete it, or choose another stem")
     return targets
 
 
 def _readable(sources: Sequence[Path]) -> Iterator[Measured]:
-    """The records, without those that cannot be read; each of these is named on stderr."""
+    """Iterate over the records that can be read. Each of the others is named on stderr."""
     for source in sources:
         try:
             yield measured(read(source))
         except SpecificationError as error:
             print(_line(error), file=sys.stderr)
-        except (OSError, KeyError, TypeError, ValueError) as error:  # the checksums are right, the content is not ours
+        except (OSError, KeyError, TypeError, ValueError) as error:  # right checksums, but not a record of ours
             kind = type(error).__name__
             print(_line(f"{source}: a record of this program is required, found {kind}: {error}"), file=sys.stderr)
 
 
 def _write(table: pl.DataFrame, targets: tuple[Path, Path], num_runs: int) -> None:
-    """Write the table as Parquet and as CSV and say so in one line; until both are written, what was there stays."""
+    """Write the table as Parquet and as CSV, and report it in one line. Older files stay until both are written."""
     replaced = " (replaced)" if any(target.exists() for target in targets) else ""
     parquet = BytesIO()
     table.write_parquet(parquet)

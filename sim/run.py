@@ -1,4 +1,4 @@
-"""python -m sim.run [experiment=<name>] [group=option] [key=value ...]: one simulation, configuration to record."""
+"""python -m sim.run [experiment=<name>] [group=option] [key=value ...]: do one simulation and keep its record."""
 
 import sys
 import time
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 
 def task(config: "DictConfig") -> str:
-    """Check the configuration, simulate, verify the identities, publish the record; skip what is already finished.
+    """Check the configuration, simulate, verify the identities and publish the record. A finished run is kept.
 
-    Returns where the record lies. Raises what was wrong with the run, SpecificationError where a person can mend it.
+    It returns the folder of the record. If the run fails, it raises the error; this is a SpecificationError if the user
+    can correct what went wrong.
     """
     from omegaconf import OmegaConf
 

@@ -1,4 +1,4 @@
-"""python -m sim.status <dir> [--watch] [--json]: which runs are done, running, failed, interrupted, waiting."""
+"""python -m sim.status <dir> [--watch] [--json]: show which runs are done, running, failed, interrupted or waiting."""
 
 import argparse
 import json
@@ -20,30 +20,30 @@ from sim.show.live import DRAWN, headline, lines, live, standing, view
 from sim.show.overview import Overview, Session, session_of
 
 REFUSED = 2
-"""Exit status of bad input."""
+"""Exit status for bad input."""
 
 SHOWN = 10
-"""How many runs of a state are listed where nothing is drawn anew."""
+"""Number of runs of each state that are listed if the output is not redrawn."""
 
 SAID = 3.0
-"""Least seconds between two plain lines."""
+"""Least time between two plain lines [s]."""
 
 _HELP = """\
-How the runs of a folder stand, from what lies on the disk. A run is running while a process holds its lock;
-interrupted if it was begun and no process works on it: the command that began it, given again, continues it.
-The time left is an estimate from the share of the steps that was done since the multirun began (or the run, if it
-was started alone). Reads only; exit status 0, or 2 if there is no run in the folder."""
+Show the states of the runs of a folder, from what lies on the disk. A run is running while a process holds its lock.
+It is interrupted if it was begun and no process works on it; the same command, given again, continues it.
+The time left is estimated from the share of the steps that were done since the multirun began (or the run, if it was
+started alone). This command only reads. The exit status is 0, or 2 if there is no run in the folder."""
 
 
 def overviews(folder: Path) -> list[Overview]:
-    """The runs of outputs/<name>, or those of every name below outputs; raises SpecificationError if there are none."""
+    """Return the runs of outputs/<name>, or of every name below outputs. Raises SpecificationError if none exists."""
     found = states(folder)
     if found:
         return [_overview(folder, found)]
     below = sorted(place for place in folder.glob("[!.]*") if place.name != STORE)
     several = [_overview(place, runs) for place in below if (runs := states(place))]
     if not several:
-        nothing = "no run in it" if folder.is_dir() else "no such folder"
+        nothing = "none in it" if folder.is_dir() else "no such folder"
         raise SpecificationError(f"{folder}: a folder with runs (outputs/<name>) is required, found {nothing}")
     return several
 
@@ -54,7 +54,10 @@ def _overview(folder: Path, runs: list[RunState]) -> Overview:
 
 
 def session(folder: Path, runs: Sequence[RunState]) -> Session | None:
-    """The multirun that is under way: the newest one, if a run of it is running and its driver is not dead."""
+    """Return the multirun that is under way: the newest one, if one of its runs is running and its driver is alive.
+
+    It is None if there is no such multirun. A driver counts as alive unless it is certainly dead.
+    """
     plans = [read_json(file) for file in folder.glob("multirun/*/plan.json")]
     known = [(found, plan) for plan in plans if (found := session_of(plan)) is not None]
     if not known:
@@ -65,7 +68,7 @@ def session(folder: Path, runs: Sequence[RunState]) -> Session | None:
 
 
 def _dead(plan: Any) -> bool:
-    """Whether it is certain that the driver of a multirun lives no more."""
+    """Return whether the driver of a multirun is certainly dead. Nothing is certain about other hosts."""
     pid = plan.get("pid")
     if not isinstance(pid, int) or plan.get("host") != socket.gethostname():
         return False
@@ -79,13 +82,13 @@ def _dead(plan: Any) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show how the runs stand, once or until none of them is under way; 2 on bad input."""
+    """Show the states of the runs, once or until none is running or waiting. Return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m sim.status", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="outputs/<name>, or outputs for every name below it")
-    parser.add_argument("--watch", action="store_true", help="go on until nothing runs or waits (or Ctrl-C)")
-    parser.add_argument("--json", action="store_true", help="JSON, one line each time: a list with an entry per name")
+    parser.add_argument("--watch", action="store_true", help="continue until no run is running or waiting (or Ctrl-C)")
+    parser.add_argument("--json", action="store_true", help="write JSON lines: each is a list with an entry per name")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.watch:
@@ -101,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show(found: Sequence[Overview], as_json: bool) -> None:
-    """Everything once."""
+    """Show everything once."""
     if as_json:
         print(json.dumps([one.plain() for one in found]))
     elif sys.stdout.isatty():
@@ -111,7 +114,7 @@ def _show(found: Sequence[Overview], as_json: bool) -> None:
 
 
 def _watch(folder: Path, as_json: bool) -> None:
-    """Everything, again and again: drawn anew in a terminal; elsewhere a line for each name that has changed."""
+    """Show everything repeatedly: redrawn in a terminal; elsewhere a line for each name that has changed."""
     console = Console()
     if not as_json and sys.stdout.isatty() and not console.is_dumb_terminal:
         with live(console) as picture:

@@ -58,7 +58,7 @@ runs_pip || "$venv/bin/python" -m ensurepip >/dev/null 2>&1 || refuse "$venv has
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@" </dev/null; }
 
 for lock in "$@"; do
-  echo "installing the packages pinned in $lock (a minute or two the first time; later runs need no network)"
+  echo "installing the packages pinned in $lock (a minute or two the first time; later calls need no network)"
   # Older versions of pip warn about the only source package (antlr4, which hydra pins) without --use-pep517.
   pip install --quiet --use-pep517 -r "$lock" || refuse "$lock was not installed; see pip's message above, then run make again"
 done

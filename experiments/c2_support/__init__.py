@@ -7,16 +7,16 @@ from experiments.c2_support.tables import NEEDS, tables
 from experiments.predictions import Amendment, Claim, Prediction, Standing, verdicts_of
 
 ROUNDING = 1e-9
-"""What counts as 0 of a difference of exact numbers."""
+"""A difference of exact numbers up to this counts as 0."""
 
 LATE, LATER = (0.1, 1.0), (0.5, 1.0)
-"""Windows of late laws: the last decade of the steps, and their last half."""
+"""Windows for laws that hold late: the last decade of the steps, and their last half."""
 
 ALL = "all runs, valid or not"
 
 
 def standing(findings: pl.DataFrame) -> tuple[Standing, str]:
-    """What becomes of the sentence, by the rule of the claim."""
+    """Return the verdict on the sentence by the rule of the claim, and its reason."""
     found = verdicts_of(findings)
     controls = found["C2.0a"] | found["C2.0b"]
     if "not valid" in controls:

@@ -1,4 +1,4 @@
-"""C2: laws. Decay of lost mass, the kernel and the Fisher form, what foretells forgetting, replay: their cases."""
+"""C2: the cases of the predictions about laws: decay of lost mass, kernel, Fisher form, forgetting, replay."""
 
 from collections.abc import Iterator
 
@@ -11,19 +11,19 @@ from experiments.c2_support.tables import HALF
 from experiments.predictions import Case, Tables
 
 FITTED = 0.02
-"""Largest KL(q*‖q) [nat per document] at which a replay counts as trained to its optimum."""
+"""Largest KL(q*‖q) at which a replay counts as trained to its optimum [nat per document]."""
 
 TABLES = ("tabular_strings", "tabular_trie")
-"""The tabular models, by their kinds in the configuration."""
+"""The kinds of the tabular models in the configuration."""
 
 
 # -- decay ------------------------------------------------------------------------------------------------------------
 
 
 def ceiling(tables: Tables) -> Iterator[Case]:
-    """C2.2g: of every run of Adam, valid or not, that is long enough for its late times."""
+    """C2.2g, for every run of Adam, valid or not, that is long enough to reach late times."""
     adam = tables["laws"]
-    if adam.height:  # the law is of times beyond 1 / (1 - β₂), about half the inverse of its ceiling
+    if adam.height:  # the law holds after 1 / (1 - β₂) steps, about half the inverse of its ceiling
         late_enough = HALF * pl.col("num_steps") * 2 * pl.col("ceiling") >= 1
         adam = adam.filter(pl.col("optimizer") == "adam", late_enough, pl.col("rate").is_finite())
     if adam.height:
@@ -31,7 +31,7 @@ def ceiling(tables: Tables) -> Iterator[Case]:
 
 
 def _long(tables: Tables, optimizer: str, tabular: bool) -> Iterator[tuple[str, pl.DataFrame]]:
-    """The laws of the long runs of a kind of model; a path with too few late evaluations has no slope."""
+    """Iterate over the laws of the long runs by model. A path with too few late evaluations has no slope."""
     laws = counted(tables, "laws")
     if not laws.height:
         return
@@ -48,40 +48,40 @@ def _exponents(tables: Tables, tabular: bool) -> Iterator[Case]:
 
 
 def _growths(tables: Tables, tabular: bool) -> Iterator[Case]:
-    """The slope, shifted by how far a seed's P(B) is from the mean of P(B), which is what is predicted."""
+    """The slopes of KL(P‖q_t). Each is shifted by the deviation of its P(B) from the mean, which is the prediction."""
     for case, own in _long(tables, "sgd", tabular):
         lost = float(own["p_lost"].to_numpy().mean())
         yield Case.exact(case, lost + (own["growth"] - own["p_lost"]).to_numpy(), "nat", predicted=lost)
 
 
 def table_exponents(tables: Tables) -> Iterator[Case]:
-    """C2.2a."""
+    """C2.2a: the exponents of tables."""
     return _exponents(tables, tabular=True)
 
 
 def net_exponents(tables: Tables) -> Iterator[Case]:
-    """C2.2d."""
+    """C2.2d: the exponents of transformers."""
     return _exponents(tables, tabular=False)
 
 
 def table_growths(tables: Tables) -> Iterator[Case]:
-    """C2.2b."""
+    """C2.2b: the slopes of tables."""
     return _growths(tables, tabular=True)
 
 
 def net_growths(tables: Tables) -> Iterator[Case]:
-    """C2.2e."""
+    """C2.2e: the slopes of transformers."""
     return _growths(tables, tabular=False)
 
 
 def table_rates(tables: Tables) -> Iterator[Case]:
-    """C2.2c: in units of the rate of the law."""
+    """C2.2c: the rates of tables, in units of the rate of the law."""
     for case, own in _long(tables, "adam", tabular=True):
         yield Case.exact(case, (own["rate"] / own["law"]).to_numpy())
 
 
 def net_steeper(tables: Tables) -> Iterator[Case]:
-    """C2.2f: how far the exponent lies below -1."""
+    """C2.2f: the distance of the exponent below -1."""
     for case, own in _long(tables, "adam", tabular=False):
         yield Case.exact(case, -1.0 - own["exponent"].to_numpy())
 
@@ -90,7 +90,7 @@ def net_steeper(tables: Tables) -> Iterator[Case]:
 
 
 def _kernels(tables: Tables, slowest: bool) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Of every width the runs with the smallest or the largest learning rate."""
+    """Iterate, by width, over the runs with the smallest or with the largest learning rate."""
     kernels = counted(tables, "kernels")
     if not kernels.height:
         return
@@ -101,20 +101,20 @@ def _kernels(tables: Tables, slowest: bool) -> Iterator[tuple[str, pl.DataFrame]
 
 
 def first_step(tables: Tables) -> Iterator[Case]:
-    """C2.5a."""
+    """C2.5a: R² after one step."""
     for case, own in _kernels(tables, slowest=True):
         yield Case.exact(case, own.filter(step=1)["r2"].to_numpy())
 
 
 def kernel_moves(tables: Tables) -> Iterator[Case]:
-    """C2.5b."""
+    """C2.5b: the fall of R² from the first to the last evaluation."""
     for case, own in _kernels(tables, slowest=False):
         change = own.group_by("seed", maintain_order=True).agg(pl.col("r2").first() - pl.col("r2").last())
         yield Case.exact(case, change["r2"].to_numpy())
 
 
 def fisher(tables: Tables) -> Iterator[Case]:
-    """C2.5c."""
+    """C2.5c: the Fisher form over KL(q0‖q) after one step."""
     for case, own in _kernels(tables, slowest=True):
         one = own.filter(step=1)
         yield Case.exact(case, (one["fisher"] / one["kl"]).to_numpy())
@@ -129,14 +129,14 @@ def _race(tables: Tables) -> pl.DataFrame:
 
 
 def rivals(tables: Tables) -> Iterator[Case]:
-    """C2.6a."""
+    """C2.6a: R² of the forward KL minus R² of each rival."""
     found = _race(tables)
     for rival, margin in margins(found, "elsewhere").items() if found.height else ():
         yield Case.exact(f"against {rival}", margin)
 
 
 def predictors(tables: Tables) -> Iterator[Case]:
-    """C2.6b."""
+    """C2.6b: R² of every predictor."""
     found = _race(tables)
     if not found.height:
         return
@@ -147,7 +147,7 @@ def predictors(tables: Tables) -> Iterator[Case]:
 
 
 def replay_gaps(tables: Tables) -> Iterator[Case]:
-    """C2.7a: of the runs that came near their optimum."""
+    """C2.7a, for the runs that came near their optimum."""
     replays = counted(tables, "replays")
     for (targets, weight), own in replays.group_by("targets", "weight", maintain_order=True) if replays.height else ():
         case = f"{targets} targets, λ = {weight:g}"
@@ -160,7 +160,7 @@ def replay_gaps(tables: Tables) -> Iterator[Case]:
 
 
 def replay_bounds(tables: Tables) -> Iterator[Case]:
-    """C2.7b: of every run, valid or not."""
+    """C2.7b, for every run, valid or not."""
     replays = tables["replays"]
     if replays.height:
         slack = np.minimum(

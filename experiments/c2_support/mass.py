@@ -1,4 +1,4 @@
-"""C2: where the mass goes. Sizes of the support, gate and erasure, learning again: the cases of these predictions."""
+"""C2: the cases of the predictions about mass: sizes of the support, gate and erasure, learning again."""
 
 from collections.abc import Iterator
 
@@ -9,19 +9,19 @@ from experiments.c2_support.tables import ENTROPY_SIZE
 from experiments.predictions import Case, Tables
 
 FIT = 0.05
-"""Largest mean KL(S‖q) [nat per answer] at which the fine-tuning on a restriction counts as converged."""
+"""Largest mean KL(S‖q) at which the fine-tuning on a restriction counts as converged [nat per answer]."""
 
 FEW = 0.1
-"""A size that differs between S and P by less than this share of N(P) is not asked about, or by less than ..."""
+"""A size is left out if it differs between S and P by less than this share of N(P)."""
 
 ONE = 1.0
-"""... one answer; nor what a control does to a count that is smaller for P."""
+"""A size is also left out if it differs by less than this [answers]; for controls, a count if N(P) is smaller."""
 
 CONTROLS = {"identity": "fresh optimiser state", "carried": "carried optimiser state"}
 
 
 def counted(tables: Tables, name: str) -> pl.DataFrame:
-    """The rows of a table that belong to valid runs."""
+    """Return the rows of a table that belong to valid runs."""
     table, valid = tables[name], tables["runs"].filter(pl.col("valid"))["run"]
     return table.filter(pl.col("run").is_in(valid.implode())) if table.height else table
 
@@ -37,7 +37,7 @@ def _by_targets(tables: Tables) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def _changes_of_controls(tables: Tables) -> Iterator[tuple[str, pl.DataFrame]]:
-    """How far every size of a control moved, from start to end, between its bounds: low, high, and those of log N."""
+    """Iterate over the bounds of the change of every size of a control: low, high; log_low, log_high for log N."""
     for case, sizes in _by_targets(tables):
         for phase, name in CONTROLS.items():
             path = sizes.filter(phase=phase)
@@ -56,14 +56,14 @@ def _changes_of_controls(tables: Tables) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def control_entropy(tables: Tables) -> Iterator[Case]:
-    """C2.0a: H of both identity controls, means over restrictions, so that a seed counts once."""
+    """C2.0a: H of both identity controls, with means over restrictions, so that each seed counts once."""
     for case, change in _changes_of_controls(tables):
         low, high = _by_seed(change.filter(size=ENTROPY_SIZE), pl.col("log_low"), pl.col("log_high"))
         yield Case(case, low, high, "nat")
 
 
 def control_counts(tables: Tables) -> Iterator[Case]:
-    """C2.0b: the eps-support of both, as a share of that of P."""
+    """C2.0b: the change of the eps-support of both controls, as a share of the eps-support of P."""
     for case, change in _changes_of_controls(tables):
         counts = change.filter(pl.col("size") != ENTROPY_SIZE, pl.col("p") >= ONE)
         low, high = _by_seed(counts, pl.col("low") / pl.col("p"), pl.col("high") / pl.col("p"))
@@ -71,23 +71,23 @@ def control_counts(tables: Tables) -> Iterator[Case]:
 
 
 def _by_seed(frame: pl.DataFrame, low: pl.Expr, high: pl.Expr) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of two columns for every seed."""
+    """Return the means of two columns for every seed."""
     means = frame.group_by("seed", maintain_order=True).agg(low.mean().alias("low"), high.mean().alias("high"))
     means = means.sort("seed")
     return means["low"].to_numpy(), means["high"].to_numpy()
 
 
 def converged(sizes: pl.DataFrame) -> pl.DataFrame:
-    """The rows of restrictions whose mean `fit` is within the limit."""
+    """Return the rows of the restrictions that have a mean `fit` within the limit."""
     kept = sizes.group_by("restriction").agg(pl.col("fit").mean()).filter(pl.col("fit") <= FIT)["restriction"]
     return sizes.filter(pl.col("restriction").is_in(kept.implode()))
 
 
 def travelled(sizes: pl.DataFrame) -> pl.DataFrame:
-    """The share of the way from N(P) to N(S) that every run and size went, (N(q) - N(q0)) / (N(S) - N(P)).
+    """Return the share of the way from N(P) to N(S) for every run and size: (N(q) - N(q0)) / (N(S) - N(P)).
 
-    A size is asked about where P and S differ by FEW and by ONE at least, in the same direction for every seed of a
-    restriction: a case has all its seeds. low and high are bounds; `falls` says whether N(S) is the smaller one.
+    A size counts if P and S differ by at least FEW and ONE, and in the same direction, for every seed of a restriction:
+    a case has all its seeds. low and high are bounds of the share; `falls` says whether N(S) < N(P).
     """
     path = converged(sizes).filter(phase="sft").sort("run", "size", "step", maintain_order=True)
     keys = ["run", "seed", "targets", "restriction", "size", "p", "s"]
@@ -113,7 +113,7 @@ def _ways(tables: Tables) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def _least(tables: Tables, falls: bool) -> Iterator[Case]:
-    """Of every seed the size that goes the least far."""
+    """The smallest share over the sizes of every seed."""
     for case, own in _ways(tables):
         part = own.filter(pl.col("falls") == falls)
         if part.height:
@@ -122,17 +122,17 @@ def _least(tables: Tables, falls: bool) -> Iterator[Case]:
 
 
 def falls(tables: Tables) -> Iterator[Case]:
-    """C2.1a."""
+    """C2.1a: sizes that should fall."""
     return _least(tables, falls=True)
 
 
 def rises(tables: Tables) -> Iterator[Case]:
-    """C2.1b."""
+    """C2.1b: sizes that should rise."""
     return _least(tables, falls=False)
 
 
 def arrives(tables: Tables) -> Iterator[Case]:
-    """C2.1c."""
+    """C2.1c: the mean share over the sizes of every seed."""
     for case, own in _ways(tables):
         means = own.group_by("seed", maintain_order=True).agg(pl.col("low").mean(), pl.col("high").mean()).sort("seed")
         yield Case(case, means["low"].to_numpy(), means["high"].to_numpy(), note=_named(own))
@@ -143,7 +143,7 @@ def _named(part: pl.DataFrame) -> str:
 
 
 def zeros(tables: Tables) -> Iterator[Case]:
-    """C2.1d: of every run, valid or not."""
+    """C2.1d, for every run, valid or not."""
     splits = tables["splits"]
     if splits.height:
         most = splits.group_by("run", maintain_order=True).agg(pl.col("zeros").max())
@@ -154,7 +154,7 @@ def zeros(tables: Tables) -> Iterator[Case]:
 
 
 def last(splits: pl.DataFrame) -> pl.DataFrame:
-    """Of every run what was forgotten in the end, and how it splits: the share of the gate, and what is still known."""
+    """Return for every run what was forgotten in the end: its split, the share of the gate, and what is still known."""
     path = splits.sort("run", "step", maintain_order=True)
     keys = ["run", "seed", "part", "targets", "restriction_kind", "model", "model_shown", "optimizer", "learning_rate",
             "p_lost", "untrained", "unlearnt"]  # fmt: skip
@@ -170,7 +170,7 @@ def last(splits: pl.DataFrame) -> pl.DataFrame:
 
 
 def _tuned(tables: Tables) -> pl.DataFrame:
-    """Fine-tuning on one style, or on one way to begin."""
+    """Return the ends of the fine-tunings on one style, or on one way to begin."""
     splits = counted(tables, "splits")
     if not splits.height:
         return splits
@@ -189,17 +189,17 @@ def _ends(tables: Tables, column: str, transformer: bool) -> Iterator[Case]:
 
 
 def shares(tables: Tables) -> Iterator[Case]:
-    """C2.3c."""
+    """C2.3c: the share of the gate in forgetting."""
     return _ends(tables, "share", transformer=True)
 
 
 def known(tables: Tables) -> Iterator[Case]:
-    """C2.3d."""
+    """C2.3d: what transformers still know of the lost styles."""
     return _ends(tables, "known", transformer=True)
 
 
 def known_by_tables(tables: Tables) -> Iterator[Case]:
-    """C2.3f."""
+    """C2.3f: what tables still know of the lost styles."""
     return _ends(tables, "known", transformer=False)
 
 
@@ -217,7 +217,7 @@ def faster(tables: Tables) -> Iterator[Case]:
 
 
 def trie_erasure(tables: Tables) -> Iterator[Case]:
-    """C2.3a: of every run of the trie table, valid or not."""
+    """C2.3a, for every run of the trie table, valid or not."""
     splits = tables["splits"]
     if not splits.height:
         return
@@ -229,7 +229,7 @@ def trie_erasure(tables: Tables) -> Iterator[Case]:
 
 
 def flat_erasure(tables: Tables) -> Iterator[Case]:
-    """C2.3b."""
+    """C2.3b: the growth of erasure in the flat table under SGD."""
     splits = counted(tables, "splits")
     if not splits.height:
         return
@@ -244,9 +244,9 @@ def flat_erasure(tables: Tables) -> Iterator[Case]:
 
 
 def savings(tables: Tables) -> Iterator[Case]:
-    """C2.4: logarithms of the least and of the most that the savings can be.
+    """C2.4: the logarithms of the least and of the largest possible savings.
 
-    The least uses the lower bound of the steps from scratch and the upper bound of those of recovery.
+    The least savings are the lower bound of the steps from scratch over the upper bound of the steps of recovery.
     """
     relearning = counted(tables, "relearning")
     groups = relearning.group_by("restriction", "targets", maintain_order=True) if relearning.height else ()

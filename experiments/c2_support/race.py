@@ -1,4 +1,4 @@
-"""C2: which quantity foretells forgetting; predictors on the fine-tuning's prompts, forgetting there and elsewhere."""
+"""C2: which quantity predicts forgetting, on the prompts of the fine-tuning and elsewhere?"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sim.metrics.tangent import explained
 
 @dataclass(frozen=True)
 class Predictor:
-    """A number that may foretell forgetting: its formula, and the metric that it is; "" where it is computed."""
+    """A number that may predict forgetting: its formula, and its metric; "" if it is computed from several."""
 
     formula: str
     metric: str = ""
@@ -31,22 +31,23 @@ PREDICTORS = {
     "fit": Predictor("KL(S‖q0) − KL(S‖q)"),
     "steps × rate": Predictor("lr · steps"),
 }
-"""What runs in the race; all on the prompts of the fine-tuning, x ~ S(x)."""
+"""The predictors. All are measured on the prompts of the fine-tuning, x ~ S(x)."""
 
 TARGETS = ("forgotten", "elsewhere")
-"""What is to be foretold: KL(P‖q) - KL(P‖q0) on all prompts, and on those that the fine-tuning never saw [nat]."""
+"""What is predicted: KL(P‖q) - KL(P‖q0) on all prompts, and on those that the fine-tuning never saw [nat]."""
 
 
 def quadratic(predictor: np.ndarray, forgotten: np.ndarray) -> float:
-    """R² of a least-squares parabola of forgetting over a predictor; the fit of arXiv 2509.04259."""
+    """R² of a least-squares parabola of forgetting over a predictor. Source: RL's Razor, arXiv 2509.04259."""
     scale = np.abs(predictor).max() or 1.0
     x = predictor / scale
     return explained(forgotten, np.polyval(np.polyfit(x, forgotten, 2), x))
 
 
 def race(runs: pl.DataFrame, fit: Callable[[np.ndarray, np.ndarray], float] = quadratic) -> pl.DataFrame:
-    """R² of every predictor over the runs of each seed, for both targets: seed, target, predictor, num_runs, r2 and
-    rho, the correlation of ranks, which large values do not dominate.
+    """Return R² of every predictor over the runs of each seed, for both targets.
+
+    Columns: seed, target, predictor, num_runs, r2, and rho, the rank correlation, which large values do not dominate.
     """
     rows = [
         {
@@ -62,7 +63,7 @@ def race(runs: pl.DataFrame, fit: Callable[[np.ndarray, np.ndarray], float] = qu
 
 
 def margins(found: pl.DataFrame, target: str, favourite: str = "forward KL") -> Mapping[str, np.ndarray]:
-    """By how much the favourite's R² exceeds that of every other predictor, a number per seed."""
+    """Return R² of the favourite minus R² of every other predictor, one number per seed."""
     own = found.filter(target=target)
     best = own.filter(predictor=favourite).sort("seed")["r2"].to_numpy()
     rivals = [name for name in PREDICTORS if name != favourite]

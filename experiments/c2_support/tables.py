@@ -1,4 +1,4 @@
-"""C2: from the numbers of its runs to its tables, one for each part of the study."""
+"""C2: from the numbers of its runs to its tables. Each part of the study has tables of its own."""
 
 import numpy as np
 import polars as pl
@@ -10,16 +10,16 @@ from sim.theory.decay import adam_ceiling, adam_rate
 from sim.theory.optima import replay_forgetting
 
 THRESHOLDS = ("0.0001", "0.001", "0.003", "0.01", "0.02", "0.05")
-"""Thresholds of the eps-support [probability per answer]: from far below every answer of P to above most of them."""
+"""Thresholds of the eps-support [probability per answer], from far below every answer of P to above most of them."""
 
 ENTROPY_SIZE = "e^H"
-"""Name of the effective number of answers among the sizes of the support."""
+"""Name of the effective number of answers, one of the sizes of the support."""
 
 SIZED = {"sft": "sft", "identity": "identity", "carried": "carried"}
-"""Phases whose sizes are looked at."""
+"""The phases for which sizes are compared."""
 
 DECADE, HALF = 0.1, 0.5
-"""Where the windows of the late laws begin, as a share of all steps."""
+"""Beginnings of the windows for laws that hold late, as shares of all steps."""
 
 NEEDS = (
     *(Need(("hill_1", "epsilon_support"), phases=tuple(SIZED), part=part) for part in ("support", "recovery")),
@@ -35,11 +35,11 @@ NEEDS = (
           "entropy", "kl"), phases=("sft",), part="race"),
     Need(("kl", "event_mass"), views=("joint",), phases=("sft",), part="replay"),
 )  # fmt: skip
-"""The numbers of each part."""
+"""The numbers that are needed from each part."""
 
 
 def tables(study: Study) -> Tables:
-    """`runs`, and a table for every part of the study that was run; the others are empty."""
+    """Return `runs`, and the tables of every part of the study. A part without runs has empty tables."""
     runs = tagged(study.runs)
 
     def of(*parts: str) -> tuple[Study, pl.DataFrame]:
@@ -63,7 +63,7 @@ def tables(study: Study) -> Tables:
 
 
 def tagged(runs: pl.DataFrame) -> pl.DataFrame:
-    """What tells the runs of the study apart; 0 where a run has no such number."""
+    """Return what tells the runs of the study apart. A number is 0 if a run does not have it."""
 
     def number(name: str) -> pl.Expr:
         return pl.col(name).fill_null(0).cast(pl.Float64) if name in runs.columns else pl.lit(0.0)
@@ -89,7 +89,7 @@ def tagged(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def size_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
-    """Sizes of the support [answers] of every phase at every evaluation, beside those of P and S; prompts x ~ S(x).
+    """Return the sizes of the support of every phase at every evaluation, beside those of P and S, x ~ S(x) [answers].
 
     size: e^H, or the number of answers with q(y|x) >= eps; fit: KL(S‖q) of the fine-tuned model in the end [nat].
     """
@@ -112,10 +112,10 @@ def size_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def split_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
-    """The fine-tuning on S at every evaluation: KL(P‖q) and its split [nat], q(B), and what is off behind the gate.
+    """Return the fine-tuning on S at every evaluation: KL(P‖q), its split, the error behind the gate [nat], and q(B).
 
-    The split is by style where one style is kept, else by the kept event. p_lost: P(B); untrained, unlearnt: erasure,
-    and what is off behind the gate, of the model before any training.
+    The split is by style if one style is kept, else by the kept event. p_lost: P(B); untrained, unlearnt: the erasure
+    and the error behind the gate of the model before any training.
     """
     if not runs.height:
         return pl.DataFrame()
@@ -127,7 +127,7 @@ def split_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _splits(study: Study, runs: pl.DataFrame, phase: str, step: Step) -> pl.DataFrame:
-    """Numbers of a phase in a row per evaluation."""
+    """Return the numbers of a phase, in a row per evaluation."""
     columns = {"kl": ("kl", "P||q"), "gate": ("gate", "A"), "kept": ("kept", "A"), "erasure": ("erasure", "A"),
                "lost": ("event_mass", "q(B)"), "behind": ("behind", "P,q")}  # fmt: skip
     found = study.pick("zeros", "q", "", phase, step).select("run", "step", zeros="lower")
@@ -139,7 +139,7 @@ def _splits(study: Study, runs: pl.DataFrame, phase: str, step: Step) -> pl.Data
 
 
 def _by_style(study: Study, runs: pl.DataFrame, phase: str, step: Step) -> pl.DataFrame:
-    """The split by style of the runs that keep one style: gate, what is off within it, and within the others."""
+    """Return the split by style of the runs that keep one style: gate, error within it (kept), within the others."""
     one_style = pl.col("kept_style").is_not_null() & ~pl.col("kept_style").str.contains(r"^[\[{]")
     own = runs.filter(pl.col("restriction_kind") == "style", one_style)
     within = study.pick("style_within", "z", "P(x)", phase, step, at=None)
@@ -151,7 +151,7 @@ def _by_style(study: Study, runs: pl.DataFrame, phase: str, step: Step) -> pl.Da
 
 
 def fitted(path: pl.DataFrame, column: str, begin: float, log_steps: bool = True, log: bool = True) -> float:
-    """Least-squares slope of a column, or its log, on (log) steps from the share `begin` on; nan for under 3."""
+    """Least-squares slope of a column, or its log, on (log) steps after the share `begin`; nan for under 3 points."""
     end = path.filter(pl.col("step") >= begin * pl.col("step").max())
     x, y = end["step"].to_numpy().astype(float), end[column].to_numpy()
     if len(x) < 3:
@@ -160,10 +160,10 @@ def fitted(path: pl.DataFrame, column: str, begin: float, log_steps: bool = True
 
 
 def late(splits: pl.DataFrame) -> pl.DataFrame:
-    """Of every long run the late laws that it follows.
+    """Return for every long run the late laws that it follows.
 
-    exponent, growth: slopes of log q_t(B) and of KL(P‖q_t) on log t; rate: of exponential decay [1/step], beside
-    that of the law of the tables under Adam, and the ceiling ½ |log β₂|; end: q_T(B).
+    exponent, growth: slopes of log q_t(B) and of KL(P‖q_t) on log t; rate: rate of exponential decay [1/step]; law:
+    its value for tables under Adam; ceiling: ½ |log β₂|; end: q_T(B).
     """
     keep = ["seed", "model", "model_shown", "optimizer", "p_lost", "num_steps"]
     long = splits.filter(pl.col("part").str.starts_with("decay")) if splits.height else splits
@@ -189,10 +189,10 @@ def _adam(own: pl.DataFrame) -> dict[str, float | None]:
 
 
 def relearning(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
-    """Steps on P_B until KL(P_B‖q) is back at what it was before the fine-tuning, from both starting points.
+    """Return the steps on P_B until KL(P_B‖q) is back at its value before the fine-tuning, from both starting points.
 
-    Each lies between the last evaluation above and the first one below; infinite where it never came back. The law of
-    prompts is that of P_B. before, after: KL(P_B‖q) of q0 and of the fine-tuned model [nat per answer].
+    They lie between the last evaluation above and the first one at or below; the upper bound is inf if KL never came
+    back. Prompts follow the law of P_B. before, after: KL(P_B‖q) of q0 and of the fine-tuned model [nat per answer].
     """
     curves = {
         phase: study.pick("kl_lost", "P_B||q", "P_B(x)", phase, "every") for phase in ("sft", "recovery", "scratch")
@@ -210,7 +210,7 @@ def relearning(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def reached(steps: np.ndarray, values: np.ndarray, threshold: float) -> tuple[float, float]:
-    """Bounds of the step at which a curve first comes to a threshold: (last above, first at or below); inf if never."""
+    """Bounds of the step at which a curve first falls to a threshold; the upper bound is inf if it never does."""
     below = np.flatnonzero(values <= threshold)
     if not len(below):
         return float(steps[-1]), float("inf")
@@ -222,10 +222,10 @@ def reached(steps: np.ndarray, values: np.ndarray, threshold: float) -> tuple[fl
 
 
 def kernel_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
-    """Per evaluation: R² of the change of log q(y|x) of unseen answers, as the kernel at q0 predicts it; Fisher and KL.
+    """Return per evaluation how well the kernel at q0 predicts the change of log q(y|x) of unseen answers; Fisher, KL.
 
-    r2: by the linearised model (kernel held constant, softmax kept); r2_first: by lr t (K S)(y), the first order
-    of gradient descent; share: mean predicted over mean true change.
+    r2: R² of the linearised model (constant kernel, true softmax); r2_first: R² of lr t (K S)(y), the first order of
+    gradient descent; share: mean predicted change over mean true change.
     """
     columns = {
         "r2": ("kernel_r2", "q", ""), "r2_first": ("first_order_r2", "q", ""), "share": ("kernel_share", "q", ""),
@@ -241,7 +241,7 @@ def kernel_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def kernel_scatter(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
-    """For seed 0: the change of log q(y|x) of every answer, true and predicted, at every evaluation."""
+    """Return the true and the predicted change of log q(y|x) of every answer at every evaluation, for seed 0 [nat]."""
     parts = []
     for tags in runs.filter(seed=0).iter_rows(named=True):
         record = study.record(tags["run"])
@@ -259,7 +259,7 @@ def kernel_scatter(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def entrants(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
-    """Of every run of the race the predictors and what it forgot, on all prompts and on those that S never has."""
+    """Return the predictors of every run of the race, and what it forgot: on all prompts, and on those S never has."""
     if not runs.height:
         return pl.DataFrame()
     moved = {name: one for name, one in PREDICTORS.items() if one.metric}
@@ -282,7 +282,7 @@ def entrants(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def replays(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
-    """KL(P‖q) of documents beside KL(P‖q*), q* = (1-λ)S + λP, summed and in closed form; and KL(q*‖q) [nat]."""
+    """Return KL(P‖q) of documents, KL(P‖q*) as a sum and in closed form, with q* = (1-λ)S + λP, and KL(q*‖q) [nat]."""
     if not runs.height:
         return pl.DataFrame()
     numbers = {

@@ -1,6 +1,6 @@
-"""The main job, measured: is the run valid, what did SFT do to entropy, support and styles, what did the control do.
+"""The report of one run: is it valid, what did SFT do to entropy, support and styles, what did the control do?
 
-It reads the records of any run: python -m experiments demo outputs/<name>.
+It reads the record of any run: python -m experiments demo outputs/<name>.
 """
 
 from typing import Any
@@ -41,7 +41,7 @@ EXPLAINED = {
 
 
 def analyse(record: Record) -> dict[str, pl.DataFrame]:
-    """Tables of one run: metrics, documents, strings, phases, lines, examples, samples, identities, run (one row)."""
+    """Return the tables of a run: metrics, documents, strings, phases, lines, examples, samples, identities, run."""
     metrics, documents, strings = metrics_table(record), documents_table(record), strings_table(record)
     phases = phases_table(record)
     return {
@@ -58,7 +58,7 @@ def analyse(record: Record) -> dict[str, pl.DataFrame]:
 
 
 def identities(record: Record) -> pl.DataFrame:
-    """Residuals and slacks of the identities as the run stored them, with their tolerances."""
+    """Return the residuals and slacks of the identities from the record, with their tolerances."""
     found = record.facts["residuals"]
     return pl.DataFrame(
         [
@@ -79,7 +79,7 @@ def identities(record: Record) -> pl.DataFrame:
 
 
 def headline(tables: dict[str, pl.DataFrame]) -> list[Block]:
-    """The conclusions alone, in five lines."""
+    """Return only the conclusions, in five lines."""
     run = tables["run"].row(0, named=True)
     blocks: list[Block] = [Heading(f"{run['name']}, run {run['run']}: {run['restriction']}")]
     blocks += [Paragraph(f"WARNING: {warning}", bullet=True) for warning in warnings(tables)]
@@ -87,7 +87,7 @@ def headline(tables: dict[str, pl.DataFrame]) -> list[Block]:
 
 
 def report(tables: dict[str, pl.DataFrame]) -> list[Block]:
-    """Everything: the conclusions, then the tables of `analyse` in words; sections that a world lacks are left out."""
+    """Return the whole report: the conclusions, then the tables of `analyse`. Empty sections are left out."""
     run = tables["run"].row(0, named=True)
     blocks: list[Block] = [Heading(f"Report of {run['name']}, run {run['run']}, seed {run['seed']}")]
     blocks += [Paragraph(f"WARNING: {warning}") for warning in warnings(tables)]
@@ -112,13 +112,13 @@ def report(tables: dict[str, pl.DataFrame]) -> list[Block]:
 
 
 def sections(lines: pl.DataFrame) -> list[str]:
-    """The sections that have lines: the report's own in their order, then those that metrics name."""
+    """Return the sections that have lines: first the report's own in their order, then those that metrics name."""
     there = lines["section"].unique(maintain_order=True).to_list()
     return [*(name for name in SECTIONS if name in there), *(name for name in there if name not in SECTIONS)]
 
 
 def explained(section: str, run: dict[str, Any], part: pl.DataFrame) -> list[Paragraph]:
-    """What a section shows and which law of prompts its rows average over."""
+    """Explain what a section shows, and over which law of prompts its rows are averaged."""
     per_prompt = "answers to a prompt" if run["num_prompts"] else "strings"
     best = " and from the predicted optimum q*" if run["target"] == BEST else ""
     said = EXPLAINED.get(section, ("", ""))[1].format(strings=per_prompt, best=best)
@@ -126,8 +126,8 @@ def explained(section: str, run: dict[str, Any], part: pl.DataFrame) -> list[Par
         said += f" Each row compares under one law; e^H, N₂ and N_∞ have x ~ {part['law'][-1]}."
     elif run["num_prompts"] and section == "accounting":
         said += (
-            " Of answers x ~ S(x) and −log P(A) is E[−log P(A|x)]; the joint KL(S‖P) of documents is that of answers "
-            "plus KL(S(x)‖P(x)), by which SFT shifts the prompts."
+            " For answers, x ~ S(x), and −log P(A) stands for E[−log P(A|x)]. The joint KL(S‖P) of documents is the "
+            "KL of answers plus KL(S(x)‖P(x)), the shift of the prompts."
         )
     elif run["num_prompts"]:
         said += f" Prompts x ~ {part['law'][0]}."
@@ -135,7 +135,7 @@ def explained(section: str, run: dict[str, Any], part: pl.DataFrame) -> list[Par
 
 
 def head(column: str, run: dict[str, Any], columns: list[str]) -> str:
-    """The head of a column: what it holds and, for a truth, what it predicts."""
+    """Return the head of a column: what it holds and, for a truth, what it predicts."""
     others = any(name not in (P, S, BEST, BASE, TUNED) for name in columns)
     prompts = run["num_prompts"]
     heads = {
@@ -152,7 +152,7 @@ def head(column: str, run: dict[str, Any], columns: list[str]) -> str:
 
 
 def section_table(part: pl.DataFrame, run: dict[str, Any]) -> Table:
-    """One section of the report; the number of columns is that of its quantities."""
+    """Return the table of one section of the report, with a column for each column of its lines."""
     columns = [str(column) for column in part["column"].unique(maintain_order=True)]
     rows = []
     for (label,), lines in part.group_by("label", maintain_order=True):
@@ -166,7 +166,7 @@ def _text(row: dict[str, Any] | None) -> str:
 
 
 def residual_line(table: pl.DataFrame) -> str:
-    """The largest residual, the least slack, and whether every identity holds."""
+    """Report the largest residual, the least slack, and whether every identity holds."""
     residuals, slacks = (table.filter(kind=kind)["value"].to_numpy() for kind in ("residual", "slack"))
     broken = table.filter(~pl.col("holds")).height
     verdict = f"All {table.height} hold" if not broken else f"{broken} of {table.height} are OUT OF TOLERANCE"

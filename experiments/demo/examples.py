@@ -1,4 +1,4 @@
-"""A handful of prompts with their most likely answers before and after fine-tuning, and with sampled answers."""
+"""A few prompts with their likeliest answers before and after fine-tuning, and sampled answers to one prompt."""
 
 import numpy as np
 import polars as pl
@@ -8,13 +8,14 @@ from sim.show.blocks import Table
 from sim.show.writing import percent
 
 NUM_PROMPTS, NUM_ANSWERS, MAX_CHARACTERS, NUM_SAMPLES = 4, 3, 42, 5
-"""Prompts shown (the most frequent ones), answers shown of each model, how much of an answer is shown, and samples."""
+"""Numbers of prompts that are shown (the most frequent ones), of answers per model, of characters, of samples."""
 
 
 def examples(documents: pl.DataFrame, strings: pl.DataFrame, phases: pl.DataFrame) -> pl.DataFrame:
-    """Tidy: prompt, answer, style, p, s, a probability per model and the rank before and after, for a few prompts.
+    """Return a tidy table of the likeliest answers to a few prompts, a row per answer.
 
-    Columns of the models: q₀ (before), q (after), and a control's name. `chosen` says why an answer is listed.
+    Columns: those of the documents (prompt, answer, style, p, s, ...), the probability under each model (q₀ before, q
+    after, and each control by its name), and `chosen`: whether the answer is likely before or only after.
     """
     wide = documents.join(_last(strings, phases), on="index", maintain_order="left")
     parts = []
@@ -30,9 +31,10 @@ def examples(documents: pl.DataFrame, strings: pl.DataFrame, phases: pl.DataFram
 
 
 def samples(documents: pl.DataFrame, strings: pl.DataFrame, phases: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Answers to the most frequent prompt, drawn from the base and from the fine-tuned model: number, model, answer.
+    """Sample answers to the most frequent prompt from the base model and from the fine-tuned model.
 
-    Drawn from the recorded probabilities, so that every answer is one of P; what leaves the support is named.
+    Columns: number, model, prompt, answer, style. Answers are drawn from the recorded probabilities, so only answers of
+    P appear; a sample off the support is marked as such.
     """
     wide = documents.join(_last(strings, phases), on="index", maintain_order="left")
     own = wide.filter(pl.col("prompt") == _prompts(documents)[0])
@@ -51,20 +53,20 @@ def samples(documents: pl.DataFrame, strings: pl.DataFrame, phases: pl.DataFrame
 
 
 def _last(strings: pl.DataFrame, phases: pl.DataFrame) -> pl.DataFrame:
-    """Probability of every document under every model in the end: a column for each."""
+    """Return the probability of every document under every model in the end, with a column for each model."""
     last = strings.filter(pl.col("step") == pl.col("step").max().over("phase"))
     wide = last.pivot("phase", index="index", values="q")
     return wide.rename({phase: column for column, phase in named(phases).items()})
 
 
 def _prompts(documents: pl.DataFrame) -> pl.Series:
-    """The prompts, the most frequent first."""
+    """Return the prompts, the most frequent ones first."""
     once = documents.select("prompt", "prompt_mass").unique()
     return once.sort("prompt_mass", "prompt", descending=[True, False])["prompt"]
 
 
 def example_tables(table: pl.DataFrame, phases: pl.DataFrame) -> list[Table]:
-    """A table per prompt (one of strings where there are none): what q₀ prefers, then what q prefers."""
+    """Return a table per prompt: what q₀ prefers, then what q prefers. Without prompts, there is one for strings."""
     styled = bool((table["style"] != "").any())
     controls = [column for column in named(phases) if column not in (BASE, TUNED)]
     models = {"P": "p", "q₀ before": BASE, "q after": TUNED} | {name: name for name in controls}
@@ -82,7 +84,7 @@ def example_tables(table: pl.DataFrame, phases: pl.DataFrame) -> list[Table]:
 
 
 def sample_table(table: pl.DataFrame) -> Table:
-    """The samples side by side."""
+    """Return the samples of both models side by side."""
     before, after = (table.filter(model=model)["answer"].to_list() for model in (BASE, TUNED))
     prompt = table["prompt"][0]
     title = f"sampled answers to “{prompt}”" if prompt else "sampled strings"
@@ -96,7 +98,7 @@ def _row(row: dict[str, object], styled: bool, models: list[str]) -> list[str]:
 
 
 def probability(value: float) -> str:
-    """A probability as a student reads it: percent, or "< 0.1 %"."""
+    """Write a probability in percent with one decimal place, or "< 0.1 %"."""
     if value in (0.0, 1.0) or value >= 0.9995:
         return percent(value)
     return f"{100 * value:.1f} %" if value >= 0.0005 else "< 0.1 %"

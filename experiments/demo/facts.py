@@ -1,4 +1,4 @@
-"""What was run, in words: the world, the restriction, and whether pretraining came near enough to P."""
+"""Facts about a run in words: the world, the restriction, and whether pretraining came near enough to P."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,11 +14,11 @@ from sim.show.blocks import Block, Paragraph
 from sim.show.writing import bare, counted, percent, text, written
 
 NO_VERDICT = "the numbers are exact facts about this q₀, but no verdict may rest on them"
-"""Said wherever pretraining missed its limit."""
+"""The report says this if pretraining missed its limit."""
 
 
 def facts(record: Record, metrics: pl.DataFrame) -> pl.DataFrame:
-    """One row: what was run, whether pretraining reached the truth, and what predicts q ("S", "q*" or "")."""
+    """Return one row: what was run, whether pretraining reached P, and the predicted target of q ("S", "q*" or "")."""
     config, reached, prompts = record.config, record.facts["pretraining"], record.p.prompts
     words = {group: in_words(record, group) for group in GROUPS}
     row = {
@@ -45,13 +45,13 @@ def facts(record: Record, metrics: pl.DataFrame) -> pl.DataFrame:
 
 
 def _digest(record: Record) -> str:
-    """The start of the SHA-256 of a grammar's file, where the record has it."""
+    """Write the beginning of the SHA-256 of the grammar file, if the record has one."""
     content: Mapping[str, str] | None = record.facts.get("grammar_file")
     return f" (sha256 {content['sha256'][:12]})" if content else ""
 
 
 def world_notes(record: Record) -> list[str]:
-    """What the construction of the world reports, as sentences."""
+    """Return the notes of the construction of the world as sentences."""
     said = []
     for name, value in record.facts["world_notes"].items():
         if name != "dropped_mass":
@@ -66,7 +66,7 @@ def world_notes(record: Record) -> list[str]:
 
 
 def restriction_notes(record: Record) -> list[str]:
-    """What the restriction reports, as sentences; shares of styles are in the table of the styles."""
+    """Return the notes of the restriction as sentences. Masses of styles are in the table of styles instead."""
     notes = {name: float(value) for name, value in record.restricted.notes.items() if name[:5] != "mass_"}
     mass, entropy = notes.pop("max_mass_mismatch", None), notes.pop("max_entropy_mismatch", None)
     said = []
@@ -87,7 +87,7 @@ def restriction_notes(record: Record) -> list[str]:
 
 
 def validity(run: Mapping[str, Any]) -> Paragraph:
-    """Whether pretraining came near enough to P for anything after it to count."""
+    """Say whether pretraining came near enough to P, so that the results of the run count."""
     reached, limit = Quantity.of(run["joint_kl"]), Quantity.of(run["limit"])
     sign, verdict = ("≤", "The run is VALID") if run["valid"] else (">", "The run is NOT VALID")
     close = "" if run["valid"] else f"; {NO_VERDICT}"
@@ -98,7 +98,7 @@ def validity(run: Mapping[str, Any]) -> Paragraph:
 
 
 def setting(run: Mapping[str, Any]) -> Block:
-    """What was run."""
+    """Describe what was run."""
     prompts = f"{counted(run['num_prompts'], 'prompt')}, " if run["num_prompts"] else ""
     return Paragraph(
         f"World: {run['world']} ({prompts}{counted(run['num_strings'], 'string')}). Data of the fine-tuning: "
@@ -108,7 +108,7 @@ def setting(run: Mapping[str, Any]) -> Block:
 
 
 def predictions(run: Mapping[str, Any]) -> str:
-    """Which column predicts which, and over which prompts a row averages."""
+    """Explain which column predicts which, and over which prompts a row is averaged."""
     start = "A target is what theory predicts from the truths alone: P for q₀ and the control"
     optimum = {
         BEST: f"{start}; for q it is q*, the optimum of {run['objective']}, and not the data S that it trains on.",
@@ -120,9 +120,9 @@ def predictions(run: Mapping[str, Any]) -> str:
 
 
 def sample_space(run: Mapping[str, Any]) -> str:
-    """What the entropy of a model is the entropy of."""
+    """Explain the sample space of the entropy of a model."""
     horizon = run["horizon"]
     return (
-        f"H(q), e^H and N₂ are those of the first L = {horizon} tokens that the model writes. L is the horizon, and it "
-        "counts the end of the string; a string that is unfinished by then is an outcome of its own."
+        f"H(q), e^H and N₂ are for the first L = {horizon} tokens that the model writes. L is the horizon, and it "
+        "counts the end of the string. A string that is unfinished by then counts as a string too."
     )

@@ -1,7 +1,7 @@
-"""The lines of a run's report, read from its table of numbers: truths and predictions, models, controls, side by side.
+"""The lines of the report of a run, from its table of numbers: truths, predictions, models and controls side by side.
 
-All numbers of one line are averages over one prompt law, which the column `law` of the table names. Answers are looked
-at given their prompt (view response).
+All numbers of one line are averages over one prompt law, which the column `law` of the table names. Answers are taken
+given their prompt (view response).
 """
 
 import math
@@ -15,16 +15,16 @@ from sim.quantity import Quantity
 from sim.show.writing import NEGLIGIBLE, difference, restored, settled
 
 SHOWN = ("0.1", "0.01", "0.001", "0.0001", "1e-05")
-"""Thresholds of the eps-support that a report shows [probability per answer]; figures show the whole curve."""
+"""Thresholds of the eps-support that a report shows [probability per answer]. Figures show the whole curve."""
 
 P, S, BEST, BASE, TUNED = "P", "S", "q*", "q₀", "q"
-"""Columns: the truths, the predicted optimum of the fine-tuning where it is not S, and the models."""
+"""Columns: the truths, the predicted optimum of the fine-tuning if it is not S, and the models."""
 
 LOST, TRUTH, JOINT = "lost", "truth", "joint"
-"""Columns of the waterfall and of the shift accounting (per prompt, and of whole documents)."""
+"""Columns of the waterfall and of the shift accounting (of answers given the prompt, and of whole documents)."""
 
 SECTIONS = ("diversity", "waterfall", "fit", "forgetting", "accounting", "support", "styles")
-"""The sections of a report that are always there, in their order; a metric may name another one."""
+"""The sections of every report, in their order. A metric may name a further one."""
 
 Cells = dict[str, Quantity | None]
 Key = tuple[str, int, str, str, str, str, str]
@@ -33,7 +33,7 @@ Key = tuple[str, int, str, str, str, str, str]
 
 @dataclass(frozen=True)
 class Line:
-    """One quantity of the report; all its cells are averages over one prompt law ("" where there are no prompts)."""
+    """One quantity of the report. All its cells are averages over one prompt law ("" if there are no prompts)."""
 
     section: str
     quantity: str  # identifier
@@ -44,14 +44,14 @@ class Line:
 
 
 def numbers(table: pl.DataFrame) -> dict[Key, Quantity]:
-    """The table of numbers as a dictionary."""
+    """Return the table of numbers as a dictionary."""
     keys = table.select("phase", "step", "view", "metric", "of", "at", "prompt_law").iter_rows()
     values = table.select("lower", "upper", "exactness", "value").iter_rows()
     return {key: restored(*value) for key, value in zip(keys, values, strict=True)}
 
 
 def named(phases: pl.DataFrame) -> dict[str, str]:
-    """Column of the report -> phase: the base model, the fine-tuned one, and the controls by their names."""
+    """Return column of the report -> phase, for the base model, the fine-tuned model, and the controls by name."""
     found = {}
     for phase, role in phases.select("phase", "role").iter_rows():
         if role in ("pretraining", "fine-tuning", "control"):
@@ -60,7 +60,7 @@ def named(phases: pl.DataFrame) -> dict[str, str]:
 
 
 def target(table: pl.DataFrame) -> str:
-    """The column that predicts q after SFT: "S" where q* = S, "q*" where it differs, "" where no q* is predicted."""
+    """Return the column that predicts q after SFT: "S" if q* = S, "q*" if it differs, "" if no q* is predicted."""
     truths = table.filter(phase="truth", view="response")
     apart = truths.filter(metric="kl", of="S||q*")["lower"]
     if apart.is_empty():
@@ -71,7 +71,10 @@ def target(table: pl.DataFrame) -> str:
 
 
 def lines_table(table: pl.DataFrame, documents: pl.DataFrame, phases: pl.DataFrame) -> pl.DataFrame:
-    """Tidy: section, quantity, label, unit, law, column, lower, upper, exactness; a row per number that exists."""
+    """Return the lines as a tidy table, with a row per cell.
+
+    Columns: section, quantity, label, unit, law, column, lower, upper, exactness (empty if there is no number).
+    """
     rows = [
         {
             "section": line.section,
@@ -91,7 +94,7 @@ def lines_table(table: pl.DataFrame, documents: pl.DataFrame, phases: pl.DataFra
 
 
 class Lines:
-    """Reads the table of numbers; `own` says whether q* is a column of its own, different from S."""
+    """The lines of a run, from its table of numbers. `own` says whether q* differs from S and has its own column."""
 
     def __init__(self, table: pl.DataFrame, documents: pl.DataFrame, phases: pl.DataFrame) -> None:
         self.numbers = numbers(table)
@@ -104,36 +107,36 @@ class Lines:
         self.law = "S(x)" if self.truth("entropy", S, "P(x)") is None else "P(x)"
 
     def truth(self, metric: str, of: str, law: str = "", view: str = "response", at: str = "") -> Quantity | None:
-        """A number of the world."""
+        """Return a number of the world; None if there is none."""
         return self.numbers.get(("truth", 0, view, metric, of, at, law))
 
     def truths(self, metric: str, law: str, at: str = "") -> Cells:
-        """A measure of P, S and q* where it is a column."""
+        """Return a measure of P, of S, and of q* if it has its own column."""
         shown = (P, S, BEST) if self.own else (P, S)
         return {column: self.truth(metric, column, law, at=at) for column in shown}
 
     def model(
         self, column: str, metric: str, of: str, law: str, at: str = "", step: int | None = None
     ) -> Quantity | None:
-        """A number of a model, at its last evaluation unless another step is given."""
+        """Return a number of a model at its last evaluation, or at another step; None if there is none."""
         when = self.steps[column] if step is None else step
         return self.numbers.get((self.models[column], when, "response", metric, of, at, law))
 
     def line(
         self, section: str, quantity: str, label: str, metric: str, of: str, law: str, truths: Cells, at: str = ""
     ) -> Line:
-        """One line: the truths given and the last evaluation of every model."""
+        """Return one line: the given truths, and the last evaluation of every model."""
         cells: Cells = {column: truths.get(column) for column in ((P, S, BEST) if self.own else (P, S))}
         cells |= {column: self.model(column, metric, of, law, at) for column in self.models}
         unit = str(self.table.filter(metric=metric)["unit"].first())
         return Line(section, quantity, label, unit, self.said(law), cells)
 
     def said(self, law: str) -> str:
-        """The name of a prompt law, empty in a world without prompts."""
+        """Return the name of a prompt law; "" in a world without prompts."""
         return law if self.prompts else ""
 
     def all(self) -> Iterator[Line]:
-        """Every line, in the order of the report."""
+        """Iterate over all lines in the order of the report."""
         yield from self.diversity()
         yield from self.waterfall()
         yield from self.fit()
@@ -149,7 +152,7 @@ class Lines:
             yield self.line("styles", f"style {style}", style, "style_mass", "q", self.law, truths, style)
 
     def diversity(self) -> Iterator[Line]:
-        """Entropy over both prompt laws, then every metric that names a section, over the law that S allows."""
+        """Entropy under both prompt laws, then every metric that names a section, under one law (`law`)."""
         over = ", x ~ S(x)" if self.prompts else ""
         yield self.line("diversity", "entropy", f"H{over}", "entropy", "q", "S(x)", self.truths("entropy", "S(x)"))
         if self.prompts:
@@ -164,7 +167,7 @@ class Lines:
                 yield self.line(metric.section, metric.name, label, metric.name, "q", self.law, truths)
 
     def waterfall(self) -> Iterator[Line]:
-        """What is lost of H(P) on the way to H(q), step by step; positive where diversity is lost."""
+        """The losses from H(P) to H(q), step by step [nat]. They are positive where diversity is lost."""
         step = {part: self.lost(f"waterfall_{part}", "H(P)-H(q)") for part in ("conditioning", "narrowing", "learning")}
         entropy = {column: self.truth("entropy", column, "S(x)") for column in (P, BEST)}
         model = {column: self.model(column, "entropy", "q", "S(x)") for column in self.models}
@@ -184,12 +187,12 @@ class Lines:
             yield Line("waterfall", quantity, label, "nat", self.said("S(x)"), {LOST: number})
 
     def lost(self, metric: str, of: str) -> Quantity | None:
-        """A step of the waterfall of the fine-tuning [nat]."""
+        """Return a step of the waterfall of the fine-tuning [nat]."""
         found = self.model(TUNED, metric, of, "S(x)")
         return None if found is None else settled(found)
 
     def fit(self) -> Iterator[Line]:
-        """How far the models are from S and from the predicted optimum q*; under S(x)."""
+        """KL from S, and from the predicted optimum q*, to the models, under S(x) [nat]."""
         zero, shift = Quantity.of(0.0), self.truth("shift_total", "S||P", "S(x)")
         truths: Cells = {P: shift, S: zero} | ({BEST: self.truth("kl", "S||q*", "S(x)")} if self.own else {})
         yield self.line("fit", "kl_s", "KL(S‖·)", "kl", "S||q", "S(x)", truths)
@@ -199,7 +202,7 @@ class Lines:
             yield Line(best.section, best.quantity, best.label, best.unit, best.law, best.cells | {BASE: start})
 
     def forgetting(self) -> Iterator[Line]:
-        """KL(P‖·) and its exact split, and where the mass is; under P(x)."""
+        """KL(P‖·) with its exact split, and the places of the mass, under P(x)."""
         zero, one = Quantity.of(0.0), Quantity.of(1.0)
         shift = self.truth("shift_total", "S||P", "S(x)")
         covered = shift is not None and shift.upper < math.inf and self.law == "P(x)"
@@ -215,7 +218,7 @@ class Lines:
         yield self.line("forgetting", "off_support", "mass off support [1]", "off_support", "q", "P(x)", truths)
 
     def divergence_to_s(self) -> float:
-        """KL(P‖S) [nat] over P(x), from the truths alone; infinite where S leaves out part of P."""
+        """Return KL(P‖S) under P(x), from the truths [nat]. It is infinite if S leaves out part of P."""
         once = self.documents.filter(pl.col("p") > 0.0)
         if (once["s"] == 0.0).any():
             return math.inf
@@ -223,9 +226,9 @@ class Lines:
         return float(terms.to_series().sum())
 
     def accounting(self) -> Iterator[Line]:
-        """KL(S‖P) per prompt and of whole documents; the two differ by the shift of the prompts."""
+        """KL(S‖P) of answers and of whole documents [nat]. They differ by the shift of the prompts."""
         names = {"shift_total": "KL(S‖P)", "shift_conditioning": "  −log P(A)", "shift_narrowing": "  KL(S‖P_A)"}
-        if self.truth("latent_shift_total", "S||P", "S(x)") is not None:  # styles overlap: P_z is P(·|A) for no A
+        if self.truth("latent_shift_total", "S||P", "S(x)") is not None:  # styles overlap: no A has P(·|A) = P_z
             names |= {
                 "latent_shift_conditioning": "  or −log P(z)",
                 "latent_shift_narrowing": "  + KL(S‖P_z)",

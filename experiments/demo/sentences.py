@@ -1,4 +1,4 @@
-"""Sentences whose every word that judges is chosen by a number; nothing here is a verdict."""
+"""Sentences about one run. Every word of judgement in them is chosen by a number; none of them is a verdict."""
 
 import math
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ Tables = dict[str, pl.DataFrame]
 
 @dataclass(frozen=True)
 class Told:
-    """The tables of one run, and the numbers of its lines."""
+    """The tables of one run with quick access to the numbers of its lines."""
 
     tables: Tables
 
     @cached_property
     def found(self) -> dict[tuple[str, str], Quantity]:
-        """(quantity, column) -> number, for the numbers that exist."""
+        """Map (quantity, column) to the number, for the numbers that exist."""
         there = self.tables["lines"].filter(pl.col("exactness") != "")
         keys = there.select("quantity", "column", "lower", "upper", "exactness").iter_rows()
         return {(quantity, column): restored(*number) for quantity, column, *number in keys}
@@ -34,7 +34,7 @@ class Told:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """The row of what was run."""
+        """The row of the table `run`."""
         return self.tables["run"].row(0, named=True)
 
     @cached_property
@@ -44,12 +44,12 @@ class Told:
 
     @property
     def target(self) -> str:
-        """What q is compared with: q* where it differs from S, else S."""
+        """The column that q is compared with: q* if it differs from S, else S."""
         return str(self.facts["target"] or S)
 
     @property
     def fit(self) -> str:
-        """The quantity that says how far the models are from the target."""
+        """The quantity that measures how far the models are from the target."""
         return "kl_best" if self.target == BEST else "kl_s"
 
     @property
@@ -59,33 +59,33 @@ class Told:
 
     @property
     def per(self) -> str:
-        """Per what they are counted."""
+        """The words " per prompt" if answers are counted, else ""."""
         return " per prompt" if self.facts["num_prompts"] else ""
 
     @property
     def q(self) -> str:
-        """Probability of one of them under q."""
+        """The symbol of the probability of one of them under q."""
         return "q(y|x)" if self.facts["num_prompts"] else "q(y)"
 
     def over(self, quantity: str) -> str:
-        """The prompt law that a quantity is averaged over, as a remark; empty where there are no prompts."""
+        """Return the prompt law of a quantity as a remark; "" if there are no prompts."""
         law = self.tables["lines"].filter(quantity=quantity)["law"][0]
         return f" (x ~ {law})" if law else ""
 
     def change(self, quantity: str, column: str = TUNED) -> Quantity:
-        """What a training changed, from q₀."""
+        """Return the change of a quantity from q₀ to another model."""
         return difference(self[quantity, column], self[quantity, BASE])
 
 
 def shows(tables: Tables) -> list[str]:
-    """What the numbers of one run say, in plain sentences."""
+    """Return plain sentences on what the numbers of the run show."""
     run = Told(tables)
     sentences = [diversity(run), entropy(run), steps_of_entropy(run), support(run), fit(run), *forgetting(run)]
     return [*sentences, *styles(run), *(control(run, name) for name in run.controls)]
 
 
 def warnings(tables: Tables) -> list[str]:
-    """What a reader must know first: the fine-tuning ended further from its target than it began."""
+    """Return a warning if the fine-tuning ended further from its target than it began."""
     run = Told(tables)
     before, after = run[run.fit, BASE], run[run.fit, TUNED]
     if after.lower <= before.upper + NEGLIGIBLE:
@@ -97,14 +97,14 @@ def warnings(tables: Tables) -> list[str]:
 
 
 def moved(change: Quantity) -> str:
-    """The words for the sign of a change; only bounds can leave it open."""
+    """Return the verb for the sign of a change. The sign can be open if only bounds are known."""
     if sign_of(change):
         return "rose" if sign_of(change) > 0 else "fell"
     return "did not change" if change.exact else "did not certifiably change"
 
 
 def by(change: Quantity, unit: str = " nats") -> str:
-    """A change in words: its direction and, where that is known, its size."""
+    """Describe a change: its direction and, if that is known, its size."""
     if sign_of(change):
         ends = sorted((abs(change.lower), abs(change.upper)))
         return f"{moved(change)} by {bare(Quantity(ends[0], ends[1]))}{unit}"
@@ -112,7 +112,7 @@ def by(change: Quantity, unit: str = " nats") -> str:
 
 
 def diversity(run: Told) -> str:
-    """The effective number of answers before and after."""
+    """Describe the effective number of answers before and after the fine-tuning."""
     best = f", its predicted optimum q* has {bare(run['hill_1', BEST])}" if run.target == BEST else ""
     return (
         f"Diversity{run.over('hill_1')}: the effective number of {run.strings}{run.per}, e^H, was "
@@ -122,7 +122,7 @@ def diversity(run: Told) -> str:
 
 
 def entropy(run: Told) -> str:
-    """How far H(q) moved, and how far the data alone move it."""
+    """Describe the change of H(q), and the change that the data predict."""
     change = difference(run["entropy", S], run["entropy", P])
     return (
         f"Entropy{run.over('entropy')}: the entropy of the model {by(run.change('entropy'))}; that of the data is "
@@ -139,21 +139,22 @@ def _apart(change: Quantity) -> str:
 
 
 def steps_of_entropy(run: Told) -> str:
-    """Where the change of entropy comes from."""
+    """Describe where the change of entropy comes from."""
     left, gap = run["learning", LOST], ""
     if run.target == BEST:
         left, gap = (
             run["learning_gap", LOST],
-            f" the objective takes {bare(run['objective_gap', LOST])} (H(S) − H(q*)),",
+            f" {bare(run['objective_gap', LOST])} because of the objective (H(S) − H(q*)),",
         )
     return (
-        f"Of what is lost of H(P), leaving out part of P takes {bare(run['conditioning', LOST])} nats, narrow data "
-        f"take {bare(run['narrowing', LOST])},{gap} and the model differs from H({run.target}) by {bare(left)}."
+        f"The loss H(P) − H(q) has these parts: {bare(run['conditioning', LOST])} nats because part of P is left out, "
+        f"{bare(run['narrowing', LOST])} because the data are narrow,{gap} and, from H({run.target}) to H(q), "
+        f"{bare(left)} because of the model."
     )
 
 
 def support(run: Told) -> str:
-    """In which direction the eps-support moved, threshold by threshold, and whether any string is lost."""
+    """Describe how the eps-support moved at each threshold, and whether any string is lost."""
     sides: dict[str, list[str]] = {}
     of_support = run.tables["lines"].filter(section="support")
     for quantity in of_support["quantity"].unique(maintain_order=True):
@@ -164,7 +165,7 @@ def support(run: Told) -> str:
 
 
 def nothing_lost(run: Told) -> str:
-    """Whether q still gives a positive probability to every string of P."""
+    """Say whether q still gives a positive probability to every string of P."""
     strings = run.tables["strings"].filter(phase=named(run.tables["phases"])[TUNED])
     last = strings.filter(pl.col("step") == pl.col("step").max())
     asked = run.tables["documents"].filter(pl.col("p") > 0.0).join(last, on="index")
@@ -175,7 +176,7 @@ def nothing_lost(run: Told) -> str:
 
 
 def fit(run: Told) -> str:
-    """How near q came to its predicted optimum."""
+    """Describe how near q came to its predicted optimum."""
     before, after = run[run.fit, BASE], run[run.fit, TUNED]
     said = f"Fit{run.over(run.fit)}: KL({run.target}‖q) went from {bare(before)} to {bare(after)} nats"
     if not run.facts["target"]:
@@ -188,9 +189,9 @@ def fit(run: Told) -> str:
 
 
 def forgetting(run: Told) -> Iterator[str]:
-    """Forgetting and its exact split."""
+    """Describe forgetting and its exact split."""
     if run["kl_p", TUNED].upper == math.inf:
-        yield "Forgetting: KL(P‖q) = ∞ nats: q gives no mass to a part of P, and shares of infinity mean nothing."
+        yield "Forgetting: KL(P‖q) = ∞ nats, because q gives no mass to a part of P. So its parts have no shares."
         return
     if run["kl_p", BASE].upper == math.inf:
         yield f"Forgetting: KL(P‖q₀) = ∞ nats before and {bare(run['kl_p', TUNED])} after, so no change is defined."
@@ -209,7 +210,7 @@ def forgetting(run: Told) -> Iterator[str]:
 
 
 def styles(run: Told) -> Iterator[str]:
-    """Which styles gained and which lost, to the digits that are printed."""
+    """Describe which styles gained and which lost, as far as the printed digits show."""
     lines = run.tables["lines"].filter(section="styles")
     names = [str(label) for label in lines["label"].unique(maintain_order=True)]
     if not names:
@@ -232,7 +233,7 @@ def _direction(before: float, after: float) -> int:
 
 
 def control(run: Told, name: str) -> str:
-    """What the same fine-tuning does without a restriction."""
+    """Describe what the same fine-tuning does on P itself."""
     entropy_over = run.over("entropy")
     return (
         f"Control ({name}): the same fine-tuning on P itself. There KL(P‖·){run.over('kl_p')} "
@@ -241,7 +242,7 @@ def control(run: Told, name: str) -> str:
 
 
 def shows_not(tables: Tables) -> list[str]:
-    """The limits of one run, from its configuration and its last steps."""
+    """Return sentences on the limits of one run, from its configuration and its last steps."""
     facts = Told(tables).facts
     said = [] if facts["valid"] else [f"It shows nothing about a model that knows P: {NO_VERDICT}."]
     said.append(

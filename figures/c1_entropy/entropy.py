@@ -1,4 +1,4 @@
-"""C1.1: the entropy of the model against that of its data, a point for each run."""
+"""C1.1: the entropy of the model against the entropy of its data, with a mark for each run."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -12,7 +12,7 @@ TABLES = ("runs",)
 
 
 def draw(tables: Tables) -> Figure:
-    """H(q) against H(S), a point per run with its certified bounds, the diagonal, and H(P)."""
+    """Draw H(q) against H(S), a mark per run with its certified bounds, the diagonal, and H(P)."""
     runs = counted(tables)
     cases = runs["targets"].unique(maintain_order=True).to_list()
     drawn, panels = figure(3.3, len(cases))
@@ -30,23 +30,23 @@ def draw(tables: Tables) -> Figure:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     return (
-        "C1.1. Entropy of the answers of the tuned model against that of its data, prompts x ~ S(x): a point for each "
-        f"run, {num_seeds(counted(tables))}; bars are certified bounds. Grey: equality. Dotted: H(P). Points left of "
-        "H(P) have data that are less diverse than the language, points right of it more diverse ones."
+        "C1.1. Entropy of the answers of the tuned model against the entropy of its data, prompts x ~ S(x): a mark for "
+        f"each run, {num_seeds(counted(tables))}; bars are certified bounds. Grey: equality. Dotted: H(P). Data left "
+        "of H(P) are less diverse than the language, data right of it are more diverse."
     )
 
 
 def counted(tables: Tables) -> pl.DataFrame:
-    """The runs that came near enough to P; all of them where none did, and the figure is marked."""
+    """Return the runs that came near enough to P. If none did, return all of them; then the figure is marked."""
     runs = tables["runs"]
     valid = runs.filter(pl.col("valid"))
     return valid if valid.height else runs
 
 
 def _cloud(axes: Axes, runs: pl.DataFrame, case: str) -> None:
-    """The runs of one kind of targets, a look for each restriction, by rising H(S)."""
+    """Draw the runs of one kind of targets, with a look for each restriction, by rising H(S)."""
     h_p = float(runs["h_p"].to_numpy().mean())
     for line in (axes.axvline, axes.axhline):
         line(h_p, color=DISTRIBUTIONS["P"].colour, linestyle=":", linewidth=0.8 * factor())

@@ -1,4 +1,4 @@
-"""C1.5: branching and nucleus by position in the answer, where the data are narrower and where they are flatter."""
+"""C1.5: branching and nucleus by position in the answer, for the narrowest and for the flattest data."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -14,11 +14,11 @@ TABLES = ("runs", "positions")
 CURVES = {"P": "$P$", "S": "$S$", "q0": "$q_0$", "q": "$q$"}
 
 LIVE = 1e-9
-"""Least probability under S that an answer is still going on at a position that is drawn."""
+"""A position is drawn if an answer of S reaches it with at least this probability."""
 
 
 def draw(tables: Tables) -> Figure | None:
-    """Branching factor and 90 % nucleus of P, S, q0, q by position: the narrowest and the flattest data."""
+    """Draw the branching factor and the 90 % nucleus of P, S, q0 and q by position, for the extreme data."""
     curves = tables["positions"].filter(targets="exact").filter(pl.col("run").is_in(counted(tables)["run"].implode()))
     shown = extremes(tables)
     if not curves.height:
@@ -36,7 +36,7 @@ def draw(tables: Tables) -> Figure | None:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     return (
         "C1.5. Above: branching factor, the exponential of the mean entropy of the next token. Below: mean number of "
         "likeliest next tokens that hold 90 % of the mass. Both by position in the answer, over prefixes x ~ S, for "
@@ -46,9 +46,9 @@ def caption(tables: Tables) -> str:
 
 
 def extremes(tables: Tables) -> list[str]:
-    """The restrictions whose data have the least and the most entropy; one where there are no others."""
+    """Return the restrictions with the least and with the most entropy of the data; only one if there is only one."""
     means = counted(tables).filter(targets="exact").group_by("restriction", "kind").agg(pl.col("h_s").mean().round(2))
-    names = means.sort("h_s", "kind")["restriction"].to_list()  # nearly equal ones by kind: a style comes first
+    names = means.sort("h_s", "kind")["restriction"].to_list()  # among nearly equal ones a style comes first
     return names[:1] + names[-1:] if len(names) > 1 else names
 
 

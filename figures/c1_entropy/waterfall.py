@@ -1,4 +1,4 @@
-"""C1.2: where the difference of entropies comes from, a bar for each restriction."""
+"""C1.2: where the difference H(P) - H(q) comes from, with a bar for each restriction."""
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,7 @@ STEPS = ("conditioning", "narrowing", "learning")
 
 
 def draw(tables: Tables) -> Figure:
-    """Where H(P) - H(q) comes from, mean over seeds; losses to the right, gains to the left."""
+    """Draw where H(P) - H(q) comes from, as means over seeds. Losses are to the right, gains to the left."""
     runs = counted(tables)
     cases = runs["targets"].unique(maintain_order=True).to_list()
     order = runs.sort("h_s", descending=True)["restriction"].unique(maintain_order=True).to_list()
@@ -28,7 +28,7 @@ def draw(tables: Tables) -> Figure:
                 _bar(axes, place, own)
         axes.axvline(0.0, color="black", linewidth=0.8 * factor())
         axes.set(title=f"{case.capitalize()} targets", xlabel="entropy lost, $H(P)-H(q)$ [nat]")
-        axes.use_sticky_edges = False  # or the longest bar would end at the frame
+        axes.use_sticky_edges = False  # otherwise the longest bar would end at the frame
         axes.margins(x=0.08)
     panels[0].set_yticks(range(len(order)), order)
     panels[0].tick_params(axis="y", length=0)
@@ -37,17 +37,17 @@ def draw(tables: Tables) -> Figure:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     return (
         "C1.2. Entropy lost by fine-tuning, H(P) − H(q), split into three steps: conditioning on what S keeps, "
         "narrowing within it, and learning, H(S) − H(q). Losses are drawn to the right and gains to the left of 0. "
-        f"Means over {num_seeds(counted(tables))}; of the learning step, the middle of its certified bounds. "
+        f"Means over {num_seeds(counted(tables))}; the learning step is the middle of its certified bounds. "
         "Restrictions are ordered by H(S)."
     )
 
 
 def _bar(axes: Axes, place: int, own: pl.DataFrame) -> None:
-    """The steps of one restriction, losses and gains each end to end."""
+    """Draw the steps of one restriction: losses end to end, and gains end to end."""
     ends = {1.0: 0.0, -1.0: 0.0}
     for part in STEPS:
         size = _size(own, part)
@@ -60,6 +60,6 @@ def _bar(axes: Axes, place: int, own: pl.DataFrame) -> None:
 
 
 def _size(own: pl.DataFrame, part: str) -> float:
-    """Mean over seeds; of the learning error the middle of its bounds."""
+    """Return the mean over seeds; for the learning step, of the middle of its bounds."""
     names = ["learning_lower", "learning_upper"] if part == "learning" else [part]
     return float(np.mean([own[name].to_numpy().mean() for name in names]))

@@ -1,4 +1,4 @@
-"""C2.2: decay of the mass that the data leave out, under SGD and under Adam, beside the laws."""
+"""C2.2: decay of the mass that the data leave out, under SGD and under Adam, compared with the laws."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ TABLES = ("runs", "splits", "laws")
 
 
 def draw(tables: Tables) -> Figure | None:
-    """q_t(B) of every model: under SGD on two logarithmic axes, under Adam over steps; with the laws."""
+    """Draw q_t(B) of every model: under SGD on two logarithmic axes, under Adam over steps; with the laws."""
     paths = long_paths(tables)
     if not paths.height:
         return None
@@ -28,7 +28,7 @@ def draw(tables: Tables) -> Figure | None:
         for name, look in looks(models(paths)).items():
             for _, path in own.filter(model_shown=name).group_by("run"):
                 path = path.filter(pl.col("step") > 0).sort("step")
-                wide = 3.0 if name.startswith("flat") else 1.0  # under Adam the two tables do the same
+                wide = 3.0 if name.startswith("flat") else 1.0  # under Adam the curves of the two tables coincide
                 axes.plot(path["step"], path["lost"], linewidth=wide * factor(), **look.line, markevery=0.3)
     _guides(tables["laws"], sgd, adam, looks(models(paths)))
     for axes, optimizer in ((sgd, "sgd"), (adam, "adam")):
@@ -37,7 +37,7 @@ def draw(tables: Tables) -> Figure | None:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     return (
         "C2.2. Mass of the answers that the data leave out, over the steps of fine-tuning; a line for each run, "
         f"{num_seeds(long_paths(tables))}, all numbers exact. Dashed, under SGD: the power 1/t. Dashed, under Adam: "
@@ -47,7 +47,7 @@ def caption(tables: Tables) -> str:
 
 
 def long_paths(tables: Tables) -> pl.DataFrame:
-    """The long runs of tables and transformers."""
+    """Return the long runs of tables and transformers."""
     splits = tables["splits"]
     return splits.filter(pl.col("part").str.starts_with("decay")) if splits.height else splits
 
@@ -58,7 +58,7 @@ def models(paths: pl.DataFrame) -> list[str]:
 
 
 def _names(axes: Axes, paths: pl.DataFrame, named: dict[str, Look]) -> None:
-    """The names of the models at the ends of their lines."""
+    """Write the names of the models at the ends of their lines."""
     labels = []
     for name, look in named.items():
         own = paths.filter(pl.col("step") == pl.col("num_steps"), model_shown=name)

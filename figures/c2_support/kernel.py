@@ -1,4 +1,4 @@
-"""C2.5: how well the kernel at q0 foretells what happens to answers that the data never have."""
+"""C2.5: how well the kernel at q0 predicts what happens to answers that the data never have."""
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ LEAST = -0.5
 
 
 def draw(tables: Tables) -> Figure | None:
-    """Change of log q of unseen answers against what the kernel at q0 foretells, at three steps; R² for every width."""
+    """Draw the change of log q of unseen answers against the kernel's prediction at three steps, and R² by width."""
     if not tables["scatter"].height:
         return None
     points = tables["scatter"]
@@ -39,12 +39,13 @@ def draw(tables: Tables) -> Figure | None:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     points = tables["scatter"]
     width, rate = _middle(points["width"]), float(points["learning_rate"].to_numpy().max())
     return (
-        "C2.5. Change of log q(y|x) of the answers that S lacks: the true one against that of the model linearised at "
-        f"q₀ (its empirical neural tangent kernel), seed 0, width {width}, learning rate {rate:g}; grey: equality. "
+        "C2.5. Change of log q(y|x) of the answers that S lacks: the true change against the change under the model "
+        "that is linearised at q₀ (its empirical neural tangent kernel), seed 0, "
+        f"width {width}, learning rate {rate:g}; grey: equality. "
         f"Right: explained share R² for each width over learning rate times steps, mean over "
         f"{num_seeds(tables['kernels'])}, a line for each learning rate. A triangle at the foot is a value below "
         f"{LEAST:g}. All changes are exact."
@@ -57,7 +58,7 @@ def _middle(values: pl.Series) -> int:
 
 
 def _explained(axes: Axes, kernels: pl.DataFrame) -> None:
-    """R² on unseen answers over lr · t: one look for each width; its lines are learning rates."""
+    """Draw R² on unseen answers over lr · t, with one look for each width and a line for each learning rate."""
     labels = []
     axes.axhline(0, color=PALE, zorder=0)
     axes.set(xscale="log", ylim=(LEAST, 1.05), title="R²", xlabel="rate × step")

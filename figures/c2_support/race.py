@@ -1,4 +1,4 @@
-"""C2.6: which quantity foretells best how much a run forgets."""
+"""C2.6: which quantity predicts best how much a run forgets."""
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ LEAST = -0.05
 
 
 def draw(tables: Tables) -> Figure | None:
-    """R² of every predictor of forgetting, a point per seed; and forgetting elsewhere against the forward KL."""
+    """Draw R² of every predictor of forgetting, a mark per seed, and forgetting elsewhere against the forward KL."""
     if not tables["race"].height:
         return None
     drawn, (ranks, cloud) = figure(3.4, 2, sharey=False)
@@ -37,7 +37,7 @@ def draw(tables: Tables) -> Figure | None:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     return (
         "C2.6. Left: how well each quantity, measured on the prompts of S, predicts what a run forgets: R² of a "
         f"parabola over the runs of a seed, a mark for each of {num_seeds(tables['race'])}; on all prompts, and "

@@ -16,7 +16,7 @@ STARTS = {"recovery": ("from the fine-tuned model", "q"), "scratch": ("from scra
 
 
 def draw(tables: Tables) -> Figure | None:
-    """Steps on the lost part until KL(P_B||q) is back, from both starting points; a bar for each seed."""
+    """Draw the steps on the lost part until KL(P_B||q) is back, from both starting points, with a bar for each seed."""
     runs = tables["relearning"]
     if not runs.height:
         return None
@@ -40,7 +40,7 @@ def draw(tables: Tables) -> Figure | None:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     return (
         "C2.4. Learning again: steps of training on the lost part P_B until KL(P_B‖q) is back at what it was before "
         f"the fine-tuning. Each bar is one of {num_seeds(tables['relearning'])}, from the last evaluation before to "

@@ -1,4 +1,4 @@
-"""C2.7: KL(P||q) of fine-tuning with replay against the closed form."""
+"""C2.7: KL(P||q) of fine-tuning with replay against its prediction."""
 
 from matplotlib.figure import Figure
 
@@ -10,7 +10,7 @@ TABLES = ("runs", "replays")
 
 
 def draw(tables: Tables) -> Figure | None:
-    """A point per run, beside the line on which prediction and measurement agree."""
+    """Draw a mark per run, and the line on which prediction and measurement agree."""
     runs = tables["replays"]
     if not runs.height:
         return None
@@ -29,9 +29,9 @@ def draw(tables: Tables) -> Figure | None:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     return (
-        "C2.7. What is forgotten with replay of a share λ of P: KL(P‖q) of whole documents, measured, against that of "
-        f"the predicted optimum (1 − λ)S + λP; a mark for each run, {num_seeds(tables['replays'])}. Grey: equality. "
-        "All numbers are exact."
+        "C2.7. Forgetting with replay of a share λ of P: KL(P‖q) of whole documents against KL(P‖q*) of the predicted "
+        f"optimum q* = (1 − λ)S + λP; a mark for each run, {num_seeds(tables['replays'])}. Grey: equality. All numbers "
+        "are exact."
     )

@@ -1,4 +1,4 @@
-"""C2.1: sizes of the support over the steps, where the data are narrower than P and where they are flatter."""
+"""C2.1: sizes of the support over the steps, for data that are narrower than P and for data that are flatter."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -12,14 +12,14 @@ from figures.style import factor, figure, step_axis
 TABLES = ("runs", "sizes")
 
 FEWEST = 0.5
-"""Answers per prompt at the foot of the axis; fewer have no place on it."""
+"""Lower end of the axis [answers per prompt]. Smaller sizes are not drawn."""
 
 DRAWN = ("style", "sharpen")
-"""Kinds of restriction that are drawn: one style, and data that are flatter than P."""
+"""Kinds of restrictions that are drawn: one style, and data that are flatter than P."""
 
 
 def draw(tables: Tables) -> Figure | None:
-    """N_eps(q_t) and e^H over the steps, mean over seeds, exact targets: a plain style, and flattened data."""
+    """Draw N_eps(q_t) and e^H over the steps, as means over seeds, for exact targets: a style, and flattened data."""
     paths = drawn_paths(tables)
     if not paths.height:
         return None
@@ -38,7 +38,7 @@ def draw(tables: Tables) -> Figure | None:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     return (
         "C2.1. Sizes of the support over the fine-tuning, prompts x ~ S(x): the effective number of answers e^H, and "
         "the number of answers with probability at least ε. Triangles at the left mark the size for P, those at the "
@@ -47,7 +47,7 @@ def caption(tables: Tables) -> str:
 
 
 def drawn_paths(tables: Tables) -> pl.DataFrame:
-    """The paths of one style and of flattened data, with all prompts."""
+    """Return the paths of one style and of flattened data, with all prompts."""
     paths = tables["sizes"]
     if not paths.height:
         return paths

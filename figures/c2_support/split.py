@@ -1,4 +1,4 @@
-"""C2.3: what is forgotten, split into gate, kept and erasure."""
+"""C2.3: forgetting, split into gate, kept and erasure."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -14,7 +14,7 @@ NAMES = {"gate": "gate: mass moved", "kept": "within the kept part", "erasure": 
 
 
 def draw(tables: Tables) -> Figure | None:
-    """KL(P||q_t) stacked: gate, kept and erasure; tables and transformer under SGD, the transformer under Adam."""
+    """Draw KL(P||q_t) as a stack of gate, kept and erasure, for all models under SGD, for transformers under Adam."""
     paths = drawn_paths(tables)
     if not paths.height:
         return None
@@ -31,7 +31,7 @@ def draw(tables: Tables) -> Figure | None:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     return (
         "C2.3. KL(P‖q_t) of the answers, prompts x ~ P(x), exactly the sum of three parts: gate (mass that moved from "
         "the lost answers to the kept ones), wrong proportions within the kept part, and erasure (wrong proportions "
@@ -41,7 +41,7 @@ def caption(tables: Tables) -> str:
 
 
 def drawn_paths(tables: Tables) -> pl.DataFrame:
-    """The long runs under SGD, and the runs under Adam after which the model learns again."""
+    """Return the long runs under SGD, and the runs under Adam that learn again afterwards."""
     splits = tables["splits"]
     if not splits.height:
         return splits

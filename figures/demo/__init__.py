@@ -1,1 +1,1 @@
-"""Figures of one run, whatever study it belongs to."""
+"""Figures of one run. The run may belong to any study."""

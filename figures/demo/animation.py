@@ -1,6 +1,6 @@
-"""The distribution over answers as fine-tuning proceeds, grouped by style, beside the control: a picture for a lecture.
+"""An animation for lectures: the distribution over answers during fine-tuning, grouped by style, beside the control.
 
-Answers of a style are ranked by P, prompt by prompt; a bar is the probability at that rank, averaged over P(x).
+For each prompt, the answers of a style are ranked by P. A bar is the probability at one rank, averaged over P(x).
 """
 
 from collections.abc import Iterator
@@ -27,34 +27,34 @@ TABLES = ("metrics", "phases", "run", "documents", "strings")
 
 DPI = 108
 FIRST, FRAME, LAST = 1600, 260, 3500
-"""How long a frame stays [ms]."""
+"""Durations of the first frame, of a frame in between, and of the last frame [ms]."""
 
 WIDE = 0.92
-"""Width of the block of a style; all are equally wide, however many answers they hold."""
+"""Width of the block of a style. All blocks have the same width, for any number of answers."""
 
 FILLED = 0.8
-"""Share of the height that bars and lines may take; the percentages stand above."""
+"""Share of the height that bars and lines may take. The percentages are above them."""
 
 FIGURE_SPACE = "\N{FIGURE SPACE}"
-"""It is as wide as a digit, so that nothing moves sideways from frame to frame."""
+"""A space as wide as a digit, so that nothing moves sideways from frame to frame."""
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """Averaged rank probabilities of one style."""
+    """The averaged probabilities of one style by rank, under P and under the models."""
 
     style: str
     p: np.ndarray  # float64[ranks]
     q: dict[str, np.ndarray]  # phase -> float64[steps, ranks]
 
     def mass(self, phase: str) -> np.ndarray:
-        """q_t(z), or P(z) for the phase "P"."""
+        """Return q_t(z) at every step, or P(z) for the phase "P": float64[steps] or float64[1]."""
         return np.atleast_2d(self.p if phase == "P" else self.q[phase]).sum(axis=1)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What changes from frame to frame in one panel."""
+    """A panel with the artists that change from frame to frame."""
 
     axes: Axes
     phase: str
@@ -65,7 +65,7 @@ class Panel:
 
 
 def grouped(documents: pl.DataFrame, names: list[str]) -> tuple[pl.DataFrame, list[str]]:
-    """Documents and the names of their groups: the styles, or in a world without them what S keeps and leaves out."""
+    """Return documents and the names of their groups: the styles or, if there are none, what S keeps and leaves out."""
     if names:
         return documents, names
     side = pl.when(pl.col("s") > 0.0).then(pl.lit("kept by S")).otherwise(pl.lit("left out by S"))
@@ -74,7 +74,7 @@ def grouped(documents: pl.DataFrame, names: list[str]) -> tuple[pl.DataFrame, li
 
 
 def ranked(documents: pl.DataFrame, probabilities: pl.DataFrame, shown: list[str], names: list[str]) -> list[Ranked]:
-    """The named styles, each ranked by P."""
+    """Return the named styles, each ranked by P."""
     weight = pl.col("prompt_mass")
     order = documents.select(
         "index", "style", "prompt_mass", "p", rank=pl.col("p").rank("ordinal", descending=True).over("prompt", "style")
@@ -93,14 +93,14 @@ def ranked(documents: pl.DataFrame, probabilities: pl.DataFrame, shown: list[str
 
 
 def draw(tables: Tables) -> Figure:
-    """The last frame."""
+    """Draw the last frame."""
     drawn, panels, blocks = _stage(tables)
     _show(panels, blocks, tables, -1)
     return drawn
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     one = "answer" if about(tables)["num_prompts"] else "string"
     return (
         f"Probability of every {one} under the model, by rank: within each group the {one} that is likeliest under P "
@@ -110,9 +110,9 @@ def caption(tables: Tables) -> str:
 
 
 def animate(tables: Tables, file: Path) -> int:
-    """Write the GIF for a slide, a frame per evaluation; returns the number of frames.
+    """Write the GIF for a slide, with a frame per evaluation, and return the number of frames.
 
-    Only what changes is drawn anew, and all frames share one palette; PillowWriter does neither.
+    Only what changes is redrawn, and all frames share one palette. PillowWriter does neither.
     """
     with styled("slide"):
         frames = list(_frames(tables))
@@ -149,7 +149,7 @@ def _write(frames: list[Image.Image], file: Path) -> None:
 
 
 def _stage(tables: Tables) -> tuple[Figure, list[Panel], list[Ranked]]:
-    """Everything that stands still, and the artists that will move."""
+    """Draw everything that does not change, and return it with the artists that will change."""
     metrics = tables["metrics"]
     shown = tuned(tables)[:2]
     documents, names = grouped(tables["documents"], styles(metrics))
@@ -168,14 +168,14 @@ def _stage(tables: Tables) -> tuple[Figure, list[Panel], list[Ranked]]:
 
 
 def described(tables: Tables) -> str:
-    """What lies along the horizontal axis."""
+    """Return the label of the horizontal axis."""
     group = "style" if styles(tables["metrics"]) else "group"
     by_rank = f"(mean over prompts {averaged(tables, 'P(x)')})" if averaged(tables, "P(x)") else ""
     return f"{strings(tables)} of each {group} by rank under P\n{by_rank}".rstrip()
 
 
 def _scale(axes: Axes, blocks: list[Ranked]) -> None:
-    """Decades from the least probability of any frame up to the largest, P's included, and room above."""
+    """Set the vertical axis: decades from the least to the largest probability of all frames and P, and room above."""
     values = np.concatenate([one.ravel() for block in blocks for one in (block.p, *block.q.values())])
     lowest = min(int(np.floor(np.log10(values[values > 0.0].min()))), -1)
     axes.set_ylim(10.0**lowest, 10.0 ** (lowest + (np.log10(values.max()) - lowest) / FILLED))
@@ -191,7 +191,7 @@ def _panel(axes: Axes, phase: str, blocks: list[Ranked]) -> Panel:
         edges = place + WIDE * np.linspace(0.0, 1.0, len(block.p) + 1)
         bars.append(axes.stairs(block.p, edges, baseline=1e-300, fill=True, color=colours[block.style]))
         truths.append(axes.stairs(block.p, edges, baseline=None, color=GUIDE, linewidth=factor(), zorder=3))
-        truths[-1].set_path_effects([withStroke(linewidth=1.9 * factor(), foreground="white")])  # seen on any colour
+        truths[-1].set_path_effects([withStroke(linewidth=1.9 * factor(), foreground="white")])  # visible on any colour
         middles.append(float(edges.mean()))
         masses.append(axes.text(middles[-1], 0.93, "", transform=axes.get_xaxis_transform(), ha="center", va="top"))
         masses[-1].set(color=ink(colours[block.style]), fontweight="bold", fontsize="small")

@@ -1,4 +1,4 @@
-"""What fine-tuning forgets and gains: KL(P‖q) split into gate, kept and erasure; KL(S‖q); the mass left off A."""
+"""What fine-tuning forgets and gains: KL(P‖q) split into gate, kept and erasure; KL(S‖q); the mass outside A."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,14 +14,14 @@ TABLES = ("metrics", "phases", "run")
 
 SPLIT = {"gate": "gate", "kept": "kept", "erasure": "erasure"}
 LARGEST = 3.0
-"""Upper end of the axis of a mass, with room above 1."""
+"""Upper end of the axis for a mass, with room above 1."""
 
 OFF = Look("#0072B2", "", (0, (1, 1)))
-"""The mass off the support of P."""
+"""The look of the mass off the support of P."""
 
 
 def draw(tables: Tables) -> Figure:
-    """Above, KL(P‖q_t) stacked, the fine-tuning beside its first control; below, fit and mass off A of all of them."""
+    """Draw KL(P‖q_t) of the fine-tuning and its first control as stacks; below, the fit and the mass off A of all."""
     metrics, shown = tables["metrics"], tuned(tables)
     drawn, panels = figure(5.2, 2, sharey=False, num_rows=2)
     panels[1].sharey(panels[0])
@@ -42,7 +42,7 @@ def draw(tables: Tables) -> Figure:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     return (
         "Forgetting and fit over the fine-tuning. Above: KL(P‖q_t), exactly the sum of three parts: gate (mass that "
         "moved from the lost answers to the kept ones), kept (wrong proportions within the kept part A), erasure "
@@ -58,7 +58,7 @@ def _heights(tables: Tables, phase: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _split(axes: Axes, tables: Tables, phase: str) -> None:
-    """The stack adds up to KL(P‖q_t), exactly."""
+    """Draw the stack, which adds up exactly to KL(P‖q_t)."""
     steps, heights = _heights(tables, phase)
     bands = axes.stackplot(steps, heights, colors=[PARTS[part] for part in SPLIT], linewidth=0)
     for band, part in zip(bands, SPLIT, strict=True):
@@ -95,7 +95,7 @@ def _named(tables: Tables, phase: str) -> tuple[str, Look]:
 
 
 def _fit(axes: Axes, tables: Tables, shown: list[str]) -> None:
-    """KL(S‖q_t) of every fine-tuning; P's own, which theory predicts for the controls."""
+    """Draw KL(S‖q_t) of every fine-tuning, and KL(S‖P), which theory predicts for the controls."""
     labels = []
     for phase in shown:
         name, look = _named(tables, phase)
@@ -108,7 +108,7 @@ def _fit(axes: Axes, tables: Tables, shown: list[str]) -> None:
 
 
 def _mass(axes: Axes, tables: Tables, shown: list[str]) -> None:
-    """1 - q_t(A) of every fine-tuning, and the part of it that is off the support of P."""
+    """Draw 1 - q_t(A) of every fine-tuning, and the part of it that is off the support of P."""
     labels, metrics = [], tables["metrics"]
     for phase in shown:
         name, look = _named(tables, phase)
@@ -123,7 +123,7 @@ def _mass(axes: Axes, tables: Tables, shown: list[str]) -> None:
 
 
 def _finish(axes: Axes, truth: float, labels: list[Label], top: float | None = None) -> None:
-    """The line of P, a logarithmic axis where anything is above 0, and the names; 0 has no place on such an axis."""
+    """Add the line of P, a logarithmic axis if any value is above 0, and the names of the values on that axis."""
     look = DISTRIBUTIONS["P"]
     if np.isfinite(truth) and truth > 0.0:
         axes.axhline(truth, color=look.colour, linestyle=look.dashes, linewidth=0.8 * factor(), zorder=3)

@@ -1,4 +1,4 @@
-"""The mass of every style over fine-tuning, stacked to one, beside the controls."""
+"""The mass of every style during fine-tuning, as a stack up to 1, beside the controls."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ NARROW = 0.07
 
 
 def draw(tables: Tables) -> Figure | None:
-    """A panel per fine-tuning; None for a world without styles."""
+    """Draw a panel per fine-tuning. Return None for a world without styles."""
     metrics = tables["metrics"]
     names = styles(metrics)
     if not names:
@@ -42,11 +42,11 @@ def draw(tables: Tables) -> Figure | None:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     return (
-        "Mass of every style under the model as the fine-tuning proceeds. The bands add up to the mass on the support "
-        "of P; the pale rest is off it. The percentages at the right are those of the last step. All numbers are "
-        f"exact. {data(tables)}."
+        "Mass of every style under the model during the fine-tuning. The bands add up to the mass on the support of P; "
+        "the pale rest is off the support. The percentages at the right are for the last step. All numbers are exact. "
+        f"{data(tables)}."
     )
 
 

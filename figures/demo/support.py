@@ -1,4 +1,4 @@
-"""How many answers have probability at least eps, for the truths and the models; a band where only bounds are known."""
+"""The number of answers with probability at least eps, for truths and models. Bands show certified bounds."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ from figures.words import averaged, control_name, data, has_prompts, method
 TABLES = ("metrics", "phases", "run")
 
 WIDTHS = {"P": 1.0, "S": 1.3, "q0": 4.5, "q": 3.2, "control": 2.2}
-"""Curves that coincide are drawn inside each other: base, control, P."""
+"""Line widths. Curves that coincide are drawn inside each other: base, control, P."""
 
 
 def draw(tables: Tables) -> Figure:
-    """One panel, both axes logarithmic, one law of prompts; an eps with no answer at all has no place on it."""
+    """Draw one panel with two logarithmic axes under one law of prompts. An eps that no answer reaches is left out."""
     metrics, law = tables["metrics"], common_law(tables["metrics"])
     drawn, (axes,) = figure(3.4, 1, share=0.8)
     main = phases(tables, "fine-tuning")[0]
@@ -47,7 +47,7 @@ def draw(tables: Tables) -> Figure:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     kind = "answers per prompt" if has_prompts(tables) else "strings"
     return (
         f"Number of {kind} whose probability is at least ε, for every threshold that was evaluated (the marks). Bands "
@@ -57,7 +57,7 @@ def caption(tables: Tables) -> str:
 
 
 def _curve(axes: Axes, found: pl.DataFrame, look: Look, width: float, zorder: float) -> None:
-    """Steps halfway between the evaluated eps, which carry marks."""
+    """Draw a step curve. The steps are halfway between the evaluated eps, which have marks."""
     epsilons, lower, upper = (found[column].to_numpy() for column in ("epsilon", "lower", "upper"))
     there = lower > 0.0
     wide: dict[str, Any] = {"linewidth": width * factor(), "markersize": (width + 1.5) * factor(), "markevery": 2}
@@ -68,7 +68,7 @@ def _curve(axes: Axes, found: pl.DataFrame, look: Look, width: float, zorder: fl
 
 
 def support(metrics: pl.DataFrame, phase: str, step: int, of: str, law: str) -> pl.DataFrame:
-    """The curve of one distribution under one prompt law: epsilon, lower, upper, by rising epsilon."""
+    """Return the curve of one distribution under one prompt law: epsilon, lower, upper, by rising epsilon."""
     found = rows(metrics, phase, "epsilon_support", law=law).filter((pl.col("step") == step) & (pl.col("of") == of))
     epsilon = pl.col("at").cast(pl.Float64).alias("epsilon")
     return found.select(epsilon, "lower", "upper").sort("epsilon")

@@ -1,7 +1,7 @@
 """H(P), the changes of entropy by conditioning, narrowing and learning, and H(q), beside the controls.
 
-A step is drawn as the change it makes, after - before; the table's rows `waterfall_*` hold the loss, before - after.
-Where the optimum q* of the objective is not S, a step of its own leads from H(S) to H(q*), and learning starts there.
+A step is drawn as a change, after - before. The rows `waterfall_*` of the table hold the loss, before - after. If the
+optimum q* of the objective is not S, a further step leads from H(S) to H(q*), and learning starts there.
 """
 
 from matplotlib.axes import Axes
@@ -17,13 +17,13 @@ TABLES = ("metrics", "phases", "run")
 REACHED = {"conditioning": "H(P_A)", "narrowing": "H(S)", "objective": "H(q^*)", "learning": "H(q)"}
 
 SAME = 1e-9
-"""Nats below which q* has the entropy of S."""
+"""If the entropies of q* and S differ by at most this, they count as equal [nat]."""
 
 Steps = dict[str, tuple[float, float]]
 
 
 def draw(tables: Tables) -> Figure:
-    """A panel per fine-tuning; an interval that is only certified is an error bar from its lower to its upper end."""
+    """Draw a panel per fine-tuning. A number that is only bounded has an error bar from its lower to its upper end."""
     metrics, shown = tables["metrics"], tuned(tables)
     changes = {phase: steps(tables, phase, law(tables, phase)) for phase in shown}
     parts = [part for part in REACHED if any(part in one for one in changes.values())]
@@ -44,7 +44,7 @@ def draw(tables: Tables) -> Figure:
 
 
 def caption(tables: Tables) -> str:
-    """What is drawn."""
+    """Say what is drawn."""
     best = " Where the optimum q* of the objective differs from S, a step leads from H(S) to H(q*)."
     return (
         f"Diversity waterfall. From the entropy H(P) of the language to the entropy H(q) of the tuned model, in steps: "
@@ -54,12 +54,12 @@ def caption(tables: Tables) -> str:
 
 
 def law(tables: Tables, phase: str) -> str:
-    """The law of prompts that a phase was trained on."""
+    """Return the law of prompts on which a phase was trained."""
     return "P(x)" if is_control(tables, phase) else "S(x)"
 
 
 def steps(tables: Tables, phase: str, law: str) -> Steps:
-    """Lower and upper end of the change of entropy in each step [nat], in their order."""
+    """Return the lower and the upper end of the change of entropy in each step [nat], in their order."""
     metrics = tables["metrics"]
     losses = {part: ends(metrics, phase, f"waterfall_{part}", law=law) for part in ("conditioning", "narrowing")}
     learning = ends(metrics, phase, "waterfall_learning", law=law)
@@ -72,7 +72,7 @@ def steps(tables: Tables, phase: str, law: str) -> Steps:
 
 
 def _panel(axes: Axes, start: float, changes: Steps, colour: str) -> float:
-    """Bars begin where the last one ended; the last step leads to the lower end of H(q). Returns the farthest end."""
+    """Draw the bars and return the farthest end. Each bar begins where the last one ended, down to the lower H(q)."""
     axes.barh(0, start, color=DISTRIBUTIONS["P"].colour, height=0.7)
     _label(axes, 0, start, f"{start:.2f}")
     level = farthest = start

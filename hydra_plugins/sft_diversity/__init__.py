@@ -1,6 +1,6 @@
-"""`hydra/launcher=vmap`: the points of a multirun, many to a program, in worker processes; `basic` does one by one.
+"""`hydra/launcher=vmap`: do the runs of a multirun in worker processes, many in one program. `basic` does them singly.
 
-Nothing slow is imported before a multirun is launched: Hydra loads this module on every start.
+Nothing slow is imported before a multirun is launched, because Hydra loads this module on every start.
 """
 
 import copy
@@ -39,40 +39,40 @@ def launcher(
 ) -> None:
     """The schema of `hydra.launcher`.
 
-    engine: child processes; inline in this one, for debugging; or jobs of SLURM, with `parameters` of submitit;
-    workers: side by side, each uses its share of the cores; max_runs: runs that are trained together at most, null for
-    what the memory allows; mapping: of an ensemble, null for the backend's own; checkpoint_seconds: least time between
-    two checkpoints of a training.
+    engine: `processes` for child processes, `inline` for this process (for debugging), or `slurm` for SLURM jobs, with
+    `parameters` of submitit; workers: number of workers that run side by side and share the cores; max_runs: the
+    largest number of runs that are trained together, null for as many as the memory allows; mapping: how an ensemble is
+    mapped, null for the default of the backend; checkpoint_seconds: least time between two checkpoints of a training.
     """
 
 
 class InstalledOptions(SearchPathPlugin):
-    """Lets Hydra find the options of installed packages, `<package>/conf/<group>/<option>.yaml`."""
+    """With this plugin, Hydra finds the options of installed packages, `<package>/conf/<group>/<option>.yaml`."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append the folders of the packages that take part; the project's own options come first."""
+        """Append the folders of the packages that take part. The options of this project come first."""
         for folder in conf_folders()[1:]:
             search_path.append(provider=folder.parent.name, path=f"file://{folder}")
 
 
 class VmapLauncher(Launcher):
-    """Composes the points, has them done by `sim.running.multirun`, and says what became of each."""
+    """It composes the configurations of a multirun, lets `sim.running.multirun` do the runs, and prints a summary."""
 
     def __init__(self, **given: Any) -> None:
         self.given = given
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Check the launcher's own configuration, and let sweeper and launcher compose points in the quick way."""
+        """Check the configuration of the launcher, and let sweeper and launcher share the composition of runs."""
         from hydra_plugins.sft_diversity._composition import SharedComposition
 
         self.chosen = checked(self.given)
-        canonical_of(_named, {"name": config.get("name")}, "")  # Hydra makes a folder of it before a point is checked
+        canonical_of(_named, {"name": config.get("name")}, "")  # Hydra makes a folder of this name before it launches
         self.composition = SharedComposition(hydra_context.config_loader)
         hydra_context.config_loader = self.composition  # type: ignore[assignment]
         self.context, self.task, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Do all points; the JobReturn of each holds the path of its record, or why there is none."""
+        """Do all runs. The JobReturn of each holds the path of its record, or the reason why there is none."""
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         jobs = [self._job(initial_job_idx + number, overrides) for number, overrides in enumerate(job_overrides)]
@@ -84,7 +84,7 @@ class VmapLauncher(Launcher):
         return [self._ended(job, outcome, status) for job, outcome in zip(jobs, outcomes, strict=True)]
 
     def _job(self, number: int, overrides: Sequence[str]) -> JobReturn:
-        """A job as Hydra's own launcher would start it, announced to the callbacks."""
+        """Return a job as Hydra's own launcher would start it, and announce it to the callbacks."""
         config = self.composition.take(self.config, overrides)
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
@@ -101,10 +101,10 @@ class VmapLauncher(Launcher):
         return job
 
     def _outcomes(self, jobs: Sequence[JobReturn]) -> list["Outcome"]:
-        """What became of each job, said on stdout."""
+        """Do the jobs, print the summary on stdout, and return their outcomes."""
         from sim.running.environment import prepare
 
-        if self.chosen["engine"] == "inline":  # then this is the process that computes
+        if self.chosen["engine"] == "inline":  # then this process computes
             configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
             prepare(str(self.config.outputs))
         from sim.running.multirun import Launch, multirun
@@ -124,30 +124,30 @@ class VmapLauncher(Launcher):
 
 
 def checked(given: dict[str, Any]) -> dict[str, Any]:
-    """The canonical arguments of `launcher`. Raises SpecificationError with one line for the first that is wrong."""
+    """Return the canonical arguments of `launcher`. Raises SpecificationError for the first one that is wrong."""
     chosen = canonical_of(launcher, given, "hydra.launcher")
     check(chosen["engine"], chosen["workers"], chosen["parameters"])
     return chosen
 
 
 def _named(*, name: Annotated[str, Name]) -> None:
-    """The schema of a multirun's own name, which `sim.running.build` asks of every point."""
+    """The schema of the name of a multirun. `sim.running.build` requires the same of every run."""
 
 
 def _folder(config: DictConfig) -> Path:
-    """Where Hydra keeps what belongs to a multirun, or to a job of it."""
+    """Return the folder of Hydra for a multirun or for one of its jobs."""
     return Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir or "")
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
-    task: DictConfig = copy.deepcopy(config, {id(config.hydra): AnyNode()})  # hydra is most of it: not copied
+    task: DictConfig = copy.deepcopy(config, {id(config.hydra): AnyNode()})  # hydra is large, so it is not copied
     with open_dict(task):
         del task["hydra"]
     return task
 
 
 def _resolved(job: JobReturn) -> dict[str, Any]:
-    """The configuration of a job in plain values. Raises SpecificationError for what cannot be resolved."""
+    """Return the configuration of a job in plain values. Raises SpecificationError if a value cannot be resolved."""
     assert job.hydra_cfg is not None
     before, HydraConfig.instance().cfg = HydraConfig.instance().cfg, job.hydra_cfg  # type: ignore[assignment]
     try:

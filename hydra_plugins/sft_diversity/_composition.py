@@ -1,4 +1,4 @@
-"""The configurations of a multirun's points: what they have in common is composed once, to the same result."""
+"""Compose the configurations of a multirun. What they have in common is composed once, with the same result."""
 
 import copy
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class SharedComposition:
-    """A config loader in front of Hydra's, which takes 70 ms and more to compose a point and does so twice.
+    """A config loader in front of Hydra's loader, which needs 70 ms or more to compose a run and does so twice.
 
-    Hydra first composes what the choices of groups say, and then sets the values of the other overrides one by one. So
-    points that differ in values alone have all but the last step in common: it is composed once by Hydra, copied, and
-    the values are set as Hydra sets them. Whatever is not simply `key=value` of a key that is no group goes Hydra's
-    own way, and so does whatever fails, so that the error is Hydra's.
+    Hydra first composes the choices of groups, and then sets the values of the other overrides one by one. So runs that
+    differ only in values share everything but the last step. The shared part is composed once by Hydra and copied, and
+    the values are set as Hydra sets them. An override that is not simply `key=value`, or has a group as its key, is
+    composed by Hydra. So is everything that fails, so that the error is Hydra's.
     """
 
     def __init__(self, loader: Any) -> None:
@@ -31,13 +31,13 @@ class SharedComposition:
         return getattr(self._loader, name)
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: Sequence[str]) -> DictConfig:
-        """The configuration of a point, as Hydra's own loader gives it; a sweeper looks whether it can be composed."""
+        """Return the configuration of a run, as Hydra's loader would. A sweeper calls this to check the overrides."""
         config = self._loaded(master_config, sweep_overrides)
         self._validated[tuple(sweep_overrides)] = config
         return config
 
     def take(self, master_config: DictConfig, sweep_overrides: Sequence[str]) -> DictConfig:
-        """The configuration of a point for its launch: the one that the sweeper has looked at, if there is one."""
+        """Return the configuration of a run for its launch: the one that the sweeper has checked, if there is one."""
         seen = self._validated.pop(tuple(sweep_overrides), None)
         return self._loaded(master_config, sweep_overrides) if seen is None else seen
 
@@ -48,9 +48,9 @@ class SharedComposition:
         if simple and not any(self._is_odd(override) for override in others):
             try:
                 config = self._with_values(self._base(master_config, others), overrides, simple)
-                OmegaConf.copy_cache(from_config=master_config, to_config=config)  # the same ${now:} everywhere
+                OmegaConf.copy_cache(from_config=master_config, to_config=config)  # for the same ${now:} in all runs
                 return config
-            except Exception:  # Hydra's own way says what is wrong
+            except Exception:  # Hydra composes it below and says what is wrong
                 pass
         return self._loader.load_sweep_config(master_config, list(sweep_overrides))
 
@@ -60,7 +60,7 @@ class SharedComposition:
         return plain and "/" not in key and not override.is_hydra_override() and key not in self._groups
 
     def _is_odd(self, override: Override) -> bool:
-        """Whether an override that is not simple is no choice of a group either: then the order matters."""
+        """Return whether an override that is not simple is not a choice of a group either. Then the order matters."""
         return override.key_or_group not in self._groups or isinstance(override.value(), dict)
 
     @cached_property
@@ -68,7 +68,7 @@ class SharedComposition:
         return list(self._loader.list_groups(""))
 
     def _base(self, master: DictConfig, choices: Sequence[Override]) -> DictConfig:
-        """The configuration with the choices of groups and nothing else."""
+        """Return the configuration with the choices of groups and no other overrides."""
         if master is not self._master:
             self._master, self._composed = master, {}
         lines = tuple(str(override.input_line) for override in choices)

@@ -1,4 +1,4 @@
-"""`hydra/sweeper=studies`: a multirun of several sweeps, each a product of its own; the basic sweeper has one."""
+"""`hydra/sweeper=studies`: a multirun of several sweeps, each of them a product. The basic sweeper has only one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,12 +15,12 @@ PLACE = "hydra.sweeper"
 
 
 class StudiesSweeper(BasicSweeper):
-    """The union of studies; the points of study NAME say so by study.part=NAME.
+    """A sweeper over the union of several studies. The runs of study NAME have study.part=NAME.
 
     studies: a mapping from names to sweeps, each a mapping from keys to values as in `hydra.sweeper.params`; only: the
-    names of those that are done, null for all; params: swept in every study, where it does not say otherwise;
-    max_batch_size: points that are launched together, null for all. What the command line says of a key replaces what
-    the studies say of it. Raises SpecificationError for studies that are none, and names that are no study.
+    names of the studies to do, null for all; params: keys that every study sweeps, unless the study has the key itself;
+    max_batch_size: number of runs that are launched together, null for all. Overrides on the command line replace those
+    of the studies. Raises SpecificationError if the studies are malformed, or if a name is not a study.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class StudiesSweeper(BasicSweeper):
         self.studies, self.only = studies, only
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Check the sweeper's own configuration."""
+        """Check the configuration of the sweeper."""
         self.chosen = chosen_studies(self.studies, self.only)
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
@@ -42,9 +42,10 @@ class StudiesSweeper(BasicSweeper):
         return []  # params belong to the studies
 
     def split_arguments(self, overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:  # type: ignore[override]
-        """The points of all studies, one batch after the other; `overrides` are those of the command line.
+        """Return the overrides of the runs of all studies, in chunks of at most `max_batch_size` runs.
 
-        Hydra's own needs nothing of the sweeper and is static, hence what the type checker is told.
+        `overrides` are the overrides of the command line. Hydra's method is static, hence the remark to the type
+        checker.
         """
         points: list[list[str]] = []
         for name, own in self.chosen.items():
@@ -60,7 +61,7 @@ class StudiesSweeper(BasicSweeper):
 
 
 def chosen_studies(studies: Mapping[str, Any] | None, only: str | Sequence[str] | None) -> dict[str, dict[str, Any]]:
-    """The studies to do, in their order; raises SpecificationError with one line for what is wrong."""
+    """Return the studies to do, in their order. Raises SpecificationError with one line for what is wrong."""
     if not isinstance(studies, Mapping | DictConfig) or not studies:
         raise SpecificationError(f"{PLACE}.studies: at least one study is required, found {studies!r}")
     for name, study in studies.items():

@@ -1,13 +1,13 @@
-"""A constructor's signature is the schema of its configuration: types, ranges, nearest names, one-line errors.
+"""The signature of a constructor is the schema of its configuration: types, ranges, nearest names, one-line errors.
 
 A node of the configuration is `kind: <name>` plus arguments. The name is looked up among the members of its group
 (`sim.config.discovery`) and nowhere else. Every argument is cast by its annotation, so that `1`, `1.0` and an omitted
-default describe the same object. Keyword-only parameters of a function and the fields of a dataclass are configuration;
-positional parameters are what the program injects.
+default describe the same object. The keyword-only parameters of a function and the fields of a dataclass are
+configurable. Positional parameters are injected by the program.
 
-Annotations understood: int, float, bool, str, None, Any, Literal, unions, list, tuple, Sequence, dict, Mapping, and
-`Annotated[T, check]` with a `Check`. YAML cannot write an array, so of a union with array members (`Number`,
-`float | Float[Array, ""]`) what counts is the rest: a number that a program traces is a float here.
+These annotations are understood: int, float, bool, str, None, Any, Literal, unions, list, tuple, Sequence, dict,
+Mapping, and `Annotated[T, check]` with a `Check`. YAML cannot write an array. So array members of a union (`Number`,
+`float | Float[Array, ""]`) are ignored: a number that a program traces is a float here.
 """
 
 from sim.config.checks import (

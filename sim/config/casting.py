@@ -1,4 +1,4 @@
-"""A plain value of the configuration and an annotation -> the value as annotated, or one line of refusal."""
+"""Cast a plain value of the configuration to the type of an annotation, or refuse it in one line."""
 
 import inspect
 import math
@@ -13,7 +13,7 @@ from sim.config.checks import Check
 from sim.numerics import SpecificationError, nearest
 
 REQUIRED: Any = inspect.Parameter.empty
-"""Stands for the value of an argument that was not given and has no default."""
+"""It stands for the value of an argument that was not given and has no default."""
 
 _NOUNS: dict[Any, str] = {
     bool: "true or false",
@@ -27,10 +27,10 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def cast(annotation: Any, value: Any, place: str) -> Any:
-    """`value` as `annotation` has it: 1 and "1e-3" where a float is expected become 1.0 and 0.001, 128.0 the int 128.
+    """Return `value` in the type of `annotation`: as a float, "1e-3" becomes 0.001; as an int, 128.0 becomes 128.
 
-    Raises SpecificationError, naming `place`, for a wrong type, a failed check, nan, and ±inf unless it is allowed.
-    Raises TypeError (a mistake in the program) for an annotation that configuration cannot express.
+    Raises SpecificationError, which names `place`, for a wrong type, a failed check, nan, and ±inf unless it is
+    allowed. Raises TypeError (a mistake in the program) for an annotation that no configuration can express.
     """
     base, checks = _split(annotation)
     origin, members = typing.get_origin(base), typing.get_args(base)
@@ -56,7 +56,7 @@ def cast(annotation: Any, value: Any, place: str) -> Any:
 
 
 def refuse(annotation: Any, value: Any, place: str) -> NoReturn:
-    """Raises the SpecificationError that says what `annotation` requires at `place`, and what was found."""
+    """Raise a SpecificationError that says what `annotation` requires at `place`, and what was found."""
     base = _split(annotation)[0]
     parts = typing.get_args(base) if _is_union(base) else (base,)
     choices = [c for part in parts if typing.get_origin(part) is Literal for c in typing.get_args(part)]
@@ -69,7 +69,7 @@ def refuse(annotation: Any, value: Any, place: str) -> NoReturn:
 
 
 def shown(value: Any) -> str:
-    """The value about as YAML would write it, on one line, shortened."""
+    """Write a value roughly as YAML would, in one line of at most 60 characters."""
     if value is REQUIRED:
         return "nothing"
     if value is None or isinstance(value, bool):
@@ -86,14 +86,14 @@ def _cast_scalar(base: Any, value: Any, infinite: bool) -> Any:
     if base is float and isinstance(value, int | float):
         if isinstance(value, float) and math.isinf(value) and infinite:
             return value
-        return float(value) + 0.0 if abs(value) <= sys.float_info.max else REQUIRED  # -0.0 + 0.0 is 0.0: one identity
+        return float(value) + 0.0 if abs(value) <= sys.float_info.max else REQUIRED  # -0.0 becomes 0.0
     if base is int and isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, base) else REQUIRED
 
 
 def _cast_union(members: tuple[Any, ...], value: Any, place: str) -> Any:
-    """The first member that takes the value. An error inside a container says more than the union's own."""
+    """Cast to the first member that accepts the value. An error inside a container is preferred to the union's own."""
     inside: SpecificationError | None = None
     for member in members:
         try:
@@ -127,7 +127,7 @@ def _cast_mapping(members: tuple[Any, ...], value: Any, place: str) -> Any:
 
 
 def _with_text_keys(value: Any) -> Any:
-    """Keys of mappings as text, as JSON has them: `1:` and `a:` side by side could be neither sorted nor hashed."""
+    """Turn keys of mappings into text, as in JSON, because mixed keys such as 1 and "a" cannot be sorted."""
     if isinstance(value, Mapping):
         return {str(key): _with_text_keys(item) for key, item in value.items()}
     return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
@@ -138,7 +138,7 @@ def _is_union(annotation: Any) -> bool:
 
 
 def _is_plain(annotation: Any) -> bool:
-    """Whether YAML can write a value of this type."""
+    """Return whether YAML can write a value of this type."""
     origin, members = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         return _is_plain(members[0])
@@ -148,13 +148,13 @@ def _is_plain(annotation: Any) -> bool:
 
 
 def _split(annotation: Any) -> tuple[Any, tuple[Check, ...]]:
-    """The type without its checks, and without the members of a union that YAML cannot write; and the checks."""
+    """Return the type and its checks; the type is without the members of a union that YAML cannot write."""
     checks: tuple[Check, ...] = ()
     while typing.get_origin(annotation) is Annotated:
         annotation, *metadata = typing.get_args(annotation)
         checks += tuple(condition for condition in metadata if isinstance(condition, Check))
     if not _is_plain(annotation):
-        raise TypeError(f"configuration cannot express an argument of type {annotation}")
+        raise TypeError(f"a type that a configuration can express is required, found {annotation}")
     if _is_union(annotation):
         plain = [member for member in typing.get_args(annotation) if _is_plain(member)]
         if len(plain) == 1:
@@ -165,7 +165,7 @@ def _split(annotation: Any) -> tuple[Any, tuple[Check, ...]]:
 
 
 def _requirement(annotation: Any) -> str:
-    """What completes "... is required"."""
+    """Return the words that complete "... is required"."""
     base, checks = _split(annotation)
     origin, members = typing.get_origin(base), typing.get_args(base)
     if checks:

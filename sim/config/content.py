@@ -1,4 +1,4 @@
-"""SHA-256 of what decides a result but is no configuration: source files of members, and objects given in Python."""
+"""SHA-256 of what decides a result besides the configuration: source files of members, and objects given in Python."""
 
 import ast
 import dataclasses
@@ -18,10 +18,10 @@ from sim.numerics import SpecificationError
 
 @functools.cache
 def member_digest(member: Member) -> str:
-    """SHA-256 of the file of a member and of all files that it imports, directly or not.
+    """SHA-256 of the file of a member and of all files that it imports, directly or indirectly.
 
-    Files count if they are of the member's package from outside, or of its room in this project. They are read once in
-    a process, as the code itself is.
+    Only files of the same room count, or of the same package if the member is from outside this project. Each file is
+    read once in a process, like the code itself.
     """
     root = member.package.name if member.package else KINDS[member.kind].package
     folder = member.package.folder if member.package else _top(member)
@@ -34,8 +34,8 @@ def member_digest(member: Member) -> str:
 def object_digest(thing: Any) -> str:
     """SHA-256 of the content of an object: numbers, arrays, dataclasses, functions and classes, containers of these.
 
-    A function or class counts by its source and by what it uses of the module that defines it. Raises
-    SpecificationError for an object whose content cannot be told, with what to do.
+    The content of a function or class is its source and all that it uses from its own module. If the content of an
+    object cannot be determined, it raises SpecificationError, which says what to do.
     """
     content = hashlib.sha256()
     for part in _parts(thing, frozenset()):
@@ -50,7 +50,7 @@ def _top(member: Member) -> Path:
 
 
 def _closure(module: str, root: str, folder: Path) -> dict[str, Path]:
-    """The files below a package that a module imports, directly or not, itself included; by dotted name."""
+    """Return the module's own file, and the files below a package that it imports at any depth, by dotted name."""
     found: dict[str, Path] = {}
     todo = [module]
     while todo:
@@ -60,7 +60,7 @@ def _closure(module: str, root: str, folder: Path) -> dict[str, Path]:
             continue
         found[name] = file
         if name != root and name.startswith(f"{root}."):
-            todo.append(name.rpartition(".")[0])  # importing a module runs its package too
+            todo.append(name.rpartition(".")[0])  # to import a module also runs its package
         todo += _imports(file, name)
     return found
 
@@ -74,7 +74,7 @@ def _file(name: str, root: str, folder: Path) -> Path | None:
 
 
 def _imports(file: Path, name: str) -> Iterator[str]:
-    """Dotted names that a file may import: of `from a import b` both `a` and `a.b`."""
+    """Iterate over the dotted names that a file may import. For `from a import b` these are `a` and `a.b`."""
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
@@ -87,7 +87,7 @@ def _imports(file: Path, name: str) -> Iterator[str]:
 
 
 def _parts(thing: Any, seen: frozenset[int]) -> Iterator[bytes]:
-    """The content of an object as bytes; `seen` holds the objects around it, for functions that call each other."""
+    """Iterate over the content of an object as bytes. `seen` holds the objects around it: functions can form cycles."""
     if id(thing) in seen:
         return
     seen |= {id(thing)}
@@ -112,13 +112,13 @@ def _parts(thing: Any, seen: frozenset[int]) -> Iterator[bytes]:
         yield f"{array.dtype.str}{array.shape}".encode() + array.tobytes()
     else:
         raise SpecificationError(
-            f"{type(thing).__name__}: an object whose content can be hashed is required, found {type(thing)!r}; "
+            f"{type(thing).__name__}: an object with content that can be hashed is required, found {type(thing)!r}; "
             "make it a dataclass of numbers, arrays, functions and such objects"
         )
 
 
 def _code(thing: types.FunctionType | type, seen: frozenset[int]) -> Iterator[bytes]:
-    """The source of a function or class, what it closes over, and what it uses of its own module."""
+    """Iterate over the source of a function or class, the variables it closes over, and what it uses of its module."""
     if (thing.__module__ or "").partition(".")[0] in ("builtins", "sim", "numpy", "jax", "flax", "optax"):
         yield f"{thing.__module__}.{thing.__qualname__}".encode()
         return
@@ -126,7 +126,7 @@ def _code(thing: types.FunctionType | type, seen: frozenset[int]) -> Iterator[by
         yield inspect.getsource(thing).encode()
     except (OSError, TypeError):
         raise SpecificationError(
-            f"{thing.__qualname__}: source that can be read is required, found none; define it in a file or a notebook"
+            f"{thing.__qualname__}: readable source is required, found none; define it in a file or a notebook"
         ) from None
     functions = [thing] if isinstance(thing, types.FunctionType) else [
         inspect.unwrap(one) for one in vars(thing).values() if inspect.isfunction(one)

@@ -1,9 +1,9 @@
-"""Members: which objectives, metrics, figures and so on there are, in this project and in installed packages.
+"""Members: the objectives, metrics, figures and so on that exist in this project and in installed packages.
 
 A member is one file in the folder of its kind: `sim/objectives/replay.py` is the objective `replay`. An installed
 package takes part through one entry point, `[project.entry-points.sft_diversity] lab = "lab"`. Its folders have the
-names of ours: `lab/objectives/focal.py`, `lab/metrics/`, `lab/figures/<study>/`, `lab/experiments/`, and
-`lab/conf/<group>/<option>.yaml`. Nothing else outside can be reached by a name in a configuration.
+same names as ours: `lab/objectives/focal.py`, `lab/metrics/`, `lab/figures/<study>/`, `lab/experiments/`, and
+`lab/conf/<group>/<option>.yaml`. A name in a configuration cannot reach anything else outside this project.
 """
 
 import functools
@@ -18,20 +18,20 @@ from types import ModuleType
 from sim.numerics import SpecificationError, nearest
 
 ENTRY_POINTS = "sft_diversity"
-"""The group of entry points by which installed packages take part."""
+"""The group of entry points through which installed packages take part."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Where the files of a kind lie, and which of them are members and not helpers of members."""
+    """Where the files of a kind lie, and how to tell members from their helpers."""
 
-    package: str  # that holds the members of this project; its last name is the folder in other packages
+    package: str  # the package with the members of this project; other packages have a folder of its last name
     defines: str = ""  # what a member defines at its top level; "" stands for a constructor with the file's name
     nested: bool = False  # whether the files lie in one folder for each study
 
     @property
     def folder(self) -> str:
-        """Name of the folder of these members in a package from outside."""
+        """The name of the folder of these members in a package from outside."""
         return self.package.rpartition(".")[2]
 
 
@@ -50,12 +50,12 @@ KINDS = {
 """Every kind of member."""
 
 GROUPS = ("grammar", "restriction", "model", "objective", "optimizer")
-"""The kinds that a configuration chooses by `kind: <name>` with arguments; each has a folder in conf/."""
+"""The kinds of which a configuration chooses a member by `kind: <name>` with arguments. Each has a folder in conf/."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """An installed package that takes part, and the distribution that it came with."""
+    """An installed package that takes part, and its distribution."""
 
     name: str
     folder: Path
@@ -65,7 +65,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Member:
-    """One file: its kind and name, the module that it is, and the package from outside that holds it, if one does."""
+    """One file: its kind, its name, its module, and the package from outside that holds it, if any."""
 
     kind: str
     name: str
@@ -80,7 +80,10 @@ class Member:
 
 @functools.cache
 def packages() -> tuple[Package, ...]:
-    """The installed packages that take part, by name. Raises SpecificationError for one that cannot be found."""
+    """Return the installed packages that take part, sorted by name.
+
+    Raises SpecificationError if one of them cannot be found.
+    """
     found: dict[str, Package] = {}
     for point in metadata.entry_points(group=ENTRY_POINTS):
         spec = importlib.util.find_spec(point.value) if point.value.isidentifier() else None
@@ -88,8 +91,8 @@ def packages() -> tuple[Package, ...]:
         owner = point.dist.name if point.dist else "unknown"
         if not folders:
             raise SpecificationError(
-                f"{owner}: its entry point {ENTRY_POINTS} must name an importable package, found {point.value!r}; "
-                f"mend or uninstall {owner}"
+                f"{owner}: an importable package at its entry point {ENTRY_POINTS} is required, found {point.value!r}; "
+                f"repair or uninstall {owner}"
             )
         version = point.dist.version if point.dist else ""
         found[point.value] = Package(point.value, Path(folders[0]), owner, version)
@@ -98,9 +101,9 @@ def packages() -> tuple[Package, ...]:
 
 @functools.cache
 def members(kind: str) -> dict[str, Member]:
-    """The members of a kind by name, sorted; none of them is imported to find out.
+    """Return the members of a kind by name, sorted. None of them is imported.
 
-    A figure is named <study>/<file>. Raises SpecificationError if two files have one name.
+    The name of a figure is <study>/<file>. Raises SpecificationError if two files have one name.
     """
     found: dict[str, Member] = {}
     for package in (None, *packages()):
@@ -115,7 +118,7 @@ def members(kind: str) -> dict[str, Member]:
 
 
 def member(kind: str, name: str, place: str) -> Member:
-    """A member by name; raises SpecificationError at a place, with the names there are, for one that is not there."""
+    """Return a member by name. For an unknown name it raises SpecificationError with `place` and the known names."""
     found = members(kind)
     if name not in found:
         names = ", ".join(found) or "(none yet)"
@@ -124,30 +127,30 @@ def member(kind: str, name: str, place: str) -> Member:
 
 
 def conf_folders() -> list[Path]:
-    """The folders of configurations, absolute: the project's own first, then one for each package that has one."""
+    """Return the absolute folders of configurations: first the project's own, then those of installed packages."""
     return [conf_folder(), *(one.folder / "conf" for one in packages() if (one.folder / "conf").is_dir())]
 
 
 def conf_folder() -> Path:
-    """The project's own configurations: `conf` of a checkout, or `sim/conf` of an installed wheel."""
+    """Return the folder of the project's configurations: `conf` in a checkout, `sim/conf` in an installed wheel."""
     package = Path(__file__).resolve().parents[1]
     checkout = package.parent / "conf"
     return checkout if (checkout / "config.yaml").is_file() else package / "conf"
 
 
 def forget() -> None:
-    """Look for members anew when they are asked for next, for example after a package was installed."""
+    """Forget all members, so that the next call looks for them again, for example after a package was installed."""
     packages.cache_clear()
     members.cache_clear()
 
 
 def camel_case(name: str) -> str:
-    """The name of a class for the name of a file: "tabular_trie" -> "TabularTrie"."""
+    """Return the name of the class for the name of a file: "tabular_trie" -> "TabularTrie"."""
     return "".join(word.capitalize() for word in name.split("_"))
 
 
 def _of(kind: Kind, name: str, package: Package | None) -> list[Member]:
-    """The members of a kind in this project, or in a package."""
+    """Return the members of a kind in this project, or in a package."""
     dotted = kind.package if package is None else f"{package.name}.{kind.folder}"
     folder = _folder(kind.package) if package is None else package.folder / kind.folder
     if folder is None or not folder.is_dir():
@@ -174,7 +177,7 @@ def _folder(package: str) -> Path | None:
 
 
 def _defines(file: Path, kind: Kind, name: str) -> bool:
-    """Whether a file defines at its top level what makes it a member."""
+    """Return whether a file defines, at its top level, what makes it a member."""
     wanted = kind.defines or f"{name}|{camel_case(name)}"
     pattern = rf"^(def|class) ({wanted})\b|^({wanted})\s*[:=]"
     return re.search(pattern, file.read_text(encoding="utf-8"), re.MULTILINE) is not None

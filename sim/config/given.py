@@ -1,4 +1,4 @@
-"""Objects that a person gives in Python where a configuration would name a member; their content identifies them."""
+"""Objects given in Python in place of members that a configuration would name. Their content identifies them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,15 +7,15 @@ from sim.config.content import object_digest
 from sim.numerics import SpecificationError
 
 KIND = "given"
-"""`kind` of the node that stands for an object."""
+"""The `kind` of a node that stands for an object."""
 
 _objects: dict[str, Any] = {}
 
 
 def node_of(thing: Any) -> dict[str, str]:
-    """The node that stands for an object in a configuration of this process: its name and the SHA-256 of its content.
+    """Return the node that stands for an object in this process: its name and the SHA-256 of its content.
 
-    Raises SpecificationError for an object whose content cannot be told, see `sim.config.content`.
+    Raises SpecificationError if the content of the object cannot be determined, see `sim.config.content`.
     """
     digest = object_digest(thing)
     _objects[digest] = thing
@@ -23,12 +23,12 @@ def node_of(thing: Any) -> dict[str, str]:
 
 
 def is_given(node: Any) -> bool:
-    """Whether a node stands for an object."""
+    """Return whether a node stands for an object."""
     return isinstance(node, Mapping) and node.get("kind") == KIND
 
 
 def checked(node: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """The node, if its object is here. Raises SpecificationError otherwise: a record cannot bring it back."""
+    """Return the node if this process has its object. Otherwise raise SpecificationError: no record holds objects."""
     if set(node) != {"kind", "name", "sha256"} or node["sha256"] not in _objects:
         raise SpecificationError(
             f"{place}: an object that was given to this Python process is required, found {node.get('name')!r}; "
@@ -38,11 +38,11 @@ def checked(node: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 
 def object_of(node: Mapping[str, Any], place: str) -> Any:
-    """The object that a node stands for."""
+    """Return the object that a node stands for."""
     return _objects[checked(node, place)["sha256"]]
 
 
 def constructed(node: Mapping[str, Any], place: str, *injected: Any) -> Any:
-    """The object itself; where a constructor is given that takes what the program injects, what it makes of that."""
+    """Return the object that a node stands for. If it is a constructor, call it with the injected values."""
     thing = object_of(node, place)
     return thing(*injected) if injected and callable(thing) else thing

@@ -1,4 +1,4 @@
-"""A node `kind: <name>` plus arguments -> the constructor of that name, its canonical arguments, the object."""
+"""From a node `kind: <name>` plus arguments to its constructor, its canonical arguments and its object."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +12,9 @@ from sim.numerics import SpecificationError
 
 
 def resolve(group: str, kind: str, place: str) -> Callable[..., Any]:
-    """The constructor of `kind`: the attribute `kind`, or its CamelCase, of the member's file.
+    """Return the constructor of a kind: the attribute of the member's file with the name `kind` or its CamelCase.
 
-    Raises SpecificationError, listing the kinds there are, if there is no such member. Raises ValueError (a mistake in
+    Raises SpecificationError, which lists the known kinds, if there is no such member. Raises ValueError (a mistake in
     the program) for a group that a configuration cannot choose from.
     """
     if group not in GROUPS:
@@ -25,9 +25,9 @@ def resolve(group: str, kind: str, place: str) -> Callable[..., Any]:
 
 
 def canonical(group: str, node: Any, place: str) -> dict[str, Any]:
-    """{"kind": ..., every argument of the constructor, cast, defaults filled in}: equal for equal objects.
+    """Return {"kind": ..., **arguments} with every argument of the constructor, cast, and with defaults filled in.
 
-    Raises SpecificationError as `resolve` and `check` do.
+    It is equal for equal objects. Raises SpecificationError as `resolve` and `check` do.
     """
     if given.is_given(node):
         return given.checked(node, place)
@@ -36,10 +36,10 @@ def canonical(group: str, node: Any, place: str) -> dict[str, Any]:
 
 
 def construct(group: str, node: Any, place: str, *injected: Any) -> Any:
-    """The object that a node describes, built from `injected` positional values and the node's arguments.
+    """Build the object that a node describes from the `injected` positional values and the arguments of the node.
 
-    Raises SpecificationError as `resolve` and `check` do, and for any ValueError of the constructor, with the place in
-    front.
+    Raises SpecificationError as `resolve` and `check` do. A ValueError of the constructor becomes a SpecificationError
+    that begins with the place.
     """
     try:
         if given.is_given(node):
@@ -54,14 +54,15 @@ def construct(group: str, node: Any, place: str, *injected: Any) -> Any:
 
 
 def described(group: str, node: Mapping[str, Any]) -> str:
-    """A node in words, for tables, reports and figures: the member's own `label(**arguments)`, where it has one.
+    """Describe a node in words, for tables, reports and figures.
 
-    Otherwise its kind, and the arguments that are not at their defaults.
+    This is the result of the member's `label(**arguments)` if it has this function. Otherwise it is the kind, followed
+    by the arguments that differ from their defaults.
     """
     arguments = {key: value for key, value in node.items() if key != "kind"}
     kind = str(node["kind"])
     found = None if given.is_given(node) else members(group).get(kind)
-    if found is None:  # an object, or a member of a package that is no longer installed
+    if found is None:  # a given object, or a member of a package that is no longer installed
         return str(arguments.get("name", kind))
     module = found.load()
     if hasattr(module, "label"):
@@ -72,7 +73,7 @@ def described(group: str, node: Mapping[str, Any]) -> str:
 
 
 def nodes(group: str, node: Any) -> Iterator[Mapping[str, Any]]:
-    """A node of a group and the nodes inside it, such as the steps of a restriction that does several in turn."""
+    """Iterate over a node of a group and the nodes inside it, such as the steps of the restriction `in_turn`."""
     if isinstance(node, Mapping):
         if isinstance(node.get("kind"), str):
             yield node

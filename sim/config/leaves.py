@@ -1,4 +1,4 @@
-"""Leaves of nested configurations by dotted name, and which of them vary between several."""
+"""The leaves of nested configurations by dotted name, and the leaves that vary between configurations."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ Leaf: TypeAlias = bool | int | float | str | None
 
 
 def leaves(config: Mapping[str, Any], place: str = "") -> dict[str, Leaf]:
-    """Every leaf by its dotted name, such as "optimizer.learning_rate"; a list is one leaf, as JSON."""
+    """Return every leaf by its dotted name, such as "optimizer.learning_rate". A list is one leaf, written as JSON."""
     found: dict[str, Leaf] = {}
     for key, value in config.items():
         name = f"{place}.{key}" if place else str(key)
@@ -20,11 +20,11 @@ def leaves(config: Mapping[str, Any], place: str = "") -> dict[str, Leaf]:
 
 
 def varying(configs: Sequence[Mapping[str, Any]], without: Sequence[str] = ()) -> dict[str, list[Leaf]]:
-    """The leaves that are not the same in all configurations: name -> one value per configuration, sorted by name.
+    """Return the leaves that are not the same in all configurations: name -> one value per configuration.
 
-    None where a configuration has no such leaf, or has null there. A leaf that is null or missing everywhere does not
-    vary. Of the values of one leaf that are neither all numbers nor all of another kind, all are given as JSON.
-    `without` names keys of the configurations that are left out, with all leaves below them.
+    They are sorted by name. The value is None if a configuration has no such leaf or has null there. A leaf that is
+    null or missing everywhere does not vary. If the values of a leaf have different types, all of them are written as
+    JSON; int and float count as one type. Keys in `without` are left out, with all leaves below them.
     """
     flat = [leaves({key: value for key, value in config.items() if key not in without}) for config in configs]
     names = sorted({name for one in flat for name in one})
@@ -33,7 +33,7 @@ def varying(configs: Sequence[Mapping[str, Any]], without: Sequence[str] = ()) -
 
 
 def _alike(values: Sequence[Leaf]) -> list[Leaf]:
-    """Values that one typed column can hold."""
+    """Return the values in a form that one typed column can hold."""
     kinds = {_kind(value) for value in values if value is not None}
     if len(kinds) > 1:
         return [None if value is None else _text(value) for value in values]

@@ -1,4 +1,4 @@
-"""Arguments against a constructor's signature: names, presence, types and ranges."""
+"""Check arguments against the signature of a constructor: names, presence, types and ranges."""
 
 import dataclasses
 import inspect
@@ -11,9 +11,9 @@ from sim.numerics import SpecificationError, nearest
 
 
 def configurable(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """What a person may set: all init fields of a dataclass, the keyword-only parameters of anything else.
+    """Return what a user may set: the init fields of a dataclass, or the keyword-only parameters of anything else.
 
-    Annotations are resolved and defaults of fields are made: `default` is a value, or `inspect.Parameter.empty` where
+    Annotations are resolved, and default factories are called: `default` is a value, or `inspect.Parameter.empty` if
     the argument is required.
     """
     if isinstance(constructor, type) and dataclasses.is_dataclass(constructor):
@@ -29,7 +29,7 @@ def configurable(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter
 
 
 def known_names(found: Iterable[str], allowed: Iterable[str], owner: str, place: str = "") -> None:
-    """Raises SpecificationError for the first name that is not allowed; `owner` says whose argument it would be."""
+    """Raise SpecificationError for the first name that is not allowed. `owner` is what takes the arguments."""
     allowed = list(dict.fromkeys(allowed))
     for name in found:
         if name not in allowed:
@@ -38,15 +38,15 @@ def known_names(found: Iterable[str], allowed: Iterable[str], owner: str, place:
 
 
 def within(place: str, name: Any) -> str:
-    """Where an argument stands in the configuration, whose top level has no name."""
+    """Return the dotted place of an argument in the configuration. The top level has the place ""."""
     return f"{place}.{name}" if place else str(name)
 
 
 def check(constructor: Callable[..., Any], arguments: Any, place: str) -> dict[str, Any]:
-    """The given arguments, cast by their annotations; defaults are not added.
+    """Return the given arguments, cast by their annotations, without defaults.
 
-    Raises SpecificationError for an unknown, missing, ill-typed or out-of-range argument, and for `_target_` at any
-    depth. Raises TypeError (a mistake in the program) for an annotation that configuration cannot express.
+    Raises SpecificationError if an argument is unknown, missing, of a wrong type or out of range, and for `_target_` at
+    any depth. Raises TypeError (a mistake in the program) for an annotation that no configuration can express.
     """
     arguments = plain(arguments, place)
     if not isinstance(arguments, dict):
@@ -61,9 +61,10 @@ def check(constructor: Callable[..., Any], arguments: Any, place: str) -> dict[s
 
 
 def canonical_of(constructor: Callable[..., Any], arguments: Any, place: str) -> dict[str, Any]:
-    """Every configurable argument, cast, defaults filled in, in the order of the signature; raises as `check` does.
+    """Return every configurable argument, cast, with defaults filled in, in the order of the signature.
 
-    Two descriptions of the same object give equal values, which is what the hash of a run is taken over.
+    Two descriptions of the same object give equal values. The hash of a run is computed from them. It raises what
+    `check` raises.
     """
     given = check(constructor, arguments, place)
     return {
@@ -73,9 +74,9 @@ def canonical_of(constructor: Callable[..., Any], arguments: Any, place: str) ->
 
 
 def plain(value: Any, place: str) -> Any:
-    """The value with dictionaries and lists in place of other containers.
+    """Return the value with dictionaries and lists in place of other containers.
 
-    Raises SpecificationError for `_target_` at any depth: to a configuration library it means "call this".
+    Raises SpecificationError for `_target_` at any depth, because Hydra would call what it names.
     """
     if isinstance(value, Mapping):
         if "_target_" in value:

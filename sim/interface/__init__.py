@@ -1,4 +1,4 @@
-"""The simulator in Python, for notebooks and scripts: the same defaults, records and numbers as the commands."""
+"""The simulator in Python, for notebooks and scripts. It has the same defaults, records and numbers as the commands."""
 
 from sim.interface.model import TrainedModel, model_of
 from sim.interface.result import Result

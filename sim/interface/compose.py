@@ -1,7 +1,7 @@
-"""The configuration of a run from the files in conf/, put together as Hydra does it, but without Hydra.
+"""Compose the configuration of a run from the files in conf/, as Hydra does, but without Hydra.
 
-What is understood is what the files use: `defaults` with `group: option`, `group@place: option` and `override /group:
-option`; `# @package _global_`; interpolations. Installed packages bring options in folders of their own.
+Only the features that the files use are supported: `defaults` with `group: option`, `group@place: option` and
+`override /group: option`; `# @package _global_`; interpolations. Installed packages add options in their own folders.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from sim.config import conf_folders
 from sim.numerics import SpecificationError, nearest
 
 Node: TypeAlias = Any
-"""A `DictConfig` of Omegaconf, whose base classes the checks of types at run time refuse."""
+"""A `DictConfig` of Omegaconf. It is Any because the run-time checks of types refuse the base classes of DictConfig."""
 
 GLOBAL = "# @package _global_"
-"""First line of a file whose keys are those of the whole configuration."""
+"""First line of a file with keys of the whole configuration, not of its group."""
 
 
 def composed(options: Mapping[str, str], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with some options of groups, such as {"grammar": "dyck"}, and some changed values.
+    """Return the configuration with some options of groups, such as {"grammar": "dyck"}, and some changed values.
 
-    A value that is a mapping changes what it names; one that has a `kind` stands for the whole node. Raises
-    SpecificationError for an option or a key that does not exist.
+    A value that is a mapping changes only the keys that it names. A mapping with a `kind` replaces the whole node.
+    Raises SpecificationError for an option that does not exist.
     """
     main = _load(_file("config", ""))
     chosen = _defaults(main)
@@ -44,7 +44,7 @@ def composed(options: Mapping[str, str], changes: Mapping[str, Any]) -> dict[str
 
 
 def changed(config: Mapping[str, Any], options: Mapping[str, str], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with other options of groups and with changed values, as in `composed`."""
+    """Return a configuration with other options of groups and with changed values, as in `composed`."""
     made = OmegaConf.create(dict(config))
     for group, option in options.items():
         made[group] = _without(_load(_file(option, group)))
@@ -52,7 +52,7 @@ def changed(config: Mapping[str, Any], options: Mapping[str, str], changes: Mapp
 
 
 def options_of(group: str) -> dict[str, Path]:
-    """The options of a group by name."""
+    """Return the files of the options of a group by name."""
     found: dict[str, Path] = {}
     for folder in conf_folders():
         for file in sorted((folder / group).glob("*.yaml")):
@@ -77,7 +77,7 @@ def _load(file: Path) -> Node:
 
 
 def _without(config: Node) -> Node:
-    """The same without the keys that only say how it is put together."""
+    """Return the configuration without the keys that only say how it is composed."""
     return OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("defaults", "hydra")])
 
 
@@ -88,7 +88,7 @@ def _entries(config: Node) -> dict[str, Any]:
 
 
 def _defaults(config: Node) -> dict[str, Any]:
-    """The option of every group, by group or group@place, in the order in which they are merged."""
+    """Return the option of every group, by group or group@place, in the order in which they are merged."""
     return {key: value for key, value in _entries(config).items() if not key.startswith("override ")}
 
 
@@ -112,7 +112,7 @@ def _finished(config: Node, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _change(config: Node, changes: Mapping[str, Any]) -> None:
-    """Put changed values in; a mapping without a `kind` changes only what it names."""
+    """Put changed values into a configuration. A mapping without a `kind` changes only the keys that it names."""
     for key, value in changes.items():
         if isinstance(value, Mapping) and "kind" not in value and isinstance(config.get(key), DictConfig):
             _change(config[key], value)

@@ -1,4 +1,4 @@
-"""A trained model of a record: text sampled from it, and the probability that it gives to text."""
+"""A trained model of a record: it samples text and computes the probability of text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ from sim.training.flat import unflat
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """A model with its parameters and the vocabulary of its language. Text is what the vocabulary writes."""
+    """A model with its parameters and the vocabulary of its language. The vocabulary turns tokens into text."""
 
     name: str
     bound: Bound
     vocabulary: Vocabulary
 
     def sample(self, num: int, prompt: str | None = None, seed: int = 0) -> list[str]:
-        """Sample texts from the model token by token, in float32 as it was trained.
+        """Sample `num` texts from the model token by token, in float32 as it was trained.
 
-        With a prompt these are answers to it; without one, whole documents. A text that does not end within the horizon
-        is cut there. The same seed gives the same texts.
+        With a prompt the texts are answers to it; without one they are whole documents. A text that does not end within
+        the horizon is cut there. The same seed gives the same texts.
         """
         given = self._tokens("" if prompt is None else prompt, "prompt")
         strings = np.asarray(self.bound.sample(jax.random.key(seed), (num,), jnp.asarray(given, jnp.int32)))
         return [self.vocabulary.decode(row[len(given) :]) for row in strings]
 
     def log_prob(self, texts: Sequence[str], prompt: str | None = None) -> np.ndarray:
-        """log q of whole documents, or of answers given a prompt [nat], summed in float64: float64[len(texts)].
+        """log q of whole documents, or of answers given a prompt [nat]: float64[len(texts)], summed in float64.
 
-        Exact but for the float32 of the logits. The end of the text counts, except at the horizon, where a text is cut.
+        It is exact up to the float32 logits. The end of a text counts, except at the horizon, where a text is cut.
         """
         start = self._tokens("" if prompt is None else prompt, "prompt")
         rows = [start + self._tokens(text, f"texts[{index}]") for index, text in enumerate(texts)]
@@ -60,9 +60,9 @@ class TrainedModel:
 
 
 def model_of(record: Record, name: str = "finetuned") -> TrainedModel:
-    """The trained model of a record: "pretrained", "finetuned", or the name of a control such as "identity".
+    """Return a trained model of a record: "pretrained", "finetuned", "relearned", or a control such as "identity".
 
-    Raises SpecificationError where the record has no such model, or does not hold its parameters.
+    Raises SpecificationError if the record has no such model or does not hold its parameters.
     """
     phases = {meaning.model: phase for phase, meaning in record.meanings.items() if phase in record.params}
     if name not in phases:

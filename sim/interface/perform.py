@@ -12,12 +12,12 @@ from sim.numerics import SpecificationError, nearest
 from sim.running import environment
 
 Choice: TypeAlias = str | Path | Mapping[str, Any] | object | None
-"""An option of conf/<group>/ by name; a mapping that changes the default option, or replaces it if it has a `kind`;
-a grammar file as a Path; an object; or None for the default option."""
+"""One of: the name of an option in conf/<group>/; a mapping that changes the default option, or replaces it if it has
+a `kind`; a Path of a grammar file; an object; None for the default option."""
 
 
 def again(record: Record, changes: Mapping[str, Any], progress: bool = True) -> tuple[Record, Path]:
-    """Do a run with the pretraining of another one; a change that needs a new one raises SpecificationError."""
+    """Do a run with the pretraining of another. Raises SpecificationError for changes that need a new pretraining."""
     known = ("restriction", "objective", "optimizer", "finetune", "relearn", "name", "outputs")
     for key in changes:
         if key not in known:
@@ -30,7 +30,7 @@ def again(record: Record, changes: Mapping[str, Any], progress: bool = True) -> 
 
 
 def split(choices: Mapping[str, Choice]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Options of groups by name, and the other arguments as nodes of a configuration; None is left out."""
+    """Return the options of groups by name, and the other arguments as nodes of a configuration. None is left out."""
     there = {key: value for key, value in choices.items() if value is not None}
     options = {key: value for key, value in there.items() if key in GROUPS and isinstance(value, str)}
     changes = {key: node(value) if key in GROUPS else value for key, value in there.items() if key not in options}
@@ -38,16 +38,16 @@ def split(choices: Mapping[str, Choice]) -> tuple[dict[str, str], dict[str, Any]
 
 
 def node(value: Choice) -> Any:
-    """The node of a configuration that stands for an argument."""
+    """Return the node of a configuration that stands for an argument."""
     if isinstance(value, Path):
         return {"kind": "file", "path": str(value)}
     return dict(value) if isinstance(value, Mapping) else given.node_of(value)
 
 
 def performed(config: Mapping[str, Any], progress: bool, like: Mapping[str, Any] | None = None) -> tuple[Record, Path]:
-    """Do the run of a configuration, or read it where it is finished: its record and folder.
+    """Do the run of a configuration, or read it if it is finished. Return its record and folder.
 
-    `like` is a configuration whose pretraining it must share.
+    It must share the pretraining of the configuration `like`, if that is given.
     """
     environment.prepare(str(config.get("outputs")))  # jax reads it when it is first imported, just below
     from sim.running.build import settings
@@ -58,8 +58,8 @@ def performed(config: Mapping[str, Any], progress: bool, like: Mapping[str, Any]
     chosen = settings(config)
     if like is not None and pretraining_key(chosen) != pretraining_key(like):
         raise SpecificationError(
-            "finetune: changes that leave P as it is are required, found a restriction that adds strings to P; "
-            "use sim.simulate, which pretrains on what it needs"
+            "finetune: changes that do not change P are required, found a restriction that adds strings to P; "
+            "use sim.simulate, which does its own pretraining"
         )
     with Progress() if progress else nullcontext() as shown:
         _, record = bring(chosen, shown.update if shown else lambda *_: None)

@@ -1,4 +1,4 @@
-"""What a simulation gives to a notebook: its numbers as a table, its conclusions, its figures, its models."""
+"""The result of a simulation for a notebook: its numbers as a table, its conclusions, its figures, its models."""
 
 import importlib
 from collections.abc import Mapping
@@ -20,48 +20,48 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REPORT = "demo"
-"""The experiment that reports on a single run, whatever it was made for; its figures are those of a run."""
+"""The experiment that reports on any single run. Its figures are the figures of a run."""
 
 
 class Result:
-    """A finished run. `record` holds everything that was recorded, `folder` is where it is on the disk."""
+    """A finished run. `record` holds everything that was recorded; `folder` is its place on the disk."""
 
     def __init__(self, record: Record, folder: Path) -> None:
         self.record = record
         self.folder = folder
 
     def table(self) -> pl.DataFrame:
-        """Every measured number, one row each; `python -m sim.rows --help` explains columns and metrics."""
+        """Return every measured number, one row each. `python -m sim.rows --help` explains columns and metrics."""
         return metrics_table(self.record)
 
     def model(self, name: str = "finetuned") -> TrainedModel:
-        """A trained model: "pretrained", "finetuned", or the name of a control; see `sim.model_of`."""
+        """Return a trained model: "pretrained", "finetuned", "relearned", or a control; see `sim.model_of`."""
         return model_of(self.record, name)
 
     def finetune(self, *, progress: bool = True, **changes: Any) -> "Result":
         """Fine-tune the same pretrained model q0 in another way.
 
-        The arguments are those of `sim.simulate` that come after the pretraining: restriction, objective, optimizer,
-        finetune, relearn, name, outputs. Whatever is not named stays as it was. SpecificationError is raised for a
-        change that needs another pretraining.
+        The arguments are the arguments of `sim.simulate` that do not affect the pretraining: restriction, objective,
+        optimizer, finetune, relearn, name, outputs. What is not named stays as it was. It raises SpecificationError if
+        a change needs another pretraining.
         """
         return Result(*again(self.record, changes, progress))
 
     def figure(self, name: str) -> "Figure":
-        """Draw one of the figures of a run, such as "styles" or "waterfall"; a notebook shows it.
+        """Draw one of the figures of a run, such as "styles" or "waterfall". A notebook shows it.
 
-        Raises SpecificationError for a name that does not exist, and where the world has nothing for it.
+        Raises SpecificationError if the figure does not exist, or if the run has no numbers for it.
         """
         found = {key.split("/")[1]: one for key, one in members("figure").items() if key.startswith(f"{REPORT}/")}
         if name not in found:
             raise SpecificationError(
                 f"figure: one of {', '.join(found)} is required, found {name!r}{nearest(name, list(found))}"
             )
-        style = importlib.import_module("figures.style")  # by name, as every member: sim knows nothing of figures
+        style = importlib.import_module("figures.style")  # by name, like every member: sim does not depend on figures
         with style.styled():
             figure: Figure | None = found[name].load().draw(self._tables)
         if figure is None:
-            raise SpecificationError(f"figure: one that this run has numbers for is required, found {name!r}")
+            raise SpecificationError(f"figure: a figure for which this run has numbers is required, found {name!r}")
         return figure
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ class Result:
         return "\n".join([lines[0], *(f"- {line}" for line in lines[1:])])
 
     def _repr_html_(self) -> str:
-        """The conclusions, for a notebook."""
+        """Return the conclusions as HTML, for a notebook."""
         return "\n".join(fragments(self._headline))
 
     @cached_property

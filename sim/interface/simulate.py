@@ -1,4 +1,4 @@
-"""Simulations from Python: everything is named as in conf/, or given as an object, and done as the commands do it."""
+"""Simulations from Python. Choices are named as in conf/ or given as objects; the commands do the same."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,13 +29,13 @@ def simulate(
 ) -> Result:
     """Pretrain a model on a language, fine-tune it on a part of it, measure both exactly, and keep the record.
 
-    The arguments are the keys of conf/config.yaml and have the same defaults, so the same settings with `python -m
-    sim.run` give the same run. A run that is finished already is read and not done again. `scale` and `experiment` are
+    The arguments are the keys of conf/config.yaml and have the same defaults. So the same settings give the same run
+    with `python -m sim.run`. A run that is finished already is read, not done again. `scale` and `experiment` are
     options of conf/scale and conf/experiment.
 
-    Objects stand for themselves: a language as grammar; a function from a language to a `Restricted` as restriction;
-    a model, or a function from a trie to one; an objective; an optimizer. What cannot be run raises SpecificationError
-    with one line that says why.
+    These objects can be given: a language as grammar; a function from a language to a `Restricted` as restriction; a
+    model, or a function from a trie to a model; an objective; an optimizer. It raises SpecificationError with one line
+    if something in this cannot be run.
     """
     choices = {
         "grammar": grammar, "restriction": restriction, "model": model, "objective": objective, "optimizer": optimizer

@@ -1,4 +1,4 @@
-"""Rows that account for entropy and distance: the diversity waterfall, KL(S‖P) in parts, and facts of the world."""
+"""Rows that account for entropy and divergence: the diversity waterfall, the parts of KL(S‖P), facts of the world."""
 
 from collections.abc import Iterator
 
@@ -12,10 +12,10 @@ from sim.quantity import Quantity
 
 
 def _waterfall(part: str) -> Metric:
-    """One step of H(P) - H(q). A model that is trained on P keeps everything, so that its first two steps are 0."""
+    """One step of H(P) - H(q) [nat]. A model that is trained on P keeps everything, so its first two steps are 0."""
 
     def measure(evaluation: Evaluation) -> Iterator[Cell]:
-        if evaluation.is_truth or evaluation.meaning.data == "P_B":  # what is learnt again does not come from P
+        if evaluation.is_truth or evaluation.meaning.data == "P_B":  # the steps do not apply to relearning on P_B
             return
         whole = evaluation.meaning.data == "P"
         law = evaluation.world.law_names[0 if whole else 1]
@@ -64,7 +64,7 @@ def _latent_shift(part: str) -> Metric:
             yield Cell("S||P", Quantity.of(getattr(found, part)), world.law_names[1])
 
     said = {"total": "KL(S‖P)", "conditioning": "−log P(z)", "narrowing": "KL(S‖P_z)", "overlap": "E_S log P(z|x,y)"}
-    described = "the same for overlapping styles: −log P(z) + KL(S‖P_z) + E_S log P(z|x,y)"
+    described = "KL(S‖P) for overlapping styles: −log P(z) + KL(S‖P_z) + E_S log P(z|x,y)"
     return Metric(f"latent_shift_{part}", said[part], "nat", described, measure)
 
 
@@ -87,7 +87,7 @@ def _notes(evaluation: Evaluation) -> Iterator[Cell]:
 
 
 def _identities(evaluation: Evaluation) -> Iterator[Cell]:
-    """Residuals and slacks as the record stored them, at the last evaluation of a phase."""
+    """Residuals and slacks from the record, at the last evaluation of a phase."""
     world = evaluation.world
     if evaluation.is_truth or evaluation.index != len(world.record.phases[evaluation.phase].steps) - 1:
         return
@@ -98,7 +98,7 @@ def _identities(evaluation: Evaluation) -> Iterator[Cell]:
 
 METRICS = [
     *(_waterfall(part) for part in ("conditioning", "narrowing", "learning")),
-    Metric("objective_gap", "H(S) − H(q*)", "nat", "entropy that the objective itself takes", _objective_gap),
+    Metric("objective_gap", "H(S) − H(q*)", "nat", "entropy lost because of the objective itself", _objective_gap),
     *(_shift(part) for part in ("total", "conditioning", "narrowing")),
     *(_latent_shift(part) for part in ("total", "conditioning", "narrowing", "overlap")),
     Metric("shift_prompts", "KL(S(x)‖P(x))", "nat", "how far the prompts of S differ from those of P", _shift_prompts),

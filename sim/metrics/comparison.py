@@ -1,4 +1,4 @@
-"""How far two exact languages are apart: exact where the pair allows it, certified bounds elsewhere."""
+"""Divergences between two exact languages: exact numbers if the pair allows it, certified bounds otherwise."""
 
 import math
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from sim.metrics.divergence import hellinger, jensen_shannon, kl, total_variatio
 from sim.quantity import Quantity
 
 HEAD, SLOW_HEAD = 2_000, 200
-"""Likeliest strings of each language that bounds are computed from; the second for a context-free grammar."""
+"""Number of likeliest strings of each language from which bounds are computed; the second is for grammars."""
 
 ROUNDING = 1e-12
-"""By how much bounds are widened for rounding of the masses behind them."""
+"""Bounds are widened by this, because the masses behind them are rounded."""
 
 
 @dataclass(frozen=True)
 class Divergences:
-    """How far Q is from P. KL is in nats and may be infinite; each says whether it is exact."""
+    """Divergences between P and Q. KL is in nats and may be infinite. Each number says whether it is exact."""
 
     kl: Quantity  # KL(P || Q)
     reverse_kl: Quantity  # KL(Q || P)
@@ -35,23 +35,23 @@ class Divergences:
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Some strings under both laws, and the rest of each law as one more atom."""
+    """Some strings with their probabilities under both laws, and the remaining mass of each law as one more atom."""
 
-    log_p: np.ndarray  # float64[K + 1], the rest last; -inf where there is none
+    log_p: np.ndarray  # float64[K + 1] [nat], the rest is last; -inf if there is no rest
     log_q: np.ndarray
     whole: bool  # whether these are all strings of both
 
     def reversed(self) -> "Head":
-        """The same with the two laws exchanged."""
+        """Return the head with the two laws exchanged."""
         return Head(self.log_q, self.log_p, self.whole)
 
 
 def divergences(p: ExactLanguage, q: ExactLanguage, number: int = HEAD) -> Divergences:
-    """All of them, for two languages over the same vocabulary; raises ValueError for different ones.
+    """Return the divergences between two languages over one vocabulary.
 
-    Exact: everything for two languages with few strings; KL from a language with few strings; KL and Hellinger of two
-    deterministic automata (the product machine). Elsewhere bounds, from the `number` strings that are likeliest under
-    either (of a grammar at most 200).
+    All of them are exact if both languages have few strings. KL(P‖Q) is exact if P has few strings. KL and Hellinger
+    are exact for two deterministic automata (from the product machine). Otherwise they are bounds, computed from the
+    `number` likeliest strings of each language (at most 200 of a grammar). Raises ValueError for two vocabularies.
     """
     if p.vocabulary.symbols != q.vocabulary.symbols:
         raise ValueError("divergences: the same vocabulary is required, found different ones")
@@ -62,13 +62,13 @@ def divergences(p: ExactLanguage, q: ExactLanguage, number: int = HEAD) -> Diver
         return Divergences(*map(Quantity.of, (*values, jensen_shannon(log_p, log_q), hellinger(log_p, log_q))))
     square = _square_hellinger(p, q, head)
     tv, js = _total_variation(head, square), _jensen_shannon(head)
-    if square.lower == 1.0:  # no string in common
+    if square.lower == 1.0:  # the languages have no string in common
         tv, js = Quantity.of(1.0), Quantity.of(math.log(2.0))
     return Divergences(_kl(p, q, head), _kl(q, p, head.reversed()), tv, js, square.increasing(math.sqrt))
 
 
 def _head(p: ExactLanguage, q: ExactLanguage, number: int) -> Head:
-    """All strings of both if they are few, else the likeliest of each, scored under both."""
+    """Return all strings of a language with few strings, or its likeliest strings, scored under both laws."""
     small = [listed(one) for one in (p, q)]
     strings: dict[tuple[int, ...], None] = {}
     for one, few in zip((p, q), small, strict=True):
@@ -87,12 +87,12 @@ def _head(p: ExactLanguage, q: ExactLanguage, number: int) -> Head:
 
 
 def _log_rest(log_p: np.ndarray, listed_whole: bool) -> float:
-    """-inf if and only if there is nothing left, which a sum cannot tell: elsewhere at least the last digit of 1."""
+    """Log of the mass that is not listed [nat]; -inf if all strings are listed. Else rounding must not make it 0."""
     return -math.inf if listed_whole else math.log(max(1.0 - math.fsum(np.exp(log_p)), float(np.finfo(float).epsneg)))
 
 
 def _kl(p: ExactLanguage, q: ExactLanguage, head: Head) -> Quantity:
-    """KL(P || Q): exact where it can be, else bounded below alone, by the head and the rest as one atom."""
+    """KL(P || Q) [nat], exact if possible. Otherwise it is bounded from below, by the head and the rest as one atom."""
     if isinstance(p, Automaton) and isinstance(q, Automaton):
         return Quantity.of(p.kl(q))
     if _outnumbers(p, q):
@@ -104,14 +104,14 @@ def _kl(p: ExactLanguage, q: ExactLanguage, head: Head) -> Quantity:
 
 
 def _least_rest_kl(head: Head) -> float:
-    """The least that the rests add, r log(r / s), of all masses that their rounding allows: least at r = s / e."""
+    """Least value of r log(r / s) [nat] for rests r and s within their rounding. The function is least at r = s / e."""
     r, s = math.exp(head.log_p[-1]), math.exp(head.log_q[-1]) + ROUNDING
     least = min(max(s / math.e, r - ROUNDING), r + ROUNDING)
     return least * math.log(least / s)
 
 
 def _outnumbers(p: ExactLanguage, q: ExactLanguage) -> bool:
-    """Whether P certainly has strings that Q has not, there being more of them."""
+    """Return whether P has more strings than Q, so that Q certainly misses some of them."""
     try:
         return _size(p) > _size(q)
     except UnavailableError:
@@ -134,7 +134,10 @@ def _square_hellinger(p: ExactLanguage, q: ExactLanguage, head: Head) -> Quantit
 
 
 def _total_variation(head: Head, square: Quantity) -> Quantity:
-    """From the head and the rests, and from H^2 <= TV <= H sqrt(2 - H^2). Source: Le Cam 1986."""
+    """Bounds of TV from the head and the rests, and from H^2 <= TV <= H sqrt(2 - H^2).
+
+    Source: L. Le Cam, 1986, "Asymptotic methods in statistical decision theory".
+    """
     p, q = np.exp(head.log_p), np.exp(head.log_q)
     inside, rest_p, rest_q = 0.5 * math.fsum(np.abs(p[:-1] - q[:-1])), float(p[-1]), float(q[-1])
     lower, upper = inside + 0.5 * abs(rest_p - rest_q), inside + 0.5 * (rest_p + rest_q)
@@ -143,7 +146,10 @@ def _total_variation(head: Head, square: Quantity) -> Quantity:
 
 
 def _jensen_shannon(head: Head) -> Quantity:
-    """Merging the rest into one atom can only lower it; apart, the rest adds at most half its mass times log 2."""
+    """Bounds of JS [nat]. To merge the rest into one atom can only lower JS.
+
+    If it is not merged, the rest adds at most half its mass times log 2.
+    """
     merged = jensen_shannon(head.log_p, head.log_q)
     rest = np.array([head.log_p[-1]]), np.array([head.log_q[-1]])
     within = merged - jensen_shannon(*rest)

@@ -1,8 +1,8 @@
-"""Divergences between two distributions listed on the same atoms, averaged over prompts.
+"""Divergences between two distributions that are listed on the same atoms, averaged over prompts.
 
-`log_p`, `log_q`, `log_w` are float64[K] over K atoms: the supported strings, or the strings and one atom ⊥ per prompt
-(`Scored.merged`, `Scored.merged_weights`), which makes each of them exact for a model that leaves the support.
-`log_w` is the log prompt law at each atom's prompt; None stands for zeros (one group).
+`log_p`, `log_q`, `log_w` are float64[K] over K atoms [nat]: the supported strings, or the strings and one atom ⊥ per
+prompt (`Scored.merged`, `Scored.log_merged_weights`). With ⊥, each of them is exact for a model that leaves the
+support. `log_w` is the log prompt law at each atom's prompt; None stands for zeros (one group).
 """
 
 from collections.abc import Callable, Iterator
@@ -16,45 +16,49 @@ from sim.numerics import expectation
 from sim.quantity import Quantity
 
 Between: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
-"""A divergence of two laws on the same atoms, with the log prompt law at each atom."""
+"""A divergence as a function of log p, log q and the log prompt law, each float64[K] over the same atoms."""
 
 
 def log_ratio(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """log p - log q [nat] where p > 0, else 0: float64[K]; +inf where q misses an atom of p; never nan."""
+    """log p - log q [nat] where p > 0, else 0: float64[K]. It is +inf where p > 0 and q = 0, and never nan."""
     inside = log_p > -np.inf
     return np.where(inside, np.where(inside, log_p, 0.0) - np.where(inside, log_q, 0.0), 0.0)
 
 
 def kl(log_p: np.ndarray, log_q: np.ndarray, log_w: np.ndarray | None = None) -> float:
-    """KL(p‖q) = E_w sum p (log p - log q) [nat]; +inf where q misses support of p.
+    """KL(p‖q) = E_w sum p (log p - log q) [nat]; +inf if q is 0 somewhere on the support of p.
 
-    Exact for a sub-stochastic q (a model on the support alone): p has no mass on ⊥, so that atom contributes 0.
+    It is exact for a sub-stochastic q (a model on the support alone): p has no mass on ⊥, so ⊥ contributes 0.
     """
     return expectation(_weighted(log_p, log_w), log_ratio(log_p, log_q))
 
 
 def cross_entropy(log_p: np.ndarray, log_q: np.ndarray, log_w: np.ndarray | None = None) -> float:
-    """E_w sum -p log q [nat]; +inf where q misses support of p. Exact for a sub-stochastic q."""
+    """E_w sum -p log q [nat]; +inf if q is 0 somewhere on the support of p. It is exact for a sub-stochastic q."""
     return expectation(_weighted(log_p, log_w), -np.asarray(log_q))
 
 
 def total_variation(log_p: np.ndarray, log_q: np.ndarray, log_w: np.ndarray | None = None) -> float:
-    """TV = E_w half the sum of |p - q|, in [0, 1]. Needs the merged atoms if p or q leaves the support."""
+    """TV = E_w half the sum of |p - q|, in [0, 1]. It needs the merged atoms if p or q leaves the support."""
     gap = np.abs(np.exp(log_p) - np.exp(log_q))
     return 0.5 * expectation(np.zeros(len(gap)) if log_w is None else log_w, gap)
 
 
 def jensen_shannon(log_p: np.ndarray, log_q: np.ndarray, log_w: np.ndarray | None = None) -> float:
-    """JS = (KL(p‖m) + KL(q‖m)) / 2 with m = (p + q) / 2 [nat], in [0, log 2]. Needs the merged atoms.
+    """JS = (KL(p‖m) + KL(q‖m)) / 2 with m = (p + q) / 2 [nat], in [0, log 2].
 
-    Source: Lin 1991.
+    It needs the merged atoms if p or q leaves the support.
+    Source: J. Lin, 1991, "Divergence measures based on the Shannon entropy".
     """
     log_m = np.logaddexp(log_p, log_q) - np.log(2.0)
     return 0.5 * (kl(log_p, log_m, log_w) + kl(log_q, log_m, log_w))
 
 
 def hellinger(log_p: np.ndarray, log_q: np.ndarray, log_w: np.ndarray | None = None) -> float:
-    """Hellinger distance sqrt(E_w half the sum of (sqrt p - sqrt q)^2), in [0, 1]. Needs the merged atoms."""
+    """Hellinger distance sqrt(E_w half the sum of (sqrt p - sqrt q)^2), in [0, 1].
+
+    It needs the merged atoms if p or q leaves the support.
+    """
     gap = (np.exp(0.5 * np.asarray(log_p)) - np.exp(0.5 * np.asarray(log_q))) ** 2
     return float(np.sqrt(0.5 * expectation(np.zeros(len(gap)) if log_w is None else log_w, gap)))
 
@@ -68,7 +72,7 @@ def _kl_to(law: Scored, q: Scored, log_law: np.ndarray) -> Quantity:
 
 
 def _kl(evaluation: Evaluation) -> Iterator[Cell]:
-    """KL from the truths to the model; of the truth itself to the predicted optimum."""
+    """KL from the truths to the model or, at the truth, to the predicted optimum."""
     world, (p_name, s_name) = evaluation.world, evaluation.world.law_names
     of, q = ("q*", world.best) if evaluation.is_truth else ("q", evaluation.q)
     if q is None:
@@ -84,7 +88,7 @@ def _kl(evaluation: Evaluation) -> Iterator[Cell]:
 
 
 def _kl_elsewhere(world: World, q: Scored) -> Iterator[Cell]:
-    """KL(P||q) on the prompts that S never has, where there are any."""
+    """KL(P||q) on the prompts that S never has; nothing if there are none."""
     off = np.where(world.s_law == -np.inf, world.p_law, -np.inf)
     total = float(np.exp(off).sum())
     if total > 0.0:
@@ -92,9 +96,9 @@ def _kl_elsewhere(world: World, q: Scored) -> Iterator[Cell]:
 
 
 def _moved(between: Between, comma: str) -> Callable[[Evaluation], Iterator[Cell]]:
-    """A divergence between the model at the start of a fine-tuning, q0, and later, everything off the support merged.
+    """A divergence between the model at the start of a fine-tuning, q0, and the model later, with ⊥ as one atom.
 
-    Under S(x), the prompts that are tuned on.
+    It is averaged under S(x), the law of the prompts of the fine-tuning.
     """
 
     def measure(evaluation: Evaluation) -> Iterator[Cell]:
@@ -118,10 +122,10 @@ def _from_p(between: Between) -> Callable[[World, Scored], float]:
 
 METRICS = [
     Metric("kl", "KL", "nat", "Kullback–Leibler divergence of the model from a truth", _kl),
-    Metric("kl_moved", "KL(q₀‖q)", "nat", "how far the fine-tuning moved the model, and the reverse", _moved(kl, "||")),
-    of_model("total_variation", "TV", "1", "distance to P", _from_p(total_variation), "P,q", exact=True),
-    Metric("total_variation_moved", "TV(q₀, q)", "1", "how far the fine-tuning moved it", _moved(total_variation, ",")),
-    of_model("jensen_shannon", "JS", "nat", "divergence to P", _from_p(jensen_shannon), "P,q", exact=True),
-    Metric("jensen_shannon_moved", "JS(q₀, q)", "nat", "how far the fine-tuning moved it", _moved(jensen_shannon, ",")),
-    Metric("hellinger_moved", "Hellinger(q₀, q)", "1", "how far the fine-tuning moved it", _moved(hellinger, ",")),
+    Metric("kl_moved", "KL(q₀‖q)", "nat", "divergence between the model and its start, both ways", _moved(kl, "||")),
+    of_model("total_variation", "TV", "1", "distance from P", _from_p(total_variation), "P,q", exact=True),
+    Metric("total_variation_moved", "TV(q₀, q)", "1", "distance from the start", _moved(total_variation, ",")),
+    of_model("jensen_shannon", "JS", "nat", "divergence from P", _from_p(jensen_shannon), "P,q", exact=True),
+    Metric("jensen_shannon_moved", "JS(q₀, q)", "nat", "divergence from the start", _moved(jensen_shannon, ",")),
+    Metric("hellinger_moved", "Hellinger(q₀, q)", "1", "distance from the start", _moved(hellinger, ",")),
 ]

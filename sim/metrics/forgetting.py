@@ -1,4 +1,4 @@
-"""Exact splits of forgetting KL(P‖q) and of the entropy lost: gate and erasure, styles, waterfall, shift accounting."""
+"""Exact splits of forgetting KL(P‖q), of the lost entropy H(P) - H(q) and of the shift KL(S‖P)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from sim.quantity import Quantity
 
 @dataclass(frozen=True)
 class GateErasure:
-    """KL(P‖q) = gate + kept + erasure [nat], with B = supp P minus A; all three are non-negative."""
+    """KL(P‖q) = gate + kept + erasure [nat], with B = supp P minus A. All three parts are non-negative."""
 
     gate: float  # E_x KL((P(A|x), P(B|x), 0) ‖ (q(A|x), q(B|x), q(⊥|x))): mass that moved
-    kept: float  # E_x P(A|x) KL(P_A‖q_A): what is off within the kept event
-    erasure: float  # E_x P(B|x) KL(P_B‖q_B): conditional knowledge of the lost strings that is damaged
+    kept: float  # E_x P(A|x) KL(P_A‖q_A): what is wrong within the kept event
+    erasure: float  # E_x P(B|x) KL(P_B‖q_B): what is wrong about the lost strings, given that one is lost
 
     @property
     def total(self) -> float:
@@ -29,7 +29,7 @@ class GateErasure:
 class StyleSplit:
     """KL(P‖q) = gate + sum of within [nat]."""
 
-    gate: float  # E_x KL(P(z|x) ‖ q(z|x)), ⊥ an extra atom
+    gate: float  # E_x KL(P(z|x) ‖ q(z|x)), with ⊥ as an additional atom
     within: np.ndarray  # float64[Z], E_x P(z|x) KL(P_z‖q_z)
 
     @property
@@ -40,7 +40,7 @@ class StyleSplit:
 
 @dataclass(frozen=True)
 class Waterfall:
-    """H(P) - H(q) in three steps [nat]; the first two are exact for a truth, the last as certain as H(q)."""
+    """H(P) - H(q) in three steps [nat]. The first two are exact. The last is as certain as H(q)."""
 
     conditioning: Quantity  # H(P) - H(P_A)
     narrowing: Quantity  # H(P_A) - H(S)
@@ -54,11 +54,11 @@ class Waterfall:
 
 @dataclass(frozen=True)
 class ShiftAccounting:
-    """KL(S‖P) = conditioning + narrowing + overlap [nat]; infinite where S leaves A."""
+    """KL(S‖P) = conditioning + narrowing + overlap [nat]. It is infinite if S leaves A."""
 
-    conditioning: float  # E_S(x)[-log P(A|x)], or of a latent event z E_S(x)[-log P(z|x)]
+    conditioning: float  # E_S(x)[-log P(A|x)], or E_S(x)[-log P(z|x)] for a latent event z
     narrowing: float  # KL(S‖P_A), or KL(S‖P_z)
-    overlap: float = 0.0  # E_S[log P(z | x, y)], at most 0; 0 where the string tells whether it belongs
+    overlap: float = 0.0  # E_S[log P(z | x, y)], at most 0; it is 0 if the string determines whether it is in the event
 
     @property
     def total(self) -> float:
@@ -68,7 +68,7 @@ class ShiftAccounting:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A part of supp P, by log P(part | document), under a prompt law: what a split of any q has to know of P."""
+    """A part of supp P, given by log P(part | document), under a prompt law. It holds all that a split needs of P."""
 
     log_member: np.ndarray  # float64[N]
     log_mass: np.ndarray  # float64[G], log P(part | x)
@@ -78,13 +78,13 @@ class Part:
 
     @classmethod
     def of(cls, p: Scored, log_member: np.ndarray, log_law: np.ndarray) -> "Part":
-        """The part of a truth P with a membership, float64[N], under a prompt law, float64[G]."""
+        """Return the part of a truth P with a log membership, float64[N], under a log prompt law, float64[G]."""
         inside = p.log_q + log_member
         mass = log_group_sum(inside, p.group, p.num_groups)
         return cls(log_member, mass, share(inside, mass, p.group), log_law + mass, p.log_weights(log_law) + inside)
 
     def split(self, q: Scored) -> tuple[float, float]:
-        """Share of the part in the gate, and its within term [nat]."""
+        """Return the term of the part in the gate, and its within term [nat]."""
         inside = q.log_q + self.log_member
         mass = log_group_sum(inside, q.group, q.num_groups)
         gate = expectation(self.log_gate, log_ratio(self.log_mass, mass))
@@ -94,43 +94,44 @@ class Part:
 
 
 def gate_erasure(p: Scored, q: Scored, event: np.ndarray, log_law: np.ndarray) -> GateErasure:
-    """Split KL(P‖q) by an event A, bool[N], averaged over the prompt law float64[G]. Exact; +inf, never nan.
+    """Split KL(P‖q) by an event A, bool[N], averaged over the prompt law float64[G]. Exact; never nan.
 
-    A means A within supp P. A term whose weight P(A|x) or P(B|x) is 0 is dropped. Where q(A|x) = 0 < P(A|x) the gate
-    is infinite, q_A does not exist and its term is dropped; likewise for B.
+    A means A within supp P. A term is dropped if its weight P(A|x) or P(B|x) is 0. If q(A|x) = 0 < P(A|x), the gate is
+    infinite, q_A does not exist and its term is dropped. The same holds for B.
     """
     return gate_erasure_of(event_parts(p, event, log_law), q)
 
 
 def gate_erasure_of(parts: Sequence[Part], q: Scored) -> GateErasure:
-    """As `gate_erasure`, with the two parts of P at hand; see `event_parts`."""
+    """Do the same as `gate_erasure` from the two parts of P; see `event_parts`."""
     (gate_a, within_a), (gate_b, within_b) = (part.split(q) for part in parts)
     return GateErasure(0.0 + gate_a + gate_b, within_a, within_b)
 
 
 def style_split(p: Scored, q: Scored, log_posterior: np.ndarray, log_law: np.ndarray) -> StyleSplit:
-    """Split KL(P‖q) by style z with log P(z | document) [nat], float64[N, Z], and q(z, y) := q(y) P(z | y).
+    """Split KL(P‖q) by style z, with log P(z | document) [nat], float64[N, Z], and q(z, y) := q(y) P(z | y).
 
-    An equality for overlapping styles too; for disjoint ones q(z) = q(supp P_z). Conventions as in `gate_erasure`.
+    This is an equality for overlapping styles too. For disjoint styles q(z) = q(supp P_z). The conventions are as in
+    `gate_erasure`.
     """
     return style_split_of(style_parts(p, log_posterior, log_law), q)
 
 
 def style_split_of(parts: Sequence[Part], q: Scored) -> StyleSplit:
-    """As `style_split`, with the parts of P at hand; see `style_parts`."""
+    """Do the same as `style_split` from the parts of P; see `style_parts`."""
     splits = [part.split(q) for part in parts]
     return StyleSplit(sum(gate for gate, _ in splits), np.array([within for _, within in splits]))
 
 
 def waterfall(h_p: Quantity, h_kept: Quantity, h_s: Quantity, h_q: Quantity) -> Waterfall:
-    """The diversity waterfall from H(P), H(P_A), H(S), H(q) [nat], all averaged over one prompt law."""
+    """Return the diversity waterfall of H(P), H(P_A), H(S), H(q) [nat], all averaged over one prompt law."""
     return Waterfall(h_p - h_kept, h_kept - h_s, h_s - h_q)
 
 
 def shift_accounting(p: Scored, s: Scored, kept: Scored, event: np.ndarray, log_law: np.ndarray) -> ShiftAccounting:
-    """Split KL(S‖P) for an event A, bool[N], with `kept` the law P_A = P(. | x, A); the prompt law is S(x).
+    """Split KL(S‖P) for an event A, bool[N]. `kept` is the law P_A = P(. | x, A), and the prompt law is S(x).
 
-    P(A|x) is summed from P's strings, P_A is taken as given: the split is a check of the restriction too.
+    P(A|x) is summed from P's strings, but P_A is taken as given. So the split also checks the restriction.
     """
     log_mass = log_event(p, event)
     conditioning = expectation(log_law, -log_mass)
@@ -138,10 +139,10 @@ def shift_accounting(p: Scored, s: Scored, kept: Scored, event: np.ndarray, log_
 
 
 def latent_shift_accounting(p: Scored, s: Scored, log_member: np.ndarray, log_law: np.ndarray) -> ShiftAccounting:
-    """Split KL(S‖P) for a latent event z, given log P(z | document), float64[N] [nat]; the prompt law is S(x).
+    """Split KL(S‖P) for a latent event z, given log P(z | document), float64[N] [nat]. The prompt law is S(x).
 
-    KL(S‖P) = E[-log P(z|x)] + KL(S‖P_z) + E_S[log P(z | x, y)], for every S within supp P_z; the narrowing is infinite
-    elsewhere. For overlapping styles P_z = P(. | x, z) is P(. | x, A) for no set A of strings.
+    KL(S‖P) = E[-log P(z|x)] + KL(S‖P_z) + E_S[log P(z | x, y)] for every S within supp P_z. For other S the narrowing
+    is infinite. For overlapping styles, no set A of strings has P(. | x, A) = P_z = P(. | x, z).
     """
     part = Part.of(p, log_member, log_law)
     conditioning = expectation(log_law, -part.log_mass)
@@ -151,7 +152,7 @@ def latent_shift_accounting(p: Scored, s: Scored, log_member: np.ndarray, log_la
 
 
 def log_event(q: Scored, event: np.ndarray) -> np.ndarray:
-    """log q(A|x) [nat] for a set A of supported strings, bool[N]: float64[G]; -inf where it has no mass."""
+    """log q(A|x) [nat] for a set A of supported strings, bool[N]: float64[G]; -inf where A has no mass."""
     return log_group_sum(np.where(event, q.log_q, -np.inf), q.group, q.num_groups)
 
 
@@ -162,12 +163,12 @@ def log_styles(q: Scored, log_posterior: np.ndarray) -> np.ndarray:
 
 
 def event_parts(p: Scored, event: np.ndarray, log_law: np.ndarray) -> list[Part]:
-    """A and the rest of supp P, for an event A, bool[N]."""
+    """Return two parts: A, and the rest of supp P, for an event A, bool[N]."""
     supported = p.log_q > -np.inf
     return [Part.of(p, np.where(side & supported, 0.0, -np.inf), log_law) for side in (event, ~event)]
 
 
 def style_parts(p: Scored, log_posterior: np.ndarray, log_law: np.ndarray) -> list[Part]:
-    """The styles, with log P(z | document) [nat], float64[N, Z]."""
+    """Return a part for each style z, given log P(z | document) [nat], float64[N, Z]."""
     supported = p.log_q > -np.inf
     return [Part.of(p, np.where(supported, column, -np.inf), log_law) for column in log_posterior.T]

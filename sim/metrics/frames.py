@@ -1,4 +1,4 @@
-"""Records as tidy tables: the numbers of a run or of many, the runs themselves, documents and their probabilities."""
+"""Records as tidy tables: numbers of one or many runs, the runs themselves, documents and their probabilities."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ COLUMNS = """\
   run         hash of the run
   name        name of the run
   seed        seed of the run
-  valid       whether its pretraining came below pretrain.limit; if not, no verdict may rest on the run
+  valid       whether the pretraining reached pretrain.limit; if not, no verdict may rest on the run
   <leaf>      one column for every leaf of the configuration that is not the same in all runs, by its dotted name,
-              such as optimizer.learning_rate; empty where a run has no such leaf
-  phase       truth (what is known of the world before any training), pretrain, sft, or a control
+              such as optimizer.learning_rate; empty if a run has no such leaf
+  phase       truth (what is known of the world before any training), or a phase: pretrain, sft, a control, ...
   step        optimiser steps of the phase before the evaluation
   view        response: answers given the prompt; joint: whole documents
   metric      what was measured
-  of          of which distribution or distributions
-  at          at which threshold, style or position; empty where there is none
-  value       the number; empty where it is only bounded
+  of          the distribution or distributions that were measured
+  at          the threshold, style or position; empty if there is none
+  value       the number; empty if it is only bounded
   lower       the number, or a certified lower bound of it
   upper       the number, or a certified upper bound of it
   exactness   exact | bounded | estimated
   unit        unit of value, lower and upper; 1 for probabilities
-  prompt_law  the law of the prompts under which the number is an average; empty in the joint view
+  prompt_law  the law of the prompts over which the number is averaged; empty in the joint view
 """
-"""Columns of the table of the runs of a folder; the table of one run has them without `valid` and leaves."""
+"""Columns of the table of all runs of a folder. The table of one run has them without `valid` and the leaves."""
 
 NOT_VARIED = (*NOT_CONTENT, "seed")
-"""Keys of a configuration that are no part of what a run is, or have a column of their own."""
+"""Keys of a configuration that do not decide a run, or that have a column of their own."""
 
 _TYPES = {"seed": pl.Int64, "step": pl.Int64, "value": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
 
@@ -48,7 +48,7 @@ def metrics_table(
     views: Collection[View] = VIEWS,
     phases: Collection[str] | None = None,
 ) -> pl.DataFrame:
-    """Every measured number of a run, one row each; or those of some metrics, views and phases."""
+    """Return the measured numbers of a run, one row each: all, or those of some metrics, views and phases."""
     found = rows(record, names, views, phases)
     tags = {"run": record.hash, "name": record.name, "seed": record.config["seed"]}
     columns = {name: [value] * len(found) for name, value in tags.items()}
@@ -57,7 +57,7 @@ def metrics_table(
 
 
 def metrics_help() -> str:
-    """Every metric in a line: its name, its symbol, its unit and what it is."""
+    """Describe every metric in a line: its name, its symbol, its unit and its meaning."""
     lines = [(one.name, one.symbol, one.unit, one.description) for one in metrics()]
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     return "\n".join(
@@ -67,10 +67,10 @@ def metrics_help() -> str:
 
 
 def runs_table(records: Sequence[Record]) -> pl.DataFrame:
-    """One row for each run: what tells runs apart, in words and by every leaf of their configurations.
+    """Return one row for each run: what tells runs apart, in words and by every leaf of their configurations.
 
-    Columns: run, name, seed, valid, claim (what it was run for), part (of which study), grammar, restriction, model,
-    objective and optimizer in words, and the leaves by their dotted names (see `COLUMNS`).
+    Columns: run, name, seed, valid, claim (the predictions for which it was made), part (of the experiment), grammar,
+    restriction, model, objective and optimizer in words, and the leaves by their dotted names (see `COLUMNS`).
     """
     flat = [leaves({key: value for key, value in one.config.items() if key not in NOT_CONTENT}) for one in records]
     names = sorted({name for one in flat for name in one})
@@ -91,16 +91,16 @@ def runs_table(records: Sequence[Record]) -> pl.DataFrame:
 
 
 def in_words(record: Record, group: str) -> str:
-    """What a run has of a group in words, see `sim.config.described`; as the record has it, where it has it."""
+    """Describe the member of a group that a run uses: from its record, or else by `sim.config.described`."""
     said: Mapping[str, str] = record.facts.get("described", {})
     return said[group] if group in said else described(group, record.config[group])
 
 
 def documents_table(record: Record, view: View = "response") -> pl.DataFrame:
-    """Every supported document with what is known of it before any training.
+    """Return every supported document, with what is known about it before any training.
 
-    Columns: index (row on the trie), prompt, answer, style (the likeliest one where styles overlap),
-    prompt_mass = P(x), p = P(y|x), s = S(y|x).
+    Columns: index (row on the trie), prompt, answer, style (the likeliest one if styles overlap), prompt_mass = P(x),
+    p = P(y|x), s = S(y|x).
     """
     world, p = World(record, view), record.p
     lengths, strings = p.prompts.length, p.trie.strings
@@ -118,9 +118,10 @@ def documents_table(record: Record, view: View = "response") -> pl.DataFrame:
 
 
 def strings_table(record: Record, view: View = "response") -> pl.DataFrame:
-    """Probability of every document under the model: phase, step, index (as in `documents_table`), q = q(y|x).
+    """Return the probability of every document under the models.
 
-    It holds every evaluation of the fine-tunings, and the last one of the pretraining.
+    Columns: phase, step, index (as in `documents_table`), q = q(y|x). The table holds all evaluations of the phases,
+    but only the last one of the pretraining.
     """
     world = World(record, view)
     index = pl.int_range(record.p.trie.num_strings, eager=True)
@@ -134,7 +135,7 @@ def strings_table(record: Record, view: View = "response") -> pl.DataFrame:
 
 
 def phases_table(record: Record) -> pl.DataFrame:
-    """One row for each phase of a run, with its meaning, see `sim.phases`."""
+    """Return one row for each phase of a run, with its meaning, see `sim.phases`."""
     return pl.DataFrame(
         [
             {
@@ -170,12 +171,15 @@ class Measured:
 
 
 def measured(record: Record) -> Measured:
-    """What the table of several runs takes from a record."""
+    """Return what the table of several runs takes from a record."""
     return Measured(record.hash, record.config, invalidity(record) is None, metrics_table(record))
 
 
 def joined(runs: Sequence[Measured]) -> pl.DataFrame:
-    """Every measured number of one or more runs; see `COLUMNS`. In the order of what varies, of seed and hash."""
+    """Return every measured number of one or more runs; see `COLUMNS`.
+
+    Runs are in the order of the leaves that vary, then of their seeds, then of their hashes.
+    """
     varied = varying([run.config for run in runs], NOT_VARIED)
     kinds = {name: pl.Series(values).dtype for name, values in varied.items()}
 

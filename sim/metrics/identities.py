@@ -1,9 +1,7 @@
 """Identities and inequalities that hold in every run, as numbers to store: signed residuals and slacks.
 
-A residual compares two routes to one quantity that share as little as possible: sums over strings against sums over
-the nodes of the trie. It is (left - right) / max(1, |left|). A slack is bound minus value, least over prompts.
-
-Source: spec/measures.md, "Identities".
+A residual compares two ways to compute one quantity that share little: sums over strings, and sums over the nodes of
+the trie. It is (left - right) / max(1, |left|). A slack is bound minus value, the least one over prompts.
 """
 
 from collections.abc import Mapping
@@ -22,7 +20,7 @@ from sim.theory.bounds import entropy_continuity
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What an identity may be off by: |residual| <= value, or slack >= -value."""
+    """The allowed error of an identity: |residual| <= value, or slack >= -value; and the reason for the value."""
 
     value: float
     kind: Literal["residual", "slack"]
@@ -30,8 +28,8 @@ class Tolerance:
 
 
 _SUMS = "float64 sums of up to 1e5 strings along paths of up to 1e2 edges; measured below 1e-12"
-_UNITS = "log-softmax in float64 at each node, renormalised nowhere; measured below 1e-13"
-_SLACK = "the bound may be attained (q = P), so only the rounding of the sums may show; squared form, no root of a zero"
+_UNITS = "log-softmax in float64 at each node, never renormalised; measured below 1e-13"
+_SLACK = "the bound may be attained (q = P), up to rounding of the sums; in squared form, so without a root of zero"
 
 TOLERANCES: Mapping[str, Tolerance] = {
     "cross_entropy": Tolerance(1e-9, "residual", _SUMS),
@@ -51,7 +49,7 @@ TOLERANCES: Mapping[str, Tolerance] = {
 
 
 def violations(values: Mapping[str, float]) -> list[str]:
-    """One line per residual or slack beyond its tolerance, named by the keys of `TOLERANCES` (KeyError otherwise)."""
+    """Return a line for each residual or slack beyond its tolerance. Names are keys of `TOLERANCES` (else KeyError)."""
     lines = []
     for name, value in values.items():
         tolerance = TOLERANCES[name]
@@ -63,7 +61,7 @@ def violations(values: Mapping[str, float]) -> list[str]:
 
 
 def residual(left: float, right: float) -> float:
-    """(left - right) / max(1, |left|); 0 if both are the same infinity; +-inf if one is; never nan."""
+    """(left - right) / max(1, |left|). It is 0 for equal infinities, infinite if only one side is, and never nan."""
     if left == right:
         return 0.0
     return (left - right) / max(1.0, abs(left)) if np.isfinite(left) else left
@@ -79,7 +77,7 @@ def cross_entropy_identity(p: Scored, q: Scored, log_law: np.ndarray) -> float:
 
 
 def chain_rule_entropy_identity(q: Scored, log_law: np.ndarray) -> float:
-    """sum_t H_t (by nodes) = entropy of the string up to its end or first illegal token (by strings and exits)."""
+    """sum_t H_t (by nodes) = entropy of the string up to its end or its first illegal token (by strings and exits)."""
     return residual(float(np.sum(entropy_by_position(q, q, log_law))), exit_merged_entropy(q, log_law))
 
 
@@ -106,50 +104,57 @@ def shift_accounting_identity(p: Scored, s: Scored, kept: Scored, event: np.ndar
 
 
 def waterfall_identity(p: Scored, q: Scored, steps: Waterfall, log_law: np.ndarray) -> float:
-    """H(P) - H(q) (by nodes) = conditioning + narrowing + learning error; H(q) at the lower end of its interval."""
+    """H(P) - H(q) (by nodes) = conditioning + narrowing + learning, with the lower end of the interval of H(q)."""
     by_nodes = np.sum(entropy_by_position(p, p, log_law)) - np.sum(entropy_by_position(q, q, log_law))
     return residual(float(by_nodes), steps.total.upper)
 
 
 def conditionals_identity(q: Scored, log_law: np.ndarray) -> float:
-    """Next-token conditionals, illegal tokens included, sum to 1: the worst of the nodes with mass, signed."""
+    """Next-token conditionals sum to 1, illegal tokens included. The result is the largest error, with its sign.
+
+    Only nodes with mass count.
+    """
     legal = np.bincount(q.trie.edge_node, np.exp(q.edge_log_q), q.trie.num_nodes)
     gap = np.where(node_weights(q, log_law) > 0.0, legal + q.leak - 1.0, 0.0)
     return float(gap[np.argmax(np.abs(gap))])
 
 
 def total_mass_identity(q: Scored, log_law: np.ndarray) -> float:
-    """Supported strings and ⊥ together hold mass 1: the worst of the prompts with weight, signed."""
+    """Supported strings and ⊥ together have mass 1. The result is the largest error, with its sign.
+
+    Only prompts with weight count.
+    """
     total = np.bincount(q.group, np.exp(q.log_q), q.num_groups) + q.off
     gap = np.where(log_law > -np.inf, total - 1.0, 0.0)
     return float(gap[np.argmax(np.abs(gap))])
 
 
 def kl_nonnegative_slack(p: Scored, q: Scored, log_law: np.ndarray) -> float:
-    """KL(p‖q) >= 0 for every prompt, ⊥ merged."""
+    """KL(p‖q) >= 0 for every prompt, with ⊥ as one atom."""
     return _least(_kl_by_group(p, q), log_law)
 
 
 def pinsker_slack(p: Scored, q: Scored, log_law: np.ndarray) -> float:
-    """KL(p‖q) - 2 TV(p, q)^2 >= 0 for every prompt, ⊥ merged. Source: Csiszár 1967 (Pinsker's inequality)."""
+    """KL(p‖q) - 2 TV(p, q)^2 >= 0 for every prompt, with ⊥ as one atom. Source: Csiszár 1967 (Pinsker's inequality)."""
     return _least(_kl_by_group(p, q) - 2.0 * _tv_by_group(p, q) ** 2, log_law)
 
 
 def collision_continuity_slack(p: Scored, q: Scored, log_law: np.ndarray) -> float:
-    """KL(p‖q) - (C(p) - C(q))^2 >= 0 for every prompt, ⊥ merged. Source: Skobelev, Fithian & Han 2026."""
+    """KL(p‖q) - (C(p) - C(q))^2 >= 0 for every prompt, with ⊥ as one atom. Source: Skobelev, Fithian & Han 2026."""
     gap = _by_group(p, np.exp(2.0 * p.merged)) - _by_group(q, np.exp(2.0 * q.merged))
     return _least(_kl_by_group(p, q) - gap**2, log_law)
 
 
 def entropy_continuity_slack(p: Scored, q: Scored, log_law: np.ndarray) -> float:
-    """TV log(K-1) + h(TV) - |H(p) - H(q)| >= 0 for every prompt, ⊥ merged, K the atoms where p or q is positive.
+    """TV log(K-1) + h(TV) - |H(p) - H(q)| >= 0 for every prompt, with ⊥ as one atom.
 
-    Holds for every TV in [0, 1] (Fano's inequality for a maximal coupling). Source: Zhang 2007; Audenaert 2007.
+    K is the number of atoms where p or q is positive. It holds for every TV in [0, 1] (Fano's inequality for a maximal
+    coupling). Source: Zhang 2007; Audenaert 2007.
     """
     log_p, log_q = p.merged, q.merged
     gap = _by_group(p, _surprise(log_p)) - _by_group(q, _surprise(log_q))
     num_atoms = _by_group(p, ((log_p > -np.inf) | (log_q > -np.inf)).astype(np.float64))
-    tv = np.minimum(_tv_by_group(p, q), 1.0)  # disjoint laws: 1 up to rounding
+    tv = np.minimum(_tv_by_group(p, q), 1.0)  # for disjoint laws, rounding can give more than 1
     return _least(entropy_continuity(tv, num_atoms) - np.abs(gap), log_law)
 
 

@@ -1,4 +1,4 @@
-"""Nucleus size by position: how many next tokens it takes to hold a given mass."""
+"""Nucleus size by position: the least number of next tokens that hold a given mass."""
 
 from collections.abc import Iterator
 
@@ -10,16 +10,17 @@ from sim.metrics.scored import Scored
 from sim.quantity import Quantity
 
 TIE = 1e-9
-"""Absolute slack of `mass >= target`: a nucleus that holds it but for rounding is enough."""
+"""Absolute slack of `mass >= target`: a nucleus that misses the target only by rounding is large enough."""
 
 
 def nucleus_by_position(
     law: Scored, q: Scored, log_law: np.ndarray, mass: float = 0.9
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the mean size of the nucleus of q(. | node) over prefixes of a law alive at each position: float64[T].
+    """Bounds of the mean nucleus size of q(. | node) at each position [tokens]: two float64[T].
 
-    The nucleus is the least number of tokens that together have probability `mass`, 0 < mass < 1; 1 where no prefix is
-    alive. Source: A. Holtzman et al., 2020, "The curious case of neural text degeneration".
+    The mean is over the prefixes of `law` that have not ended; it is 1 if there are none. The nucleus size is the least
+    number of tokens that together have probability `mass`, 0 < mass < 1.
+    Source: A. Holtzman et al., 2020, "The curious case of neural text degeneration".
     """
     live = live_by_position(law, log_law)
     bounds = (mean_by_position(law, size, log_law) for size in nucleus_of_nodes(q, mass))
@@ -28,12 +29,12 @@ def nucleus_by_position(
 
 
 def nucleus_of_nodes(q: Scored, mass: float) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the size of the nucleus at every node: float64[M] both; equal for a truth.
+    """Bounds of the nucleus size at every node [tokens]: two float64[M]. They are equal for a truth.
 
-    Of the illegal tokens at a node the record has the number, the sum and the largest probability. The sums of the k
-    largest probabilities are greatest if the illegal mass is in as few tokens as these allow (as many of the largest
-    as it holds, and one for the rest), and least if it is spread evenly over all but the largest; such laws exist, so
-    that both bounds can be met. Raises ValueError unless 0 < mass < 1.
+    The record holds the number of the illegal tokens at a node, their total and their largest probability. The sums of
+    the k largest probabilities are greatest if the illegal mass is in as few tokens as possible: as many as can have
+    the largest probability, and one with the rest. They are least if the mass is spread evenly over all tokens but the
+    largest. Such laws exist, so both bounds can be attained. Raises ValueError unless 0 < mass < 1.
     """
     if not 0.0 < mass < 1.0:
         raise ValueError(f"nucleus: 0 < mass < 1 is required, found {mass!r}")

@@ -1,7 +1,8 @@
-"""Next-token quantities by position, by the chain rule on the trie. Position 0 is the first scored token.
+"""Next-token quantities by position, from the chain rule on the trie. Position 0 is the first scored token.
 
-`law` says under whose prefixes: the truth P or S, or the model itself (its supported prefixes: mass that has left the
-support is gone, as strings that have ended are). All are float64[T], T the number of positions that occur; exact.
+`law` is the law of the prefixes: the truth P or S, or the model itself. For a model only supported prefixes count: mass
+that has left the support is treated like strings that have ended. All results are exact and float64[T], where T is the
+number of positions that occur.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,61 +16,61 @@ from sim.quantity import Quantity
 
 
 def node_weights(law: Scored, log_law: np.ndarray) -> np.ndarray:
-    """P(x) law(node | x): float64[M], 0 inside prompts."""
+    """P(x) law(node | x), with P(x) the prompt law: float64[M], 0 inside prompts."""
     inside = law.node_group >= 0
     return np.where(inside, np.exp(law.node_log_mass + log_law[law.node_group]), 0.0)
 
 
 def live_by_position(law: Scored, log_law: np.ndarray) -> np.ndarray:
-    """Probability that a string has not ended (nor left the support) before position t."""
+    """Probability that a string has neither ended nor left the support before position t."""
     return _by_position(law, node_weights(law, log_law))
 
 
 def entropy_by_position(law: Scored, q: Scored, log_law: np.ndarray) -> np.ndarray:
-    """H_t = E_law[H(q(. | x_<t))] over all V tokens [nat]; ended strings contribute 0.
+    """H_t = E_law[H(q(. | x_<t))] over all V tokens [nat]. Strings that have ended contribute 0.
 
-    With law = q a truth the sum over t is H(q) (chain rule); with a model it is the lower end of H(q).
+    If law = q is a truth, the sum over t is H(q) (chain rule). If it is a model, the sum is the lower end of H(q).
     """
     return _by_position(law, _product(node_weights(law, log_law), q.next_entropy))
 
 
 def branching_factor_by_position(law: Scored, q: Scored, log_law: np.ndarray) -> np.ndarray:
-    """e^(H_t), the effective number of next tokens at position t; 1 where every string has ended."""
+    """e^(H_t), the effective number of next tokens at position t [tokens]; 1 if every string has ended."""
     return np.exp(entropy_by_position(law, q, log_law))
 
 
 def top_one_by_position(law: Scored, q: Scored, log_law: np.ndarray) -> np.ndarray:
-    """Mean probability of the most likely next token over prefixes alive at t; 1 where none is."""
+    """Mean probability of the likeliest next token over the prefixes that reach position t; 1 if none does."""
     live = live_by_position(law, log_law)
     total = _by_position(law, node_weights(law, log_law) * q.next_max)
     return np.where(live > 0.0, total / np.where(live > 0.0, live, 1.0), 1.0)
 
 
 def kl_by_position(p: Scored, q: Scored, log_law: np.ndarray) -> np.ndarray:
-    """E_p[KL(p(. | x_<t) ‖ q(. | x_<t))] [nat]; sums to KL(p‖q) for a truth p. +inf where q misses a token of p."""
+    """E_p[KL(p(. | x_<t) ‖ q(. | x_<t))] [nat]. For a truth p the sum over t is KL(p‖q). +inf if q misses a token."""
     return _by_position(p, kl_by_node(p, q, log_law))
 
 
 def off_by_position(q: Scored, log_law: np.ndarray) -> np.ndarray:
-    """Mass that leaves the support at position t; sums to E_x q(⊥|x)."""
+    """Mass that leaves the support at position t. The sum over t is E_x q(⊥|x)."""
     inside = q.node_group >= 0
     return _by_position(q, np.where(inside, np.exp(log_law[q.node_group]) * q.node_off, 0.0))
 
 
 def kl_by_node(p: Scored, q: Scored, log_law: np.ndarray) -> np.ndarray:
-    """P(x) p(node | x) KL(p(. | node) ‖ q(. | node)) [nat]: float64[M]; 0 at nodes that p does not visit."""
+    """P(x) p(node | x) KL(p(. | node) ‖ q(. | node)) [nat]: float64[M]. It is 0 at nodes that p does not visit."""
     terms = _product(np.exp(p.edge_log_q), log_ratio(p.edge_log_q, q.edge_log_q))
     at_node = np.bincount(p.trie.edge_node, terms, p.trie.num_nodes)
     return _product(node_weights(p, log_law), at_node)
 
 
 def mean_by_position(law: Scored, values: np.ndarray, log_law: np.ndarray) -> np.ndarray:
-    """Sum over the nodes at a position of P(x) law(node | x) times a value, float64[M]."""
+    """Sum of P(x) law(node | x) times a value over the nodes at each position; the values are float64[M]."""
     return _by_position(law, _product(node_weights(law, log_law), values))
 
 
 def _product(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Entrywise product with 0 * inf = 0."""
+    """Elementwise product with 0 * inf = 0."""
     return weights * np.where(weights > 0.0, values, 0.0)
 
 
@@ -79,7 +80,7 @@ def _by_position(law: Scored, values: np.ndarray) -> np.ndarray:
 
 
 def mean_top_one(law: Scored, q: Scored, log_law: np.ndarray) -> float:
-    """Probability of the likeliest next token, averaged over all decisions of a string of a law."""
+    """Probability of the likeliest next token, averaged over all positions of the strings of a law."""
     live = live_by_position(law, log_law)
     return float(live @ top_one_by_position(law, q, log_law) / live.sum())
 
@@ -87,7 +88,10 @@ def mean_top_one(law: Scored, q: Scored, log_law: np.ndarray) -> float:
 def by_position(
     of_prefixes: Callable[[Scored, Scored, np.ndarray], np.ndarray],
 ) -> Callable[[Evaluation], Iterator[Cell]]:
-    """Rows of a quantity by position over the prefixes of S, of P, S, q* and models, at the ends of a phase."""
+    """Return the rows of a quantity by position, over the prefixes of S.
+
+    There are rows for the truths (P, P_A, S, q*), and for the model at the first and the last evaluation of a phase.
+    """
 
     def measure(evaluation: Evaluation) -> Iterator[Cell]:
         world = evaluation.world
@@ -114,7 +118,7 @@ def _live(evaluation: Evaluation) -> Iterator[Cell]:
 
 
 METRICS = [
-    Metric("live", "P(|x| > t)", "1", "probability that a string of S goes on to position t (column at)", _live),
+    Metric("live", "P(|x| > t)", "1", "probability that a string of S reaches position t (column at)", _live),
     Metric(
         "branching", "e^H_t", "tokens", "effective number of next tokens at position t, prefixes of S",
         by_position(branching_factor_by_position),
@@ -123,5 +127,5 @@ METRICS = [
         "top_one_at", "max q_t", "1", "probability of the likeliest next token at position t, prefixes of S",
         by_position(top_one_by_position),
     ),
-    Metric("top_one", "max q", "1", "the same, averaged over the decisions of a string of S", _top_one),
+    Metric("top_one", "max q", "1", "its mean over the positions of strings of S", _top_one),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a metric may look at, and how a metric is declared: a file in this folder with a list `METRICS`."""
+"""What a metric may use, and how a metric is declared: in the list `METRICS` of a file in this folder."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,23 +18,23 @@ from sim.theory.laws import Laws
 Found = TypeVar("Found")
 
 TRUTH = "truth"
-"""The phase of what is known of the world before anything is trained."""
+"""The name that stands for a phase in rows about the world itself, before anything is trained."""
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """What is known exactly of a run's world in one view: P, P_A, S and q* on P's trie, and the two prompt laws."""
+    """What is exactly known about a run's world in one view: P, P_A, S and q* on P's trie, and the two prompt laws."""
 
     record: Record
     view: View
 
     @cached_property
     def trie(self) -> TrieView:
-        """The common trie in this view."""
+        """The common trie, P's, in this view."""
         return TrieView.of(self.record.p.trie, self.record.p.prompts, self.view)
 
     def of(self, language: FiniteLanguage) -> Scored:
-        """A language on the common trie."""
+        """Return a language on the common trie."""
         return known(language, self.trie)
 
     def law_of(self, language: FiniteLanguage) -> np.ndarray:
@@ -43,44 +43,44 @@ class World:
 
     @cached_property
     def p(self) -> Scored:
-        """P."""
+        """P on the common trie."""
         return self.of(self.record.p)
 
     @cached_property
     def kept(self) -> Scored:
-        """P_A."""
+        """P_A on the common trie."""
         return self.of(self.record.restricted.kept)
 
     @cached_property
     def s(self) -> Scored:
-        """S."""
+        """S on the common trie."""
         return self.of(self.record.restricted.s)
 
     @cached_property
     def best(self) -> Scored | None:
-        """q*, the optimum that theory predicts for the fine-tuning on S; None where none is predicted."""
+        """q*, the optimum that theory predicts for the fine-tuning on S; None if none is predicted."""
         log_q = optimum(self.record)
         return None if log_q is None else self.of(self.record.p.with_law(log_q))
 
     @cached_property
     def languages(self) -> dict[str, Scored]:
-        """The languages by name: P, P_A, S, and q* where it is predicted."""
+        """The languages by name: P, P_A, S, and q* if it is predicted."""
         found = {"P": self.p, "P_A": self.kept, "S": self.s}
         return found if self.best is None else found | {"q*": self.best}
 
     @cached_property
     def p_law(self) -> np.ndarray:
-        """log P(x)."""
+        """log P(x) [nat]: float64[G]."""
         return self.law_of(self.record.p)
 
     @cached_property
     def s_law(self) -> np.ndarray:
-        """log S(x)."""
+        """log S(x) [nat]: float64[G]."""
         return self.law_of(self.record.restricted.s)
 
     @property
     def law_names(self) -> tuple[str, str]:
-        """What numbers under P(x) and under S(x) are named by: both "" in the joint view, which has one law."""
+        """The names of the prompt laws P(x) and S(x); both are "" in the joint view, which has only one law."""
         return ("P(x)", "S(x)") if self.view == "response" else ("", "")
 
     @cached_property
@@ -90,20 +90,20 @@ class World:
 
     @cached_property
     def truth(self) -> "Evaluation":
-        """The world itself as an evaluation, of its languages."""
+        """The world itself as an evaluation; its subjects are the languages."""
         return Evaluation(self, TRUTH, 0, 0, True, self.languages)
 
     def scored(self, phase: str, index: int) -> Scored:
-        """The model of a phase at one evaluation."""
+        """Return the model of a phase at one evaluation."""
         arrays = {name: values[index] for name, values in self.record.phases[phase].arrays.items()}
         return self.trie.score(arrays)
 
     def start(self, phase: str) -> Scored:
-        """The model with which a phase began."""
+        """Return the model with which a phase began."""
         return self.truth.once(("start", phase), lambda: self.scored(phase, 0))
 
     def evaluations(self, phase: str) -> Iterator["Evaluation"]:
-        """Every evaluation of a phase, in the order of its steps."""
+        """Iterate over the evaluations of a phase in the order of its steps."""
         steps = self.record.phases[phase].steps
         for index, step in enumerate(steps):
             at_end = index in (0, len(steps) - 1)
@@ -112,10 +112,10 @@ class World:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """One look at distributions of one world: at its languages (phase "truth"), or at a model after some steps.
+    """Some distributions of one world: its languages (phase "truth"), or a model after some steps of a phase.
 
-    subjects: the distributions by name, P, P_A, S, q* of the truth and q of a model; at_end: whether it is the first or
-    last evaluation of its phase.
+    subjects: the distributions by name: P, P_A, S and q* for the truth, q for a model; at_end: whether this is the
+    first or the last evaluation of its phase.
     """
 
     world: World
@@ -128,34 +128,37 @@ class Evaluation:
 
     @property
     def is_truth(self) -> bool:
-        """Whether it is of the world's languages."""
+        """Whether the subjects are the languages of the world."""
         return self.phase == TRUTH
 
     @property
     def meaning(self) -> Meaning:
-        """What the phase is; KeyError for the truth, which is none."""
+        """The meaning of the phase. It raises KeyError for the truth, which is not a phase."""
         return self.world.record.meanings[self.phase]
 
     @property
     def q(self) -> Scored:
-        """The model; KeyError for the truth."""
+        """The model. It raises KeyError for the truth."""
         return self.subjects["q"]
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """What was recorded of the model at this evaluation, see `sim.probes`; empty for the truth."""
+        """The recorded arrays of this evaluation, those of probes included; empty for the truth."""
         found = {} if self.is_truth else self.world.record.phases[self.phase].arrays
         return {name: values[self.index] for name, values in found.items()}
 
     def pairs(self) -> Iterator[tuple[str, Scored, str, np.ndarray]]:
-        """Every distribution with every prompt law under which it can be averaged: name, distribution, name, law."""
+        """Iterate over the distributions and, for each, over the prompt laws under which it can be averaged.
+
+        The items are (name of the distribution, distribution, name of the law, log law).
+        """
         for of, scored in self.subjects.items():
             for name, law in self.world.laws.items():
                 if not self.is_truth or scored.covers(law):
                     yield of, scored, name, law
 
     def once(self, key: Hashable, make: Callable[[], Found]) -> Found:
-        """What `make` gives, made once for this evaluation."""
+        """Return the result of `make`, which is called only once for each key of this evaluation."""
         if key not in self._known:
             self._known[key] = make()
         found: Found = self._known[key]
@@ -164,7 +167,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Cell:
-    """One number: of which distributions, at which threshold, style or position, and under which prompt law."""
+    """One number, with its distributions (`of`), its threshold, style or position (`at`), and its prompt law."""
 
     of: str
     number: Quantity
@@ -176,8 +179,8 @@ class Cell:
 class Metric:
     """A kind of number that tables, reports and the help of `sim.rows` show.
 
-    name: in the column `metric`; symbol and description: for people; unit: "1" for probabilities; measure: its numbers
-    at one evaluation; section: of a run's report, "" for none.
+    name: its name in the column `metric`; symbol, description: texts for people; unit: "1" for probabilities; measure:
+    a function that yields its numbers at one evaluation; section: the section of a run's report, "" for none.
     """
 
     name: str
@@ -197,9 +200,9 @@ def of_language(
     exact: bool = False,
     section: str = "",
 ) -> Metric:
-    """A metric that is a function of one distribution and a log prompt law, float64[G]: of P, P_A, S, q* and models.
+    """Declare a metric that is a function of one distribution (a truth or a model) and a log prompt law, float64[G].
 
-    A function that returns a plain number must declare that it is exact; one that is not returns a Quantity.
+    If the function returns plain numbers, `exact=True` must declare that they are exact. Else it returns a Quantity.
     """
 
     def measure(evaluation: Evaluation) -> Iterator[Cell]:
@@ -220,7 +223,7 @@ def of_model(
     exact: bool = False,
     section: str = "",
 ) -> Metric:
-    """A metric that is a function of a world and a model, averaged under the prompt law that is named."""
+    """Declare a metric that is a function of a world and a model. `law` names the prompt law of its average."""
 
     def measure(evaluation: Evaluation) -> Iterator[Cell]:
         if not evaluation.is_truth:
@@ -233,18 +236,18 @@ def of_model(
 
 
 def certified(name: str, value: Quantity | float, exact: bool) -> Quantity:
-    """A value as a Quantity; raises TypeError for a plain number that was not declared exact."""
+    """Return a value as a Quantity. Raises TypeError for a plain number that was not declared exact."""
     if isinstance(value, Quantity):
         return value
     if not exact:
-        raise TypeError(f"metric {name}: a Quantity or exact=True is required, found a plain number of unknown worth")
+        raise TypeError(f"metric {name}: a Quantity or exact=True is required, found a plain number without either")
     return Quantity.of(value)
 
 
 def optimum(record: Record) -> np.ndarray | None:
-    """log q* of whole documents [nat] that theory predicts for the fine-tuning of a run; None where it predicts none.
+    """log q* of whole documents [nat] that theory predicts for the fine-tuning of a run; None if nothing is predicted.
 
-    It is in the record; for a record that was made before records held it, the objective is asked again.
+    The record holds it. For older records, which do not, it is computed from the objective.
     """
     chosen = record.config.get("objective", {})
     if "optimum" in record.facts or chosen.get("kind") not in members("objective"):
@@ -253,14 +256,14 @@ def optimum(record: Record) -> np.ndarray | None:
 
 
 def predicted(objective: Any, laws: Laws) -> np.ndarray | None:
-    """The optimum that an objective states, see `sim.objectives`; None for one that states none."""
+    """Return the optimum that an objective predicts, see `sim.objectives`; None if it predicts none."""
     stated = getattr(objective, "optimum", None)
     found: np.ndarray | None = None if stated is None else stated(laws)
     return found
 
 
 def laws_of(record: Record) -> Laws:
-    """What an optimum may depend on, of a run whose pretraining is done."""
+    """Return what the optimum of a run may depend on. The record must hold its pretraining."""
     p, restricted = record.p, record.restricted
     q0 = World(record, "joint").scored("pretrain", -1).log_q
     return Laws(p.trie, p.log_p, restricted.s.log_p, restricted.event, q0)

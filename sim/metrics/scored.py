@@ -1,14 +1,13 @@
-"""What a model or a truth says about every supported string, and what is known of the mass that leaves the support.
+"""Probabilities that a model or a truth gives to supported strings, and what is known of the mass off the support.
 
-Sample space. A distribution over strings is the law of the first L tokens (L the horizon, EOS included) that it emits
-before it is cut: strings of at most L-1 symbols and their EOS, and *unfinished* strings, L symbols without EOS.
-A model need not stop in time; its unfinished strings are illegal, hence part of the mass q(⊥) off the support.
-An exit e is a node n (at depth t) with an illegal token a, of mass q_e = q(n) q(a|n). The strings of two exits are
-disjoint, and every string off the support belongs to exactly one. Behind an exit R_e strings are possible:
-1 if a is EOS, else R_e = sum_{j=0}^{r} (V-1)^j with r = L-1-t tokens left (j < r: finished after j more symbols and
-EOS; j = r: unfinished); at the last position r = 0, and each token is one atom.
-The record does not say which illegal token was EOS, so `exit_room` uses the second value for all: a valid upper bound.
-
+Sample space. A distribution over strings is the law of the first L tokens (L is the horizon, EOS included). Its strings
+have at most L-1 symbols and EOS, or they are *unfinished*: L symbols without EOS. A model may fail to stop in time. Its
+unfinished strings are illegal, so they are part of the mass q(⊥) off the support.
+An exit e is a node n (at depth t) with an illegal token a. Its mass is q_e = q(n) q(a|n). Every string off the support
+belongs to exactly one exit. Behind an exit, R_e strings are possible. R_e = 1 if a is EOS. Otherwise, with r = L-1-t
+tokens left, R_e = sum_{j=0}^{r} (V-1)^j (j < r: finished after j more symbols and EOS; j = r: unfinished). At the last
+position r = 0, so each illegal token is one string.
+The record does not say which illegal token was EOS. So `exit_room` uses the second value for all: an upper bound.
 """
 
 from collections.abc import Mapping
@@ -24,17 +23,17 @@ from sim.numerics import expectation, log_group_sum, nearest
 
 View = Literal["response", "joint"]
 VIEWS: tuple[View, ...] = ("response", "joint")
-"""Conditional on the prompt (prompt tokens are given), or the whole document as one group."""
+"""`response` is conditional on the prompt, so prompt tokens are given. `joint` has the whole document in one group."""
 
 NODE_ARRAYS = ("leak", "leak_plogp", "leak_square", "leak_max")
-"""Recorded per node, over its illegal tokens a: sum of q(a|n), of q log q, of q^2, and the largest q(a|n)."""
+"""Recorded per node n, over its illegal tokens a: the sums of q(a|n), q log q and q^2, and the largest q(a|n)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A distribution seen on the trie of a named support (N strings, M nodes, E edges), per prompt group x (G).
+    """A distribution on the trie of a support (N strings, M nodes, E edges), for each of G prompt groups x.
 
-    All masses are conditional on x in the response view; in the joint view there is one group.
+    In the response view all masses are conditional on x. In the joint view there is one group.
     """
 
     trie: Trie
@@ -42,7 +41,7 @@ class Scored:
     log_q: np.ndarray  # float64[N], log q(y|x) [nat]
     edge_log_q: np.ndarray  # float64[E], log q(token | node) [nat]
     leak: np.ndarray  # float64[M], mass of the illegal tokens at a node, given the node
-    leak_max: np.ndarray  # float64[M], probability of the likeliest of them, given the node
+    leak_max: np.ndarray  # float64[M], probability of the likeliest illegal token, given the node
     off: np.ndarray  # float64[G], q(⊥|x)
     exit_entropy: np.ndarray  # float64[G], sum_e -q_e log q_e [nat]
     exit_room: np.ndarray  # float64[G], sum_e q_e log R_e [nat]
@@ -58,27 +57,27 @@ class Scored:
 
     @property
     def num_groups(self) -> int:
-        """G."""
+        """Number of prompt groups G."""
         return len(self.off)
 
     def log_weights(self, log_law: np.ndarray) -> np.ndarray:
-        """log prompt law at each string's prompt [nat]: float64[N] from float64[G]."""
+        """log prompt law at the prompt of each string [nat]: float64[N] from float64[G]."""
         return log_law[self.group]
 
     def covers(self, log_law: np.ndarray) -> bool:
-        """Whether there are answers to every prompt of a law, float64[G], so that it can be averaged under it."""
+        """Whether every prompt of a log law, float64[G], has answers, so that averages under the law exist."""
         total = np.bincount(self.group, np.exp(self.log_q), self.num_groups)
         return bool((total[log_law > -np.inf] > 0.0).all())
 
     @cached_property
     def merged(self) -> np.ndarray:
-        """log q [nat] with everything off the support as one more atom ⊥ per group: float64[N+G], sums to 1 per x."""
+        """log q [nat] with the mass off the support as one more atom ⊥ per x: float64[N+G]. q sums to 1 for each x."""
         with np.errstate(divide="ignore"):
             return np.concatenate([self.log_q, np.log(self.off)])
 
     @cached_property
     def largest(self) -> np.ndarray:
-        """Probability of the likeliest supported string: float64[G]; 0 where there is none."""
+        """Probability of the likeliest supported string of each group: float64[G]; 0 if it has none."""
         return group_max(np.exp(self.log_q), self.group, self.num_groups)
 
     @cached_property
@@ -92,30 +91,30 @@ class Scored:
 
 
 def log_completions(vocab_size: int, length: int) -> np.ndarray:
-    """log R [nat] behind a symbol emitted at depth t = 0..L-1: float64[L]; R = sum_{j=0}^{L-1-t} (V-1)^j."""
+    """log R [nat] behind a symbol that is emitted at depth t = 0..L-1: float64[L]; R = sum_{j=0}^{L-1-t} (V-1)^j."""
     if vocab_size < 2:
         return np.zeros(length)
     return np.logaddexp.accumulate(np.arange(length) * np.log(vocab_size - 1.0))[::-1].copy()
 
 
 def conditional(log_q: np.ndarray, group: np.ndarray, num_groups: int) -> np.ndarray:
-    """log of each entry's share of its group [nat]: float64[N]; -inf in groups of mass 0."""
+    """log of the share of each entry in its group [nat]: float64[N]; -inf in groups of mass 0."""
     return share(log_q, log_group_sum(log_q, group, num_groups), group)
 
 
 def share(log_q: np.ndarray, log_mass: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """As `conditional`, where the mass of every group, float64[G] [nat], is known already."""
+    """Do the same as `conditional` with the log mass of every group, float64[G] [nat]."""
     total = log_mass[group]
     return np.where(log_q > -np.inf, log_q - np.where(total > -np.inf, total, 0.0), -np.inf)
 
 
 def average(log_law: np.ndarray, values: np.ndarray) -> float:
-    """E_x of a number per prompt, float64[G]; prompts of probability 0 do not count, whatever their value."""
+    """E_x of a number per prompt, float64[G]. Prompts of probability 0 do not count, even with infinite values."""
     return expectation(log_law, values)
 
 
 def group_max(values: np.ndarray, group: np.ndarray, num_groups: int) -> np.ndarray:
-    """Largest non-negative value of each group: float64[G]; 0 for an empty group."""
+    """Largest value of each group, for non-negative values: float64[G]; 0 for an empty group."""
     if num_groups == 1:
         return np.max(values, initial=0.0, keepdims=True)
     top = np.zeros(num_groups)
@@ -124,21 +123,21 @@ def group_max(values: np.ndarray, group: np.ndarray, num_groups: int) -> np.ndar
 
 
 def no_leak(edge_log_q: np.ndarray, num_nodes: int) -> dict[str, np.ndarray]:
-    """The record of a distribution that never leaves the support."""
+    """Return the recorded arrays of a distribution that never leaves the support."""
     return {"edge_log_q": edge_log_q} | {name: np.zeros(num_nodes) for name in NODE_ARRAYS}
 
 
 def score(trie: Trie, prompts: Prompts, arrays: Mapping[str, np.ndarray], view: str) -> Scored:
-    """Assemble recorded arrays (`edge_log_q` float64[E] and `NODE_ARRAYS` float64[M]) into a `Scored`.
+    """Make a `Scored` from recorded arrays (`edge_log_q` float64[E] and `NODE_ARRAYS` float64[M]).
 
-    Raises ValueError for a view that does not exist, an array that is missing or of the wrong shape, or a nan.
+    Raises ValueError if the view does not exist, or if an array is missing, has the wrong shape or holds a nan.
     """
     return TrieView.of(trie, prompts, view).score(arrays)
 
 
 @dataclass(frozen=True, eq=False)
 class TrieView:
-    """A trie seen in one view: what `score` needs to know and what is the same for everything that is scored on it."""
+    """A trie in one view. It holds what is the same for all distributions that are scored on this trie."""
 
     trie: Trie
     group: np.ndarray  # int[N], prompt group of each string
@@ -148,12 +147,12 @@ class TrieView:
 
     @classmethod
     def of(cls, trie: Trie, prompts: Prompts, view: str) -> "TrieView":
-        """A trie in a view; raises ValueError for a view that does not exist."""
+        """Return a trie in a view. Raises ValueError if the view does not exist."""
         if view not in VIEWS:
-            raise ValueError(f"view must be 'response' or 'joint', found {view!r}{nearest(view, VIEWS)}")
+            raise ValueError(f"view: 'response' or 'joint' is required, found {view!r}{nearest(view, VIEWS)}")
         N, L = trie.strings.shape
         length, group = (prompts.length, prompts.group) if view == "response" else (np.zeros(N, np.int64),) * 2
-        counted = (trie.node >= 0) & (np.arange(L) >= length[:, None])  # neither of the prompt nor after the end
+        counted = (trie.node >= 0) & (np.arange(L) >= length[:, None])  # neither inside the prompt nor after the end
         node_group, node_position = np.full(trie.num_nodes, -1), np.full(trie.num_nodes, -1)
         at = trie.node[counted]
         node_group[at] = np.broadcast_to(group[:, None], (N, L))[counted]
@@ -162,7 +161,7 @@ class TrieView:
 
     @cached_property
     def inside(self) -> np.ndarray:
-        """The nodes that are not inside prompts, ascending."""
+        """The nodes that are not inside prompts, in ascending order."""
         return np.flatnonzero(self.node_group >= 0)
 
     @cached_property
@@ -173,7 +172,7 @@ class TrieView:
 
     @cached_property
     def levels(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Edges that lead from a scored node to the next, by depth: edge, node it leaves, node it leads to."""
+        """Edges between scored nodes by depth; each level holds the edges, their parent nodes and their child nodes."""
         trie = self.trie
         inner = np.flatnonzero((trie.edge_child >= 0) & (self.node_group[trie.edge_node] >= 0))
         depth = trie.depth[trie.edge_node[inner]]  # edges are in level order, so this ascends
@@ -186,7 +185,7 @@ class TrieView:
         return log_completions(self.trie.vocab_size, self.trie.length)[self.trie.depth]
 
     def score(self, arrays: Mapping[str, np.ndarray]) -> Scored:
-        """Recorded arrays on this trie; see the function `score`."""
+        """Make a `Scored` from recorded arrays on this trie; see the function `score`."""
         trie, record = self.trie, _checked(self.trie, arrays)
         edge_log_q = record["edge_log_q"]
         node_log_mass = np.where(self.node_position == 0, 0.0, -np.inf)
@@ -209,17 +208,17 @@ class TrieView:
 
 
 def truth(language: FiniteLanguage, prompts: Prompts, view: str) -> Scored:
-    """A language on its own trie as a `Scored`: no mass off the support.
+    """Return a language on its own trie as a `Scored`. It has no mass off the support.
 
-    `prompts` names the groups (those of P, for every language on P's trie). A prompt to which the language gives
-    probability 0 has log q(y|x) = -inf throughout: average under a law that gives it no weight.
-    Strings carry the listed probabilities, nodes and edges those of the trie: identities compare the two.
+    `prompts` defines the groups: the prompts of P, for every language on P's trie. If the language gives a prompt
+    probability 0, all its log q(y|x) are -inf; average only under laws that give it no weight. The probabilities of
+    strings are the listed ones, those of nodes and edges come from the trie: identities compare the two.
     """
     return known(language, TrieView.of(language.trie, prompts, view))
 
 
 def known(language: FiniteLanguage, view: TrieView) -> Scored:
-    """As `truth`, for a trie whose view is made already."""
+    """Do the same as `truth` with a trie view that exists already."""
     scored = view.score(no_leak(language.edge_log_prob, language.trie.num_nodes))
     return replace(scored, log_q=conditional(language.log_p, scored.group, scored.num_groups))
 
@@ -229,13 +228,13 @@ def _checked(trie: Trie, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     record = {}
     for name, size in shapes.items():
         if name not in arrays:
-            raise ValueError(f"record: array {name!r} is required, found {sorted(arrays)}; evaluate on the trie first")
+            raise ValueError(f"record: an array {name!r} is required, found {sorted(arrays)}; evaluate it on the trie")
         record[name] = np.asarray(arrays[name], np.float64)
         if record[name].shape != (size,):
-            raise ValueError(f"record: {name} must have shape ({size},), found {record[name].shape}; is it this trie?")
+            raise ValueError(f"record: {name} of shape ({size},) is required, found {record[name].shape}; use its trie")
         if np.isnan(record[name]).any():
             count = int(np.isnan(record[name]).sum())
-            raise ValueError(f"record: {name} must hold numbers, found {count} nan of {size}: the training diverged")
+            raise ValueError(f"record: {name} without nan is required, found {count} nan of {size}; training diverged")
     return record
 
 

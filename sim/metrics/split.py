@@ -1,4 +1,4 @@
-"""Rows of forgetting: the exact split of KL(P‖q) by the event A and by style, what lies behind the gate, lost mass."""
+"""Rows of forgetting: the exact splits of KL(P‖q) by the event A and by style, errors behind the gate, lost mass."""
 
 from collections.abc import Iterator
 
@@ -21,16 +21,17 @@ from sim.quantity import Quantity
 
 
 def lost(world: World) -> np.ndarray:
-    """B = supp P minus A, what S leaves out: bool[N]."""
+    """B = supp P minus A, the strings that S leaves out: bool[N]."""
     return np.asarray((world.p.log_q > -np.inf) & ~world.record.restricted.event)
 
 
 def behind(world: World, q: Scored) -> float:
-    """What is off behind the first token that S never takes [nat per lost answer], under P(x); 0 if nothing is lost.
+    """Error of q behind the first token that S never takes [nat per lost answer], under P(x); 0 if nothing is lost.
 
-    KL of next-token laws, summed over the nodes that S does not visit with weight P(x) P(node | x), over P(B). If one
-    token shows what is lost, this is erasure. If many tokens do, at different places, erasure also contains how much
-    their gates differ, and this number does not: the trie table leaves it unchanged in every world.
+    It is the KL of next-token laws, summed over the nodes that S does not visit with the weights P(x) P(node | x), and
+    divided by P(B). If the lost answers begin with one token, this is the erasure. If they begin with different tokens,
+    the erasure also contains the differences between their gates. This number does not: training the trie table never
+    changes it.
     """
     mass = average(world.p_law, np.exp(log_event(world.p, lost(world))))
     if mass == 0.0:
@@ -69,13 +70,13 @@ def _style_gate(evaluation: Evaluation) -> Iterator[Cell]:
 def _style_within(evaluation: Evaluation) -> Iterator[Cell]:
     for _, within in _by_style(evaluation):
         styles = evaluation.world.record.p.styles
-        assert styles is not None, "there are rows for styles alone"
+        assert styles is not None, "only worlds with styles have these rows"
         for name, value in zip(styles.names, within, strict=True):
             yield Cell("z", Quantity.of(float(value)), evaluation.world.law_names[0], name)
 
 
 def _by_style(evaluation: Evaluation) -> Iterator[tuple[float, np.ndarray]]:
-    """The split of a model by style; nothing in a world without styles."""
+    """The split of KL(P‖q) by style: (gate, within). Nothing in a world without styles."""
     world, styles = evaluation.world, evaluation.world.record.p.styles
     if styles is not None and not evaluation.is_truth:
         parts = world.truth.once("style parts", lambda: style_parts(world.p, styles.log_posterior, world.p_law))
@@ -110,7 +111,7 @@ def _behind(evaluation: Evaluation) -> Iterator[Cell]:
 
 
 def _kl_lost(evaluation: Evaluation) -> Iterator[Cell]:
-    """KL(P_B‖q) under the prompts of P_B; nothing where nothing is lost."""
+    """KL(P_B‖q) under the prompts of P_B. Nothing if nothing is lost."""
     world = evaluation.world
     if evaluation.is_truth or not lost(world).any():
         return
@@ -133,6 +134,6 @@ METRICS = [
     ),
     Metric("style_mass", "q(z)", "1", "probability of a style (column at)", _style_mass),
     Metric("event_mass", "q(A)", "1", "probability of the kept part A, and of the lost part B", _event_mass),
-    Metric("behind", "behind the gate", "nat", "what is wrong behind the first token that S never takes", _behind),
-    Metric("kl_lost", "KL(P_B‖q)", "nat", "divergence of the model from what S leaves out", _kl_lost),
+    Metric("behind", "behind the gate", "nat", "error behind the first token that S never takes", _behind),
+    Metric("kl_lost", "KL(P_B‖q)", "nat", "divergence of the model from P_B, what S leaves out", _kl_lost),
 ]

@@ -1,4 +1,4 @@
-"""How much of a language is still there: eps-support, coverage, smallest sets, recall, mass off the support."""
+"""How much of a language a model still covers: eps-support, coverage, smallest sets, recall, mass off the support."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ EPSILONS = (*(float(f"{mantissa}e{exponent}") for exponent in range(-7, 0) for m
 """Thresholds of the eps-support [probability per answer]."""
 
 TIE = 1e-12
-"""Relative slack of `probability >= threshold`: a string exactly at the threshold counts, whatever its rounding."""
+"""Relative slack of `probability >= threshold`, so that a string at the threshold counts in spite of rounding."""
 
 MASS_TIE = 1e-9
 """Absolute slack of `mass >= 1 - delta` for cumulative sums over all prompts."""
@@ -22,8 +22,9 @@ MASS_TIE = 1e-9
 def epsilon_support(q: Scored, epsilons: Sequence[float], log_law: np.ndarray) -> list[Quantity]:
     """N_0(eps) = E_x |{y : q(y|x) >= eps}| [strings] for each eps > 0, averaged over the prompt law float64[G].
 
-    Supported strings are counted exactly. Off the support a node holds none if all its exits are below eps, else at
-    most floor(mass of its exits / eps). Exact where every exit mass is below eps.
+    Supported strings are counted exactly. Off the support, a node adds no string if all its exits are below eps, and
+    else at most floor(mass of its exits / eps). So the number is exact if every exit mass is below eps. Raises
+    ValueError unless eps > 0.
     """
     weights = q.log_weights(log_law)
     weighted = weights != -np.inf
@@ -45,12 +46,12 @@ def epsilon_support(q: Scored, epsilons: Sequence[float], log_law: np.ndarray) -
 
 
 def off_support_mass(q: Scored, log_law: np.ndarray) -> float:
-    """E_x q(⊥|x), the probability of an answer outside the named support; exact."""
+    """E_x q(⊥|x), the probability of an answer outside the listed support. Exact."""
     return average(log_law, q.off)
 
 
 def outside_mass(p: Scored, q: Scored, log_law: np.ndarray) -> float:
-    """E_x q(not in supp P | x); exact. More than `off_support_mass` where the listed strings are not all P's."""
+    """E_x q(not in supp P | x). Exact. It exceeds `off_support_mass` if strings outside supp P are listed too."""
     beyond = np.where(p.log_q == -np.inf, q.log_q, -np.inf)
     return off_support_mass(q, log_law) + expectation(beyond + q.log_weights(log_law), np.ones(len(beyond)))
 
@@ -58,7 +59,7 @@ def outside_mass(p: Scored, q: Scored, log_law: np.ndarray) -> float:
 def coverage(
     log_p: np.ndarray, log_q: np.ndarray, epsilons: Sequence[float], log_w: np.ndarray | None = None
 ) -> list[float]:
-    """P-mass of the strings with q >= eps, for each eps > 0: what of the truth is still reachable. Exact."""
+    """P-mass of the strings with q >= eps, for each eps > 0: the part of P that q still reaches. Exact."""
     weighted = log_p if log_w is None else log_p + log_w
     return [expectation(weighted, (log_q >= _log_threshold(epsilon)).astype(np.float64)) for epsilon in epsilons]
 
@@ -77,10 +78,11 @@ def coverage_profile(
 
 
 def smallest_set(q: Scored, delta: float, log_law: np.ndarray) -> Quantity:
-    """E_x of the least number of strings that together hold mass 1 - delta [strings], 0 <= delta < 1.
+    """E_x of the least number of strings that together have mass 1 - delta [strings], 0 <= delta < 1.
 
-    Lower end: ⊥ counted as one string (merging never needs more). Upper end: supported strings alone, +inf for a
-    prompt where they do not hold that much. Exact for a truth.
+    Lower end: ⊥ counts as one string (merging strings never raises the number). Upper end: only supported strings
+    count; it is +inf if they do not have that much mass for some prompt. Exact for a truth. Raises ValueError for
+    another delta.
     """
     if not 0.0 <= delta < 1.0:
         raise ValueError(f"smallest_set: 0 <= delta < 1 is required, found {delta!r}")
@@ -91,9 +93,9 @@ def smallest_set(q: Scored, delta: float, log_law: np.ndarray) -> Quantity:
 
 
 def support_recall(p: Scored, q: Scored, epsilon: float, log_law: np.ndarray) -> float:
-    """E_x of the share of supp P(.|x) that has q(y|x) >= eps, strings counted equally. Exact.
+    """E_x of the share of the strings of supp P(.|x) that have q(y|x) >= eps; all strings count equally. Exact.
 
-    Every prompt with weight must have an answer under p; the value is between 0 and 1.
+    Every prompt with weight must have an answer under p. The value is in [0, 1]. Raises ValueError unless eps > 0.
     """
     inside = p.log_q > -np.inf
     size = np.bincount(p.group, inside, p.num_groups)
@@ -103,12 +105,12 @@ def support_recall(p: Scored, q: Scored, epsilon: float, log_law: np.ndarray) ->
 
 def _log_threshold(epsilon: float) -> float:
     if not epsilon > 0.0:
-        raise ValueError(f"eps must be positive, found {epsilon!r}: every string has probability >= 0")
+        raise ValueError(f"eps: a positive number is required, found {epsilon!r}; every string has probability >= 0")
     return float(np.log(epsilon) + np.log1p(-TIE))
 
 
 def _count_to(mass: np.ndarray, group: np.ndarray, num_groups: int, target: float) -> np.ndarray:
-    """Entries of each group needed, largest first, to reach the target mass: float64[G], +inf if all do not."""
+    """Number of entries of each group, largest first, that reach the target mass: float64[G]; +inf if none suffices."""
     order = np.lexsort((-mass, group))
     sizes = np.bincount(group, minlength=num_groups)
     start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
@@ -119,7 +121,7 @@ def _count_to(mass: np.ndarray, group: np.ndarray, num_groups: int, target: floa
 
 
 def zeros(p: Scored, q: Scored) -> float:
-    """Number of strings of supp P to which q gives probability 0 in float64. Exact."""
+    """Number of strings of supp P that have probability 0 under q in float64 [strings]. Exact."""
     return float(((p.log_q > -np.inf) & (q.log_q == -np.inf)).sum())
 
 

@@ -1,4 +1,4 @@
-"""Record -> tidy rows and identity residuals: every number that a user sees is computed here, from recorded arrays."""
+"""From a record to tidy rows and to residuals of identities. Here numbers are computed from the recorded arrays."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -16,9 +16,9 @@ Row = dict[str, Any]
 
 
 def metrics() -> list[Metric]:
-    """Every metric there is, of this project and of installed packages, in the order of their files.
+    """Return every metric of this project and of installed packages, in the order of their files.
 
-    Raises SpecificationError if two have one name.
+    Raises SpecificationError if two metrics have one name.
     """
     found: dict[str, Metric] = {}
     for one in members("metric").values():
@@ -32,7 +32,7 @@ def metrics() -> list[Metric]:
 
 
 def chosen_metrics(names: Collection[str] | None) -> list[Metric]:
-    """The metrics of some names, all for None; raises SpecificationError for a name that no metric has."""
+    """Return the metrics with some names; all for None. Raises SpecificationError for a name that no metric has."""
     found = {metric.name: metric for metric in metrics()}
     for name in names or ():
         if name not in found:
@@ -48,10 +48,10 @@ def rows(
     views: Collection[View] = VIEWS,
     phases: Collection[str] | None = None,
 ) -> list[Row]:
-    """The measured numbers of a run, one row each; see the column descriptions in `sim.rows`.
+    """Return the measured numbers of a run, one row each. The columns are described in `sim.metrics.frames.COLUMNS`.
 
-    names, views, phases: of the metrics, views and phases that are wanted; None for all. The truth is always among
-    them.
+    names: the metrics that are wanted, None for all; views: the views that are wanted; phases: the phases that are
+    wanted, None for all. The rows of the truth are always included.
     """
     wanted = chosen_metrics(names)
     found: list[Row] = []
@@ -66,7 +66,7 @@ def rows(
 
 
 def _rows_of(evaluation: Evaluation, wanted: Collection[Metric]) -> Iterator[Row]:
-    """The numbers of one evaluation. A bounded or estimated number has no exact value."""
+    """The rows of one evaluation. A number that is only bounded has no value."""
     tag = {"phase": evaluation.phase, "step": evaluation.step, "view": evaluation.world.view}
     for metric in wanted:
         for cell in metric.measure(evaluation):
@@ -85,7 +85,10 @@ def _rows_of(evaluation: Evaluation, wanted: Collection[Metric]) -> Iterator[Row
 
 
 def residuals(record: Record) -> dict[str, dict[str, float]]:
-    """Residuals and slacks of the identities of every phase at its last evaluation, per view: "phase/view" -> name."""
+    """Residuals and slacks of the identities at the last evaluation of every phase, in every view.
+
+    The keys are "phase/view", and then the names of the identities.
+    """
     found = {}
     for view in VIEWS:
         world = World(record, view)
@@ -118,5 +121,5 @@ def _residuals(world: World, q: Scored) -> dict[str, float]:
 
 
 def violations(found: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """One line per identity that does not hold within its stated tolerance."""
+    """Return a line for each identity that does not hold within its tolerance."""
     return [f"{where}: {line}" for where, values in found.items() for line in identities.violations(values)]

@@ -1,4 +1,4 @@
-"""What the tangent space at q0 says of a fine-tuning: the Fisher form of KL, and the kernel's prediction of log q."""
+"""Predictions for a fine-tuning from the tangent space at q0: the Fisher form of KL, and the kernel's Δ log q."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -11,14 +11,14 @@ from sim.quantity import Quantity
 
 
 def fisher_form(q0: Scored, displacement: np.ndarray, log_law: np.ndarray) -> float:
-    """½ Δᵀ F Δ [nat], to second order KL(q0‖q) for a step Δ of the parameters; exact F of q0, by enumeration.
+    """½ Δᵀ F Δ [nat], which equals KL(q0‖q) to second order in a step Δ of the parameters. F is exact, by enumeration.
 
-    displacement: float64[N], d(y) = ∇ log q0(y|x) · Δ; log_law: float64[G]. F is that of the law with everything off
-    the support as one atom per prompt, whose d follows from those of the others, as E_q0[d] = 0:
-    ½ E_x [sum_y q0 d² + q0(⊥) d(⊥)²]. Off q0's support d counts nothing. An error e of sum_y q0 d, such as the rounding
-    of a float32 displacement, adds e² / (2 q0(⊥)): it shows where the mass off the support is tiny and not 0.
-    Raises ValueError unless there is one displacement per string. Source: S. Amari, 1998, "Natural gradient works
-    efficiently in learning".
+    displacement: float64[N], d(y) = ∇ log q0(y|x) · Δ; log_law: float64[G]. F is the Fisher matrix of q0 with
+    everything off the support as one atom ⊥ per prompt. d(⊥) follows from E_q0[d] = 0. The form is
+    ½ E_x [sum_y q0 d² + q0(⊥) d(⊥)²]; strings with q0 = 0 do not count. An error e of sum_y q0 d, such as the rounding
+    of a float32 displacement, adds e² / (2 q0(⊥)): it matters if the mass off the support is tiny but not 0.
+    Raises ValueError unless there is one displacement per string.
+    Source: S. Amari, 1998, "Natural gradient works efficiently in learning".
     """
     if displacement.shape != q0.log_q.shape:
         raise ValueError(f"displacement: shape {q0.log_q.shape} is required, found {displacement.shape}")
@@ -31,9 +31,9 @@ def fisher_form(q0: Scored, displacement: np.ndarray, log_law: np.ndarray) -> fl
 
 
 def explained(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """R² of a prediction, 1 - sum (truth - prediction)² / sum (truth - mean)²; at most 1, below 0 the mean is better.
+    """R² of a prediction: 1 - sum (truth - prediction)² / sum (truth - mean)². It is at most 1.
 
-    It is nan where the truth does not vary.
+    It is below 0 if the mean predicts better, and nan if the truth does not vary.
     """
     spread = float(np.sum((truth - truth.mean()) ** 2))
     return 1.0 - float(np.sum((truth - prediction) ** 2)) / spread if spread > 0.0 else float("nan")
@@ -45,7 +45,7 @@ def unseen(world: World) -> np.ndarray:
 
 
 def _recorded(evaluation: Evaluation) -> dict[str, np.ndarray] | None:
-    """The recorded derivatives at an evaluation after the first step; None where there are none."""
+    """The recorded derivatives at an evaluation after step 0; None if there are none."""
     arrays = evaluation.arrays
     return arrays if "tangent_displacement" in arrays and evaluation.step > 0 else None
 
@@ -78,7 +78,7 @@ def _changes(evaluation: Evaluation, q: Scored) -> np.ndarray | None:
 
 
 def _first_order(evaluation: Evaluation) -> Iterator[Cell]:
-    """R² of lr t (K S)(y), the first order of gradient descent, for the change of log q of unseen strings."""
+    """R² of lr t (K S)(y), the first order of gradient descent in time, for the change of log q of unseen strings."""
     world, arrays = evaluation.world, _recorded(evaluation)
     if arrays is None or not _of_this_view(world) or (moved := _changes(evaluation, evaluation.q)) is None:
         return
@@ -89,7 +89,7 @@ def _first_order(evaluation: Evaluation) -> Iterator[Cell]:
 
 
 def _by_kernel(value: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Evaluation], Iterator[Cell]]:
-    """Compares the true change of log q of unseen strings with that of the linearised model at the same step."""
+    """Compare the change of log q of unseen strings with its change under the linearised model at the same step."""
 
     def measure(evaluation: Evaluation) -> Iterator[Cell]:
         phases, world = evaluation.world.record.phases, evaluation.world
@@ -107,9 +107,9 @@ METRICS = [
     Metric("fisher", "½ Δᵀ F Δ", "nat", "KL(q₀‖q) to second order in the parameters", _fisher),
     Metric("weight_distance", "‖θ − θ₀‖", "1", "distance of the parameters from those of q₀", _distance),
     Metric("kernel_r2", "R²", "1", "R² of the kernel at q₀, unseen strings", _by_kernel(explained)),
-    Metric("first_order_r2", "R²", "1", "R² of the first order of gradient descent for the same", _first_order),
+    Metric("first_order_r2", "R²", "1", "R² of the first order in time of SGD, unseen strings", _first_order),
     Metric(
-        "kernel_share", "share", "1", "mean change that the kernel predicts, over the mean true change",
+        "kernel_share", "share", "1", "mean change by the kernel over the mean true change, unseen strings",
         _by_kernel(lambda moved, line: float(line.mean() / moved.mean()) if moved.mean() else math.nan),
     ),
     Metric(

@@ -1,1 +1,1 @@
-"""One file per model family; each exports one constructor that takes the trie of P and returns a `Model`."""
+"""One file per model family. Each has one constructor, which takes the trie of P and returns a `Model`."""

@@ -1,4 +1,4 @@
-"""Attention over a string and over the ancestors of trie nodes: one formula, two layouts."""
+"""Attention over a string, and over the ancestors of trie nodes: one formula with two layouts of the data."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,10 @@ def attention(
     value: Float[Array, "... P H C"],
     seen: Bool[Array, "... #Q P"],
 ) -> Float[Array, "... Q H C"]:
-    """softmax(q k^T / sqrt(C)) v over the seen positions. Source: A. Vaswani et al., 2017, equation 1."""
+    """softmax(q k^T / sqrt(C)) v over the seen positions.
+
+    Source: A. Vaswani et al., 2017, "Attention is all you need", equation 1.
+    """
     scores = jnp.einsum("...qhc,...phc->...hqp", query, key) / jnp.sqrt(jnp.float32(query.shape[-1]))
     weights = jax.nn.softmax(jnp.where(jnp.expand_dims(seen, -3), scores, -jnp.inf), axis=-1)
     return jnp.einsum("...hqp,...phc->...qhc", weights, value)
@@ -22,19 +25,19 @@ def attention(
 def causal_attention(
     query: Float[Array, "B L H C"], key: Float[Array, "B L H C"], value: Float[Array, "B L H C"]
 ) -> Float[Array, "B L H C"]:
-    """Each position sees itself and what is before it."""
+    """Attention in which each position sees itself and all earlier positions."""
     length = query.shape[-3]
     return attention(query, key, value, jnp.tri(length, dtype=bool)[None])
 
 
 @struct.dataclass
 class Chunk:
-    """C trie nodes of one depth, stored in slots start..start+C; or K such chunks, stacked."""
+    """C trie nodes of one depth, stored in the slots start .. start + C - 1; or K such chunks, stacked."""
 
     start: Int[Array, "*K"]
     token: Int[Array, "*K C"]  # the token that leads to a node; V (BOS) at the root
     depth: Int[Array, "*K C"]
-    ancestors: Int[Array, "*K C L"]  # slots of the nodes on the path from the root, itself included; -1 beyond
+    ancestors: Int[Array, "*K C L"]  # slots of the nodes on the path from the root to the node itself; then -1
 
 
 @struct.dataclass
@@ -46,14 +49,14 @@ class Cache:
 
     @classmethod
     def empty(cls, depth: int, num_slots: int, heads: int, size: int) -> "Cache":
-        """All zero."""
+        """Return a cache of zeros."""
         zeros = jnp.zeros((depth, num_slots, heads, size))
         return cls(zeros, zeros)
 
     def write(
         self, layer: int, start: Int[Array, ""], key: Float[Array, "C H c"], value: Float[Array, "C H c"]
     ) -> "Cache":
-        """The cache with one chunk of one layer filled in."""
+        """Return the cache with the keys and values of one chunk in one layer."""
         at = tuple(jnp.asarray(index, start.dtype) for index in (layer, start, 0, 0))
         return Cache(
             jax.lax.dynamic_update_slice(self.key, key[None], at),
@@ -64,6 +67,6 @@ class Cache:
 def chunk_attention(
     query: Float[Array, "C H c"], cache: Cache, layer: int, ancestors: Int[Array, "C L"]
 ) -> Float[Array, "C H c"]:
-    """Each node sees the nodes on its path."""
+    """Attention in which each node sees the nodes on its path from the root, itself included."""
     key, value = cache.key[layer][ancestors], cache.value[layer][ancestors]
     return attention(query[:, None], key, value, (ancestors >= 0)[:, None, :])[:, 0]

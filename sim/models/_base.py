@@ -1,4 +1,4 @@
-"""A model is a pair of pure functions; bound to parameters it is a Language."""
+"""A model is a pair of pure functions, `init` and `logits`. With parameters it becomes a `Language`."""
 
 from typing import Protocol, runtime_checkable
 
@@ -13,7 +13,7 @@ from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
 
 @runtime_checkable
 class Model(Protocol):
-    """A pytree: shapes are static fields, tables are leaves."""
+    """A model without its parameters. It is a pytree: shapes are static fields, tables are leaves."""
 
     @property
     def length(self) -> int:
@@ -26,49 +26,52 @@ class Model(Protocol):
         ...
 
     def init(self, key: PRNGKey) -> Params:
-        """Fresh parameters; the key is consumed."""
+        """Return fresh parameters. The key is used up."""
         ...
 
     def logits(self, params: Params, tokens: Tokens) -> NextLogProbs:
-        """log q(. | x_<t) at every position up to a constant per position; any leading axes. -inf is allowed."""
+        """log q(. | x_<t) [nat] at every position t, up to a constant per position. -inf is allowed."""
         ...
 
 
 @runtime_checkable
 class SharesPrefixes(Model, Protocol):
-    """A model that can score a trie node from the cached keys and values of its ancestors, each prefix once."""
+    """A model that scores a trie node from the cached keys and values of its ancestors, so each prefix once."""
 
     def empty_cache(self, num_slots: int) -> Cache:
-        """Room for the keys and values of `num_slots` nodes."""
+        """Return an empty cache for the keys and values of `num_slots` nodes."""
         ...
 
     def chunk_logits(self, params: Params, cache: Cache, chunk: Chunk) -> tuple[Cache, Float[Array, "C V"]]:
-        """Logits of one chunk of nodes of equal depth, whose ancestors are in the cache already; the filled cache."""
+        """Return the cache with one chunk of nodes added, and the logits of the chunk.
+
+        The nodes have equal depth, and their ancestors are in the cache already.
+        """
         ...
 
 
 @runtime_checkable
 class TakesParts(Model, Protocol):
-    """A model whose gradient is faster part by part than for a whole batch, where its activations fill the cache."""
+    """A model whose gradients are faster for parts of a batch, because the activations of a part fit a CPU cache."""
 
     @property
     def part_rows(self) -> int | None:
-        """Tokens of a part on this backend; None where the whole batch is best."""
+        """Number of tokens in a part on this backend; None if the whole batch is faster."""
         ...
 
 
 @runtime_checkable
 class Tabulates(Model, Protocol):
-    """A model whose logits at all trie nodes are a table that it can hand over."""
+    """A model that holds its logits at all trie nodes in a table."""
 
     def node_logits(self, params: Params) -> Float[Array, "M1 V"]:
-        """Logits at every node, and last at the dead node off the trie."""
+        """Logits at every node, with a last row for the dead node off the trie."""
         ...
 
 
 @struct.dataclass
 class Bound:
-    """q_theta: a model with its parameters, as a Language."""
+    """q_theta, the language of a model with given parameters."""
 
     model: Model
     params: Params
@@ -89,10 +92,9 @@ class Bound:
         return jax.nn.log_softmax(self.model.logits(self.params, tokens))
 
     def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), prefix: Int[Array, "T"] | None = None) -> Tokens:
-        """Independent strings, `shape` of them, by ancestral sampling: int32[*shape, L].
+        """Draw independent strings by ancestral sampling: int32[*shape, L]. The key is used up.
 
-        All begin with the prefix, if there is one. They are cut at the horizon and padded with EOS after their end. The
-        key is consumed.
+        All begin with the prefix, if there is one. They are cut at the horizon and padded with EOS after their end.
         """
         begun = jnp.zeros(self.length, jnp.int32)
         num_given = 0 if prefix is None else prefix.shape[0]
@@ -110,5 +112,5 @@ class Bound:
         return jax.lax.scan(step, start, (jnp.arange(self.length), keys))[0][0]
 
     def prompt_length(self, tokens: Tokens) -> Int[Array, "*B"]:
-        """Number of leading tokens that are the prompt."""
+        """Number of leading tokens that form the prompt."""
         return prompt_length(tokens, self.prompt_end)

@@ -1,4 +1,4 @@
-"""A model that is linear in its parameters: the first-order expansion of another around where it begins."""
+"""A model that is linear in its parameters: the first-order expansion of another model around its parameters θ0."""
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +10,12 @@ from sim.typing import NextLogProbs, Params, PRNGKey, Tokens
 
 @struct.dataclass
 class Linearised:
-    """logits(θ) = f(θ0) + J(θ0) (θ - θ0), computed by one forward derivative; no Jacobian is ever formed.
+    """logits(θ) = f(θ0) + J(θ0) (θ - θ0), computed by one forward derivative. The Jacobian J is never formed.
 
-    Trained by gradient descent it follows the kernel J Jᵀ at θ0 held constant, the softmax left as it is: what the
-    empirical neural tangent kernel foretells of the model, at every step and for every optimiser.
-    Source: A. Jacot et al., 2018; J. Lee et al., 2019, "Wide neural networks of any depth evolve as linear models".
+    Under gradient descent this model follows the kernel J Jᵀ at θ0, which is held constant; the softmax is not
+    linearised. So it is the prediction of the empirical neural tangent kernel at every step and for every optimiser.
+    Source: A. Jacot et al., 2018, "Neural tangent kernel: convergence and generalization in neural networks"; J. Lee et
+    al., 2019, "Wide neural networks of any depth evolve as linear models under gradient descent".
     """
 
     model: Model
@@ -32,17 +33,17 @@ class Linearised:
 
     @property
     def part_rows(self) -> int | None:
-        """Tokens of a part of a batch, as for the model itself."""
+        """Number of tokens in a part of a batch, as for the model itself."""
         rows: int | None = getattr(self.model, "part_rows", None)
         return rows
 
     def init(self, key: PRNGKey) -> Params:
-        """θ0; the key is not used."""
+        """Return θ0. The key is not used."""
         del key
         return self.origin
 
     def logits(self, params: Params, tokens: Tokens) -> NextLogProbs:
-        """The expansion at every position."""
+        """The expansion at every position. A logit of -inf keeps its value."""
         moved = jax.tree.map(jnp.subtract, params, self.origin)
         value, change = jax.jvp(lambda theta: self.model.logits(theta, tokens), (self.origin,), (moved,))
-        return jnp.where(jnp.isfinite(value), value + change, value)  # a token that is impossible stays so
+        return jnp.where(jnp.isfinite(value), value + change, value)  # an impossible token stays impossible

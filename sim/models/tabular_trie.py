@@ -11,10 +11,10 @@ from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
 
 @struct.dataclass
 class TabularTrie:
-    """log q(a | h) = log softmax(table[h])_a with a free row at every prefix h of supp P, illegal tokens included.
+    """log q(a | h) = log softmax(table[h])_a, with a free row at every prefix h of supp P, over all V tokens.
 
-    Nothing is shared between prefixes: a prefix that S never visits gets no gradient and keeps q0, so its fine-tuning
-    moves gates and erases nothing. `scale` is the standard deviation of the initial logits. Prefixes off the support
+    Prefixes share nothing. A prefix that S never visits gets no gradient and keeps the row of q0. So fine-tuning moves
+    gates and erases nothing. `scale` is the standard deviation of the initial logits [nat]. Prefixes off the support
     share one untrained row.
     """
 
@@ -28,23 +28,23 @@ class TabularTrie:
         return self.next_node.shape[-1]
 
     def init(self, key: PRNGKey) -> Params:
-        """Gaussian logits; all zero (uniform conditionals) at scale 0."""
+        """Return Gaussian logits. At scale 0 all are zero: the conditionals are uniform."""
         return {"logits": self.scale * jax.random.normal(key, self.next_node.shape)}
 
     def logits(self, params: Params, tokens: Tokens) -> NextLogProbs:
-        """The row of every prefix."""
+        """The row of the table for every prefix."""
         return self.node_logits(params)[walk(self.next_node, tokens)]
 
     def node_logits(self, params: Params) -> Float[Array, "M1 V"]:
-        """The table."""
+        """The table itself."""
         return params["logits"]
 
 
 def tabular_trie(trie: Trie, *, scale: float = 0.0) -> TabularTrie:
-    """The trie table on the support of P; `scale` is the standard deviation of its initial logits [nat]."""
+    """Construct the trie table on the support of P. `scale` is the standard deviation of its initial logits [nat]."""
     return TabularTrie(jnp.asarray(trie.next_node), scale, trie.length)
 
 
 def label(**_: object) -> str:
-    """The model in words."""
+    """Name the model for people."""
     return "trie table"

@@ -1,4 +1,4 @@
-"""Decoder-only transformer: pre-norm, learned positions, GELU; flax nnx modules used functionally."""
+"""Decoder-only transformer with pre-norm, learned positions and GELU. The flax nnx modules are used functionally."""
 
 import functools
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from sim.models._attention import Cache, Chunk, causal_attention, chunk_attentio
 from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
 
 PART_ROWS = 512
-"""Tokens of which a gradient is taken at a time on a CPU."""
+"""Number of tokens in a part of a batch on a CPU, see `sim.models._base.TakesParts`."""
 
 
 class Block(nnx.Module):
@@ -26,24 +26,24 @@ class Block(nnx.Module):
         self.out = nnx.Linear(width, width, use_bias=False, rngs=rngs)
         self.hidden_norm = nnx.LayerNorm(width, use_bias=False, rngs=rngs)
         self.up = nnx.Linear(width, hidden, rngs=rngs)
-        # Stored [out, in]: then the gradient is a product whose first factor is the narrow one, twice as fast on a CPU.
+        # Stored as [out, in]. Then the narrow matrix is the first factor of the gradient: twice as fast on a CPU.
         self.down = nnx.Einsum(
             "...i,oi->...o", (width, hidden), (width,), kernel_init=nnx.initializers.lecun_normal(-1, -2), rngs=rngs
         )
 
     def heads_of(self, h: Float[Array, "... D"]) -> list[Float[Array, "... H C"]]:
-        """Queries, keys and values, split into heads."""
+        """Return queries, keys and values, split into heads."""
         qkv = self.qkv(self.attention_norm(h))
         return [part.reshape(*part.shape[:-1], self.heads, -1) for part in jnp.split(qkv, 3, axis=-1)]
 
     def finish(self, h: Float[Array, "... D"], mixed: Float[Array, "... H C"]) -> Float[Array, "... D"]:
-        """The rest of the layer after the attention's mixing."""
+        """Compute the rest of the layer from the output of the attention."""
         h = h + self.out(mixed.reshape(h.shape))
         return h + self.down(jax.nn.gelu(self.up(self.hidden_norm(h))))
 
 
 class Decoder(nnx.Module):
-    """Tokens to logits. The embedding has one row more than the vocabulary: BOS, an input only."""
+    """From tokens to logits. The embedding has one row more than the vocabulary, for BOS, which is only an input."""
 
     def __init__(self, spec: "Transformer", rngs: nnx.Rngs) -> None:
         normal = nnx.initializers.normal
@@ -64,8 +64,8 @@ class Decoder(nnx.Module):
         """Logits at every position of every string."""
         bos = jnp.full((tokens.shape[0], 1), self.embed.num_embeddings - 1, tokens.dtype)
         h = self.embed(jnp.concatenate([bos, tokens[:, :-1]], axis=1)) + self.position[...][None]
-        # One row per token: XLA's gradients of products over two batch axes transpose the wide factor, on a CPU four
-        # times slower (see benchmarks/README.md).
+        # One row per token. With two batch axes, XLA's gradients of products transpose the wide factor, which is four
+        # times slower on a CPU (see benchmarks/README.md).
         h = h.reshape(-1, h.shape[-1])
         for block in self.blocks:
             query, key, value = (part.reshape(*tokens.shape, *part.shape[1:]) for part in block.heads_of(h))
@@ -73,7 +73,7 @@ class Decoder(nnx.Module):
         return self.read_out(h).reshape(*tokens.shape, -1)
 
     def chunk(self, cache: Cache, chunk: Chunk) -> tuple[Cache, Float[Array, "C V"]]:
-        """Logits of one chunk of trie nodes of equal depth, reading the keys and values of their ancestors."""
+        """Compute the logits of one chunk of trie nodes of equal depth from the keys and values of their ancestors."""
         h = self.embed(chunk.token) + self.position[...][chunk.depth]
         for layer, block in enumerate(self.blocks):
             query, key, value = block.heads_of(h)
@@ -84,7 +84,7 @@ class Decoder(nnx.Module):
 
 @struct.dataclass
 class Transformer:
-    """The model's shape; all fields are static."""
+    """The shape of the model; all fields are static."""
 
     vocab_size: int = struct.field(pytree_node=False)
     length: int = struct.field(pytree_node=False)
@@ -96,30 +96,30 @@ class Transformer:
 
     @property
     def part_rows(self) -> int | None:
-        """On a CPU as many tokens as the cache of a core holds the activations of, see benchmarks/README.md."""
+        """Tokens in a part: on a CPU as many as have activations that fit its cache, see benchmarks/README.md."""
         return PART_ROWS if jax.default_backend() == "cpu" else None
 
     def init(self, key: PRNGKey) -> Params:
-        """Fresh parameters as a plain dictionary; the key is consumed."""
+        """Return fresh parameters as a plain dictionary. The key is used up."""
         return nnx.to_pure_dict(nnx.state(Decoder(self, nnx.Rngs(params=key)), nnx.Param))
 
     def bind(self, params: Params) -> Decoder:
-        """The module with these parameters; only for use inside a traced function."""
+        """Return the module with these parameters. It must only be used inside a traced function."""
         graph, state = _abstract(self)
         nnx.replace_by_pure_dict(state, params)
         return nnx.merge(graph, state)
 
     def logits(self, params: Params, tokens: Tokens) -> NextLogProbs:
-        """Logits at every position; leading axes are flattened into one batch."""
+        """Logits at every position. Leading axes are flattened into one batch."""
         flat = tokens.reshape(-1, tokens.shape[-1])
         return self.bind(params)(flat).reshape(*tokens.shape, self.vocab_size)
 
     def empty_cache(self, num_slots: int) -> Cache:
-        """Keys and values of a trie's nodes, to be filled chunk by chunk."""
+        """Return an empty cache for the keys and values of a trie's nodes; it is filled chunk by chunk."""
         return Cache.empty(self.depth, num_slots, self.heads, self.width // self.heads)
 
     def chunk_logits(self, params: Params, cache: Cache, chunk: Chunk) -> tuple[Cache, Float[Array, "C V"]]:
-        """Logits of one chunk of trie nodes with prefix sharing: the same numbers as `logits`."""
+        """Logits of one chunk of trie nodes with prefix sharing. Up to rounding they agree with `logits`."""
         return self.bind(params).chunk(cache, chunk)
 
 
@@ -131,7 +131,7 @@ def _abstract_leaves(spec: Transformer) -> tuple[nnx.GraphDef[Decoder], nnx.Stat
 
 def _abstract(spec: Transformer) -> tuple[nnx.GraphDef[Decoder], nnx.State[Any, Any]]:
     graph, state = _abstract_leaves(spec)
-    return graph, jax.tree.map(lambda leaf: leaf, state)  # a fresh container: replacing must not touch the cached one
+    return graph, jax.tree.map(lambda leaf: leaf, state)  # a copy, because replacing must not change the cached one
 
 
 def transformer(
@@ -143,11 +143,12 @@ def transformer(
     mlp_ratio: Annotated[int, AtLeast(1)] = 4,
     tied: bool = False,
 ) -> Transformer:
-    """Pre-norm decoder of `depth` layers; vocabulary and horizon are those of the language.
+    """Construct a pre-norm decoder of `depth` layers, with the vocabulary and the horizon of the language.
 
-    width: size of the residual stream; heads: attention heads, must divide the width; mlp_ratio: hidden units of the
-    perceptron per unit of width; tied: whether the output matrix is the embedding. Raises ValueError otherwise.
-    Source: A. Vaswani et al., 2017; pre-norm after R. Xiong et al., 2020.
+    width: size of the residual stream; heads: number of attention heads, a divisor of the width; mlp_ratio: hidden
+    units of the perceptron per unit of width; tied: whether the output matrix is the embedding. It raises ValueError if
+    `heads` does not divide `width`. Source: A. Vaswani et al., 2017, "Attention is all you need"; R. Xiong et al.,
+    2020, "On layer normalization in the transformer architecture".
     """
     if width % heads:
         raise ValueError(f"heads: a divisor of width {width} is required, found {heads}")
@@ -155,5 +156,5 @@ def transformer(
 
 
 def label(**_: object) -> str:
-    """The model in words."""
+    """Name the model for people."""
     return "transformer"

@@ -1,1 +1,1 @@
-"""One file per training objective; each exports one dataclass that states its predicted optimum, see `Objective`."""
+"""One file per training objective. Each has one dataclass that states its predicted optimum, see `Objective`."""

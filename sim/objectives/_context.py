@@ -1,4 +1,4 @@
-"""What an objective may look at, and the protocol it satisfies."""
+"""What an objective may use, and the protocol that it satisfies."""
 
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -15,7 +15,7 @@ LossOn: TypeAlias = Literal["response", "document"]
 
 @struct.dataclass
 class Batch:
-    """Strings with weights that sum to 1: a sample (weights 1/B) or a whole support (weights are probabilities)."""
+    """Strings and weights that sum to 1: a sample (weights 1/B), or a whole support (weights are probabilities)."""
 
     tokens: Int[Array, "B L"]
     weight: Float[Array, "B"]
@@ -23,11 +23,12 @@ class Batch:
 
 @struct.dataclass
 class Context:
-    """The world around one training step; None where the world has no such thing.
+    """What one training step may use. A part is None if the phase does not have it.
 
-    data: the source batches come from; truth: the same language S exactly, for exact targets; base: the pretraining
-    language P; anchor: the frozen model q0 the phase started from; event: A as a mask over `base.strings`, for
-    objectives with a reward; loss_on: whether prompts are scored.
+    data: the language from which batches are drawn; truth: the same language S, for its exact next-token laws; base:
+    the pretraining language P; anchor: the frozen model from which the phase started (q0 for a fine-tuning); event: A
+    as a mask over `base.strings`, for objectives with a reward; loss_on: `response` scores no tokens of prompts,
+    `document` scores them too; whole_support: whether a batch is the whole support with its probabilities.
     """
 
     data: Listed
@@ -39,7 +40,7 @@ class Context:
     whole_support: bool = struct.field(pytree_node=False)
 
     def loss_mask(self, tokens: Tokens) -> Bool[Array, "*B L"]:
-        """The scored positions: up to and including EOS and, where the loss is on the response, past the prompt."""
+        """Mask of the scored positions: up to and including EOS; without the prompt if the loss is on the response."""
         scored = alive(tokens)
         if self.loss_on == "response":
             position = jnp.broadcast_to(jnp.arange(tokens.shape[-1]), tokens.shape)
@@ -47,7 +48,7 @@ class Context:
         return scored
 
     def draw(self, source: Listed, key: PRNGKey, batch_size: int) -> Batch:
-        """A batch of a language: its whole support with its probabilities, or a fresh sample; the key is consumed."""
+        """Draw a batch of a language: its whole support with probabilities, or a fresh sample. The key is used up."""
         if self.whole_support:
             return Batch(source.strings, source.probability)
         tokens = source.sample(key, (batch_size,))
@@ -56,39 +57,43 @@ class Context:
 
 @runtime_checkable
 class Objective(Protocol):
-    """A scalar to minimise [nat per string]. No class has to be inherited from."""
+    """A scalar to minimise [nat per string]. Objectives need no common base class."""
 
     def __call__(self, q: Language, context: Context, batch: Batch, key: PRNGKey) -> Scalar:
-        """The loss of `q` on one batch of `context.data`; the key is consumed."""
+        """Loss of `q` on one batch of `context.data` [nat per string]. The key is used up."""
         ...
 
 
 @runtime_checkable
 class Predicts(Objective, Protocol):
-    """An objective whose optimum theory predicts. One without this method, or that returns None, predicts nothing."""
+    """An objective with a predicted optimum. Without this method, or if it returns None, nothing is predicted."""
 
     def optimum(self, laws: Laws) -> np.ndarray | None:
-        """log q* of whole documents [nat], float64[N], the minimiser over all laws; None where none is known."""
+        """log q* of whole documents [nat], float64[N]: the minimiser over all laws; None if it is not known."""
         ...
 
 
 @runtime_checkable
 class Additive(Objective, Protocol):
-    """An objective whose value on a batch is the sum of its values on parts of it, whose weights sum to less than 1."""
+    """An objective that can be summed over parts of a batch: its value on the batch is the sum over the parts.
+
+    The weights of each part sum to less than 1.
+    """
 
     @property
     def is_additive(self) -> Literal[True]:
-        """Says so."""
+        """Always True; it marks the objective as additive."""
         ...
 
 
 def cross_entropy(
     log_q: NextLogProbs, truth: Listed | None, tokens: Tokens, scored: Bool[Array, "*B L"]
 ) -> Float[Array, "*B"]:
-    """Cross-entropy of a string's next-token conditionals, summed over its scored positions [nat per string].
+    """Cross-entropy of next-token conditionals, summed over the scored positions of each string [nat per string].
 
-    With `truth` the target at every prefix is its exact next-token law, sum_a S(a|h) (-log q(a|h)); without, the token
-    that follows in the string, -log q(x_t | x_<t). Tokens of target probability 0 contribute 0, whatever log q is.
+    With `truth`, the target at every prefix h is its exact next-token law: sum_a S(a|h) (-log q(a|h)). Without it, the
+    target is the next token of the string: -log q(x_t | x_<t). Tokens of target probability 0 contribute 0, even if
+    log q is -inf.
     """
     if truth is None:
         at_token = -jnp.take_along_axis(log_q, tokens[..., None], axis=-1)[..., 0]

@@ -15,11 +15,12 @@ from sim.typing import Language, Number, PRNGKey, Scalar
 
 @struct.dataclass
 class Replay:
-    """Cross-entropy on (1 - weight) S + weight P [nat per string]; `weight` is lambda, the share of replayed strings.
+    """Cross-entropy on (1 - weight) S + weight P [nat per string]. `weight` is lambda, the share of replayed strings.
 
-    Predicted optimum q* = (1 - lambda) S + lambda P, at string and at token level. For S = P_A its forgetting is
+    The predicted optimum is q* = (1 - lambda) S + lambda P, for strings and for tokens. If S = P_A, its forgetting is
     KL(P||q*) = -P(B) log lambda - P(A) log(lambda + (1 - lambda)/P(A)) <= -log lambda.
-    A step scores one batch of S and one of P and weights the two losses, whose expectation is the mixture's.
+    A step scores one batch of S and one batch of P, and adds the two losses with the weights 1 - lambda and lambda. The
+    expectation of this sum is the cross-entropy on the mixture.
     """
 
     weight: Annotated[Number, Fraction]
@@ -30,7 +31,7 @@ class Replay:
         return optima.replay(laws.log_s, laws.log_p, float(self.weight))
 
     def __call__(self, q: Language, context: Context, batch: Batch, key: PRNGKey) -> Scalar:
-        """The loss on one batch of S and an equally large one of P."""
+        """Loss on one batch of S and an equally large batch of P [nat per string]."""
         replayed = context.draw(context.base, key, batch.tokens.shape[0])
         tokens = jnp.concatenate([batch.tokens, replayed.tokens])
         scored, log_q = context.loss_mask(tokens), q.next_log_probs(tokens)
@@ -43,5 +44,5 @@ class Replay:
 
 
 def label(*, weight: float, **_: object) -> str:
-    """The objective in words."""
+    """Name the objective for people."""
     return f"replay, λ = {weight:g}"

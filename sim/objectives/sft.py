@@ -13,17 +13,17 @@ from sim.typing import Language, PRNGKey, Scalar
 
 @struct.dataclass
 class Sft:
-    """-E_S[log q] [nat per string]. Predicted optimum q* = S, for every S, at string and at token level.
+    """-E_S[log q] [nat per string]. The predicted optimum is q* = S for every S, for strings and for tokens.
 
-    `targets: exact` uses S's own next-token law at each visited prefix (population training, the conditional
-    expectation of the sampled gradient); `targets: sampled` the token that was drawn. Pretraining is the same on P.
+    `targets: exact` uses the exact next-token law of S at each visited prefix: this is the conditional expectation of
+    the sampled gradient. `targets: sampled` uses the token that was drawn. Pretraining uses the same objective on P.
     """
 
     targets: Literal["exact", "sampled"] = struct.field(pytree_node=False, default="exact")
 
     @property
     def is_additive(self) -> Literal[True]:
-        """A weighted sum over strings."""
+        """True, because the loss is a weighted sum over strings."""
         return True
 
     def optimum(self, laws: Laws) -> np.ndarray:
@@ -31,7 +31,7 @@ class Sft:
         return laws.log_s
 
     def __call__(self, q: Language, context: Context, batch: Batch, key: PRNGKey) -> Scalar:
-        """The loss on one batch."""
+        """Loss on one batch [nat per string]."""
         del key
         truth = context.truth if self.targets == "exact" else None
         losses = cross_entropy(q.next_log_probs(batch.tokens), truth, batch.tokens, context.loss_mask(batch.tokens))
@@ -39,5 +39,5 @@ class Sft:
 
 
 def label(**_: object) -> str:
-    """The objective in words."""
+    """Name the objective for people."""
     return "SFT"

@@ -1,1 +1,1 @@
-"""One file per optimiser; each exports one dataclass whose numbers are traced leaves, see `Optimizer`."""
+"""One file per optimiser. Each has one dataclass; its numbers are traced leaves, see `Optimizer`."""

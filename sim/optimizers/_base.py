@@ -1,4 +1,4 @@
-"""What training asks of an optimiser."""
+"""The protocol that every optimiser satisfies."""
 
 from typing import Protocol, runtime_checkable
 
@@ -12,5 +12,5 @@ class Optimizer(Protocol):
     """A pytree of numbers that becomes an optax transformation inside the compiled program."""
 
     def transformation(self, num_steps: Number) -> optax.GradientTransformation:
-        """The update rule of a training of `num_steps` steps (the schedule's end)."""
+        """Return the update rule for a training of `num_steps` steps, where the schedule ends."""
         ...

@@ -14,8 +14,8 @@ def scheduled_rate(
 ) -> Float[Array, ""]:
     """Learning rate at a step: linear warm-up over `warmup` steps, then decay to `final * peak` at `num_steps`.
 
-    `step` counts from 0, so the first update of a warm-up over w steps uses peak / w. With decay "constant" the
-    rate stays at its peak and `final` is not used.
+    `step` counts from 0, so the first update of a warm-up over w steps uses peak / w. With decay "constant" the rate
+    stays at its peak after the warm-up, and `final` is not used.
     """
     count = jnp.asarray(step, jnp.result_type(float))
     rise = jnp.minimum((count + 1.0) / jnp.maximum(warmup, 1.0), 1.0)

@@ -1,4 +1,4 @@
-"""Adam and AdamW, safe at eps = 0."""
+"""Adam and AdamW. They allow eps = 0."""
 
 from typing import Annotated, Any, NamedTuple
 
@@ -21,12 +21,12 @@ class AdamState(NamedTuple):
 
 
 def scale_by_adam(b1: Number, b2: Number, eps: Number) -> optax.GradientTransformation:
-    """m_hat / (sqrt(v_hat) + eps), 0 where the divisor is 0, so that eps = 0 is allowed.
+    """m_hat / (sqrt(v_hat) + eps), and 0 if the divisor is 0, so that eps = 0 is allowed.
 
-    The second moment is kept as its root, r_t = hypot(sqrt(b2) r_(t-1), sqrt(1 - b2) g): squares of the tiny gradients
-    of forgotten strings underflow float32 (below 1e-19) long before the gradients themselves do.
-    A parameter that never had a gradient does not move; elsewhere the numbers are those of `optax.scale_by_adam`.
-    Source: D. Kingma and J. Ba, 2015, "Adam", algorithm 1.
+    The second moment is stored as its root, r_t = hypot(sqrt(b2) r_(t-1), sqrt(1 - b2) g). Reason: forgotten strings
+    have tiny gradients. Their squares underflow float32 for gradients below 1e-19, long before the gradients do.
+    A parameter that never had a gradient does not move. Otherwise the numbers equal those of `optax.scale_by_adam` up
+    to rounding. Source: D. Kingma and J. Ba, 2015, "Adam: a method for stochastic optimization", algorithm 1.
     """
 
     def init(params: optax.Params) -> AdamState:
@@ -53,7 +53,7 @@ def scale_by_adam(b1: Number, b2: Number, eps: Number) -> optax.GradientTransfor
 
 
 def decay_weights(weight_decay: Number) -> optax.GradientTransformation:
-    """Adds weight_decay * theta to the updates; a parameter of -inf (an impossible token) stays, as 0 * inf is nan."""
+    """Add weight_decay * theta to the updates. For a parameter of -inf (an impossible token) add 0: 0 * inf is nan."""
 
     def update(updates: optax.Updates, params: optax.Params) -> optax.Updates:
         return jax.tree.map(lambda u, p: u + weight_decay * jnp.where(p == -jnp.inf, 0.0, p), updates, params)
@@ -63,9 +63,10 @@ def decay_weights(weight_decay: Number) -> optax.GradientTransformation:
 
 @struct.dataclass
 class Adam:
-    """Adam with decoupled weight decay (AdamW where `weight_decay` > 0): theta <- theta - lr_t (direction + wd theta).
+    """Adam with decoupled weight decay: theta <- theta - lr_t (direction + wd theta). It is AdamW if wd > 0.
 
-    Source: D. Kingma and J. Ba, 2015; I. Loshchilov and F. Hutter, 2019, "Decoupled weight decay regularization".
+    lr_t is the scheduled learning rate, wd is `weight_decay`, and the direction comes from `scale_by_adam`. Source: D.
+    Kingma and J. Ba, 2015; I. Loshchilov and F. Hutter, 2019, "Decoupled weight decay regularization".
     """
 
     learning_rate: Annotated[Number, Positive]
@@ -89,5 +90,5 @@ class Adam:
 
 
 def label(*, weight_decay: float = 0.0, **_: object) -> str:
-    """The optimiser in words."""
+    """Name the optimiser for people."""
     return "AdamW" if weight_decay > 0.0 else "Adam"

@@ -12,7 +12,10 @@ from sim.typing import Number
 
 @struct.dataclass
 class Sgd:
-    """theta <- theta - lr_t v_t with v_t = momentum * v_(t-1) + gradient; momentum 0 is plain gradient descent."""
+    """theta <- theta - lr_t v_t with v_t = momentum * v_(t-1) + gradient. Momentum 0 is plain gradient descent.
+
+    lr_t is the scheduled learning rate.
+    """
 
     learning_rate: Annotated[Number, Positive]
     momentum: Annotated[Number, HalfOpenFraction] = 0.0
@@ -31,5 +34,5 @@ class Sgd:
 
 
 def label(*, momentum: float = 0.0, **_: object) -> str:
-    """The optimiser in words."""
+    """Name the optimiser for people."""
     return "SGD with momentum" if momentum > 0.0 else "SGD"

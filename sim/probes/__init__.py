@@ -1,1 +1,1 @@
-"""What is recorded of a model during training, independent of any metric."""
+"""One file per probe: a function that records further quantities of a model at every evaluation of a training."""

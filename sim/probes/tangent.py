@@ -1,4 +1,4 @@
-"""The tangent space at q0: where the parameters have gone, and where the first step would go, in log-probabilities."""
+"""The tangent space at q0: how the movement of the parameters and the first step change log-probabilities."""
 
 from dataclasses import replace
 
@@ -11,16 +11,18 @@ from sim.training.job import Job, context_of, loss
 from sim.typing import Array, Float, Params, Tokens
 
 CHUNK = 256
-"""Strings that are scored at a time."""
+"""Number of strings that are scored at a time."""
 
 
 def tangent(job: Job, params: Params) -> dict[str, np.ndarray]:
-    """What the tangent space at θ0 = `job.init` says of the N strings of P, float64; l(y) = log q(y) of what is scored.
+    """Return directional derivatives at θ0 = `job.init` for the N strings of P, float64.
 
-    tangent_displacement [N]: ∇l(y) · (θ - θ0) [nat], the change of l to first order; tangent_velocity [N]: ∇l(y) · g,
-    g minus the gradient of the population's loss, the change of l per learning rate and step of gradient descent, for
-    SFT (K S)(y) with the empirical neural tangent kernel K(y, y') = ∇l(y) · ∇l(y'); weight_distance [1]: ‖θ - θ0‖₂.
-    Forward derivatives alone: neither Jacobian nor kernel is formed. Source: A. Jacot et al., 2018.
+    l(y) is log q(y) over the scored tokens [nat]. tangent_displacement [N]: ∇l(y) · (θ - θ0) [nat], the change of l to
+    first order. tangent_velocity [N]: ∇l(y) · g, where -g is the gradient of the population loss; this is the change of
+    l per step of gradient descent, divided by the learning rate. For SFT it is (K S)(y), with the empirical neural
+    tangent kernel K(y, y') = ∇l(y) · ∇l(y'). weight_distance [1]: ‖θ - θ0‖₂.
+    Only forward derivatives are used: neither the Jacobian nor the kernel is formed.
+    Source: A. Jacot et al., 2018, "Neural tangent kernel: convergence and generalization in neural networks".
     """
     found = jax.device_get(_tangent(job, params))
     return {name: np.asarray(values, np.float64) for name, values in found.items()}
@@ -40,7 +42,7 @@ def _tangent(job: Job, params: Params) -> dict[str, Array]:
 
 
 def _along(job: Job, direction: Params) -> Float[Array, "N"]:
-    """∇l(y) · direction at θ0, for every string of P."""
+    """∇l(y) · direction at θ0, for every string y of P."""
     strings = job.phase.base.strings
     number = strings.shape[0]
     chunks = -(-number // CHUNK)
@@ -53,7 +55,7 @@ def _along(job: Job, direction: Params) -> Float[Array, "N"]:
 
 
 def log_probs(job: Job, params: Params, tokens: Tokens) -> Float[Array, "*B"]:
-    """log q of every string over the positions that the phase scores [nat]."""
+    """log q of every string, summed over the positions that the phase scores [nat]."""
     log_q = Bound(job.model, params, job.phase.data.prompt_end).next_log_probs(tokens)
     at_token = jnp.take_along_axis(log_q, tokens[..., None], axis=-1)[..., 0]
     return jnp.sum(jnp.where(context_of(job).loss_mask(tokens), at_token, 0.0), axis=-1)

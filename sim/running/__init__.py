@@ -1,1 +1,1 @@
-"""From a configuration to a published record, for one run or for many: build, train together, save, publish."""
+"""How configurations become published records, for one run or for many: build, train together, save, publish."""

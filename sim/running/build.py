@@ -1,4 +1,4 @@
-"""Configuration -> Simulation: the only module that turns names into objects."""
+"""Build the simulation of a configuration: this module turns the names in it into objects."""
 
 import functools
 import json
@@ -21,9 +21,10 @@ from sim.training.sweep import Probe, evaluation_steps
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The canonical configuration: every leaf checked and cast, every default filled in; equal for equal runs.
+    """Return the canonical configuration: every leaf is checked and cast, every default is filled in.
 
-    Raises `SpecificationError` with one line for the first leaf that is misspelt, ill-typed or out of range.
+    Equal runs have equal canonical configurations. It raises `SpecificationError` with one line for the first leaf that
+    is misspelt, of a wrong type or out of range.
     """
     top = canonical_of(schema.run, config, "")
     top |= {group: canonical(group, top[group], group) for group in GROUPS}
@@ -47,9 +48,9 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 def world(
     grammar: Mapping[str, Any], dialled: Mapping[str, Any] | None = None
 ) -> tuple[FiniteLanguage, dict[str, float]]:
-    """The pretraining language P, and what its construction wants reported (such as mass dropped at the horizon).
+    """Return the pretraining language P and the notes of its construction (such as the mass dropped at the horizon).
 
-    `dialled` is a canonical `dial`: P is then tilted to its entropy, and the notes have the `temperature`.
+    `dialled` is a canonical `dial`. If it names an entropy, P is tilted to it, and the notes hold the `temperature`.
     """
     built = construct("grammar", grammar, "grammar")
     language, notes = built if isinstance(built, tuple) else (built, {})
@@ -57,15 +58,15 @@ def world(
         return language, dict(notes)
     wanted, per, keep_prompts = (dialled[name] for name in ("entropy", "per", "keep_prompts"))
     tilted, temperature = entropy_dial(language, wanted, per, keep_prompts, "dial.entropy")
-    assert isinstance(tilted, FiniteLanguage), "a tilt is of the same kind"
+    assert isinstance(tilted, FiniteLanguage), "a tilted language is of the same kind"
     return tilted, {**notes, "temperature": temperature}
 
 
 def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
-    """The run of a canonical configuration (see `settings`), and the notes of its world.
+    """Return the simulation of a canonical configuration (see `settings`), and the notes of its world.
 
-    Raises `SpecificationError` if a part does not fit the language, before anything is trained. Runs with equal worlds
-    get the same language objects, so that these are built once and their tables can be shared.
+    It raises `SpecificationError` if a part does not fit the language, before anything is trained. Runs with equal
+    worlds get the same language objects. So these are built once, and their tables can be shared.
     """
     file = grammar_file(chosen)
     grammar = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
@@ -98,7 +99,7 @@ def _world(grammar: str, restriction: str, model: str, file: str | None) -> tupl
 
 @functools.lru_cache(maxsize=32)
 def _language(grammar: str, file: str | None) -> tuple[FiniteLanguage, dict[str, float]]:
-    del file  # its content is part of what is cached
+    del file  # the hash of the file is an argument because it is part of the key of the cache
     node = json.loads(grammar)
     return world(node["grammar"], node["dial"])
 
@@ -112,13 +113,13 @@ def _restricted(grammar: str, restriction: str, file: str | None) -> Restricted:
 
 
 def probe(name: str) -> Probe:
-    """The probe of a name, a function of a job and parameters, see `sim.probes`."""
+    """Return the probe with this name: a function of a job and of parameters, see `sim.probes`."""
     found: Probe = getattr(member("probe", name, "finetune.probes").load(), name)
     return found
 
 
 def _relearning(tuning: Recipe, wanted: Mapping[str, Any], restricted: Restricted, p: FiniteLanguage) -> Recipe | None:
-    """The recipe of learning again; raises SpecificationError where nothing is left out."""
+    """Return the recipe of learning again. It raises SpecificationError if the restriction leaves nothing out."""
     if not wanted["num_steps"]:
         return None
     if not ((p.log_p > -np.inf) & ~restricted.event).any():
@@ -131,21 +132,21 @@ def _relearning(tuning: Recipe, wanted: Mapping[str, Any], restricted: Restricte
 
 
 def _check_carried(run: Simulation) -> None:
-    """Raises SpecificationError where the fine-tuning cannot go on with the optimiser state of the pretraining."""
+    """Raise SpecificationError if the fine-tuning cannot continue with the optimiser state of the pretraining."""
     if "carried" not in run.controls:
         return
     tiny = {"weight": np.zeros(1, np.float32)}
     first, second = (structure(one.optimizer.transformation(1.0).init(tiny)) for one in (run.pretrain, run.finetune))
     if first != second:
         raise SpecificationError(
-            "finetune.controls: carried needs an optimiser of the kind that the pretraining has, found "
+            "finetune.controls: with carried, one kind of optimiser in both stages is required, found "
             f"{type(run.finetune.optimizer).__name__} after {type(run.pretrain.optimizer).__name__}; "
-            "leave carried out, or choose optimizer and pretrain.optimizer of one kind"
+            "leave carried out, or choose optimizer and pretrain.optimizer of the same kind"
         )
 
 
 def _recipe(phase: Mapping[str, Any], owner: Mapping[str, Any], place: str) -> Recipe:
-    """The recipe of a phase; `owner` holds its objective and optimiser."""
+    """Return the recipe of a stage; `owner` holds its objective and its optimiser."""
     return Recipe(
         construct("objective", owner["objective"], f"{place}objective"),
         construct("optimizer", owner["optimizer"], f"{place}optimizer"),

@@ -1,4 +1,4 @@
-"""A run while this process works on it: claimed, built, noted on the disk, and ended in exactly one way."""
+"""A run while this process works on it. It is claimed, built, noted on the disk, and ended in exactly one way."""
 
 import sys
 import time
@@ -20,36 +20,36 @@ from sim.training.simulation import Simulation
 from sim.training.sweep import Training
 
 NOTE_SECONDS = 1.0
-"""Seconds between two notes of a run that is under way, at least."""
+"""Least time between two notes of a run that is under way [s]."""
 
 
 @dataclass(eq=False)
 class ClaimedRun:
-    """A run that this process has claimed. `ended` is None as long as it is worked on."""
+    """A run that this process has claimed. `ended` is None while the process works on it."""
 
-    chosen: Mapping[str, Any]  # its canonical configuration
+    chosen: Mapping[str, Any]  # the canonical configuration of the run
     target: Path
     lock: Lock
     simulation: Simulation | None = None
     notes: Mapping[str, float] = field(default_factory=dict)
-    key: str = ""  # of its pretraining
+    key: str = ""  # of the run's pretraining in the store
     first: Pretrained | None = None
     tuned: dict[str, Training] = field(default_factory=dict)
     ended: Outcome | None = None
     since: float = field(default_factory=time.time)
     noted: float = 0.0
-    said: Mapping[str, Any] = field(default_factory=dict)  # what a multirun noted of it, and what stays true
+    said: Mapping[str, Any] = field(default_factory=dict)  # the facts that a multirun noted and that stay true
 
     def __post_init__(self) -> None:
         known = ledger.state(self.target)
         self.said = {"overrides": known.facts["overrides"]} if known and "overrides" in known.facts else {}
 
     def note(self, stage: Stage, step: int, num_steps: int, now: bool = False) -> None:
-        """Note on the disk how far it is, at most once a second unless `now`."""
+        """Note on the disk how far the run is, at most once a second unless `now` is true."""
         if self.ended is not None or not (now or time.time() - self.noted >= NOTE_SECONDS):
             return
         self.noted = time.time()
-        with suppress(OSError):  # a note on a full disk is not worth a result
+        with suppress(OSError):  # if the disk is full, a result is worth more than a note
             ledger.note(
                 self.target,
                 "running",
@@ -62,14 +62,14 @@ class ClaimedRun:
             )
 
     def fraction(self, stage: Stage, step: int) -> float:
-        """The share of the run's optimiser steps that is done [0..1]; phases of one stage count once."""
+        """Share of the run's optimiser steps that are done [0..1]. The phases of one stage count once."""
         steps = {name: self.chosen[name]["num_steps"] for name in STAGES}
         before = list(steps)[: list(steps).index(stage)]
         done: int = sum(steps[name] for name in before) + step
         return done / sum(steps.values())
 
     def fail(self, problem: BaseException) -> None:
-        """End it with a reason, and note that on the disk; what was trained so far stays in its checkpoints."""
+        """End the run with a reason and note it on the disk. What was trained so far stays in the checkpoints."""
         if not isinstance(problem, (*MISTAKES, OSError)):
             traceback.print_exception(problem, file=sys.stderr)
         self.ended = failure(self.target, problem)
@@ -77,7 +77,7 @@ class ClaimedRun:
         self.lock.release()
 
     def finish(self, facts: Mapping[str, Any]) -> None:
-        """Check and publish its record."""
+        """Check the record of the run and publish it."""
         assert self.simulation is not None
         assert self.first is not None
         known = {**facts, "world_notes": dict(self.notes), "seconds": time.time() - self.since}
@@ -95,5 +95,5 @@ class ClaimedRun:
 
 def note_failure(target: Path, outcome: Outcome, **facts: Any) -> None:
     """Note on the disk why a run failed."""
-    with suppress(OSError):  # the outcome says it too
+    with suppress(OSError):  # the outcome holds the reason too
         ledger.note(target, "failed", reason=outcome.reason, mistake=outcome.mistake, **facts)

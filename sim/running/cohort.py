@@ -1,4 +1,4 @@
-"""Runs that are trained together: claimed, pretrained once where pretrainings are equal, fine-tuned, published."""
+"""Runs that are trained together: claimed, pretrained, fine-tuned and published. Equal pretrainings are done once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,10 +31,11 @@ from sim.typing import Params
 
 @dataclass(frozen=True)
 class Execution:
-    """How runs are worked on; nothing of it changes what is computed beyond rounding.
+    """How runs are trained. Nothing here changes what is computed, except for rounding.
 
-    max_runs: runs that are trained together at most, None for what the memory allows; mapping: of an ensemble, None
-    for the backend's own; checkpoint_seconds: the least time between two checkpoints of a training.
+    max_runs: the largest number of runs that are trained together; None for as many as the memory allows. mapping: how
+    an ensemble is mapped over devices; None for the default of the backend. checkpoint_seconds: the least time between
+    two checkpoints of a training [s].
     """
 
     max_runs: int | None = None
@@ -44,7 +45,10 @@ class Execution:
 
 @dataclass(frozen=True)
 class Share:
-    """What is one object for all runs of a group, by stage: decided for the group, so that its parts share programs."""
+    """Parts of a training that are one object for all runs of a group, by stage.
+
+    They are decided for the whole group, so that all its cohorts use the same compiled programs.
+    """
 
     pretrain: frozenset[str]
     finetune: frozenset[str]
@@ -52,7 +56,7 @@ class Share:
 
     @classmethod
     def of(cls, chosen: Sequence[Mapping[str, Any]]) -> "Share":
-        """What canonical configurations have in common."""
+        """Return the parts that runs with these canonical configurations have in common."""
 
         def same(*groups: str) -> bool:
             return all(one[group] == chosen[0][group] for one in chosen for group in groups)
@@ -69,7 +73,7 @@ class Share:
 
 
 class Cohort:
-    """Runs of one signature; `size` is that of the largest cohort of their group."""
+    """Runs that have one signature. `size` is the number of runs in the largest cohort of their group."""
 
     def __init__(
         self, chosen: Mapping[Path, Mapping[str, Any]], execution: Execution, size: int, share: Share, observe: Observer
@@ -79,7 +83,7 @@ class Cohort:
         self.runs: list[ClaimedRun] = []
 
     def perform(self) -> dict[Path, Outcome]:
-        """Work on all of them; an outcome for each."""
+        """Do all the runs, and return an outcome for each."""
         try:
             self._claim()
             self._guarded(self._working(), self._pretrain)
@@ -96,7 +100,7 @@ class Cohort:
         return [run for run in self.runs if run.ended is None]
 
     def _guarded(self, runs: list[ClaimedRun], act: Callable[[list[ClaimedRun]], None]) -> None:
-        """Whatever is raised ends the runs that it was raised for."""
+        """Call `act` on the runs. If it raises an exception, the runs that have not ended yet fail."""
         try:
             if runs:
                 act(runs)
@@ -114,7 +118,7 @@ class Cohort:
                 continue
             if lock is None:
                 self.outcomes[target] = refusal(target)
-            elif target.exists():  # finished by another process since we looked
+            elif target.exists():  # another process has finished it in the meantime
                 ledger.clear(target)
                 lock.release()
                 self.outcomes[target] = Outcome(target, "kept")
@@ -127,7 +131,7 @@ class Cohort:
     # -- pretraining --------------------------------------------------------------------------------------------------
 
     def _pretrain(self, runs: list[ClaimedRun]) -> None:
-        """Give every run its q0: from the store, or trained here, or waited for where another process trains it."""
+        """Give every run its q0: from the store, or trained here, or trained by another process that we wait for."""
         while missing := _by_entry(run for run in runs if run.ended is None and run.first is None):
             for users in missing.values():
                 _give(users, store.load(users[0].chosen["outputs"], users[0].key))
@@ -136,7 +140,7 @@ class Cohort:
             if missing and not locks:
                 place = next(iter(missing))
                 lock = ledger.claim(place, wait=True)
-                assert lock is not None, "who waits gets it"
+                assert lock is not None, "a process that waits gets the lock"
                 locks = {place: lock}
             try:
                 self._pretrain_claimed({place: missing[place] for place in locks})
@@ -145,7 +149,7 @@ class Cohort:
                     lock.release()
 
     def _pretrain_claimed(self, missing: Mapping[Path, list[ClaimedRun]]) -> None:
-        """Train these pretrainings, but for those that another process finished before we claimed them."""
+        """Do these pretrainings, except for those that another process finished before we claimed them."""
         todo: dict[Training, Path] = {}
         for place, users in missing.items():
             _give(users, store.load(users[0].chosen["outputs"], users[0].key))
@@ -174,7 +178,7 @@ class Cohort:
         for run in runs:
             assert run.simulation is not None
             assert run.first is not None
-            if id(run.simulation.model) not in shapes:  # tracing costs far more than the rest
+            if id(run.simulation.model) not in shapes:  # tracing takes far longer than the rest
                 shapes[id(run.simulation.model)] = jax.eval_shape(run.simulation.model.init, jax.random.key(0))
             params = jax.tree.map(jnp.asarray, unflat(run.first.params, shapes[id(run.simulation.model)]))
             run.tuned = finetunings(run.simulation, params, _carried(run, params))
@@ -189,7 +193,7 @@ class Cohort:
         self._tune("relearn", again, self.share.relearn)
 
     def _tune(self, stage: Stage, trainings: Mapping[ClaimedRun, dict[str, Training]], shared: frozenset[str]) -> None:
-        """Do the trainings of a stage; a run ends with the first that fails."""
+        """Do the trainings of a stage. A run fails with the first of its trainings that fails."""
         owners = {one: [run] for run, own in trainings.items() for one in own.values()}
         works = {one: (ledger.work(run.target), name) for run, own in trainings.items() for name, one in own.items()}
         self._train(stage, owners, works, self.size * max(map(len, trainings.values())), shared)
@@ -212,7 +216,10 @@ class Cohort:
         size: int,
         shared: frozenset[str],
     ) -> None:
-        """Train together what can share a program, from where a checkpoint left it; noted, shown and saved."""
+        """Do trainings, those that can share a program together, each from its last checkpoint.
+
+        Meanwhile progress is noted on the disk and shown, and checkpoints are written.
+        """
         for one in owners:
             restore(one, *works[one])
         for group in by_structure(list(owners)):
@@ -226,22 +233,22 @@ class Cohort:
                 losses = [one.trained.loss for one in group]
                 self.observe(stage, min(one.step for one in group), group[0].steps[-1], losses)
 
-            linear = isinstance(group[0].job.model, Linearised)  # each around a q0 of its own
+            linear = isinstance(group[0].job.model, Linearised)  # each of these models has a q0 of its own
             train_many(group, seen, self.execution.mapping, size, shared - {"model"} if linear else shared)
 
 
 def refusal(target: Path) -> Outcome:
-    """The outcome of a run that another process is at."""
+    """Return the outcome of a run that another process is computing."""
     who = holder(ledger.work(target) / ledger.LOCK) or {}
     at = f"process {who['pid']} on {who['host']}" if who.get("pid") else "another process"
     problem = SpecificationError(
-        f"{target}: {at} is computing this run just now; wait for it (python -m sim.status {target.parent})"
+        f"{target}: {at} is computing this run now; wait until it has ended (python -m sim.status {target.parent})"
     )
     return Outcome(target, "refused", str(problem), mistake=True, error=problem)
 
 
 def _carried(run: ClaimedRun, params: Params) -> Any:
-    """The optimiser state in which the pretraining of a run ended; None where no control asks for it."""
+    """Return the optimiser state at the end of the pretraining of a run; None if no control needs it."""
     assert run.simulation is not None
     assert run.first is not None
     if "carried" not in run.simulation.controls:
@@ -257,7 +264,7 @@ def _build(runs: list[ClaimedRun]) -> None:
 
 
 def _by_entry(runs: Iterable[ClaimedRun]) -> dict[Path, list[ClaimedRun]]:
-    """The runs that share each pretraining."""
+    """Group runs by the store entry of their pretraining."""
     found: dict[Path, list[ClaimedRun]] = {}
     for run in runs:
         found.setdefault(store.entry(run.chosen["outputs"], run.key), []).append(run)

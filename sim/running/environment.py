@@ -1,4 +1,4 @@
-"""What jax is told before it computes: how many cores it may use, and where it keeps compiled programs."""
+"""What jax is told before it computes: how many cores it may use, and where compiled programs are kept."""
 
 import os
 import sys
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def prepare(outputs: str, processes: int = 1) -> None:
-    """Set the environment of this process for computing. What the environment says already is left as it is.
+    """Prepare the environment of this process for computing. Variables that are set already are left as they are.
 
-    A CPU gets one virtual device for each core, so that an ensemble can be spread over them. A compilation cache below
-    `outputs` makes sure that a program is compiled once for all processes. `processes` is the number of processes that
-    work side by side on this machine and share its cores and the memory of its accelerator. jax reads the environment
-    when it is imported; if it has been imported already, it is told directly.
+    A CPU gets one virtual device for each core, so that an ensemble can be spread over the cores. A compilation cache
+    below `outputs` is shared by all processes, so that a program is compiled once. `processes` is the number of
+    processes that work side by side on this machine and share its cores and the memory of its accelerator. jax reads
+    the environment when it is imported. If it has been imported already, its settings are changed directly.
     """
     cache = Path(outputs).absolute() / ".cache" / "xla"
     wanted = {
@@ -21,7 +21,7 @@ def prepare(outputs: str, processes: int = 1) -> None:
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     }
     if processes > 1:
-        wanted["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 / processes:.3f}"  # jax takes 0.75 of it for one process
+        wanted["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 / processes:.3f}"  # by default jax takes 0.75
     new = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(new)
     if "jax" in sys.modules:
@@ -29,7 +29,7 @@ def prepare(outputs: str, processes: int = 1) -> None:
 
 
 def _tell(wanted: dict[str, str]) -> None:
-    """Tell jax, which has been imported already; warn if it has computed already and keeps to one core."""
+    """Change the settings of a jax that has been imported. Warn if it has computed already and uses too few cores."""
     jax = sys.modules["jax"]
     if "JAX_COMPILATION_CACHE_DIR" in wanted:
         jax.config.update("jax_compilation_cache_dir", wanted["JAX_COMPILATION_CACHE_DIR"])
@@ -40,14 +40,14 @@ def _tell(wanted: dict[str, str]) -> None:
     except RuntimeError:
         if jax.default_backend() == "cpu" and jax.device_count() < cores():
             warnings.warn(
-                f"jax has computed before, and keeps to {jax.device_count()} of {cores()} cores; to use them all, "
+                f"jax has computed already, so it uses only {jax.device_count()} of {cores()} cores; to use them all, "
                 "call sim.simulate before anything else that uses jax",
                 stacklevel=4,
             )
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

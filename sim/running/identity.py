@@ -1,4 +1,4 @@
-"""What a run is: the hash of its configuration and of everything else that decides its numbers, and where it lies."""
+"""The identity of a run: the hash of its configuration and of everything else that decides its numbers."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from sim.disk.records import Record, folder, run_hash
 
 
 def identity(chosen: Mapping[str, Any]) -> str:
-    """Hash of the run of a canonical configuration, see `sim.disk.records.run_hash`.
+    """Return the hash of the run of a canonical configuration, see `sim.disk.records.run_hash`.
 
-    A grammar that is read from a file counts by the content of the file too, and a member of a package from outside by
-    its distribution, version and source: if one of these is edited, the run is another run.
+    The hash also covers the content of the grammar file, if there is one. For a member of another package it covers the
+    distribution, its version and the source. If one of these changes, the run is another run.
     """
     content = dict(chosen)
     if (file := grammar_file(chosen)) is not None:
@@ -30,7 +30,7 @@ def identity(chosen: Mapping[str, Any]) -> str:
 
 
 def members_of(chosen: Mapping[str, Any]) -> list[Member]:
-    """The members that a canonical configuration, or a part of one, names; sorted and without repeats."""
+    """Return the members that a canonical configuration, or a part of one, names: sorted, each once."""
     owners = [chosen, chosen.get("pretrain", {})]
     found = {
         members(group)[node["kind"]]
@@ -44,56 +44,56 @@ def members_of(chosen: Mapping[str, Any]) -> list[Member]:
 
 
 def digests(chosen: Mapping[str, Any]) -> dict[str, str]:
-    """SHA-256 of the source of every member that a canonical configuration names, by its file, for a record."""
+    """Return the SHA-256 of the source of every member that a canonical configuration names, by file, for a record."""
     return {str(_shown(one)): member_digest(one) for one in members_of(chosen)}
 
 
 def edited_since(record: Record) -> list[str]:
-    """Files of members whose source, or that of what they import, is not what it was when a record was made."""
+    """Return the files of members that were edited since a record was made; what a member imports counts too."""
     then = record.facts.get("members", {})
     return [file for file, digest in digests(record.config).items() if file in then and then[file] != digest]
 
 
 def _shown(member: Member) -> Path:
-    """The file of a member below the folder that holds its package."""
+    """Return the file of a member, relative to the folder that holds its package."""
     top = member.module.split(".")[0]
     return Path(*member.file.parts[len(member.file.parts) - 1 - member.file.parts[::-1].index(top) :])
 
 
 def grammar_file(chosen: Mapping[str, Any]) -> dict[str, str] | None:
-    """SHA-256 and text of the file that the grammar is read from; None if there is no such file."""
+    """Return the SHA-256 and the text of the file that the grammar is read from; None if there is no such file."""
     path = chosen["grammar"].get("path")
     if path is None:
         return None
     try:
         content = Path(path).read_bytes()
     except (OSError, ValueError):
-        return None  # the grammar's constructor says what is wrong with the path
+        return None  # the constructor of the grammar reports what is wrong with the path
     return {"sha256": hashlib.sha256(content).hexdigest(), "text": content.decode(errors="replace")}
 
 
 def target(chosen: Mapping[str, Any]) -> Path:
-    """Where the record of a canonical configuration lies: outputs/<name>/<hash>."""
+    """Return the folder for the record of a canonical configuration: outputs/<name>/<hash>."""
     return folder(chosen["outputs"], chosen["name"], identity(chosen))
 
 
 def pretraining_key(chosen: Mapping[str, Any]) -> str:
-    """Identity of the pretraining of a run: equal for runs that differ in what comes after it, see `sim.disk.store`."""
-    recipe = {name: value for name, value in chosen["pretrain"].items() if name != "limit"}  # judged afterwards
+    """Return the identity of the pretraining of a run, see `sim.disk.store`. What comes later does not change it."""
+    recipe = {name: value for name, value in chosen["pretrain"].items() if name != "limit"}  # it is used afterwards
     return identity({**world_parts(chosen), "model": chosen["model"], "pretrain": recipe, "seed": chosen["seed"]})
 
 
 def world_parts(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides P, and the strings that all languages of a run are listed on: the grammar and the dial.
+    """Return what decides P and the strings on which all languages of a run are listed: the grammar and the dial.
 
-    And the restriction, if it has strings that P has not.
+    The restriction is added if it has strings that P does not have.
     """
     parts = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
     return parts | {"restriction": chosen["restriction"]} if _widens(chosen["restriction"]) else parts
 
 
 def _widens(node: Any) -> bool:
-    """Whether a restriction, or one inside it, adds strings to those of P: its constructor says so."""
+    """Return whether a restriction, or one inside it, adds strings to those of P. Its constructor is marked so."""
     if isinstance(node, Mapping):
         kind = node.get("kind")
         if given.is_given(node):

@@ -1,4 +1,4 @@
-"""How many runs fit into one batch: what a run needs, against what the machine has."""
+"""How many runs can be trained together: the memory that a run needs, compared with what the machine has."""
 
 import os
 from pathlib import Path
@@ -14,26 +14,26 @@ from sim.training.simulation import Simulation, finetunings
 from sim.typing import PyTree
 
 USABLE = 0.5
-"""The share of the free memory that is used: the estimate is not a measurement, and others use the machine too."""
+"""Share of the free memory that is used. The need is only estimated, and other programs use the machine too."""
 
 MOST = {"cpu": 64}
 MOST_ELSEWHERE = 1024
-"""Most runs in a batch, whatever fits: a batch is what a killed process loses."""
+"""Largest number of runs in a cohort even if more would fit, because a killed process loses a whole cohort."""
 
 STATES = 4
-"""Copies of a state that exist at a time: the old and the new one, gradients and updates."""
+"""Copies of a state that exist at the same time: the old and the new one, the gradients and the updates."""
 
 RECORDS = 4
-"""Copies of what is recorded: the evaluations, the record that stacks them, its bytes, and those of the writer."""
+"""Copies of the recorded arrays: the evaluations, the record that stacks them, its bytes, and the writer's copy."""
 
 
 def runs_at_once(run: Simulation, mapping: Mapping | None = None) -> int:
-    """The number of runs like this one that are trained together: at least 1, at most what the memory allows."""
+    """Return how many runs like this one are trained together: as many as the memory allows, but at least 1."""
     mapping = mapping or default_mapping()
     host, device = run_bytes(run, mapping)
     backend = jax.default_backend()
     free = USABLE * available_bytes()
-    if backend == "cpu":  # one memory for both
+    if backend == "cpu":  # host and device share one memory
         room = (free - LOGITS_BYTES) / (host + device)
     else:
         room = min(free / host, (USABLE * device_bytes() - LOGITS_BYTES) / device)
@@ -41,10 +41,10 @@ def runs_at_once(run: Simulation, mapping: Mapping | None = None) -> int:
 
 
 def run_bytes(run: Simulation, mapping: Mapping) -> tuple[int, int]:
-    """What one run of a batch needs at most at a time: of the host's memory, and of the device's [bytes].
+    """Return the largest need of one run of a cohort: memory of the host, and memory of the device [bytes].
 
-    The world's tables count for every run, which is right only where runs have different worlds. Activations are an
-    upper bound, the sum of everything that a step computes; they count where all runs are computed at once.
+    The tables of the world count for every run. This is too much if runs share a world. Activations are bounded from
+    above by the sum of everything that a step computes. They count only if all runs are computed at once (vmap).
     """
     nodes, edges = run.p.trie.num_nodes, len(run.p.trie.edge_node)
     phases = 1 + len(run.controls)
@@ -61,7 +61,7 @@ def run_bytes(run: Simulation, mapping: Mapping) -> tuple[int, int]:
 
 
 def computed_bytes(jaxpr: Any) -> int:
-    """The sum of the sizes of all arrays that a program computes, loops counted once [bytes]."""
+    """Return the total size of all arrays that a program computes; a loop counts once [bytes]."""
     inner = getattr(jaxpr, "jaxpr", jaxpr)
     total = 0
     for equation in inner.eqns:
@@ -73,7 +73,7 @@ def computed_bytes(jaxpr: Any) -> int:
 
 
 def available_bytes() -> int:
-    """Memory of the host that can be had without swapping: what is free, or what the limit of a container leaves."""
+    """Return the host memory that is available without swapping, within the limit of the container if any [bytes]."""
     free = [os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     meminfo = Path("/proc/meminfo")
     if meminfo.is_file():
@@ -86,7 +86,7 @@ def available_bytes() -> int:
 
 
 def device_bytes() -> float:
-    """The memory of the accelerator [bytes]; infinite where it does not say."""
+    """Return the memory of the accelerator [bytes]; infinity if the accelerator does not report it."""
     stats = jax.local_devices()[0].memory_stats() or {}
     return float(stats.get("bytes_limit", np.inf))
 
@@ -96,5 +96,5 @@ def _bytes(tree: PyTree) -> int:
 
 
 def _array_bytes(array: Any) -> int:
-    dtype = getattr(array, "dtype", np.dtype(np.float32))  # a plain number becomes one
+    dtype = getattr(array, "dtype", np.dtype(np.float32))  # a plain number becomes float32
     return int(np.prod(getattr(array, "shape", ()), dtype=np.int64)) * int(getattr(dtype, "itemsize", 8))

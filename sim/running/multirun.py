@@ -1,7 +1,7 @@
-"""From the points of a multirun to what became of them: what is finished is kept, the rest is handed to an engine.
+"""From the configurations of a multirun to their outcomes: finished runs are kept, an engine does the others.
 
-The truth about a point is on the disk (`sim.disk.ledger`): it is the same whether a worker came to its end, was
-killed, or belongs to another multirun that works on the same points.
+The state of a run is read from the disk (`sim.disk.ledger`). So it does not matter whether a worker completed its task,
+was killed, or belongs to another multirun that does the same runs.
 """
 
 import itertools
@@ -27,12 +27,12 @@ from sim.running.plan import shares
 from sim.show.live import Board
 
 POLL = 0.05
-"""Seconds between two looks at the workers."""
+"""Time between two looks at the workers [s]."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How a multirun is done: by which engine (`sim.running.engines`), and the fields of `cohort.Execution`."""
+    """How a multirun is executed: an engine (`sim.running.engines`), and the fields of `cohort.Execution`."""
 
     engine: str
     workers: int
@@ -44,7 +44,7 @@ class Launch:
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """A point to do: how a person wrote it, its canonical configuration, and where its record belongs."""
+    """A run of a multirun: its overrides, its canonical configuration, and the folder for its record."""
 
     overrides: tuple[str, ...]
     chosen: Mapping[str, Any]
@@ -59,11 +59,12 @@ def multirun(
     folder: Path,
     launch: Launch,
 ) -> list[Outcome]:
-    """What became of each point, in their order; `written` holds the overrides and the resolved configuration of each.
+    """Do the runs of a multirun and return their outcomes, in the order of `written`.
 
-    folder: where plan, tasks and logs go. A bad point costs itself alone, and of points that are the same run the
-    first is done. Raises SpecificationError where nothing can be written; KeyboardInterrupt passes after the workers
-    have been ended.
+    `written` holds, for each run, its overrides and a function that returns its resolved configuration. The plan, the
+    tasks and the logs go to `folder`. A bad configuration affects no other run. If several configurations are the same
+    run, it is done once. It raises SpecificationError if nothing can be written there. A KeyboardInterrupt passes on
+    after the workers have been ended.
     """
     since = time.time()
     points = [_checked(overrides, config) for overrides, config in written]
@@ -89,24 +90,24 @@ def multirun(
 def _note_waiting(points: Sequence[Point]) -> None:
     for point in points:
         state = ledger.state(point.target)
-        if state is None or state.state != "running":  # then its note is that of the process that is at it
+        if state is None or state.state != "running":  # the note of a running run belongs to the process that does it
             ledger.note(point.target, "waiting", overrides=list(point.overrides))
 
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Where the plan of a multirun cannot be written, its results could not be either."""
+    """Turn an OSError into a refusal: if the plan cannot be written, results could not be written either."""
     try:
         yield
     except OSError as problem:
         raise SpecificationError(
-            f"outputs: a place that can be written is required, found {folder} ({problem.strerror}); "
-            "what is finished is kept, and the same command goes on"
+            f"outputs: a folder that can be written is required, found {folder} ({problem.strerror}); "
+            "mend that and give the same command again: finished runs are kept"
         ) from problem
 
 
 def _checked(overrides: tuple[str, ...], config: Callable[[], Mapping[str, Any]]) -> Point | Outcome:
-    """The point, or its refusal."""
+    """Return the run of a configuration, or the outcome of a configuration that is refused."""
     try:
         chosen = settings(config())
         return Point(overrides, chosen, target_of(chosen))
@@ -125,9 +126,9 @@ def _outcome(point: Point | Outcome, first: Mapping[Path, Point], known: Mapping
 
 
 def _kept(point: Point, ended: Literal["finished", "kept"] = "kept") -> Outcome:
-    """A record that is there, verified, so that a damaged one is said and not passed on.
+    """Return the outcome of a run that has a record. The record is verified, so that damage is reported.
 
-    Who was killed between publishing and clearing up has left a work folder behind.
+    A process that was killed between publishing and clearing up has left a work folder; it is removed.
     """
     lock = ledger.claim(point.target) if ledger.work(point.target).exists() else None
     if lock is not None:
@@ -143,9 +144,9 @@ def _kept(point: Point, ended: Literal["finished", "kept"] = "kept") -> Outcome:
 
 
 def _settled(point: Point, ending: Ending) -> Outcome | None:
-    """What became of a point of a worker that has ended; None if it is still to do.
+    """Return the outcome of a run after its worker has ended; None if the run has still to be done.
 
-    Who was at work on it when it ended badly is to blame; what was waiting is innocent.
+    If the worker ended with a reason, the runs that it was working on fail. Runs that were waiting do not.
     """
     state = ledger.state(point.target)
     if state is None or state.state == "waiting" or (state.state == "interrupted" and not ending.reason):
@@ -158,15 +159,15 @@ def _settled(point: Point, ending: Ending) -> Outcome | None:
         return Outcome(point.target, "failed", reason, mistake, overrides=point.overrides)
     if state.state == "running":
         who = " ".join(f"{key} {value}" for key, value in state.facts.get("holder", {}).items() if key != "since")
-        reason = f"another process ({who}) is at it; wait for it, or give the same command again later"
+        reason = f"another process ({who}) is computing it; wait for it, or give the same command again later"
         return Outcome(point.target, "refused", reason, mistake=True, overrides=point.overrides)
     return _blamed(point, ending.reason, state.facts)
 
 
 def _blamed(point: Point, reason: str, facts: Mapping[str, Any]) -> Outcome:
-    """A point that fails for a reason, noted."""
+    """Note on the disk that a run has failed for a reason, and return its outcome."""
     known = {key: value for key, value in facts.items() if key not in ("updated", "reason", "overrides", "holder")}
-    with suppress(OSError):  # a full disk: the summary says it all the same
+    with suppress(OSError):  # if the disk is full, the summary still reports the reason
         ledger.note(point.target, "failed", **known, reason=reason, overrides=list(point.overrides))
     return Outcome(point.target, "failed", reason, overrides=point.overrides)
 
@@ -177,7 +178,7 @@ def _blamed(point: Point, reason: str, facts: Mapping[str, Any]) -> Outcome:
 def _driven(
     parts: Sequence[Sequence[Point]], started: Engine, folder: Path, launch: Launch, watch: Callable[[], None]
 ) -> Outcomes:
-    """What became of the points of each part, a worker for each part; what a dead worker left waiting gets another."""
+    """Give each part to a worker and return the outcomes. Runs that a dead worker left waiting get another worker."""
     found: Outcomes = {}
     tasks = _tasks(folder)
     active: list[tuple[Worker, Sequence[Point]]] = []
@@ -193,7 +194,7 @@ def _driven(
                 ending = worker.ended()
                 if ending is not None:
                     active.remove((worker, points))
-                    left = _settle(points, ending, found, f"its worker did not get to it; see the logs in {folder}")
+                    left = _settle(points, ending, found, f"its worker never started it; see the logs in {folder}")
                     waiting += [left] if left else []
             watch()
             time.sleep(0.0 if waiting or not active else POLL)
@@ -207,9 +208,10 @@ def _driven(
 
 
 def _settle(points: Sequence[Point], ending: Ending, found: Outcomes, undone: str) -> list[Point]:
-    """Note in `found` what became of the points of a worker that has ended; the points that another has to do.
+    """Put the outcomes of a worker that has ended into `found`, and return the runs that another worker has to do.
 
-    If it has done nothing for any point, another would not either: then they all fail, `undone` if no more is known.
+    If the worker settled no run at all, another one would not do better. Then all its runs fail, with the reason of the
+    worker, or with `undone` if it gave none.
     """
     settled = [(point, _settled(point, ending)) for point in points]
     found |= {point.target: outcome for point, outcome in settled if outcome is not None}
@@ -224,7 +226,7 @@ def _settle(points: Sequence[Point], ending: Ending, found: Outcomes, undone: st
 
 
 def _tasks(folder: Path) -> Iterator[Path]:
-    """Names of task files that are not there yet."""
+    """Iterate over the names of task files that do not exist yet."""
     return (file for number in itertools.count() if not (file := folder / f"worker-{number}.json").exists())
 
 
@@ -243,7 +245,7 @@ def _write_plan(
     parts: Sequence[Sequence[Point]],
     launch: Launch,
 ) -> None:
-    """What was asked for and how it was divided: for a person who wonders later, and for `sim.status`."""
+    """Write what was asked for and how it was divided among workers, for people and for `sim.status`."""
     folder.mkdir(parents=True, exist_ok=True)
     runs = [point for point in points if isinstance(point, Point)]
     content = {

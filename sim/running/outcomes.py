@@ -1,4 +1,4 @@
-"""What became of runs: as a value, in words, and as an exit status."""
+"""How runs ended: as a value, in words, and as an exit status."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,21 +11,22 @@ from sim.numerics import SpecificationError
 State: TypeAlias = Literal["finished", "kept", "repeated", "refused", "failed"]
 
 OK, FAILED, REFUSED = 0, 1, 2
-"""Exit statuses: all is well; something went wrong; a person can mend everything that went wrong."""
+"""Exit statuses: nothing went wrong; something went wrong; things went wrong, but the user can correct all of them."""
 
 MISTAKES = (SpecificationError, FloatingPointError)
-"""Errors that a person can mend: bad input, and trainings that diverge."""
+"""Errors that the user can correct: bad input, and trainings that diverge."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run, or of a point of a multirun.
+    """How a run ended, or one configuration of a multirun.
 
-    state: finished now; kept, because it was finished before; repeated, because another point is the same run; refused,
-    because another process is computing it; or failed. target: where its record belongs, None for a point whose
-    configuration is wrong. reason: why it was refused or failed, in one line. mistake: whether a person can mend that.
-    error: what was raised in this process. overrides: how a person wrote the point. invalid: whether no verdict may
-    rest on the run. edited: files that its result depends on and that were edited since a kept run was made.
+    state: finished now; kept, because it was finished before; repeated, because an earlier configuration is the same
+    run; refused, because another process is computing it; or failed. target: the folder for its record; None if its
+    configuration is wrong. reason: why it was refused or failed, in one line. mistake: whether the user can correct
+    that. error: the exception that was raised in this process. overrides: how the user wrote the configuration.
+    invalid: whether the pretraining missed its limit, so that no verdict may rest on the run. edited: files that the
+    result of a kept run depends on and that were edited since.
     """
 
     target: Path | None
@@ -39,23 +40,23 @@ class Outcome:
 
     @property
     def wrong(self) -> bool:
-        """Whether there is no record of the run."""
+        """Whether the run was refused or failed."""
         return self.state in ("refused", "failed")
 
 
 def failure(target: Path | None, problem: BaseException) -> Outcome:
-    """The outcome of a run for which something was raised; the reason is one line."""
+    """Return the outcome of a run that failed with an exception. The reason is one line."""
     text = " ".join(str(problem).split())
     mistake = isinstance(problem, MISTAKES)
     if not mistake:
         text = f"{type(problem).__name__}: {text}".removesuffix(": ")
     if isinstance(problem, MemoryError) or "RESOURCE_EXHAUSTED" in text:
-        text += "; memory ran out: train fewer runs at a time (hydra.launcher.max_runs)"
+        text += "; memory ran out: train fewer runs together (hydra.launcher.max_runs)"
     return Outcome(target, "failed", text, mistake, problem)
 
 
 def exit_status(outcomes: Sequence[Outcome]) -> int:
-    """0 if nothing went wrong, 2 if a person can mend everything that did, 1 otherwise."""
+    """Return 0 if nothing went wrong, 2 if the user can correct everything that went wrong, and 1 otherwise."""
     wrong = [one for one in outcomes if one.wrong]
     if not wrong:
         return OK
@@ -63,10 +64,10 @@ def exit_status(outcomes: Sequence[Outcome]) -> int:
 
 
 def told(outcomes: Sequence[Outcome]) -> list[str]:
-    """How many points ended in which way, a line for each that went wrong, warnings, and where to see more."""
+    """Return the summary as lines: counts of outcomes, a line for each run that went wrong, warnings, and a pointer."""
     counts = Counter(one.state for one in outcomes)
     numbers = ", ".join(f"{counts[state]} {state}" for state in get_args(State) if counts[state])
-    lines = [f"{len(outcomes)} point{'s' * (len(outcomes) != 1)}: {numbers}"]
+    lines = [f"{len(outcomes)} run{'s' * (len(outcomes) != 1)}: {numbers}"]
     differing = _differing(outcomes)
     for one in outcomes:
         if one.wrong:
@@ -76,7 +77,7 @@ def told(outcomes: Sequence[Outcome]) -> list[str]:
     invalid = list(dict.fromkeys(one.target.name for one in outcomes if one.invalid and one.target is not None))
     if invalid:
         lines.append(
-            f"NOT VALID: {len(invalid)} of them did not come below pretrain.limit, and no verdict may rest on them: "
+            f"NOT VALID: {len(invalid)} of the runs did not reach pretrain.limit, so no verdict may rest on these: "
             f"{', '.join(invalid[:3])}{', ...' * (len(invalid) > 3)}"
         )
     lines += [edited_warning(files) for files in dict.fromkeys(one.edited for one in outcomes) if files]
@@ -85,14 +86,14 @@ def told(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def edited_warning(files: Sequence[str]) -> str:
-    """One line that says that a kept run was made by other code."""
+    """Return one line that warns that kept runs were made with an older version of some files."""
     return (
-        f"WARNING: kept runs were made before {', '.join(files)} was edited; "
-        "delete them to make them anew, or choose another name="
+        f"WARNING: kept runs were made before an edit of {', '.join(files)}; "
+        "delete their records to do them again, or choose another name="
     )
 
 
 def _differing(outcomes: Sequence[Outcome]) -> set[str]:
-    """The overrides that not all points have in common."""
+    """Return the overrides that not all outcomes have in common."""
     counts = Counter(word for one in outcomes for word in set(one.overrides))
     return {word for word, count in counts.items() if count < len(outcomes) or len(outcomes) == 1}

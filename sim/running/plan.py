@@ -1,8 +1,8 @@
-"""Which points of a multirun are worked on together: read off their canonical configurations, nothing is built.
+"""Which runs of a multirun go to the same worker. This is read from canonical configurations; nothing is built.
 
-What decides the structure of a program are texts, switches and sizes; most numbers are traced. A hint is enough here:
-whoever trains decides by the exact structure, so points that are kept apart wrongly meet again if they come to the
-same worker, and points that are put together wrongly are told apart.
+The structure of a program is decided by texts, switches and sizes. Most numbers are traced. A hint is enough here,
+because a worker groups its runs by their exact structure. So runs that were separated wrongly are still trained
+together if they come to the same worker, and runs that were put together wrongly are separated.
 """
 
 import json
@@ -21,7 +21,10 @@ _TRACED = ("objective", "optimizer")
 
 
 def hint(chosen: Chosen) -> str:
-    """Equal for points that probably run in one program: all the same but seeds, lengths, rates and probabilities."""
+    """Return a text that is equal for runs that can probably share a program.
+
+    Such runs differ only in the seed, in the numbers of steps, and in rates and probabilities.
+    """
     world = {group: _without(chosen[group], float) for group in ("grammar", "dial", "restriction", "model")}
     rules = {group: _without(chosen[group], int | float) for group in _TRACED}
     phases = {name: {key: chosen[name][key] for key in _SIZES_OF_A_PHASE} for name in _PHASES}
@@ -31,7 +34,7 @@ def hint(chosen: Chosen) -> str:
 
 
 def groups(points: Sequence[Chosen]) -> list[list[int]]:
-    """Indices of points with equal hints, together; in a group, points with the same pretraining are neighbours."""
+    """Group the indices of runs with equal hints. Within a group, runs with the same pretraining are neighbours."""
     found: dict[str, list[int]] = {}
     for index, chosen in enumerate(points):
         found.setdefault(hint(chosen), []).append(index)
@@ -39,9 +42,9 @@ def groups(points: Sequence[Chosen]) -> list[list[int]]:
 
 
 def shares(points: Sequence[Chosen], workers: int) -> list[list[int]]:
-    """Indices of the points for each of at most `workers` workers: about equal work, groups cut as little as possible.
+    """Return the indices of the runs for each worker: about equal work, with groups cut as little as possible.
 
-    The largest pieces are given away first, each to the worker with the least to do.
+    There are at most `workers` shares. The largest pieces are given away first, each to the worker with the least work.
     """
     costs = [cost(chosen) for chosen in points]
     limit = sum(costs) / workers
@@ -55,14 +58,14 @@ def shares(points: Sequence[Chosen], workers: int) -> list[list[int]]:
 
 
 def cost(chosen: Chosen) -> float:
-    """Strings that a run trains on: steps times batch size, over its phases and controls."""
+    """Return the number of strings that a run trains on: steps times batch size, summed over its phases."""
     first, second = (chosen[name]["num_steps"] * chosen[name]["batch_size"] for name in _PHASES)
     again = 2 * chosen["relearn"]["num_steps"] * chosen["finetune"]["batch_size"]
     return float(first + second * (1 + len(chosen["finetune"]["controls"])) + again)
 
 
 def _pieces(group: Sequence[int], costs: Sequence[float], limit: float) -> list[list[int]]:
-    """A group, cut into consecutive pieces of about equal cost, none much above the limit."""
+    """Cut a group into consecutive pieces of about equal cost. No piece is much above the limit."""
     total = sum(costs[index] for index in group)
     number = max(1, math.ceil(total / limit - 1e-9))
     pieces, done = [list[int]() for _ in range(number)], 0.0
@@ -73,7 +76,7 @@ def _pieces(group: Sequence[int], costs: Sequence[float], limit: float) -> list[
 
 
 def _without(node: Any, numbers: Any) -> Any:
-    """The node without its leaves of these types; true and false are no numbers."""
+    """Return the node with None in place of leaves of these types. True and False do not count as numbers."""
     if isinstance(node, Mapping):
         return {key: _without(value, numbers) for key, value in node.items()}
     if isinstance(node, list | tuple):

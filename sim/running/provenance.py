@@ -1,4 +1,4 @@
-"""Where a result comes from."""
+"""Where a result comes from: code, versions, device and flags."""
 
 import functools
 import os
@@ -14,11 +14,11 @@ import jax
 from sim.disk.records import RESULTS_VERSION
 
 FLAGS = ("JAX_", "XLA_", "OMP_NUM_THREADS", "TF_CPP_")
-"""How names of environment variables begin that can change what is computed."""
+"""Prefixes of the environment variables that can change what is computed."""
 
 
 def provenance() -> dict[str, Any]:
-    """Commit, dirty flag, versions, device, flags, time: what one needs to know to trust or repeat a result."""
+    """Return commit, dirty flag, versions, device, flags and time: what is needed to trust or repeat a result."""
     return {**_of_this_process(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 

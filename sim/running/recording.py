@@ -1,4 +1,4 @@
-"""From trainings to a record: what was recorded, how valid it is, and whether its identities hold."""
+"""From trainings to a record: collect what was recorded, check its validity and its identities, and publish it."""
 
 import shutil
 from collections.abc import Mapping
@@ -21,18 +21,18 @@ from sim.training.sweep import Trained
 
 
 class IdentityError(ArithmeticError):
-    """An identity that must hold for any model did not: a mistake in the program, never in the input."""
+    """An identity that must hold for any model is violated: a mistake in the program, never in the input."""
 
 
 def phase_record(trained: Trained) -> PhaseRecord:
-    """What was recorded of one training, stacked over its evaluations."""
+    """Return what was recorded of one training, stacked over its evaluations."""
     fields = trained.evaluations[0]
     arrays = {field: np.stack([record[field] for record in trained.evaluations]) for field in fields}
     return PhaseRecord(np.array(trained.steps, np.int64), np.array(trained.losses, np.float64), arrays)
 
 
 def pretrained(trained: Trained, facts: Mapping[str, Any]) -> Pretrained:
-    """A finished pretraining as the store keeps it."""
+    """Return a finished pretraining in the form in which the store keeps it."""
     return Pretrained(phase_record(trained), flat(trained.params), flat(trained.opt_state), facts)
 
 
@@ -44,7 +44,7 @@ def recorded(
     tuned: Mapping[str, Trained],
     facts: Mapping[str, Any],
 ) -> Record:
-    """The record of a simulation, with its validity: the joint KL(P||q0) against the stated limit."""
+    """Return the record of a simulation. It is valid if the joint KL(P||q0) [nat] is at most `pretrain.limit`."""
     phases = {"pretrain": first.phase} | {phase: phase_record(one) for phase, one in tuned.items()}
     params = {"pretrain": first.params} | {phase: flat(one.params) for phase, one in tuned.items()}
     known = {
@@ -70,10 +70,10 @@ def recorded(
 
 
 def publish(record: Record, target: Path) -> None:
-    """Check the identities of a record and write it.
+    """Check the identities of a record and write it to `target`.
 
-    Raises IdentityError if an identity is violated: then the record is at <target>.failed, for inspection, in place
-    of an earlier one.
+    It raises IdentityError if an identity is violated. Then the record is written to <target>.failed for inspection and
+    replaces an earlier one there.
     """
     record.facts["residuals"] = found = residuals(record)
     wrong = violations(found)

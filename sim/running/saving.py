@@ -1,4 +1,4 @@
-"""Checkpoints of trainings that go on together: written now and then, and taken up again."""
+"""Checkpoints of trainings that run together: they are written from time to time, and read when a run is continued."""
 
 import sys
 import time
@@ -12,35 +12,35 @@ from sim.training.resume import packed, resume
 from sim.training.sweep import Training
 
 CHECKPOINT_SHARE = 0.05
-"""The share of the time that writing checkpoints may take."""
+"""Largest share of the time that may be spent on writing checkpoints."""
 
 
 class Saver:
-    """Writes checkpoints now and then, seldom enough that they take little of the time."""
+    """It writes checkpoints of some trainings, at most every `seconds`, and rarely enough to cost little time."""
 
     def __init__(self, trainings: Sequence[Training], works: Sequence[tuple[Path, str]], seconds: float) -> None:
         self.trainings, self.works, self.seconds = trainings, works, seconds
         self.due = time.monotonic() + seconds
 
     def __call__(self, state: Callable[[int], State]) -> None:
-        """Write them if it is time; `state` gives that of the training of an index."""
+        """Write the checkpoints if it is time. `state` returns the state of the training with an index."""
         if time.monotonic() < self.due:
             return
         began = time.monotonic()
         for index, (one, (folder, name)) in enumerate(zip(self.trainings, self.works, strict=True)):
             if one.failure is None:
-                with suppress(OSError):  # a full disk costs the checkpoint; the result will say so itself
+                with suppress(OSError):  # a full disk costs the checkpoint only; writing the result would report it
                     checkpoints.save(folder, name, one.step, packed(one, state(index)))
         took = time.monotonic() - began
         self.due = time.monotonic() + max(self.seconds, took / CHECKPOINT_SHARE)
 
 
 def restore(one: Training, folder: Path, name: str) -> None:
-    """Go on from the newest checkpoint, if there is one that fits."""
+    """Continue a training from its newest checkpoint. One that does not fit is reported on stderr and ignored."""
     arrays = checkpoints.load(folder, name)
     if arrays is not None:
         try:
             resume(one, arrays)
         except (KeyError, ValueError) as problem:
-            said = f"{folder}: its checkpoint of {name} does not fit ({problem}); it is trained from the start"
+            said = f"{folder}: the checkpoint of {name} does not fit ({problem}); training starts from the beginning"
             print(said, file=sys.stderr)

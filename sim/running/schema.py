@@ -1,4 +1,4 @@
-"""The schemas of a configuration: its top-level keys, and those of the groups that are no constructors."""
+"""The schemas of a configuration: its top-level keys, and the keys of the groups that are not constructors."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -10,7 +10,7 @@ Spacing = Literal["linear", "log"]
 LossOn = Literal["response", "document"]
 Prefixes = Literal["sampled", "all"]
 Control = Literal["identity", "carried", "linearised"]
-Seed = Check("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)  # jax drops the higher bits silently
+Seed = Check("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)  # jax silently drops higher bits
 Announced = Check(
     "the predictions of a claim, as name@12 hexadecimal digits,",
     lambda value: value is None or re.fullmatch("[a-z0-9_]+@[0-9a-f]{12}", value) is not None,
@@ -43,10 +43,11 @@ def run(
     claim: Annotated[str | None, Announced] = None,
     study: dict[str, Any] = {},  # noqa: B006
 ) -> None:
-    """The schema of a run: its top-level keys. `objective` and `optimizer` are those of the fine-tuning.
+    """The schema of a run: its top-level keys. `objective` and `optimizer` belong to the fine-tuning.
 
-    `claim` says which predictions the run was made for, as name@digest; `study` is what a scale offers to experiments
-    (they refer to it). Neither is part of what the run is: like name and outputs they are left out of its hash.
+    `claim` names the predictions for which the run was made, as name@digest. `study` holds the sizes that a scale
+    offers; experiments refer to them. Neither decides a number. So the hash of a run leaves them out, like name and
+    outputs.
     """
 
 
@@ -60,11 +61,11 @@ def study(
     evals: Annotated[int, Positive] = 40,
     part: Annotated[str | None, Part] = None,
 ) -> None:
-    """The schema of `study`, how large an experiment with several runs is: its seeds, as swept, and its steps.
+    """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
 
-    decay_steps: of tables whose late laws are wanted; kernel_steps: of fine-tunings that are linearised; evals:
-    evaluations of a fine-tuning whose path is wanted; part: of the experiment that a run belongs to, set by
-    `hydra/sweeper=studies`.
+    pretrain_steps, finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables if their late laws
+    are measured; kernel_steps: steps of fine-tunings that are linearised; evals: evaluations of a fine-tuning if its
+    path is measured; part: the part of the experiment to which a run belongs, set by `hydra/sweeper=studies`.
     """
 
 
@@ -76,8 +77,8 @@ def dial(
 ) -> None:
     """The schema of `dial`, which tilts the pretraining language to an entropy, see `sim.languages.dial`.
 
-    entropy: of P [nat], null for P as the grammar has it; per: string or token; keep_prompts: tilt the answers of every
-    prompt and keep P(x), then the entropy is that of the answers given the prompt.
+    entropy: the entropy of P [nat]; null leaves P as the grammar defines it. per: string or token. keep_prompts: tilt
+    the answers of every prompt and keep P(x); then the entropy is the entropy of the answers given the prompt.
     """
 
 
@@ -95,8 +96,8 @@ def pretrain(
 ) -> None:
     """The schema of `pretrain`: optimiser steps, strings per step, evaluations, and when it counts as converged.
 
-    prefixes: `sampled` draws a batch of strings per step, `all` uses the whole support with its probabilities.
-    limit: the largest joint KL(P||q0) [nat per string] with which a run is valid.
+    prefixes: `sampled` draws a batch of strings at each step, `all` uses the whole support with its probabilities.
+    limit: the largest joint KL(P||q0) [nat per string] of a valid run.
     """
 
 
@@ -111,9 +112,9 @@ def finetune(
     controls: Annotated[list[Control], Distinct],
     probes: Annotated[list[str], Distinct] = [],  # noqa: B006
 ) -> None:
-    """The schema of `finetune`; objective and optimiser stand at the top level.
+    """The schema of `finetune`; its objective and its optimiser are top-level keys.
 
-    controls: what runs beside it, see `sim.training.simulation.finetunings`; probes: what else is recorded of the
+    controls: the trainings beside it, see `sim.training.simulation.finetunings`; probes: what else is recorded of the
     model at every evaluation, see `sim.probes`.
     """
 
@@ -123,8 +124,8 @@ def relearn(
     num_steps: Annotated[int, NonNegative] = 0,
     num_evals: Annotated[int, Positive] = 30,
 ) -> None:
-    """The schema of `relearn`: learning again what the restriction left out, after the fine-tuning; 0 steps for none.
+    """The schema of `relearn`: learning again what the restriction left out, after the fine-tuning.
 
-    Objective, optimiser, batches and what is scored are those of the fine-tuning; evaluations are spaced by logarithm,
-    and those that fall on one step are one.
+    With num_steps = 0 there is no such stage. The objective, the optimiser, the batch size and the scored tokens are
+    those of the fine-tuning. Evaluations are spaced logarithmically; several that fall on one step are done once.
     """

@@ -1,4 +1,4 @@
-"""One run in this process: from a canonical configuration to its record, or to what went wrong."""
+"""One run in this process: from a canonical configuration to its record, or to the error."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from sim.training.simulation import Observer
 def bring(chosen: Mapping[str, Any], observe: Observer = lambda *_: None) -> tuple[Outcome, Record]:
     """Do a run, or keep the finished one, and read its record.
 
-    It raises what was wrong with the run: SpecificationError where the input is at fault.
+    If the run fails, its exception is raised. It is a SpecificationError if the user can correct what went wrong.
     """
     place = target(chosen)
     if not place.exists():

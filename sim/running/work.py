@@ -1,4 +1,4 @@
-"""Many runs, from canonical configurations to records: what is equal is trained once, what fails fails alone."""
+"""Many runs, from canonical configurations to records. Equal runs are done once, and a run that fails fails alone."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -18,10 +18,10 @@ from sim.training.simulation import Observer, signature
 def perform(
     points: Sequence[Mapping[str, Any]], execution: Execution | None = None, observe: Observer = lambda *_: None
 ) -> list[Outcome]:
-    """Bring canonical configurations to published records; an outcome for each distinct run, in order.
+    """Do the runs of canonical configurations, and return the outcome of each distinct run, in order.
 
-    Finished runs are kept, runs that another process is at are refused, and whatever is wrong with one run is its
-    outcome and nothing else's. Only an interruption is raised; what was trained until the last checkpoint is kept.
+    Finished runs are kept. Runs that another process is computing are refused. An error of one run becomes its outcome
+    and does not affect the others. Only an interruption is raised; then everything up to the last checkpoint is kept.
     """
     execution, chosen = execution or Execution(), {target(point): point for point in points}
     outcomes: dict[Path, Outcome] = {}
@@ -42,7 +42,7 @@ def perform(
 
 
 def _group(chosen: Mapping[Path, Mapping[str, Any]], execution: Execution, observe: Observer) -> dict[Path, Outcome]:
-    """Work on runs of one signature, in cohorts of about equal size that share their programs."""
+    """Do runs of one signature, in cohorts of about equal size that share their compiled programs."""
     points = list(chosen.values())
     try:
         room = execution.max_runs or (runs_at_once(build(points[0])[0], execution.mapping) if len(points) > 1 else 1)
@@ -60,7 +60,7 @@ def _group(chosen: Mapping[Path, Mapping[str, Any]], execution: Execution, obser
 
 
 def _tell(outcome: Outcome) -> None:
-    """Note the failure of a run that was never claimed, if a multirun waits to hear of it."""
+    """Note the failure of a run that was never claimed, if a multirun has noted it as waiting."""
     assert outcome.target is not None
     known = ledger.state(outcome.target)
     if known is not None and known.state != "done":

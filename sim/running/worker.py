@@ -1,8 +1,8 @@
-"""python -m sim.running.worker <task.json> [--lifeline] [--beside=N]: do the points of a task; a multirun starts it.
+"""python -m sim.running.worker <task.json> [--lifeline] [--beside=N]: do the runs of a task. A multirun starts it.
 
 The task is {"points": [canonical configuration, ...], "execution": {argument: value}}, with the arguments of
-`sim.running.cohort.Execution`. What became of each point lies on the disk, see `sim.disk.ledger`; what is printed is a
-log. The exit status is 0 if the worker came to its end, whatever became of the points.
+`sim.running.cohort.Execution`. The outcome of each run lies on the disk, see `sim.disk.ledger`; the output is only a
+log. The exit status is 0 if the worker completed its task, even if runs failed.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from pathlib import Path
 from sim.running.environment import prepare
 
 DRIVER_DIED = 143
-"""Exit status of a worker whose driver is gone; nobody is left to read it."""
+"""Exit status of a worker that ends because its driver has ended. Nothing reads it."""
 
 
 def work(task: Path) -> None:
-    """Do the points of a task in this process."""
+    """Do the runs of a task in this process."""
     from sim.running.cohort import Execution
     from sim.running.work import perform
 
@@ -29,7 +29,7 @@ def work(task: Path) -> None:
 
 
 def hold_on_to(lifeline: int) -> None:
-    """End this process, whatever it does, at the end of file of a pipe whose other end its driver holds."""
+    """End this process, whatever it is doing, when a pipe closes. The driver holds the other end of the pipe."""
 
     def wait() -> None:
         while os.read(lifeline, 1024):
@@ -41,10 +41,10 @@ def hold_on_to(lifeline: int) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of a worker process."""
-    parser = argparse.ArgumentParser(prog="python -m sim.running.worker", description="Does a task of a multirun.")
+    parser = argparse.ArgumentParser(prog="python -m sim.running.worker", description="Do a task of a multirun.")
     parser.add_argument("task", type=Path)
-    parser.add_argument("--lifeline", action="store_true", help="end when stdin does")
-    parser.add_argument("--beside", type=int, default=1, help="workers side by side on this machine")
+    parser.add_argument("--lifeline", action="store_true", help="end this process when stdin is closed")
+    parser.add_argument("--beside", type=int, default=1, help="number of workers that run side by side on this machine")
     given = parser.parse_args(arguments)
     if given.lifeline:
         hold_on_to(sys.stdin.fileno())

@@ -1,1 +1,1 @@
-"""What a person sees while runs are under way: progress, counts, time left."""
+"""What people see: the progress of runs, the writing of numbers, and pages for the terminal, Markdown and HTML."""

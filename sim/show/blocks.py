@@ -1,4 +1,4 @@
-"""A page as data: headings, paragraphs, tables and pictures; rendered once each for the terminal, Markdown and HTML."""
+"""A page as data: headings, paragraphs, tables and pictures. It can be shown in a terminal, as Markdown or as HTML."""
 
 import base64
 import html
@@ -14,22 +14,22 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 
 WIDTH = 80
-"""Columns of printed pages."""
+"""Width of printed pages [characters]."""
 
 MARKED = ("supported", "holds", "holds only if", "refuted", "undecided", "reported", "not valid")
-"""Words that are coloured where they fill a cell."""
+"""Words that are coloured if a cell of a table holds nothing else."""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """The title of the page, or of a section."""
+    """The title of the page or of a section."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Plain sentences; a bullet if it is one of several."""
+    """Plain sentences; with `bullet`, an item of a list."""
 
     text: str
     bullet: bool = False
@@ -37,14 +37,14 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Quote:
-    """Somebody's words."""
+    """A quotation."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of text; the first `num_left` are words and flush left, the others numbers and flush right."""
+    """Columns of text. The first `num_left` columns hold words and are flush left, the others hold numbers."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -54,14 +54,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture with its caption; `shown` is what stands for it where there are no pictures."""
+    """A picture with its caption. `shown` replaces it where pictures cannot be shown."""
 
     file: Path
     caption: str
 
     @property
     def shown(self) -> str:
-        """Its place and its caption."""
+        """The place of the file, and the caption."""
         return f"{self.file.parent.name}/{self.file.name}: {self.caption}"
 
 
@@ -72,9 +72,10 @@ Block = Heading | Paragraph | Quote | Table | Picture
 
 
 def show(blocks: Iterable[Block], console: Console | None = None, width: int = WIDTH) -> None:
-    """Print a page in at most `width` columns, as plain text where the output is no terminal.
+    """Print a page that is at most `width` characters wide. If the output is not a terminal, it is plain text.
 
-    Words are wrapped. Numbers are not: a table whose numbers do not fit is printed in parts, each with its words.
+    Words are wrapped, but numbers are not. If the numbers of a table do not fit, the table is printed in parts, and
+    each part repeats the columns of words.
     """
     console = console or Console(highlight=False)
     console.width = width
@@ -95,7 +96,7 @@ def show(blocks: Iterable[Block], console: Console | None = None, width: int = W
 
 
 def fitting(table: Table, width: int) -> Iterator[Table]:
-    """The table in as many parts as its numbers need, each part with the columns of words."""
+    """Divide a table into parts that fit into a width. Each part repeats the columns of words."""
     words = range(min(table.num_left, len(table.columns)))
     least = sum(min(_width(table, index), width // 3) + 2 for index in words)
     chosen: list[int] = []
@@ -135,7 +136,7 @@ def _rich_table(table: Table, width: int) -> Padding:
 
 
 def markdown(blocks: Iterable[Block]) -> str:
-    """The page as Markdown; pictures are links to the folder `figures` beside it."""
+    """Return the page as Markdown. Pictures are links to the folder `figures` beside it."""
     parts: list[str] = []
     all_ = list(blocks)
     for block, following in zip(all_, [*all_[1:], None], strict=True):
@@ -178,13 +179,13 @@ figure{margin:1rem 0}img{max-width:100%}figcaption{color:#555;font-size:.9rem}co
 
 
 def page(title: str, blocks: Iterable[Block]) -> str:
-    """The page as one HTML file that needs no other: pictures are inside."""
+    """Return the page as one HTML file that needs no other file: it contains its pictures."""
     head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
     return "\n".join([f"{head}<style>{STYLE}</style>", *fragments(blocks), "</html>", ""])
 
 
 def fragments(blocks: Iterable[Block]) -> Iterator[str]:
-    """The blocks as pieces of HTML."""
+    """Iterate over the blocks as pieces of HTML."""
     first, in_list = True, False
     for block in blocks:
         bullet = isinstance(block, Paragraph) and block.bullet

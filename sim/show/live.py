@@ -1,4 +1,4 @@
-"""How runs stand, for people: a view that is drawn anew in a terminal, plain lines elsewhere."""
+"""The states of runs, for people: a view that is redrawn in a terminal, or plain lines elsewhere."""
 
 import re
 import sys
@@ -20,24 +20,24 @@ from sim.show.overview import STATES, Overview, Session, progress
 from sim.show.writing import duration
 
 FEW, SHOWN = 12, 5
-"""Up to how many runs each is listed; above, how many that run, have failed or were interrupted."""
+"""Up to FEW runs are all listed. Of more runs, up to SHOWN are listed in each of: running, failed, interrupted."""
 
 DRAWN, SAID = 0.5, 10.0
-"""Least seconds between two pictures in a terminal, and between two plain lines."""
+"""Least time between two pictures in a terminal, and between two plain lines [s]."""
 
 _STAGES = {str(stage): title for stage, title in STAGES.items()}
 _STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "waiting": "dim"}
 
 
 Listed: TypeAlias = tuple[str, list[RunState], int]
-"""A state, runs in it, and how many more there are."""
+"""A state, some of the runs in it, and the number of further runs in it."""
 
 
 class Board:
-    """A context that shows on stderr how the runs of a multirun stand, for the process that drives them.
+    """A context that shows the states of the runs of a multirun on stderr, for the process that drives them.
 
-    `targets` are the folders of the runs, `since` is when the multirun began [epoch s]. What is finished when the
-    board is made counts as kept: it says nothing about the time that the others take.
+    `targets` are the folders of the runs. `since` is the time when the multirun began [epoch s]. Runs that are finished
+    when the board is created count as kept. They are ignored when the time left is estimated.
     """
 
     def __init__(self, targets: Sequence[Path], since: float, clock: Callable[[], float] = time.time) -> None:
@@ -65,7 +65,7 @@ class Board:
             self._live.stop()
 
     def update(self) -> None:
-        """Look at the disk and show what has changed; does nothing where that was done just before."""
+        """Look at the disk and show what has changed. Nothing happens if the last look was a moment ago."""
         now = self._clock()
         if now < self._next:
             return
@@ -78,7 +78,7 @@ class Board:
             print(headline(overview), file=sys.stderr, flush=True)
 
     def _runs(self) -> list[RunState]:
-        """Every run; one of which nothing is known waits, and one that is done stays so."""
+        """Return the state of every run. A run without any note waits. A run that is done is not looked up again."""
         found = []
         for target in self._targets:
             known = self._done.get(target) or state(target) or RunState(target.name, "waiting")
@@ -89,12 +89,12 @@ class Board:
 
 
 def live(console: Console) -> Live:
-    """A picture that is drawn when it is told to."""
+    """Return a live display that is redrawn only on request."""
     return Live(console=console, auto_refresh=False, vertical_overflow="ellipsis")
 
 
 def view(overview: Overview, few: int = FEW, shown: int = SHOWN, whole: bool = False) -> RenderableType:
-    """The picture: bar, counts, and the runs that matter; `whole` wraps long reasons, which otherwise are cut."""
+    """Return the picture: bar, counts, and the runs of `listed`. Long reasons are cut, or wrapped with `whole`."""
     head = Table.grid(padding=(0, 2), expand=True)
     head.add_column(no_wrap=True, overflow="ellipsis", max_width=24)
     head.add_column(ratio=1)
@@ -110,7 +110,7 @@ def view(overview: Overview, few: int = FEW, shown: int = SHOWN, whole: bool = F
 
 
 def _listing(runs: Sequence[Listed], whole: bool) -> list[Table]:
-    """A table of runs: state, hash, what is known; nothing if it would be empty."""
+    """Return a table of runs with their states, hashes and details; an empty list if there is nothing to list."""
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(no_wrap=True, min_width=max((len(name) for name, listed, _ in runs if listed), default=0))
     table.add_column(no_wrap=True, min_width=max((len(run.run) for _, listed, _ in runs for run in listed), default=0))
@@ -124,7 +124,7 @@ def _listing(runs: Sequence[Listed], whole: bool) -> list[Table]:
 
 
 def lines(overview: Overview, few: int = FEW, shown: int = SHOWN) -> list[str]:
-    """The same as plain lines: the headline, then a line per run that matters."""
+    """Return the view as plain lines: the headline, then a line for each run of `listed`."""
     found = [headline(overview)]
     for name, runs, more in listed(overview, few, shown):
         found += [f"  {name} {run.run}: {details(run)}".rstrip(": ") for run in runs]
@@ -133,20 +133,23 @@ def lines(overview: Overview, few: int = FEW, shown: int = SHOWN) -> list[str]:
 
 
 def headline(overview: Overview) -> str:
-    """One line: name, counts, share of the work, time left."""
+    """Return one line with the name, the counts, the share of the work that is done, and the time left."""
     left = _time_left(overview)
     return standing(overview) + (f", {left}" if left else "")
 
 
 def standing(overview: Overview) -> str:
-    """The headline without the time left, which changes when nothing else does."""
+    """Return the headline without the time left, which changes even if nothing else does."""
     counts = [f"{number} {name}" for name, number in overview.counts.items() if number]
     share = [percent(overview.fraction)] if overview.fraction is not None else []
     return f"{overview.title}: {', '.join(counts)} of {len(overview.runs)}" + "".join(f", {part}" for part in share)
 
 
 def listed(overview: Overview, few: int, shown: int) -> list[Listed]:
-    """The runs to list: all of them if there are few, else so many of every state that matters."""
+    """Return the runs to list, by state: all if they are few, else up to `shown` of each state of interest.
+
+    Runs that are done or waiting are of interest only if all runs are few.
+    """
     if len(overview.runs) <= few:
         order = ("running", "failed", "interrupted", "waiting", "done")
         return [(name, overview.of(name), 0) for name in order]
@@ -155,9 +158,9 @@ def listed(overview: Overview, few: int, shown: int) -> list[Listed]:
 
 
 def details(run: RunState, short: bool = False) -> str:
-    """What is known of a run, in one line: where it is or why it failed, and what sets it apart.
+    """Describe a run in one line: how far it is or why it failed, and its overrides.
 
-    Short, an override goes without the groups before its name: learning_rate=0.1.
+    With `short`, the groups before the name in an override are left out: learning_rate=0.1.
     """
     facts, given = run.facts, run.facts.get("overrides")
     overrides = [_line(override) for override in given] if isinstance(given, list) else []
@@ -175,7 +178,7 @@ def details(run: RunState, short: bool = False) -> str:
 
 
 def percent(fraction: float | None) -> str:
-    """A share of the work; it is 100 % only when all of it is done."""
+    """Write a share of the work in percent. It is 100 % only if all of the work is done."""
     return "" if fraction is None else f"{min(int(100 * fraction), 99) if fraction < 1.0 else 100} %"
 
 
@@ -185,5 +188,5 @@ def _time_left(overview: Overview) -> str:
 
 
 def _line(value: object) -> str:
-    """What a file says, in one line without the control characters of a terminal."""
+    """Write a value from a file in one line, without the control characters of a terminal."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())

@@ -1,4 +1,4 @@
-"""How a set of runs stands, as numbers: how many in which state, the share of the work that is done, seconds left."""
+"""The progress of a set of runs as numbers: runs in each state, the share of the work that is done, seconds left."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Any
 from sim.disk.ledger import RunState
 
 STATES = ("done", "running", "failed", "interrupted", "waiting")
-"""How a run can stand, in the order in which they are counted up."""
+"""The states of a run, in the order in which they are shown."""
 
 LEAST = 0.03
-"""Share of the work after which its speed is known: before that, most of the time has gone into compiling."""
+"""Least share of the work for an estimate of the speed. Before that, most of the time has gone into compiling."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """One multirun: when it began [epoch s], its runs, and those of them that had been finished before."""
+    """One multirun: when it began [epoch s], its runs (`points`), and those that were finished before (`kept`)."""
 
     since: float
     points: frozenset[str]
@@ -24,7 +24,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Overview:
-    """Runs and how they stood at one time [epoch s]; the session is None where none is under way."""
+    """Runs and their states at one time [epoch s]. The session is None if no multirun is under way."""
 
     title: str
     runs: tuple[RunState, ...]
@@ -47,15 +47,15 @@ class Overview:
 
     @property
     def fraction(self) -> float | None:
-        """Share of all steps that are done, 0..1; failed runs do not count. None if all have failed."""
+        """Mean share of the runs' steps that are done, 0..1. Failed runs do not count. None if all have failed."""
         return _share(self.runs)
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate of the time until nothing runs or waits any more [s]; None if there is nothing to go by.
+        """Estimate of the time until no run is running or waiting [s]; None if it cannot be estimated.
 
-        In a session the runs of it go on at the mean speed since it began. Outside of one every run that is under way
-        goes on at its own speed, and what waits is not counted.
+        In a session, its runs are assumed to continue at their mean speed since it began. Without a session, every
+        running run is assumed to continue at its own speed, and waiting runs do not count.
         """
         if self.session is None:
             ends = [_left(self.at - _number(run.facts.get("since"), self.at), [run]) for run in self.of("running")]
@@ -64,7 +64,7 @@ class Overview:
         return _left(self.at - self.session.since, [run for run in self.runs if run.run in fresh])
 
     def plain(self) -> dict[str, Any]:
-        """Everything as JSON."""
+        """Return everything as JSON."""
         runs = [{"run": run.run, "state": run.state, "facts": dict(run.facts)} for run in self.runs]
         numbers = {"total": len(self.runs), "counts": self.counts}
         estimates = {"fraction": self.fraction, "seconds_left": self.seconds_left}
@@ -80,7 +80,7 @@ def progress(run: RunState) -> float:
 
 
 def session_of(plan: Any) -> Session | None:
-    """The session that a plan on the disk tells of; None if it is not of the form that is expected."""
+    """Return the session that a plan on the disk describes; None if the plan does not have the expected form."""
     if not isinstance(plan, Mapping) or not isinstance(plan.get("since"), int | float):
         return None
     points, kept = plan.get("points"), plan.get("kept", [])
@@ -95,9 +95,9 @@ def _share(runs: Iterable[RunState]) -> float | None:
 
 
 def _left(elapsed: float, runs: Iterable[RunState]) -> float | None:
-    """Seconds until runs are done, at the speed that they have had; failed ones do not count.
+    """Return the seconds until runs are done if they continue at their speed so far. Failed runs do not count.
 
-    None if that cannot be known: nothing is left, or too little is done.
+    It is None if that cannot be known, because nothing is left or too little is done.
     """
     done = [progress(run) for run in runs if run.state != "failed"]
     if elapsed <= 0.0 or not LEAST * len(done) <= sum(done) < len(done):
@@ -106,5 +106,5 @@ def _left(elapsed: float, runs: Iterable[RunState]) -> float | None:
 
 
 def _number(value: Any, otherwise: float) -> float:
-    """A number from a file that anybody may have written."""
+    """Return a value from a file if it is a number, else `otherwise`, because the file may hold anything."""
     return float(value) if isinstance(value, int | float) and value == value else otherwise

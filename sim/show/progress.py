@@ -1,4 +1,4 @@
-"""What is happening, while it happens: a bar for each stage in a terminal, a line per tenth elsewhere."""
+"""The progress of one run: a bar for each stage in a terminal, or a line per tenth of a stage elsewhere."""
 
 import math
 import sys
@@ -14,20 +14,20 @@ from sim.phases import STAGES, Stage
 from sim.show.writing import duration
 
 DATA: dict[Stage, str] = {"pretrain": " on P", "finetune": " on S", "relearn": " of the rest"}
-"""What the first phase of a stage is trained on."""
+"""The data of the first phase of each stage, in words that follow the stage's name."""
 
 BESIDE: dict[Stage, str] = {"finetune": ", control on P", "relearn": ", and from scratch"}
-"""What is trained beside the first phase of a stage, if anything is."""
+"""The phases that are trained beside the first phase of a stage, if there are any."""
 
 
 class Clock:
-    """The time left of a stage, from its speed since its first steps were done: before that, programs are compiled."""
+    """The time left of a stage, from its speed after its first steps. Before these, programs are compiled."""
 
     def __init__(self) -> None:
         self._begun: dict[str, tuple[float, int]] = {}
 
     def left(self, stage: str, step: int, num_steps: int, now: float) -> float | None:
-        """Seconds until a stage is done, given that it is at a step now; None as long as that cannot be known."""
+        """Return the seconds until a stage is done if it has reached `step` at time `now`; None if still unknown."""
         if step <= 0:
             return None
         since, first = self._begun.setdefault(stage, (now, step))
@@ -56,9 +56,9 @@ class Progress:
         self._bars.stop()
 
     def update(self, stage: Stage, step: int, num_steps: int, losses: Sequence[float]) -> None:
-        """Show that a stage has come to a step; an observer for `sim.training.simulation.simulate`."""
+        """Show that a stage has reached a step. This is an observer for `sim.training.simulation.simulate`."""
         title = STAGES[stage] + DATA[stage] + (BESIDE.get(stage, "") if len(losses) > 1 else "")
-        known = not any(math.isnan(loss) for loss in losses)  # a mean since the evaluation before, none at the first
+        known = not any(math.isnan(loss) for loss in losses)  # before the first interval there is no mean loss
         shown = "loss " + " / ".join(f"{loss:.4f}" for loss in losses) + " nat" if known else ""
         if self._live:
             if stage not in self._tasks:

@@ -1,4 +1,7 @@
-"""How numbers are written for people: with the mark of their certificate, in few digits, rounded outward if bounded."""
+"""How numbers are written for people: with a mark of how they are known, and with few digits.
+
+Intervals are rounded outward.
+"""
 
 import math
 from collections.abc import Collection
@@ -7,33 +10,33 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from sim.quantity import Quantity
 
 NEGLIGIBLE = 1e-12
-"""Differences of exact numbers below it are rounding of float64 sums, hence 0; other exact numbers are "< 1e-12"."""
+"""Exact differences below this are rounding of float64 sums, and count as 0. Other exact numbers are "< 1e-12"."""
 
 
 def restored(lower: float, upper: float, kind: str, value: float | None = None) -> Quantity:
-    """The number of a row of a table, which holds its ends and its kind."""
+    """Return the quantity of a table's row, which holds its ends, its kind and perhaps its value."""
     if kind == "estimated":
         return Quantity(lower, upper, "estimated", value)
     return Quantity(lower, upper, "over seeds", value) if kind == "over seeds" else Quantity(lower, upper)
 
 
 def settled(number: Quantity) -> Quantity:
-    """The same number for a difference of exact ones: 0 where it is at rounding level."""
+    """Return the number; exactly 0 if it is exact and at rounding level. This is for differences of exact numbers."""
     return Quantity.of(0.0) if number.exact and abs(number.lower) < NEGLIGIBLE else number
 
 
 def difference(left: Quantity, right: Quantity) -> Quantity:
-    """left - right, 0 where it is at rounding level."""
+    """Return left - right, as exactly 0 if it is exact and at rounding level."""
     return settled(left - right)
 
 
 def sign_of(number: Quantity) -> int:
-    """+1 or -1 where the interval lies on one side of 0, else 0."""
+    """Return +1 or -1 if the interval lies on one side of 0, else 0."""
     return int(number.lower > NEGLIGIBLE) - int(number.upper < -NEGLIGIBLE)
 
 
 def text(number: Quantity) -> str:
-    """The number with its mark; see `legend`."""
+    """Write a number with its mark; see `legend`."""
     if number.exact:
         return f"< {NEGLIGIBLE:g}" if 0.0 < abs(number.lower) < NEGLIGIBLE else f"= {written(number.lower)}"
     ends = f"[{written(number.lower, ROUND_FLOOR)}, {written(number.upper, ROUND_CEILING)}]"
@@ -41,14 +44,14 @@ def text(number: Quantity) -> str:
 
 
 def bare(number: Quantity) -> str:
-    """The number inside a sentence: exact without a mark, bounded as both ends."""
+    """Write a number for a sentence: an exact number has no mark, an interval has both ends."""
     return text(number).removeprefix("= ")
 
 
 def written(value: float, rounding: str = ROUND_HALF_EVEN) -> str:
-    """A number in at most 8 characters: three significant digits, scientific where it is small or large.
+    """Write a number with at most four decimal places; in scientific notation if it is below 1e-3 or at least 1e5.
 
-    "0" is 0 exactly.
+    "0" means exactly 0.
     """
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
@@ -65,7 +68,7 @@ def written(value: float, rounding: str = ROUND_HALF_EVEN) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in percent; 100 % and 0 % only where it is exactly so."""
+    """Write a share in percent. It is 100 % or 0 % only if the share is exactly 1 or 0."""
     if share in (0.0, 1.0):
         return f"{100 * share:.0f} %"
     if 0.9995 <= share < 1.0005:
@@ -74,12 +77,12 @@ def percent(share: float) -> str:
 
 
 def counted(number: int, singular: str) -> str:
-    """A count with its noun in the singular or the plural: "1 string", "2 strings"."""
+    """Write a count with its noun in the singular or the plural: "1 string", "2 strings"."""
     return f"{number:,} {singular}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """A time for people: 40 s, 3 min, 2 h 10 min, 3 d 4 h."""
+    """Write a duration for people: 40 s, 3 min, 2 h 10 min, 3 d 4 h."""
     if seconds < 100:
         return f"{max(round(seconds), 1)} s"
     minutes = round(seconds / 60)
@@ -92,10 +95,10 @@ def duration(seconds: float) -> str:
 
 
 def legend(kinds: Collection[str]) -> str:
-    """What the marks of `text` mean, given the kinds of number that occur."""
+    """Explain the marks of `text`, for the kinds of number that occur."""
     said = {
-        "exact": f"= marks an exact number, and < an exact number too small to print (differences of exact numbers "
-        f"below {NEGLIGIBLE:g} are rounding and are written 0).",
+        "exact": f"= marks an exact number; < marks an exact number that is too small to print (differences of exact "
+        f"numbers below {NEGLIGIBLE:g} are rounding and are written as 0).",
         "bounded": "[a, b] marks certified bounds, rounded outward.",
         "estimated": "≈ [a, b] marks an estimate with its interval.",
     }

@@ -1,1 +1,1 @@
-"""Training on the device: one job, many jobs in one program, and the exact evaluation on the prefix trie."""
+"""Training on the device: one job, many jobs in one program, and exact evaluations on the prefix trie."""

@@ -1,4 +1,4 @@
-"""Jobs of one structure in one compiled program: how they are stacked, mapped over devices, advanced and looked at."""
+"""Jobs of one structure in one compiled program. They are stacked, mapped over devices, advanced and evaluated."""
 
 import functools
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -17,49 +17,49 @@ from sim.typing import PyTree
 Mapping: TypeAlias = Literal["shards", "vmap", "loop"]
 
 WORLD = ("plan", "model", "base", "data", "event")
-"""Parts of a member that may be one object for all members, so that its tables exist once on a device."""
+"""Parts of a member that may be one object for all members. Then their tables exist once on a device."""
 
 LOGITS_BYTES = 1 << 28
-"""Most logits that are held at a time while an ensemble is evaluated [bytes]."""
+"""Largest size of the logits that are held at the same time while an ensemble is evaluated [bytes]."""
 
 
 def structure(tree: PyTree) -> Hashable:
-    """Equal structures can be stacked into one program: same tree, same shapes, same types."""
+    """Return the structure of a pytree: its tree, shapes and types. Jobs of equal structure can share one program."""
     leaves, treedef = jax.tree.flatten(tree)
     return treedef, tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
 
 
 def default_mapping() -> Mapping:
-    """How an ensemble is mapped on this backend: over (virtual) devices on a CPU, one batched program elsewhere."""
+    """Return how an ensemble is mapped by default: over virtual devices on a CPU, in one batched program elsewhere."""
     return "vmap" if jax.default_backend() != "cpu" else "shards"
 
 
 Member: TypeAlias = tuple[Job, TriePlan]
-"""One job and the plan by which its model is looked at."""
+"""A job, and the plan for evaluating its model on the trie."""
 
 
 @dataclass(frozen=True)
 class Sharing:
-    """Which leaves of a member are one for all members; what stays of a member when its leaves are taken away."""
+    """Which leaves of a member are shared by all members (`is_shared`), and the tree without its leaves (`treedef`)."""
 
     treedef: Any
     is_shared: tuple[bool, ...]
 
     @classmethod
     def of(cls, member: Member, shared: frozenset[str]) -> "Sharing":
-        """How members are split that share the named parts, a subset of WORLD."""
+        """Return the sharing of members that have the named parts (a subset of WORLD) in common."""
         paths, treedef = jax.tree_util.tree_flatten_with_path(member)
         return cls(treedef, tuple(_part(path) in shared for path, _ in paths))
 
     def split(self, members: Sequence[Member]) -> tuple[list[Any], list[Any]]:
-        """The shared leaves, and the stacked leaves of the others."""
+        """Return the shared leaves, and the other leaves, stacked over the members."""
         flat = [jax.tree.leaves(member) for member in members]
         shared = [leaf for leaf, same in zip(flat[0], self.is_shared, strict=True) if same]
         own = [_stack(leaves) for leaves, same in zip(zip(*flat, strict=True), self.is_shared, strict=True) if not same]
         return shared, own
 
     def join(self, shared: Sequence[Any], own: Sequence[Any]) -> Member:
-        """A member from the shared leaves and its own."""
+        """Return a member from the shared leaves and its own leaves."""
         one, other = iter(shared), iter(own)
         leaves = [next(one) if same else next(other) for same in self.is_shared]
         member: Member = jax.tree.unflatten(self.treedef, leaves)
@@ -67,7 +67,7 @@ class Sharing:
 
 
 def _stack(leaves: Sequence[Any]) -> Any:
-    """Leaves with a new leading axis: on the host, since eager jax would compile a program for every shape."""
+    """Stack leaves along a new leading axis. This is done on the host, because eager jax compiles for every shape."""
     dtype = jnp.result_type(leaves[0])
     if jnp.issubdtype(dtype, jax.dtypes.prng_key):
         return jnp.stack(leaves)
@@ -75,7 +75,7 @@ def _stack(leaves: Sequence[Any]) -> Any:
 
 
 def _part(path: tuple[Any, ...]) -> str:
-    """The part of WORLD that a leaf belongs to, "" for none."""
+    """Return the part of WORLD that a leaf belongs to; "" if there is none."""
     if path[0].idx == 1:
         return "plan"
     names = [part.name for part in path[1:] if hasattr(part, "name")]
@@ -84,7 +84,7 @@ def _part(path: tuple[Any, ...]) -> str:
 
 
 def shared_parts(members: Sequence[Member]) -> frozenset[str]:
-    """The parts that are one object for all members."""
+    """Return the parts of WORLD that are one object for all members."""
     paths = [_part(path) for path, _ in jax.tree_util.tree_flatten_with_path(members[0])[0]]
     flat = [jax.tree.leaves(member) for member in members]
     differing = {part for i, part in enumerate(paths) if any(leaves[i] is not flat[0][i] for leaves in flat)}
@@ -92,10 +92,11 @@ def shared_parts(members: Sequence[Member]) -> frozenset[str]:
 
 
 class Ensemble:
-    """Members and their states, stacked; rows beyond the members are padding that is never computed.
+    """Members and their states, stacked. Rows beyond the members are padding and are never computed.
 
-    size: rows to pad to, so that ensembles of different sizes share one program; shared: names of the parts (of WORLD)
-    that are the same for all members, here and in every other ensemble that is to share the program. Default: neither.
+    size: the least number of rows, so that ensembles of different sizes share one program; shared: the parts of WORLD
+    that are one object for all members. Ensembles that are to share a program need the same `shared`; by default it is
+    what these members have in common. The constructor raises ValueError if the structures of the members differ.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class Ensemble:
         self.mapping = mapping or default_mapping()
         shared = shared_parts(members) if shared is None else shared
         rows = max(size, len(members))
-        num_devices = jax.local_device_count() if self.mapping == "shards" else 1  # always all: the same program
+        num_devices = jax.local_device_count() if self.mapping == "shards" else 1  # always all, for one program
         per_device = -(-rows // num_devices)
         self.num_members = len(members)
         # member i is row i // D of device i % D, so that every device has work
@@ -125,7 +126,7 @@ class Ensemble:
         all_, own = split.split([members[i] for i in source])
         begun = [start(job) if state is None else state for (job, _), state in zip(members, states, strict=True)]
         stacked = [_stack(leaves) for leaves in zip(*(jax.tree.leaves(begun[i]) for i in source), strict=True)]
-        # put in place once, as the program gives them back: anything else would be compiled, or copied, again
+        # Arrays are placed once, exactly as the program returns them. Otherwise jax would compile or copy again.
         self._shared, self._own = put_shared(all_), self._put(own)
         self._states: State = jax.tree.unflatten(jax.tree.structure(begun[0]), self._put(stacked))
         self._logits_bytes = 4 * members[0][1].depth.size * members[0][0].model.vocab_size
@@ -134,32 +135,35 @@ class Ensemble:
         self.read()
 
     def read(self) -> None:
-        """Fetch where every member stands: `steps` int[K] and `loss_sums` float64[K]."""
+        """Fetch the progress of every member: `steps` int64[K] and `loss_sums` float64[K] [nat per string]."""
         self.steps = np.asarray(self._states.step)[self.place].astype(np.int64)
         self.loss_sums = np.asarray(self._states.loss_sum)[self.place].astype(np.float64)
 
     def advance(self, until: Sequence[int]) -> None:
-        """Bring each member to its step; one that is there already is not touched."""
+        """Advance each member to its step. A member that has reached its step is not changed."""
         target = np.zeros(self._states.step.shape[0], np.int32)
         target[self.place] = until
         self._states = self._advance(self._shared, self._own, self._states, self._put(target), self._counts)
         self.read()
 
     def reset_losses(self, which: Sequence[int]) -> None:
-        """Begin a new mean loss for these members."""
+        """Set the loss sums of these members to 0."""
         sums = np.array(self._states.loss_sum)
         sums[[self.place[i] for i in which]] = 0.0
         self._states = replace(self._states, loss_sum=self._put(sums))
         self.read()
 
     def state(self, index: int) -> State:
-        """The state of one member."""
+        """Return the state of one member."""
         row = self.place[index]
-        # sliced on the host: a jax slice of each leaf would cost a dispatch, and there are many leaves and members
+        # Slices are taken on the host, because jax would need a dispatch for each leaf of each member.
         return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[row]), self._states)
 
     def logits(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Every member's logits at all nodes of its trie, float32[M, V], a few members at a time."""
+        """Iterate over the members: the index, and the logits at all nodes of its trie, float32[M, V].
+
+        A few members are evaluated at a time, so that the logits fit into LOGITS_BYTES.
+        """
         rows = self._states.step.shape[0]
         num_devices = self._counts.shape[0]
         per_device = rows // num_devices
@@ -179,7 +183,7 @@ def _mesh(num_devices: int) -> Mesh:
 
 
 def _placement(mapping: Mapping, num_devices: int) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """How stacked and how shared arrays are put on the devices."""
+    """Return two functions that put arrays on the devices: one for stacked arrays, one for shared arrays."""
     if mapping != "shards":
         return jax.device_put, jax.device_put
     mesh = _mesh(num_devices)
@@ -189,7 +193,7 @@ def _placement(mapping: Mapping, num_devices: int) -> tuple[Callable[[Any], Any]
 
 @functools.lru_cache(maxsize=64)
 def _programs(split: Sharing, mapping: Mapping, num_devices: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The two programs of an ensemble, made once for each way to split, so that equal structures share them."""
+    """Return the two programs of an ensemble: to advance and to evaluate. Ensembles with equal arguments share them."""
     many, look = (_batched, _look_batched) if mapping == "vmap" else (_each, _look_each)
     many = functools.partial(many, split)
     if mapping != "shards":
@@ -208,7 +212,7 @@ def _row(tree: PyTree, row: jax.Array) -> PyTree:
 
 
 def _each(split: Sharing, shared: PyTree, own: PyTree, states: State, until: jax.Array, counts: jax.Array) -> State:
-    """One member after the other. How many there are is traced, so that a member's numbers cannot depend on it."""
+    """Advance one member after the other. Their number is traced, so that the results cannot depend on it."""
 
     def one(row: jax.Array, states: State) -> State:
         job, _ = split.join(shared, _row(own, row))
@@ -219,7 +223,7 @@ def _each(split: Sharing, shared: PyTree, own: PyTree, states: State, until: jax
 
 
 def _batched(split: Sharing, shared: PyTree, own: PyTree, states: State, until: jax.Array, counts: jax.Array) -> State:
-    """All members in one batch; padding stands still."""
+    """Advance all members at once with vmap. Padding is not advanced."""
 
     def one(own: PyTree, state: State, until: jax.Array) -> State:
         return advance(split.join(shared, own)[0], state, until)
@@ -240,7 +244,7 @@ def _look_each(split: Sharing, width: int, shared: PyTree, own: PyTree, params: 
         return trie_logits(job.model, params, plan)
 
     shape = jax.eval_shape(one, first)
-    rows = jnp.minimum(first + width, width)  # always `width`, but traced: see _each
+    rows = jnp.minimum(first + width, width)  # it always equals `width`, but it is traced, see _each
     return jax.lax.fori_loop(
         0, rows, lambda row, found: found.at[row].set(one(row)), jnp.zeros((width, *shape.shape), shape.dtype)
     )

@@ -1,4 +1,4 @@
-"""One pure program trains one model: `start`, then `advance` as often as you like. Nothing here knows of evaluation."""
+"""One pure program that trains one model: call `start`, then `advance` any number of times. It evaluates nothing."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ from sim.typing import Array, Bool, Float, Int, Number, Params, PRNGKey, Scalar
 
 @struct.dataclass
 class Phase:
-    """What is trained on and how; numbers are leaves, shapes are static.
+    """What is trained on, and how. Numbers are leaves, shapes are static.
 
-    data: the language S of this phase; base: the pretraining language P; event: the event A over `base.strings`;
-    num_steps: optimiser steps (the schedule's end); whole_support: each step sees every string of S with its exact
-    probability (the exact gradient of the population loss) and not a sample of `batch_size` strings.
+    data: the language of this phase, the S of its objective; base: the pretraining language P; event: the event A over
+    `base.strings`; num_steps: optimiser steps, where the schedule ends; whole_support: each step uses every string of S
+    with its exact probability (the exact gradient of the population loss), not a sample of `batch_size` strings.
     """
 
     data: Listed
@@ -36,7 +36,7 @@ class Phase:
 
 @struct.dataclass
 class Job:
-    """Everything that one training depends on. Leaves may differ inside one program; structure may not."""
+    """Everything that one training depends on. Jobs in one program may have different leaves, but one structure."""
 
     key: PRNGKey
     init: Params
@@ -46,18 +46,19 @@ class Job:
 
 @struct.dataclass
 class State:
-    """What the next step needs. Randomness is a function of (job's key, step): a state can be resumed bit for bit."""
+    """What the next step needs. Randomness is a function of the job's key and the step, so resuming is bit-exact."""
 
     params: Params
     opt_state: optax.OptState
-    step: Int[Array, "*K"]  # a scalar; one axis more where states are stacked
+    step: Int[Array, "*K"]  # a scalar, with a leading axis if states are stacked
     loss_sum: Float[Array, "*K"]  # of the steps since the last evaluation [nat per string]
 
 
 def start(job: Job, carried: optax.OptState | None = None) -> State:
-    """The state before the first step. The optimiser's is fresh, or `carried` on from a training of equal structure.
+    """Return the state before the first step. The optimiser state is fresh, or `carried` over from another training.
 
-    Carried are moments and their step count; the schedule of the learning rate begins anew.
+    The moments and their step count are carried over. The schedule of the learning rate begins again. Both optimiser
+    states must have the same structure.
     """
     transformation = job.phase.optimizer.transformation(job.phase.num_steps)
     opt_state = transformation.init(job.init)
@@ -75,15 +76,16 @@ def _schedules(node: object) -> bool:
 
 
 def loss(job: Job, params: Params, key: PRNGKey) -> Scalar:
-    """The objective [nat per string] of one step's batch; the key is consumed."""
+    """Objective of one step's batch [nat per string]. The key is used up."""
     context, batch, objective_key = _drawn(job, key)
     return job.phase.objective(Bound(job.model, params, job.phase.data.prompt_end), context, batch, objective_key)
 
 
 def loss_and_gradient(job: Job, params: Params, key: PRNGKey) -> tuple[Scalar, Params]:
-    """The value and the gradient of `loss`, added up over parts of the batch where that is faster and means the same.
+    """Return the value and the gradient of `loss`.
 
-    Parts are equal in size: strings of weight 0 fill up the last one.
+    They are summed over parts of the batch if the objective is additive and the model is faster that way. All parts
+    have the same size; strings of weight 0 fill the last one.
     """
     additive = isinstance(job.phase.objective, Additive)
     rows = job.model.part_rows if additive and isinstance(job.model, TakesParts) else None
@@ -103,21 +105,21 @@ def loss_and_gradient(job: Job, params: Params, key: PRNGKey) -> tuple[Scalar, P
 
 
 def _drawn(job: Job, key: PRNGKey) -> tuple[Context, Batch, PRNGKey]:
-    """What the objective may look at, this step's batch and the objective's own key."""
+    """Return the context of the objective, the batch of this step, and a key for the objective."""
     context, phase = context_of(job), job.phase
     data_key, objective_key = jax.random.split(key)
     return context, context.draw(phase.data, data_key, phase.batch_size), objective_key
 
 
 def context_of(job: Job) -> Context:
-    """What the objective of a job may look at."""
+    """Return the context in which the objective of a job is computed."""
     phase = job.phase
     anchor = Bound(job.model, job.init, phase.data.prompt_end)
     return Context(phase.data, phase.data, phase.base, anchor, phase.event, phase.loss_on, phase.whole_support)
 
 
 def _parts(batch: Batch, number: int) -> tuple[Int[Array, "P C L"], Float[Array, "P C"]]:
-    """The batch in parts of one size: tokens and weights of each."""
+    """Divide a batch into parts of one size; return the tokens and the weights of the parts."""
     size = -(-len(batch.weight) // number)
     missing = number * size - len(batch.weight)
     tokens = jnp.concatenate([batch.tokens, batch.tokens[:1].repeat(missing, axis=0)])
@@ -126,11 +128,11 @@ def _parts(batch: Batch, number: int) -> tuple[Int[Array, "P C L"], Float[Array,
 
 
 def advance(job: Job, state: State, until: Int[Array, ""]) -> State:
-    """The state after step `until`; a state that is there already stays as it is.
+    """Return the state after step `until`. A state that has reached it is returned unchanged.
 
-    A step whose loss is not finite is the last one: then `loss_sum` is not finite and `step` says which step it was.
-    `until` is traced: one compiled program serves every interval between evaluations, and an interval cut into pieces
-    gives the same bits as in one go.
+    Training stops after a step with a loss that is not finite. Then `loss_sum` is not finite, and `step` is the number
+    of steps up to and including that one. `until` is traced, so one compiled program serves every interval between
+    evaluations. An interval that is cut into pieces gives the same bits as the whole interval.
     """
     transformation = job.phase.optimizer.transformation(job.phase.num_steps)
 

@@ -1,4 +1,4 @@
-"""From logits to what is recorded: float64 log-probabilities on the trie and what leaks off it."""
+"""From logits to what is recorded: float64 log-probabilities on the trie, and the mass that leaves the trie."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ from sim.numerics import log_softmax
 
 
 def node_record(logits: np.ndarray, trie: Trie) -> dict[str, np.ndarray]:
-    """The recorded arrays of one evaluation, float64; logits are [M, V] in any precision.
+    """Return the recorded arrays of one evaluation, float64. Logits are [M, V] in any precision.
 
-    edge_log_q [E]: log q(token | node) of the legal tokens [nat]; leak [M]: sum of q(a | node) over illegal a;
-    leak_plogp [M]: sum of q log q over them; leak_square [M]: sum of q^2; leak_max [M]: the largest.
-    Softmax and sums are in float64, so the error is that of the logits (about 1e-6 nats for float32).
+    edge_log_q [E]: log q(token | node) of the legal tokens [nat]; leak [M]: sum of q(a | node) over the illegal tokens
+    a; leak_plogp [M]: sum of q log q over them [nat]; leak_square [M]: sum of q^2; leak_max [M]: the largest q.
+    Softmax and sums are computed in float64. So the error is the error of the logits, about 1e-6 nats for float32.
     Raises FloatingPointError if a logit is nan or +inf, or if a row has no finite logit.
     """
     logits = np.asarray(logits, np.float64)

@@ -1,4 +1,4 @@
-"""A training as arrays and back, bit for bit: what a checkpoint holds."""
+"""The content of a checkpoint: a training as arrays, and back from arrays, bit for bit."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from sim.training.sweep import Training
 
 
 def packed(one: Training, state: State) -> dict[str, np.ndarray]:
-    """Everything that a training needs to go on: its state, and what has been recorded of it."""
+    """Return everything that is needed to continue a training: its state, and what has been recorded so far."""
     trained = one.trained
     arrays = {
         "steps": np.array(trained.steps, np.int64),
@@ -25,12 +25,15 @@ def packed(one: Training, state: State) -> dict[str, np.ndarray]:
 
 
 def resume(one: Training, arrays: Mapping[str, np.ndarray]) -> None:
-    """Let a training go on from what `packed` gave. Raises ValueError, and changes nothing, for another structure."""
+    """Prepare a training to continue from the arrays of `packed`.
+
+    It raises ValueError, and changes nothing, if their structure or the steps of their evaluations do not fit.
+    """
     state = {name.removeprefix("state/"): values for name, values in arrays.items() if name.startswith("state/")}
     restored: State = unflat({name: jnp.asarray(values) for name, values in state.items()}, start(one.job))
     steps = [int(step) for step in arrays["steps"]]
     if steps != list(one.steps[: len(steps)]):
-        raise ValueError(f"evaluations at other steps: {steps}")
+        raise ValueError(f"its evaluations were at other steps: {steps}")
     recorded = {
         name.removeprefix("recorded/"): values for name, values in arrays.items() if name.startswith("recorded/")
     }

@@ -1,4 +1,4 @@
-"""One simulation: pretrain on P, fine-tune on S and, as a control, on P itself; everything recorded on P's trie."""
+"""One simulation: pretrain on P, then fine-tune on S and, as a control, on P. All is recorded on the trie of P."""
 
 import functools
 import zlib
@@ -27,20 +27,20 @@ from sim.typing import Array, Bool, Params, PRNGKey
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a phase is trained, whatever its data."""
+    """How a phase is trained; its data are given separately."""
 
     objective: Objective
     optimizer: Optimizer
     num_steps: int
     batch_size: int
-    steps: Sequence[int]  # at which it is evaluated
+    steps: Sequence[int]  # the steps at which it is evaluated
     loss_on: LossOn
     whole_support: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """A simulation to do, with everything built."""
+    """A simulation to do; all its parts are built."""
 
     seed: int
     p: FiniteLanguage
@@ -49,25 +49,25 @@ class Simulation:
     pretrain: Recipe
     finetune: Recipe
     controls: tuple[str, ...] = ("identity",)
-    relearn: Recipe | None = None  # of what S leaves out, afterwards
-    probes: tuple[Probe, ...] = ()  # of the fine-tuning
+    relearn: Recipe | None = None  # for learning again what S leaves out
+    probes: tuple[Probe, ...] = ()  # for the fine-tuning on S
 
 
 tables = functools.lru_cache(maxsize=32)(on_device)
-"""`on_device`, once per language object, so that jobs share its tables."""
+"""`on_device`, computed once for each language object, so that jobs share its tables."""
 
 plans = functools.lru_cache(maxsize=32)(trie_plan)
-"""`trie_plan`, once per trie."""
+"""`trie_plan`, computed once for each trie."""
 
 
 Observer: TypeAlias = Callable[[Stage, int, int, Sequence[float]], None]
-"""Called as trainings get on, with the stage, the step, the number of steps and the last mean loss of each job."""
+"""It is called during training with the stage, the step, the number of steps, and the last mean loss of each job."""
 
 
 def signature(run: Simulation) -> Hashable:
-    """Equal for runs that can be trained together: everything that decides the structure of their trainings.
+    """Return everything that decides the structure of a run's trainings. It is equal for runs that train together.
 
-    Read off the host's objects, so that nothing is put on a device for it.
+    It is computed from objects on the host, so that nothing is put on a device for it.
     """
     trie = run.p.trie
     levels = tuple(np.bincount(trie.depth, minlength=trie.length))
@@ -78,22 +78,22 @@ def signature(run: Simulation) -> Hashable:
 
 
 def phase_key(seed: int, name: str) -> PRNGKey:
-    """The key of one phase of a run: a function of the seed and the phase's name, whatever other phases there are."""
+    """Return the key of one phase of a run. It depends on the seed and the phase's name, not on other phases."""
     return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
 
 
 def pretraining(run: Simulation) -> Training:
-    """Pretraining on P. It knows nothing of the restriction, so that equal pretrainings can be shared between runs."""
+    """Return the pretraining on P. It does not depend on the restriction, so that runs can share it."""
     params = _initial(run.model, phase_key(run.seed, "init"))
     return _training(run, "pretrain", run.pretrain, params, tables(run.p), None)
 
 
 def finetunings(run: Simulation, params: Params, opt_state: Any = None) -> dict[str, Training]:
-    """Fine-tuning on S ("sft") and each control, from the same q0 with the same budget.
+    """Return the fine-tuning on S ("sft") and each control, all from the same q0 and with the same number of steps.
 
-    identity: on fresh data from P, with a fresh optimiser state as the fine-tuning has; carried: the same with the
-    optimiser state in which the pretraining ended, `opt_state`; linearised: on S, with the batches of the fine-tuning,
-    of the model that is linear in its parameters around q0.
+    identity: fine-tuning on fresh data from P, with a fresh optimiser state like the fine-tuning on S. carried: the
+    same, but with the final optimiser state of the pretraining, `opt_state`. linearised: fine-tuning on S, with the
+    same batches, of the model that is linear in its parameters around q0.
     """
     base, tuned = tables(run.p), tables(run.restricted.s)
     event = _event(run.restricted)
@@ -110,9 +110,10 @@ def finetunings(run: Simulation, params: Params, opt_state: Any = None) -> dict[
 
 
 def relearnings(run: Simulation, params: Params) -> dict[str, Training]:
-    """Training on what S left out, P given not A: from the fine-tuned model ("recovery") and from scratch.
+    """Return the trainings on what S left out, P given not A.
 
-    Both see the same batches; `scratch` begins with fresh parameters, not with those that q0 came from.
+    "recovery" begins with the fine-tuned model. "scratch" begins with fresh parameters, not with those from which the
+    pretraining began. Both see the same batches.
     """
     if run.relearn is None:
         return {}
@@ -123,7 +124,7 @@ def relearnings(run: Simulation, params: Params) -> dict[str, Training]:
 
 @functools.lru_cache(maxsize=32)
 def lost(p: FiniteLanguage, restricted: Restricted) -> FiniteLanguage:
-    """P_B = P(. | not A), what a restriction leaves out of P."""
+    """P_B = P(. | not A), the part of P that a restriction leaves out."""
     return p.condition(~restricted.event)[0]
 
 
@@ -164,11 +165,11 @@ def _event(restricted: Restricted) -> Bool[Array, "N"]:
 
 
 def simulate(run: Simulation, observe: Observer = lambda *_: None) -> dict[str, Trained]:
-    """Pretrain, fine-tune on S and on each control from the same q0 with the same budget, relearn what S left out.
+    """Do all phases of one simulation in memory: pretraining, fine-tuning with its controls, relearning.
 
-    Keys of the result: "pretrain", "sft", the controls of `finetunings`, and the phases of `relearnings`. All in
-    memory: `sim.running.work` does the same for many runs, with what was done before. Raises FloatingPointError,
-    naming phase and step, if a training diverges.
+    The keys of the result are "pretrain", "sft", the controls of `finetunings`, and the phases of `relearnings`.
+    `sim.running.work` does the same for many runs and uses results on the disk. It raises FloatingPointError with the
+    names of phase and step if a training diverges.
     """
     first = pretraining(run)
     _trained({"pretrain": first}, "pretrain", run.pretrain, observe)
@@ -181,7 +182,7 @@ def simulate(run: Simulation, observe: Observer = lambda *_: None) -> dict[str, 
 
 
 def _trained(trainings: dict[str, Training], stage: Stage, recipe: Recipe, observe: Observer) -> None:
-    """Train the phases of one run, those of one structure together."""
+    """Train the phases of one stage of a run. Phases of one structure are trained together."""
     for group in by_structure(list(trainings.values())):
 
         def seen(_: Callable[[int], State], group: list[Training] = group) -> None:

@@ -1,4 +1,4 @@
-"""Many trainings, few programs: trainings of equal structure run together; the host looks in between."""
+"""Many trainings in few programs. Trainings of equal structure run together; the host evaluates them in between."""
 
 import time
 from collections.abc import Callable, Hashable, Sequence
@@ -15,19 +15,19 @@ from sim.training.trie_logits import TriePlan
 from sim.typing import Params
 
 PIECE_SECONDS = 1.0
-"""About how long the host waits at most before it hears of an ensemble again."""
+"""Approximate time that an ensemble runs before the host looks at it again [s]."""
 
 
 Probe: TypeAlias = Callable[[Job, Params], dict[str, np.ndarray]]
-"""Named arrays of a job's model with some parameters, float64, of the same shapes at every evaluation."""
+"""It maps a job and parameters to named float64 arrays. They have the same shapes at every evaluation."""
 
 
 @dataclass
 class Trained:
-    """What a training has come to: recorded arrays at every evaluation, and the parameters after the last one."""
+    """The result of a training: recorded arrays at every evaluation, and the parameters after the last step."""
 
     steps: list[int] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)  # mean loss since the evaluation before [nat per string]
+    losses: list[float] = field(default_factory=list)  # mean loss since the previous evaluation [nat per string]
     evaluations: list[dict[str, np.ndarray]] = field(default_factory=list)  # see `node_record`
     params: Params = None
     opt_state: Any = None  # of the optimiser, after the last step
@@ -40,10 +40,10 @@ class Trained:
 
 @dataclass(eq=False)
 class Training:
-    """One training to do: a job, the steps at which its model is recorded on a trie, and how far it has come.
+    """One training: a job, the steps at which its model is recorded on a trie, and how far it is.
 
-    state: where to go on from, None for the start; failure: why it came to no end, in one line; probes: what else is
-    recorded of the model at every evaluation.
+    state: the state from which it continues; None for the start. failure: why it did not finish, in one line; None if
+    it has not failed. probes: what else is recorded of the model at every evaluation.
     """
 
     job: Job
@@ -58,22 +58,22 @@ class Training:
 
     @property
     def next_step(self) -> int | None:
-        """The step of the next evaluation; None if there is none, or if the training failed."""
+        """Step of the next evaluation; None if there is none or if the training has failed."""
         done = len(self.trained.steps)
         return self.steps[done] if self.failure is None and done < len(self.steps) else None
 
 
 def evaluation_steps(num_steps: int, num_evals: int, spacing: Literal["linear", "log"]) -> list[int]:
-    """Steps at which a training is evaluated: 0, then `num_evals` steps that end with `num_steps`, without repeats."""
+    """Return the steps at which a training is evaluated: 0 and `num_evals` steps up to `num_steps`, without repeats."""
     if spacing == "log":
-        marks = np.geomspace(num_steps, 1, num_evals)  # from the end: a single evaluation is the last
+        marks = np.geomspace(num_steps, 1, num_evals)  # in descending order: a single evaluation is at num_steps
     else:
         marks = np.linspace(num_steps / num_evals, num_steps, num_evals)
     return sorted({0, *np.round(marks).astype(int).tolist(), num_steps})
 
 
 def by_structure(trainings: Sequence[Training]) -> list[list[Training]]:
-    """Trainings that can share a program, together; the order is kept."""
+    """Group trainings that can share a program. The order is kept."""
     groups: dict[Hashable, list[Training]] = {}
     for one in trainings:
         groups.setdefault(structure((one.job, one.plan)), []).append(one)
@@ -81,7 +81,7 @@ def by_structure(trainings: Sequence[Training]) -> list[list[Training]]:
 
 
 Observer: TypeAlias = Callable[[Callable[[int], State]], None]
-"""Called whenever the trainings have got on, with a function that fetches the state of the one of an index."""
+"""It is called whenever trainings have advanced, with a function that fetches the state of one of them by index."""
 
 
 def train_many(
@@ -91,10 +91,11 @@ def train_many(
     size: int = 0,
     shared: frozenset[str] | None = None,
 ) -> None:
-    """Train trainings of one structure in one program and record each at its steps; `trained` and `failure` are filled.
+    """Do trainings of one structure in one program, and record each at its steps.
 
-    A training that diverges fails by itself and leaves the others alone. Trainings may have come to different steps.
-    mapping, size and shared: see `sim.training.ensemble.Ensemble`. Raises ValueError if structures differ.
+    Results are put into the `trained` and `failure` of each training. A training that diverges fails alone. Trainings
+    may begin at different steps. mapping, size and shared: see `sim.training.ensemble.Ensemble`. It raises ValueError
+    if the structures differ.
     """
     members = [(one.job, one.plan) for one in trainings]
     ensemble = Ensemble(members, [one.state for one in trainings], mapping, size, shared)
@@ -115,7 +116,7 @@ def train_many(
 
 
 class _Pace:
-    """Advances an ensemble by pieces of about a second, so that progress is seen and little is lost."""
+    """It advances an ensemble by pieces of about a second, so that progress is shown and little is lost at a kill."""
 
     def __init__(self) -> None:
         self.steps = 1
@@ -124,7 +125,7 @@ class _Pace:
         before, began = ensemble.steps, time.perf_counter()
         ensemble.advance(np.minimum(goals, before + self.steps).tolist())
         took, done = time.perf_counter() - began, int((ensemble.steps - before).max())
-        if done == self.steps:  # a shorter piece says little of the pace
+        if done == self.steps:  # a shorter piece would not show the speed
             self.steps = max(1, round(done * min(8.0, PIECE_SECONDS / max(took, 1e-9))))
 
 
@@ -142,9 +143,9 @@ def _note_divergence(trainings: Sequence[Training], ensemble: Ensemble) -> None:
 
 
 def _record(trainings: Sequence[Training], ensemble: Ensemble) -> None:
-    """Record every training that has come to its next evaluation."""
+    """Record every training that has reached its next evaluation."""
     due = [index for index, one in enumerate(trainings) if one.next_step == ensemble.steps[index]]
-    if not due:  # whatever was due has failed
+    if not due:  # all that were due have failed
         return
     for index, logits in ensemble.logits():
         if index in due:

@@ -1,4 +1,4 @@
-"""The model's logits at every distinct prefix of the support, each prefix evaluated once."""
+"""The model's logits at every distinct prefix of the support. A model that shares prefixes evaluates each one once."""
 
 import jax
 import jax.numpy as jnp
@@ -11,22 +11,22 @@ from sim.models._base import Model, SharesPrefixes, Tabulates
 from sim.typing import Array, Float, Int, Params
 
 CHUNK = 256
-"""Trie nodes (or strings) scored at a time."""
+"""Number of trie nodes (or strings) that are scored at a time."""
 
 
 @struct.dataclass
 class TriePlan:
-    """A trie laid out for scoring: chunks of nodes of equal depth, padded to one shape; and strings that cover it."""
+    """A trie prepared for scoring: chunks of nodes of equal depth, padded to one shape, and strings that cover it."""
 
     chunks: Chunk  # stacked along a leading axis
-    slot: Int[Array, "M"]  # where each node's logits end up
-    strings: Int[Array, "K C L"]  # strings that cover every node, in chunks
-    cover_row: Int[Array, "M"]  # the row of the covering strings through each node
+    slot: Int[Array, "M"]  # the index of each node in the concatenated chunks
+    strings: Int[Array, "K C L"]  # strings that together pass through every node, in chunks
+    cover_row: Int[Array, "M"]  # the row of a covering string that passes through each node
     depth: Int[Array, "M"]
 
 
 def trie_plan(trie: Trie) -> TriePlan:
-    """Lay a trie out: levels are padded to multiples of the chunk, so that one compiled loop body serves all."""
+    """Prepare a trie. Levels are padded to multiples of CHUNK, so that one compiled loop body serves all of them."""
     level_sizes = np.bincount(trie.depth, minlength=trie.length)
     padded = -(-level_sizes // CHUNK) * CHUNK
     level_start = np.concatenate([[0], np.cumsum(padded)[:-1]])
@@ -62,7 +62,7 @@ def trie_plan(trie: Trie) -> TriePlan:
 
 
 def shared_logits(model: SharesPrefixes, params: Params, plan: TriePlan) -> Float[Array, "M V"]:
-    """Logits at every node with prefix sharing, each node is computed once."""
+    """Logits at every node with prefix sharing: each node is computed once."""
 
     def step(cache: Cache, chunk: Chunk) -> tuple[Cache, Float[Array, "C V"]]:
         return model.chunk_logits(params, cache, chunk)
@@ -72,14 +72,14 @@ def shared_logits(model: SharesPrefixes, params: Params, plan: TriePlan) -> Floa
 
 
 def covering_logits(model: Model, params: Params, plan: TriePlan) -> Float[Array, "M V"]:
-    """Logits at every node by scoring strings that cover the trie: for any model; shared prefixes are scored again."""
+    """Logits at every node from strings that cover the trie. This works for any model, but repeats shared prefixes."""
     logits = jax.lax.map(lambda strings: model.logits(params, strings), plan.strings)
     return logits.reshape(-1, *logits.shape[2:])[plan.cover_row, plan.depth]
 
 
 @jax.jit
 def trie_logits(model: Model, params: Params, plan: TriePlan) -> Float[Array, "M V"]:
-    """Logits at every node of the trie, float32[M, V], at the highest matmul precision of the device."""
+    """Logits at every node of the trie, float32[M, V], with the highest precision of matrix products on the device."""
     with jax.default_matmul_precision("highest"):
         if isinstance(model, Tabulates):
             return model.node_logits(params)[:-1]

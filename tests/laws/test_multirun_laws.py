@@ -284,7 +284,7 @@ def test_ctrl_c_ends_workers_and_leaves_what_is_finished(home: Path, reference: 
         assert done.status == cli.INTERRUPTED
         assert done.stdout == ""
         assert done.stderr.splitlines()[-1] == (
-            "interrupted; what is finished is kept, and the same command goes on from there"
+            "interrupted; what is finished is kept, and the same command continues from there"
         )
         assert "Traceback" not in done.stderr
         assert not alive(worker)
@@ -308,7 +308,7 @@ def test_two_multiruns_at_once_end_in_one_result(home: Path, reference: dict[str
         assert "Traceback" not in done.stderr
         reasons = re.findall(r"^  [0-9a-f]{12} \(.*?\): (.*)$", done.stdout, re.MULTILINE)
         assert (len(reasons) > 0) == (done.status == cli.REFUSED)
-        assert all(re.match(r"another process \(pid \d+ host .*\) is at it; ", reason) for reason in reasons)
+        assert all(re.match(r"another process \(pid \d+ host .*\) is computing it; ", reason) for reason in reasons)
     found = records(outputs)
     assert set(found) == set(reference)
     same(found, reference)
@@ -326,7 +326,7 @@ def test_two_single_runs_at_once_end_in_one_result(home: Path) -> None:
     assert sum(": finished in " in done.stdout for done in ends) == 1, "it was done once"
     if ends[1].status != 0:
         assert ends[1].status == cli.REFUSED
-        assert re.match(r".*: process \d+ on .* is computing this run just now; ", ends[1].stderr.splitlines()[-1])
+        assert re.match(r".*: process \d+ on .* is computing this run now; ", ends[1].stderr.splitlines()[-1])
     assert len(records(outputs)) == 1
     assert not (outputs / "scratch" / ".work").exists()
 

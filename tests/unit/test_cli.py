@@ -64,7 +64,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("seed", "seed: key=value is required (missing EQUAL at '<EOF>')..."),
     ("seed==[", "seed==[: key=value is required (extraneous input '=')..."),
     ("seed=1,2", "seed=1,2: one value is required, found several; sweep with --multirun, or write [1,2] for a list"),
-    ("+seed=1", "seed: already in the configuration, so the + has to go"),
+    ("+seed=1", "seed: already in the configuration; leave out the +"),
     ("~sed", "sed: unknown argument of the configuration (did you mean 'seed'?)"),
     ("--config-name confg", "Cannot find primary config 'confg'..."),
     ("--resolve", "The --resolve flag can only be used in conjunction with --cfg or --help"),
@@ -158,7 +158,9 @@ def test_a_good_run(directory: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
 
 def test_interrupted(directory: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(directory, monkeypatch, "seed=6") == cli.INTERRUPTED
-    assert capfd.readouterr().err == "interrupted; what is finished is kept, and the same command goes on from there\n"
+    assert (
+        capfd.readouterr().err == "interrupted; what is finished is kept, and the same command continues from there\n"
+    )
 
 
 def test_a_bug_passes_through(

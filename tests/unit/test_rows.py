@@ -252,7 +252,7 @@ def test_a_table_is_replaced_in_its_folder_and_nowhere_else(tmp_path: Path, caps
     assert (tmp_path / "rows.csv").read_bytes() != old
     assert main([str(tmp_path), "--out", str(tmp_path / "mine")]) == 2
     assert capsys.readouterr().err == (
-        f"--out: {tmp_path}/mine.csv exists and is not replaced; delete it, or choose another stem\n"
+        f"--out: a new file is required, found {tmp_path}/mine.csv; delete it, or choose another stem\n"
     )
     assert main([str(tmp_path), "--out", str(tmp_path / "new.1")]) == 0
     assert (tmp_path / "new.1.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
@@ -296,7 +296,7 @@ def test_no_table_of_damaged_records_alone(tmp_path: Path, capsys: pytest.Captur
         (("store",), "{0}/store: it holds pretrainings, not runs; give the folder of a name (outputs/<name>)"),
         (
             ("toy", "--out", "{0}/no/x"),
-            "--out: a stem in a folder that exists is required, found {0}/no/x; make {0}/no",
+            "--out: a stem in an existing folder is required, found {0}/no/x; make {0}/no",
         ),
     ],
 )

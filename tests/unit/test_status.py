@@ -125,7 +125,7 @@ def test_the_name_of_a_folder_is_shown_however_it_is_written(
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("missing", "no such folder"), ("empty", "no run in it"), ("file", "no such folder")]
+    ("name", "found"), [("missing", "no such folder"), ("empty", "none in it"), ("file", "no such folder")]
 )
 @pytest.mark.parametrize("flags", [[], ["--json"], ["--watch"], ["--watch", "--json"]])
 def test_a_folder_without_runs_is_refused(

@@ -1,4 +1,4 @@
-"""No worker of its own: the work is done in this process, for debugging."""
+"""An engine for debugging: the work is done in this process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ from sim.running.worker import work
 
 
 def check(workers: int, parameters: Mapping[str, Any]) -> None:
-    """Raise SpecificationError for several workers, and for parameters."""
+    """Raise SpecificationError if there are several workers, or any parameters."""
     if workers > 1:
         raise SpecificationError(
             f"hydra.launcher.workers: 1 is required with engine=inline, found {workers}; "
-            "several workers need hydra.launcher.engine=processes"
+            "for several workers, choose hydra.launcher.engine=processes"
         )
     no_parameters("inline", parameters)
 
 
 class Done:
-    """A worker that has ended before anybody could ask."""
+    """A worker that has ended already."""
 
     def ended(self) -> Ending:
-        """It came to its end, or an exception would have passed through `submit`."""
+        """Return an ending without a reason. If the work had failed, `submit` would have raised the exception."""
         return Ending()
 
     def cancel(self) -> None:
-        """Nothing to end."""
+        """Do nothing, because the work is done."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Works as soon as a task is submitted; exceptions and Ctrl-C pass through."""
+    """It does the work when a task is submitted. Exceptions and Ctrl-C pass through."""
 
     workers: int = 1
 

@@ -1,4 +1,4 @@
-"""A child process for each worker, so that nothing that happens to it happens to anybody else."""
+"""An engine that gives each worker a child process, so that a crash of one worker does not affect the others."""
 
 import os
 import signal
@@ -12,11 +12,11 @@ from typing import Any
 from sim.running.engines import Ending, no_parameters
 
 PATIENCE = 2.0
-"""Seconds that a child has to end after it was asked to."""
+"""Time that a child has to end after it was asked to [s]."""
 
 
 def check(workers: int, parameters: Mapping[str, Any]) -> None:
-    """Raise SpecificationError for parameters; any number of workers is fine."""
+    """Raise SpecificationError if there are parameters. Any number of workers is allowed."""
     del workers
     no_parameters("processes", parameters)
 
@@ -29,7 +29,7 @@ class Child:
     log: Path
 
     def ended(self) -> Ending | None:
-        """How the child ended; None while it runs."""
+        """Return how the child ended; None while it runs."""
         status = self.process.poll()
         if status is None:
             return None
@@ -37,29 +37,29 @@ class Child:
         return Ending(_reason(status, self.log))
 
     def cancel(self) -> None:
-        """End the child, by force if need be."""
+        """End the child, by force if it does not end in time."""
         self.process.terminate()
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             pass
-        finally:  # it does not listen, or a person has lost patience
+        finally:  # it did not end, or a person has pressed Ctrl-C again
             self.process.kill()
             self.process.wait()
             self._cut()
 
     def _cut(self) -> None:
-        """Let go of the lifeline."""
+        """Close our end of the lifeline."""
         assert self.process.stdin is not None
         self.process.stdin.close()
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Children on this machine.
+    """Child processes on this machine.
 
-    A child has a session of its own, so that Ctrl-C reaches the driver alone, which ends its children. Its stdin is a
-    lifeline: it ends when the driver does, however the driver ends.
+    Each child is the leader of a new session of the operating system. So Ctrl-C reaches only the driver, and the driver
+    ends its children. The stdin of a child is a lifeline: it closes when the driver ends, for whatever reason.
     """
 
     workers: int = 1
@@ -89,7 +89,7 @@ def _reason(status: int, log: Path) -> str:
         more = "; if memory ran out, lower hydra.launcher.max_runs" if -status == signal.SIGKILL else f"; see {log}"
         return f"its process was killed by {_signal(-status)}{more}"
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "no word said")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
     return f"its process ended with exit status {status}: {last}; see {log}"
 
 

@@ -1,7 +1,7 @@
-"""A SLURM job for each worker, through submitit: what is installed with `pip install sft-diversity[slurm]`.
+"""An engine that gives each worker a SLURM job, through submitit (`pip install sft-diversity[slurm]`).
 
-submitit pickles the call of the worker, and nothing else: what became of the points lies on the disk, which driver and
-jobs share. A job outlives its driver; the same command, given again, keeps what it has finished.
+submitit pickles the call of the worker and nothing else. Outcomes lie on the disk, which the driver and the jobs must
+share. A job continues when its driver ends. If the same command is given again, it keeps the runs that are finished.
 """
 
 from collections.abc import Mapping
@@ -14,22 +14,22 @@ from sim.running.engines import Ending
 from sim.running.worker import main
 
 CLUSTER = "slurm"
-"""The executor of submitit; "local" does the same in processes of this machine, for tests."""
+"""The executor of submitit. For tests, "local" does the same in processes of this machine."""
 
 
 def check(workers: int, parameters: Mapping[str, Any]) -> None:
-    """Accept everything: submitit checks its parameters when the engine is made."""
+    """Accept everything, because submitit checks its parameters when the engine is constructed."""
     del workers, parameters
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """A job in the queue, at work, or at its end."""
+    """A job that waits in the queue, works, or has ended."""
 
     job: Any
 
     def ended(self) -> Ending | None:
-        """How the job ended; None while it waits or works."""
+        """Return how the job ended; None while it waits or works."""
         if not self.job.done():
             return None
         if self.job.exception() is None:
@@ -39,16 +39,16 @@ class Submitted:
         return Ending(f"its job {self.job.job_id} ended as {state}; {more} {self.job.paths.stderr}")
 
     def cancel(self) -> None:
-        """Take the job from the queue or end it."""
+        """Remove the job from the queue, or end it."""
         self.job.cancel()
         self.job.wait()
 
 
 class Engine:
-    """Jobs of one task each; `parameters` are submitit's, such as timeout_min, gpus_per_node, slurm_partition."""
+    """Jobs of one task each. `parameters` are submitit's, such as timeout_min, gpus_per_node or slurm_partition."""
 
     def __init__(self, workers: int = 1, **parameters: Any) -> None:
-        del workers  # each has a machine, or a share that SLURM gives it
+        del workers  # each worker has the resources that SLURM gives to its job
         self.parameters = parameters
         try:
             import submitit
@@ -57,11 +57,11 @@ class Engine:
             self._executor(Path()).update_parameters(**parameters)
         except ImportError:
             raise SpecificationError(
-                "hydra.launcher.engine: slurm needs submitit, found none; install sft-diversity[slurm]"
+                "hydra.launcher.engine: submitit is required for slurm, found none; install sft-diversity[slurm]"
             ) from None
-        except Exception as problem:  # no SLURM here, or a parameter that it does not know
+        except Exception as problem:  # SLURM is missing, or a parameter is unknown to submitit
             raise SpecificationError(
-                f"hydra.launcher: slurm does not take this: {' '.join(str(problem).split())}"
+                f"hydra.launcher: submitit refused these settings: {' '.join(str(problem).split())}"
             ) from None
 
     def submit(self, task: Path) -> Submitted:

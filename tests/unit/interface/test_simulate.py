@@ -150,7 +150,7 @@ def test_figures(result: Result, outputs: Path) -> None:
         result.figure("style")
     world = {**TINY, "grammar": {"kind": "dyck", "length": 6}}
     plain = sim.simulate(**world, restriction={"kind": "fraction", "share": 0.5}, outputs=outputs)
-    with pytest.raises(sim.SpecificationError, match=r"that this run has numbers for is required, found 'styles'$"):
+    with pytest.raises(sim.SpecificationError, match=r"for which this run has numbers is required, found 'styles'$"):
         plain.figure("styles")
 
 

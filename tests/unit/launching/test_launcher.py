@@ -95,8 +95,8 @@ def test_parameters_are_for_jobs(
     option = "+hydra.launcher.parameters.timeout_min=5"
     assert run(monkeypatch, "--multirun", "seed=1,2", option, f"outputs={tmp_path}") == cli.REFUSED
     assert capfd.readouterr().err == (
-        "hydra.launcher.parameters: nothing is required with engine=processes, found timeout_min; "
-        "they are those of SLURM jobs\n"
+        "hydra.launcher.parameters: an empty mapping is required with engine=processes, found timeout_min; "
+        "only engine=slurm takes parameters\n"
     )
 
 
@@ -336,7 +336,7 @@ def test_a_multirun_is_handed_over(
     assert folder.parent == tmp_path / "x" / "multirun"
     assert options == sim.running.multirun.Launch("processes", 1, 7, None, 60.0)
     said = capfd.readouterr()
-    assert (said.out, said.err) == ("2 points: 2 finished\nmore: python -m sim.status outputs/x\n", "")
+    assert (said.out, said.err) == ("2 runs: 2 finished\nmore: python -m sim.status outputs/x\n", "")
     assert sorted(file.name for file in folder.iterdir()) == ["multirun.yaml"], "nothing of Hydra's for a point"
 
 
@@ -346,7 +346,7 @@ def test_failures_are_listed_once_and_decide_the_status(
     assert run(monkeypatch, "--multirun", "seed=1,2,3", f"outputs={tmp_path}") == cli.REFUSED
     said = capfd.readouterr()
     assert said.out.splitlines()[:3] == [
-        "3 points: 1 finished, 2 failed",
+        "3 runs: 1 finished, 2 failed",
         "  0a (seed=1): seed: even, found 1",
         "  0a (seed=3): seed: even, found 3",
     ]
@@ -371,7 +371,7 @@ def test_a_value_that_cannot_be_resolved_costs_its_point(
     words = ("seed=${sead},-1", f"outputs={tmp_path}", "name=x")
     assert run(monkeypatch, "--multirun", *words) == cli.REFUSED
     said = capfd.readouterr().out.splitlines()
-    assert said[0] == "2 points: 2 failed"
+    assert said[0] == "2 runs: 2 failed"
     assert said[1].startswith("  not started (seed=$\\{sead\\}): seed: Interpolation key 'sead' not found")
     assert said[2].startswith("  not started (seed=-1): seed: an integer from 0 to 2^32 - 1 is required, found -1")
 

@@ -142,11 +142,11 @@ def test_eps_support_is_exact_above_the_largest_exit_and_counts_ties():
 def test_other_orders_and_thresholds_are_refused():
     world = make_world(0)
     q, log_law = world.scored("joint"), world.log_law("joint")
-    with pytest.raises(ValueError, match="order must be 1, 2 or inf, found 3"):
+    with pytest.raises(ValueError, match="order 1, 2 or inf is required, found 3"):
         hill_number(q, 3, log_law)
-    with pytest.raises(ValueError, match="eps must be positive, found 0"):
+    with pytest.raises(ValueError, match="eps: a positive number is required, found 0"):
         epsilon_support(q, [0.0], log_law)
     with pytest.raises(ValueError, match="delta < 1 is required, found 1"):
         smallest_set(q, 1.0, log_law)
-    with pytest.raises(ValueError, match="num_samples must be at least 1"):
+    with pytest.raises(ValueError, match="num_samples of at least 1 is required"):
         distinct_of(q, 0, log_law)

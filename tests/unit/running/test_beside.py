@@ -172,8 +172,8 @@ def test_the_store_gives_the_optimiser_state_back(tmp_path: Path) -> None:
     [
         (
             ("optimizer=sgd",),
-            "finetune.controls: carried needs an optimiser of the kind that the pretraining has, found Sgd after Adam; "
-            "leave carried out, or choose optimizer and pretrain.optimizer of one kind",
+            "finetune.controls: with carried, one kind of optimiser in both stages is required, found Sgd after Adam; "
+            "leave carried out, or choose optimizer and pretrain.optimizer of the same kind",
         ),
         (
             ("restriction=everything", "~restriction.pattern"),

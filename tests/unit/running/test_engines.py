@@ -59,7 +59,7 @@ ENDINGS = [
         "echo one; echo 'ValueError: two'; echo; exit 3",
         "its process ended with exit status 3: ValueError: two; see LOG",
     ),
-    ("exit 1", "its process ended with exit status 1: no word said; see LOG"),
+    ("exit 1", "its process ended with exit status 1: its log is empty; see LOG"),
     ("kill -KILL $$", "its process was killed by SIGKILL; if memory ran out, lower hydra.launcher.max_runs"),
     ("kill -TERM $$", "its process was killed by SIGTERM; see LOG"),
     ("kill -ABRT $$", "its process was killed by SIGABRT; see LOG"),

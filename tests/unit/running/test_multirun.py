@@ -159,7 +159,7 @@ def test_worker_after_worker_may_be_killed(do: Do) -> None:
 def test_a_worker_that_does_nothing_is_not_tried_again(reason: str, do: Do, tmp_path: Path) -> None:
     engine = Engine(lambda targets: reason)
     outcomes = do(engine, "ab")
-    undone = f"its worker did not get to it; see the logs in {tmp_path / 'name' / 'multirun' / 'now'}"
+    undone = f"its worker never started it; see the logs in {tmp_path / 'name' / 'multirun' / 'now'}"
     assert told(outcomes) == [("failed", reason or undone)] * 2
     assert len(engine.submitted) == 1
     assert [state(tmp_path, name) for name in "ab"] == ["failed", "failed"]

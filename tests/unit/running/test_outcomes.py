@@ -34,7 +34,7 @@ def test_all_is_well() -> None:
     outcomes = [point("finished", f"{run}") for run in range(180)] + [
         point("kept", f"{run}") for run in range(180, 200)
     ]
-    assert told(outcomes) == ["200 points: 180 finished, 20 kept", "more: python -m sim.status outputs/name"]
+    assert told(outcomes) == ["200 runs: 180 finished, 20 kept", "more: python -m sim.status outputs/name"]
 
 
 def test_failures_are_told_apart_by_what_differs() -> None:
@@ -45,7 +45,7 @@ def test_failures_are_told_apart_by_what_differs() -> None:
         point("failed", None, "model=table", "seed=-1", reason="seed: at least 0", mistake=True),
     ]
     assert told(outcomes) == [
-        "4 points: 1 finished, 1 repeated, 2 failed",
+        "4 runs: 1 finished, 1 repeated, 2 failed",
         "  0b (seed=2): its process was killed by SIGKILL",
         "  not started (seed=-1): seed: at least 0",
         "more: python -m sim.status outputs/name",
@@ -53,7 +53,7 @@ def test_failures_are_told_apart_by_what_differs() -> None:
 
 
 def test_a_single_point() -> None:
-    assert told([point("failed", "0a", "seed=1", reason="no")])[:2] == ["1 point: 1 failed", "  0a (seed=1): no"]
+    assert told([point("failed", "0a", "seed=1", reason="no")])[:2] == ["1 run: 1 failed", "  0a (seed=1): no"]
     assert told([point("failed", "0a", reason="no")])[1] == "  0a (no overrides): no"
 
 
@@ -61,13 +61,13 @@ def test_a_single_point() -> None:
 def test_runs_that_are_not_valid_are_named(number: int, named: str) -> None:
     outcomes = [point(became, f"{run}", invalid=True) for run in range(number) for became in ("finished", "repeated")]
     assert told(outcomes)[1] == (
-        f"NOT VALID: {number} of them did not come below pretrain.limit, and no verdict may rest on them: {named}"
+        f"NOT VALID: {number} of the runs did not reach pretrain.limit, so no verdict may rest on these: {named}"
     )
 
 
 def test_code_that_was_edited_since_a_kept_run_was_made_is_named() -> None:
     kept = point("kept", edited=("lab/objectives/focal.py",))
-    assert "lab/objectives/focal.py was edited" in told([point("finished"), kept, kept])[1]
+    assert "before an edit of lab/objectives/focal.py" in told([point("finished"), kept, kept])[1]
     assert len(told([kept, kept])) == 3
 
 

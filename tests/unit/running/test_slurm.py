@@ -22,7 +22,9 @@ DEADLINE = 60.0  # [s], far beyond what any job here needs
 
 def test_without_submitit_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(SpecificationError, match=r"^hydra.launcher.engine: slurm needs submitit, found none; install "):
+    with pytest.raises(
+        SpecificationError, match=r"^hydra.launcher.engine: submitit is required for slurm, found none; install "
+    ):
         engine("slurm", 1, {})
 
 
@@ -83,7 +85,7 @@ def test_a_job_that_is_cancelled(asleep: slurm.Submitted) -> None:
 @pytest.mark.usefixtures("local")
 def test_an_unknown_parameter_is_refused() -> None:
     with pytest.raises(
-        SpecificationError, match=r"^hydra.launcher: slurm does not take this: .*timeout_minutes"
+        SpecificationError, match=r"^hydra.launcher: submitit refused these settings: .*timeout_minutes"
     ) as one:
         engine("slurm", 1, {"timeout_minutes": 3})
     assert "\n" not in str(one.value)
@@ -91,5 +93,5 @@ def test_an_unknown_parameter_is_refused() -> None:
 
 def test_where_there_is_no_slurm_it_is_refused() -> None:
     pytest.importorskip("submitit")
-    with pytest.raises(SpecificationError, match=r"^hydra.launcher: slurm does not take this: "):
+    with pytest.raises(SpecificationError, match=r"^hydra.launcher: submitit refused these settings: "):
         engine("slurm", 1, {})

@@ -195,7 +195,7 @@ def test_a_run_that_another_process_is_at_is_refused_cleanly(tmp_path: Path) -> 
         refused, good = perform(points)
     assert (refused.state, good.state) == ("refused", "finished")
     assert f"process {os.getpid()} on " in refused.reason
-    assert "is computing this run just now" in refused.reason
+    assert "is computing this run now" in refused.reason
     assert not target(points[0]).exists()
     assert states(perform(points)) == ["finished", "kept"]
 
@@ -281,7 +281,7 @@ def test_each_failure_costs_itself_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("problem", "reason"),
     [
-        (MemoryError(), "MemoryError; memory ran out: train fewer runs at a time (hydra.launcher.max_runs)"),
+        (MemoryError(), "MemoryError; memory ran out: train fewer runs together (hydra.launcher.max_runs)"),
         (RuntimeError("RESOURCE_EXHAUSTED: out of\nmemory"), "RuntimeError: RESOURCE_EXHAUSTED: out of memory; me"),
         (ZeroDivisionError("some mistake"), "ZeroDivisionError: some mistake"),
     ],
