@@ -32,8 +32,8 @@ class Case:
     """
 
     name: str
-    lower: np.ndarray  # float64[seeds]
-    upper: np.ndarray  # float64[seeds]
+    lower: np.ndarray  # float64[seeds], float64[K, seeds] for an ordering of K means
+    upper: np.ndarray  # of the same shape
     unit: str = "1"
     predicted: float | None = None
     note: str = ""
