@@ -80,8 +80,8 @@ class Prediction:
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("measure", "figure")}
 
     def judge(self, tables: Tables) -> list["Finding"]:
-        """What came out in every case; one finding "not valid" if no run counts."""
-        found = [self._finding(case) for case in self.measure(tables)]
+        """What came out in every case that has a number; one finding "not valid" if no run counts."""
+        found = [self._finding(case) for case in self.measure(tables) if case.undecided or case.lower.size]
         nothing = Finding(self.identifier, "", None, None, "", "not valid", "no run counts for it", self.figure)
         return sorted(found, key=lambda one: one.case) or [nothing]
 

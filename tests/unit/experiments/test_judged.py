@@ -230,6 +230,12 @@ def test_a_prediction_that_no_run_counts_for_is_not_valid():
     assert found.note == "no run counts for it"
 
 
+def test_a_case_without_a_number_is_none():
+    nothing, something = Case.exact("a", np.zeros(0)), Case.exact("b", seeds(1.0, 0.5))
+    assert [one.case for one in prediction(nothing, something).judge({})] == ["b"]
+    assert [one.verdict for one in prediction(nothing).judge({})] == ["not valid"]
+
+
 def test_a_case_of_which_nothing_can_be_said_is_undecided():
     nothing = np.zeros(0)
     (found,) = prediction(Case("one", nothing, nothing, undecided=True, note="no run came near")).judge({})
