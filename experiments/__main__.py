@@ -12,7 +12,7 @@ from types import ModuleType
 from experiments import board
 from experiments.predictions import Claim
 from experiments.study import Judged, judge, judged_before, write_tables
-from sim.config import member, members
+from sim.config import members
 from sim.disk.folders import finished
 from sim.disk.records import read
 from sim.numerics import SpecificationError, nearest
@@ -21,10 +21,24 @@ from sim.show.blocks import Block, markdown, page, show
 REFUSED = 2
 """Exit status for bad input."""
 
+OTHERS = ("board", "claims")
+"""What can be asked for beside an experiment."""
+
 
 def experiment(name: str) -> ModuleType:
     """Return the experiment with a name. Raises SpecificationError with the nearest name if there is none."""
-    return member("experiment", name, "experiments").load()
+    found = members("experiment")
+    if name not in found:
+        names = [*found, *OTHERS]
+        raise SpecificationError(
+            f"experiments: one of {', '.join(names)} is required, found {name!r}{nearest(name, names)}"
+        )
+    return found[name].load()
+
+
+def of_every_run(name: str) -> bool:
+    """Return whether an experiment reports on every run by itself, so that one of them can be chosen."""
+    return name not in OTHERS and not any(hasattr(experiment(name), mark) for mark in ("CLAIM", "TOGETHER"))
 
 
 def claims() -> list[Claim]:
@@ -107,6 +121,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write tables and reports of the finished runs of a folder, and print one report. Return 2 on bad input."""
     try:
         chosen = parser().parse_intermixed_args(arguments)
+        if chosen.run is not None and not of_every_run(chosen.name):
+            names = ", ".join(name for name in members("experiment") if of_every_run(name))
+            raise SpecificationError(
+                f"--run: one of the experiments with a report of every run ({names}) is required, found "
+                f"{chosen.name!r}; leave --run out"
+            )
         if chosen.name == "claims":
             print(*(claim.announced if chosen.full else claim.name for claim in claims()), sep="\n")
             return 0

@@ -9,8 +9,9 @@ import polars as pl
 from experiments.statistics import BOOTSTRAP_FROM, interval
 from experiments.study import Judged
 from sim.show.blocks import Block, Heading, Paragraph, Picture, Quote, Table
+from sim.show.writing import counted
 
-COLUMNS = ("prediction", "kind", "the conversation", "case", "predicted", "measured", "seeds", "verdict")
+COLUMNS = ("prediction", "kind", "sentence", "case", "predicted", "measured", "seeds", "verdict")
 
 WORDS = {
     "supported": "stands",
@@ -56,9 +57,8 @@ def _of_claim(one: Judged) -> Iterator[Block]:
         yield Paragraph("These are true by construction. They check the instrument and support no claim:")
         yield Table(COLUMNS, checks, num_left=6)
     for each in claim.predictions:
-        counts = f"Counts: {each.only}."
-        control = "" if each.control == "none" else f" Control: {each.control}."
-        yield Paragraph(f"{each.identifier} {each.statement} {each.rule} {counts}{control}", bullet=True)
+        decided = f"Predicted: {each.predicted}. {each.rule} Counts: {each.only}. Control: {each.control}."
+        yield Paragraph(f"{each.identifier} {each.statement} {decided}", bullet=True)
     for file in one.figures:
         yield Picture(file, caption(file))
     yield Paragraph(f"Again: {claim.command}. Digest of the predictions: {claim.digest}.")
@@ -92,8 +92,9 @@ def lines(findings: pl.DataFrame) -> Iterator[tuple[str, ...]]:
 
 
 def short(value: float) -> str:
-    """Write a number with three significant digits. A number below 1e-12 is rounding and becomes 0."""
-    return "0" if abs(value) < 1e-12 else f"{value:.3g}".replace("-", "−")
+    """Write a number with three digits. Rounding (below 1e-12) is 0; the interval of one seed has no finite ends."""
+    shown = "0" if abs(value) < 1e-12 else f"{value:.3g}"
+    return shown.replace("-", "−").replace("inf", "∞")
 
 
 def measured(row: dict[str, Any]) -> str:
@@ -124,7 +125,7 @@ def _sample(row: dict[str, Any]) -> str:
     """Write the number of seeds of an interval, or the number of runs in which a bound was checked."""
     if not row["num_seeds"]:
         return "–"
-    return f"{row['num_seeds']} runs" if row["kind"] == "bound" else str(row["num_seeds"])
+    return counted(row["num_seeds"], "run") if row["kind"] == "bound" else str(row["num_seeds"])
 
 
 def coverage(num_seeds: int) -> dict[str, float]:

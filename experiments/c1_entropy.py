@@ -103,11 +103,13 @@ def _control(tables: Tables) -> Iterator[Case]:
 
 def _slopes(tables: Tables) -> Iterator[Case]:
     for case, runs in _settled(tables):
-        seeds = [own for _, own in runs.group_by("seed", maintain_order=True)]
+        seeds = [own for _, own in runs.group_by("seed", maintain_order=True) if own["h_s"].n_unique() > 1]
         found = [slope(*(own[name].to_numpy() for name in ("h_s", "h_q_lower", "h_q_upper"))) for own in seeds]
         if found:
             lower, upper = np.array(found).T
             yield Case(case, lower, upper, note=_counted(runs))
+        elif runs.height:
+            yield Case(case, np.zeros(0), np.zeros(0), note="one restriction has no slope", undecided=True)
 
 
 def _offsets(tables: Tables) -> Iterator[Case]:

@@ -32,8 +32,8 @@ class Case:
     """
 
     name: str
-    lower: np.ndarray  # float64[seeds]
-    upper: np.ndarray  # float64[seeds]
+    lower: np.ndarray  # float64[seeds], float64[K, seeds] for an ordering of K means
+    upper: np.ndarray  # of the same shape
     unit: str = "1"
     predicted: float | None = None
     note: str = ""
@@ -81,8 +81,8 @@ class Prediction:
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("measure", "figure")}
 
     def judge(self, tables: Tables) -> list["Finding"]:
-        """Return a finding for each case, or one finding "not valid" if no run counts."""
-        found = [self._finding(case) for case in self.measure(tables)]
+        """Return a finding for each case that has a number, or one finding "not valid" if no run counts."""
+        found = [self._finding(case) for case in self.measure(tables) if case.undecided or case.lower.size]
         nothing = Finding(self.identifier, "", None, None, "", "not valid", "no run counts for it", self.figure)
         return sorted(found, key=lambda one: one.case) or [nothing]
 
@@ -208,26 +208,31 @@ class Claim:
 
 
 def normalised(source: str) -> str:
-    """The syntax tree of a module without comments, docstrings, imports and the names that it imports.
+    """The syntax tree of a module as text, without comments, docstrings, imports and names given by `as`.
 
-    A helper that is renamed or moved elsewhere changes nothing; a number, a comparison or a formula does.
+    A helper that is moved elsewhere changes nothing; a number, a comparison, a formula or a call does.
     """
     tree = ast.parse(source)
-    imported = {
-        alias.asname or alias.name.split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
-    order: dict[str, str] = {}
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    own_names = {alias.asname: alias.name for node in imports for alias in node.names if alias.asname}
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             kept = [one for one in body if not isinstance(one, ast.Import | ast.ImportFrom) and not _is_text(one)]
             node.body = kept  # type: ignore[attr-defined]
-        if isinstance(node, ast.Name) and node.id in imported:
-            node.id = order.setdefault(node.id, f"imported{len(order)}")
-    return ast.dump(tree)
+        if isinstance(node, ast.Name):
+            node.id = own_names.get(node.id, node.id)
+    return _written(tree)
+
+
+def _written(node: Any) -> str:
+    """A syntax tree as text. Empty fields are left out: versions of Python differ in them, and so does `ast.dump`."""
+    if isinstance(node, list):
+        return f"[{', '.join(map(_written, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    said = (f"{name}={_written(value)}" for name, value in ast.iter_fields(node) if value is not None and value != [])
+    return f"{type(node).__name__}({', '.join(said)})"
 
 
 def _is_text(node: ast.stmt) -> bool:

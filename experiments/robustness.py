@@ -30,9 +30,11 @@ def analyse(folder: Path) -> Tables:
     """Return `cells` (a row for each), `findings` of both claims in every cell, and `ends` (splits of forgetting)."""
     studies = {claim.identifier: Study.of(folder, claim.needs) for claim in CLAIMS}
     runs = studies["C1"].runs
+    width = pl.col("model.width").fill_null(0) if "model.width" in runs.columns else pl.lit(0)  # tables have none
+    runs = runs.with_columns(width.alias("model.width"))
     keys = {"language": "grammar", "width": "model.width", "optimizer": "optimizer"}
     findings, rows, ends = [], [], []
-    for values, own in runs.group_by(*keys.values()):
+    for values, own in runs.group_by(*keys.values(), maintain_order=True):
         row: dict[str, Any] = dict(zip(keys, values, strict=True))
         row |= {"runs": own.height, "valid": int(own["valid"].sum())}
         for claim in CLAIMS:

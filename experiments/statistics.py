@@ -97,16 +97,20 @@ def bound(slacks: Sequence[float] | np.ndarray, tolerance: float) -> tuple[Decid
 
 
 def ordering(columns: Sequence[Sequence[float]] | np.ndarray) -> tuple[Decided, Quantity]:
-    """Whether means rise from column to column, [K, seeds]: every neighbours' paired difference at 5 % / (K - 1).
+    """Whether means rise from column to column, [K, seeds], see `rising`."""
+    return rising(np.diff(np.asarray(columns, np.float64), axis=0))
 
-    It holds if all lie above 0, is refuted if one lies below; the interval is that of the smallest difference.
+
+def rising(steps: np.ndarray) -> tuple[Decided, Quantity]:
+    """Whether the mean of every step between neighbours, [K - 1, seeds], is above 0, each at 5 % / (K - 1).
+
+    It holds if all lie above 0 and is refuted if one lies below. The interval is that of the smallest step.
     """
-    x = np.asarray(columns, np.float64)
-    steps = [interval(step, 1 - (1 - LEVEL) / (len(x) - 1)) for step in np.diff(x, axis=0)]
-    worst = min(steps, key=lambda one: one.lower)
+    found = [interval(step, 1 - (1 - LEVEL) / len(steps)) for step in steps]
+    worst = min(found, key=lambda one: one.lower)
     if worst.lower > 0:
         return "holds", worst
-    refuting = min(steps, key=lambda one: one.upper)
+    refuting = min(found, key=lambda one: one.upper)
     return ("refuted", refuting) if refuting.upper < 0 else ("undecided", worst)
 
 
@@ -150,23 +154,26 @@ def judged(
     """Return the verdict on one number per seed, each given by two bounds, and the interval over seeds.
 
     sign: above the threshold, or on the side of 0 of the predicted value; equality, slope, exponent: within the margin
-    of the predicted value; bound: the least number is at least minus the margin; report: no verdict. With `by_lower` a
-    sign holds already if the lower bounds are above the threshold, and is refuted only if the upper bounds are below.
+    of the predicted value; bound: the least number is at least minus the margin; ordering: the means of the columns,
+    [K, seeds], rise; report: no verdict. With `by_lower` a prediction holds already if it does for the lower bounds,
+    and is refuted only if it is for the upper bounds.
     """
-    if kind == "report":
-        return "reported", interval(lower)
-    if kind == "bound":
-        assert margin is not None
-        return bound(lower, margin)
     test: Callable[[np.ndarray], tuple[Decided, Quantity]]
-    if kind == "sign" and predicted is not None:
+    if kind == "report":
+        return "reported", both_ends(("undecided", interval(lower)), ("undecided", interval(upper)))[1]
+    if kind == "ordering":  # a step between neighbours is the least from a high to a low bound
+        lower, upper = lower[1:] - upper[:-1], upper[1:] - lower[:-1]
+        test = rising
+    elif kind == "sign" and predicted is not None:
         test = lambda values: signed(values, 1.0 if predicted > 0 else -1.0)  # noqa: E731
     elif kind == "sign":
         test = lambda values: sign(values, threshold)  # noqa: E731
     else:
-        assert predicted is not None
         assert margin is not None
-        test = lambda values: equality(values, predicted, margin)  # noqa: E731
+        test = lambda values: bound(values, margin)  # noqa: E731
+        if kind != "bound":
+            assert predicted is not None
+            test = lambda values: equality(values, predicted, margin)  # noqa: E731
     if by_lower:
         verdict, found = test(lower)
         certain = np.isfinite(upper).all() and test(upper)[0] == "refuted"

@@ -16,6 +16,11 @@ from sim.numerics import SpecificationError
 Step: TypeAlias = Literal["first", "last", "every"]
 """Which evaluations of a phase."""
 
+NUMBERS = dict.fromkeys(("run", "phase", "view", "metric", "of", "at", "prompt_law"), pl.String) | {
+    "step": pl.Int64, "lower": pl.Float64, "upper": pl.Float64,
+}  # fmt: skip
+"""Columns of the numbers of a study, see `sim.metrics.frames`."""
+
 LARGE = ("strings",)
 """Large tables: as CSV, only the last evaluation of every phase is written."""
 
@@ -37,7 +42,8 @@ class Study:
             record = read(source)
             runs.append(runs_table([record]))
             numbers += [_needed(record, need) for need in needs if _part(record).startswith(need.part)]
-        return cls(pl.concat(runs, how="diagonal_relaxed"), pl.concat([one for one in numbers if one.height]), places)
+        nothing = pl.DataFrame(schema=NUMBERS)  # runs that are no part of a claim have none of its numbers
+        return cls(pl.concat(runs, how="diagonal_relaxed"), pl.concat([nothing, *numbers]), places)
 
     def pick(
         self,
@@ -89,8 +95,7 @@ def _part(record: Record) -> str:
 
 
 def _needed(record: Record, need: Need) -> pl.DataFrame:
-    found = metrics_table(record, need.metrics, need.views, need.phases)
-    return found.select("run", "phase", "step", "view", "metric", "of", "at", "lower", "upper", "prompt_law")
+    return metrics_table(record, need.metrics, need.views, need.phases).select(*NUMBERS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -253,9 +253,10 @@ def savings(tables: Tables) -> Iterator[Case]:
     for (name, targets), own in groups:
         case = f"{targets} targets, {name}"
         slow = own.height - own.filter(pl.col("recovery_upper").is_finite()).height
-        if slow:
-            none = np.zeros(0)
-            yield Case(case, none, none, note=f"{slow} runs did not come back", undecided=True)
+        none = own.filter((pl.col("scratch_lower") == 0) | (pl.col("recovery_upper") == 0)).height
+        if slow or none:  # in no steps, or before the first evaluation after the start: a ratio is not known
+            note = f"{slow} runs did not come back" if slow else f"{none} runs were there in no steps that are known"
+            yield Case(case, np.zeros(0), np.zeros(0), note=note, undecided=True)
             continue
         with np.errstate(divide="ignore"):
             least = np.log(own["scratch_lower"].to_numpy() / own["recovery_upper"].to_numpy())

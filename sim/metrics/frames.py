@@ -39,6 +39,9 @@ COLUMNS = """\
 NOT_VARIED = (*NOT_CONTENT, "seed")
 """Keys of a configuration that do not decide a run, or that have a column of their own."""
 
+_OF_A_NUMBER = (
+    "phase", "step", "view", "metric", "of", "at", "value", "lower", "upper", "exactness", "unit", "prompt_law",
+)  # fmt: skip
 _TYPES = {"seed": pl.Int64, "step": pl.Int64, "value": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
 
 
@@ -52,7 +55,7 @@ def metrics_table(
     found = rows(record, names, views, phases)
     tags = {"run": record.hash, "name": record.name, "seed": record.config["seed"]}
     columns = {name: [value] * len(found) for name, value in tags.items()}
-    columns |= {name: [one[name] for one in found] for name in found[0]}
+    columns |= {name: [one[name] for one in found] for name in _OF_A_NUMBER}
     return pl.DataFrame([pl.Series(name, values, _TYPES.get(name, pl.String)) for name, values in columns.items()])
 
 

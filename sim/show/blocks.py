@@ -2,6 +2,7 @@
 
 import base64
 import html
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -98,11 +99,11 @@ def show(blocks: Iterable[Block], console: Console | None = None, width: int = W
 def fitting(table: Table, width: int) -> Iterator[Table]:
     """Divide a table into parts that fit into a width. Each part repeats the columns of words."""
     words = range(min(table.num_left, len(table.columns)))
-    least = sum(min(_width(table, index), width // 3) + 2 for index in words)
+    least = sum(min(_longest(table, index, r"\S+"), width // 3) + 2 for index in words)
     chosen: list[int] = []
     used = least
     for index in range(table.num_left, len(table.columns)):
-        if chosen and used + _width(table, index) + 2 > width - 2:
+        if chosen and used + _width(table, index) + 2 > width:
             yield _columns(table, [*words, *chosen])
             chosen, used = [], least
         chosen.append(index)
@@ -110,9 +111,30 @@ def fitting(table: Table, width: int) -> Iterator[Table]:
     yield _columns(table, [*words, *chosen])
 
 
+def _cells(table: Table, index: int) -> list[str]:
+    return [table.columns[index], *(row[index] for row in table.rows)]
+
+
 def _width(table: Table, index: int) -> int:
-    cells = [table.columns[index], *(row[index] for row in table.rows)]
-    return max(len(line) for cell in cells for line in cell.split("\n"))
+    return max(len(line) for cell in _cells(table, index) for line in cell.split("\n"))
+
+
+def _longest(table: Table, index: int, pattern: str) -> int:
+    """Length of the longest piece of text of a kind in a column, at least 1."""
+    return max([1, *(len(found) for cell in _cells(table, index) for found in re.findall(pattern, cell))])
+
+
+def _word_widths(table: Table, width: int) -> list[int]:
+    """Widths of the columns of words: whole cells if there is room, else whole words, else whole numbers at least."""
+    words = range(min(table.num_left, len(table.columns)))
+    numbers = range(table.num_left, len(table.columns))
+    room = width - 2 * len(table.columns) - sum(_width(table, index) for index in numbers)
+    found = [_width(table, index) for index in words]
+    for kept in (r"\S+", r"\S*\d\S*", r"\S"):
+        least = [_longest(table, index, kept) for index in words]
+        while sum(found) > room and (wider := [index for index in words if found[index] > least[index]]):
+            found[max(wider, key=found.__getitem__)] -= 1
+    return found
 
 
 def _columns(table: Table, chosen: list[int]) -> Table:
@@ -122,9 +144,12 @@ def _columns(table: Table, chosen: list[int]) -> Table:
 
 def _rich_table(table: Table, width: int) -> Padding:
     drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    widths = _word_widths(table, width)
     for index, column in enumerate(table.columns):
-        words = index < table.num_left
-        drawn.add_column(escape(column), justify="left" if words else "right", no_wrap=not words, overflow="fold")
+        if index < table.num_left:
+            drawn.add_column(escape(column), overflow="fold", width=widths[index])
+        else:
+            drawn.add_column(escape(column), justify="right", no_wrap=True, overflow="fold")
     for row in table.rows:
         drawn.add_row(*(escape(cell) for cell in row))
     if table.title:

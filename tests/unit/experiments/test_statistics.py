@@ -4,8 +4,20 @@ import math
 
 import numpy as np
 import pytest
-from experiments._statistics import BOOTSTRAP_FROM, bound, equality, interval, ordering, sign, slope
 from scipy import stats
+
+from experiments.statistics import (
+    BOOTSTRAP_FROM,
+    LEVEL,
+    bound,
+    equality,
+    interval,
+    ordering,
+    sign,
+    signed,
+    slope,
+)
+from sim.quantity import Quantity
 
 DRAWS = 1000
 SOURCES = {
@@ -21,11 +33,24 @@ def coverage(num_seeds: int, source: str, draws: int = DRAWS) -> float:
     return float(np.mean([one.lower <= truth <= one.upper for one in found]))
 
 
+# -- intervals --------------------------------------------------------------------------------------------------------
+
+
 def test_students_t_is_that_of_the_textbook():
     found = interval([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert (found.estimate, found.num_seeds, found.method) == (3.0, 5, "t")
+    assert (found.kind, found.estimate, found.count, found.method, found.level) == ("over seeds", 3.0, 5, "t", LEVEL)
     assert found.upper - 3.0 == pytest.approx(2.7764451 * math.sqrt(2.5 / 5), rel=1e-7)
     assert found.lower == pytest.approx(6.0 - found.upper)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.999])
+@pytest.mark.parametrize("num_seeds", [2, 5, BOOTSTRAP_FROM - 1])
+def test_students_t_is_that_of_scipy(num_seeds, level):
+    values = np.random.default_rng(num_seeds).normal(3.0, 2.0, num_seeds)
+    wanted = stats.ttest_1samp(values, 0.0).confidence_interval(level)
+    found = interval(values, level)
+    assert (found.lower, found.upper) == pytest.approx((wanted.low, wanted.high), rel=1e-12)
+    assert (found.estimate, found.count, found.level) == (pytest.approx(values.mean()), num_seeds, level)
 
 
 @pytest.mark.parametrize("num_seeds", [3, 5, 9, 10])
@@ -60,34 +85,50 @@ def test_the_bootstrap_is_used_for_many_seeds():
 
 
 def test_values_without_spread_and_single_values():
-    assert interval([2.0] * 30) == interval([2.0] * 30, 0.95)
-    assert (interval([2.0] * 5).lower, interval([2.0] * 5).upper) == (2.0, 2.0)
-    assert (interval([2.0]).lower, interval([2.0]).upper) == (-math.inf, math.inf)
+    assert interval([2.0] * 30) == Quantity(2.0, 2.0, "over seeds", 2.0, LEVEL, 30, "none")
+    assert interval([2.0] * 5) == Quantity(2.0, 2.0, "over seeds", 2.0, LEVEL, 5, "none")
+    assert interval([2.0]) == Quantity(-math.inf, math.inf, "over seeds", 2.0, LEVEL, 1, "none")
 
 
-@pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf, 1.0]])
+@pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf, 1.0], [[1.0, 2.0]]])
 def test_no_interval_of_what_is_no_number(values):
     with pytest.raises(ValueError, match="finite values, one per seed, are required"):
         interval(values)
 
 
+# -- tests ------------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
-    ("values", "outcome"),
+    ("values", "verdict"),
     [([1.0, 1.1, 0.9], "holds"), ([-1.0, -1.1, -0.9], "refuted"), ([-1.0, 1.0, 0.5], "undecided")],
 )
-def test_a_sign(values, outcome):
-    assert sign(values)[0] == outcome
+def test_a_sign(values, verdict):
+    assert sign(values)[0] == verdict
     assert sign([1.0])[0] == "undecided"  # one seed decides nothing
 
 
+def test_a_sign_below_zero_keeps_the_interval_of_the_values():
+    values = np.array([-1.0, -1.1, -0.8])
+    verdict, found = signed(values, -1.0)
+    assert verdict == "holds"
+    assert (found.lower, found.upper) == pytest.approx((interval(values).lower, interval(values).upper))
+    assert signed(values, 1.0) == ("refuted", interval(values))
+
+
 @pytest.mark.parametrize(
-    ("values", "outcome"),
+    ("values", "verdict"),
     [([1.0, 1.01, 0.99], "holds"), ([1.2, 1.21, 1.19], "refuted"), ([1.0, 1.3, 0.7], "undecided"),
      ([1.09, 1.1, 1.12], "undecided")],
 )  # fmt: skip
-def test_an_equality_is_an_equivalence(values, outcome):
+def test_an_equality_is_an_equivalence(values, verdict):
     """A wide interval around the prediction is no proof of it."""
-    assert equality(values, 1.0, 0.1)[0] == outcome
+    assert equality(values, 1.0, 0.1)[0] == verdict
+
+
+def test_an_equality_needs_a_margin():
+    with pytest.raises(ValueError, match="a positive margin is required"):
+        equality([1.0, 1.0], 1.0, 0.0)
 
 
 def test_two_one_sided_tests_have_the_size_they_say():
@@ -109,6 +150,12 @@ def test_an_ordering():
     assert ordering(noise + np.array([[0.0], [1.0], [2.0]]))[0] == "holds"
     assert ordering(noise + np.array([[0.0], [2.0], [1.0]]))[0] == "refuted"
     assert ordering(noise + np.array([[0.0], [0.0], [2.0]]))[0] == "undecided"
+
+
+def test_an_ordering_allows_for_the_number_of_its_comparisons():
+    """Bonferroni: of K equal means the K - 1 steps are all found to rise, or one to fall, in at most 5 %."""
+    found = ordering(np.random.default_rng(0).normal(size=(4, 6)))[1]
+    assert found.level == pytest.approx(1 - 0.05 / 3)
 
 
 def test_a_slope():

@@ -1,0 +1,164 @@
+"""python -m experiments: which experiments there are, what is printed and written, and what is refused in one line."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from experiments.__main__ import REFUSED, claims, experiment, main
+from sim.config import members
+from sim.numerics import SpecificationError
+from tests.unit.experiments.tiny_studies import ROOT, archived, study, variant
+from tests.unit.figures.tiny_runs import run
+
+MODULES = {name: one.load() for name, one in members("experiment").items()}
+CLAIMS = [name for name, module in MODULES.items() if hasattr(module, "CLAIM")]
+TOGETHER = [name for name, module in MODULES.items() if hasattr(module, "TOGETHER")]
+EACH = [name for name in MODULES if name not in (*CLAIMS, *TOGETHER)]
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs, of which the second is the newer one."""
+    return study(tmp_path_factory.mktemp("outputs") / "runs", [variant(archived(), 1), variant(archived(), 2, seed=9)])
+
+
+def refused(capsys: Captured, *arguments: object) -> str:
+    """The one line with which it ends; nothing is printed but that."""
+    assert main([str(one) for one in arguments]) == REFUSED == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.count("\n") == 1
+    return error
+
+
+# -- what there is ----------------------------------------------------------------------------------------------------
+
+
+def test_the_help_lists_every_experiment(capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(MODULES) >= 4
+    for name, module in MODULES.items():
+        (line,) = (line for line in lines if line.split()[:1] == [name])
+        assert line.split(maxsplit=1)[1] == str(module.__doc__).split("\n")[0]
+    assert {line.split()[0] for line in lines if line.strip()} >= {"board", "claims", "--run", "--full"}
+
+
+def test_the_claims_are_printed_one_a_line(capsys: Captured) -> None:
+    assert main(["claims"]) == 0
+    assert capsys.readouterr().out.splitlines() == CLAIMS == [claim.name for claim in claims()]
+    assert CLAIMS
+
+
+def test_it_is_a_program() -> None:
+    """What main returns is the exit status, and what is refused is no traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments", "nothing"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("experiments: one of ")
+
+
+# -- what is refused --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*MODULES, "board", "claims"])
+def test_a_wrong_name_is_refused_with_the_nearest_one(name: str, capsys: Captured) -> None:
+    wrong = name[1:]
+    error = refused(capsys, wrong)
+    assert f"is required, found {wrong!r} (did you mean {name!r}?)" in error
+    for there in (*MODULES, "board", "claims"):
+        assert there in error
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_experiment_is_found_by_its_name(name: str) -> None:
+    assert experiment(name) is MODULES[name]
+    with pytest.raises(SpecificationError):
+        experiment(f"{name}_")
+
+
+@pytest.mark.parametrize("name", [*MODULES, "board"])
+def test_a_folder_without_runs_is_refused(name: str, tmp_path: Path, capsys: Captured) -> None:
+    place = tmp_path / "nowhere"
+    assert refused(capsys, name, place).startswith(f"{place}: ")
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_a_wrong_run_is_refused_with_the_nearest_one(name: str, runs: Path, capsys: Captured) -> None:
+    error = refused(capsys, name, runs, "--run", "000000000003")
+    assert error.startswith("--run: one of 000000000001, 000000000002 is required, found '000000000003'")
+    assert "(did you mean '00000000000" in error
+    assert not (runs / "reports").exists()
+
+
+@pytest.mark.parametrize("name", [*CLAIMS, *TOGETHER, "board", "claims"])
+def test_a_run_is_asked_for_where_single_runs_have_reports(name: str, runs: Path, capsys: Captured) -> None:
+    error = refused(capsys, name, runs, "--run", "000000000001")
+    assert error.startswith(f"--run: one of the experiments with a report of every run ({', '.join(EACH)}) is required")
+
+
+# -- what is printed and written --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_a_report_is_written_of_every_run_and_that_of_the_newest_is_printed(
+    name: str, tmp_path: Path, capsys: Captured
+) -> None:
+    folder = study(tmp_path / "runs", [variant(run(), 1), variant(run(), 2)])
+    assert main([name, str(folder)]) == 0
+    brief = capsys.readouterr().out
+    assert f"Written to {folder / 'reports' / '000000000002'}: report.md (--full prints all of it) and tables/" in brief
+    assert main([name, str(folder), "--full"]) == 0
+    full = capsys.readouterr().out
+    for name_ in ("000000000001", "000000000002"):
+        written = (folder / "reports" / name_ / "report.md").read_text(encoding="utf-8")
+        assert (name_ in full) == (name_ == "000000000002")
+        assert name_ in written
+    assert len(full) > 2 * len(brief)
+    for title in (line.lstrip("# ") for line in written.splitlines() if line.startswith("#")):
+        assert " ".join(title.split()) in " ".join(full.split())
+    assert main([name, str(folder), "--run", "000000000001"]) == 0
+    assert "000000000001" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.RankWarning")
+def test_a_report_of_all_runs_is_written_and_printed(name: str, tmp_path: Path, capsys: Captured) -> None:
+    """Whatever kind of model they have: tables have no width."""
+    own = variant(archived(), 20, "support")
+    flat = variant(archived(), 30, "recovery")
+    flat = dataclasses.replace(flat, config=flat.config | {"model": {"kind": "tabular_trie"}})
+    folder = study(tmp_path / "runs", [own, flat])
+    assert main([name, str(folder)]) == 0
+    printed, target = capsys.readouterr().out, folder / "reports" / "together"
+    assert f"Written to {target}: report.md and tables/" in printed
+    assert max(map(len, printed.splitlines()[:-1])) <= 80
+    title = (target / "report.md").read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    assert title in printed
+    assert {file.stem for file in (target / "tables").glob("*.parquet")} >= {"findings"}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_claim_is_judged_and_put_on_the_board(name: str, tmp_path: Path, capsys: Captured) -> None:
+    folder = study(tmp_path / name, [variant(archived(), 1, claim=MODULES[name].CLAIM.announced)])
+    assert main([name, str(folder)]) == 0
+    printed, target = capsys.readouterr().out, folder / "reports" / "claim"
+    assert f"Written to {target}: board.md and board.html" in printed
+    assert pl.read_parquet(target / "tables" / "findings.parquet").height > 0
+    assert main(["board", str(tmp_path)]) == 0
+    again = capsys.readouterr().out
+    assert again.replace(str(tmp_path / "board"), str(target)) == printed
+    for file in ("board.md", "board.html"):
+        own, common = ((place / file).read_text(encoding="utf-8") for place in (target, tmp_path / "board"))
+        assert own == common
+        assert MODULES[name].CLAIM.digest in own

@@ -1,0 +1,195 @@
+"""Claims read the numbers that users read, each run once, and say so in one line where they cannot be judged."""
+
+import functools
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from experiments.predictions import Claim
+from experiments.study import Study, check_paired, judge, judged_before
+from sim.config import members
+from sim.metrics.frames import metrics_table, strings_table
+from sim.numerics import SpecificationError
+from tests.unit.experiments.tiny_studies import archived, every_part, study, variant
+
+CLAIMS: list[Claim] = [module.CLAIM for one in members("experiment").values() if hasattr(module := one.load(), "CLAIM")]
+NAMES = [claim.name for claim in CLAIMS]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return study(tmp_path_factory.mktemp("study"), every_part())
+
+
+@pytest.fixture(scope="module")
+def everything() -> pl.DataFrame:
+    """Every number of every run, as users read it; runs of one world and one training have the same ones."""
+    tables: dict[int, pl.DataFrame] = {}
+    found = []
+    for record in every_part():
+        kind = id(record.restricted)
+        if kind not in tables:
+            tables[kind] = metrics_table(record)
+        found.append(tables[kind].with_columns(run=pl.lit(record.hash)))
+    return pl.concat(found)
+
+
+@functools.cache
+def read_once(claim: Claim, folder: Path) -> "Watched":
+    found = Watched.of(folder, claim.needs)
+    assert isinstance(found, Watched)
+    return found
+
+
+# -- the numbers of a claim -------------------------------------------------------------------------------------------
+
+
+class Watched(Study):
+    """A study that keeps what is picked from it, beside the runs from which it is picked."""
+
+    picked: list[tuple[set[str], dict[str, object], pl.DataFrame]] = []  # noqa: RUF012
+
+    def pick(self, metric, of, law="", phase="truth", step="last", view="response", at=""):
+        found = super().pick(metric, of, law, phase, step, view, at)
+        asked = {"metric": metric, "of": of, "law": law, "phase": phase, "step": step, "view": view, "at": at}
+        self.picked.append((set(self.runs["run"]), asked, found))
+        return found
+
+    def restricted(self, runs):
+        own = super().restricted(runs)
+        return Watched(own.runs, own.numbers, own.places)
+
+
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.RankWarning")  # a parabola through one or two runs
+@pytest.mark.parametrize("claim", CLAIMS, ids=NAMES)
+def test_a_claim_reads_the_numbers_of_users_and_needs_no_other(claim, folder, everything):
+    """What `pick` gives equals what a user filters from the table of all numbers, for every run of that part."""
+    Watched.picked.clear()
+    claim.tables(read_once(claim, folder))
+    assert len(Watched.picked) > 10
+    for runs, asked, found in Watched.picked:
+        wanted = everything.filter(pl.col("run").is_in(runs), prompt_law=asked["law"], **pick_of(asked))
+        wanted = wanted if asked["at"] is None else wanted.filter(at=asked["at"])
+        ends = wanted.group_by("run").agg(pl.col("step").min().alias("first"), pl.col("step").max().alias("last"))
+        if asked["step"] != "every":
+            wanted = wanted.join(ends, on="run").filter(pl.col("step") == pl.col(asked["step"]))
+        wanted = wanted.select(found.columns)
+        order = ["run", "step", "at"]
+        assert found.sort(order).equals(wanted.sort(order)), asked
+    asked_for = {tuple(asked.items()) for runs, asked, _ in Watched.picked if runs}
+    found_for = {tuple(asked.items()) for _, asked, found in Watched.picked if found.height}
+    assert asked_for == found_for, "a number that no run has"
+
+
+def pick_of(asked: dict[str, object]) -> dict[str, object]:
+    return {name: asked[name] for name in ("metric", "of", "phase", "view")}
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=NAMES)
+def test_a_number_lies_beside_its_run(claim, folder):
+    """Of every run a row, in the order of the runs; empty where a run has no such number."""
+    found = read_once(claim, folder)
+    lost = found.pick("kl", "P||q", "P(x)", "sft")
+    beside = found.beside(found.runs, lost=lost)
+    assert beside["run"].to_list() == found.runs["run"].to_list()
+    known = dict(lost.select("run", "lower").iter_rows())
+    assert beside["lost_lower"].to_list() == [known.get(run) for run in found.runs["run"]]
+
+
+def test_part_of_a_study_is_that_part_alone(folder):
+    claim = next(claim for claim in CLAIMS if any(need.part for need in claim.needs))
+    whole = read_once(claim, folder)
+    own = whole.runs.head(2)
+    part = whole.restricted(own)
+    assert part.runs.equals(own)
+    assert set(part.numbers["run"]) <= set(own["run"]) < set(whole.numbers["run"])
+    assert part.strings(own["run"][0]).equals(strings_table(part.record(own["run"][0])))
+
+
+# -- judging a folder -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=NAMES)
+def test_runs_of_something_else_are_judged_without_a_traceback(claim, tmp_path):
+    """As python -m experiments <claim> outputs/demo is: what the runs have no numbers for is not valid."""
+    found = judge(claim, study(tmp_path, [variant(archived(), 1)]))
+    assert set(found.findings["prediction"]) == {one.identifier for one in claim.predictions}
+    assert found.standing == "not valid"
+    assert found.made_for == "other"
+    if all(need.part for need in claim.needs):
+        assert set(found.findings["verdict"]) == {"not valid"}
+
+
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.RankWarning")
+@pytest.mark.parametrize("claim", CLAIMS, ids=NAMES)
+def test_what_was_judged_is_read_again(claim, folder, tmp_path):
+    """The tables lie beside the runs, as Parquet and as CSV; the board of all claims reads them."""
+    outputs = tmp_path / "outputs"
+    shutil.copytree(folder, outputs / claim.name)
+    if "part" not in claim.paired:  # without parts, all of them are one run, which would count several times
+        for twice in sorted((outputs / claim.name).iterdir())[1:]:
+            shutil.rmtree(twice)
+    found = judge(claim, outputs / claim.name)
+    tables = outputs / claim.name / "reports" / "claim" / "tables"
+    assert {file.stem for file in tables.glob("*.parquet")} == {file.stem for file in tables.glob("*.csv")}
+    assert pl.read_parquet(tables / "findings.parquet").equals(found.findings)
+    (again,) = judged_before(outputs, CLAIMS)
+    assert (again.claim, again.standing, again.reason) == (claim, found.standing, found.reason)
+    assert again.findings.equals(found.findings)
+    assert again.folder == found.folder == tables.parent
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=NAMES)
+def test_runs_say_what_they_were_made_for(claim, tmp_path):
+    made = [variant(archived(), 1, claim=claim.announced)]
+    assert judge(claim, study(tmp_path / "these", made)).made_for == "these"
+    if claim.amendments:
+        before = f"{claim.name}@{claim.amendments[-1].digest_before}"
+        earlier = variant(archived(), 2, claim=before, seed=7)
+        assert judge(claim, study(tmp_path / "amended", [*made, earlier])).made_for == "amended"
+    other = variant(archived(), 3, claim=None, seed=8)
+    assert judge(claim, study(tmp_path / "other", [*made, other])).made_for == "other"
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=NAMES)
+def test_verdicts_on_earlier_predictions_are_pointed_out(claim, tmp_path):
+    """Nobody has to judge again for a board to say that the predictions were edited since."""
+    folder = study(tmp_path / claim.name, [variant(archived(), 1, claim=claim.announced)])
+    findings = judge(claim, folder).findings
+    for digest, said in ((claim.digest, "these"), ("0" * 12, "other"), *digests_before(claim)):
+        findings.with_columns(digest=pl.lit(digest)).write_parquet(
+            folder / "reports" / "claim" / "tables" / "findings.parquet"
+        )
+        (found,) = judged_before(tmp_path, CLAIMS)
+        assert found.made_for == said
+
+
+def digests_before(claim: Claim) -> list[tuple[str, str]]:
+    return [(one.digest_before, "amended") for one in claim.amendments]
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=NAMES)
+def test_a_run_that_would_count_twice_is_refused(claim, tmp_path):
+    """Two studies in one folder: the same seeds again would make the intervals narrower than they are."""
+    folder = study(tmp_path / claim.name, [variant(archived(), 1), variant(archived(), 2)])
+    said = rf"{claim.name}: one run of each kind is required, found 2 of .*seed 3: 0+1, 0+2; keep each study in a"
+    with pytest.raises(SpecificationError, match=said):
+        judge(claim, folder)
+    assert not (folder / "reports").exists()
+
+
+def test_runs_that_differ_in_what_tells_them_apart_count_once_each():
+    runs = pl.DataFrame({"run": ["a", "b", "c"], "seed": [0, 0, 1], "kind": ["x", "y", "x"]})
+    check_paired(runs, ("kind", "seed"), Path("outputs/one"))
+    with pytest.raises(SpecificationError, match=r"outputs/one: .* found 2 of seed 0: a, b;"):
+        check_paired(runs, ("seed",), Path("outputs/one"))
+
+
+def test_a_board_needs_a_verdict(tmp_path):
+    names = ", ".join(NAMES)
+    with pytest.raises(
+        SpecificationError, match=rf"at least one claim are required, found none; run .* one of {names}"
+    ):
+        judged_before(tmp_path, CLAIMS)
