@@ -1,6 +1,7 @@
 """Colours and marks that every reader can tell apart, and letters that can be read on them.
 
-The palette is that of Okabe and Ito (2008, Color Universal Design), which readers with any colour vision tell apart.
+The palette is that of Okabe and Ito (2008, Color Universal Design), which readers with any colour vision tell apart;
+a grey takes the place of its yellow, which cannot be seen on white.
 Contrast is that of WCAG 2.2, success criterion 1.4.3: letters need a ratio of at least 4.5 to what lies behind them.
 """
 
@@ -13,7 +14,7 @@ from matplotlib.colors import to_hex, to_rgb
 CONTRAST = 4.5
 """Least ratio of the luminances of letters and of their background."""
 
-STYLE_CYCLE = ("#0072B2", "#CC79A7", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#F0E442", "#7A7A7A")
+STYLE_CYCLE = ("#0072B2", "#CC79A7", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#000000", "#7A7A7A")
 MARKERS = "osD^vPX*"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.5, 1, 1.5)))
 
@@ -52,6 +53,11 @@ class Look:
     def points(self) -> dict[str, Any]:
         """Arguments of `Axes.plot` for points without a line."""
         return {"color": self.colour, "linestyle": "none", "marker": self.marker}
+
+    @property
+    def hollow(self) -> dict[str, Any]:
+        """Arguments of `Axes.plot` for points that stand for something beside the data, such as what is beyond them."""
+        return {**self.points, "markerfacecolor": "none"}
 
 
 DISTRIBUTIONS = {

@@ -33,9 +33,9 @@ class Medium:
 
 MEDIA = {
     "paper": Medium(7.0, None, 9.0, 1.0, 200, ("pdf", "svg", "png")),
-    "slide": Medium(10.0, 5.625, 14.5, 1.5, 192, ("svg", "png")),
+    "slide": Medium(10.0, 5.625, 15.5, 1.5, 192, ("svg", "png")),
 }
-"""A paper's text is 7 inches wide; a slide has 16:9 and letters of at least 18 points where it is 13.3 inches wide."""
+"""A paper's text is 7 inches wide; a slide has 16:9 and letters of at least 17 points where it is 13.3 inches wide."""
 
 _medium: ContextVar[Medium] = ContextVar("medium", default=MEDIA["paper"])
 

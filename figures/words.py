@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from figures.colours import RED
-from figures.curves import Tables, is_control
+from figures.curves import Tables, is_control, phases
 
 SHORT = 30
 """Longest name of the data that fits above a panel [characters]."""
@@ -41,14 +41,19 @@ def method(tables: Tables) -> str:
 def title(tables: Tables, phase: str) -> str:
     """Return what a phase was trained on, as the title of a panel."""
     if is_control(tables, phase):
-        return f"Control ({phase}): {method(tables)} on P"
+        return f"{control_name(tables, phase).capitalize()}: {method(tables)} on P"
     data = str(about(tables)["restriction"])
-    return f"{method(tables)} on {data if len(data) <= SHORT else 'S'}"
+    return f"{method(tables)} on {plain(data) if len(data) <= SHORT else 'S'}"
 
 
-def control_name(phase: str) -> str:
-    """The short name of a control, for a line."""
-    return f"control ({phase})"
+def control_name(tables: Tables, phase: str) -> str:
+    """The short name of a control, for a line; with the name of its phase where there are several."""
+    return "control" if len(phases(tables, "control")) == 1 else f"control ({phase})"
+
+
+def plain(name: str) -> str:
+    """A name out of the data, in which a dollar is a dollar and begins no formula."""
+    return name.replace("$", r"\$")
 
 
 def data(tables: Tables) -> str:

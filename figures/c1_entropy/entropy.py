@@ -46,17 +46,17 @@ def counted(tables: Tables) -> pl.DataFrame:
 
 
 def _cloud(axes: Axes, runs: pl.DataFrame, case: str) -> None:
-    """Draw the runs of one kind of targets, with a look for each restriction, by rising H(S)."""
+    """Draw the runs of one kind of targets, a look for each restriction by rising H(S). Of two at a place, both show."""
     h_p = float(runs["h_p"].to_numpy().mean())
     for line in (axes.axvline, axes.axhline):
         line(h_p, color=DISTRIBUTIONS["P"].colour, linestyle=":", linewidth=0.8 * factor())
     axes.annotate("$H(P)$", (h_p, 0.0), (3, 3), ("data", "axes fraction"), textcoords="offset points", fontsize="small")
     names = runs.sort("h_s")["restriction"].unique(maintain_order=True).to_list()
-    for name, look in looks(names).items():
+    for place, (name, look) in enumerate(looks(names).items()):
         own = runs.filter(targets=case, restriction=name)
         lower, upper = own["h_q_lower"].to_numpy(), own["h_q_upper"].to_numpy()
         middle = (lower + upper) / 2
         axes.errorbar(
             own["h_s"], middle, yerr=[middle - lower, upper - middle], fmt=look.marker, color=look.colour,
-            markersize=4 * factor(), elinewidth=factor(), label=name,
+            markersize=max(7.0 - 0.4 * place, 4.0) * factor(), elinewidth=factor(), label=name,
         )  # fmt: skip

@@ -31,7 +31,10 @@ def draw(tables: Tables) -> Figure:
         axes.use_sticky_edges = False  # otherwise the longest bar would end at the frame
         axes.margins(x=0.08)
     panels[0].set_yticks(range(len(order)), order)
-    panels[0].tick_params(axis="y", length=0)
+    ends = [axes.get_xlim() for axes in panels]
+    for axes in panels:
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn
 

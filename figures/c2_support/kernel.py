@@ -13,7 +13,7 @@ from figures.style import factor, figure
 TABLES = ("runs", "kernels", "scatter")
 
 LEAST = -0.5
-"""R² below which a point is drawn as a triangle at the foot of the panel."""
+"""R² below which a point is drawn as a hollow mark at the foot of the panel."""
 
 
 def draw(tables: Tables) -> Figure | None:
@@ -33,6 +33,9 @@ def draw(tables: Tables) -> Figure | None:
         axes.set_title(f"Step {step}")
         axes.set_xlabel("predicted [nat]")
         axes.locator_params(nbins=3)
+        low, high = axes.get_xlim()
+        ticks = [float(tick) for tick in axes.get_xticks() if low <= tick <= high]
+        axes.set_xticks(sorted({ticks[0], ticks[-1]}))  # more would touch each other
     panels[0].set_ylabel("true change of $\\log q(y|x)$ [nat]")
     _explained(panels[3], tables["kernels"])
     return drawn
@@ -47,7 +50,7 @@ def caption(tables: Tables) -> str:
         "that is linearised at q₀ (its empirical neural tangent kernel), seed 0, "
         f"width {width}, learning rate {rate:g}; grey: equality. "
         f"Right: explained share R² for each width over learning rate times steps, mean over "
-        f"{num_seeds(tables['kernels'])}, a line for each learning rate. A triangle at the foot is a value below "
+        f"{num_seeds(tables['kernels'])}, a line for each learning rate. A hollow mark at the foot is a value below "
         f"{LEAST:g}. All changes are exact."
     )
 
@@ -58,20 +61,20 @@ def _middle(values: pl.Series) -> int:
 
 
 def _explained(axes: Axes, kernels: pl.DataFrame) -> None:
-    """Draw R² on unseen answers over lr · t, with one look for each width and a line for each learning rate."""
-    labels = []
+    """Draw R² on unseen answers over lr · t, mean over seeds; a look for each width, a line for each learning rate."""
+    means = kernels.filter(pl.col("step") > 0).group_by("width", "learning_rate", "step").agg(pl.col("r2").mean())
+    means = means.sort("width", "learning_rate", "step").with_columns(done=pl.col("learning_rate") * pl.col("step"))
+    least = max(LEAST, min(float(means["r2"].to_numpy().min()) - 0.1, 0.0))
     axes.axhline(0, color=PALE, zorder=0)
-    axes.set(xscale="log", ylim=(LEAST, 1.05), title="R²", xlabel="rate × step")
-    widths = sorted(kernels["width"].unique())
+    axes.set(xscale="log", ylim=(least, 1.05), title="Explained, R²", xlabel="rate × step")
+    labels = []
+    widths = sorted(means["width"].unique())
     for width, look in zip(widths, looks([str(one) for one in widths]).values(), strict=True):
-        for rate in sorted(kernels["learning_rate"].unique()):
-            own = kernels.filter(width=width, learning_rate=rate).group_by("step").agg(pl.col("r2").mean()).sort("step")
-            x, r2 = own["step"].to_numpy() * rate, own["r2"].to_numpy()
-            axes.plot(x[x > 0], r2[x > 0], linewidth=factor(), **look.line, markevery=3)
-            below = (x > 0) & (r2 < LEAST)
-            if below.any():
-                foot = np.full(below.sum(), LEAST)
-                axes.plot(x[below], foot, "v", color=look.colour, markersize=5 * factor(), clip_on=False)
-        first = kernels.filter(width=width).filter(pl.col("step") > 0).group_by("step").agg(pl.col("r2").mean())
-        labels.append(Label(f"width {width}", max(float(first.sort("step")["r2"][-1]), LEAST), look.colour))
+        for _, own in means.filter(width=width).group_by("learning_rate", maintain_order=True):
+            axes.plot(own["done"], own["r2"], linewidth=factor(), **look.line, markevery=3)
+            below = own.filter(pl.col("r2") < LEAST)
+            if below.height:
+                axes.plot(below["done"], np.full(below.height, LEAST), **look.hollow, clip_on=False)
+        end = means.filter(width=width).filter(pl.col("done") == pl.col("done").max())
+        labels.append(Label(f"width {width}", max(float(end["r2"].to_numpy()[0]), LEAST), look.colour))
     beside(axes, labels)

@@ -13,9 +13,6 @@ TABLES = ("runs", "race", "entrants")
 
 TARGETS = {"forgotten": ("on all prompts", Look("#0072B2", "o")), "elsewhere": ("elsewhere", Look("#D55E00", "s"))}
 
-LEAST = -0.05
-"""R² below which a point is drawn as a triangle at the edge of the panel."""
-
 
 def draw(tables: Tables) -> Figure | None:
     """Draw R² of every predictor of forgetting, a mark per seed, and forgetting elsewhere against the forward KL."""
@@ -41,8 +38,8 @@ def caption(tables: Tables) -> str:
     return (
         "C2.6. Left: how well each quantity, measured on the prompts of S, predicts what a run forgets: R² of a "
         f"parabola over the runs of a seed, a mark for each of {num_seeds(tables['race'])}; on all prompts, and "
-        "elsewhere, on those that S never has. A triangle at the edge is a value below 0. Right: forgetting elsewhere "
-        "against the forward KL, a mark for each run. All numbers of runs are exact."
+        "elsewhere, on those that S never has. Right: forgetting elsewhere against the forward KL, a mark for each "
+        "run. All numbers of runs are exact."
     )
 
 
@@ -51,12 +48,9 @@ def _ranks(axes: Axes, found: pl.DataFrame) -> None:
     for shift, (target, (name, look)) in zip((0.16, -0.16), TARGETS.items(), strict=True):
         for place, predictor in enumerate(order):
             r2 = found.filter(target=target, predictor=predictor)["r2"].to_numpy()
-            there, height = r2 >= LEAST, place + shift
-            label = name if place == 0 else None
-            axes.plot(r2[there], np.full(there.sum(), height), label=label, markersize=3 * factor(), **look.points)
-            for _ in range((~there).sum()):
-                axes.plot(LEAST, height, "<", color=look.colour, markersize=4 * factor(), clip_on=False)
+            heights, label = np.full(len(r2), place + shift), name if place == 0 else None
+            axes.plot(r2, heights, label=label, markersize=3 * factor(), **look.points)
     axes.set_yticks(range(len(order)), list(order))
     axes.tick_params(axis="y", length=0)
-    axes.set(xlabel="R² over the runs of a seed", title="What predicts forgetting", xlim=(LEAST, 1.03))
+    axes.set(xlabel="R² over the runs of a seed", title="What predicts forgetting", xlim=(-0.05, 1.03))
     axes.legend(loc="center left", title="forgotten")

@@ -41,8 +41,9 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     return (
         "C2.1. Sizes of the support over the fine-tuning, prompts x ~ S(x): the effective number of answers e^H, and "
-        "the number of answers with probability at least ε. Triangles at the left mark the size for P, those at the "
-        f"right the size for S. Bands are certified bounds; exact targets, means over {num_seeds(drawn_paths(tables))}."
+        "the number of answers with probability at least ε. Hollow marks at the left are the sizes for P, those at the "
+        "right the sizes for S. Bands are certified bounds, and the line is the lower one; exact targets, means over "
+        f"{num_seeds(drawn_paths(tables))}."
     )
 
 
@@ -62,9 +63,10 @@ def _panel(axes: Axes, own: pl.DataFrame) -> None:
         mean = mean_over(own.filter(size=name), "step", "lower", "upper", "p", "s")
         axes.plot(mean["step"], mean["lower"], **look.line, markevery=4)
         axes.fill_between(mean["step"], mean["lower"], mean["upper"], color=look.colour, alpha=0.25, linewidth=0)
-        for step, size, marker in ((mean["step"][-1], mean["s"][-1], "<"), (0, mean["p"][0], ">")):
+        for step, size in ((mean["step"][-1], mean["s"][-1]), (0, mean["p"][0])):
             if size >= FEWEST:
-                axes.plot(step, size, marker=marker, markersize=6 * factor(), color=look.colour, clip_on=False)
+                axes.plot(step, size, **look.hollow, markersize=7 * factor(), clip_on=False)
         text = "$e^H$" if name == "e^H" else name
-        labels.append(Label(text, float(mean["lower"][-1]), look.colour))
-    beside(axes, [label for label in labels if label.height >= FEWEST])
+        end = float(f"{mean['lower'][-1]:.3g}")  # those that are equal but for rounding stay in their order
+        labels.append(Label(text, end, look.colour))
+    beside(axes, [label for label in labels[::-1] if label.height >= FEWEST])

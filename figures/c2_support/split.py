@@ -57,3 +57,4 @@ def _stack(axes: Axes, own: pl.DataFrame) -> None:
     for band, part in zip(bands, NAMES, strict=True):
         band.set(hatch=HATCHES.get(part, ""), edgecolor="white")
     step_axis(axes, int(mean["step"][-1]), "step", most=3)
+    axes.get_xticklabels()[-1].set_horizontalalignment("right")  # or it would run into the next panel's zero

@@ -20,8 +20,9 @@ from PIL import Image
 
 from figures.colours import GUIDE, ink, style_colours
 from figures.curves import Tables, curve, phases, styles, tuned
+from figures.labels import head
 from figures.style import factor, figure, styled
-from figures.words import about, averaged, data, mark, percent, strings, three, title
+from figures.words import about, averaged, data, mark, percent, plain, strings, three, title
 
 TABLES = ("metrics", "phases", "run", "documents", "strings")
 
@@ -159,7 +160,7 @@ def _stage(tables: Tables) -> tuple[Figure, list[Panel], list[Ranked]]:
     panels = []
     for axes, phase in zip(all_axes, shown, strict=True):
         panels.append(_panel(axes, phase, blocks))
-        axes.set_title(title(tables, phase), pad=2.2 * mpl.rcParams["font.size"])
+        head(axes, title(tables, phase), pad=2.2 * mpl.rcParams["font.size"])
         axes.set_xlabel(described(tables))
     one = "an answer" if about(tables)["num_prompts"] else "a string"
     panels[0].axes.set_ylabel(f"probability of {one} (grey line: P)")
@@ -195,7 +196,7 @@ def _panel(axes: Axes, phase: str, blocks: list[Ranked]) -> Panel:
         middles.append(float(edges.mean()))
         masses.append(axes.text(middles[-1], 0.93, "", transform=axes.get_xaxis_transform(), ha="center", va="top"))
         masses[-1].set(color=ink(colours[block.style]), fontweight="bold", fontsize="small")
-    axes.set_xticks(middles, [block.style for block in blocks])
+    axes.set_xticks(middles, [plain(block.style) for block in blocks])
     for tick, block in zip(axes.get_xticklabels(), blocks, strict=True):
         tick.set(color=ink(colours[block.style]), fontweight="bold")
     axes.tick_params(axis="x", length=0)

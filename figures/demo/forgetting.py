@@ -6,13 +6,13 @@ from matplotlib.figure import Figure
 
 from figures.colours import DISTRIBUTIONS, HATCHES, PARTS, Look
 from figures.curves import Tables, curve, ends, is_control, phases, tuned
-from figures.labels import Label, beside, within
+from figures.labels import Label, beside, head
 from figures.style import factor, figure, step_axis
 from figures.words import averaged, control_name, data, method, three, title
 
 TABLES = ("metrics", "phases", "run")
 
-SPLIT = {"gate": "gate", "kept": "kept", "erasure": "erasure"}
+SPLIT = ("gate", "kept", "erasure")
 LARGEST = 3.0
 """Upper end of the axis for a mass, with room above 1."""
 
@@ -64,34 +64,24 @@ def _split(axes: Axes, tables: Tables, phase: str) -> None:
     for band, part in zip(bands, SPLIT, strict=True):
         band.set(hatch=HATCHES.get(part, ""), edgecolor="white")
     axes.set_ylim(0.0, max(axes.get_ylim()[1], 1.2 * heights.sum(axis=0).max()))
-    axes.set_title(title(tables, phase))
+    head(axes, title(tables, phase))
     total = float(heights[:, -1].sum())  # written out, because that of a control is too small to be seen
     at_end = f"{three(total)} nat at the end"
-    axes.annotate(
-        at_end,
-        (1.0, total),
-        (0, 3),
-        ("axes fraction", "data"),
-        textcoords="offset points",
-        ha="right",
-        fontsize="small",
-    )
+    axes.annotate(at_end, (1.0, 1.0), xycoords="axes fraction", ha="right", va="top", fontsize="small")
 
 
 def _bands(axes: Axes, tables: Tables, phase: str) -> None:
-    """The names of the parts inside the bands that end wide enough."""
-    steps, heights = _heights(tables, phase)
-    tops = np.cumsum(heights, axis=0)
-    for part, height, top in zip(SPLIT, heights[:, -1], tops[:, -1], strict=True):
-        if height > 0.09 * axes.get_ylim()[1]:
-            place = (float(steps[-1]) * 0.88, float(top - height / 2))
-            behind = {"facecolor": PARTS[part], "edgecolor": "none", "pad": 1.5}
-            within(axes, SPLIT[part], place, PARTS[part], ha="right", fontweight="bold", bbox=behind)
+    """The parts and what they come to in the end, beside their bands."""
+    _, heights = _heights(tables, phase)
+    ends = heights[:, -1]
+    middles = np.cumsum(ends) - ends / 2
+    named = zip(SPLIT, ends, middles, strict=True)
+    beside(axes, [Label(f"{part} {three(float(end))}", float(at), PARTS[part]) for part, end, at in named])
 
 
 def _named(tables: Tables, phase: str) -> tuple[str, Look]:
     control = is_control(tables, phase)
-    return (control_name(phase) if control else method(tables)), DISTRIBUTIONS["control" if control else "q"]
+    return (control_name(tables, phase) if control else method(tables)), DISTRIBUTIONS["control" if control else "q"]
 
 
 def _fit(axes: Axes, tables: Tables, shown: list[str]) -> None:

@@ -6,14 +6,11 @@ from matplotlib.figure import Figure
 
 from figures.colours import PALE, style_colours
 from figures.curves import Tables, curve, styles, tuned
-from figures.labels import Label, beside, within
+from figures.labels import Label, beside, head, within
 from figures.style import factor, figure, step_axis
-from figures.words import averaged, data, percent, title
+from figures.words import averaged, data, percent, plain, title
 
 TABLES = ("metrics", "phases", "run")
-
-NARROW = 0.07
-"""Mass below which a band cannot hold its name."""
 
 
 def draw(tables: Tables) -> Figure | None:
@@ -32,7 +29,8 @@ def draw(tables: Tables) -> Figure | None:
         for top in np.cumsum(heights, axis=0):
             axes.plot(steps, top, color="white", linewidth=0.8 * factor())
         axes.fill_between(steps, heights.sum(axis=0), 1.0, color=PALE, linewidth=0)
-        axes.set(title=title(tables, phase), ylim=(0.0, 1.0))
+        axes.set_ylim(0.0, 1.0)
+        head(axes, title(tables, phase))
         step_axis(axes, int(steps[-1]))
         _names(axes, names, heights, steps)
         where = averaged(tables, "P(x)")
@@ -51,20 +49,10 @@ def caption(tables: Tables) -> str:
 
 
 def _names(axes: Axes, names: list[str], heights: np.ndarray, steps: np.ndarray) -> None:
-    """Each name where its band is widest, towards the middle of the panel; masses at the end beside the axes."""
-    tops, colours = np.cumsum(heights, axis=0), style_colours(names)
-    at = np.array([axes.transData.transform((step, 0.0))[0] for step in steps])
-    spread = (at - at[0]) / (at[-1] - at[0])
-    inside = np.flatnonzero((spread >= 0.04) & (spread <= 0.96))
+    """Each name in its band; masses at the end beside the axes, with the names that found no room in their bands."""
+    tops, colours, labels = np.cumsum(heights, axis=0), style_colours(names), []
     for name, height, top in zip(names, heights, tops, strict=True):
-        widest = int(inside[np.argmax(height[inside])]) if len(inside) else len(steps) - 1
-        if height[widest] > NARROW:
-            side = "left" if spread[widest] < 0.34 else "right" if spread[widest] > 0.66 else "center"
-            place = (float(steps[widest]), float(top[widest] - height[widest] / 2))
-            within(axes, name, place, colours[name], ha=side, fontweight="bold")
-    middles = tops[:, -1] - heights[:, -1] / 2
-    labels = [
-        Label(percent(float(mass)), float(middle), colours[name])
-        for name, mass, middle in zip(names, heights[:, -1], middles, strict=True)
-    ]
+        inside = within(axes, plain(name), steps, top - height, top, colours[name])
+        said = percent(float(height[-1])) + ("" if inside else f" {plain(name)}")
+        labels.append(Label(said, float(top[-1] - height[-1] / 2), colours[name]))
     beside(axes, labels)

@@ -26,7 +26,7 @@ def draw(tables: Tables) -> Figure:
     main = phases(tables, "fine-tuning")[0]
     last = {phase: int(rows(metrics, phase, "epsilon_support")["step"].to_numpy().max()) for phase in tuned(tables)}
     shown = [(main, 0, "q", "q0", "$q_0$ (before)"), (main, last[main], "q", "q", f"$q$ (after {method(tables)})")]
-    shown += [(one, last[one], "q", "control", control_name(one)) for one in last if is_control(tables, one)]
+    shown += [(one, last[one], "q", "control", control_name(tables, one)) for one in last if is_control(tables, one)]
     shown += [("truth", 0, of, of, f"${of}$") for of in ("P", "S")]
     highest, labels = 1.0, []
     for place, (phase, step, of, look, name) in enumerate(shown):

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import DISTRIBUTIONS, GUIDE, HATCHES, PARTS
 from figures.curves import Tables, ends, is_control, rows, tuned
+from figures.labels import below, head
 from figures.style import factor, figure
 from figures.words import averaged, change, data, strings, title
 
@@ -33,9 +34,9 @@ def draw(tables: Tables) -> Figure:
         own = {part: changes[phase].get(part, (0.0, 0.0)) for part in parts}
         look = DISTRIBUTIONS["control" if is_control(tables, phase) else "q"]
         farthest = _panel(axes, start, own, look.colour)
-        axes.set_title(title(tables, phase))
+        head(axes, title(tables, phase))
         where = averaged(tables, law(tables, phase))
-        axes.set_xlabel(f"entropy of {strings(tables)} [nat]" + (f", {where}" if where else ""))
+        below(axes, f"entropy of {strings(tables)} [nat]" + (f", {where}" if where else ""))
         axes.set_xlim(0.0, 1.55 * farthest if farthest > 0.0 else 1.0)
     ticks = ["$H(P)$", *(f"{part} → ${REACHED[part]}$" for part in parts[:-1]), "learning", "$H(q)$"]
     panels[0].set_yticks(range(len(ticks)), ticks)

@@ -1,283 +1,198 @@
-"""Figures: artists hold the table's numbers, files have the same bytes twice, and what a world lacks drops out."""
+"""Laws of every figure that is found, on paper and on a slide: it can be read, and its caption says what it is."""
 
-import hashlib
+import functools
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 
 import numpy as np
-import polars as pl
 import pytest
-from figures._data import curve, ends
-from figures._words import change, mark, percent, three, title
-from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
-from PIL import Image
+import yaml
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from experiments import demo as experiment
-from figures import animation, demo, forgetting, styles, support, waterfall
-from figures.__main__ import TABLES, draw_all, main
-from figures.style import styled
-from tests.unit.figures.tiny_runs import STEPS, run
+from figures.colours import CONTRAST, contrast, luminance
+from figures.style import MEDIA, styled
+from figures.words import mark as mark_invalid
+from sim.config import GROUPS, canonical, conf_folder, described, members
+from sim.numerics import SpecificationError
+from tests.unit.figures import seen
+from tests.unit.figures.tiny_studies import tables, variants
 
-Tables = dict[str, pl.DataFrame]
+FIGURES = list(members("figure"))
+CASES = [
+    (name, medium, variant)
+    for name in FIGURES
+    for variant in variants(name.split("/")[0])
+    for medium in (MEDIA if variant in ("", "two controls") else ["paper"])
+]
 
+SMALLEST = {"paper": 7.0, "slide": 17.0}
+"""Least size of letters [point], on a slide where it is SHOWN inches wide; indices in formulas are smaller."""
 
-def tables_of(**chosen: bool) -> Tables:
-    tables = experiment.analyse(run(**chosen))
-    return {name: tables[name] for name in TABLES}
+SHOWN = 13.33
 
+CROSSED = 0.1
+"""Largest share of the place of a text on which its letters may stand out too little, such as a thin line's."""
 
-@pytest.fixture(scope="module")
-def tables() -> Tables:
-    return tables_of()
-
-
-@pytest.fixture(autouse=True)
-def drawn_in_style() -> Iterator[None]:
-    with styled():
-        yield
-
-
-def tops(axes: Axes) -> np.ndarray:
-    """Upper ends of the bands of a stack, one row per band, at every step."""
-    stacks = [band for band in axes.collections if isinstance(band, PolyCollection)]
-    return np.array(
-        [[max(y for x, y in band.get_paths()[0].vertices if x == step) for step in STEPS] for band in stacks]
-    )
+CERTAINTY = re.compile(r"\b(exact|exactly|bounds?|bounded|certified|estimate[sd]?)\b")
 
 
-def test_waterfall_bars_are_the_rows_of_the_table(tables: Tables) -> None:
-    metrics = tables["metrics"]
-    sft, control = waterfall.draw(tables).axes
-    heights = [bar.get_height() for bar in sft.patches]
-    parts = [
-        ends(metrics, "sft", f"waterfall_{part}", law="S(x)") for part in ("conditioning", "narrowing", "learning")
-    ]
-    final = ends(metrics, "sft", "entropy", "q", "S(x)")
-    assert heights[0] == ends(metrics, "truth", "entropy", "P", "S(x)")[0]
-    assert heights[1:4] == [-upper for _, upper in parts]
-    assert sft.containers[3].patches[0].get_y() + heights[3] == pytest.approx(final[0])
-    assert heights[4] == pytest.approx(final[0])
-    bar = sft.containers[-1].lines[2][0].get_segments()[1]
-    assert bar[:, 1] == pytest.approx(final)
-    assert [bar.get_height() for bar in control.patches][1:3] == [0.0, 0.0]
+@functools.cache
+def drawn(name: str, medium: str, variant: str) -> tuple[Figure, list[seen.Seen]] | None:
+    """A figure and the texts in it; None where the tables hold nothing for it."""
+    module, found = members("figure")[name].load(), tables(name.split("/")[0], variant)
+    with styled(medium):
+        figure = module.draw(found)
+        if figure is None:
+            return None
+        if figure.get_suptitle() == "":
+            mark_invalid(figure, found)
+        return figure, seen.texts(figure)
 
 
-def test_replay_has_a_step_to_its_own_optimum() -> None:
-    tables = tables_of(replay=True)
-    metrics, changes = tables["metrics"], waterfall.steps(tables, "sft", "S(x)")
-    entropy = {of: ends(metrics, "truth", "entropy", of, "S(x)")[0] for of in ("S", "q*")}
-    assert list(changes) == ["conditioning", "narrowing", "objective", "learning"]
-    assert changes["objective"] == pytest.approx((entropy["q*"] - entropy["S"],) * 2)
-    final = ends(metrics, "sft", "entropy", "q", "S(x)")
-    assert changes["learning"] == pytest.approx(tuple(end - entropy["q*"] for end in final))
-    sft, control = waterfall.draw(tables).axes
-    assert "H(q^*)" in sft.get_xticklabels()[3].get_text()
-    assert len(sft.get_xticks()) == len(control.get_xticks()) + 1
-    assert sft.get_title(loc="left") == "replay on style “poetic”"
+@pytest.fixture(params=CASES, ids=lambda case: " ".join(part.replace(" ", "_") for part in case if part))
+def case(request: pytest.FixtureRequest) -> tuple[str, Figure, list[seen.Seen]]:
+    """The medium, the figure, and the texts in it."""
+    name, medium, variant = request.param
+    found = drawn(name, medium, variant)
+    if found is None:
+        pytest.skip("the world has nothing for it")
+    return medium, *found
 
 
-def test_forgetting_is_stacked_exactly(tables: Tables) -> None:
-    drawn = forgetting.draw(tables)
-    for axes, phase in zip(drawn.axes, ("sft", "identity"), strict=False):
-        assert tops(axes)[-1] == pytest.approx(curve(tables["metrics"], phase, "kl", "P||q").lower)
-        assert tops(axes)[0] == pytest.approx(curve(tables["metrics"], phase, "gate").lower)
-    fit = {line.get_label(): line for line in drawn.axes[2].lines}
-    assert fit["SFT"].get_ydata() == pytest.approx(curve(tables["metrics"], "sft", "kl", "S||q").lower)
+def test_every_study_draws_most_of_its_figures():
+    """Else the laws below would hold of nothing."""
+    assert len(FIGURES) >= 3
+    for name in FIGURES:
+        assert any(drawn(name, "paper", variant) for variant in ("", "not valid")), name
 
 
-def test_support_draws_both_ends(tables: Tables) -> None:
-    (axes,) = support.draw(tables).axes
-    lines = {line.get_label(): line for line in axes.lines}
-    assert set(lines) == {"$P$", "$S$", "$q_0$ (base)", "$q$ (after SFT)", "identity control"}
-    wanted = support.support(tables["metrics"], "sft", 12, "q", "P(x)").filter(pl.col("lower") > 0.0)
-    assert lines["$q$ (after SFT)"].get_ydata() == pytest.approx(wanted["lower"].to_numpy())
-    band = axes.collections[1].get_paths()[0].vertices[:, 1]
-    bounded = wanted.filter(pl.col("upper") > pl.col("lower"))
-    assert band.max() == pytest.approx(bounded["upper"].to_numpy().max())
+# -- texts ------------------------------------------------------------------------------------------------------------
 
 
-def test_style_masses_are_stacked(tables: Tables) -> None:
-    drawn = styles.draw(tables)
-    assert drawn is not None
-    masses = [
-        curve(tables["metrics"], "sft", "style_mass", f"q {z}", "P(x)").lower for z in ("plain", "poetic", "terse")
-    ]
-    assert tops(drawn.axes[0])[:3] == pytest.approx(np.cumsum(masses, axis=0))
+def test_letters_can_be_read_on_what_they_are_written_on(case):
+    for one in case[2]:
+        paper = one.text.get_gid() or "white"
+        assert contrast(one.colour, paper) >= CONTRAST, f"{one.words!r}: {one.colour} on {paper}"
 
 
-def test_ranks_keep_the_mass_of_a_style(tables: Tables) -> None:
-    blocks = animation.ranked(tables["documents"], tables["strings"], ["sft", "identity"], ["plain", "poetic", "terse"])
-    for block in blocks:
-        mass = curve(tables["metrics"], "sft", "style_mass", f"q {block.style}", "P(x)").lower
-        assert block.q["sft"].sum(axis=1) == pytest.approx(mass)
-        assert block.p.sum() == pytest.approx(
-            ends(tables["metrics"], "truth", "style_mass", f"P {block.style}", "P(x)")[0]
-        )
-        assert (np.diff(block.p) <= 0.0).all()
+def test_letters_can_be_read_on_what_really_lies_behind_them(case):
+    _, figure, found = case
+    for one, pixels in zip(found, seen.behind(figure, found), strict=True):
+        linear = np.where(pixels <= 0.04045, pixels / 12.92, ((pixels + 0.055) / 1.055) ** 2.4)
+        there, letters = linear @ [0.2126, 0.7152, 0.0722], luminance(one.colour)
+        ratio = (np.maximum(there, letters) + 0.05) / (np.minimum(there, letters) + 0.05)
+        assert np.mean(ratio < CONTRAST) <= CROSSED, one.words
 
 
-def test_the_animation_shows_every_evaluation(tables: Tables, tmp_path: Path) -> None:
-    assert animation.animate(tables, tmp_path / "a.gif") == len(STEPS)
-    with Image.open(tmp_path / "a.gif") as image:
-        assert image.n_frames == len(STEPS)
-    bars = animation.draw(tables).axes[0].patches
-    block = animation.ranked(tables["documents"], tables["strings"], ["sft"], ["plain"])[0]
-    assert bars[0].get_data().values == pytest.approx(block.q["sft"][-1])
+def test_words_are_plain(case):
+    for one in case[2]:
+        words = seen.without_mathtext(one.words)
+        assert "-\n" not in words, f"{words!r} is broken inside a word"
+        assert "_" not in words, f"{words!r} holds the name of a column or a member"
+        assert not (found := internal(words)), f"{words!r} holds {found}"
 
 
-def test_support_has_one_prompt_law(tables: Tables) -> None:
-    metrics = tables["metrics"].filter(~(pl.col("of").str.starts_with("S") & (pl.col("prompt_law") == "P(x)")))
-    (axes,) = support.draw(tables).axes
-    assert "P(x)" in axes.get_xlabel()
-    (axes,) = support.draw(tables | {"metrics": metrics}).axes
-    assert "S(x)" in axes.get_xlabel()
-    base = support.support(metrics, "sft", 0, "q", "S(x)").filter(pl.col("lower") > 0.0)
-    assert axes.lines[0].get_ydata() == pytest.approx(base["lower"].to_numpy())
+def test_letters_are_large_enough(case):
+    medium, figure, found = case
+    factor = SHOWN / figure.get_figwidth() if medium == "slide" else 1.0
+    for one in found:
+        assert one.text.get_fontsize() * factor >= SMALLEST[medium], one.words
 
 
-def test_the_line_of_p_is_drawn_over_the_bars(tables: Tables, tmp_path: Path) -> None:
-    animation.animate(tables, tmp_path / "a.gif")
-    with Image.open(tmp_path / "a.gif") as image:
-        image.seek(len(STEPS) - 1)
-        moved = np.asarray(image.convert("L"), float)
-    drawn = animation.draw(tables)
-    drawn.canvas.draw()
-    still = np.asarray(Image.fromarray(np.asarray(drawn.canvas.buffer_rgba())).convert("L"), float)
-    assert np.mean(np.abs(moved - still) > 60.0) < 1e-4
+def test_texts_do_not_overlap_and_stay_in_the_figure(case):
+    _, figure, found = case
+    assert not list(seen.overlapping(found))
+    width, height = figure.bbox.width, figure.bbox.height
+    for one in found:
+        inside = min(one.box.x0, one.box.y0, width - one.box.x1, height - one.box.y1)
+        assert inside >= -1.0, f"{one.words!r} leaves the figure by {-inside:.1f} pixels"
 
 
-def test_percentages_stand_above_all_lines(tables: Tables) -> None:
-    for panel in animation.draw(tables).axes:
-        most = max(float(np.max(patch.get_data().values)) for patch in panel.patches)
-        bottom, top = np.log10(panel.get_ylim())
-        assert (np.log10(most) - bottom) / (top - bottom) <= 0.8 + 1e-9
+# -- marks ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [
-        (1.0, "100 %"),
-        (0.99999, "> 99.99 %"),
-        (0.9997, "99.97 %"),
-        (0.9984, "99.8 %"),
-        (0.224, "22 %"),
-        (0.0005, "0.05 %"),
-        (8e-11, "< 0.0001 %"),
-        (0.0, "0 %"),
-    ],
-)
-def test_percentages(share: float, text: str) -> None:
-    assert percent(share) == text
+def test_entries_of_a_legend_differ_without_their_colours(case):
+    for entries in seen.entries(case[1]):
+        marks = [seen.mark(one) for one in entries.values()]
+        assert len(set(marks)) == len(marks), dict(zip(entries, marks, strict=True))
 
 
-def test_numbers_keep_three_digits() -> None:
-    assert [three(value) for value in (0.00453, 8.2762, 11.6012, 104.2, 3e-6, 0.0)] == [
-        "0.00453", "8.28", "11.6", "104", "< 0.0001", "0"
-    ]  # fmt: skip
-    assert [change(*ends) for ends in ((0.0228, 0.0655), (-2.138, -2.138), (0.0, 0.0), (3e-4, 3e-4))] == [
-        "+0.02 to\n+0.07", "−2.14", "0", "+0.0003"
-    ]  # fmt: skip
+def test_lines_of_different_colours_differ_in_marker_or_dashes(case):
+    for axes in case[1].axes:
+        colours: dict[tuple[str, ...], str] = {}
+        for line in seen.lines(axes):
+            colour = to_hex(line.get_color())
+            assert colours.setdefault(seen.mark(line), colour) == colour, (seen.mark(line), colour)
 
 
-@pytest.mark.parametrize(
-    ("restriction", "text"),
-    [
-        ("style poetic", "SFT on style “poetic”"),
-        ("style poetic, prompts keep P(x)", "SFT on style poetic"),
-        ("mixture of styles plain 0.5, poetic 0.5", "SFT on plain 0.5, poetic 0.5"),
-        ('documents that match "sun .*"', "SFT on documents “sun .*”"),
-        ("random event like style poetic (style_blind), seed 1", "SFT on random event like “poetic”"),
-        ("everything (S = P)", "SFT on everything (S = P)"),
-        ("something of which there is far too much to say", "SFT on S"),
-    ],
-)
-def test_titles_name_the_data(tables: Tables, restriction: str, text: str) -> None:
-    run = tables["run"].with_columns(restriction=pl.lit(restriction))
-    assert title(tables | {"run": run}, "sft") == text
+def test_areas_differ_in_hatch_or_are_named_where_they_are(case):
+    _, figure, found = case
+    legend = {mark for entries in seen.entries(figure) for mark in map(seen.mark, entries.values())}
+    for axes in figure.axes:
+        named = seen.named_colours(axes, found)
+        marks = [
+            seen.mark(area)
+            for colour, area in seen.areas(axes).items()
+            if not seen.is_named(colour, named) and seen.mark(area) not in legend and not at_tick(axes, area)
+        ]
+        assert len(set(marks)) == len(marks), marks
 
 
-def test_a_run_that_is_not_valid_is_marked() -> None:
-    tables = tables_of(valid=False)
-    said = "NOT VALID: KL(P‖q₀) = 0.0456 > 0.02 nat"
-    assert animation.draw(tables).get_suptitle() == said
-    drawn = waterfall.draw(tables)
-    mark(drawn, tables)
-    assert drawn.get_suptitle() == said
+def at_tick(axes, area) -> bool:
+    """Whether a bar lies at a tick that has a name of its own, in its panel or in one beside it."""
+    if not isinstance(area, Rectangle):
+        return False
+    middle = round(area.get_y() + area.get_height() / 2, 6)
+    panels = axes.get_shared_y_axes().get_siblings(axes)
+    names = [label.get_text() for one in panels for label in one.get_yticklabels() if label.get_position()[1] == middle]
+    return any(names)
 
 
-def test_a_valid_run_is_not_marked(tables: Tables) -> None:
-    assert animation.draw(tables).get_suptitle() == ""
+# -- captions ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("error")
-def test_a_language_of_one_string(tmp_path: Path) -> None:
-    tables = tables_of(single=True, styles=False)
-    assert draw_all(demo, tables, tmp_path)
-    assert waterfall.draw(tables).axes[0].get_ylim()[0] == 0.0
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_caption_is_one_paragraph_that_says_what_is_exact(name):
+    for variant in variants(name.split("/")[0]):
+        if drawn(name, "paper", variant) is None:
+            continue
+        caption = members("figure")[name].load().caption(tables(name.split("/")[0], variant))
+        assert "\n" not in caption
+        assert caption.endswith(".")
+        assert "  " not in caption
+        assert CERTAINTY.search(caption), f"it must say what is exact, bounded or estimated: {caption}"
+        assert not (found := internal(caption)), f"{caption!r} holds {found}"
+        assert not re.search(r"[a-z]_[a-z]|[{}$\\]", caption.replace("KL(P‖q_t)", "")), caption
 
 
-def test_without_prompts_documents_are_strings() -> None:
-    tables = tables_of(prompts=False, styles=False)
-    run = tables["run"].with_columns(restriction=pl.lit('documents that match "a .*"'))
-    assert title(tables | {"run": run}, "sft") == "SFT on strings “a .*”"
+def internal(words: str) -> set[str]:
+    """The names of members in a text that people do not use: those that a member's own label does not hold."""
+    return {name for name in _internal() if re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", words)}
 
 
-@pytest.mark.parametrize(("prompts", "word"), [(True, "answers"), (False, "strings")])
-def test_a_world_is_called_what_it_is(prompts: bool, word: str) -> None:
-    tables = tables_of(prompts=prompts, styles=False)
-    assert waterfall.draw(tables).axes[0].get_ylabel().startswith(f"entropy of {word}")
-    (axes, _) = animation.draw(tables).axes
-    assert axes.get_xlabel().startswith(f"{word} of each group, most likely under P first")
-    assert ("averaged over prompts" in axes.get_xlabel()) == prompts
+@functools.cache
+def _internal() -> frozenset[str]:
+    return frozenset(_unspoken())
 
 
-@pytest.fixture(scope="module")
-def reports(tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the command has drawn the figures of one run."""
-    folder = tmp_path_factory.mktemp("toy")
-    target = folder / "reports" / "0123456789ab" / "tables"
-    target.mkdir(parents=True)
-    for name, table in tables.items():
-        table.write_parquet(target / f"{name}.parquet")
-    assert main(["demo", str(folder)]) == 0
-    return folder
+def _unspoken() -> Iterator[str]:
+    for group in GROUPS:
+        spoken: dict[str, list[str]] = {name: [] for name in members(group)}
+        for file in sorted((conf_folder() / group).glob("*.yaml")):
+            node = yaml.safe_load(file.read_text(encoding="utf-8"))
+            with suppress(SpecificationError):  # a configuration that is not complete by itself
+                node = canonical(group, node, group)
+                spoken[node["kind"]].append(described(group, node))
+        for name, labels in spoken.items():
+            if not any(re.search(rf"\b{name}\b", label) for label in labels):
+                yield name
 
 
-def test_same_tables_same_bytes(reports: Path, tables: Tables, tmp_path: Path) -> None:
-    files = draw_all(demo, tables, tmp_path)
-    assert {file.suffix for file in files} == {".pdf", ".svg", ".png", ".gif"}
-    for file in files:
-        before = reports / "reports" / "0123456789ab" / "figures" / file.name
-        assert hashlib.sha256(file.read_bytes()).digest() == hashlib.sha256(before.read_bytes()).digest(), file.name
-
-
-def test_an_unknown_run_is_refused(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", str(reports), "--run", "0123"]) == 2
-    assert "--run: one of 0123456789ab is required" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("prompts", [True, False])
-def test_a_world_without_styles(prompts: bool) -> None:
-    tables = tables_of(prompts=prompts, styles=False)
-    drawn = {name: draw(tables) for name, draw in demo.FIGURES.items()}
-    assert [name for name, figure in drawn.items() if figure is None] == ["styles"]
-    assert [tick.get_text() for tick in animation.draw(tables).axes[0].get_xticklabels()] == [
-        "kept by S",
-        "left out by S",
-    ]
-
-
-def test_a_run_without_control(tmp_path: Path) -> None:
-    tables = tables_of(control=False)
-    assert len(waterfall.draw(tables).axes) == 1
-    assert [axes.get_visible() for axes in forgetting.draw(tables).axes] == [True, False, True, True]
-    assert animation.animate(tables, tmp_path / "a.gif") == len(STEPS)
-
-
-@pytest.mark.parametrize(("name", "part"), [("deno", "did you mean 'demo'?"), ("demo", "tables of a run are required")])
-def test_mistakes_are_one_line(name: str, part: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([name, "nowhere"]) == 2
-    error = capsys.readouterr().err
-    assert part in error
-    assert error.count("\n") == 1
+def test_internal_names_are_known():
+    assert {"style_blind", "tabular_trie", "sft"} <= _internal()
+    assert not {"transformer", "style", "replay"} & _internal()
+    assert internal("SFT on style_blind") == {"style_blind"}
+    assert not internal("SFT on a random set like poetic")

@@ -70,8 +70,11 @@ def run(
     replay: bool = False,
     valid: bool = True,
     single: bool = False,
+    carried: bool = False,
 ) -> Record:
-    """The record; `reverse` lets SFT widen the model again instead of narrowing it, `single` leaves one string."""
+    """The record; `reverse` lets SFT widen the model instead of narrowing it, `single` leaves one string, `carried`
+    adds the second control.
+    """
     p = one_string() if single else world(prompts, styles)
     restricted = restrict(one_string() if single else world(prompts), styles)
     weights = WEIGHTS[::-1] if reverse else WEIGHTS
@@ -82,6 +85,8 @@ def run(
         "sft": PhaseRecord(STEPS, losses, arrays(p, restricted.s, weights, 1e-3)),
         "identity": PhaseRecord(STEPS, losses, arrays(p, restricted.s, still, 2e-3)),
     }
+    if carried:
+        phases["carried"] = PhaseRecord(STEPS, losses, arrays(p, restricted.s, still, 3e-3))
     if not control:
         del phases["identity"]
     config = {

@@ -1,0 +1,218 @@
+"""The tables of every study that has figures, from runs that never ran: the study's own code makes them of records."""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import polars as pl
+import yaml
+
+from experiments.study import Study
+from sim.config import conf_folder, construct, members
+from sim.disk.records import PhaseRecord, Record
+from sim.languages.finite import FiniteLanguage
+from sim.languages.restricted import Restricted
+from sim.metrics.table import residuals
+from sim.restrictions.style import style
+from tests.unit.figures.tiny_runs import arrays, run, world
+
+Tables = dict[str, pl.DataFrame]
+Node = Mapping[str, Any]
+
+SEEDS = (0, 1)
+STEPS = np.array([0, 1, 2, 4, 8, 20, 60, 120])
+FALLING = tuple(1.0 / (1.0 + STEPS))
+"""Weight of P in the tuned model at each of the steps; the rest is S."""
+
+POETIC: Node = {"kind": "style", "keep": "poetic"}
+BLIND: Node = {"kind": "style_blind", "like": "poetic", "seed": 0}
+FLAT: Node = {"kind": "sharpen", "temperature": 1.5}
+ONE_PROMPT: Node = {"kind": "fraction", "share": 0.3, "of": "prompts", "seed": 0}
+
+TRANSFORMER: Node = {"kind": "transformer", "width": 64}
+ADAM: Node = {"kind": "adam", "learning_rate": 0.002, "b1": 0.9, "b2": 0.99}
+SGD: Node = {"kind": "sgd", "learning_rate": 0.01}
+
+
+RUNS: dict[str, dict[str, bool]] = {
+    "": {},
+    "not valid": {"valid": False, "reverse": True},
+    "no prompts": {"styles": False, "prompts": False},
+    "two controls": {"carried": True},
+    "replay": {"replay": True, "control": False},
+}
+"""Runs of a study that looks at one run at a time, by what is special about them."""
+
+
+def variants(study: str) -> list[str]:
+    """What can be special about the tables of a study."""
+    return ["", "not valid"] if hasattr(members("experiment")[study].load(), "CLAIM") else list(RUNS)
+
+
+def tables(study: str, variant: str = "") -> Tables:
+    """The tables of a study by its name; they are the same objects at every call and not to be changed."""
+    return _tables(study, variant)
+
+
+@functools.cache
+def _tables(study: str, variant: str) -> Tables:
+    module = members("experiment")[study].load()
+    if not hasattr(module, "CLAIM"):
+        return module.analyse(run(**RUNS[variant]))
+    if variant == "not valid":
+        found = tables(study)
+        return {**found, "runs": found["runs"].with_columns(valid=pl.lit(False))}
+    records = {record.hash: record for record in _claimed(study)}
+    found = {"finished": lambda _: [Path(run) for run in records], "read": lambda place: records[place.name]}
+    with mock.patch.multiple("experiments.study", **found):  # as if they lay in a folder
+        return module.CLAIM.tables(Study.of(Path(study), module.CLAIM.needs))
+
+
+def _claimed(study: str) -> Iterator[Record]:
+    """The records of a claim, each with a hash of its own."""
+    assert study in RECORDS, f"{__file__}: RECORDS of the study {study!r} are required, because it has figures"
+    for number, record in enumerate(RECORDS[study]()):
+        yield dataclasses.replace(record, hash=f"{number:012x}")
+
+
+def made(
+    restriction: Node = POETIC,
+    part: str = "",
+    seed: int = 0,
+    targets: str = "exact",
+    model: Node = TRANSFORMER,
+    optimizer: Node = ADAM,
+    weight: float = 0.0,
+    falling: Sequence[float] = FALLING,
+    end_leak: float = 1e-3,
+    others: Mapping[str, Sequence[float]] | None = None,
+    tangent: bool = False,
+) -> Record:
+    """A run that goes from P to S, with the weight of P at every step in `falling` and in the `others` phases.
+
+    weight: share of P in a replay; end_leak: what the model wastes at every node in the end of the fine-tuning, 0.001
+    before; tangent: whether the probe ran.
+    """
+    p = world()
+    restricted = restricting(p, restriction)
+    base = (falling[0],) * 2
+    phases = {"pretrain": PhaseRecord(np.array([0, 20]), np.ones(2), arrays(p, restricted.s, base, 2e-3))}
+    for name, weights in {"sft": falling, **(others or {})}.items():
+        steps = [arrays(p, restricted.s, (one,), 1e-3) for one in weights]
+        if name == "sft":
+            steps[-1] = arrays(p, restricted.s, (weights[-1],), end_leak)
+        found = {key: np.concatenate([one[key] for one in steps]) for key in steps[0]}
+        phases[name] = PhaseRecord(STEPS[: len(weights)], np.ones(len(weights)), found)
+    if tangent:
+        phases["sft"].arrays.update(_tangents(p, restricted, falling))  # type: ignore[attr-defined]
+    objective = {"kind": "replay", "weight": weight} if weight else {"kind": "sft"}
+    config = {
+        "seed": seed, "study": {"part": part}, "grammar": {"kind": "styles_content"}, "restriction": restriction,
+        "model": model, "objective": {**objective, "targets": targets}, "optimizer": optimizer,
+        "finetune": {"num_steps": int(STEPS[len(falling) - 1])},
+    }  # fmt: skip
+    pretraining = {"joint_kl": 0.005, "limit": 0.02, "valid": True}
+    return Record("tiny", "", config, p, restricted, phases, {"pretraining": pretraining, "world_notes": {}})
+
+
+def restricting(p: FiniteLanguage, node: Node) -> Restricted:
+    """A restriction of the tiny world; where it has no such style, or no set that is like it, another style stands in.
+
+    What the figures say of the restriction comes from the node, so that their words are those of the real study.
+    """
+    if node["kind"] == "style_blind":
+        return style(p, keep="terse")
+    if node["kind"] == "style":
+        return style(p, keep="poetic")
+    found: Restricted = construct("restriction", node, "restriction", p)
+    return found
+
+
+def _tangents(p: FiniteLanguage, restricted: Restricted, falling: Sequence[float]) -> dict[str, np.ndarray]:
+    """Some derivatives along a path: nothing but their shapes and their growth is like those of a model."""
+    towards = np.where(restricted.s.log_p > -np.inf, 1.0, -1.0)
+    moved = 1.0 - np.array(falling)[:, None]
+    return {
+        "tangent_displacement": moved * towards,
+        "tangent_velocity": np.ones_like(moved) * towards,
+        "weight_distance": moved,
+    }
+
+
+# -- C1 ---------------------------------------------------------------------------------------------------------------
+
+
+def _c1() -> Iterator[Record]:
+    """Every restriction of the experiment, both targets; with sampled targets less is learnt."""
+    swept = yaml.safe_load((conf_folder() / "experiment" / "c1_entropy.yaml").read_text(encoding="utf-8"))
+    names = swept["hydra"]["sweeper"]["params"]["restriction"].split(",")
+    nodes = [yaml.safe_load((conf_folder() / "restriction" / f"{name}.yaml").read_text("utf-8")) for name in names]
+    for node, targets, seed in itertools.product(nodes, ("exact", "sampled"), SEEDS):
+        end = (0.01 if targets == "exact" else 0.1) * (1 + seed)
+        record = made(node, "", seed, targets, falling=(1.0, end), others={"identity": (1.0, 1.0)})
+        record.facts["residuals"] = residuals(record)  # the study looks at the slacks of the bounds
+        yield record
+
+
+# -- C2 ---------------------------------------------------------------------------------------------------------------
+
+
+def _c2() -> Iterator[Record]:
+    """A few runs of every part of the study."""
+    for seed in SEEDS:
+        yield from _supports(seed)
+        yield from _decays(seed)
+        yield from _kernels(seed)
+        yield from _racers(seed)
+        for weight, targets in itertools.product((0.01, 0.1), ("exact", "sampled")):
+            made_of = (1.0, weight * (1.0 if targets == "exact" else 1.2))
+            yield made(part="replay", seed=seed, targets=targets, weight=weight, falling=made_of)
+
+
+def _supports(seed: int) -> Iterator[Record]:
+    """One run comes back at once, and one never does."""
+    still = {"identity": (1.0,) * len(STEPS), "carried": (1.0,) * len(STEPS)}
+    yield made(FLAT, "support", seed, others=still)
+    for node, targets in itertools.product((POETIC, BLIND), ("exact", "sampled")):
+        slow = (0.01, 0.02, 0.1, 0.5, 0.9) if seed == 0 else (0.01, 0.5, 1.0, 1.0)
+        back = {"recovery": slow if targets == "exact" else (1.0, 1.0), "scratch": (1e-6, 1e-3, 0.01, 0.1, 1.0)}
+        yield made(node, "recovery", seed, targets, others={**still, **back})
+
+
+def _decays(seed: int) -> Iterator[Record]:
+    for name, faster in (("tabular_strings", 1.0), ("tabular_trie", 3.0), ("transformer", 9.0)):
+        for optimizer in (SGD, ADAM):
+            law = 1.0 / (1.0 + faster * STEPS) if optimizer is SGD else np.exp(-0.02 * faster * np.sqrt(STEPS))
+            path = tuple(law ** (1.0 + 0.05 * seed))
+            node = {**TRANSFORMER, "kind": name} if name == "transformer" else {"kind": name}
+            yield made(part=f"decay_{optimizer['kind']}", seed=seed, model=node, optimizer=optimizer, falling=path)
+
+
+def _kernels(seed: int) -> Iterator[Record]:
+    """The narrow model does not follow its line at all where the rate is large: there R² is far below 0."""
+    for width, rate in itertools.product((32, 64, 128), (0.001, 0.003)):
+        far = 0.3 * (rate / 0.003) ** 2
+        line = {"linearised": tuple(weight ** (1.0 + far * 32 / width + far * (width == 32)) for weight in FALLING[:5])}
+        yield made(
+            part="kernel", seed=seed, model={**TRANSFORMER, "width": width}, optimizer={**SGD, "learning_rate": rate},
+            falling=FALLING[:5], others=line, tangent=True,
+        )  # fmt: skip
+
+
+def _racers(seed: int) -> Iterator[Record]:
+    for optimizer, speed in itertools.product((ADAM, SGD), (0.1, 0.3, 0.5, 0.7)):
+        speed += 0.05 * (optimizer is SGD)
+        leak = 1e-3 + 0.1 * speed**2 + 0.01 * seed  # on prompts that S never has nothing else changes
+        yield made(
+            {"kind": "in_turn", "steps": [ONE_PROMPT, FLAT]}, f"race_{optimizer['kind']}", seed, tangent=True,
+            optimizer={**optimizer, "learning_rate": speed / 100}, falling=(1.0, 1.0 - speed), end_leak=leak,
+        )  # fmt: skip
+
+
+RECORDS: dict[str, Callable[[], Iterator[Record]]] = {"c1_entropy": _c1, "c2_support": _c2}
+"""The runs of every claim that has figures."""
