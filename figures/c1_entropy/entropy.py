@@ -46,7 +46,7 @@ def counted(tables: Tables) -> pl.DataFrame:
 
 
 def _cloud(axes: Axes, runs: pl.DataFrame, case: str) -> None:
-    """Draw the runs of one kind of targets, a look for each restriction by rising H(S). Of two at a place, both show."""
+    """Draw the runs of one kind of targets, a look for each restriction by rising H(S). If two coincide, both show."""
     h_p = float(runs["h_p"].to_numpy().mean())
     for line in (axes.axvline, axes.axhline):
         line(h_p, color=DISTRIBUTIONS["P"].colour, linestyle=":", linewidth=0.8 * factor())

@@ -8,6 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from sim.config import members
+
 ROOT = Path(__file__).resolve().parents[2]
 SMALLER = {
     "c1_entropy": ["model.width=16", "model.depth=1"],
@@ -15,7 +17,7 @@ SMALLER = {
 }
 """What makes a claim small enough to run here, a small model or some of its parts; the slow test does without."""
 
-NAMES = sorted(file.stem for file in (ROOT / "experiments").glob("c[0-9]*.py"))
+NAMES = [name for name, one in members("experiment").items() if hasattr(one.load(), "CLAIM")]
 
 
 def python(*arguments: str) -> str:
@@ -47,9 +49,9 @@ def goes_to_the_board(name: str, tmp_path: Path, smaller: list[str]) -> None:
     drawn = python("figures", name, str(tmp_path / name))
     assert ".png" in drawn
     target = tmp_path / name / "reports" / "claim"
-    verdicts = pl.read_parquet(target / "tables" / "verdicts.parquet")
-    assert set(verdicts["outcome"]) <= {"not valid", "holds", "refuted", "undecided", "reported"}
-    assert not verdicts["edited"].any()
+    findings = pl.read_parquet(target / "tables" / "findings.parquet")
+    assert set(findings["verdict"]) <= {"not valid", "holds", "refuted", "undecided", "reported"}
+    assert set(findings["made_for"]) == {"these"}
     board = python("experiments", "board", str(tmp_path))
     assert "What stands and what falls" in board
     page = (tmp_path / "board" / "board.html").read_text(encoding="utf-8")

@@ -218,7 +218,7 @@ def test_every_prediction_is_explained_with_its_rule_whom_it_counts_and_its_cont
 def test_what_is_true_by_construction_is_shown_apart(form, judged):
     """After all others, below a remark that it supports nothing."""
     blocks = list(board.blocks([judged]))
-    remark = "these check the instrument and support nothing"
+    remark = "They check the instrument and support no claim"
     assert FULL[form](blocks).count(remark) == 1
     checks = {one.identifier for one in judged.claim.predictions if one.instrument}
     order = [row["prediction"] in checks for row in shown(form, blocks)]
@@ -284,7 +284,7 @@ def test_verdicts_are_coloured_on_the_page(judged):
 @every_form
 @every_claim
 def test_predictions_that_were_edited_after_the_runs_are_pointed_out(form, claim, tmp_path):
-    said = "The predictions were edited after these runs were made: they are no test of them."
+    said = "The predictions were edited after these runs were made, so the runs do not test them."
     assert said in FULL[form](list(board.blocks([result(claim, tmp_path, made_for=None)])))
     for one in claim.amendments[:1]:
         runs = f"{claim.name}@{one.digest_before}"

@@ -96,7 +96,7 @@ def run(
         "model": {"kind": "mixture"},
         "objective": {"kind": "replay", "weight": 0.1} if replay else {"kind": "sft", "targets": "exact"},
         "optimizer": {"kind": "adam", "learning_rate": 0.1},
-        "finetune": {"num_steps": 12},
+        "finetune": {"num_steps": 12, "loss_on": "response"},
     }
     facts = {"pretraining": {"joint_kl": 0.005 if valid else 0.0456, "limit": 0.02, "valid": valid}, "world_notes": {}}
     record = Record("toy", "0123456789ab", config, p, restricted, phases, facts)
