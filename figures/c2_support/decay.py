@@ -88,7 +88,7 @@ def _guides(laws: pl.DataFrame, sgd: Axes, adam: Axes) -> None:
 def _guide(axes: Axes, steps: np.ndarray, heights: np.ndarray, name: str, below: bool = False) -> None:
     """A dashed line and its name, above its beginning or below its end."""
     axes.plot(steps, heights, color=GUIDE, linestyle="--", linewidth=factor())
-    at, shift = (-1, (0, -3)) if below else (0, (0, 3))
+    at, shift = (-1, (0, -6)) if below else (0, (0, 3))
     axes.annotate(
         name, (float(steps[at]), float(heights[at])), shift, textcoords="offset points", fontsize="small", color=GUIDE,
         ha="right" if below else "left", va="top" if below else "bottom",

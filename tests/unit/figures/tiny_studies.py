@@ -188,7 +188,8 @@ def _supports(seed: int) -> Iterator[Record]:
 def _decays(seed: int) -> Iterator[Record]:
     for name, faster in (("tabular_strings", 1.0), ("tabular_trie", 3.0), ("transformer", 9.0)):
         for optimizer in (SGD, ADAM):
-            law = 1.0 / (1.0 + faster * STEPS) if optimizer is SGD else np.exp(-0.02 * faster * np.sqrt(STEPS))
+            speed = faster if name == "transformer" or optimizer is SGD else 1.0  # under Adam the tables do the same
+            law = 1.0 / (1.0 + speed * STEPS) if optimizer is SGD else np.exp(-0.3 * np.sqrt(speed * STEPS))
             path = tuple(law ** (1.0 + 0.05 * seed))
             node = {**TRANSFORMER, "kind": name} if name == "transformer" else {"kind": name}
             yield made(part=f"decay_{optimizer['kind']}", seed=seed, model=node, optimizer=optimizer, falling=path)
