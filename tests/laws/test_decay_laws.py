@@ -1,6 +1,6 @@
 """The laws of support decay, reproduced by the training program itself: tabular models, SFT on S = P(. | A).
 
-Source: spec/objectives.md, "Laws of support decay". The 64-bit versions carry the laws to late times; the 32-bit ones
+The closed forms are in docs/laws.md. The 64-bit versions carry the laws to late times; the 32-bit ones
 are what the product runs. Tolerances come from the next-order terms, measured in the same run, and errors must shrink.
 """
 
