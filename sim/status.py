@@ -63,7 +63,7 @@ def session(folder: Path, runs: Sequence[RunState]) -> Session | None:
     if not known:
         return None
     newest, plan = max(known, key=lambda one: one[0].since)
-    running = any(run.state == "running" and run.run in newest.points for run in runs)
+    running = any(run.state == "running" and run.run in newest.runs for run in runs)
     return newest if running and not _dead(plan) else None
 
 

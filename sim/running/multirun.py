@@ -44,7 +44,10 @@ class Launch:
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """A run of a multirun: its overrides, its canonical configuration, and the folder for its record."""
+    """A combination that a multirun asks for: overrides, canonical configuration, folder for the record.
+
+    Equal points are one run.
+    """
 
     overrides: tuple[str, ...]
     chosen: Mapping[str, Any]
@@ -233,7 +236,7 @@ def _tasks(folder: Path) -> Iterator[Path]:
 def _write_task(file: Path, points: Sequence[Point], launch: Launch) -> Path:
     ours = ("max_runs", "mapping", "checkpoint_seconds")
     given = {name: value for name, value in asdict(launch).items() if name in ours}
-    write_json(file, {"points": [dict(point.chosen) for point in points], "execution": given})
+    write_json(file, {"runs": [dict(point.chosen) for point in points], "execution": given})
     return file
 
 
@@ -253,7 +256,7 @@ def _write_plan(
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "launch": asdict(launch),
-        "points": list(dict.fromkeys(point.target.name for point in runs)),
+        "runs": list(dict.fromkeys(point.target.name for point in runs)),
         "kept": [target.name for target in kept],
         "workers": [[point.target.name for point in part] for part in parts],
         "asked": [

@@ -33,22 +33,22 @@ def hint(chosen: Chosen) -> str:
     return json.dumps([world, rules, phases, first, beside], sort_keys=True)
 
 
-def groups(points: Sequence[Chosen]) -> list[list[int]]:
+def groups(runs: Sequence[Chosen]) -> list[list[int]]:
     """Group the indices of runs with equal hints. Within a group, runs with the same pretraining are neighbours."""
     found: dict[str, list[int]] = {}
-    for index, chosen in enumerate(points):
+    for index, chosen in enumerate(runs):
         found.setdefault(hint(chosen), []).append(index)
-    return [sorted(group, key=lambda index: (pretraining_key(points[index]), index)) for group in found.values()]
+    return [sorted(group, key=lambda index: (pretraining_key(runs[index]), index)) for group in found.values()]
 
 
-def shares(points: Sequence[Chosen], workers: int) -> list[list[int]]:
+def shares(runs: Sequence[Chosen], workers: int) -> list[list[int]]:
     """Return the indices of the runs for each worker: about equal work, with groups cut as little as possible.
 
     There are at most `workers` shares. The largest pieces are given away first, each to the worker with the least work.
     """
-    costs = [cost(chosen) for chosen in points]
+    costs = [cost(chosen) for chosen in runs]
     limit = sum(costs) / workers
-    pieces = [piece for group in groups(points) for piece in _pieces(group, costs, limit)]
+    pieces = [piece for group in groups(runs) for piece in _pieces(group, costs, limit)]
     loads, given = [0.0] * workers, [list[int]() for _ in range(workers)]
     for piece in sorted(pieces, key=lambda piece: -sum(costs[index] for index in piece)):
         least = loads.index(min(loads))

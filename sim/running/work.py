@@ -16,23 +16,23 @@ from sim.training.simulation import Observer, signature
 
 
 def perform(
-    points: Sequence[Mapping[str, Any]], execution: Execution | None = None, observe: Observer = lambda *_: None
+    runs: Sequence[Mapping[str, Any]], execution: Execution | None = None, observe: Observer = lambda *_: None
 ) -> list[Outcome]:
     """Do the runs of canonical configurations, and return the outcome of each distinct run, in order.
 
     Finished runs are kept. Runs that another process is computing are refused. An error of one run becomes its outcome
     and does not affect the others. Only an interruption is raised; then everything up to the last checkpoint is kept.
     """
-    execution, chosen = execution or Execution(), {target(point): point for point in points}
+    execution, chosen = execution or Execution(), {target(run): run for run in runs}
     outcomes: dict[Path, Outcome] = {}
     groups: dict[Hashable, list[Path]] = {}
-    for place, point in chosen.items():
+    for place, run in chosen.items():
         try:
             if place.exists():
                 verified(place)
                 outcomes[place] = Outcome(place, "kept")
             else:
-                groups.setdefault(signature(build(point)[0]), []).append(place)
+                groups.setdefault(signature(build(run)[0]), []).append(place)
         except Exception as problem:
             outcomes[place] = failure(place, problem)
             _tell(outcomes[place])
@@ -43,17 +43,17 @@ def perform(
 
 def _group(chosen: Mapping[Path, Mapping[str, Any]], execution: Execution, observe: Observer) -> dict[Path, Outcome]:
     """Do runs of one signature, in cohorts of about equal size that share their compiled programs."""
-    points = list(chosen.values())
+    runs = list(chosen.values())
     try:
-        room = execution.max_runs or (runs_at_once(build(points[0])[0], execution.mapping) if len(points) > 1 else 1)
+        room = execution.max_runs or (runs_at_once(build(runs[0])[0], execution.mapping) if len(runs) > 1 else 1)
     except Exception as problem:
         outcomes = {place: failure(place, problem) for place in chosen}
         for outcome in outcomes.values():
             _tell(outcome)
         return outcomes
-    size = -(-len(points) // -(-len(points) // room))
-    share, outcomes = Share.of(points), {}
-    for first in range(0, len(points), size):
+    size = -(-len(runs) // -(-len(runs) // room))
+    share, outcomes = Share.of(runs), {}
+    for first in range(0, len(runs), size):
         part = dict(list(chosen.items())[first : first + size])
         outcomes |= Cohort(part, execution, size, share, observe).perform()
     return outcomes

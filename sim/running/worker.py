@@ -1,6 +1,6 @@
 """python -m sim.running.worker <task.json> [--lifeline] [--beside=N]: do the runs of a task. A multirun starts it.
 
-The task is {"points": [canonical configuration, ...], "execution": {argument: value}}, with the arguments of
+The task is {"runs": [canonical configuration, ...], "execution": {argument: value}}, with the arguments of
 `sim.running.cohort.Execution`. The outcome of each run lies on the disk, see `sim.disk.ledger`; the output is only a
 log. The exit status is 0 if the worker completed its task, even if runs failed.
 """
@@ -24,7 +24,7 @@ def work(task: Path) -> None:
     from sim.running.work import perform
 
     content = json.loads(task.read_text(encoding="utf-8"))
-    for outcome in perform(content["points"], Execution(**content["execution"])):
+    for outcome in perform(content["runs"], Execution(**content["execution"])):
         print(f"{outcome.target}: {outcome.state}{f' ({outcome.reason})' if outcome.reason else ''}", flush=True)
 
 
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     if given.lifeline:
         hold_on_to(sys.stdin.fileno())
     print(f"process {os.getpid()}", flush=True)
-    outputs = json.loads(given.task.read_text(encoding="utf-8"))["points"][0]["outputs"]
+    outputs = json.loads(given.task.read_text(encoding="utf-8"))["runs"][0]["outputs"]
     prepare(outputs, given.beside)
     work(given.task)
 

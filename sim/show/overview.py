@@ -15,10 +15,10 @@ LEAST = 0.03
 
 @dataclass(frozen=True)
 class Session:
-    """One multirun: when it began [epoch s], its runs (`points`), and those that were finished before (`kept`)."""
+    """One multirun: when it began [epoch s], the hashes of its runs, and of those that were finished before."""
 
     since: float
-    points: frozenset[str]
+    runs: frozenset[str]
     kept: frozenset[str]
 
 
@@ -60,7 +60,7 @@ class Overview:
         if self.session is None:
             ends = [_left(self.at - _number(run.facts.get("since"), self.at), [run]) for run in self.of("running")]
             return max((end for end in ends if end is not None), default=None)
-        fresh = self.session.points - self.session.kept
+        fresh = self.session.runs - self.session.kept
         return _left(self.at - self.session.since, [run for run in self.runs if run.run in fresh])
 
     def plain(self) -> dict[str, Any]:
@@ -83,10 +83,10 @@ def session_of(plan: Any) -> Session | None:
     """Return the session that a plan on the disk describes; None if the plan does not have the expected form."""
     if not isinstance(plan, Mapping) or not isinstance(plan.get("since"), int | float):
         return None
-    points, kept = plan.get("points"), plan.get("kept", [])
-    if not isinstance(points, list) or not isinstance(kept, list):
+    runs, kept = plan.get("runs", plan.get("points")), plan.get("kept", [])  # older plans: points
+    if not isinstance(runs, list) or not isinstance(kept, list):
         return None
-    return Session(float(plan["since"]), frozenset(map(str, points)), frozenset(map(str, kept)))
+    return Session(float(plan["since"]), frozenset(map(str, runs)), frozenset(map(str, kept)))
 
 
 def _share(runs: Iterable[RunState]) -> float | None:

@@ -53,7 +53,7 @@ def goes_to_the_board(name: str, tmp_path: Path, smaller: list[str]) -> None:
     assert set(findings["verdict"]) <= {"not valid", "holds", "refuted", "undecided", "reported"}
     assert set(findings["made_for"]) == {"these"}
     board = python("experiments", "board", str(tmp_path))
-    assert "What stands and what falls" in board
+    assert "Verdict board" in board
     page = (tmp_path / "board" / "board.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == len(list((target / "figures").glob("*.png"))) > 0
 

@@ -253,14 +253,14 @@ def test_a_killed_worker_takes_its_batch_alone(home: Path, reference: dict[str, 
     failed = len(at_work)
     assert failed in (1, 2), "a batch, or what of it is not published yet"
     assert done.status == 1
-    assert done.stdout.startswith(f"{NUM_POINTS} points: {NUM_POINTS - failed} finished, {failed} failed\n")
+    assert done.stdout.startswith(f"{NUM_POINTS} runs: {NUM_POINTS - failed} finished, {failed} failed\n")
     named = re.findall(r"\n  ([0-9a-f]{12}) \(seed=\d optimizer.* killed by SIGKILL; if memory", done.stdout)
     assert set(named) == set(at_work)
     states = [one for one in ledger.states(outputs / "scratch") if one.state != "done"]
     assert {one.run: one.state for one in states} == dict.fromkeys(at_work, "failed")
     assert all("killed by SIGKILL" in one.facts["reason"] for one in states)
     again = run(outputs, *SWEEP)
-    assert again.stdout.startswith(f"{NUM_POINTS} points: {failed} finished, {NUM_POINTS - failed} kept\n")
+    assert again.stdout.startswith(f"{NUM_POINTS} runs: {failed} finished, {NUM_POINTS - failed} kept\n")
     same(records(outputs), reference)
 
 
@@ -313,7 +313,7 @@ def test_two_multiruns_at_once_end_in_one_result(home: Path, reference: dict[str
     assert set(found) == set(reference)
     same(found, reference)
     again = run(outputs, *SWEEP)
-    assert again.stdout.startswith(f"{NUM_POINTS} points: {NUM_POINTS} kept\n")
+    assert again.stdout.startswith(f"{NUM_POINTS} runs: {NUM_POINTS} kept\n")
 
 
 def test_two_single_runs_at_once_end_in_one_result(home: Path) -> None:

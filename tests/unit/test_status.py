@@ -162,11 +162,11 @@ def test_the_session_is_the_newest_plan(tmp_path: Path) -> None:
 def test_no_session_where_another_run_is_running_or_the_driver_is_dead(tmp_path: Path) -> None:
     with computing(tmp_path / "toy" / "ddd", 900.0) as child:
         runs = list(overviews(tmp_path / "toy")[0].runs)
-        facts: dict[str, Any] = {"since": 500.0, "points": ["ddd"], "kept": []}
+        facts: dict[str, Any] = {"since": 500.0, "runs": ["ddd"], "kept": []}
         here = socket.gethostname()
         for number, (more, alive) in enumerate(
             [
-                ({"points": ["eee"]}, False),
+                ({"runs": ["eee"]}, False),
                 ({"pid": child.pid, "host": here}, True),
                 ({"pid": os.getppid(), "host": here}, True),
                 ({"pid": 2**22 + 1, "host": here}, False),

@@ -98,7 +98,7 @@ def test_a_real_worker_that_cannot_be_imported(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.chdir(ROOT)
     task = tmp_path / "worker-0.json"
-    task.write_text(json.dumps({"points": [{"outputs": str(tmp_path)}], "options": {}}), encoding="utf-8")
+    task.write_text(json.dumps({"runs": [{"outputs": str(tmp_path)}], "options": {}}), encoding="utf-8")
     child = processes.Engine().submit(task)
     reason = f"its process ended with exit status 1: ImportError: broken; see {task.with_suffix('.log')}"
     assert ending(child) == Ending(reason)

@@ -44,7 +44,7 @@ class Engine:
         self.cancelled: list[list[Path]] = []
 
     def submit(self, task: Path) -> Worker:
-        points = json.loads(task.read_text(encoding="utf-8"))["points"]
+        points = json.loads(task.read_text(encoding="utf-8"))["runs"]
         self.submitted.append([point["run"] for point in points])
         script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
         return Worker(self, script, [Path(point["outputs"]) / point["run"] for point in points])
@@ -322,7 +322,7 @@ def test_the_plan(do: Do, tmp_path: Path) -> None:
     written = ["plan-1.json", "plan.json", "worker-0.json", "worker-1.json", "worker-2.json"]
     assert sorted(file.name for file in home.iterdir()) == written, "a second batch of points overwrites nothing"
     content = files.read_json(home / "plan.json")
-    assert content["points"] == ["a", "b", "c", "d"]
+    assert content["runs"] == ["a", "b", "c", "d"]
     assert content["kept"] == ["c"]
     assert content["workers"] == [["a", "d"], ["b"]]
     assert content["asked"][1] == {"overrides": ["run=b"], "run": str(tmp_path / "name" / "b")}
@@ -330,7 +330,7 @@ def test_the_plan(do: Do, tmp_path: Path) -> None:
     assert content["pid"] == os.getpid()
     task = files.read_json(home / "worker-0.json")
     assert task["execution"] == {"max_runs": 5, "mapping": "vmap", "checkpoint_seconds": 1.0}
-    assert [point["run"] for point in task["points"]] == ["a", "d"]
+    assert [point["run"] for point in task["runs"]] == ["a", "d"]
 
 
 def test_nothing_to_do(tmp_path: Path) -> None:

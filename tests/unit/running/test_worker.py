@@ -24,7 +24,7 @@ DEADLINE = 60.0  # [s], far beyond what any child needs
 @pytest.fixture
 def task(tmp_path: Path) -> Path:
     file = tmp_path / "worker-0.json"
-    content = {"points": [{"outputs": str(tmp_path)}], "execution": {"max_runs": 3}}
+    content = {"runs": [{"outputs": str(tmp_path)}], "execution": {"max_runs": 3}}
     file.write_text(json.dumps(content), encoding="utf-8")
     return file
 
@@ -126,6 +126,7 @@ NAMES = ("JAX_NUM_CPU_DEVICES", "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CAC
 def prepared(monkeypatch: pytest.MonkeyPatch, *arguments: Any, **given: str) -> dict[str, str]:
     with monkeypatch.context() as patch:
         patch.setattr(os, "environ", dict(given))
+        patch.delitem(sys.modules, "jax", raising=False)  # as in a new process; the settings of this one stay
         environment.prepare(*arguments)
         return {name: value for name, value in os.environ.items() if name in NAMES}
 

@@ -122,11 +122,11 @@ def test_no_time_left_where_there_is_nothing_to_go_by(runs: list[RunState], sess
 
 
 @pytest.mark.parametrize(
-    "plan", [None, [], {}, {"since": "now", "points": []}, {"since": 1.0}, {"since": 1.0, "points": [], "kept": 3}]
+    "plan", [None, [], {}, {"since": "now", "runs": []}, {"since": 1.0}, {"since": 1.0, "runs": [], "kept": 3}]
 )
 def test_a_plan_of_another_form_is_no_session(plan: Any) -> None:
     assert session_of(plan) is None
-    assert session_of({"since": 1, "points": ["a"], "more": 2}) == Session(1.0, frozenset("a"), frozenset())
+    assert session_of({"since": 1, "runs": ["a"], "more": 2}) == Session(1.0, frozenset("a"), frozenset())
 
 
 @pytest.mark.parametrize(
