@@ -137,13 +137,13 @@ def _is_union(annotation: Any) -> bool:
     return typing.get_origin(annotation) in (typing.Union, types.UnionType)
 
 
-def _is_plain(annotation: Any) -> bool:
+def is_plain(annotation: Any) -> bool:
     """Return whether YAML can write a value of this type."""
     origin, members = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
-        return _is_plain(members[0])
+        return is_plain(members[0])
     if _is_union(annotation):
-        return any(_is_plain(member) for member in members)
+        return any(is_plain(member) for member in members)
     return (origin or annotation) in (*_NOUNS, *_LISTS, *_MAPPINGS, None, Any, object, Literal)
 
 
@@ -153,10 +153,10 @@ def _split(annotation: Any) -> tuple[Any, tuple[Check, ...]]:
     while typing.get_origin(annotation) is Annotated:
         annotation, *metadata = typing.get_args(annotation)
         checks += tuple(condition for condition in metadata if isinstance(condition, Check))
-    if not _is_plain(annotation):
+    if not is_plain(annotation):
         raise TypeError(f"a type that a configuration can express is required, found {annotation}")
     if _is_union(annotation):
-        plain = [member for member in typing.get_args(annotation) if _is_plain(member)]
+        plain = [member for member in typing.get_args(annotation) if is_plain(member)]
         if len(plain) == 1:
             base, more = _split(plain[0])
             return base, checks + more

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import inspect
+import sys
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,9 @@ import numpy as np
 
 from sim.config.discovery import KINDS, Member
 from sim.numerics import SpecificationError
+
+OURS = ("sim", "experiments", "figures")
+"""The packages of this project. What they compute is part of the version of the results."""
 
 
 @functools.cache
@@ -34,8 +38,10 @@ def member_digest(member: Member) -> str:
 def object_digest(thing: Any) -> str:
     """SHA-256 of the content of an object: numbers, arrays, dataclasses, functions and classes, containers of these.
 
-    The content of a function or class is its source and all that it uses from its own module. If the content of an
-    object cannot be determined, it raises SpecificationError, which says what to do.
+    The content of a function or class is its source and all that it uses: functions, classes and values of its own
+    module and of other modules, except the standard library, this project and installed packages, which count by name.
+    Of a module that is used as a whole, the file counts. If the content of an object cannot be determined, it raises
+    SpecificationError, which says what to do.
     """
     content = hashlib.sha256()
     for part in _parts(thing, frozenset()):
@@ -107,6 +113,12 @@ def _parts(thing: Any, seen: frozenset[int]) -> Iterator[bytes]:
     elif isinstance(thing, list | tuple | set | frozenset):
         for value in sorted(thing, key=repr) if isinstance(thing, set | frozenset) else thing:
             yield from _parts(value, seen)
+    elif isinstance(thing, functools.partial):
+        yield from _parts((thing.func, thing.args, thing.keywords), seen)
+    elif hasattr(thing, "__wrapped__"):  # such as a function under jax.jit
+        yield from _parts(thing.__wrapped__, seen)
+    elif hasattr(thing, "__name__") and _installed(getattr(thing, "__module__", None) or type(thing).__module__):
+        yield f"{type(thing).__module__}.{thing.__name__}".encode()
     elif hasattr(thing, "__array__") and np.asarray(thing).dtype != object:
         array = np.asarray(thing)
         yield f"{array.dtype.str}{array.shape}".encode() + array.tobytes()
@@ -119,7 +131,7 @@ def _parts(thing: Any, seen: frozenset[int]) -> Iterator[bytes]:
 
 def _code(thing: types.FunctionType | type, seen: frozenset[int]) -> Iterator[bytes]:
     """Iterate over the source of a function or class, the variables it closes over, and what it uses of its module."""
-    if (thing.__module__ or "").partition(".")[0] in ("builtins", "sim", "numpy", "jax", "flax", "optax"):
+    if _installed(thing.__module__ or ""):
         yield f"{thing.__module__}.{thing.__qualname__}".encode()
         return
     try:
@@ -134,9 +146,36 @@ def _code(thing: types.FunctionType | type, seen: frozenset[int]) -> Iterator[by
     for function in functions:
         for cell in function.__closure__ or ():
             yield from _parts(cell.cell_contents, seen)
-        for name in sorted(function.__code__.co_names):
+        for name in sorted(_names(function.__code__)):
             used = function.__globals__.get(name)
-            if isinstance(used, types.FunctionType | type) and used.__module__ != thing.__module__:
-                yield f"{used.__module__}.{used.__qualname__}".encode()
-            elif used is not None and not isinstance(used, types.ModuleType):
+            if isinstance(used, types.ModuleType):
+                yield from _whole(used, seen)
+            elif used is not None:
                 yield from _parts(used, seen)
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """Return the names that a function looks up outside, those of the functions inside it included."""
+    inner = (one for one in code.co_consts if isinstance(one, types.CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def _whole(module: types.ModuleType, seen: frozenset[int]) -> Iterator[bytes]:
+    """Iterate over the source of a module and of the modules that it imports, as far as they are not installed."""
+    yield module.__name__.encode()
+    if _installed(module.__name__) or id(module) in seen:
+        return
+    yield inspect.getsource(module).encode()
+    for name in sorted(set(_imports(Path(inspect.getfile(module)), module.__name__))):
+        if name in sys.modules:
+            yield from _whole(sys.modules[name], seen | {id(module)})
+
+
+def _installed(module: str) -> bool:
+    """Return whether a module belongs to this project, to the standard library, or to an installed package."""
+    top = module.partition(".")[0]
+    if top in OURS or top in sys.stdlib_module_names:
+        return True
+    found = sys.modules.get(top)
+    places = [getattr(found, "__file__", None), *getattr(found, "__path__", [])]
+    return any({"site-packages", "dist-packages"} & set(Path(place).parts) for place in places if place)

@@ -6,6 +6,7 @@ same names as ours: `lab/objectives/focal.py`, `lab/metrics/`, `lab/figures/<stu
 `lab/conf/<group>/<option>.yaml`. A name in a configuration cannot reach anything else outside this project.
 """
 
+import difflib
 import functools
 import importlib
 import importlib.util
@@ -27,6 +28,7 @@ class Kind:
 
     package: str  # the package with the members of this project; other packages have a folder of its last name
     defines: str = ""  # what a member defines at its top level; "" stands for a constructor with the file's name
+    is_class: bool = False  # whether this constructor may be a class with the file's name in CamelCase
     nested: bool = False  # whether the files lie in one folder for each study
 
     @property
@@ -34,13 +36,17 @@ class Kind:
         """The name of the folder of these members in a package from outside."""
         return self.package.rpartition(".")[2]
 
+    def wanted(self, name: str) -> list[str]:
+        """Return the names of which a member in a file with this name defines one."""
+        return self.defines.split("|") if self.defines else [name, camel_case(name)] if self.is_class else [name]
+
 
 KINDS = {
     "grammar": Kind("sim.grammars"),
     "restriction": Kind("sim.restrictions"),
     "model": Kind("sim.models"),
-    "objective": Kind("sim.objectives"),
-    "optimizer": Kind("sim.optimizers"),
+    "objective": Kind("sim.objectives", is_class=True),
+    "optimizer": Kind("sim.optimizers", is_class=True),
     "probe": Kind("sim.probes"),
     "engine": Kind("sim.running.engines", "Engine"),
     "metric": Kind("sim.metrics", "METRICS"),
@@ -103,7 +109,8 @@ def packages() -> tuple[Package, ...]:
 def members(kind: str) -> dict[str, Member]:
     """Return the members of a kind by name, sorted. None of them is imported.
 
-    The name of a figure is <study>/<file>. Raises SpecificationError if two files have one name.
+    The name of a figure is <study>/<file>. Raises SpecificationError if two files have one name, and for a file that
+    misspells what makes it a member.
     """
     found: dict[str, Member] = {}
     for package in (None, *packages()):
@@ -177,7 +184,21 @@ def _folder(package: str) -> Path | None:
 
 
 def _defines(file: Path, kind: Kind, name: str) -> bool:
-    """Return whether a file defines, at its top level, what makes it a member."""
-    wanted = kind.defines or f"{name}|{camel_case(name)}"
-    pattern = rf"^(def|class) ({wanted})\b|^({wanted})\s*[:=]"
-    return re.search(pattern, file.read_text(encoding="utf-8"), re.MULTILINE) is not None
+    """Return whether a file defines, at its top level, what makes it a member. A near miss is a SpecificationError.
+
+    If the constructor has the name of the file, every file of the folder is a member, unless its name begins with an
+    underscore. Other folders also hold helpers; there only a name that is nearly right is a mistake.
+    """
+    wanted = kind.wanted(name)
+    defined = re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*(?::[^=\n]+)?=", file.read_text("utf-8"), re.MULTILINE)
+    names = [function or variable for function, variable in defined]
+    if set(wanted) & set(names):
+        return True
+    meant = [one for one in names if any(difflib.get_close_matches(one, [right], 1, 0.8) for right in wanted)]
+    if meant or not kind.defines:
+        what = "a class" if kind.is_class else "a function" if not kind.defines else "a definition"
+        raise SpecificationError(
+            f"{file}: {what} {' or '.join(wanted[-1:] if kind.is_class else wanted)} is required, found "
+            f"{', '.join(meant or names) or 'no definition'}; rename it, or begin the file's name with an underscore"
+        )
+    return False

@@ -12,7 +12,7 @@ from sim.numerics import SpecificationError
 
 
 def resolve(group: str, kind: str, place: str) -> Callable[..., Any]:
-    """Return the constructor of a kind: the attribute of the member's file with the name `kind` or its CamelCase.
+    """Return the constructor of a kind: the function `kind` of the member's file, or the class with its CamelCase.
 
     Raises SpecificationError, which lists the known kinds, if there is no such member. Raises ValueError (a mistake in
     the program) for a group that a configuration cannot choose from.

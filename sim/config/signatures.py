@@ -2,11 +2,12 @@
 
 import dataclasses
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sim.config.casting import REQUIRED, cast, refuse
+from sim.config.casting import REQUIRED, cast, is_plain, refuse
 from sim.numerics import SpecificationError, nearest
 
 
@@ -28,13 +29,36 @@ def configurable(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter
     return {name: inspect.Parameter(name, only, default=value, annotation=hint) for name, value, hint in found}
 
 
-def known_names(found: Iterable[str], allowed: Iterable[str], owner: str, place: str = "") -> None:
-    """Raise SpecificationError for the first name that is not allowed. `owner` is what takes the arguments."""
+def known_names(
+    found: Iterable[str], allowed: Iterable[str], owner: str, place: str = "", others: Sequence[str] = ()
+) -> None:
+    """Raise SpecificationError for the first name that is not allowed.
+
+    `owner` is what takes the arguments, and `others` are arguments that it takes from the program only.
+    """
     allowed = list(dict.fromkeys(allowed))
     for name in found:
         if name not in allowed:
             hint = nearest(name, allowed) or f"; it takes {', '.join(allowed) or 'none'}"
+            if name in others:
+                hint += (
+                    f"; to be configured, {name} must be keyword-only (after `*,`), or a field of a `@struct.dataclass`"
+                )
             raise SpecificationError(f"{within(place, name)}: unknown argument of {owner}{hint}")
+
+
+def source(constructor: Callable[..., Any]) -> str:
+    """Return the name of a constructor and its file, for messages."""
+    module = sys.modules.get(constructor.__module__)
+    return f"{constructor.__qualname__} ({getattr(module, '__file__', None) or constructor.__module__})"
+
+
+def _positional(constructor: Callable[..., Any]) -> list[str]:
+    """Return the parameters that a configuration cannot set; for a class that is no dataclass, its fields as well."""
+    if isinstance(constructor, type):
+        return [] if dataclasses.is_dataclass(constructor) else list(inspect.get_annotations(constructor))
+    parameters = inspect.signature(constructor).parameters.values()
+    return [one.name for one in parameters if one.kind is not one.KEYWORD_ONLY]
 
 
 def within(place: str, name: Any) -> str:
@@ -45,15 +69,20 @@ def within(place: str, name: Any) -> str:
 def check(constructor: Callable[..., Any], arguments: Any, place: str) -> dict[str, Any]:
     """Return the given arguments, cast by their annotations, without defaults.
 
-    Raises SpecificationError if an argument is unknown, missing, of a wrong type or out of range, and for `_target_` at
-    any depth. Raises TypeError (a mistake in the program) for an annotation that no configuration can express.
+    Raises SpecificationError if an argument is unknown, missing, of a wrong type or out of range, for `_target_` at any
+    depth, and for an annotation that no configuration can express.
     """
     arguments = plain(arguments, place)
     if not isinstance(arguments, dict):
         refuse(dict, arguments, place)
     parameters = configurable(constructor)
-    known_names(arguments, parameters, constructor.__name__, place)
+    known_names(arguments, parameters, constructor.__name__, place, _positional(constructor))
     for name, parameter in parameters.items():
+        if not is_plain(parameter.annotation):
+            raise SpecificationError(
+                f"{source(constructor)}: a type that a configuration can express is required for {name}, found "
+                f"{parameter.annotation}; use bool, int, float, str, Literal, or a list or mapping of these"
+            )
         value = arguments.get(name, parameter.default)
         if value is REQUIRED or (isinstance(value, str) and value == "???"):
             refuse(parameter.annotation, REQUIRED, within(place, name))

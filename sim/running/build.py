@@ -13,7 +13,7 @@ from sim.languages.dial import dial as entropy_dial
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
-from sim.running import schema
+from sim.running import checks, schema
 from sim.running.identity import grammar_file
 from sim.training.ensemble import structure
 from sim.training.simulation import Recipe, Simulation
@@ -52,10 +52,9 @@ def world(
 
     `dialled` is a canonical `dial`. If it names an entropy, P is tilted to it, and the notes hold the `temperature`.
     """
-    built = construct("grammar", grammar, "grammar")
-    language, notes = built if isinstance(built, tuple) else (built, {})
+    language, notes = checks.language(construct("grammar", grammar, "grammar"), grammar)
     if dialled is None or dialled["entropy"] is None:
-        return language, dict(notes)
+        return language, notes
     wanted, per, keep_prompts = (dialled[name] for name in ("entropy", "per", "keep_prompts"))
     tilted, temperature = entropy_dial(language, wanted, per, keep_prompts, "dial.entropy")
     assert isinstance(tilted, FiniteLanguage), "a tilted language is of the same kind"
@@ -71,7 +70,9 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
     file = grammar_file(chosen)
     grammar = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
     texts = [json.dumps(node, sort_keys=True) for node in (grammar, chosen["restriction"], chosen["model"])]
-    p, notes, restricted, model = _world(*texts, None if file is None else file["sha256"])
+    sha256 = None if file is None else file["sha256"]
+    p, notes, restricted, model = _world(*texts, sha256)
+    _check_optimum(texts[0], texts[1], sha256, json.dumps(chosen["objective"], sort_keys=True))
     first, second = chosen["pretrain"], chosen["finetune"]
     tuning = _recipe(second, chosen, "")
     whole = Simulation(
@@ -94,7 +95,8 @@ def _world(grammar: str, restriction: str, model: str, file: str | None) -> tupl
     p, notes = _language(grammar, file)
     restricted = _restricted(grammar, restriction, file)
     p = p if restricted.p is None else restricted.p
-    return p, notes, restricted, construct("model", json.loads(model), "model", p.trie)
+    node = json.loads(model)
+    return p, notes, restricted, checks.model(construct("model", node, "model", p.trie), p.trie, node)
 
 
 @functools.lru_cache(maxsize=32)
@@ -106,10 +108,19 @@ def _language(grammar: str, file: str | None) -> tuple[FiniteLanguage, dict[str,
 
 @functools.lru_cache(maxsize=32)
 def _restricted(grammar: str, restriction: str, file: str | None) -> Restricted:
-    restricted: Restricted = construct(
-        "restriction", json.loads(restriction), "restriction", _language(grammar, file)[0]
-    )
-    return restricted
+    p, node = _language(grammar, file)[0], json.loads(restriction)
+    return checks.restricted(construct("restriction", node, "restriction", p), p, node)
+
+
+@functools.lru_cache(maxsize=32)
+def _check_optimum(grammar: str, restriction: str, file: str | None, objective: str) -> None:
+    node, result = json.loads(objective), _restricted(grammar, restriction, file)
+    p = _language(grammar, file)[0] if result.p is None else result.p
+    checks.optimum(_objective(node, "objective"), p, result.s, result.event, node)
+
+
+def _objective(node: Mapping[str, Any], place: str) -> Any:
+    return checks.objective(construct("objective", node, place), place, node)
 
 
 def probe(name: str) -> Probe:
@@ -147,9 +158,10 @@ def _check_carried(run: Simulation) -> None:
 
 def _recipe(phase: Mapping[str, Any], owner: Mapping[str, Any], place: str) -> Recipe:
     """Return the recipe of a stage; `owner` holds its objective and its optimiser."""
+    optimizer, at = owner["optimizer"], f"{place}optimizer"
     return Recipe(
-        construct("objective", owner["objective"], f"{place}objective"),
-        construct("optimizer", owner["optimizer"], f"{place}optimizer"),
+        _objective(owner["objective"], f"{place}objective"),
+        checks.optimizer(construct("optimizer", optimizer, at), at, optimizer),
         phase["num_steps"],
         phase["batch_size"],
         evaluation_steps(phase["num_steps"], phase["num_evals"], phase["spacing"]),

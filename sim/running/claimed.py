@@ -14,6 +14,7 @@ from sim.disk.files import FinishedError
 from sim.disk.locks import Lock
 from sim.disk.store import Pretrained
 from sim.phases import STAGES, Stage
+from sim.running.diagnosis import explained
 from sim.running.outcomes import MISTAKES, Outcome, failure
 from sim.running.recording import publish, recorded
 from sim.training.simulation import Simulation
@@ -70,6 +71,8 @@ class ClaimedRun:
 
     def fail(self, problem: BaseException) -> None:
         """End the run with a reason and note it on the disk. What was trained so far stays in the checkpoints."""
+        if self.simulation is not None and not isinstance(problem, (*MISTAKES, OSError, MemoryError)):
+            problem = explained(self.simulation, self.chosen) or problem
         if not isinstance(problem, (*MISTAKES, OSError)):
             traceback.print_exception(problem, file=sys.stderr)
         self.ended = failure(self.target, problem)

@@ -9,6 +9,7 @@ from sim.disk.files import verified
 from sim.running.build import build
 from sim.running.claimed import note_failure
 from sim.running.cohort import Cohort, Execution, Share
+from sim.running.diagnosis import explained
 from sim.running.identity import target
 from sim.running.memory import runs_at_once
 from sim.running.outcomes import Outcome, failure
@@ -44,17 +45,19 @@ def perform(
 def _group(chosen: Mapping[Path, Mapping[str, Any]], execution: Execution, observe: Observer) -> dict[Path, Outcome]:
     """Do runs of one signature, in cohorts of about equal size that share their compiled programs."""
     runs = list(chosen.values())
+    first = build(runs[0])[0]
     try:
-        room = execution.max_runs or (runs_at_once(build(runs[0])[0], execution.mapping) if len(runs) > 1 else 1)
+        room = execution.max_runs or (runs_at_once(first, execution.mapping) if len(runs) > 1 else 1)
     except Exception as problem:
-        outcomes = {place: failure(place, problem) for place in chosen}
+        reason = explained(first, runs[0]) or problem
+        outcomes = {place: failure(place, reason) for place in chosen}
         for outcome in outcomes.values():
             _tell(outcome)
         return outcomes
     size = -(-len(runs) // -(-len(runs) // room))
     share, outcomes = Share.of(runs), {}
-    for first in range(0, len(runs), size):
-        part = dict(list(chosen.items())[first : first + size])
+    for begin in range(0, len(runs), size):
+        part = dict(list(chosen.items())[begin : begin + size])
         outcomes |= Cohort(part, execution, size, share, observe).perform()
     return outcomes
 

@@ -215,9 +215,13 @@ def test_a_float_survives_being_written(number: float) -> None:
     assert config.check(taking(float), {"value": repr(number)}, "x") == {"value": number}
 
 
-def test_an_annotation_that_yaml_cannot_express_is_a_mistake_of_the_program() -> None:
-    with pytest.raises(TypeError, match="a type that a configuration can express is required, found"):
+def test_an_annotation_that_yaml_cannot_express_is_named_with_its_file() -> None:
+    with pytest.raises(SpecificationError) as refused:
         config.check(taking(np.ndarray), {"value": 1}, "x")
+    assert "a type that a configuration can express is required for value, found <class 'numpy.ndarray'>" in str(
+        refused.value
+    )
+    assert __file__ in str(refused.value)
 
 
 TOYS = {
@@ -230,7 +234,6 @@ def square(base, *, side: float = 1.0):
     return base, side
 """,
     "low_rank": "class LowRank:\n    def __init__(self, *, rank: int) -> None:\n        self.rank = rank\n",
-    "helpers": "def something_else(): ...\n",
     "_private": "def _private(): ...\n",
     "broken": "import no_such_module\ndef broken(): ...\n",
 }
@@ -243,7 +246,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, source in TOYS.items():
         (folder / f"{name}.py").write_text(source, encoding="utf-8")
     monkeypatch.setattr(sim, "__path__", [*sim.__path__, str(tmp_path)])
-    monkeypatch.setitem(discovery.KINDS, "toy", discovery.Kind("sim.toy_kinds"))
+    monkeypatch.setitem(discovery.KINDS, "toy", discovery.Kind("sim.toy_kinds", is_class=True))
     monkeypatch.setattr(groups, "GROUPS", (*groups.GROUPS, "toy"))
     discovery.forget()
     yield
@@ -270,7 +273,6 @@ def test_a_kind_is_its_constructor() -> None:
             {"kind": "squar"},
             "toy.kind: one of broken, low_rank, square is required, found 'squar' (did you mean 'square'?)",
         ),
-        ({"kind": "helpers"}, "toy.kind: one of broken, low_rank, square is required, found 'helpers'"),
         ({"kind": "../../os"}, "toy.kind: one of broken, low_rank, square is required, found '../../os'"),
         ({"kind": "_private"}, "toy.kind: one of broken, low_rank, square is required, found '_private'"),
         ({"kind": 3}, "toy.kind: one of broken, low_rank, square is required, found 3"),
@@ -303,3 +305,37 @@ def test_importing_configuration_is_quick() -> None:
         f"import sys, sim.config; sys.exit(str(sorted({slow} & set(sys.modules))) if {slow} & set(sys.modules) else 0)"
     )
     subprocess.run([sys.executable, "-c", command], check=True, cwd=Path(__file__).parents[3])
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_class", "source", "message"),
+    [
+        ("", False, "def coins(): ...", "a function coin is required, found coins; rename it"),
+        ("", False, "class Coin: ...", "a function coin is required, found Coin; rename it"),
+        ("", True, "class Coyn: ...", "a class Coin is required, found Coyn; rename it"),
+        ("", True, "", "a class Coin is required, found no definition; rename it"),
+        ("METRICS", False, "METRIC: list = []", "a definition METRICS is required, found METRIC; rename it"),
+        ("METRICS", False, "def helper(): ...", None),
+        ("", True, "Coin = object", None),
+        ("", False, "coin: object = None", None),
+    ],
+)
+def test_a_file_that_misspells_what_makes_it_a_member_is_named(
+    kind: str, is_class: bool, source: str, message: str | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "coin.py"
+    file.write_text(source, encoding="utf-8")
+    wanted = discovery.Kind("sim.toys", kind, is_class)
+    if message is None:
+        assert discovery._defines(file, wanted, "coin") == ("helper" not in source)
+        return
+    with pytest.raises(SpecificationError) as refused:
+        discovery._defines(file, wanted, "coin")
+    assert str(refused.value).startswith(f"{file}: {message}")
+
+
+def test_an_argument_that_is_not_keyword_only_says_so() -> None:
+    def ring(size: int = 3, *, length: int = 2) -> None: ...
+
+    with pytest.raises(SpecificationError, match=r"to be configured, size must be keyword-only \(after `\*,`\)"):
+        config.check(ring, {"size": 3}, "grammar")

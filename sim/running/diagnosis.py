@@ -1,0 +1,69 @@
+"""Why a training failed: the model, the optimiser and the objective are traced, and the first that is wrong is named.
+
+Tracing takes about a second, so this is done only after a failure.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from sim.numerics import SpecificationError
+from sim.running.checks import kind_of, refuse
+from sim.training.job import loss
+from sim.training.simulation import Recipe, Simulation, pretraining
+
+
+def explained(run: Simulation, chosen: Mapping[str, Any]) -> SpecificationError | None:
+    """Return what is wrong with a member, in one line, after a run failed for a reason that does not say so."""
+    try:
+        _traced(run, chosen)
+    except SpecificationError as problem:
+        return problem
+    except Exception:
+        return None
+    return None
+
+
+def _traced(run: Simulation, chosen: Mapping[str, Any]) -> None:
+    """Trace the model, the optimiser and the objective, and raise SpecificationError for the first that is wrong."""
+    key, node = jax.random.key(0), chosen["model"]
+    params = _trying(
+        "model", "init(key) that returns a pytree of arrays", node, lambda: jax.eval_shape(run.model.init, key)
+    )
+    size = (2, run.p.trie.length)
+    tokens = jax.ShapeDtypeStruct(size, np.int32)
+    wanted = (*size, run.p.trie.vocab_size)
+    logits = _trying("model", "logits(params, tokens)", node, lambda: jax.eval_shape(run.model.logits, params, tokens))
+    shape = getattr(logits, "shape", None)
+    if shape != wanted:
+        refuse("model", f"logits of shape {wanted} for tokens {size}", f"{shape or kind_of(logits)}", node, "")
+    for place, recipe, owners in (("pretrain.", run.pretrain, chosen["pretrain"]), ("", run.finetune, chosen)):
+        _trying(
+            f"{place}optimizer", "transformation(num_steps) that returns an optax.GradientTransformation",
+            owners["optimizer"], partial(_started, recipe, params), "optimizer",
+        )  # fmt: skip
+        job = pretraining(run).job
+        job = replace(job, phase=replace(job.phase, objective=recipe.objective))
+        value = _trying(
+            f"{place}objective", "a callable (q, context, batch, key) that returns a scalar", owners["objective"],
+            partial(jax.eval_shape, loss, job, params, key), "objective",
+        )  # fmt: skip
+        if getattr(value, "shape", None) != ():
+            found = f"shape {value.shape}" if hasattr(value, "shape") else kind_of(value)
+            refuse(f"{place}objective", "a scalar loss", found, owners["objective"], "", "objective")
+
+
+def _started(recipe: Recipe, params: Any) -> Any:
+    return jax.eval_shape(recipe.optimizer.transformation(1.0).init, params)
+
+
+def _trying(place: str, wanted: str, node: Mapping[str, Any], call: Callable[[], Any], group: str = "") -> Any:
+    try:
+        return call()
+    except Exception as problem:
+        text = " ".join(f"{type(problem).__name__}: {problem}".split())[:200]
+        refuse(place, wanted, text, node, "", group)
