@@ -24,11 +24,15 @@ REPORT = "demo"
 
 
 class Result:
-    """A finished run. `record` holds everything that was recorded; `folder` is its place on the disk."""
+    """A finished run. `record` holds everything that was recorded; `folder` is its place on the disk.
 
-    def __init__(self, record: Record, folder: Path) -> None:
+    progress: whether another fine-tuning shows a progress bar unless it is told otherwise.
+    """
+
+    def __init__(self, record: Record, folder: Path, progress: bool = True) -> None:
         self.record = record
         self.folder = folder
+        self.progress = progress
 
     def table(self) -> pl.DataFrame:
         """Return every measured number, one row each. `python -m sim.rows --help` explains columns and metrics."""
@@ -38,14 +42,15 @@ class Result:
         """Return a trained model: "pretrained", "finetuned", "relearned", or a control; see `sim.model_of`."""
         return model_of(self.record, name)
 
-    def finetune(self, *, progress: bool = True, **changes: Any) -> "Result":
+    def finetune(self, *, progress: bool | None = None, **changes: Any) -> "Result":
         """Fine-tune the same pretrained model q0 in another way.
 
         The arguments are the arguments of `sim.simulate` that do not affect the pretraining: restriction, objective,
         optimizer, finetune, relearn, name, outputs. What is not named stays as it was. It raises SpecificationError if
         a change needs another pretraining.
         """
-        return Result(*again(self.record, changes, progress))
+        shown = self.progress if progress is None else progress
+        return Result(*again(self.record, changes, shown), shown)
 
     def figure(self, name: str) -> "Figure":
         """Draw one of the figures of a run, such as "styles" or "waterfall". A notebook shows it.

@@ -45,4 +45,4 @@ def simulate(
     options |= {key: value for key, value in {"scale": scale, "experiment": experiment}.items() if value is not None}
     top = {"seed": seed, "name": name, "outputs": outputs if outputs is None else str(outputs)}
     changes |= {key: value for key, value in top.items() if value is not None}
-    return Result(*performed(composed(options, changes), progress))
+    return Result(*performed(composed(options, changes), progress), progress)

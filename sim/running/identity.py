@@ -78,9 +78,13 @@ def target(chosen: Mapping[str, Any]) -> Path:
 
 
 def pretraining_key(chosen: Mapping[str, Any]) -> str:
-    """Return the identity of the pretraining of a run, see `sim.disk.store`. What comes later does not change it."""
+    """Return the identity of the pretraining of a run, see `sim.disk.store`. What comes later does not change it.
+
+    It covers the source of all members that the pretraining uses. So if one of them is edited, it is done again.
+    """
     recipe = {name: value for name, value in chosen["pretrain"].items() if name != "limit"}  # it is used afterwards
-    return identity({**world_parts(chosen), "model": chosen["model"], "pretrain": recipe, "seed": chosen["seed"]})
+    parts = {**world_parts(chosen), "model": chosen["model"], "pretrain": recipe}
+    return identity({**parts, "seed": chosen["seed"], "sources": digests(parts)})
 
 
 def world_parts(chosen: Mapping[str, Any]) -> dict[str, Any]:

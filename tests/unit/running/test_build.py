@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sim.config.discovery import Member
 from sim.disk.records import NOT_CONTENT, run_hash
 from sim.numerics import SpecificationError
 from sim.objectives.replay import Replay
 from sim.optimizers.sgd import Sgd
+from sim.running import identity as identities
 from sim.running.build import build, settings, world
 from sim.running.identity import identity, pretraining_key
 from tests.composed import ROOT, compose
@@ -307,3 +309,30 @@ def test_pretrainings_are_shared_where_the_strings_are_the_same() -> None:
     assert len({one, pretraining_key(noisy), pretraining_key(chain)}) == 3
     tamer = settings(compose("restriction=noise", "restriction.rate=0.2"))
     assert pretraining_key(noisy) != pretraining_key(tamer)
+
+
+@pytest.mark.parametrize(
+    ("group", "kind"), [("grammar", "english"), ("model", "transformer"), ("objective", "sft"), ("optimizer", "adam")]
+)
+def test_a_pretraining_with_an_edited_member_is_another_one(
+    group: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(compose("experiment=demo"))
+    before, run = pretraining_key(chosen), identity(chosen)
+    plain = identities.member_digest
+
+    def edited(one: Member) -> str:
+        return plain(one) + "edited" * ((one.kind, one.name) == (group, kind))
+
+    monkeypatch.setattr(identities, "member_digest", edited)
+    assert pretraining_key(chosen) != before
+    assert identity(chosen) == run, "the record says what was edited; the run keeps its name"
+
+
+def test_an_edited_restriction_keeps_the_pretraining(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = settings(compose("experiment=demo"))
+    before, plain = pretraining_key(chosen), identities.member_digest
+    monkeypatch.setattr(
+        identities, "member_digest", lambda one: plain(one) + "edited" * (one.kind in ("restriction", "probe"))
+    )
+    assert pretraining_key(chosen) == before
