@@ -25,7 +25,8 @@ def check_size(count: int | None, mass: float | None) -> None:
     if (count is None) == (mass is None):
         found = "neither" if count is None else "both"
         raise SpecificationError(
-            f"restriction: exactly one of count and mass is required, found {found}; set the other to null"
+            f"restriction: exactly one of count and mass is required, found {found}; "
+            "give one and set the other to null, as in restriction.mass=null"
         )
 
 

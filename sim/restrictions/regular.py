@@ -38,7 +38,8 @@ def regular(
     if (pattern is None) == (dfa is None):
         found = "neither" if pattern is None else "both"
         raise SpecificationError(
-            f"{PLACE}: exactly one of pattern and dfa is required, found {found}; set the other to null"
+            f"{PLACE}: exactly one of pattern and dfa is required, found {found}; "
+            "give one and set the other to null, as in restriction.dfa=null"
         )
     if pattern is not None:
         event = regular_expression(pattern, p.vocabulary, f"{PLACE}.pattern")

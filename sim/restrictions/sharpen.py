@@ -33,7 +33,8 @@ def sharpen(
     if (temperature is None) == (entropy is None):
         found = "neither" if temperature is None else "both"
         raise SpecificationError(
-            f"restriction: exactly one of temperature and entropy is required, found {found}; set the other to null"
+            f"restriction: exactly one of temperature and entropy is required, found {found}; "
+            "give one and set the other to null, as in restriction.entropy=null"
         )
     if entropy is not None:
         s, tau = dial(p, entropy, per, keep_prompts, "restriction.entropy")
