@@ -31,13 +31,15 @@ def problem(place: str, requirement: str, found: Any, fix: str) -> Specification
     return SpecificationError(" ".join(line.splitlines()))
 
 
-def load(path: str) -> dict[str, Any]:
+def load(path: str, text: str | None = None) -> dict[str, Any]:
     """The mapping in a YAML file, or in a JSON file (its name ends in .json). Every scalar is text, as written.
 
+    `text` is the content of the file, if it has been read already.
     Raises `SpecificationError` if the file is missing, empty, not UTF-8, not YAML or JSON, not a mapping, nested too
     deep, or gives a key twice.
     """
-    text = _text(path)
+    text = content(path) if text is None else text
+    text = text.removeprefix("\ufeff")
     try:
         data = _json(path, text) if path.lower().endswith(".json") else _yaml(path, text)
     except RecursionError:
@@ -49,10 +51,11 @@ def load(path: str) -> dict[str, Any]:
     return data
 
 
-def _text(path: str) -> str:
+def content(path: str) -> str:
+    """Return the text of a grammar file with its line ends. Raises SpecificationError if it cannot be read."""
     file = Path(path)
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return file.read_bytes().decode("utf-8")
     except FileNotFoundError:
         siblings = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
         fix = f"paths are relative to the current directory{nearest(file.name, siblings)}"

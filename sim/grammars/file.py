@@ -33,16 +33,16 @@ SUGGESTED_DROP = 1e-3
 """Largest mass that the suggested horizon of an infinite language may drop."""
 
 
-def read(path: str, renormalise: bool = False) -> Source:
+def read(path: str, renormalise: bool = False, text: str | None = None) -> Source:
     """The language of a grammar file, without truncation.
 
     The types are `strings` (a `FiniteLanguage`), `markov` (an `Automaton`, or a `Chain` that never stops), `pfsa` (an
     `Automaton` if it is deterministic, else a `HiddenAutomaton`) and `pcfg` (a `ContextFree`). Probabilities are read
     as the exact rationals that are written. Their sums must be 1 within 1e-9; then they are normalised exactly.
-    `renormalise` conditions an inconsistent pcfg on the derivations that end. Raises `SpecificationError`, one line
-    with the file, the key, the value found and the fix.
+    `renormalise` conditions an inconsistent pcfg on the derivations that end. `text` is the content of the file, if it
+    has been read already. Raises `SpecificationError`, one line with the file, the key, the value found and the fix.
     """
-    data = load(path)
+    data = load(path, text)
     kind = data.get("type")
     if not isinstance(kind, str) or kind not in READERS:
         requirement = f"one of {', '.join(READERS)} is required"
@@ -54,7 +54,12 @@ def read(path: str, renormalise: bool = False) -> Source:
 
 
 def file(
-    *, path: str, length: int | None = None, max_strings: int = 200_000, renormalise: bool = False
+    *,
+    path: str,
+    length: int | None = None,
+    max_strings: int = 200_000,
+    renormalise: bool = False,
+    text: str | None = None,
 ) -> tuple[FiniteLanguage, dict[str, float]]:
     """The language of a grammar file up to the horizon `length` L [tokens, EOS included], and notes for the report.
 
@@ -62,12 +67,13 @@ def file(
     The note `dropped_mass` is the probability of what is left out (0 if nothing is). Without `length` the horizon is
     that of the longest string; an infinite language needs a length. A chain that never stops becomes the law of its
     first L - 1 symbols. `path` is relative to the current directory. `renormalise` conditions an inconsistent pcfg on
-    ending. Raises `SpecificationError` for a bad file (see `read`), for a missing or too short length, and for more
-    than `max_strings` strings, with their number.
+    ending. A run reads the file once: `text` is its content, and then `path` is only a name. Raises
+    `SpecificationError` for a bad file (see `read`), for a missing or too short length, and for more than `max_strings`
+    strings, with their number.
     """
     if length is not None and length < 1:
         raise problem(path, "length must be at least 1, the end of string", length, "raise it")
-    language = read(path, renormalise)
+    language = read(path, renormalise, text)
     if isinstance(language, Chain):
         if length is None:
             raise problem(

@@ -10,6 +10,7 @@ from sim.disk.records import Record
 from sim.interface.compose import changed
 from sim.numerics import SpecificationError, nearest
 from sim.running import environment
+from sim.running.identity import recorded_config
 
 Choice: TypeAlias = str | Path | Mapping[str, Any] | object | None
 """One of: the name of an option in conf/<group>/; a mapping that changes the default option, or replaces it if it has
@@ -26,7 +27,9 @@ def again(record: Record, changes: Mapping[str, Any], progress: bool = True) -> 
                 "use sim.simulate for what needs another pretraining"
             )
     options, rest = split(changes)
-    return performed(changed(record.config, options, rest), progress, like=record.config)
+    before = recorded_config(record)
+    config = changed(record.config, options, rest)
+    return performed(config | {"grammar": before["grammar"]}, progress, like=before)
 
 
 def split(choices: Mapping[str, Choice]) -> tuple[dict[str, str], dict[str, Any]]:

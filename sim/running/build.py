@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from sim.config import GROUPS, canonical, canonical_of, construct, member
+from sim.grammars._reading import content
 from sim.languages.dial import dial as entropy_dial
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
 from sim.running import checks, schema
-from sim.running.identity import grammar_file
 from sim.training.ensemble import structure
 from sim.training.simulation import Recipe, Simulation
 from sim.training.sweep import Probe, evaluation_steps
@@ -23,11 +23,13 @@ from sim.training.sweep import Probe, evaluation_steps
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the canonical configuration: every leaf is checked and cast, every default is filled in.
 
-    Equal runs have equal canonical configurations. It raises `SpecificationError` with one line for the first leaf that
-    is misspelt, of a wrong type or out of range.
+    Equal runs have equal canonical configurations. The content of a grammar file becomes part of it, so that the file
+    is read once and may be edited while runs of it are under way. It raises `SpecificationError` with one line for the
+    first leaf that is misspelt, of a wrong type or out of range.
     """
     top = canonical_of(schema.run, config, "")
     top |= {group: canonical(group, top[group], group) for group in GROUPS}
+    top["grammar"] = _with_text(top["grammar"])
     first = canonical_of(schema.pretrain, top["pretrain"], "pretrain")
     top["dial"] = canonical_of(schema.dial, top["dial"], "dial")
     top["study"] = canonical_of(schema.study, top["study"], "study")
@@ -43,6 +45,15 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
                 f"{name}.num_evals: at most num_steps ({phase['num_steps']}) is required, found {phase['num_evals']}"
             )
     return top | {"pretrain": first, "finetune": second}
+
+
+def _with_text(grammar: dict[str, Any]) -> dict[str, Any]:
+    if grammar.get("path") is None or grammar.get("text", "") is not None:
+        return grammar
+    try:
+        return grammar | {"text": content(grammar["path"])}
+    except SpecificationError as problem:
+        raise SpecificationError(f"grammar: {problem}") from None
 
 
 def world(
@@ -67,12 +78,10 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
     It raises `SpecificationError` if a part does not fit the language, before anything is trained. Runs with equal
     worlds get the same language objects. So these are built once, and their tables can be shared.
     """
-    file = grammar_file(chosen)
     grammar = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
     texts = [json.dumps(node, sort_keys=True) for node in (grammar, chosen["restriction"], chosen["model"])]
-    sha256 = None if file is None else file["sha256"]
-    p, notes, restricted, model = _world(*texts, sha256)
-    _check_optimum(texts[0], texts[1], sha256, json.dumps(chosen["objective"], sort_keys=True))
+    p, notes, restricted, model = _world(*texts)
+    _check_optimum(texts[0], texts[1], json.dumps(chosen["objective"], sort_keys=True))
     first, second = chosen["pretrain"], chosen["finetune"]
     tuning = _recipe(second, chosen, "")
     whole = Simulation(
@@ -91,31 +100,30 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
 
 
 @functools.lru_cache(maxsize=32)
-def _world(grammar: str, restriction: str, model: str, file: str | None) -> tuple[Any, ...]:
-    p, notes = _language(grammar, file)
-    restricted = _restricted(grammar, restriction, file)
+def _world(grammar: str, restriction: str, model: str) -> tuple[Any, ...]:
+    p, notes = _language(grammar)
+    restricted = _restricted(grammar, restriction)
     p = p if restricted.p is None else restricted.p
     node = json.loads(model)
     return p, notes, restricted, checks.model(construct("model", node, "model", p.trie), p.trie, node)
 
 
 @functools.lru_cache(maxsize=32)
-def _language(grammar: str, file: str | None) -> tuple[FiniteLanguage, dict[str, float]]:
-    del file  # the hash of the file is an argument because it is part of the key of the cache
+def _language(grammar: str) -> tuple[FiniteLanguage, dict[str, float]]:
     node = json.loads(grammar)
     return world(node["grammar"], node["dial"])
 
 
 @functools.lru_cache(maxsize=32)
-def _restricted(grammar: str, restriction: str, file: str | None) -> Restricted:
-    p, node = _language(grammar, file)[0], json.loads(restriction)
+def _restricted(grammar: str, restriction: str) -> Restricted:
+    p, node = _language(grammar)[0], json.loads(restriction)
     return checks.restricted(construct("restriction", node, "restriction", p), p, node)
 
 
 @functools.lru_cache(maxsize=32)
-def _check_optimum(grammar: str, restriction: str, file: str | None, objective: str) -> None:
-    node, result = json.loads(objective), _restricted(grammar, restriction, file)
-    p = _language(grammar, file)[0] if result.p is None else result.p
+def _check_optimum(grammar: str, restriction: str, objective: str) -> None:
+    node, result = json.loads(objective), _restricted(grammar, restriction)
+    p = _language(grammar)[0] if result.p is None else result.p
     checks.optimum(_objective(node, "objective"), p, result.s, result.event, node)
 
 

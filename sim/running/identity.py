@@ -17,7 +17,7 @@ def identity(chosen: Mapping[str, Any]) -> str:
     The hash also covers the content of the grammar file, if there is one. For a member of another package it covers the
     distribution, its version and the source. If one of these changes, the run is another run.
     """
-    content = dict(chosen)
+    content = without_text(chosen)
     if (file := grammar_file(chosen)) is not None:
         content["file"] = file["sha256"]
     if outside := [one for one in members_of(chosen) if one.package is not None]:
@@ -61,15 +61,28 @@ def _shown(member: Member) -> Path:
 
 
 def grammar_file(chosen: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return the SHA-256 and the text of the file that the grammar is read from; None if there is no such file."""
-    path = chosen["grammar"].get("path")
-    if path is None:
+    """Return the SHA-256 and the text of the file that the grammar was read from; None if there is no such file.
+
+    The text is part of the canonical configuration: the file is read once, in `sim.running.build.settings`.
+    """
+    text = chosen["grammar"].get("text")
+    if text is None:
         return None
-    try:
-        content = Path(path).read_bytes()
-    except (OSError, ValueError):
-        return None  # the constructor of the grammar reports what is wrong with the path
-    return {"sha256": hashlib.sha256(content).hexdigest(), "text": content.decode(errors="replace")}
+    return {"sha256": hashlib.sha256(text.encode()).hexdigest(), "text": text}
+
+
+def without_text(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a canonical configuration as a record shows it: the content of the grammar file has a place of its own."""
+    grammar = {key: value for key, value in chosen["grammar"].items() if key != "text"}
+    return {**chosen, "grammar": grammar}
+
+
+def recorded_config(record: Record) -> dict[str, Any]:
+    """Return the canonical configuration of a record with the content of its grammar file."""
+    file = record.facts.get("grammar_file")
+    if file is None:
+        return dict(record.config)
+    return {**record.config, "grammar": {**record.config["grammar"], "text": file["text"]}}
 
 
 def target(chosen: Mapping[str, Any]) -> Path:

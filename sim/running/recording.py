@@ -14,7 +14,7 @@ from sim.disk.store import Pretrained
 from sim.metrics.divergence import kl
 from sim.metrics.scene import laws_of, predicted
 from sim.metrics.table import residuals, violations
-from sim.running.identity import digests, grammar_file
+from sim.running.identity import digests, grammar_file, without_text
 from sim.training.flat import flat
 from sim.training.simulation import Simulation
 from sim.training.sweep import Trained
@@ -53,7 +53,7 @@ def recorded(
         "members": digests(chosen),
         "described": {group: described(group, chosen[group]) for group in GROUPS},
     }
-    record = Record(chosen["name"], name, chosen, run.p, run.restricted, phases, known, params)
+    record = Record(chosen["name"], name, without_text(chosen), run.p, run.restricted, phases, known, params)
     laws = laws_of(record)
     best = predicted(run.finetune.objective, laws)
     record = replace(record, log_optimum=best)

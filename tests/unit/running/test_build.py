@@ -1,6 +1,7 @@
 """Canonical settings, the identity of a run, and the run that is built."""
 
 import copy
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -162,15 +163,29 @@ def test_names_of_states_may_be_numbers() -> None:
 def test_an_edited_grammar_file_is_another_run(tmp_path: Path) -> None:
     file = tmp_path / "grammar.yaml"
     file.write_text("type: strings\nstrings: {a: 1/2, b: 1/2}\n", encoding="utf-8")
-    chosen = settings(DEFAULT | {"grammar": {"kind": "file", "path": str(file)}, "restriction": {"kind": "everything"}})
+    asked = DEFAULT | {"grammar": {"kind": "file", "path": str(file)}, "restriction": {"kind": "everything"}}
+    chosen = settings(asked)
     first = identity(chosen)
-    assert identity(chosen) == first
     file.write_text("type: strings\nstrings: {a: 1/4, b: 3/4}\n", encoding="utf-8")
-    second = identity(chosen)
+    assert identity(settings(asked)) != first
     file.unlink()
-    assert len({first, second, identity(chosen)}) == 3
     with pytest.raises(SpecificationError, match="no such file"):
-        build(chosen)
+        settings(asked)
+    assert identity(chosen) == identity(settings(chosen)) == first
+    np.testing.assert_allclose(np.exp(build(chosen)[0].p.log_p), [0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    "text", ["type: strings\nstrings: {a: 1/2, é: 1/2}\n", "\ufefftype: strings\r\nstrings: {a: 1}\r\n"]
+)
+def test_the_hash_of_a_grammar_file_is_that_of_its_bytes(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "grammar.yaml"
+    file.write_bytes(text.encode())
+    chosen = settings(DEFAULT | {"grammar": {"kind": "file", "path": str(file)}, "restriction": {"kind": "everything"}})
+    found = identities.grammar_file(chosen)
+    assert found is not None
+    assert found["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert "text" not in identities.without_text(chosen)["grammar"]
 
 
 def test_without_a_file_the_identity_is_that_of_the_settings() -> None:
@@ -239,9 +254,9 @@ MISFITS = [
 @pytest.mark.parametrize(("overrides", "place", "names"), MISFITS, ids=[misfit[0] for misfit in MISFITS])
 def test_what_does_not_fit_the_language_is_refused_in_one_line(overrides: str, place: str, names: str) -> None:
     words = overrides.replace("PATH", str(ROOT / "examples" / "grammars")).split()
-    chosen = settings(compose("grammar.num_prompts=1" if "grammar=" not in overrides else "seed=0", *words))
+    config = compose("grammar.num_prompts=1" if "grammar=" not in overrides else "seed=0", *words)
     with pytest.raises(SpecificationError) as refusal:
-        build(chosen)
+        build(settings(config))
     said = str(refusal.value)
     assert said.startswith((f"{place}:", f"{place}."))
     assert names in said

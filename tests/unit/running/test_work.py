@@ -23,7 +23,7 @@ from sim.disk.records import read
 from sim.numerics import SpecificationError
 from sim.running.build import build, settings
 from sim.running.cohort import Execution
-from sim.running.identity import pretraining_key, target
+from sim.running.identity import pretraining_key, recorded_config, target
 from sim.running.outcomes import Outcome
 from sim.running.work import perform
 from sim.training.simulation import simulate
@@ -105,6 +105,24 @@ def test_what_is_performed_is_what_is_simulated_bit_for_bit(tmp_path: Path) -> N
         np.testing.assert_array_equal(record.phases[phase].losses, one.losses)
         for name, values in record.phases[phase].arrays.items():
             np.testing.assert_array_equal(values, [found[name] for found in one.evaluations])
+
+
+def test_a_grammar_file_that_is_edited_or_lost_meanwhile_does_not_matter(tmp_path: Path) -> None:
+    file = tmp_path / "grammar.yaml"
+    file.write_text('type: strings\nseparator: " "\nstrings: {yes: 1/4, no: 3/4}\n', encoding="utf-8")
+    own = (f"grammar.path={file}", "restriction.pattern=yes", "model=tabular_strings")
+    points = [point(tmp_path / "out", *own, f"seed={seed}") for seed in (0, 1)]
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("yes", "yeah"), encoding="utf-8")
+    first = perform(points[:1])
+    file.unlink()
+    assert states(first + perform(points[1:])) == ["finished"] * 2
+    for one in points:
+        record = read(target(one))
+        assert record.p.vocabulary.symbols[1:] == ("yes", "no")
+        assert record.facts["grammar_file"]["text"] == text
+        assert "text" not in record.config["grammar"]
+        assert target(settings(recorded_config(record))) == target(one)
 
 
 @contextmanager
