@@ -231,6 +231,11 @@ def _composed(arguments: list[str], config_name: str, directory: Path, turn: int
     return composed
 
 
+def chosen_of(known: Any) -> tuple[dict[str, Any], set[str]]:
+    """Return the option of every group, and the dotted keys that the user wrote, from the configuration of Hydra."""
+    return dict(known.runtime.choices), {str(one).partition("=")[0].lstrip("+~") for one in known.overrides.task}
+
+
 def _is_mistake(error: Exception) -> bool:
     """Return whether the user can correct an error. If Hydra failed to call a constructor, this is a program error."""
     if isinstance(error, InstantiationException):

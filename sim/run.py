@@ -4,7 +4,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from sim.cli import run_hydra
+from sim.cli import chosen_of, run_hydra
+from sim.config.fitting import fitting
 from sim.running import environment
 
 if TYPE_CHECKING:
@@ -17,11 +18,13 @@ def task(config: "DictConfig") -> str:
     It returns the folder of the record. If the run fails, it raises the error; this is a SpecificationError if the user
     can correct what went wrong.
     """
+    from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     plain.pop("hydra", None)
+    plain = fitting({str(key): value for key, value in plain.items()}, *chosen_of(HydraConfig.get()))
     environment.prepare(str(plain.get("outputs")))  # jax reads it when it is first imported, just below
     from sim.disk.records import invalidity
     from sim.running.build import settings
@@ -30,7 +33,7 @@ def task(config: "DictConfig") -> str:
     from sim.running.single import bring
     from sim.show.progress import Progress
 
-    chosen = settings({str(key): value for key, value in plain.items()})
+    chosen = settings(plain)
     place = target(chosen)
     started = time.perf_counter()
     with Progress() as progress:

@@ -19,8 +19,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import AnyNode, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from sim.cli import FailedPointsError, explain
+from sim.cli import FailedPointsError, chosen_of, explain
 from sim.config import Name, Positive, canonical_of, conf_folder, conf_folders
+from sim.config.fitting import fitting
 from sim.numerics import SpecificationError
 from sim.running.engines import check
 
@@ -158,7 +159,7 @@ def _resolved(job: JobReturn) -> dict[str, Any]:
     finally:
         HydraConfig.instance().cfg = before
     assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+    return fitting({str(key): value for key, value in plain.items()}, *chosen_of(job.hydra_cfg.hydra))
 
 
 ConfigStore.instance().store(

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from omegaconf import DictConfig, OmegaConf
 
 from sim.config import conf_folders
+from sim.config.fitting import fitting
 from sim.numerics import SpecificationError, nearest
 
 Node: TypeAlias = Any
@@ -40,7 +41,8 @@ def composed(options: Mapping[str, str], changes: Mapping[str, Any]) -> dict[str
             whole = file.read_text(encoding="utf-8").startswith(GLOBAL)
             node = _without(_load(file))
             config = OmegaConf.merge(config, node if whole else _nested(package or group, node))
-    return _finished(config, changes)
+    written = {f"{group}.{key}" for group, node in changes.items() if isinstance(node, Mapping) for key in node}
+    return fitting(_finished(config, changes), {**chosen, "experiment": options.get("experiment")}, written)
 
 
 def changed(config: Mapping[str, Any], options: Mapping[str, str], changes: Mapping[str, Any]) -> dict[str, Any]:

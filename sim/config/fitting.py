@@ -1,0 +1,41 @@
+"""Leave out what an experiment sets for one choice of a group if another choice was made that does not take it."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import yaml
+
+from sim.config.discovery import GROUPS, conf_folders
+from sim.config.groups import resolve
+from sim.config.signatures import configurable
+
+
+def fitting(config: Mapping[str, Any], choices: Mapping[str, Any], written: Collection[str]) -> dict[str, Any]:
+    """Return a configuration without the arguments that its experiment sets for another choice.
+
+    `experiment=demo_file` sets `restriction.pattern` for its own choice `regular`. With `restriction=top_mass`, which
+    takes no pattern, this value is left out. choices: the option of every group, and of `experiment`; written: the
+    dotted keys that the user wrote, which are never left out.
+    """
+    own = _own(choices.get("experiment"))
+    listed = own.get("defaults") or []
+    pairs = [pair for one in listed if isinstance(one, dict) for pair in one.items()]
+    meant = {str(key).removeprefix("override /"): value for key, value in pairs}
+    found = dict(config)
+    for group in GROUPS:
+        node, values = config.get(group), own.get(group)
+        chosen = choices.get(group)
+        if not isinstance(node, Mapping) or not isinstance(values, Mapping) or chosen == meant.get(group, chosen):
+            continue
+        known = configurable(resolve(group, node["kind"], group)) if isinstance(node.get("kind"), str) else node
+        left_out = {key for key in values if key not in known and key != "kind" and f"{group}.{key}" not in written}
+        found[group] = {key: value for key, value in node.items() if key not in left_out}
+    return found
+
+
+def _own(experiment: Any) -> dict[str, Any]:
+    """Return the content of the file of an experiment; {} if there is none."""
+    files = [folder / "experiment" / f"{experiment}.yaml" for folder in conf_folders()]
+    file = next((one for one in files if one.is_file()), None)
+    content = None if file is None else yaml.safe_load(file.read_text(encoding="utf-8"))
+    return content if isinstance(content, dict) else {}
