@@ -5,6 +5,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from sim.numerics import SpecificationError
+
 
 def prepare(outputs: str, processes: int = 1) -> None:
     """Prepare the environment of this process for computing. Variables that are set already are left as they are.
@@ -44,6 +46,22 @@ def _tell(wanted: dict[str, str]) -> None:
                 "call sim.simulate before anything else that uses jax",
                 stacklevel=4,
             )
+
+
+def check_platform() -> None:
+    """Raise SpecificationError if the environment asks for a platform of jax that this machine does not have."""
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as problem:  # an AssertionError if the package for the platform is not there
+        wanted = os.environ.get("JAX_PLATFORMS", "")
+        extras = "cuda12 or cuda13" if "cuda" in wanted or "gpu" in wanted else "tpu" if "tpu" in wanted else "cuda12"
+        found = " ".join(str(problem).split())[:120]
+        raise SpecificationError(
+            f"JAX_PLATFORMS: a platform of this machine is required, found {wanted!r}{f' ({found})' if found else ''}; "
+            f"unset it to use what is there, set it to cpu, or install the extra {extras}"
+        ) from None
 
 
 def cores() -> int:

@@ -1,15 +1,17 @@
 """Many runs, from canonical configurations to records. Equal runs are done once, and a run that fails fails alone."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sim.disk import ledger
 from sim.disk.files import verified
+from sim.numerics import SpecificationError
 from sim.running.build import build
 from sim.running.claimed import note_failure
 from sim.running.cohort import Cohort, Execution, Share
 from sim.running.diagnosis import explained
+from sim.running.environment import check_platform
 from sim.running.identity import target
 from sim.running.memory import runs_at_once
 from sim.running.outcomes import Outcome, failure
@@ -26,6 +28,10 @@ def perform(
     """
     execution, chosen = execution or Execution(), {target(run): run for run in runs}
     outcomes: dict[Path, Outcome] = {}
+    try:
+        check_platform()
+    except SpecificationError as problem:
+        return _all_failed(chosen, problem)
     groups: dict[Hashable, list[Path]] = {}
     for place, run in chosen.items():
         try:
@@ -49,16 +55,21 @@ def _group(chosen: Mapping[Path, Mapping[str, Any]], execution: Execution, obser
     try:
         room = execution.max_runs or (runs_at_once(first, execution.mapping) if len(runs) > 1 else 1)
     except Exception as problem:
-        reason = explained(first, runs[0]) or problem
-        outcomes = {place: failure(place, reason) for place in chosen}
-        for outcome in outcomes.values():
-            _tell(outcome)
-        return outcomes
+        failed = _all_failed(chosen, explained(first, runs[0]) or problem)
+        return dict(zip(chosen, failed, strict=True))
     size = -(-len(runs) // -(-len(runs) // room))
-    share, outcomes = Share.of(runs), {}
+    share = Share.of(runs)
+    outcomes: dict[Path, Outcome] = {}
     for begin in range(0, len(runs), size):
         part = dict(list(chosen.items())[begin : begin + size])
         outcomes |= Cohort(part, execution, size, share, observe).perform()
+    return outcomes
+
+
+def _all_failed(chosen: Iterable[Path], problem: Exception) -> list[Outcome]:
+    outcomes = [failure(place, problem) for place in chosen]
+    for outcome in outcomes:
+        _tell(outcome)
     return outcomes
 
 

@@ -449,3 +449,20 @@ def test_what_a_multirun_said_of_a_point_is_not_forgotten(tmp_path: Path) -> Non
 def test_a_refused_configuration_is_an_outcome(tmp_path: Path) -> None:
     (outcome,) = perform([point(tmp_path, "restriction.pattern='nobody says this'")])
     assert isinstance(outcome.error, SpecificationError)
+
+
+@pytest.mark.parametrize("problem", [AssertionError(), RuntimeError("Unable to initialize backend 'rocket': ...")])
+def test_a_platform_that_is_not_there_is_one_line(
+    problem: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise problem
+
+    monkeypatch.setenv("JAX_PLATFORMS", "rocket")
+    monkeypatch.setattr("jax.devices", missing)
+    outcomes = perform([point(tmp_path, f"seed={seed}") for seed in (0, 1)])
+    assert states(outcomes) == ["failed"] * 2
+    for one in outcomes:
+        assert one.mistake
+        assert one.reason.startswith("JAX_PLATFORMS: a platform of this machine is required, found 'rocket'")
+    assert not list(tmp_path.rglob("*.safetensors"))
