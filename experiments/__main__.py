@@ -17,6 +17,7 @@ from sim.disk.folders import finished
 from sim.disk.records import read
 from sim.numerics import SpecificationError, nearest
 from sim.show.blocks import Block, markdown, page, show
+from sim.streams import command
 
 REFUSED = 2
 """Exit status for bad input."""
@@ -147,4 +148,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

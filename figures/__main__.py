@@ -21,6 +21,7 @@ from figures.style import MEDIA, save, styled
 from figures.words import mark
 from sim.config import members
 from sim.numerics import SpecificationError, nearest
+from sim.streams import command
 
 REFUSED = 2
 """Exit status for bad input."""
@@ -126,4 +127,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

@@ -22,14 +22,15 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from sim.config import conf_folder, conf_folders, known_names, members
 from sim.numerics import SpecificationError, nearest
+from sim.streams import INTERRUPTION, status_of
 
 HYDRA_KWARGS: dict[str, Any] = (
     {"version_base": "1.3"} if tuple(map(int, version("hydra-core").split(".")[:2])) < (1, 4) else {}
 )
 """Without `version_base`, Hydra below 1.4 behaves like 1.1. Version 1.4 deprecates the argument."""
 
-REFUSED, INTERRUPTED = 2, 130
-"""Exit statuses: bad input, and an interruption from the keyboard."""
+REFUSED = 2
+"""Exit status for bad input."""
 
 
 OmegaConf.register_new_resolver("members", lambda kind: ", ".join(members(kind)), replace=True)
@@ -51,9 +52,9 @@ def run_hydra(task: Callable[[DictConfig], object], config_name: str = "config",
     """Compose the configuration from the command line, run `task` on it, and return the exit status.
 
     0: done. 2: the configuration is wrong, or the task refused a value with SpecificationError. Then one line on stderr
-    says what is wrong and how to correct it (in a multirun one line for each such job, after the other jobs). 130:
-    interrupted. If a multirun has listed its failures itself, the status comes from its FailedPointsError. Any other
-    exception of the task passes through with its traceback. If HYDRA_FULL_ERROR=1 is set, all exceptions do.
+    says what is wrong and how to correct it (in a multirun one line for each such job, after the other jobs). 130, 143,
+    129: interrupted. If a multirun has listed its failures itself, the status is that of its FailedPointsError. Other
+    exceptions pass through with their tracebacks. With HYDRA_FULL_ERROR=1 all exceptions do.
     `directory` holds the configurations; None means the project's own, `sim.config.conf_folder()`.
     """
     directory = directory or conf_folder()
@@ -68,9 +69,9 @@ def run_hydra(task: Callable[[DictConfig], object], config_name: str = "config",
     try:
         with _raising_hydra(), redirect_stderr(stderr):
             entry()
-    except KeyboardInterrupt:
-        print("interrupted; what is finished is kept, and the same command continues from there", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as interruption:
+        print(INTERRUPTION, file=sys.stderr)
+        return status_of(interruption)
     except FailedPointsError as failure:
         return failure.status
     except Exception as error:
@@ -201,7 +202,6 @@ def _unknown_in(key: str, composed: dict[str, Any], groups: list[str]) -> str | 
 
 
 def _folders(directory: Path) -> list[Path]:
-    """Return the folder of the configurations, and the folders of installed packages."""
     return [directory, *conf_folders()[1:]]
 
 

@@ -14,6 +14,7 @@ from sim.disk.folders import finished
 from sim.disk.records import read
 from sim.metrics.frames import COLUMNS, Measured, joined, measured, metrics_help
 from sim.numerics import SpecificationError
+from sim.streams import command
 
 DAMAGED, REFUSED = 1, 2
 """Exit statuses: some records could not be read and were left out of the table; the input is wrong."""
@@ -109,4 +110,4 @@ def _line(error: object) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

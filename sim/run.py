@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sim.cli import chosen_of, run_hydra
 from sim.config.fitting import fitting
 from sim.running import environment
+from sim.streams import command
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -49,7 +50,7 @@ def task(config: "DictConfig") -> str:
 
 def main() -> None:
     """Entry point of `python -m sim.run` and of the console script."""
-    sys.exit(run_hydra(task))
+    sys.exit(command(lambda: run_hydra(task)))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from sim.disk.store import STORE
 from sim.numerics import SpecificationError
 from sim.show.live import DRAWN, headline, lines, live, standing, view
 from sim.show.overview import Overview, Session, session_of
+from sim.streams import command
 
 REFUSED = 2
 """Exit status for bad input."""
@@ -139,4 +140,4 @@ def _watch(folder: Path, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

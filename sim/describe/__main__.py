@@ -3,6 +3,7 @@
 import sys
 
 from sim.describe.command import main
+from sim.streams import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

@@ -5,7 +5,6 @@ import json
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -55,8 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"warning: {line}", file=sys.stderr)
     said = as_json(sections) | {"warnings": heard}
     out = json.dumps(said, indent=1, ensure_ascii=False) if options.json else "\n".join(text.lines(sections))
-    with suppress(BrokenPipeError):  # the reader of the pipe has closed it
-        print(out, flush=True)
+    print(out)
     return 0
 
 

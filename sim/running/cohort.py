@@ -234,7 +234,11 @@ class Cohort:
                 self.observe(stage, min(one.step for one in group), group[0].steps[-1], losses)
 
             linear = isinstance(group[0].job.model, Linearised)  # each of these models has a q0 of its own
-            train_many(group, seen, self.execution.mapping, size, shared - {"model"} if linear else shared)
+            try:
+                train_many(group, seen, self.execution.mapping, size, shared - {"model"} if linear else shared)
+            except KeyboardInterrupt:
+                saver.last()
+                raise
 
 
 def refusal(target: Path) -> Outcome:

@@ -21,9 +21,11 @@ class Saver:
     def __init__(self, trainings: Sequence[Training], works: Sequence[tuple[Path, str]], seconds: float) -> None:
         self.trainings, self.works, self.seconds = trainings, works, seconds
         self.due = time.monotonic() + seconds
+        self.state: Callable[[int], State] | None = None
 
     def __call__(self, state: Callable[[int], State]) -> None:
         """Write the checkpoints if it is time. `state` returns the state of the training with an index."""
+        self.state = state
         if time.monotonic() < self.due:
             return
         began = time.monotonic()
@@ -33,6 +35,13 @@ class Saver:
                     checkpoints.save(folder, name, one.step, packed(one, state(index)))
         took = time.monotonic() - began
         self.due = time.monotonic() + max(self.seconds, took / CHECKPOINT_SHARE)
+
+    def last(self) -> None:
+        """Write the last checkpoints of trainings that were interrupted, as far as this is still possible."""
+        self.due = 0.0
+        if self.state is not None:
+            with suppress(Exception):  # the interruption matters more
+                self(self.state)
 
 
 def restore(one: Training, folder: Path, name: str) -> None:

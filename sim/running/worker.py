@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 from sim.running.environment import prepare
+from sim.streams import command
 
 DRIVER_DIED = 143
 """Exit status of a worker that ends because its driver has ended. Nothing reads it."""
@@ -39,8 +40,8 @@ def hold_on_to(lifeline: int) -> None:
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Entry point of a worker process."""
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point of a worker process. Return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m sim.running.worker", description="Do a task of a multirun.")
     parser.add_argument("task", type=Path)
     parser.add_argument("--lifeline", action="store_true", help="end this process when stdin is closed")
@@ -52,7 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
     outputs = json.loads(given.task.read_text(encoding="utf-8"))["runs"][0]["outputs"]
     prepare(outputs, given.beside)
     work(given.task)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command(main))

@@ -268,9 +268,9 @@ def test_a_killed_worker_takes_its_batch_alone(home: Path, reference: dict[str, 
 
 
 def test_ctrl_c_ends_workers_and_leaves_what_is_finished(home: Path, reference: dict[str, Record]) -> None:
-    """First one that is at work, which listens, and then one that hangs."""
+    """First one that is at work, which listens, and then one that hangs. SIGTERM and SIGHUP do what Ctrl-C does."""
     outputs = home / "interrupted"
-    for hung in (False, True):
+    for hung, sent, status in ((False, signal.SIGINT, 130), (True, signal.SIGTERM, 143)):
         with started(outputs, *SWEEP) as driver:
             assert until(lambda driver=driver: worker_of(outputs, driver) is not None)
             worker = worker_of(outputs, driver)
@@ -279,9 +279,9 @@ def test_ctrl_c_ends_workers_and_leaves_what_is_finished(home: Path, reference: 
                 assert stopped_at_work(outputs, worker)
             else:
                 assert until(lambda: len(published(outputs)) > 0)
-            driver.send_signal(signal.SIGINT)
+            driver.send_signal(sent)
             done = end(driver)
-        assert done.status == cli.INTERRUPTED
+        assert done.status == status
         assert done.stdout == ""
         assert done.stderr.splitlines()[-1] == (
             "interrupted; what is finished is kept, and the same command continues from there"

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from sim import cli
 from sim.config import discovery
 from sim.numerics import SpecificationError
+from sim.streams import INTERRUPTED
 
 CONF = {
     "config": """
@@ -157,7 +158,7 @@ def test_a_good_run(directory: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
 
 
 def test_interrupted(directory: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(directory, monkeypatch, "seed=6") == cli.INTERRUPTED
+    assert run(directory, monkeypatch, "seed=6") == INTERRUPTED
     assert (
         capfd.readouterr().err == "interrupted; what is finished is kept, and the same command continues from there\n"
     )

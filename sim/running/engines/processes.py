@@ -11,8 +11,8 @@ from typing import Any
 
 from sim.running.engines import Ending, no_parameters
 
-PATIENCE = 2.0
-"""Time that a child has to end after it was asked to [s]."""
+PATIENCE = 10.0
+"""Time that a child has to end after it was asked to [s]: for its last checkpoint."""
 
 
 def check(workers: int, parameters: Mapping[str, Any]) -> None:
