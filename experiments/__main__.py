@@ -27,14 +27,22 @@ OTHERS = ("board", "claims")
 
 
 def experiment(name: str) -> ModuleType:
-    """Return the experiment with a name. Raises SpecificationError with the nearest name if there is none."""
+    """Return the experiment with a name.
+
+    Raises SpecificationError with the nearest name if there is none, or if its CLAIM is no claim.
+    """
     found = members("experiment")
     if name not in found:
         names = [*found, *OTHERS]
         raise SpecificationError(
             f"experiments: one of {', '.join(names)} is required, found {name!r}{nearest(name, names)}"
         )
-    return found[name].load()
+    module = found[name].load()
+    if not isinstance(claim := getattr(module, "CLAIM", None), Claim | None):
+        raise SpecificationError(
+            f"{found[name].file}: CLAIM: a Claim (experiments/predictions.py) is required, found {type(claim).__name__}"
+        )
+    return module
 
 
 def of_every_run(name: str) -> bool:
@@ -44,7 +52,7 @@ def of_every_run(name: str) -> bool:
 
 def claims() -> list[Claim]:
     """Return all claims, sorted by name."""
-    modules = [one.load() for one in members("experiment").values()]
+    modules = [experiment(name) for name in members("experiment")]
     return [module.CLAIM for module in modules if hasattr(module, "CLAIM")]
 
 
@@ -96,7 +104,7 @@ def each(module: ModuleType, folder: Path, run: str | None, full: bool) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the arguments. Its help lists all experiments."""
-    found = "\n".join(f"  {name:<16}{_first_line(one.load())}" for name, one in members("experiment").items())
+    found = "\n".join(f"  {name:<16}{_first_line(experiment(name))}" for name in members("experiment"))
     others = {
         "board": "The verdicts of all claims that have been judged.",
         "claims": "The names of all claims; --full: with their digests.",

@@ -44,7 +44,11 @@ def _of_claim(one: Judged) -> Iterator[Block]:
     yield Quote(claim.sentence)
     yield Paragraph(f"Rule. {claim.rule}")
     if one.made_for == "other":
-        yield Paragraph("The predictions were edited after these runs were made, so the runs do not test them.")
+        yield Paragraph(
+            "The predictions were edited after these runs were made, or some runs were made for other predictions, so "
+            "the runs do not test them. Move or delete the records of these runs, and give the command below again; "
+            "or add an Amendment to the claim, if it was changed on purpose."
+        )
     if one.made_for == "amended":
         for amendment in claim.amendments:
             yield Paragraph(

@@ -1,6 +1,5 @@
 """Claims and predictions as data: what decides each of them, its digest, and how it is judged from tables."""
 
-import ast
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,13 +11,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import polars as pl
 
+from experiments.checks import Kind as Kind
+from experiments.checks import Says as Says
+from experiments.checks import Standing as Standing
+from experiments.checks import check_value, check_verdict, mistakes
+from experiments.source import normalised as normalised
 from experiments.statistics import Verdict, judged
+from sim.numerics import SpecificationError
 from sim.quantity import Quantity
-
-Kind: TypeAlias = Literal["sign", "equality", "bound", "slope", "exponent", "ordering", "report"]
-Says: TypeAlias = Literal["same", "opposite", "silent"]
-Standing: TypeAlias = Literal["supported", "refuted", "holds only if", "undecided", "not valid"]
-"""The verdict on the sentence of the conversation."""
 
 Tables: TypeAlias = dict[str, pl.DataFrame]
 
@@ -40,6 +40,17 @@ class Case:
     logarithmic: bool = False
     decided_by: Literal["both", "lower"] = "both"
     undecided: bool = False  # nothing can be said about this case, see the note
+
+    def __post_init__(self) -> None:
+        lower, upper = (np.asarray(one, np.float64) for one in (self.lower, self.upper))
+        same = lower.shape == upper.shape
+        missing = int((np.isnan(lower) | np.isnan(upper)).sum()) if same else 0
+        if missing or not same:
+            found = f"nan in {missing} of {lower.size}" if same else f"the shapes {lower.shape} and {upper.shape}"
+            raise SpecificationError(
+                f"case {self.name!r}: two numbers for every seed are required, found {found}; a number that a table "
+                "lacks is nan: `needs` must have its metric, its view and its phase"
+            )
 
     @classmethod
     def exact(cls, name: str, values: np.ndarray, unit: str = "1", **rest: Any) -> "Case":
@@ -90,9 +101,14 @@ class Prediction:
         predicted = case.predicted if case.predicted is not None else self.value
         if case.undecided:
             return Finding(self.identifier, case.name, predicted, None, "", "undecided", case.note, self.figure)
-        verdict, measured = judged(
-            self.kind, case.lower, case.upper, predicted, self.threshold, self.margin, case.decided_by == "lower"
-        )
+        by_lower = case.decided_by == "lower"
+        try:
+            check_value(self.kind, self.predicted, predicted)
+            verdict, measured = judged(
+                self.kind, case.lower, case.upper, predicted, self.threshold, self.margin, by_lower
+            )
+        except ValueError as problem:
+            raise SpecificationError(f"case {case.name!r}: {problem}") from problem
         threshold = self.threshold
         if case.logarithmic:
             measured, threshold = measured.increasing(lambda value: float(np.exp(value))), float(np.exp(threshold))
@@ -160,6 +176,11 @@ class Claim:
     paired: tuple[str, ...] = ("seed",)  # columns of the table `runs` that tell its runs apart
     amendments: tuple[Amendment, ...] = field(default=())
 
+    def __post_init__(self) -> None:
+        for one in self.predictions:
+            for mistake in mistakes(one.kind, one.says, one.margin, one.figure, self.name):
+                raise SpecificationError(f"{self.file}: {one.identifier}: {mistake}")
+
     @property
     def name(self) -> str:
         """The name of the file or folder that defines it, of its configuration, and of the folders of its results."""
@@ -197,7 +218,22 @@ class Claim:
 
     def judge(self, tables: Tables) -> list[Finding]:
         """Return the findings of every prediction, in the order in which they were announced."""
-        return [finding for one in self.predictions for finding in one.judge(tables)]
+        found = []
+        for one in self.predictions:
+            try:
+                found += one.judge(tables)
+            except SpecificationError as refusal:
+                raise SpecificationError(f"{self.file}: {one.identifier}: {refusal}") from refusal
+        return found
+
+    def verdict(self, findings: pl.DataFrame) -> tuple[Standing, str]:
+        """Return what `standing` says. Raises SpecificationError if that is no verdict on a sentence, with a reason."""
+        found = self.standing(findings)
+        try:
+            check_verdict(found)
+        except SpecificationError as refusal:
+            raise SpecificationError(f"{self.file}: {refusal}") from refusal
+        return found
 
     def made_for(self, announced: str | None) -> Literal["these", "amended", "other"]:
         """Return whether a run was made for these predictions, for predictions before an amendment, or for others."""
@@ -205,38 +241,6 @@ class Claim:
             return "these"
         before = {f"{self.name}@{one.digest_before}" for one in self.amendments}
         return "amended" if announced in before else "other"
-
-
-def normalised(source: str) -> str:
-    """The syntax tree of a module as text, without comments, docstrings, imports and names given by `as`.
-
-    A helper that is moved elsewhere changes nothing; a number, a comparison, a formula or a call does.
-    """
-    tree = ast.parse(source)
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    own_names = {alias.asname: alias.name for node in imports for alias in node.names if alias.asname}
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            kept = [one for one in body if not isinstance(one, ast.Import | ast.ImportFrom) and not _is_text(one)]
-            node.body = kept  # type: ignore[attr-defined]
-        if isinstance(node, ast.Name):
-            node.id = own_names.get(node.id, node.id)
-    return _written(tree)
-
-
-def _written(node: Any) -> str:
-    """A syntax tree as text. Empty fields are left out: versions of Python differ in them, and so does `ast.dump`."""
-    if isinstance(node, list):
-        return f"[{', '.join(map(_written, node))}]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    said = (f"{name}={_written(value)}" for name, value in ast.iter_fields(node) if value is not None and value != [])
-    return f"{type(node).__name__}({', '.join(said)})"
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def table(claim: Claim, findings: Sequence[Finding], made_for: Iterable[str | None]) -> pl.DataFrame:

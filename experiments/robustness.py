@@ -40,7 +40,7 @@ def analyse(folder: Path) -> Tables:
         for claim in CLAIMS:
             made = claim.tables(studies[claim.identifier].restricted(own))
             found = judged(claim, made)
-            standing, reason = claim.standing(found)
+            standing, reason = claim.verdict(found)
             row |= {claim.identifier: standing, f"{claim.identifier} reason": reason}
             tags = {name: pl.lit(row[name]) for name in keys}
             findings.append(found.with_columns(**tags))

@@ -7,11 +7,12 @@ from typing import Literal, TypeAlias
 
 import polars as pl
 
-from experiments.predictions import Claim, Need, Standing, table
+from experiments.predictions import Claim, Need, Standing, Tables, table
 from sim.disk.folders import finished
 from sim.disk.records import Record, read
 from sim.metrics.frames import metrics_table, runs_table, strings_table
-from sim.numerics import SpecificationError
+from sim.metrics.table import chosen_metrics
+from sim.numerics import SpecificationError, nearest
 
 Step: TypeAlias = Literal["first", "last", "every"]
 """Which evaluations of a phase."""
@@ -32,6 +33,7 @@ class Study:
     runs: pl.DataFrame
     numbers: pl.DataFrame
     places: Mapping[str, Path]  # the folder of the record of each run
+    needed: frozenset[str] | None = None  # the names of the metrics that can be picked; None for all
 
     @classmethod
     def of(cls, folder: Path, needs: Sequence[Need]) -> "Study":
@@ -43,7 +45,8 @@ class Study:
             runs.append(runs_table([record]))
             numbers += [_needed(record, need) for need in needs if _part(record).startswith(need.part)]
         nothing = pl.DataFrame(schema=NUMBERS)  # runs that are no part of a claim have none of its numbers
-        return cls(pl.concat(runs, how="diagonal_relaxed"), pl.concat([nothing, *numbers]), places)
+        needed = frozenset(name for need in needs for name in need.metrics)
+        return cls(pl.concat(runs, how="diagonal_relaxed"), pl.concat([nothing, *numbers]), places, needed)
 
     def pick(
         self,
@@ -57,8 +60,12 @@ class Study:
     ) -> pl.DataFrame:
         """Return the numbers of one metric at the first, the last or every evaluation of a phase.
 
-        Columns: run, step, at, lower, upper. With `at=None`, all values of `at` are returned.
+        Columns: run, step, at, lower, upper. With `at=None`, all values of `at` are returned. Raises SpecificationError
+        for a metric that is not in the claim's `needs`.
         """
+        if self.needed is not None and metric not in self.needed:
+            near = nearest(metric, self.needed) or "; add it"
+            raise SpecificationError(f"needs: every metric that is picked is required, found no {metric!r}{near}")
         found = self.numbers.filter(metric=metric, of=of, prompt_law=law, phase=phase, view=view)
         if at is not None:
             found = found.filter(pl.col("at") == at)
@@ -85,9 +92,8 @@ class Study:
     def restricted(self, runs: pl.DataFrame) -> "Study":
         """Return the study with only some of its runs."""
         names = runs["run"].implode()
-        return Study(
-            self.runs.filter(pl.col("run").is_in(names)), self.numbers.filter(pl.col("run").is_in(names)), self.places
-        )
+        runs, numbers = (table.filter(pl.col("run").is_in(names)) for table in (self.runs, self.numbers))
+        return Study(runs, numbers, self.places, self.needed)
 
 
 def _part(record: Record) -> str:
@@ -134,13 +140,30 @@ def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:
 
 def judge(claim: Claim, folder: Path) -> Judged:
     """Judge a claim by the finished runs of a folder. The tables are written to reports/claim/tables."""
+    chosen_metrics([name for need in claim.needs for name in need.metrics], f"{claim.file}: needs")
     study = Study.of(folder, claim.needs)
-    tables = claim.tables(study)
+    tables = tables_of(claim, study)
     check_paired(tables["runs"], claim.paired, folder)
     findings = table(claim, claim.judge(tables), study.runs["claim"].to_list())
-    target = folder / "reports" / "claim"
-    write_tables({**tables, "findings": findings}, target / "tables")
-    return Judged(claim, findings, *claim.standing(findings), target)
+    found = Judged(claim, findings, *claim.verdict(findings), folder / "reports" / "claim")
+    write_tables({**tables, "findings": findings}, found.folder / "tables")
+    return found
+
+
+def tables_of(claim: Claim, study: Study) -> Tables:
+    """Return the tables of a claim. Raises SpecificationError if they are not made, or lack what is needed of runs."""
+    try:
+        found = claim.tables(study)
+    except SpecificationError as refusal:
+        raise SpecificationError(f"{claim.file}: {refusal}") from refusal
+    wanted, there = ("run", "valid", *claim.paired), list(found or ())
+    columns = found["runs"].columns if "runs" in there else []
+    if set(wanted) - set(columns):
+        said = f"the columns {', '.join(columns)}" if "runs" in there else f"the tables {', '.join(there) or 'none'}"
+        raise SpecificationError(
+            f"{claim.file}: tables: a table 'runs' with the columns {', '.join(wanted)} is required, found {said}"
+        )
+    return found
 
 
 def check_paired(runs: pl.DataFrame, paired: Sequence[str], folder: Path) -> None:
@@ -154,7 +177,7 @@ def check_paired(runs: pl.DataFrame, paired: Sequence[str], folder: Path) -> Non
         kind = ", ".join(f"{name} {first[name]}" for name in paired)
         raise SpecificationError(
             f"{folder}: one run of each kind is required, found {len(first['run'])} of {kind}: "
-            f"{', '.join(first['run'])}; keep each study in a folder of its own (name= or outputs=)"
+            f"{', '.join(first['run'])}; move or delete older runs, or keep each study in a folder of its own (name=)"
         )
 
 
@@ -166,7 +189,7 @@ def judged_before(outputs: Path, claims: Sequence[Claim]) -> list[Judged]:
         file = folder / "tables" / "findings.parquet"
         if file.exists():
             findings = pl.read_parquet(file)
-            found.append(Judged(claim, findings, *claim.standing(findings), folder))
+            found.append(Judged(claim, findings, *claim.verdict(findings), folder))
     if not found:
         names = ", ".join(claim.name for claim in claims)
         raise SpecificationError(

@@ -15,11 +15,13 @@ from pathlib import Path
 from types import ModuleType
 
 import polars as pl
+from matplotlib.figure import Figure
 
 from figures.curves import Tables
 from figures.style import MEDIA, save, styled
 from figures.words import mark
 from sim.config import members
+from sim.config.discovery import Member
 from sim.numerics import SpecificationError, nearest
 from sim.streams import command
 
@@ -43,7 +45,20 @@ def figures_of(study: str, only: str | None = None) -> dict[str, ModuleType]:
         raise SpecificationError(
             f"--only: one of {', '.join(names)} is required, found {only!r}{nearest(only, list(names))}"
         )
-    return {name: one.load() for name, one in names.items() if only in (None, name)}
+    return {name: loaded(one) for name, one in names.items() if only in (None, name)}
+
+
+def loaded(one: Member) -> ModuleType:
+    """Import the module of a figure. Raises SpecificationError if it does not define all of a figure."""
+    module = one.load()
+    tables = getattr(module, "TABLES", None)
+    if not isinstance(tables, tuple | list) or not all(isinstance(table, str) for table in tables):
+        raise SpecificationError(
+            f'{one.file}: TABLES: names of tables, such as ("metrics",), are required, found {tables!r}'
+        )
+    if not callable(getattr(module, "caption", None)):
+        raise SpecificationError(f"{one.file}: a function caption(tables) that returns text is required, found none")
+    return module
 
 
 def report(folder: Path, run: str | None) -> Path:
@@ -64,28 +79,48 @@ def report(folder: Path, run: str | None) -> Path:
 
 def read_tables(figures: Mapping[str, ModuleType], source: Path) -> Tables:
     """Return the tables that some figures need. Raises SpecificationError for the first one that is missing."""
-    found: dict[str, pl.DataFrame] = {}
-    for name, module in figures.items():
+    there = sorted(file.stem for file in (source / "tables").glob("*.parquet"))
+    for module in figures.values():
         for table in module.TABLES:
-            file = source / "tables" / f"{table}.parquet"
-            if not file.exists():
-                raise SpecificationError(f"{file}: this table is required by the figure {name}, found none; run "
-                                         f"python -m experiments first")  # fmt: skip
-            found[table] = pl.read_parquet(file) if table not in found else found[table]
-    return found
+            if table not in there:
+                raise SpecificationError(
+                    f"{module.__file__}: TABLES: one of {', '.join(there)}, the tables in {source / 'tables'}, is "
+                    f"required, found {table!r}{_hint(table, there, str(module.__name__), source)}"
+                )
+    wanted = dict.fromkeys(table for module in figures.values() for table in module.TABLES)
+    return {table: pl.read_parquet(source / "tables" / f"{table}.parquet") for table in wanted}
+
+
+def _hint(table: str, there: Sequence[str], module: str, source: Path) -> str:
+    """Say what to do about a table that a report does not have."""
+    folder, study = source.parents[1], module.split(".")[-2]
+    runs = [file.parents[1].name for file in sorted(folder.glob(f"reports/*/tables/{RUN_TABLES}"))]
+    if runs and source.name not in runs:
+        return f"; choose the report of one run with --run, such as --run {runs[-1]}"
+    return f"{nearest(table, there)}; python -m experiments {study} {folder} writes tables"
 
 
 def write(name: str, module: ModuleType, tables: Tables, folder: Path, medium: str) -> list[Path]:
-    """Draw one figure, write it with its caption, and return the files; none if the tables hold nothing for it."""
+    """Draw one figure, write it with its caption, and return the files; none if the tables hold nothing for it.
+
+    Raises SpecificationError, with the file of the figure, if there is something wrong with what it draws or says.
+    """
     stem = folder / (name if medium == "paper" else f"{name}-{medium}")
     with styled(medium):
-        drawn = module.draw(tables)
-        if drawn is None:
-            return []
+        try:
+            drawn = module.draw(tables)
+            if drawn is None:
+                return []
+            caption = module.caption(tables)
+            for function, found, wanted in (("draw", drawn, Figure), ("caption", caption, str)):
+                if not isinstance(found, wanted):
+                    raise SpecificationError(f"{function}: {wanted.__name__} is required, found {found!r}")
+        except SpecificationError as refusal:
+            raise SpecificationError(f"{module.__file__}: {refusal}") from refusal
         mark(drawn, tables)
         files = save(drawn, stem)
     files.append(folder / f"{name}.txt")
-    files[-1].write_text(module.caption(tables) + "\n", encoding="utf-8")
+    files[-1].write_text(caption + "\n", encoding="utf-8")
     if hasattr(module, "animate"):
         files.append(folder / f"{name}.gif")
         module.animate(tables, files[-1])
@@ -116,13 +151,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         figures = figures_of(chosen.study, chosen.only)
         source = report(folder, chosen.run)
         tables = read_tables(figures, source)
+        target = source / "figures"
+        target.mkdir(parents=True, exist_ok=True)
+        written = {name: write(name, module, tables, target, chosen.medium) for name, module in figures.items()}
     except SpecificationError as error:
-        print(error, file=sys.stderr)
+        print(" ".join(str(error).split()), file=sys.stderr)
         return REFUSED
-    target = source / "figures"
-    target.mkdir(parents=True, exist_ok=True)
-    written = [file for name, module in figures.items() for file in write(name, module, tables, target, chosen.medium)]
-    print(f"Written to {target}: {', '.join(sorted(file.name for file in written))}")
+    print(f"Written to {target}: {', '.join(sorted(file.name for files in written.values() for file in files))}")
+    if empty := [name for name, files in written.items() if not files]:
+        print(f"Not drawn: {', '.join(empty)}; draw(tables) returned None, as if the tables held nothing for it")
     return 0
 
 

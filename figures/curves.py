@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from sim.numerics import SpecificationError, nearest
+
 Tables = Mapping[str, pl.DataFrame]
 
 
@@ -40,9 +42,25 @@ def rows(metrics: pl.DataFrame, phase: str, metric: str, of: str = "", law: str 
 
 
 def curve(metrics: pl.DataFrame, phase: str, metric: str, of: str = "", law: str = "", at: str = "") -> Curve:
-    """Return one quantity over the steps of a phase."""
+    """Return one quantity over the steps of a phase. Raises SpecificationError if the table has no such numbers."""
     found = rows(metrics, phase, metric, of, law, at)
+    if found.is_empty():
+        raise SpecificationError(_missing(metrics, metric=metric, phase=phase, of=of, prompt_law=law, at=at))
     return Curve(*(found[name].to_numpy() for name in ("step", "lower", "upper")))
+
+
+def _missing(metrics: pl.DataFrame, **asked: str) -> str:
+    """Return a line on the first column of the table `metrics` that does not hold what was asked for."""
+    left, given = metrics.filter(view="response"), list[str]()
+    for column, value in asked.items():
+        there = [str(one) for one in left[column].unique().sort()]
+        where = f" for {', '.join(given)}" if given else ""
+        if value and value not in there:
+            wanted = "a metric of the table" if column == "metric" else f"one of {', '.join(map(repr, there[:9]))}"
+            return f"{column}: {wanted} is required{where}, found {value!r}{nearest(value, there)}"
+        if value:
+            left, given = left.filter(pl.col(column) == value), [*given, f"{column}={value!r}"]
+    return f"numbers are required for {', '.join(given)}, found none"
 
 
 def ends(metrics: pl.DataFrame, phase: str, metric: str, of: str = "", law: str = "") -> tuple[float, float]:

@@ -28,6 +28,7 @@ def task(config: "DictConfig") -> str:
     plain = fitting({str(key): value for key, value in plain.items()}, *chosen_of(HydraConfig.get()))
     environment.prepare(str(plain.get("outputs")))  # jax reads it when it is first imported, just below
     from sim.disk.records import invalidity
+    from sim.running.announced import check_claim, kept_for_others
     from sim.running.build import settings
     from sim.running.identity import edited_since, target
     from sim.running.outcomes import edited_warning
@@ -35,16 +36,20 @@ def task(config: "DictConfig") -> str:
     from sim.show.progress import Progress
 
     chosen = settings(plain)
+    check_claim(chosen["claim"])
     place = target(chosen)
     started = time.perf_counter()
     with Progress() as progress:
         outcome, record = bring(chosen, progress.update)
     took = f"finished in {time.perf_counter() - started:.0f} s"
     print(f"{place}: {took if outcome.state == 'finished' else 'finished before, kept as it is'}")
+    lines = kept_for_others([(chosen["claim"], place)]) if outcome.state == "kept" else []
     if outcome.state == "kept" and (edited := edited_since(record)):
-        print(edited_warning(edited))
+        lines.append(edited_warning(edited))
     if (warning := invalidity(record)) is not None:
-        print(warning)
+        lines.append(warning)
+    for line in lines:
+        print(line)
     return str(place)
 
 

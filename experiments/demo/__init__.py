@@ -3,6 +3,7 @@
 It reads the record of any run: python -m experiments demo outputs/<name>.
 """
 
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from experiments.demo.sentences import shows, shows_not, warnings
 from sim.disk.records import Record
 from sim.metrics.frames import documents_table, metrics_table, phases_table, strings_table
 from sim.metrics.identities import TOLERANCES, violations
+from sim.metrics.table import metrics
 from sim.show.blocks import Block, Heading, Paragraph, Table
 from sim.show.writing import legend, restored, text
 
@@ -42,18 +44,18 @@ EXPLAINED = {
 
 def analyse(record: Record) -> dict[str, pl.DataFrame]:
     """Return the tables of a run: metrics, documents, strings, phases, lines, examples, samples, identities, run."""
-    metrics, documents, strings = metrics_table(record), documents_table(record), strings_table(record)
+    numbers, documents, strings = metrics_table(record), documents_table(record), strings_table(record)
     phases = phases_table(record)
     return {
-        "metrics": metrics,
+        "metrics": numbers,
         "documents": documents,
         "strings": strings,
         "phases": phases,
-        "lines": lines_table(metrics, documents, phases),
+        "lines": lines_table(numbers, documents, phases),
         "examples": examples(documents, strings, phases),
         "samples": samples(documents, strings, phases, record.config["seed"]),
         "identities": identities(record),
-        "run": facts(record, metrics),
+        "run": facts(record, numbers),
     }
 
 
@@ -107,7 +109,8 @@ def report(tables: dict[str, pl.DataFrame]) -> list[Block]:
     for section in sections(tables["lines"]):
         part = tables["lines"].filter(section=section)
         title, _ = EXPLAINED.get(section, (section.capitalize(), ""))
-        blocks += [Heading(title), *explained(section, run, part), section_table(part, run)]
+        blocks += [Heading(title), *explained(section, run, part), *meanings(section, part)]
+        blocks.append(section_table(part, run))
     return [*blocks, Heading("Identities"), Paragraph(residual_line(tables["identities"]))]
 
 
@@ -123,15 +126,24 @@ def explained(section: str, run: dict[str, Any], part: pl.DataFrame) -> list[Par
     best = " and from the predicted optimum q*" if run["target"] == BEST else ""
     said = EXPLAINED.get(section, ("", ""))[1].format(strings=per_prompt, best=best)
     if run["num_prompts"] and section == "diversity":
-        said += f" Each row compares under one law; e^H, N₂ and N_∞ have x ~ {part['law'][-1]}."
+        law = part.filter(quantity="hill_1")["law"][0]
+        said += f" Each row compares under one law; e^H, N₂ and N_∞ have x ~ {law}."
     elif run["num_prompts"] and section == "accounting":
         said += (
             " For answers, x ~ S(x), and −log P(A) stands for E[−log P(A|x)]. The joint KL(S‖P) of documents is the "
             "KL of answers plus KL(S(x)‖P(x)), the shift of the prompts."
         )
-    elif run["num_prompts"]:
+    elif run["num_prompts"] and part["law"][0]:
         said += f" Prompts x ~ {part['law'][0]}."
     return [Paragraph(said.strip())] if said.strip() else []
+
+
+def meanings(section: str, part: pl.DataFrame) -> list[Paragraph]:
+    """Describe the metrics that name a section, unless the section's own text has their symbols."""
+    known = re.findall(r"[^\s,.;]+", EXPLAINED.get(section, ("", ""))[1])
+    there = [one for one in metrics() if one.section == section and one.name in set(part["quantity"])]
+    said = [f"{one.symbol}: {one.description}" for one in there if one.symbol.split()[0] not in known]
+    return [Paragraph(f"{'; '.join(said)}.")] if said else []
 
 
 def head(column: str, run: dict[str, Any], columns: list[str]) -> str:

@@ -152,7 +152,7 @@ class Lines:
             yield self.line("styles", f"style {style}", style, "style_mass", "q", self.law, truths, style)
 
     def diversity(self) -> Iterator[Line]:
-        """Entropy under both prompt laws, then every metric that names a section, under one law (`law`)."""
+        """Entropy under both prompt laws, then every metric that names a section, under `law` if it has that law."""
         over = ", x ~ S(x)" if self.prompts else ""
         yield self.line("diversity", "entropy", f"H{over}", "entropy", "q", "S(x)", self.truths("entropy", "S(x)"))
         if self.prompts:
@@ -162,9 +162,10 @@ class Lines:
         for metric in metrics():
             if metric.section and metric.name != "entropy" and metric.name in there:
                 unit = {"strings": f" [{self.strings}]", "1": ""}.get(metric.unit, f" [{metric.unit}]")
-                truths = self.truths(metric.name, self.law)
-                label = f"{metric.symbol}{unit}"
-                yield self.line(metric.section, metric.name, label, metric.name, "q", self.law, truths)
+                laws = self.table.filter(metric=metric.name, view="response")["prompt_law"]
+                law = self.law if self.law in laws else str(laws.min() or "")  # a number without a law has ""
+                truths, label = self.truths(metric.name, law), f"{metric.symbol}{unit}"
+                yield self.line(metric.section, metric.name, label, metric.name, "q", law, truths)
 
     def waterfall(self) -> Iterator[Line]:
         """The losses from H(P) to H(q), step by step [nat]. They are positive where diversity is lost."""

@@ -68,6 +68,10 @@ class VmapLauncher(Launcher):
 
         self.chosen = checked(self.given)
         canonical_of(_named, {"name": config.get("name")}, "")  # Hydra makes a folder of this name before it launches
+        if (claim := _claim(config)) is not None:
+            from sim.running.announced import check_claim
+
+            check_claim(claim)
         self.composition = SharedComposition(hydra_context.config_loader)
         hydra_context.config_loader = self.composition  # type: ignore[assignment]
         self.context, self.task, self.config = hydra_context, task_function, config
@@ -108,12 +112,15 @@ class VmapLauncher(Launcher):
         if self.chosen["engine"] == "inline":  # then this process computes
             configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
             prepare(str(self.config.outputs))
+        from sim.running.announced import kept_for_others
         from sim.running.multirun import Launch, multirun
         from sim.running.outcomes import told
 
         points = [(tuple(job.overrides or ()), partial(_resolved, job)) for job in jobs]
         outcomes = multirun(points, _folder(self.config), Launch(**self.chosen))
-        print(*told(outcomes), sep="\n", flush=True)
+        ended = [(_claim(job.cfg), one) for job, one in zip(jobs, outcomes, strict=True)]
+        kept = [(claim, one.target) for claim, one in ended if one.state == "kept" and one.target is not None]
+        print(*told(outcomes), *kept_for_others(kept), sep="\n", flush=True)
         return outcomes
 
     def _ended(self, job: JobReturn, outcome: "Outcome", status: int) -> JobReturn:
@@ -147,6 +154,12 @@ def _without_hydra(config: DictConfig) -> DictConfig:
     return task
 
 
+def _claim(config: Any) -> str | None:
+    """Return the key `claim` of a configuration. The schema of the run refuses what is no text."""
+    found = OmegaConf.select(config, "claim", throw_on_resolution_failure=False)
+    return found if isinstance(found, str) else None
+
+
 def _resolved(job: JobReturn) -> dict[str, Any]:
     """Return the configuration of a job in plain values. Raises SpecificationError if a value cannot be resolved."""
     assert job.hydra_cfg is not None
@@ -159,6 +172,10 @@ def _resolved(job: JobReturn) -> dict[str, Any]:
     finally:
         HydraConfig.instance().cfg = before
     assert isinstance(plain, dict)
+    if isinstance(claim := plain.get("claim"), str):
+        from sim.running.announced import check_claim
+
+        check_claim(claim)
     return fitting({str(key): value for key, value in plain.items()}, *chosen_of(job.hydra_cfg.hydra))
 
 

@@ -103,8 +103,8 @@ def invalidity(record: Record) -> str | None:
         return None
     return (
         f"NOT VALID: after pretraining the joint KL(P||q0) must be at most pretrain.limit = {said['limit']:g} nat, "
-        f"found {said['joint_kl']:.4g}; raise pretrain.num_steps (now {record.config['pretrain']['num_steps']}). "
-        "The numbers are correct for this q0, but no verdict may rest on them"
+        f"found {said['joint_kl']:.4g}; raise pretrain.num_steps (now {record.config['pretrain']['num_steps']}) or "
+        "take a larger model. The numbers are correct for this q0, but no verdict may rest on them"
     )
 
 

@@ -1,5 +1,6 @@
 """What a metric may use, and how a metric is declared: in the list `METRICS` of a file in this folder."""
 
+import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,7 @@ from sim.config import construct, members
 from sim.disk.records import Record
 from sim.languages.finite import FiniteLanguage
 from sim.metrics.scored import Scored, TrieView, View, known
+from sim.numerics import SpecificationError
 from sim.phases import Meaning
 from sim.quantity import Quantity
 from sim.theory.laws import Laws
@@ -143,7 +145,7 @@ class Evaluation:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """The recorded arrays of this evaluation, those of probes included; empty for the truth."""
+        """The recorded arrays of this evaluation; empty for the truth. Those of probes are only in the phase "sft"."""
         found = {} if self.is_truth else self.world.record.phases[self.phase].arrays
         return {name: values[self.index] for name, values in found.items()}
 
@@ -180,7 +182,8 @@ class Metric:
     """A kind of number that tables, reports and the help of `sim.rows` show.
 
     name: its name in the column `metric`; symbol, description: texts for people; unit: "1" for probabilities; measure:
-    a function that yields its numbers at one evaluation; section: the section of a run's report, "" for none.
+    a function that yields its numbers at one evaluation; section: the section of a run's report, "" for none. The row
+    in the report shows the cells without `at` of the truths P, S and q*, and of the models, which have `of` = "q".
     """
 
     name: str
@@ -189,6 +192,18 @@ class Metric:
     description: str
     measure: Callable[[Evaluation], Iterator[Cell]]
     section: str = ""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[a-z][a-z0-9_]*", str(self.name)):
+            raise SpecificationError(
+                f"metric {self.name!r}: a name in lower-case letters, digits and _ is required; rename it"
+            )
+        texts = {name: getattr(self, name) for name in ("symbol", "unit", "description", "section")}
+        wrong = {name: text for name, text in texts.items() if not isinstance(text, str)}
+        if wrong or not callable(self.measure):
+            place, found = next(iter((wrong or {"measure": self.measure}).items()))
+            wanted = "text" if wrong else "a function of an Evaluation"
+            raise SpecificationError(f"metric {self.name}: {place}: {wanted} is required, found {found!r}")
 
 
 def of_language(

@@ -1,16 +1,19 @@
 """From a record to tidy rows and to residuals of identities. Here numbers are computed from the recorded arrays."""
 
 from collections.abc import Collection, Iterator, Mapping
+from traceback import extract_tb
 from typing import Any
 
 from sim.config import members
+from sim.config.discovery import Member
 from sim.disk.records import Record
 from sim.metrics import identities
 from sim.metrics.entropy import entropy_interval
 from sim.metrics.forgetting import waterfall
-from sim.metrics.scene import Evaluation, Metric, World
+from sim.metrics.scene import Cell, Evaluation, Metric, World
 from sim.metrics.scored import VIEWS, Scored, View
 from sim.numerics import SpecificationError, nearest
+from sim.quantity import Quantity
 
 Row = dict[str, Any]
 
@@ -18,11 +21,11 @@ Row = dict[str, Any]
 def metrics() -> list[Metric]:
     """Return every metric of this project and of installed packages, in the order of their files.
 
-    Raises SpecificationError if two metrics have one name.
+    Raises SpecificationError if METRICS of a file is not a list of metrics, or if two metrics have one name.
     """
     found: dict[str, Metric] = {}
     for one in members("metric").values():
-        for metric in one.load().METRICS:
+        for metric in _declared(one):
             if metric.name in found:
                 raise SpecificationError(
                     f"{one.file}: a new name is required for every metric, found a second {metric.name!r}; rename it"
@@ -31,13 +34,34 @@ def metrics() -> list[Metric]:
     return list(found.values())
 
 
-def chosen_metrics(names: Collection[str] | None) -> list[Metric]:
-    """Return the metrics with some names; all for None. Raises SpecificationError for a name that no metric has."""
+def _declared(one: Member) -> list[Metric]:
+    """Return the metrics of a file. The line that says what is wrong with them names the file."""
+    try:
+        found = one.load().METRICS
+    except SpecificationError as refusal:
+        raise SpecificationError(f"{one.file}: {refusal}") from refusal
+    wrong = (
+        found if not isinstance(found, list | tuple) else next((m for m in found if not isinstance(m, Metric)), None)
+    )
+    if wrong is not None:
+        raise SpecificationError(
+            f"{one.file}: METRICS: a list of Metric objects is required, found {getattr(wrong, '__name__', wrong)!r}; "
+            "make one with Metric, of_language or of_model (sim/metrics/scene.py)"
+        )
+    return list(found)
+
+
+def chosen_metrics(names: Collection[str] | None, place: str = "metric") -> list[Metric]:
+    """Return the metrics with some names; all for None.
+
+    For a name that no metric has, it raises SpecificationError with `place`, where the name was written.
+    """
     found = {metric.name: metric for metric in metrics()}
     for name in names or ():
         if name not in found:
+            near = nearest(name, found)
             raise SpecificationError(
-                f"metric: one of {', '.join(found)} is required, found {name!r}{nearest(name, found)}"
+                f"{place}: the name of a metric is required, found {name!r}{near}; python -m sim.rows --help lists them"
             )
     return [metric for name, metric in found.items() if names is None or name in names]
 
@@ -69,7 +93,7 @@ def _rows_of(evaluation: Evaluation, wanted: Collection[Metric]) -> Iterator[Row
     """The rows of one evaluation. A number that is only bounded has no value."""
     tag = {"phase": evaluation.phase, "step": evaluation.step, "view": evaluation.world.view}
     for metric in wanted:
-        for cell in metric.measure(evaluation):
+        for cell in _measured(metric, evaluation):
             number = cell.number
             yield tag | {
                 "metric": metric.name,
@@ -82,6 +106,23 @@ def _rows_of(evaluation: Evaluation, wanted: Collection[Metric]) -> Iterator[Row
                 "unit": metric.unit,
                 "prompt_law": cell.law,
             }
+
+
+def _measured(metric: Metric, evaluation: Evaluation) -> list[Cell]:
+    """Return the cells of a metric. Whatever goes wrong in it becomes a SpecificationError that names its file."""
+    try:
+        cells = list(metric.measure(evaluation))
+        if wrong := [cell for cell in cells if not isinstance(cell, Cell) or not isinstance(cell.number, Quantity)]:
+            raise TypeError(f"cells with a Quantity are required, found {wrong[0]!r}")
+    except Exception as problem:  # a metric may be anybody's code
+        file = next((one.file for one in members("metric").values() if metric in one.load().METRICS), "sim.metrics")
+        lines = [frame.lineno for frame in extract_tb(problem.__traceback__) if frame.filename == str(file)]
+        where = f"line {lines[-1]}, " if lines else ""
+        raise SpecificationError(
+            f"{file}: metric {metric.name}: numbers are required, found {type(problem).__name__}: {problem} "
+            f"({where}step {evaluation.step} of {evaluation.phase})"
+        ) from problem
+    return cells
 
 
 def residuals(record: Record) -> dict[str, dict[str, float]]:

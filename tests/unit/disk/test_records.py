@@ -311,7 +311,7 @@ def test_a_run_that_is_not_valid_says_so(record: Record) -> None:
     said = invalidity(record)
     assert said is not None
     assert said.startswith("NOT VALID: after pretraining the joint KL(P||q0) must be at most pretrain.limit = 0.02 nat")
-    assert "found 1.5; raise pretrain.num_steps (now 20)" in said
+    assert "found 1.5; raise pretrain.num_steps (now 20) or take a larger model. The numbers" in said
     assert "\n" not in said
     record.facts["pretraining"]["valid"] = True
     assert invalidity(record) is None

@@ -284,7 +284,10 @@ def test_verdicts_are_coloured_on_the_page(judged):
 @every_form
 @every_claim
 def test_predictions_that_were_edited_after_the_runs_are_pointed_out(form, claim, tmp_path):
-    said = "The predictions were edited after these runs were made, so the runs do not test them."
+    said = (
+        "The predictions were edited after these runs were made, or some runs were made for other predictions, so the "
+    )
+    said += "runs do not test them. Move or delete the records of these runs, and give the command below again; or add"
     assert said in FULL[form](list(board.blocks([result(claim, tmp_path, made_for=None)])))
     for one in claim.amendments[:1]:
         runs = f"{claim.name}@{one.digest_before}"

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -18,6 +19,8 @@ from experiments.demo.headline import five, short
 from experiments.demo.sentences import by, moved, shows, shows_not, warnings
 from sim.disk.records import Record
 from sim.languages.restricted import Restricted
+from sim.metrics.scene import Cell, Evaluation, Metric
+from sim.metrics.table import metrics
 from sim.quantity import Quantity
 from sim.show.blocks import WIDTH, Block, Heading, Paragraph, Table, markdown, show
 from sim.show.writing import bare, restored, text
@@ -163,6 +166,49 @@ def test_the_printed_report_fits(chosen: dict[str, bool]) -> None:
         assert max(map(len, printed(blocks).splitlines())) <= WIDTH
 
 
+# -- metrics that name a section ---------------------------------------------------------------------------------------
+
+
+def with_metric(monkeypatch: pytest.MonkeyPatch, section: str, law: str) -> Tables:
+    """The tables of a run with one more metric, of the models alone, with the number of the step."""
+
+    def measure(evaluation: Evaluation) -> Iterator[Cell]:
+        if not evaluation.is_truth:
+            yield Cell("q", Quantity.of(evaluation.step + 0.25), law if evaluation.world.view == "response" else "")
+
+    found = [*metrics(), Metric("steps_done", "t + ¼", "1", "steps and a quarter", measure, section)]
+    for module in ("sim.metrics.table", "experiments.demo", "experiments.demo.lines"):
+        monkeypatch.setattr(f"{module}.metrics", lambda: found)
+    return demo.analyse(run())
+
+
+@pytest.mark.parametrize("law", ["", "P(x)", "S(x)"])
+@pytest.mark.parametrize("section", ["diversity", "optimisation"])
+def test_a_metric_of_any_law_of_prompts_has_a_row_with_its_numbers_and_its_meaning(
+    monkeypatch: pytest.MonkeyPatch, section: str, law: str
+) -> None:
+    tables = with_metric(monkeypatch, section, law)
+    found = {column: cell(tables, "steps_done", column) for column in ("q₀", "q", "identity")}
+    assert found == {
+        "q₀": (20.25,) * 2 + ("exact",),
+        "q": (12.25,) * 2 + ("exact",),
+        "identity": (12.25,) * 2 + ("exact",),
+    }
+    assert tables["lines"].filter(quantity="steps_done")["law"].unique().to_list() == [law]
+    shown = printed(demo.report(tables))
+    part = shown[shown.index("\nEntropy and diversity\n" if section == "diversity" else "\nOptimisation\n") :]
+    assert "t + ¼: steps and a quarter." in part
+    row = [word for line in part.splitlines() if line.strip().startswith("t + ¼ ") for word in line.split()[3:]]
+    assert row == ["–", "–", "=", "20.25", "=", "12.25", "=", "12.25"]
+    assert "x ~ ." not in words(demo.report(tables))
+    assert "N_∞ have x ~ P(x)." in words(demo.report(tables))
+    assert max(map(len, shown.splitlines())) <= WIDTH
+
+
+def test_what_a_section_explains_is_not_explained_twice(tables: Tables) -> None:
+    assert "effective number by the likeliest string" not in words(demo.report(tables))
+
+
 # -- the predicted optimum ---------------------------------------------------------------------------------------------
 
 
@@ -270,6 +316,30 @@ def test_the_numbers_of_the_conclusions_are_those_of_the_lines(tables: Tables) -
     assert share == pytest.approx(1.0)
     assert "100 % gate" in forgetting
     assert f"rose by {bare(number['kl_p', 'identity'] - number['kl_p', 'q₀'])}," in control
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (-0.033, "54.2 % gate, 49.1 % erasure, −3.3 % kept"),
+        (0.0051, "50.4 % gate, 49.1 % erasure, 0.5 % kept"),
+        (0.0049, "50.4 % gate, 49.1 % erasure"),
+        (0.0, "50.9 % gate, 49.1 % erasure"),
+    ],
+)
+def test_the_shares_of_the_headline_sum_to_all_of_the_forgetting(kept: float, said: str, tables: Tables) -> None:
+    gained = 2.0
+    change = {"kl_p": gained, "kept": kept * gained, "erasure": 0.491 * gained, "gate": (0.509 - kept) * gained}
+    start, end = dict.fromkeys(change, 0.0), change
+    wanted = [
+        pl.when(quantity=quantity, column=column).then(value)
+        for column, values in (("q₀", start), ("q", end))
+        for quantity, value in values.items()
+    ]
+    ends = {name: pl.coalesce(*wanted, pl.col(name)) for name in ("lower", "upper")}
+    told = tables | {"lines": tables["lines"].with_columns(**ends)}
+    assert sentence(five(told), "Forgetting") == f"Forgetting: KL(P‖·) rose by 2.000 nats: {said}"
+    assert max(map(len, printed(demo.headline(told)).splitlines())) <= WIDTH
 
 
 @pytest.mark.parametrize(

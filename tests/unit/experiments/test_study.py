@@ -174,7 +174,8 @@ def digests_before(claim: Claim) -> list[tuple[str, str]]:
 def test_a_run_that_would_count_twice_is_refused(claim, tmp_path):
     """Two studies in one folder: the same seeds again would make the intervals narrower than they are."""
     folder = study(tmp_path / claim.name, [variant(archived(), 1), variant(archived(), 2)])
-    said = rf"{claim.name}: one run of each kind is required, found 2 of .*seed 3: 0+1, 0+2; keep each study in a"
+    fix = "move or delete older runs, or keep each study in a folder of its own"
+    said = rf"{claim.name}: one run of each kind is required, found 2 of .*seed 3: 0+1, 0+2; {fix}"
     with pytest.raises(SpecificationError, match=said):
         judge(claim, folder)
     assert not (folder / "reports").exists()

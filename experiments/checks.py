@@ -1,0 +1,61 @@
+"""The words that a claim may use, and what is wrong with a prediction: in one line with requirement, value and fix."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias, get_args
+
+from sim.config import members
+from sim.numerics import SpecificationError, nearest
+
+Kind: TypeAlias = Literal["sign", "equality", "bound", "slope", "exponent", "ordering", "report"]
+Says: TypeAlias = Literal["same", "opposite", "silent"]
+Standing: TypeAlias = Literal["supported", "refuted", "holds only if", "undecided", "not valid"]
+"""The verdict on the sentence of the conversation."""
+
+WITH_VALUE = ("equality", "slope", "exponent")
+"""Kinds that compare with a predicted value."""
+
+SIDES = {"<": -1.0, "below": -1.0, "negative": -1.0, ">": 1.0, "above": 1.0, "positive": 1.0}
+"""Words for a predicted sign, and the sign."""
+
+
+def mistakes(kind: str, says: str, margin: float | None, figure: str, study: str) -> Iterator[str]:
+    """Iterate over what is wrong with a prediction. `study` is the folder of the claim's figures."""
+    for name, found, allowed in (("kind", kind, get_args(Kind)), ("says", says, get_args(Says))):
+        if found not in allowed:
+            yield f"{name}: one of {', '.join(allowed)} is required, found {found!r}{nearest(found, allowed)}"
+    wanted = "a positive number" if kind in WITH_VALUE else "a number of at least 0" if kind == "bound" else ""
+    if wanted and (margin is None or margin < 0.0 or (margin == 0.0 and kind in WITH_VALUE)):
+        yield f"margin: {wanted} is required for the kind {kind}, found {margin!r}; write margin=..."
+    names = [one.split("/")[1] for one in members("figure") if one.startswith(f"{study}/")]
+    if figure and figure not in names:
+        files = f"one of {', '.join(names)}, files in figures/{study}," if names else f"a file in figures/{study}"
+        near = nearest(figure, names) or "; write that file, or leave figure out"
+        yield f"figure: {files} is required, found {figure!r}{near}"
+
+
+def check_value(kind: str, words: str, predicted: float | None) -> None:
+    """Raise SpecificationError if a value is not predicted that has to be, or if its sign is not that of the words."""
+    if kind in WITH_VALUE and predicted is None:
+        raise SpecificationError(
+            f"value: a number is required for the kind {kind}, found None; write value= in the Prediction, or "
+            "predicted= in the Case"
+        )
+    signs = [SIDES[word] for word in re.findall("|".join(SIDES), words)]
+    tested = 1.0 if predicted is None or predicted > 0 else -1.0
+    if kind == "sign" and signs and signs[0] != tested:
+        raise SpecificationError(
+            f"predicted: a number in the Case with the sign of {words!r} is required, found {predicted!r}, with which "
+            f"the prediction holds {'above' if tested > 0 else 'below'} 0; write predicted={signs[0]:g}"
+        )
+
+
+def check_verdict(found: Any) -> None:
+    """Raise SpecificationError unless it is a verdict on the sentence of a claim, and its reason."""
+    names = get_args(Standing)
+    verdict = found[0] if isinstance(found, tuple) and len(found) == 2 else None
+    if verdict not in names:
+        raise SpecificationError(
+            f"standing: one of {', '.join(names)}, and a reason, are required, found {found!r}"
+            f"{nearest(str(verdict), names)}"
+        )
