@@ -16,9 +16,10 @@ from jaxtyping import TypeCheckError
 from sim.disk.records import Record
 from sim.metrics.frames import metrics_help
 from sim.metrics.scene import TRUTH, Cell, Evaluation, Metric, World, of_language, of_model
-from sim.metrics.scored import VIEWS, Scored
+from sim.metrics.scored import Scored
 from sim.metrics.table import Row, metrics, rows
 from sim.quantity import Quantity
+from tests.unit.metrics.metric_laws import check, sought
 from tests.unit.metrics.oracle_worlds import MAKERS, made
 
 METRICS = metrics()
@@ -36,39 +37,6 @@ def of(tables: Mapping[str, list[Row]], metric: Metric) -> list[Row]:
     return [row for table in tables.values() for row in table if row["metric"] == metric.name]
 
 
-recorded = Evaluation.arrays.fget
-"""The arrays of an evaluation as a function of it."""
-
-
-def sought(metric: Metric, record: Record) -> set[str]:
-    """The arrays that a metric asks for at some evaluation of a record, and that no phase of the record has."""
-    asked: set[str] = set()
-
-    class Arrays(dict[str, np.ndarray]):
-        """What was recorded; what is asked for in vain is noted."""
-
-        def __contains__(self, name: object) -> bool:
-            found = super().__contains__(name)
-            if not found:
-                asked.add(str(name))
-            return found
-
-        def __missing__(self, name: str) -> np.ndarray:
-            asked.add(name)
-            raise KeyError(name)
-
-        def get(self, name: str, default: np.ndarray | None = None) -> np.ndarray | None:  # type: ignore[override]
-            return self[name] if name in self else default
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Evaluation, "arrays", property(lambda self: Arrays(recorded(self))))
-        for world in (World(record, view) for view in VIEWS):
-            for phase in record.phases:
-                for evaluation in world.evaluations(phase):
-                    list(metric.measure(evaluation))
-    return asked.difference(*(one.arrays for one in record.phases.values()))
-
-
 def has_rows(metric: Metric, own: list[Row]) -> bool:
     """Whether a metric has rows. If not, it must have asked for arrays that no world has, else it fails."""
     if own:
@@ -76,20 +44,6 @@ def has_rows(metric: Metric, own: list[Row]) -> bool:
     asked = set().union(*(sought(metric, made(name).record) for name in MAKERS))
     assert asked, f"{metric.name} has no number in any world, and it asks for no array of a probe"
     return False
-
-
-def check(metric: Metric, own: list[Row]) -> None:
-    """The laws of the rows of one metric that need nothing but the rows."""
-    assert metric.unit
-    assert {row["unit"] for row in own} == {metric.unit}
-    for row in own:
-        assert not math.isnan(row["lower"]), row
-        if row["exactness"] == "exact":
-            assert row["value"] == row["lower"] == row["upper"], row
-        else:
-            assert row["exactness"] == "bounded", row
-            assert row["value"] is None, row
-            assert row["lower"] < row["upper"], row
 
 
 @every_metric
