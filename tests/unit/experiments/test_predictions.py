@@ -59,25 +59,27 @@ def test_every_prediction_says_what_decides_it(claim):
 
 # -- the digest -------------------------------------------------------------------------------------------------------
 
-CHANGES = {
-    "identifier": "X.9", "statement": "x", "kind": "x", "predicted": "x", "rule": "x", "control": "x",
-    "value": 0.123, "threshold": 0.123, "margin": 0.123, "only": "x", "window": (0.123, 0.9), "says": "x",
+CHANGES: dict[str, list[object]] = {
+    "identifier": ["X.9"], "statement": ["x"], "kind": ["ordering", "report"], "predicted": ["x"], "rule": ["x"],
+    "control": ["x"], "value": [0.123], "threshold": [0.123], "margin": [0.123], "only": ["x"],
+    "window": [(0.123, 0.9)], "says": ["opposite", "silent"], "instrument": [True, False],
 }  # fmt: skip
+"""Other values for what decides a prediction; the first is taken that the prediction does not have."""
 
 
 @every_claim
-@pytest.mark.parametrize("name", [*CHANGES, "instrument"])
+@pytest.mark.parametrize("name", CHANGES)
 def test_the_digest_sees_everything_that_decides_a_prediction(claim, name, tmp_path):
     plain = on_its_own(claim, tmp_path, "")
     for at, one in enumerate(claim.predictions):
-        value = CHANGES[name] if name in CHANGES else not one.instrument
+        value = next(value for value in CHANGES[name] if value != getattr(one, name))
         changed = (*claim.predictions[:at], replace(one, **{name: value}), *claim.predictions[at + 1 :])
         assert replace(plain, predictions=changed).digest != plain.digest
 
 
 def test_nothing_that_decides_a_prediction_is_left_out_of_its_criteria():
     announced = set(CLAIMS[0].predictions[0].criteria())
-    assert announced == {*CHANGES, "instrument"} == set(Prediction.__dataclass_fields__) - {"measure", "figure"}
+    assert announced == set(CHANGES) == set(Prediction.__dataclass_fields__) - {"measure", "figure"}
 
 
 @every_claim
