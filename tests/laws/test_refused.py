@@ -9,7 +9,10 @@ from sim.numerics import SpecificationError
 from sim.running.build import settings
 from tests.composed import ROOT, compose
 
-KINDS = ", ".join(sorted(file.stem for file in (ROOT / "sim" / "grammars").glob("[a-z]*.py")))
+KINDS, OBJECTIVES = (
+    ", ".join(sorted(file.stem for file in (ROOT / "sim" / folder).glob("[a-z]*.py")))
+    for folder in ("grammars", "objectives")
+)
 
 REFUSED: list[tuple[str, str]] = [
     # overrides, the beginning of the one line
@@ -67,7 +70,7 @@ REFUSED: list[tuple[str, str]] = [
     ("optimizer@pretrain.optimizer=sgd pretrain.optimizer.momentum=-0.1", "pretrain.optimizer.momentum: a number from"),
     (
         "pretrain.objective.kind=stf",
-        "pretrain.objective.kind: one of replay, sft is required, found 'stf' (did you mean",
+        f"pretrain.objective.kind: one of {OBJECTIVES} is required, found 'stf' (did you mean",
     ),
     ("pretrain.num_steps=0", "pretrain.num_steps: a positive integer is required, found 0"),
     ("pretrain.batch_size=-4", "pretrain.batch_size: a positive integer is required, found -4"),

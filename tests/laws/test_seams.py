@@ -118,7 +118,7 @@ def test_the_help_lists_them(lab: Lab) -> None:
     for group, name in members:
         (line,) = [one for one in offered.splitlines() if one.startswith(f"{group}: ") and "," in one]
         assert name in line.replace(",", "").split()
-    assert "norm, tangent" in offered
+    assert {"norm", "tangent"} <= set(offered.replace(",", " ").split())
     assert "long_mass" in lab.said("sim.rows", "--help")
     assert "l1_pairs" in lab.said("experiments", "--help")
     assert "l1_pairs/lengths" in lab.said("figures", "--help")
@@ -127,7 +127,7 @@ def test_the_help_lists_them(lab: Lab) -> None:
 def test_a_wrong_name_is_told_with_theirs(lab: Lab) -> None:
     done = lab.called("sim.run", "grammar=pear")
     assert done.returncode == 2
-    assert "ngram, pair, pfsa" in done.stderr
+    assert ", pair, " in done.stderr
     assert "did you mean 'pair'?" in done.stderr
 
 

@@ -20,7 +20,7 @@ from sim.grammars.styles_content import styles_content
 from sim.metrics.frames import metrics_table, strings_table
 from sim.metrics.table import residuals, violations
 from sim.numerics import SpecificationError
-from tests.composed import ROOT, compose
+from tests.composed import ROOT, compose, options
 
 SMALL = ("grammar.num_prompts=1", "model.width=8", "model.depth=1", "pretrain.num_steps=4", "finetune.num_steps=4")
 TABLE = ("scale=smoke", "model=tabular_trie", "pretrain.num_steps=4", "finetune.num_steps=4")
@@ -109,7 +109,7 @@ REFUSED = [
     # command line, the one line on stderr
     (("restriction.keep=asistant",), "(did you mean 'assistant'?)"),
     (("model.widht=8",), "model.widht: unknown argument of transformer (did you mean 'width'?)"),
-    (("model=3",), "model: one of tabular_strings, tabular_trie, transformer is required, found 3"),
+    (("model=3",), f"model: one of {', '.join(options('model'))} is required, found 3"),
     (("grammar.styles={plian:1}",), "grammar.styles.plian: unknown argument of grammar.styles (did you mean 'plain'?)"),
 ]
 

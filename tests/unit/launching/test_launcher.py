@@ -47,7 +47,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 REFUSED = [
     (
         "engine=proces",
-        "engine: one of inline, processes, slurm is required, found 'proces' (did you mean 'processes'?)",
+        f"engine: one of {', '.join(members('engine'))} is required, found 'proces' (did you mean 'processes'?)",
     ),
     ("workers=0", "workers: a positive integer is required, found 0"),
     ("workers=many", "workers: a positive integer is required, found 'many'"),

@@ -1,23 +1,31 @@
-"""Laws of every metric that there is: it has rows, in its unit, and its numbers are exact only where it says so."""
+"""Laws of every metric that there is: it has rows, in its unit, and its numbers are exact only where it says so.
+
+A metric is found and tested without an entry here. One that reads arrays of a probe has rows only where the probe ran:
+the worlds of this file have the arrays of `tangent`, and tests/laws/test_run_laws.py runs all probes.
+"""
 
 import dataclasses
 import math
+import re
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
+from sim.disk.records import Record
 from sim.metrics.frames import metrics_help
-from sim.metrics.scene import TRUTH, Cell, Metric, World, of_language, of_model
+from sim.metrics.scene import TRUTH, Cell, Evaluation, Metric, World, of_language, of_model
 from sim.metrics.scored import Scored
 from sim.metrics.table import Row, metrics, rows
 from sim.quantity import Quantity
+from tests.unit.metrics.metric_laws import check, sought
 from tests.unit.metrics.oracle_worlds import MAKERS, made
 
 METRICS = metrics()
-UNITS = {"nat", "1", "strings", "symbols", "tokens", "see the restriction", "see docs"}
+every_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 BOUNDED = {"entropy", "hill_1", "hill_2", "hill_inf", "epsilon_support", "nucleus", "waterfall_learning"}
-"""What mass off the support leaves uncertain; every other metric is exact for any model."""
+"""What mass off the support certainly leaves uncertain. Other metrics may be bounded too, but only where it does."""
 
 
 @pytest.fixture(scope="module")
@@ -25,35 +33,105 @@ def tables() -> dict[str, list[Row]]:
     return {name: rows(made(name).record) for name in MAKERS}
 
 
-def of(tables: dict[str, list[Row]], metric: Metric) -> list[Row]:
+def of(tables: Mapping[str, list[Row]], metric: Metric) -> list[Row]:
     return [row for table in tables.values() for row in table if row["metric"] == metric.name]
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def has_rows(metric: Metric, own: list[Row]) -> bool:
+    """Whether a metric has rows. If not, it must have asked for arrays that no world has, else it fails."""
+    if own:
+        return True
+    asked = set().union(*(sought(metric, made(name).record) for name in MAKERS))
+    assert asked, f"{metric.name} has no number in any world, and it asks for no array of a probe"
+    return False
+
+
+@every_metric
 def test_a_metric_has_rows_in_its_unit(metric: Metric, tables: dict[str, list[Row]]) -> None:
-    own = of(tables, metric)
-    assert own, "a world that has such numbers belongs to oracle_worlds"
-    assert {row["unit"] for row in own} == {metric.unit}
-    assert metric.unit in UNITS
     (line,) = (line for line in metrics_help().splitlines() if line.split()[0] == metric.name)
     assert line.endswith(f"  {metric.description}")
     assert f"  {metric.unit}  " in line
+    if not has_rows(metric, of(tables, metric)):
+        pytest.skip("no world has the arrays that it reads")
+    check(metric, of(tables, metric))
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
-def test_a_number_is_exact_or_lies_between_two_bounds(metric: Metric, tables: dict[str, list[Row]]) -> None:
-    own = of(tables, metric)
-    for row in own:
-        assert not math.isnan(row["lower"]), row
-        if row["exactness"] == "exact":
-            assert row["value"] == row["lower"] == row["upper"], row
-        else:
-            assert row["exactness"] == "bounded", row
-            assert row["value"] is None, row
-            assert row["lower"] < row["upper"], row
-    kinds = {row["exactness"] for row in own}
-    assert ("bounded" in kinds) == (metric.name in BOUNDED)
-    assert {row["exactness"] for row in own if row["phase"] == TRUTH} <= {"exact"}
+@every_metric
+def test_a_number_is_bounded_only_where_mass_lies_off_the_support(metric: Metric, tables: dict[str, list[Row]]) -> None:
+    """Languages have no such mass, so their numbers are exact."""
+    for name, table in tables.items():
+        leaking = leaks(made(name).record)
+        for row in table:
+            if row["metric"] == metric.name and row["exactness"] != "exact":
+                assert row["phase"] != TRUTH, row
+                assert leaking[row["phase"]], row
+
+
+def leaks(record: Record) -> dict[str, bool]:
+    """Whether the model of a phase has mass off the support, at any evaluation of the phase."""
+    return {phase: bool((one.arrays["leak"] > 0.0).any()) for phase, one in record.phases.items()}
+
+
+def test_what_is_uncertain_off_the_support_is_bounded_there(tables: dict[str, list[Row]]) -> None:
+    """Else a metric could take the mass off the support for a single string and call its number exact."""
+    found = {row["metric"] for table in tables.values() for row in table if row["exactness"] == "bounded"}
+    assert found >= BOUNDED
+
+
+def test_without_mass_off_the_support_every_number_is_exact() -> None:
+    found = [row for row in rows(without_leaks(made("prompts").record)) if row["exactness"] != "exact"]
+    assert found == []
+
+
+def without_leaks(record: Record) -> Record:
+    """The record with models that stay on the support: at every node the legal tokens are renormalised."""
+    node, phases = record.p.trie.edge_node, {}
+    for phase, one in record.phases.items():
+        arrays = {
+            name: np.zeros_like(values) if name.startswith("leak") else values for name, values in one.arrays.items()
+        }
+        kept = np.array([np.bincount(node, np.exp(log_q), record.p.trie.num_nodes) for log_q in arrays["edge_log_q"]])
+        assert (kept > 0.0).all()
+        arrays["edge_log_q"] = arrays["edge_log_q"] - np.log(kept)[:, node]
+        phases[phase] = dataclasses.replace(one, arrays=arrays)
+    return dataclasses.replace(record, phases=phases)
+
+
+# -- the laws can fail ------------------------------------------------------------------------------------------------
+
+
+def measuring(cells: list[Cell], name: str = "") -> Metric:
+    """A metric with these cells at every evaluation, if an array with this name was recorded."""
+
+    def measure(evaluation: Evaluation) -> Iterator[Cell]:
+        if not name or name in evaluation.arrays:
+            yield from cells
+
+    return Metric("toy", "t", "1", "a toy", measure)
+
+
+def test_a_metric_without_rows_fails_unless_it_reads_a_probe() -> None:
+    with pytest.raises(AssertionError, match="toy has no number in any world"):
+        has_rows(measuring([]), [])
+    with pytest.raises(AssertionError, match="toy has no number in any world"):
+        has_rows(measuring([], "tangent_velocity"), [])  # its worlds are here, and it yields nothing in them
+    assert not has_rows(measuring([Cell("q", Quantity.of(1.0))], "of_another_probe"), [])
+    assert sought(measuring([], "of_another_probe"), made("prompts").record) == {"of_another_probe"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"unit": "nat"}, {"lower": math.nan}, {"upper": 0.75}, {"exactness": "bounded"}, {"exactness": "estimated"}],
+    ids=str,
+)
+def test_a_wrong_row_is_found(wrong: dict[str, object]) -> None:
+    right = {"unit": "1", "lower": 0.5, "upper": 0.5, "value": 0.5, "exactness": "exact"}
+    check(measuring([]), [right])
+    with pytest.raises(AssertionError):
+        check(measuring([]), [right | wrong])
+
+
+# -- keys -------------------------------------------------------------------------------------------------------------
 
 
 def test_no_number_is_there_twice(tables: dict[str, list[Row]]) -> None:
@@ -65,14 +143,16 @@ def test_no_number_is_there_twice(tables: dict[str, list[Row]]) -> None:
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_the_joint_view_names_no_prompt_law(name: str, tables: dict[str, list[Row]]) -> None:
-    """The laws of the other one are among four."""
+    """The laws of the other one are named as functions of the prompt x."""
     joint, response = ([row for row in tables[name] if row["view"] == view] for view in ("joint", "response"))
     assert {row["prompt_law"] for row in joint} == {""}
-    assert {row["prompt_law"] for row in response} <= {"", "P(x)", "S(x)", "P(x | S(x) = 0)", "P_B(x)"}
+    laws = {row["prompt_law"] for row in response} - {""}
+    assert laws >= {"P(x)", "S(x)"}
+    assert all(re.fullmatch(r"\S+\(x( \| .*)?\)", law) for law in laws), laws
 
 
 def test_without_prompts_both_views_have_the_same_numbers(tables: dict[str, list[Row]]) -> None:
-    """The response view averages over one empty prompt; only the joint one has the length of whole documents."""
+    """The response view averages over one empty prompt. A metric of whole documents alone has rows in one view only."""
     names = ("phase", "step", "metric", "of", "at")
     response, joint = (
         {
@@ -82,9 +162,13 @@ def test_without_prompts_both_views_have_the_same_numbers(tables: dict[str, list
         }
         for view in ("response", "joint")
     )
-    alone = {key for key in joint if key[2] == "expected_length"}
-    assert joint.keys() - alone == response.keys()
+    both = {key[2] for key in joint} & {key[2] for key in response}
+    assert {key for key in joint if key[2] in both} == {key for key in response if key[2] in both}
+    assert "expected_length" not in both
+    assert len(both) > 20
     for key, ends in response.items():
+        if key[2] not in both:
+            continue
         np.testing.assert_allclose(ends, joint[key], rtol=1e-12, atol=1e-13, err_msg=str(key))
 
 

@@ -23,9 +23,11 @@ def _longer(tables: Tables) -> Iterator[Case]:
 
 
 def standing(findings: pl.DataFrame) -> tuple[Standing, str]:
-    """Supported if they got likelier."""
-    held = verdicts_of(findings)["L1.1"] == {"holds"}
-    return ("supported", "they got likelier") if held else ("undecided", "they did not certainly get likelier")
+    """Supported if they got likelier; not valid if no run counts."""
+    verdicts = verdicts_of(findings)["L1.1"]
+    if "not valid" in verdicts:
+        return "not valid", "no run counts"
+    return ("supported", "they got likelier") if verdicts == {"holds"} else ("undecided", "they may not be likelier")
 
 
 CLAIM = Claim(

@@ -6,14 +6,14 @@ from flax import struct
 
 from sim.objectives._context import Batch, Context, cross_entropy
 from sim.theory.laws import Laws
-from sim.typing import Language, PRNGKey, Scalar
+from sim.typing import Language, Number, PRNGKey, Scalar
 
 
 @struct.dataclass
 class Halved:
     """-E_S[log q] / 2 [nat per string]."""
 
-    share: float = 0.5
+    share: Number = 0.5
 
     def optimum(self, laws: Laws) -> np.ndarray:
         """q* = S."""

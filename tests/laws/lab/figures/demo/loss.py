@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from figures.curves import Tables
 from figures.style import figure
 
-TABLES = ("metrics",)
+TABLES = ("metrics", "run")
 
 
 def draw(tables: Tables) -> Figure:
