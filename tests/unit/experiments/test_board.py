@@ -219,6 +219,8 @@ def test_what_is_true_by_construction_is_shown_apart(form, judged):
     """After all others, below a remark that it supports nothing."""
     blocks = list(board.blocks([judged]))
     remark = "They check the instrument and support no claim"
+    if not any(one.instrument for one in judged.claim.predictions):
+        pytest.skip("this claim has no such checks")
     assert FULL[form](blocks).count(remark) == 1
     checks = {one.identifier for one in judged.claim.predictions if one.instrument}
     order = [row["prediction"] in checks for row in shown(form, blocks)]
