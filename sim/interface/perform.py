@@ -53,12 +53,14 @@ def performed(config: Mapping[str, Any], progress: bool, like: Mapping[str, Any]
     It must share the pretraining of the configuration `like`, if that is given.
     """
     environment.prepare(str(config.get("outputs")))  # jax reads it when it is first imported, just below
+    from sim.running.announced import check_claim
     from sim.running.build import settings
     from sim.running.identity import pretraining_key, target
     from sim.running.single import bring
     from sim.show.progress import Progress
 
     chosen = settings(config)
+    check_claim(chosen["claim"])
     if like is not None and pretraining_key(chosen) != pretraining_key(like):
         raise SpecificationError(
             "finetune: changes that do not change P are required, found a restriction that adds strings to P; "
