@@ -10,7 +10,7 @@ import polars as pl
 from experiments.predictions import Claim, Need, Standing, Tables, table
 from sim.disk.folders import finished
 from sim.disk.records import Record, read
-from sim.metrics.frames import metrics_table, runs_table, strings_table
+from sim.metrics.frames import as_csv, metrics_table, runs_table, strings_table
 from sim.metrics.table import chosen_metrics
 from sim.numerics import SpecificationError, nearest
 
@@ -135,7 +135,7 @@ def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:
         frame.write_parquet(folder / f"{name}.parquet")
         if name in LARGE:
             frame = frame.filter(pl.col("step") == pl.col("step").max().over("phase"))
-        frame.write_csv(folder / f"{name}.csv")
+        (folder / f"{name}.csv").write_text(as_csv(frame), encoding="utf-8", newline="")
 
 
 def judge(claim: Claim, folder: Path) -> Judged:

@@ -12,7 +12,27 @@ EOS = 0
 
 
 class SpecificationError(ValueError):
-    """Bad input from a user. The message is one line: place, requirement, value found, fix."""
+    """Bad input from a user. The message is one line: place, requirement, value found, fix.
+
+    Control characters in the message are shown as escapes, because parts of it may come from a file.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(visible(str(message)))
+
+
+def visible(text: str) -> str:
+    r"""Return a text in which nothing acts on a terminal: control and format characters become escapes such as \x1b.
+
+    Line ends and tabs stay. Format characters (Unicode category Cf) reverse the direction of text or cannot be seen.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t " else _escaped(one) for one in text)
+
+
+def _escaped(one: str) -> str:
+    return one.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import polars as pl
 from sim.disk import files
 from sim.disk.folders import finished
 from sim.disk.records import read
-from sim.metrics.frames import COLUMNS, Measured, joined, measured, metrics_help
+from sim.metrics.frames import COLUMNS, Measured, as_csv, joined, measured, metrics_help
 from sim.numerics import SpecificationError
 from sim.streams import command
 
@@ -90,7 +90,7 @@ def _write(table: pl.DataFrame, targets: tuple[Path, Path], num_runs: int) -> No
     table.write_parquet(parquet)
     fresh = [target.with_name(f".{target.name}-{os.getpid()}") for target in targets]
     try:
-        for file, data in zip(fresh, (parquet.getvalue(), table.write_csv().encode()), strict=True):
+        for file, data in zip(fresh, (parquet.getvalue(), as_csv(table).encode()), strict=True):
             files.write_bytes(file, data)
         for file, target in zip(fresh, targets, strict=True):
             file.replace(target)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sim.describe.sections import Entry, Section
 from sim.languages.machine import shown_count
+from sim.numerics import visible
 from sim.quantity import Quantity
 
 WIDTH, LABEL = 100, 28
@@ -30,7 +31,11 @@ LABELS = {
 
 
 def lines(sections: Sequence[Section]) -> Iterator[str]:
-    """Yield the lines of the description."""
+    """Yield the lines of the description, in which control characters of symbols are shown as escapes."""
+    yield from map(visible, _lines(sections))
+
+
+def _lines(sections: Sequence[Section]) -> Iterator[str]:
     for number, section in enumerate(sections):
         if number:
             yield ""

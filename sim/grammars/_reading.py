@@ -2,6 +2,7 @@
 
 import json
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,9 @@ COMMON_KEYS = ("type", "name", "eos", "separator")
 
 DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 RATIO = re.compile(r"([+-]?[0-9]+)\s*/\s*([0-9]+)")
+MOST_BYTES = 64 * 2**20
+"""Largest size of a grammar file [bytes]."""
+
 LONGEST_NUMBER = 1000  # characters
 DEEPEST = 20  # nested lists and mappings
 
@@ -47,7 +51,8 @@ def load(path: str, text: str | None = None) -> dict[str, Any]:
     if data is None:
         raise problem(path, "a grammar is required", "an empty file", "see examples/grammars")
     if not isinstance(data, dict):
-        raise problem(path, "keys with values are required, such as type:", data, "see examples/grammars")
+        kind = "a list" if isinstance(data, list) else "a text"  # not the text itself: it may be a file with secrets
+        raise problem(path, "keys with values are required, such as type:", kind, "see examples/grammars")
     return data
 
 
@@ -55,7 +60,16 @@ def content(path: str) -> str:
     """Return the text of a grammar file with its line ends. Raises SpecificationError if it cannot be read."""
     file = Path(path)
     try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
+            raise problem(path, "a plain file is required", kind, "give the path of a grammar file")
+        if status.st_size > MOST_BYTES:
+            size = f"{status.st_size / 2**20:.0f} MiB"
+            raise problem(path, f"at most {MOST_BYTES >> 20} MiB are required", size, "write a smaller grammar")
         return file.read_bytes().decode("utf-8")
+    except SpecificationError:
+        raise
     except FileNotFoundError:
         siblings = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
         fix = f"paths are relative to the current directory{nearest(file.name, siblings)}"

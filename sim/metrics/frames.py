@@ -59,6 +59,17 @@ def metrics_table(
     return pl.DataFrame([pl.Series(name, values, _TYPES.get(name, pl.String)) for name, values in columns.items()])
 
 
+def as_csv(table: pl.DataFrame) -> str:
+    """Return a table as CSV. A text that a spreadsheet would run as a formula gets an apostrophe in front.
+
+    Such texts come from symbols of a grammar file. They begin with =, +, -, @, a tab or a line end.
+    """
+    texts = [name for name, kind in table.schema.items() if kind == pl.String]
+    runs = pl.col(texts).str.contains(r"^[=+\-@\t\r\n]")
+    quoted = pl.when(runs).then(pl.lit("'") + pl.col(texts)).otherwise(pl.col(texts))
+    return (table.with_columns(quoted.name.keep()) if texts else table).write_csv()
+
+
 def metrics_help() -> str:
     """Describe every metric in a line: its name, its symbol, its unit and its meaning."""
     lines = [(one.name, one.symbol, one.unit, one.description) for one in metrics()]

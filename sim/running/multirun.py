@@ -105,7 +105,7 @@ def _writing(folder: Path) -> Iterator[None]:
     except OSError as problem:
         raise SpecificationError(
             f"outputs: a folder that can be written is required, found {folder} ({problem.strerror}); "
-            "mend that and give the same command again: finished runs are kept"
+            "correct that and give the same command again: finished runs are kept"
         ) from problem
 
 

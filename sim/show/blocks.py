@@ -4,8 +4,8 @@ import base64
 import html
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich import box
@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table as RichTable
+
+from sim.numerics import visible
 
 WIDTH = 80
 """Width of printed pages [characters]."""
@@ -69,6 +71,21 @@ class Picture:
 Block = Heading | Paragraph | Quote | Table | Picture
 
 
+def harmless(block: Block, change: Callable[[str], str] = visible) -> Block:
+    """Return a block with all its texts changed: by default control characters are shown as escapes.
+
+    Symbols of a language come from files, and may hold anything.
+    """
+    match block:
+        case Table(columns, rows, num_left, title):
+            changed = tuple(tuple(map(change, row)) for row in rows)
+            return Table(tuple(map(change, columns)), changed, num_left, change(title))
+        case Picture(file, caption):
+            return Picture(file, change(caption))
+        case _:
+            return replace(block, text=change(block.text))
+
+
 # -- the terminal -----------------------------------------------------------------------------------------------------
 
 
@@ -80,7 +97,7 @@ def show(blocks: Iterable[Block], console: Console | None = None, width: int = W
     """
     console = console or Console(highlight=False)
     console.width = width
-    for block in blocks:
+    for block in map(harmless, blocks):
         match block:
             case Heading(text):
                 console.print(f"\n[bold]{escape(text)}[/bold]")
@@ -163,7 +180,7 @@ def _rich_table(table: Table, width: int) -> Padding:
 def markdown(blocks: Iterable[Block]) -> str:
     """Return the page as Markdown. Pictures are links to the folder `figures` beside it."""
     parts: list[str] = []
-    all_ = list(blocks)
+    all_ = [harmless(block, _plain) for block in blocks]
     for block, following in zip(all_, [*all_[1:], None], strict=True):
         match block:
             case Heading(text):
@@ -179,6 +196,12 @@ def markdown(blocks: Iterable[Block]) -> str:
             case Table():
                 parts.append(_markdown_table(block))
     return "".join(parts).rstrip() + "\n"
+
+
+def _plain(text: str) -> str:
+    """Return a text in which Markdown finds no HTML, code, link or picture."""
+    escaped = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace("`", "\\`")
+    return escaped.replace("](", "]\\(")
 
 
 def _markdown_table(table: Table) -> str:
@@ -212,7 +235,7 @@ def page(title: str, blocks: Iterable[Block]) -> str:
 def fragments(blocks: Iterable[Block]) -> Iterator[str]:
     """Iterate over the blocks as pieces of HTML."""
     first, in_list = True, False
-    for block in blocks:
+    for block in map(harmless, blocks):
         bullet = isinstance(block, Paragraph) and block.bullet
         if bullet != in_list:
             yield "<ul>" if bullet else "</ul>"
