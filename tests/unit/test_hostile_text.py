@@ -19,7 +19,7 @@ from sim.show.blocks import Heading, Paragraph, Picture, Quote, Table, fragments
 
 HOSTILE = (
     "\x1b[31mred", "\x1b]0;title\x07", "bell\x07", "back\bspace", "a\x00b", "\x9b2J", "\u202ertl\u2066",
-    "zero\u200bwidth",    "<script>alert(1)</script>", "![x](javascript:1)", "[x](http://evil)", "`code`", "a|b", "&lt;",
+    "zero\u200bwidth", "<script>alert(1)</script>", "![x](javascript:1)", "[x](http://evil)", "`code`", "a|b", "&lt;",
 )  # fmt: skip
 ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 """What acts on a terminal, or is there and cannot be seen."""
