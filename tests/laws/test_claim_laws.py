@@ -1,5 +1,8 @@
 """Every claim runs at scale=smoke from its one command to verdicts, figures and board."""
 
+import contextlib
+import importlib
+import io
 import os
 import subprocess
 import sys
@@ -33,6 +36,14 @@ def python(*arguments: str) -> str:
     return done.stdout
 
 
+def said(module: str, *arguments: str) -> str:
+    """The same in this process, which is faster: nothing is computed with jax."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert importlib.import_module(f"{module}.__main__").main(arguments) == 0
+    return out.getvalue()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_claim_goes_from_its_command_to_the_board(name: str, tmp_path: Path) -> None:
     goes_to_the_board(name, tmp_path, SMALLER.get(name, []))
@@ -48,7 +59,7 @@ def goes_to_the_board(name: str, tmp_path: Path, smaller: list[str]) -> None:
     claim: Claim = experiment(name).CLAIM
     small = [f"experiment={name}", f"outputs={tmp_path}", "scale=smoke", "seed=0", *smaller]
     assert "finished" in python("sim.run", *small)
-    printed = " ".join(python("experiments", name, str(tmp_path / name)).split())
+    printed = " ".join(said("experiments", name, str(tmp_path / name)).split())
     assert "edited" not in printed
     target = tmp_path / name / "reports" / "claim"
     findings = pl.read_parquet(target / "tables" / "findings.parquet")
@@ -60,8 +71,8 @@ def goes_to_the_board(name: str, tmp_path: Path, smaller: list[str]) -> None:
     assert set(findings["made_for"]) == {"these"}
     drawn = name in {figure.split("/")[0] for figure in members("figure")}
     if drawn:
-        assert ".png" in python("figures", name, str(tmp_path / name))
-    board = python("experiments", "board", str(tmp_path))
+        assert ".png" in said("figures", name, str(tmp_path / name))
+    board = said("experiments", "board", str(tmp_path))
     assert "Verdict board" in board
     page = (tmp_path / "board" / "board.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == len(list((target / "figures").glob("*.png")))
