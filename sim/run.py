@@ -22,10 +22,11 @@ def task(config: "DictConfig") -> str:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
-    plain.pop("hydra", None)
-    plain = fitting({str(key): value for key, value in plain.items()}, *chosen_of(HydraConfig.get()))
+    container = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(container, dict)
+    plain = {str(key): value for key, value in container.items() if key != "hydra"}
+    if HydraConfig.initialized():
+        plain = fitting(plain, *chosen_of(HydraConfig.get()))
     environment.prepare(str(plain.get("outputs")))  # jax reads it when it is first imported, just below
     from sim.disk.records import invalidity
     from sim.running.announced import check_claim, kept_for_others

@@ -50,6 +50,9 @@ class _Guarded:
         with self._telling():
             self._stream.flush()
 
+    def close(self) -> None:
+        """Do nothing: a standard stream stays open, although a logger may think that this is a file of its own."""
+
     @contextmanager
     def _telling(self) -> Iterator[None]:
         try:
@@ -85,6 +88,10 @@ def command(main: Callable[[], int]) -> int:
         with suppress(OutputError):
             print(INTERRUPTION, file=sys.stderr)
         return status_of(interruption)
+    finally:  # Python closes the streams that it made itself
+        sys.stdout, sys.stderr = (
+            new if old is None else old for new, old in zip((sys.stdout, sys.stderr), before, strict=True)
+        )
     return status
 
 

@@ -24,6 +24,7 @@ FAILED = ".failed"
 """Ending of the name of a record that violates an identity; it follows the name of the run."""
 
 _WORK = ".work"
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,14 @@ def note(target: Path, state: Noted, **facts: Any) -> None:
     """Write the state of a run. The facts are JSON and replace those of the previous note. This takes about 0.02 ms."""
     file = work(target) / STATUS
     content = {"state": state, "updated": time.time(), **facts}
-    try:
-        replace_json(file, content)
-    except FileNotFoundError:  # the folder does not exist yet
-        make_folder(file.parent)
-        replace_json(file, content)
+    for _ in range(_TRIES):
+        try:
+            replace_json(file, content)
+        except FileNotFoundError:  # the folder does not exist yet, or another process has just removed it
+            make_folder(file.parent)
+        else:
+            return
+    replace_json(file, content)
 
 
 def clear(target: Path) -> None:

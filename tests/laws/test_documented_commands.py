@@ -21,7 +21,8 @@ def commands() -> list[str]:
     found = re.findall(r"python -m sim\.run +([^\n`]*)", text)
     clean = {re.split(r"\s{2,}|, then|\s+#|\s+\(", line)[0].strip().rstrip(",") for line in found}
     single = {re.sub("^-m +", "", line) for line in clean}
-    return sorted(line for line in single if line and not line.startswith(("-", "[", "…")) and "..." not in line)
+    whole = (line for line in single if line and "..." not in line and "<" not in line)
+    return sorted(line for line in whole if not line.startswith(("-", "[", "…")))
 
 
 def first_point(arguments: list[str]) -> list[str]:

@@ -77,9 +77,18 @@ def test_no_command_prints_a_traceback(words: list[str], redirected: str) -> Non
     assert len(done.stderr.splitlines()) <= 1
 
 
+def test_a_standard_stream_stays_open() -> None:
+    """A logger of a library closes what it takes for its own file, when another logging is configured."""
+    code = "import sys; from sim.streams import command; print(command(lambda: sys.stderr.close() or 7))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"7\n", b"")
+
+
 WAITING = """
-    import sys, time
+    import signal, sys, time
     from sim.streams import command
+
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 
     def main():
         print("ready", flush=True)
@@ -106,7 +115,7 @@ def test_signals_end_a_command_with_one_line(sent: signal.Signals, status: int) 
 
 def test_a_hangup_that_is_ignored_stays_ignored() -> None:
     """As under nohup."""
-    code = textwrap.dedent(WAITING).replace("time.sleep(60)", "import os, signal; os.kill(os.getpid(), signal.SIGHUP)")
-    ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-    done = subprocess.run([sys.executable, "-c", ignoring + code], cwd=ROOT, capture_output=True, check=False)
+    code = textwrap.dedent(WAITING).replace("time.sleep(60)", "import os; os.kill(os.getpid(), signal.SIGHUP)")
+    code = code.replace("SIG_DFL", "SIG_IGN")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
