@@ -1,5 +1,6 @@
 """Checkpoints of a training. The newest intact one is loaded, and its arrays are restored bit for bit."""
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 from sim.disk.files import FinishedError, complaint, discard, pack, publish, unpack, verified
 from sim.numerics import SpecificationError
 
-_ARRAYS = "arrays.safetensors"
+_ARRAYS, _ADDRESS = "arrays.safetensors", "address.json"
 
 
 def save(folder: Path, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> None:
@@ -20,7 +21,8 @@ def save(folder: Path, name: str, step: int, arrays: Mapping[str, np.ndarray]) -
     """
     if step < 0:
         raise ValueError(f"step: at least 0 is required, found {step}")
-    place, files = folder / f"{_prefix(name)}{step}", {_ARRAYS: pack(arrays)}
+    place = folder / f"{_prefix(name)}{step}"
+    files = {_ARRAYS: pack(arrays), _ADDRESS: _address(folder, name, step)}
     try:
         publish(place, files)
     except FinishedError:
@@ -35,16 +37,25 @@ def save(folder: Path, name: str, step: int, arrays: Mapping[str, np.ndarray]) -
 def load(folder: Path, name: str) -> dict[str, np.ndarray] | None:
     """Return the arrays of the newest intact checkpoint of the training `name`; None if there is none.
 
-    A damaged checkpoint is reported in one line on stderr and removed. Then the one before it is tried.
+    A checkpoint that is damaged, or that belongs to another training, is reported in one line on stderr and removed.
+    Then the one before it is tried.
     """
     for step in sorted(_steps(folder, name), reverse=True):
         place = folder / f"{_prefix(name)}{step}"
         try:
-            return unpack(verified(place, [_ARRAYS])[_ARRAYS])
+            files = verified(place, [_ARRAYS, _ADDRESS])
+            if files[_ADDRESS] != (wanted := _address(folder, name, step)):
+                raise ValueError(f"the checkpoint {wanted.decode()} is required, found {files[_ADDRESS].decode()!r}")
+            return unpack(files[_ARRAYS])
         except ValueError as problem:  # this includes SpecificationError
             print(f"{complaint(place, problem)}; the checkpoint is removed", file=sys.stderr)
             discard(place)
     return None
+
+
+def _address(folder: Path, name: str, step: int) -> bytes:
+    """Return the text that binds a checkpoint to its run or pretraining, its training and its step."""
+    return json.dumps({"of": folder.name, "training": name, "step": step}).encode()
 
 
 def _holds(place: Path, files: Mapping[str, bytes]) -> bool:

@@ -1,5 +1,7 @@
 """Which finished runs a folder holds."""
 
+import json
+import sys
 from pathlib import Path
 
 from sim.disk import records
@@ -11,8 +13,12 @@ from sim.numerics import SpecificationError
 
 
 def finished(folder: Path) -> list[Path]:
-    """The finished records below outputs/<name>, the oldest first; raises SpecificationError if there is none."""
-    manifests = (file for file in folder.glob(f"*/{MANIFEST}") if not _unfinished(file.parent.name))
+    """Return the finished records below outputs/<name>, the oldest first. SpecificationError if there is none.
+
+    A record under the name of another run, such as a copy, is reported in one line on stderr and left out.
+    """
+    manifests = [file for file in folder.glob(f"*/{MANIFEST}") if not _unfinished(file.parent.name)]
+    manifests = [file for file in manifests if _in_place(file.parent)]
     found = sorted(manifests, key=lambda file: file.stat().st_mtime)
     if folder.name == STORE:
         raise SpecificationError(
@@ -37,6 +43,23 @@ def read(place: str | Path) -> Record:
         newest = finished(folder)[-1]
         raise SpecificationError(f"{folder}: the folder of one run is required, such as {newest}")
     return records.read(folder)
+
+
+def _in_place(source: Path) -> bool:
+    """Return whether a folder may be read: a misplaced record may not; damage is reported by whoever reads it."""
+    try:
+        about = json.loads((source / records.DESCRIPTION).read_bytes())
+        known = about["hash"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+    if known == source.name:
+        return True
+    print(
+        f"{source}: left out; the record of run {source.name} is required, found that of run {known}; rename the "
+        "folder, or delete it if it is a copy",
+        file=sys.stderr,
+    )
+    return False
 
 
 def _unfinished(name: str) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from sim.disk.files import DRAFT, pack, publish, unpack, verified
 from sim.disk.files import MANIFEST as MANIFEST
 from sim.disk.files import FinishedError as FinishedError
+from sim.disk.ledger import FAILED
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
 from sim.languages.trie import Trie
@@ -64,14 +65,42 @@ NOT_CONTENT = ("name", "outputs", "claim", "study")
 """Keys of a configuration that do not belong to the identity of a run."""
 
 
-def run_hash(canonical: Mapping[str, Any]) -> str:
+def run_hash(canonical: Mapping[str, Any], version: int = RESULTS_VERSION) -> str:
     """Identity of a run: 12 hex digits of the SHA-256 of its canonical configuration and RESULTS_VERSION.
 
     The keys NOT_CONTENT are left out, because they only say where results go and what they are for.
     """
     content = {key: value for key, value in canonical.items() if key not in NOT_CONTENT}
-    text = json.dumps({"results_version": RESULTS_VERSION, **content}, sort_keys=True)
+    text = json.dumps({"results_version": version, **content}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def check_name(source: Path, about: Mapping[str, Any]) -> None:
+    """Raise SpecificationError unless a folder has the name of the run whose description it holds."""
+    name = source.name.removesuffix(FAILED)
+    if name != about["hash"]:
+        raise SpecificationError(
+            f"{source}: the record of run {name} is required, found that of run {about['hash']}; "
+            "rename the folder, or delete it if it is a copy"
+        )
+
+
+def check_identity(source: Path, about: Mapping[str, Any]) -> None:
+    """Raise SpecificationError unless the name of a record is the hash of its configuration.
+
+    The hash also covers `facts["identity"]`: the hash of the grammar file, and the members of other packages. Records
+    made before have no such fact; they are of this or of an earlier version of the results.
+    """
+    name, facts = about["hash"], about["facts"]
+    known, file = facts.get("identity"), facts.get("grammar_file")
+    extra = known["content"] if known else {"file": file["sha256"]} if file else {}
+    versions = [known["results_version"]] if known else range(1, RESULTS_VERSION + 1)
+    found = [run_hash({**about["config"], **extra}, version) for version in versions]
+    if name not in found:
+        raise SpecificationError(
+            f"{source}: a record whose configuration is that of run {name} is required, found that of run {found[-1]}; "
+            "delete the folder and do the run again"
+        )
 
 
 def folder(outputs: str, name: str, run: str) -> Path:
@@ -94,6 +123,13 @@ def prepare(target: Path) -> None:
             f"outputs: a folder that can be written is required, found {target.parent} ({problem.strerror}); "
             "choose another with outputs=..."
         ) from None
+
+
+def check(source: Path) -> None:
+    """Verify every file of a record against the manifest, and its name against its content. Arrays are not unpacked."""
+    about = json.loads(verified(source, [ARRAYS, DESCRIPTION])[DESCRIPTION])
+    check_name(source, about)
+    check_identity(source, about)
 
 
 def invalidity(record: Record) -> str | None:
@@ -165,9 +201,13 @@ def _description(record: Record) -> dict[str, Any]:
 
 
 def read(source: str | Path) -> Record:
-    """Read a record and verify every file against the manifest; a missing or changed file raises SpecificationError."""
+    """Read a record. Every file is verified against the manifest, and the name of the folder against the description.
+
+    Raises SpecificationError for a missing or changed file, and for a record under the name of another.
+    """
     files = verified(Path(source), [ARRAYS, DESCRIPTION])
     about, arrays = json.loads(files[DESCRIPTION]), unpack(files[ARRAYS])
+    check_name(Path(source), about)
     p, restricted = _world(about, arrays)
     phases = {}
     for phase in about["phases"]:

@@ -7,29 +7,33 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sim.disk.files import FinishedError, complaint, pack, publish, unpack, verified
-from sim.disk.records import ARRAYS, PhaseRecord
+from sim.disk.records import ARRAYS, PhaseRecord, run_hash
 
 STORE = "store"
 """Name of the folder below outputs that holds pretrainings instead of runs."""
 
-PARAMS, OPTIMIZER, FACTS = "params.safetensors", "optimizer.safetensors", "facts.json"
+PARAMS, OPTIMIZER, FACTS, ADDRESS = "params.safetensors", "optimizer.safetensors", "facts.json", "address.json"
 
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """A finished pretraining: its recorded arrays, its last parameters and optimiser state, and its provenance."""
+    """A finished pretraining: its recorded arrays, its last parameters and optimiser state, and its provenance.
+
+    content: everything that decides it, as JSON. The key of its entry is the hash of this, `sim.disk.records.run_hash`.
+    """
 
     phase: PhaseRecord
     params: Mapping[str, np.ndarray]  # flat
     opt_state: Mapping[str, np.ndarray]  # flat, the state of the optimiser after the last step
     facts: Mapping[str, Any]  # JSON
+    content: Mapping[str, Any] = field(default_factory=dict)
 
 
 def entry(outputs: str, key: str) -> Path:
@@ -46,6 +50,7 @@ def save(outputs: str, key: str, pretrained: Pretrained) -> None:
         PARAMS: pack(pretrained.params),
         OPTIMIZER: pack(pretrained.opt_state),
         FACTS: json.dumps(dict(pretrained.facts), indent=1, sort_keys=True).encode(),
+        ADDRESS: json.dumps({"key": key, "content": dict(pretrained.content)}, indent=1, sort_keys=True).encode(),
     }
     try:
         publish(entry(outputs, key), files)
@@ -56,7 +61,8 @@ def save(outputs: str, key: str, pretrained: Pretrained) -> None:
 def load(outputs: str, key: str) -> Pretrained | None:
     """Return a verified pretraining; None if there is none.
 
-    A damaged entry is renamed to <key>.damaged, reported in one line on stderr, and counts as missing.
+    An entry that is damaged, or that belongs to another key, is renamed to <key>.damaged, reported in one line on
+    stderr, and counts as missing.
     """
     place = entry(outputs, key)
     try:
@@ -64,14 +70,23 @@ def load(outputs: str, key: str) -> Pretrained | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        files = verified(place, [ARRAYS, PARAMS, OPTIMIZER, FACTS])
+        files = verified(place, [ARRAYS, PARAMS, OPTIMIZER, FACTS, ADDRESS])
         arrays, facts = unpack(files[ARRAYS]), json.loads(files[FACTS])
+        content = _checked(key, json.loads(files[ADDRESS]))
         recorded = {name.partition("/")[2]: values for name, values in arrays.items() if "/" in name}
         phase = PhaseRecord(arrays["steps"], arrays["losses"], recorded)
-        return Pretrained(phase, unpack(files[PARAMS]), unpack(files[OPTIMIZER]), facts)
+        return Pretrained(phase, unpack(files[PARAMS]), unpack(files[OPTIMIZER]), facts, content)
     except (ValueError, KeyError) as problem:  # this includes SpecificationError
         _set_aside(place, before, complaint(place, problem))
         return None
+
+
+def _checked(key: str, address: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the content to which an entry is bound. It raises ValueError unless this has the key."""
+    content: Mapping[str, Any] = address["content"]
+    if address["key"] != key or (content and run_hash(content) != key):
+        raise ValueError(f"the pretraining {key} is required, found {address['key']}")
+    return content
 
 
 def _set_aside(place: Path, seen: os.stat_result, found: str) -> None:
