@@ -10,6 +10,9 @@ import numpy as np
 from sim.disk.files import FinishedError, complaint, discard, pack, publish, unpack, verified
 from sim.numerics import SpecificationError
 
+PREFIX = "checkpoint-"
+"""Beginning of the names of checkpoints; the name of the training and the step follow."""
+
 _ARRAYS, _ADDRESS = "arrays.safetensors", "address.json"
 
 
@@ -43,14 +46,25 @@ def load(folder: Path, name: str) -> dict[str, np.ndarray] | None:
     for step in sorted(_steps(folder, name), reverse=True):
         place = folder / f"{_prefix(name)}{step}"
         try:
-            files = verified(place, [_ARRAYS, _ADDRESS])
-            if files[_ADDRESS] != (wanted := _address(folder, name, step)):
-                raise ValueError(f"the checkpoint {wanted.decode()} is required, found {files[_ADDRESS].decode()!r}")
-            return unpack(files[_ARRAYS])
-        except ValueError as problem:  # this includes SpecificationError
+            return read(place)
+        except SpecificationError as problem:
             print(f"{complaint(place, problem)}; the checkpoint is removed", file=sys.stderr)
             discard(place)
     return None
+
+
+def read(place: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a checkpoint. It raises SpecificationError if it is damaged or belongs elsewhere."""
+    files = verified(place, [_ARRAYS, _ADDRESS])
+    name, _, step = place.name.removeprefix(PREFIX).rpartition("-")
+    wanted = _address(place.parent, name, int(step))
+    if files[_ADDRESS] != wanted:
+        found = files[_ADDRESS].decode(errors="replace")
+        raise SpecificationError(f"{place}: the checkpoint {wanted.decode()} is required, found {found}")
+    try:
+        return unpack(files[_ARRAYS])
+    except ValueError as problem:
+        raise SpecificationError(complaint(place, problem)) from None
 
 
 def _address(folder: Path, name: str, step: int) -> bytes:
@@ -66,7 +80,7 @@ def _holds(place: Path, files: Mapping[str, bytes]) -> bool:
 
 
 def _prefix(name: str) -> str:
-    return f"checkpoint-{name}-"
+    return f"{PREFIX}{name}-"
 
 
 def _steps(folder: Path, name: str) -> list[int]:

@@ -18,7 +18,7 @@ import sim.disk.files
 import sim.running.cohort
 import sim.running.saving
 import sim.training.ensemble
-from sim.disk import ledger, store
+from sim.disk import checkpoints, ledger, store
 from sim.disk.records import read
 from sim.numerics import SpecificationError
 from sim.running.build import build, settings
@@ -419,7 +419,9 @@ def test_a_checkpoint_of_another_structure_is_not_used(tmp_path: Path, capsys: p
     one, other = point(tmp_path), point(tmp_path, "optimizer=sgd")
     with pytest.raises(Stopped):
         perform([other], Execution(checkpoint_seconds=0.0), stop_at("finetune", 3))
-    shutil.copytree(ledger.work(target(other)), ledger.work(target(one)))
+    (found,) = ledger.work(target(other)).glob("checkpoint-sft-*")
+    state = checkpoints.read(found)
+    checkpoints.save(ledger.work(target(one)), "sft", 3, state)  # as if the program had written it under a wrong name
     assert states(perform([one])) == ["finished"]
     assert "does not fit" in capsys.readouterr().err
 
