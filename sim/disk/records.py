@@ -68,7 +68,8 @@ NOT_CONTENT = ("name", "outputs", "claim", "study")
 def run_hash(canonical: Mapping[str, Any], version: int | None = None) -> str:
     """Identity of a run: 12 hex digits of the SHA-256 of its canonical configuration and of a version of the results.
 
-    The version is RESULTS_VERSION unless it is given. The keys NOT_CONTENT are left out, because they only say where results go and what they are for.
+    The version is RESULTS_VERSION unless it is given. The keys NOT_CONTENT are left out, because they only say where
+    results go and what they are for.
     """
     content = {key: value for key, value in canonical.items() if key not in NOT_CONTENT}
     text = json.dumps({"results_version": version or RESULTS_VERSION, **content}, sort_keys=True)
@@ -145,9 +146,9 @@ def _ours(source: Path) -> Iterator[None]:
     except SpecificationError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        found = " ".join(f"{type(problem).__name__}: {problem}".split())
         raise SpecificationError(
-            f"{source}: a record of this program is required, found {type(problem).__name__}: {problem}; "
-            "move the folder elsewhere"
+            f"{source}: a record of this program is required, found {found}; move the folder elsewhere"
         ) from None
 
 

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import os
 import re
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -277,6 +278,21 @@ def test_damaged_records_are_named_and_left_out(tmp_path: Path, capsys: pytest.C
     assert lines[-1] == "2 of 4 records cannot be read and are left out"
     assert said.out.endswith("rows of 2 runs\n")
     assert set(pl.read_parquet(tmp_path / "rows.parquet")["run"]) == {second.hash, third.hash}
+
+
+def test_a_copy_is_named_and_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (first, *_) = filled(tmp_path)
+    assert main([str(tmp_path), "--out", str(tmp_path / "before")]) == 0
+    shutil.copytree(tmp_path / first.hash, tmp_path / "copy")
+    capsys.readouterr()
+    assert main([str(tmp_path), "--out", str(tmp_path / "after")]) == 0
+    said = capsys.readouterr()
+    assert said.out.endswith(" rows of 3 runs\n")
+    assert said.err == (
+        f"{tmp_path}/copy: the record of run copy is required, found that of run {first.hash}; "
+        "rename the folder, or delete it if it is a copy; it is left out\n"
+    )
+    assert (tmp_path / "after.csv").read_bytes() == (tmp_path / "before.csv").read_bytes()
 
 
 def test_no_table_of_damaged_records_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,6 +105,25 @@ def test_a_damaged_one_gives_way_to_the_one_before(
     assert loaded(tmp_path) == 10
 
 
+@pytest.mark.parametrize("source", ["other/checkpoint-sft-10", "run/checkpoint-identity-10", "run/checkpoint-sft-9"])
+def test_a_checkpoint_of_another_run_or_training_or_step_is_not_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    saved(tmp_path / "run", 9)
+    for run, name in (("other", "sft"), ("run", "identity")):
+        save(tmp_path / run, name, 10, at(10))
+    copy = tmp_path / "run" / "checkpoint-sft-10"
+    shutil.copytree(tmp_path / source, copy)
+    assert loaded(tmp_path / "run") == 9
+    assert not copy.exists()
+    of, name = source.split("/")[0], source.split("-")[1]
+    step = source.split("-")[2]
+    assert capsys.readouterr().err == (
+        f'{copy}: the checkpoint {{"of": "run", "training": "sft", "step": 10}} is required, '
+        f'found {{"of": "{of}", "training": "{name}", "step": {step}}}; the checkpoint is removed\n'
+    )
+
+
 def test_when_all_are_damaged_there_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     saved(tmp_path, 9, 10)
     for step in (9, 10):

@@ -1,6 +1,7 @@
 """The store of pretrainings: what is loaded is what was saved; damage is set aside; the first of two is kept."""
 
 import dataclasses
+import json
 import math
 import signal
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from sim.disk import store
 from sim.disk.files import MANIFEST, publish, verified
 from sim.disk.records import PhaseRecord, run_hash
 from sim.disk.store import Pretrained, entry, load, save
-from tests.unit.faults import ODD, damages, fills_up, killed_at, race, same_bits, tree
+from tests.unit.faults import ODD, damages, exchanged, fills_up, killed_at, race, rewritten, same_bits, tree
 
 FILES = ("address.json", "arrays.safetensors", "facts.json", "optimizer.safetensors", "params.safetensors")
 
@@ -108,6 +109,30 @@ def test_an_intact_entry_that_says_nothing_is_set_aside_too(
     publish(place, verified(place.with_name("good")) | {"arrays.safetensors": store.pack({})})
     assert load(str(tmp_path), K) is None
     assert "KeyError: 'steps'" in capsys.readouterr().err
+
+
+def test_entries_that_were_exchanged_are_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(str(tmp_path), K, pretrained(1))
+    save(str(tmp_path), BEFORE, pretrained(2, "before"))
+    exchanged(entry(str(tmp_path), K), entry(str(tmp_path), BEFORE))
+    for key, found in ((K, BEFORE), (BEFORE, K)):
+        assert load(str(tmp_path), key) is None
+        assert capsys.readouterr().err == (
+            f"{entry(str(tmp_path), key)}: the pretraining {key} is required, found {found}; "
+            f"set aside as {key}.damaged and trained again\n"
+        )
+        save(str(tmp_path), key, pretrained(3, "k" if key == K else "before"))
+        assert load(str(tmp_path), key) is not None
+
+
+def test_an_entry_is_bound_to_what_decides_it_and_to_the_version(tmp_path: Path) -> None:
+    save(str(tmp_path), K, pretrained(name="other"))
+    assert load(str(tmp_path), K) is None
+    save(str(tmp_path), K, pretrained())
+    address = json.loads((entry(str(tmp_path), K) / "address.json").read_bytes())
+    address["results_version"] -= 1
+    rewritten(entry(str(tmp_path), K), "address.json", json.dumps(address).encode())
+    assert load(str(tmp_path), K) is None
 
 
 @pytest.mark.parametrize("replaced", [True, False])

@@ -77,7 +77,7 @@ def simple(monkeypatch: pytest.MonkeyPatch) -> None:
         "shares",
         lambda points, workers: [[*range(n, len(points), workers)] for n in range(min(workers, len(points)))],
     )
-    monkeypatch.setattr(multirun, "read", files.verified)
+    monkeypatch.setattr(multirun, "read", lambda target, identified: files.verified(target))
     monkeypatch.setattr(multirun, "invalidity", lambda record: None)
     monkeypatch.setattr(multirun, "edited_since", lambda record: [])
     monkeypatch.setattr(multirun, "POLL", 0.0)
