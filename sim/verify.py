@@ -21,6 +21,7 @@ _NOUNS: dict[Kind, str] = {
     "damaged": "damaged pretraining",
     "unfinished": "work folder",
     "draft": "draft",
+    "unreadable": "unreadable folder",
 }
 
 _HELP = """\

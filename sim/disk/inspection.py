@@ -14,9 +14,12 @@ from sim.disk.ledger import FAILED, LOCK, WORK
 from sim.disk.locks import holder
 from sim.numerics import SpecificationError
 
-Kind: TypeAlias = Literal["record", "pretraining", "checkpoint", "failed", "damaged", "unfinished", "draft"]
+Kind: TypeAlias = Literal[
+    "record", "pretraining", "checkpoint", "failed", "damaged", "unfinished", "draft", "unreadable"
+]
 """What a folder is: a record; an entry of the store; a checkpoint; a record that violates an identity; an entry of the
-store that was set aside; the work folder of an unfinished run or pretraining; the draft of a folder."""
+store that was set aside; the work folder of an unfinished run or pretraining; the draft of a folder; or a folder into
+which this process may not look."""
 
 _HASH = re.compile("[0-9a-f]{12}")
 _ASIDE = re.compile(r".+\.damaged(-[0-9]+)?")
@@ -81,6 +84,8 @@ def _places(place: Path) -> Iterator[tuple[Path, Kind]]:
 
 def _kind(place: Path) -> Kind | None:
     """Return what a folder is, from its name and its files; None if it is no result, such as the folder of a report."""
+    if place.is_dir() and not os.access(place, os.R_OK | os.X_OK):
+        return "unreadable"
     name, names = place.name, set(_names(place))
     if name.startswith(".") and name.endswith(DRAFT):
         return "draft"
@@ -90,12 +95,13 @@ def _kind(place: Path) -> Kind | None:
         return "damaged"
     if name.startswith(checkpoints.PREFIX) and (MANIFEST in names or place.parent.parent.name == WORK):
         return "checkpoint"
-    if store.FACTS in names or (place.parent.name == store.STORE and name != WORK):
+    described = records.DESCRIPTION in names
+    if store.FACTS in names or (place.parent.name == store.STORE and name != WORK and not described):
         return "pretraining"
-    if name.endswith(FAILED) and {MANIFEST, records.DESCRIPTION} & names:
+    if name.endswith(FAILED) and (described or MANIFEST in names):
         return "failed"
     named = bool(_HASH.fullmatch(name)) and place.parent.name != _REPORTS
-    return "record" if named or {MANIFEST, records.DESCRIPTION} & names else None
+    return "record" if named or described or MANIFEST in names else None
 
 
 def _names(place: Path) -> list[str]:
@@ -113,7 +119,7 @@ def _wrong(place: Path, kind: Kind, root: Path) -> str | None:
     try:
         line = _misplaced(place, kind, root) or _CHECKS[kind](place)
     except OSError as problem:
-        line = f"{place}: a folder that can be read is required, found {problem.strerror}; correct its permissions"
+        line = _unreadable(place, problem.strerror)
     return None if line is None else " ".join(line.split())
 
 
@@ -126,7 +132,7 @@ def _misplaced(place: Path, kind: Kind, root: Path) -> str | None:
         return f"{place}: a place outside of other results is required, found it in {inside}; move it out of there"
     top = place.parent == root and (root / store.STORE).is_dir()
     if kind == "record" and (top or names & {store.STORE, WORK, _REPORTS}):
-        return f"{place}: the folder of a name (outputs/<name>) is required for a record; move it there"
+        return f"{place}: the folder of a name (outputs/<name>) is required, found {place.parent}; move it there"
     if kind == "pretraining" and place.parent.name != store.STORE:
         return f"{place}: the folder {store.STORE} is required for a pretraining, found {place.parent}; delete it"
     if kind == "checkpoint" and place.parent.parent.name != WORK:
@@ -177,6 +183,10 @@ def _unfinished(place: Path) -> str | None:
     return f"{place}: the work folder of an unfinished run is required, found {target} finished; delete it"
 
 
+def _unreadable(place: Path, found: str | None = None) -> str:
+    return f"{place}: a folder that can be read is required, found {found or 'no permission'}; correct its permissions"
+
+
 def _draft(place: Path) -> str | None:
     if not abandoned(place):
         return None
@@ -191,4 +201,5 @@ _CHECKS: Mapping[Kind, Callable[[Path], str | None]] = {
     "damaged": _damaged,
     "unfinished": _unfinished,
     "draft": _draft,
+    "unreadable": _unreadable,
 }
