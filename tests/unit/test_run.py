@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 import sim.run
 import sim.running.single
 import sim.show.progress
+from sim import verify
 from sim.disk import ledger
 from sim.disk.folders import finished
 from sim.disk.records import read
@@ -60,6 +61,7 @@ def test_the_demo_is_published(demo: tuple[Path, Finished]) -> None:
     assert (record.name, record.hash) == ("demo", folder.name)
     assert list(record.phases) == ["pretrain", "sft", "identity"]
     assert violations(residuals(record)) == []
+    assert verify.main([str(outputs)]) == 0
     assert metrics_table(record).height > 100
     assert strings_table(record)["phase"].n_unique() == 3
     assert record.facts["provenance"]["backend"] == "cpu"

@@ -124,6 +124,7 @@ def test_the_version_and_the_content_beside_the_configuration_are_part_of_the_na
 ) -> None:
     beside = {"members": [["grammar", "toy", "a-package", "1.0", "abc"]]}
     record.facts["identity"] = {"results_version": 2, "content": beside}
+    record.facts["members"] = {"package/grammars/toy.py": "abc"}
     own = identified(record, 2, **beside)
     check(write(own, tmp_path / own.hash))
     for change in ({"results_version": 3}, {"content": {}}):
