@@ -1,5 +1,6 @@
 """Checkpoints of a training. The newest intact one is loaded, and its arrays are restored bit for bit."""
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,10 @@ import numpy as np
 from sim.disk.files import FinishedError, complaint, discard, pack, publish, unpack, verified
 from sim.numerics import SpecificationError
 
-_ARRAYS = "arrays.safetensors"
+PREFIX = "checkpoint-"
+"""Beginning of the names of checkpoints; the name of the training and the step follow."""
+
+_ARRAYS, _ADDRESS = "arrays.safetensors", "address.json"
 
 
 def save(folder: Path, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> None:
@@ -20,7 +24,8 @@ def save(folder: Path, name: str, step: int, arrays: Mapping[str, np.ndarray]) -
     """
     if step < 0:
         raise ValueError(f"step: at least 0 is required, found {step}")
-    place, files = folder / f"{_prefix(name)}{step}", {_ARRAYS: pack(arrays)}
+    place = folder / f"{_prefix(name)}{step}"
+    files = {_ARRAYS: pack(arrays), _ADDRESS: _address(folder, name, step)}
     try:
         publish(place, files)
     except FinishedError:
@@ -35,16 +40,36 @@ def save(folder: Path, name: str, step: int, arrays: Mapping[str, np.ndarray]) -
 def load(folder: Path, name: str) -> dict[str, np.ndarray] | None:
     """Return the arrays of the newest intact checkpoint of the training `name`; None if there is none.
 
-    A damaged checkpoint is reported in one line on stderr and removed. Then the one before it is tried.
+    A checkpoint that is damaged, or that belongs to another training, is reported in one line on stderr and removed.
+    Then the one before it is tried.
     """
     for step in sorted(_steps(folder, name), reverse=True):
         place = folder / f"{_prefix(name)}{step}"
         try:
-            return unpack(verified(place, [_ARRAYS])[_ARRAYS])
-        except ValueError as problem:  # this includes SpecificationError
+            return read(place)
+        except SpecificationError as problem:
             print(f"{complaint(place, problem)}; the checkpoint is removed", file=sys.stderr)
             discard(place)
     return None
+
+
+def read(place: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a checkpoint. It raises SpecificationError if it is damaged or belongs elsewhere."""
+    files = verified(place, [_ARRAYS, _ADDRESS])
+    name, _, step = place.name.removeprefix(PREFIX).rpartition("-")
+    wanted = _address(place.parent, name, int(step))
+    if files[_ADDRESS] != wanted:
+        found = files[_ADDRESS].decode(errors="replace")
+        raise SpecificationError(f"{place}: the checkpoint {wanted.decode()} is required, found {found}")
+    try:
+        return unpack(files[_ARRAYS])
+    except ValueError as problem:
+        raise SpecificationError(complaint(place, problem)) from None
+
+
+def _address(folder: Path, name: str, step: int) -> bytes:
+    """Return the text that binds a checkpoint to its run or pretraining, its training and its step."""
+    return json.dumps({"of": folder.name, "training": name, "step": step}).encode()
 
 
 def _holds(place: Path, files: Mapping[str, bytes]) -> bool:
@@ -55,7 +80,7 @@ def _holds(place: Path, files: Mapping[str, bytes]) -> bool:
 
 
 def _prefix(name: str) -> str:
-    return f"checkpoint-{name}-"
+    return f"{PREFIX}{name}-"
 
 
 def _steps(folder: Path, name: str) -> list[int]:

@@ -18,7 +18,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from sim.disk.locks import acquire, make_folder
+from sim.disk.locks import acquire, holder, make_folder
 from sim.numerics import SpecificationError
 
 MANIFEST = "manifest.json"
@@ -140,6 +140,15 @@ def sweep(folder: Path) -> None:
             if lock is not None:
                 with lock:
                     shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def abandoned(draft: Path) -> bool:
+    """Return whether no process writes a draft. A draft is the unfinished folder, or its lock if that is all there is.
+
+    This changes nothing on the disk.
+    """
+    lock = draft if draft.name.endswith(_LOCK) else draft.with_name(f"{draft.name}{_LOCK}")
+    return holder(lock) is None
 
 
 def discard(folder: Path) -> None:

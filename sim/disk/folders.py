@@ -1,5 +1,7 @@
 """Which finished runs a folder holds."""
 
+import json
+import sys
 from pathlib import Path
 
 from sim.disk import records
@@ -11,24 +13,29 @@ from sim.numerics import SpecificationError
 
 
 def finished(folder: Path) -> list[Path]:
-    """The finished records below outputs/<name>, the oldest first; raises SpecificationError if there is none."""
-    manifests = (file for file in folder.glob(f"*/{MANIFEST}") if not _unfinished(file.parent.name))
-    found = sorted(manifests, key=lambda file: file.stat().st_mtime)
+    """Return the finished records below outputs/<name>, the oldest first. SpecificationError if there is none.
+
+    A record under the name of another run, such as a copy, is reported in one line on stderr and left out.
+    """
     if folder.name == STORE:
         raise SpecificationError(
             f"{folder}: it holds pretrainings, not runs; give the folder of a name (outputs/<name>)"
         )
+    manifests = [file for file in folder.glob(f"*/{MANIFEST}") if not _unfinished(file.parent.name)]
+    placed = [file for file in sorted(manifests) if _in_place(file.parent)]
+    found = sorted(placed, key=lambda file: file.stat().st_mtime)
     if not found:
         below = sorted({file.parent.parent.name for file in folder.glob(f"[!.]*/*/{MANIFEST}")} - {STORE})
         mend = f"give one of the folders below it ({', '.join(below)})" if below else "run the experiment first"
+        mend = "rename the folders that were left out" if manifests else mend
         raise SpecificationError(f"{folder}: at least one finished run is required, found none; {mend}")
     return [file.parent for file in found]
 
 
 def read(place: str | Path) -> Record:
-    """The record of a finished run, by its folder.
+    """Return the record of a finished run, by its folder. The folder may be given by a link or as `.`.
 
-    Raises SpecificationError for a folder that is not one, with the runs below it, and for a damaged record.
+    It raises SpecificationError for a folder that is not one, with the runs below it, and for a damaged record.
     """
     folder = Path(place)
     if not folder.is_dir():
@@ -36,7 +43,19 @@ def read(place: str | Path) -> Record:
     if not (folder / MANIFEST).is_file():
         newest = finished(folder)[-1]
         raise SpecificationError(f"{folder}: the folder of one run is required, such as {newest}")
-    return records.read(folder)
+    return records.read(folder.resolve())  # the record is bound to the name of its own folder
+
+
+def _in_place(source: Path) -> bool:
+    """Return whether a record lies under its own name; if not, report it. Damage is reported by whoever reads it."""
+    try:
+        records.check_name(source, json.loads((source / records.DESCRIPTION).read_bytes()))
+    except SpecificationError as problem:
+        print(f"{problem}; it is left out", file=sys.stderr)
+        return False
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+    return True
 
 
 def _unfinished(name: str) -> bool:

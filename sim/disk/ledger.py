@@ -23,7 +23,9 @@ STATUS, LOCK = "status.json", "lock"
 FAILED = ".failed"
 """Ending of the name of a record that violates an identity; it follows the name of the run."""
 
-_WORK = ".work"
+WORK = ".work"
+"""Name of the folder that holds the work folders of unfinished runs or pretrainings."""
+
 _TRIES = 5
 
 
@@ -38,7 +40,7 @@ class RunState:
 
 def work(target: Path) -> Path:
     """Return the work folder of an unfinished run or pretraining."""
-    return target.parent / _WORK / target.name
+    return target.parent / WORK / target.name
 
 
 def claim(target: Path, wait: bool = False) -> Lock | None:
@@ -74,7 +76,7 @@ def clear(target: Path) -> None:
 
 def states(folder: Path) -> list[RunState]:
     """Return the state of every run that has files below outputs/<name>, sorted by hash."""
-    names = {name.removesuffix(FAILED) for name in _folders(folder)} | set(_folders(folder / _WORK))
+    names = {name.removesuffix(FAILED) for name in _folders(folder)} | set(_folders(folder / WORK))
     found = [state(folder / name) for name in sorted(names)]
     return [one for one in found if one is not None]
 

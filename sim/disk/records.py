@@ -3,8 +3,8 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from sim.disk.files import DRAFT, pack, publish, unpack, verified
 from sim.disk.files import MANIFEST as MANIFEST
 from sim.disk.files import FinishedError as FinishedError
+from sim.disk.ledger import FAILED
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
 from sim.languages.trie import Trie
@@ -64,14 +65,46 @@ NOT_CONTENT = ("name", "outputs", "claim", "study")
 """Keys of a configuration that do not belong to the identity of a run."""
 
 
-def run_hash(canonical: Mapping[str, Any]) -> str:
-    """Identity of a run: 12 hex digits of the SHA-256 of its canonical configuration and RESULTS_VERSION.
+def run_hash(canonical: Mapping[str, Any], version: int | None = None) -> str:
+    """Identity of a run: 12 hex digits of the SHA-256 of its canonical configuration and of a version of the results.
 
-    The keys NOT_CONTENT are left out, because they only say where results go and what they are for.
+    The version is RESULTS_VERSION unless it is given. The keys NOT_CONTENT are left out, because they only say where
+    results go and what they are for.
     """
     content = {key: value for key, value in canonical.items() if key not in NOT_CONTENT}
-    text = json.dumps({"results_version": RESULTS_VERSION, **content}, sort_keys=True)
+    text = json.dumps({"results_version": version or RESULTS_VERSION, **content}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def check_name(source: Path, about: Mapping[str, Any]) -> None:
+    """Raise SpecificationError unless a folder has the name of the run whose description it holds."""
+    name = source.name.removesuffix(FAILED)
+    if name != about["hash"]:
+        raise SpecificationError(
+            f"{source}: the record of run {name} is required, found that of run {about['hash']}; "
+            "rename the folder, or delete it if it is a copy"
+        )
+
+
+def check_identity(source: Path, about: Mapping[str, Any]) -> None:
+    """Raise SpecificationError unless the name of a record is the hash of its configuration.
+
+    The hash also covers `facts["identity"]`: the hash of the grammar file, and the members of other packages. Records
+    made before have no such fact; they are of this or of an earlier version of the results. If such a record uses a
+    member of another package, its hash cannot be made again, so nothing is checked.
+    """
+    name, facts = about["hash"], about["facts"]
+    known, file = facts.get("identity"), facts.get("grammar_file")
+    if known is None and any(not member.startswith("sim/") for member in facts.get("members", {})):
+        return
+    extra = known["content"] if known else {"file": file["sha256"]} if file else {}
+    versions = [known["results_version"]] if known else range(1, RESULTS_VERSION + 1)
+    found = [run_hash({**about["config"], **extra}, version) for version in versions]
+    if name not in found:
+        raise SpecificationError(
+            f"{source}: a record whose configuration is that of run {name} is required, found that of run {found[-1]}; "
+            "delete the folder and do the run again"
+        )
 
 
 def folder(outputs: str, name: str, run: str) -> Path:
@@ -93,6 +126,29 @@ def prepare(target: Path) -> None:
         raise SpecificationError(
             f"outputs: a folder that can be written is required, found {target.parent} ({problem.strerror}); "
             "choose another with outputs=..."
+        ) from None
+
+
+def check(source: Path) -> None:
+    """Verify every file of a record against the manifest, and its name against its content. Arrays are not unpacked."""
+    data = verified(source, [ARRAYS, DESCRIPTION])[DESCRIPTION]
+    with _ours(source):
+        about = json.loads(data)
+        check_name(source, about)
+        check_identity(source, about)
+
+
+@contextmanager
+def _ours(source: Path) -> Iterator[None]:
+    """Turn an error about the content of a folder with the right checksums into a SpecificationError."""
+    try:
+        yield
+    except SpecificationError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        found = " ".join(f"{type(problem).__name__}: {problem}".split())
+        raise SpecificationError(
+            f"{source}: a record of this program is required, found {found}; move the folder elsewhere"
         ) from None
 
 
@@ -164,10 +220,24 @@ def _description(record: Record) -> dict[str, Any]:
     }
 
 
-def read(source: str | Path) -> Record:
-    """Read a record and verify every file against the manifest; a missing or changed file raises SpecificationError."""
-    files = verified(Path(source), [ARRAYS, DESCRIPTION])
-    about, arrays = json.loads(files[DESCRIPTION]), unpack(files[ARRAYS])
+def read(source: str | Path, identified: bool = False) -> Record:
+    """Read a record. Every file is verified against the manifest, and the name of the folder against the description.
+
+    identified: whether the name is also verified against the configuration, see `check_identity`. It raises
+    SpecificationError for a missing or changed file, and for a record under the name of another run.
+    """
+    source = Path(source)
+    files = verified(source, [ARRAYS, DESCRIPTION])
+    with _ours(source):
+        about = json.loads(files[DESCRIPTION])
+        check_name(source, about)
+        if identified:
+            check_identity(source, about)
+        return _record(about, files)
+
+
+def _record(about: Mapping[str, Any], files: Mapping[str, bytes]) -> Record:
+    arrays = unpack(files[ARRAYS])
     p, restricted = _world(about, arrays)
     phases = {}
     for phase in about["phases"]:

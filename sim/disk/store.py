@@ -14,22 +14,27 @@ from typing import Any
 import numpy as np
 
 from sim.disk.files import FinishedError, complaint, pack, publish, unpack, verified
-from sim.disk.records import ARRAYS, PhaseRecord
+from sim.disk.records import ARRAYS, RESULTS_VERSION, PhaseRecord, run_hash
+from sim.numerics import SpecificationError
 
 STORE = "store"
 """Name of the folder below outputs that holds pretrainings instead of runs."""
 
-PARAMS, OPTIMIZER, FACTS = "params.safetensors", "optimizer.safetensors", "facts.json"
+PARAMS, OPTIMIZER, FACTS, ADDRESS = "params.safetensors", "optimizer.safetensors", "facts.json", "address.json"
 
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """A finished pretraining: its recorded arrays, its last parameters and optimiser state, and its provenance."""
+    """A finished pretraining: its recorded arrays, its last parameters and optimiser state, and its provenance.
+
+    content: everything that decides it, as JSON. The key of its entry is the hash of this, `sim.disk.records.run_hash`.
+    """
 
     phase: PhaseRecord
     params: Mapping[str, np.ndarray]  # flat
     opt_state: Mapping[str, np.ndarray]  # flat, the state of the optimiser after the last step
     facts: Mapping[str, Any]  # JSON
+    content: Mapping[str, Any]  # JSON
 
 
 def entry(outputs: str, key: str) -> Path:
@@ -41,11 +46,13 @@ def save(outputs: str, key: str, pretrained: Pretrained) -> None:
     """Publish a pretraining. If another process was first, its entry is kept, because it is equally good."""
     phase = pretrained.phase
     recorded = {f"recorded/{name}": values for name, values in phase.arrays.items()}
+    address = {"results_version": RESULTS_VERSION, "content": dict(pretrained.content)}
     files = {
         ARRAYS: pack({"steps": phase.steps, "losses": phase.losses, **recorded}),
         PARAMS: pack(pretrained.params),
         OPTIMIZER: pack(pretrained.opt_state),
         FACTS: json.dumps(dict(pretrained.facts), indent=1, sort_keys=True).encode(),
+        ADDRESS: json.dumps(address, indent=1, sort_keys=True).encode(),
     }
     try:
         publish(entry(outputs, key), files)
@@ -56,7 +63,8 @@ def save(outputs: str, key: str, pretrained: Pretrained) -> None:
 def load(outputs: str, key: str) -> Pretrained | None:
     """Return a verified pretraining; None if there is none.
 
-    A damaged entry is renamed to <key>.damaged, reported in one line on stderr, and counts as missing.
+    An entry that is damaged, or that belongs to another key, is renamed to <key>.damaged, reported in one line on
+    stderr, and counts as missing.
     """
     place = entry(outputs, key)
     try:
@@ -64,14 +72,26 @@ def load(outputs: str, key: str) -> Pretrained | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        files = verified(place, [ARRAYS, PARAMS, OPTIMIZER, FACTS])
-        arrays, facts = unpack(files[ARRAYS]), json.loads(files[FACTS])
-        recorded = {name.partition("/")[2]: values for name, values in arrays.items() if "/" in name}
-        phase = PhaseRecord(arrays["steps"], arrays["losses"], recorded)
-        return Pretrained(phase, unpack(files[PARAMS]), unpack(files[OPTIMIZER]), facts)
-    except (ValueError, KeyError) as problem:  # this includes SpecificationError
+        return read(place)
+    except SpecificationError as problem:
         _set_aside(place, before, complaint(place, problem))
         return None
+
+
+def read(place: Path) -> Pretrained:
+    """Read an entry. It raises SpecificationError for one that is damaged, or that belongs to another key."""
+    files = verified(place, [ARRAYS, PARAMS, OPTIMIZER, FACTS, ADDRESS])
+    try:
+        arrays, facts, address = unpack(files[ARRAYS]), json.loads(files[FACTS]), json.loads(files[ADDRESS])
+        key = run_hash(address["content"], address["results_version"])
+        recorded = {name.partition("/")[2]: values for name, values in arrays.items() if "/" in name}
+        phase = PhaseRecord(arrays["steps"], arrays["losses"], recorded)
+        found = Pretrained(phase, unpack(files[PARAMS]), unpack(files[OPTIMIZER]), facts, address["content"])
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise SpecificationError(complaint(place, problem)) from None
+    if key != place.name:
+        raise SpecificationError(f"{place}: the pretraining {place.name} is required, found {key}")
+    return found
 
 
 def _set_aside(place: Path, seen: os.stat_result, found: str) -> None:

@@ -16,7 +16,7 @@ from sim.numerics import SpecificationError
 from sim.phases import Stage
 from sim.running.build import build
 from sim.running.claimed import ClaimedRun
-from sim.running.identity import pretraining_key, world_parts
+from sim.running.identity import pretraining_content, pretraining_key, world_parts
 from sim.running.outcomes import Outcome, failure
 from sim.running.provenance import provenance
 from sim.running.recording import pretrained
@@ -166,7 +166,7 @@ class Cohort:
             if one.failure is not None:
                 _fail(users, FloatingPointError(f"pretrain: {one.failure}"))
                 continue
-            done = pretrained(one.trained, provenance())
+            done = pretrained(one.trained, provenance(), pretraining_content(users[0].chosen))
             store.save(users[0].chosen["outputs"], users[0].key, done)
             ledger.clear(place)
             _give(users, done)

@@ -17,16 +17,21 @@ def identity(chosen: Mapping[str, Any]) -> str:
     The hash also covers the content of the grammar file, if there is one. For a member of another package it covers the
     distribution, its version and the source. If one of these changes, the run is another run.
     """
-    content = without_text(chosen)
+    return run_hash({**without_text(chosen), **beside(chosen)})
+
+
+def beside(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the identity covers besides the configuration: the hash of the grammar file, members from outside."""
+    found: dict[str, Any] = {}
     if (file := grammar_file(chosen)) is not None:
-        content["file"] = file["sha256"]
+        found["file"] = file["sha256"]
     if outside := [one for one in members_of(chosen) if one.package is not None]:
-        content["members"] = [
+        found["members"] = [
             [one.kind, one.name, one.package.distribution, one.package.version, member_digest(one)]
             for one in outside
             if one.package is not None
         ]
-    return run_hash(content)
+    return found
 
 
 def members_of(chosen: Mapping[str, Any]) -> list[Member]:
@@ -91,13 +96,18 @@ def target(chosen: Mapping[str, Any]) -> Path:
 
 
 def pretraining_key(chosen: Mapping[str, Any]) -> str:
-    """Return the identity of the pretraining of a run, see `sim.disk.store`. What comes later does not change it.
+    """Return the identity of the pretraining of a run, see `sim.disk.store`. What comes later does not change it."""
+    return run_hash(pretraining_content(chosen))
+
+
+def pretraining_content(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything that decides the pretraining of a run.
 
     It covers the source of all members that the pretraining uses. So if one of them is edited, it is done again.
     """
     recipe = {name: value for name, value in chosen["pretrain"].items() if name != "limit"}  # it is used afterwards
     parts = {**world_parts(chosen), "model": chosen["model"], "pretrain": recipe}
-    return identity({**parts, "seed": chosen["seed"], "sources": digests(parts)})
+    return {**without_text(parts), "seed": chosen["seed"], "sources": digests(parts), **beside(parts)}
 
 
 def world_parts(chosen: Mapping[str, Any]) -> dict[str, Any]:

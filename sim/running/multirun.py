@@ -129,7 +129,7 @@ def _outcome(point: Point | Outcome, first: Mapping[Path, Point], known: Mapping
 
 
 def _kept(point: Point, ended: Literal["finished", "kept"] = "kept") -> Outcome:
-    """Return the outcome of a run that has a record. The record is verified, so that damage is reported.
+    """Return the outcome of a run that has a record. It is verified, so that damage and a wrong name are reported.
 
     A process that was killed between publishing and clearing up has left a work folder; it is removed.
     """
@@ -138,7 +138,7 @@ def _kept(point: Point, ended: Literal["finished", "kept"] = "kept") -> Outcome:
         with lock:
             ledger.clear(point.target)
     try:
-        record = read(point.target)
+        record = read(point.target, identified=True)
     except SpecificationError as refusal:
         return replace(failure(point.target, refusal), overrides=point.overrides)
     edited = tuple(edited_since(record)) if ended == "kept" else ()

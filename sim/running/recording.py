@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from sim.config import GROUPS, described
-from sim.disk.records import PhaseRecord, Record, write
+from sim.disk.records import RESULTS_VERSION, PhaseRecord, Record, write
 from sim.disk.store import Pretrained
 from sim.metrics.divergence import kl
 from sim.metrics.scene import laws_of, predicted
 from sim.metrics.table import residuals, violations
-from sim.running.identity import digests, grammar_file, without_text
+from sim.running.identity import beside, digests, grammar_file, without_text
 from sim.training.flat import flat
 from sim.training.simulation import Simulation
 from sim.training.sweep import Trained
@@ -31,9 +31,9 @@ def phase_record(trained: Trained) -> PhaseRecord:
     return PhaseRecord(np.array(trained.steps, np.int64), np.array(trained.losses, np.float64), arrays)
 
 
-def pretrained(trained: Trained, facts: Mapping[str, Any]) -> Pretrained:
-    """Return a finished pretraining in the form in which the store keeps it."""
-    return Pretrained(phase_record(trained), flat(trained.params), flat(trained.opt_state), facts)
+def pretrained(trained: Trained, facts: Mapping[str, Any], content: Mapping[str, Any]) -> Pretrained:
+    """Return a finished pretraining in the form in which the store keeps it; `content` is what decides it."""
+    return Pretrained(phase_record(trained), flat(trained.params), flat(trained.opt_state), facts, content)
 
 
 def recorded(
@@ -49,6 +49,7 @@ def recorded(
     params = {"pretrain": first.params} | {phase: flat(one.params) for phase, one in tuned.items()}
     known = {
         **facts,
+        "identity": {"results_version": RESULTS_VERSION, "content": beside(chosen)},
         "grammar_file": grammar_file(chosen),
         "members": digests(chosen),
         "described": {group: described(group, chosen[group]) for group in GROUPS},

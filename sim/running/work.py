@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.disk import ledger
-from sim.disk.files import verified
+from sim.disk.records import check
 from sim.numerics import SpecificationError
 from sim.running.build import build
 from sim.running.claimed import note_failure
@@ -36,7 +36,7 @@ def perform(
     for place, run in chosen.items():
         try:
             if place.exists():
-                verified(place)
+                check(place)
                 outcomes[place] = Outcome(place, "kept")
             else:
                 groups.setdefault(signature(build(run)[0]), []).append(place)

@@ -39,6 +39,7 @@ def test_a_fresh_environment_needs_nothing_but_the_wheel(tmp_path: Path) -> None
         ["-m", "figures", "demo"],
         ["-m", "sim.rows", "outputs/demo"],
         ["-m", "sim.status", "outputs"],
+        ["-m", "sim.verify"],
         ["-m", "experiments", "--help"],
         ["notebook.py"],
     ):

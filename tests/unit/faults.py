@@ -1,7 +1,9 @@
 """Faults on purpose: children that are killed, a disk that fills up, bytes that tear and flip."""
 
 import errno
+import hashlib
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -39,6 +41,20 @@ def same_bits(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
         and one[name].tobytes() == other[name].tobytes()
         for name in one
     )
+
+
+def rewritten(folder: Path, name: str, data: bytes) -> None:
+    """Replace a file of a published folder and its checksum, so that the folder looks intact."""
+    (folder / name).write_bytes(data)
+    sums = json.loads((folder / files.MANIFEST).read_bytes())
+    (folder / files.MANIFEST).write_text(json.dumps({**sums, name: hashlib.sha256(data).hexdigest()}))
+
+
+def exchanged(one: Path, other: Path) -> None:
+    """Exchange the names of two folders."""
+    one.rename(one.with_name("between"))
+    other.rename(one)
+    one.with_name("between").rename(other)
 
 
 def start(code: str, *arguments: object) -> subprocess.Popen[str]:

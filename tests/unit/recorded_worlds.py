@@ -2,10 +2,11 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
-from sim.disk.records import PhaseRecord, Record
+from sim.disk.records import PhaseRecord, Record, run_hash
 from sim.languages.finite import Styles
 from sim.languages.restricted import Restricted
 from tests.unit.metrics.small_worlds import World, log, make_world, spread
@@ -45,6 +46,11 @@ def recorded(*worlds: World, name: str = "toy", styles: bool = True, objective: 
     facts = {"pretraining": {"joint_kl": 1.5, "limit": 0.02, "valid": False}}
     params = {"pretrain": {"head.kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}, "sft": {"w": np.ones(1)}}
     return Record(name, "0123456789ab", config, p, restricted, phases, facts, params)
+
+
+def identified(record: Record, version: int | None = None, **content: Any) -> Record:
+    """The record under the hash of its configuration and of the other content, as a real run has it."""
+    return dataclasses.replace(record, hash=run_hash({**record.config, **content}, version))
 
 
 def twins(seed: int, **chosen: object) -> tuple[World, World]:

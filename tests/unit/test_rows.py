@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import os
 import re
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -110,21 +111,22 @@ def test_documents_of_several_styles_are_filed_under_the_likeliest() -> None:
 
 
 def test_finished_records_the_oldest_first(tmp_path: Path) -> None:
-    written = [write(recorded(*twins(1)), tmp_path / name) for name in ("bbb", "aaa", "ccc")]
+    record = recorded(*twins(1))
+    written = [write(dataclasses.replace(record, hash=name), tmp_path / name) for name in ("bbb", "aaa", "ccc")]
     for age, one in enumerate(written):
         os.utime(one / "manifest.json", (1000 + age, 1000 + age))
     assert finished(tmp_path) == written
-    assert read_record(written[0]).hash == "0123456789ab"
+    assert read_record(written[0]).hash == "bbb"
 
 
 def test_drafts_and_failures_do_not_count(tmp_path: Path) -> None:
-    for name in ("abc.failed", ".abc-draft"):
+    for name in ("0123456789ab.failed", ".0123456789ab-draft"):
         write(recorded(*twins(1)), tmp_path / name)
     (tmp_path / "reports" / "abc").mkdir(parents=True)
     for nothing in (tmp_path, tmp_path / "reports", tmp_path / "missing"):
         with pytest.raises(SpecificationError, match="at least one finished run is required, found none"):
             finished(nothing)
-    done = write(recorded(*twins(1)), tmp_path / "abc")
+    done = write(recorded(*twins(1)), tmp_path / "0123456789ab")
     assert finished(tmp_path) == [done]
 
 
@@ -278,6 +280,21 @@ def test_damaged_records_are_named_and_left_out(tmp_path: Path, capsys: pytest.C
     assert set(pl.read_parquet(tmp_path / "rows.parquet")["run"]) == {second.hash, third.hash}
 
 
+def test_a_copy_is_named_and_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (first, *_) = filled(tmp_path)
+    assert main([str(tmp_path), "--out", str(tmp_path / "before")]) == 0
+    shutil.copytree(tmp_path / first.hash, tmp_path / "copy")
+    capsys.readouterr()
+    assert main([str(tmp_path), "--out", str(tmp_path / "after")]) == 0
+    said = capsys.readouterr()
+    assert said.out.endswith(" rows of 3 runs\n")
+    assert said.err == (
+        f"{tmp_path}/copy: the record of run copy is required, found that of run {first.hash}; "
+        "rename the folder, or delete it if it is a copy; it is left out\n"
+    )
+    assert (tmp_path / "after.csv").read_bytes() == (tmp_path / "before.csv").read_bytes()
+
+
 def test_no_table_of_damaged_records_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "abc").mkdir()
     (tmp_path / "abc" / "manifest.json").write_text("{")
@@ -304,7 +321,7 @@ def test_bad_input_is_refused(
     arguments: tuple[str, ...], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("toy", "store"):
-        write(run_of(0.5, 0), tmp_path / name / "abc")
+        write(run_of(0.5, 0), tmp_path / name / run_of(0.5, 0).hash)
     folder, *rest = arguments
     assert main([str(tmp_path / folder), *(one.format(tmp_path) for one in rest)]) == 2
     assert capsys.readouterr().err == line.format(tmp_path) + "\n"
@@ -313,10 +330,11 @@ def test_bad_input_is_refused(
 def test_a_full_disk_leaves_the_old_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(run_of(0.5, 0), tmp_path / "abc")
+    first, second = run_of(0.5, 0), run_of(0.5, 1)
+    write(first, tmp_path / first.hash)
     assert main([str(tmp_path)]) == 0
     before = {file.name: file.read_bytes() for file in tmp_path.glob("rows.*")}
-    write(run_of(0.5, 1), tmp_path / "abd")
+    write(second, tmp_path / second.hash)
     for at in (0, 1):
         capsys.readouterr()
         with monkeypatch.context() as patch:

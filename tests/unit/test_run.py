@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 import sim.run
 import sim.running.single
 import sim.show.progress
+from sim import verify
 from sim.disk import ledger
 from sim.disk.folders import finished
 from sim.disk.records import read
@@ -20,7 +22,10 @@ from sim.grammars.styles_content import styles_content
 from sim.metrics.frames import metrics_table, strings_table
 from sim.metrics.table import residuals, violations
 from sim.numerics import SpecificationError
+from sim.running.build import settings
+from sim.running.identity import target
 from tests.composed import ROOT, compose, options
+from tests.unit.faults import tree
 
 SMALL = ("grammar.num_prompts=1", "model.width=8", "model.depth=1", "pretrain.num_steps=4", "finetune.num_steps=4")
 TABLE = ("scale=smoke", "model=tabular_trie", "pretrain.num_steps=4", "finetune.num_steps=4")
@@ -56,6 +61,7 @@ def test_the_demo_is_published(demo: tuple[Path, Finished]) -> None:
     assert (record.name, record.hash) == ("demo", folder.name)
     assert list(record.phases) == ["pretrain", "sft", "identity"]
     assert violations(residuals(record)) == []
+    assert verify.main([str(outputs)]) == 0
     assert metrics_table(record).height > 100
     assert strings_table(record)["phase"].n_unique() == 3
     assert record.facts["provenance"]["backend"] == "cpu"
@@ -103,6 +109,21 @@ def test_a_damaged_record_is_not_passed_on(demo: tuple[Path, Finished], tmp_path
     assert (again.status, again.stdout) == (2, "")
     assert again.stderr.count("\n") == 1
     assert "found it damaged; delete" in again.stderr
+
+
+def test_a_renamed_record_is_not_another_run(demo: tuple[Path, Finished], tmp_path: Path) -> None:
+    (folder,) = finished(demo[0] / "demo")
+    words = ("experiment=demo", "scale=smoke", *SMALL, "seed=1")
+    wrong = target(settings(compose(*words, f"outputs={tmp_path}")))
+    shutil.copytree(folder, wrong)
+    before = tree(tmp_path)
+    again = run(tmp_path, *words)
+    assert (again.status, again.stdout) == (2, "")
+    assert again.stderr == (
+        f"{wrong}: the record of run {wrong.name} is required, found that of run {folder.name}; "
+        "rename the folder, or delete it if it is a copy\n"
+    )
+    assert tree(tmp_path) == before, "nothing is overwritten, and nothing is left"
 
 
 REFUSED = [

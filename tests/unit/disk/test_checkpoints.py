@@ -32,9 +32,10 @@ def loaded(folder: Path, name: str = "sft") -> int | None:
 def saved(folder: Path, *steps: int) -> None:
     """Several checkpoints, as if processes had been killed before they removed the older ones."""
     for step in steps:
-        save(folder / "apart", "sft", step, at(step))
-        (folder / "apart" / f"checkpoint-sft-{step}").rename(folder / f"checkpoint-sft-{step}")
-    (folder / "apart").rmdir()
+        apart = folder / "apart" / folder.name  # a checkpoint is bound to the name of its folder
+        save(apart, "sft", step, at(step))
+        (apart / f"checkpoint-sft-{step}").rename(folder / f"checkpoint-sft-{step}")
+    shutil.rmtree(folder / "apart")
 
 
 def test_arrays_are_restored_bit_for_bit(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_the_same_once_more_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     inode = (tmp_path / "checkpoint-sft-10").stat().st_ino
     save(tmp_path, "sft", 10, at(10))
     assert (tmp_path / "checkpoint-sft-10").stat().st_ino == inode
-    assert [loaded(tmp_path) for _ in fills_up(monkeypatch, lambda: save(tmp_path, "sft", 10, at(10)))] == [10, 10]
+    assert [loaded(tmp_path) for _ in fills_up(monkeypatch, lambda: save(tmp_path, "sft", 10, at(10)))] == [10, 10, 10]
 
 
 def test_trainings_do_not_mix(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_trainings_do_not_mix(tmp_path: Path) -> None:
         save(tmp_path, "sft", -1, at(1))
 
 
-@pytest.mark.parametrize("name", ["arrays.safetensors", MANIFEST])
+@pytest.mark.parametrize("name", ["address.json", "arrays.safetensors", MANIFEST])
 def test_a_damaged_one_gives_way_to_the_one_before(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -102,6 +103,25 @@ def test_a_damaged_one_gives_way_to_the_one_before(
         assert "run again" not in errors
         copy.rename(newest)
     assert loaded(tmp_path) == 10
+
+
+@pytest.mark.parametrize("source", ["other/checkpoint-sft-10", "run/checkpoint-identity-10", "run/checkpoint-sft-9"])
+def test_a_checkpoint_of_another_run_or_training_or_step_is_not_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    saved(tmp_path / "run", 9)
+    for run, name in (("other", "sft"), ("run", "identity")):
+        save(tmp_path / run, name, 10, at(10))
+    copy = tmp_path / "run" / "checkpoint-sft-10"
+    shutil.copytree(tmp_path / source, copy)
+    assert loaded(tmp_path / "run") == 9
+    assert not copy.exists()
+    of, name = source.split("/")[0], source.split("-")[1]
+    step = source.split("-")[2]
+    assert capsys.readouterr().err == (
+        f'{copy}: the checkpoint {{"of": "run", "training": "sft", "step": 10}} is required, '
+        f'found {{"of": "{of}", "training": "{name}", "step": {step}}}; the checkpoint is removed\n'
+    )
 
 
 def test_when_all_are_damaged_there_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +151,7 @@ def test_a_full_disk_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.M
         assert tree(tmp_path) == before
         assert loaded(tmp_path) == 9
         failures += 1
-    assert failures == 2
+    assert failures == 3
     assert loaded(tmp_path) == 10
     assert names(tmp_path) == ["checkpoint-sft-10"]
 
@@ -143,7 +163,7 @@ save(folder, "sft", 10, {"step": np.array(10), "params": np.full(1000, 10, np.fl
 """
 
 
-@pytest.mark.parametrize("write", range(2))
+@pytest.mark.parametrize("write", range(3))
 def test_a_process_killed_while_saving_leaves_the_one_before(tmp_path: Path, write: int) -> None:
     save(tmp_path, "sft", 9, at(9))
     assert killed_at(write, tmp_path, SAVE) == -signal.SIGKILL

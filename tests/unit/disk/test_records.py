@@ -25,6 +25,7 @@ from sim.numerics import SpecificationError
 from tests.unit.faults import fills_up, killed_at, tree
 from tests.unit.recorded_worlds import recorded, twins
 
+RUN = "0123456789ab"
 FILES = ("arrays.safetensors", "manifest.json", "pretrain.params.safetensors", "run.json", "sft.params.safetensors")
 
 
@@ -57,17 +58,17 @@ def same(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize("styles", [True, False])
 def test_what_is_read_is_what_was_written(tmp_path: Path, styles: bool) -> None:
     written = recorded(*twins(2), styles=styles)
-    target = folder(str(tmp_path), "toy", "0123456789ab")
-    assert write(written, target) == target == tmp_path / "toy" / "0123456789ab"
+    target = folder(str(tmp_path), "toy", RUN)
+    assert write(written, target) == target == tmp_path / "toy" / RUN
     assert same(read(target), written)
     assert sorted(file.name for file in target.iterdir()) == list(FILES)
-    assert [file.name for file in target.parent.iterdir()] == ["0123456789ab"], "no draft is left"
+    assert [file.name for file in target.parent.iterdir()] == [RUN], "no draft is left"
 
 
 def test_infinities_and_nan_survive(tmp_path: Path, record: Record) -> None:
     record.phases["sft"].arrays["edge_log_q"][0, 0] = -math.inf
     record.facts["pretraining"]["joint_kl"] = math.inf
-    again = read(write(record, tmp_path / "r"))
+    again = read(write(record, tmp_path / RUN))
     assert math.isnan(again.phases["sft"].losses[0])
     assert again.phases["sft"].arrays["edge_log_q"][0, 0] == -math.inf
     assert again.facts["pretraining"]["joint_kl"] == math.inf
@@ -76,11 +77,11 @@ def test_infinities_and_nan_survive(tmp_path: Path, record: Record) -> None:
 def test_arrays_need_not_be_contiguous(tmp_path: Path, record: Record) -> None:
     turned = np.arange(6.0).reshape(2, 3).T
     record.params["sft"]["w"] = turned
-    np.testing.assert_array_equal(read(write(record, tmp_path / "r")).params["sft"]["w"], turned)
+    np.testing.assert_array_equal(read(write(record, tmp_path / RUN)).params["sft"]["w"], turned)
 
 
 def test_the_format_needs_nothing_of_ours(tmp_path: Path, record: Record) -> None:
-    target = write(record, tmp_path / "r")
+    target = write(record, tmp_path / RUN)
     sums = {name: hashlib.sha256((target / name).read_bytes()).hexdigest() for name in FILES if name != MANIFEST}
     assert json.loads((target / MANIFEST).read_text(encoding="utf-8")) == sums
     assert same(load_file(target / "pretrain.params.safetensors"), dict(record.params["pretrain"]))
@@ -90,7 +91,7 @@ def test_the_format_needs_nothing_of_ours(tmp_path: Path, record: Record) -> Non
 def test_a_number_stays_a_number(tmp_path: Path, record: Record) -> None:
     """And does not become a list of one, as with numpy.ascontiguousarray."""
     record.params["sft"]["w"] = np.array(1.5, np.float32)
-    assert read(write(record, tmp_path / "r")).params["sft"]["w"].shape == ()
+    assert read(write(record, tmp_path / RUN)).params["sft"]["w"].shape == ()
 
 
 # -- damage -----------------------------------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ def test_a_number_stays_a_number(tmp_path: Path, record: Record) -> None:
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("where", [0.0, 0.01, 0.3, 0.5, 0.77, 0.9999])
 def test_a_flipped_bit_is_seen(tmp_path: Path, record: Record, name: str, where: float) -> None:
-    target = write(record, tmp_path / "r")
+    target = write(record, tmp_path / RUN)
     size = (target / name).stat().st_size
     flip(target / name, int(where * size), bit=int(10 * where) % 8)
     with pytest.raises(SpecificationError, match=r"^[^\n]*delete [^\n]* and run again$") as refusal:
@@ -109,7 +110,7 @@ def test_a_flipped_bit_is_seen(tmp_path: Path, record: Record, name: str, where:
 
 def test_every_byte_of_the_manifest_counts(tmp_path: Path, record: Record) -> None:
     """Whatever a flip does to the JSON: break it, rename a file, change a sum."""
-    target = write(record, tmp_path / "r")
+    target = write(record, tmp_path / RUN)
     content = (target / MANIFEST).read_bytes()
     for at in range(len(content)):
         flip(target / MANIFEST, at, bit=at % 7)
@@ -121,7 +122,7 @@ def test_every_byte_of_the_manifest_counts(tmp_path: Path, record: Record) -> No
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_seen(tmp_path: Path, record: Record, name: str) -> None:
-    target = write(record, tmp_path / "r")
+    target = write(record, tmp_path / RUN)
     (target / name).unlink()
     with pytest.raises(SpecificationError, match=r"run again$"):
         read(target)
@@ -129,7 +130,7 @@ def test_a_missing_file_is_seen(tmp_path: Path, record: Record, name: str) -> No
 
 @pytest.mark.parametrize("content", ["{}", "[]", "null", "", "{", "\xff", '{"run.json": "0"}'])
 def test_a_manifest_that_vouches_for_nothing_is_refused(tmp_path: Path, record: Record, content: str) -> None:
-    target = write(record, tmp_path / "r")
+    target = write(record, tmp_path / RUN)
     (target / MANIFEST).write_bytes(content.encode("latin-1"))
     with pytest.raises(SpecificationError, match=f"^{re.escape(str(target))}.*run again$"):
         read(target)
@@ -137,7 +138,7 @@ def test_a_manifest_that_vouches_for_nothing_is_refused(tmp_path: Path, record: 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_the_manifest_forgets_is_not_trusted(tmp_path: Path, record: Record, name: str) -> None:
-    target = write(record, tmp_path / "r")
+    target = write(record, tmp_path / RUN)
     sums = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
     if name != MANIFEST:
         del sums[name]
@@ -148,40 +149,40 @@ def test_a_file_that_the_manifest_forgets_is_not_trusted(tmp_path: Path, record:
 
 @pytest.mark.parametrize("make", [lambda path: None, Path.mkdir, Path.touch])
 def test_what_is_no_record_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    make(tmp_path / "r")
+    make(tmp_path / RUN)
     with pytest.raises(SpecificationError, match=r"a finished record holds manifest\.json, found none; delete"):
-        read(tmp_path / "r")
+        read(tmp_path / RUN)
 
 
 # -- publication ------------------------------------------------------------------------------------------------------
 
 
 def test_a_finished_record_is_never_overwritten(tmp_path: Path, record: Record) -> None:
-    target = write(record, tmp_path / "r")
+    target = write(record, tmp_path / RUN)
     before = {file.name: file.read_bytes() for file in target.iterdir()}
     with pytest.raises(SpecificationError, match="a finished run is never overwritten"):
         write(recorded(*twins(5)), target)
     assert {file.name: file.read_bytes() for file in target.iterdir()} == before
-    assert [file.name for file in tmp_path.iterdir()] == ["r"], "the loser's draft is gone"
+    assert [file.name for file in tmp_path.iterdir()] == [RUN], "the loser's draft is gone"
 
 
 def test_a_file_in_the_way_is_not_overwritten(tmp_path: Path, record: Record) -> None:
-    (tmp_path / "r").write_text("mine", encoding="utf-8")
+    (tmp_path / RUN).write_text("mine", encoding="utf-8")
     with pytest.raises(SpecificationError, match="never overwritten"):
-        write(record, tmp_path / "r")
-    assert (tmp_path / "r").read_text(encoding="utf-8") == "mine"
+        write(record, tmp_path / RUN)
+    assert (tmp_path / RUN).read_text(encoding="utf-8") == "mine"
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, other = recorded(*twins(1)), recorded(*twins(2))
-    write(before, tmp_path / "before")
+    write(dataclasses.replace(before, hash="before"), tmp_path / "before")
     files, failures = tree(tmp_path), 0
-    for _ in fills_up(monkeypatch, lambda: write(other, tmp_path / "r")):
+    for _ in fills_up(monkeypatch, lambda: write(other, tmp_path / RUN)):
         assert tree(tmp_path) == files
         failures += 1
     assert failures == len(FILES), "one for every file"
-    assert same(read(tmp_path / "r"), other)
-    assert same(read(tmp_path / "before"), before)
+    assert same(read(tmp_path / RUN), other)
+    assert same(read(tmp_path / "before"), dataclasses.replace(before, hash="before"))
 
 
 @pytest.mark.parametrize("name", ["pack", "publish"])
@@ -193,7 +194,7 @@ def test_an_interruption_leaves_nothing(
 
     monkeypatch.setattr(records, name, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        write(record, tmp_path / "r")
+        write(record, tmp_path / RUN)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,11 +205,11 @@ def test_the_manifest_is_written_last_and_before_anything_is_seen(
     plain = files.write_bytes
 
     def watched(file: Path, data: bytes) -> None:
-        seen.append((file.name, (tmp_path / "r").exists()))
+        seen.append((file.name, (tmp_path / RUN).exists()))
         plain(file, data)
 
     monkeypatch.setattr(files, "write_bytes", watched)
-    write(record, tmp_path / "r")
+    write(record, tmp_path / RUN)
     assert sorted(seen) == [(name, False) for name in FILES]
     assert seen[-1][0] == MANIFEST
 
@@ -218,7 +219,7 @@ from sim.disk.records import write
 from sim.disk.folders import finished
 from tests.unit.faults import fills_up, killed_at, tree
 from tests.unit.recorded_worlds import recorded, twins
-write(recorded(*twins(1)), folder / "r")
+write(recorded(*twins(1)), folder / "0123456789ab")
 """
 
 
@@ -227,12 +228,12 @@ def test_what_a_killed_process_leaves_is_no_record(tmp_path: Path, record: Recor
     assert killed_at(at, tmp_path, WRITE) == -signal.SIGKILL
     assert any(tmp_path.iterdir()), "the draft lies there, or this test says nothing"
     with pytest.raises(SpecificationError, match="found none"):
-        read(tmp_path / "r")
+        read(tmp_path / RUN)
     with pytest.raises(SpecificationError, match="at least one finished run is required"):
         finished(tmp_path)
-    write(record, tmp_path / "r")
-    assert [file.name for file in tmp_path.iterdir()] == ["r"]
-    assert same(read(tmp_path / "r"), record)
+    write(record, tmp_path / RUN)
+    assert [file.name for file in tmp_path.iterdir()] == [RUN]
+    assert same(read(tmp_path / RUN), record)
 
 
 def test_of_two_that_publish_at_once_one_wins(tmp_path: Path) -> None:
@@ -242,7 +243,7 @@ def test_of_two_that_publish_at_once_one_wins(tmp_path: Path) -> None:
     def publish(index: int) -> None:
         start.wait()
         try:
-            write(rivals[index], tmp_path / "r")
+            write(rivals[index], tmp_path / RUN)
             outcomes[index] = "won"
         except SpecificationError as refusal:
             outcomes[index] = str(refusal)
@@ -256,8 +257,8 @@ def test_of_two_that_publish_at_once_one_wins(tmp_path: Path) -> None:
     (lost,) = (outcome for outcome in outcomes.values() if outcome != "won")
     assert "finished by another process meanwhile" in lost
     (winner,) = (index for index, outcome in outcomes.items() if outcome == "won")
-    assert same(read(tmp_path / "r"), rivals[winner]), "and not a mixture of the two"
-    assert [file.name for file in tmp_path.iterdir()] == ["r"]
+    assert same(read(tmp_path / RUN), rivals[winner]), "and not a mixture of the two"
+    assert [file.name for file in tmp_path.iterdir()] == [RUN]
 
 
 @pytest.mark.parametrize("below", ["file", "file/deeper"])
@@ -284,7 +285,7 @@ def test_preparing_does_not_mind_those_who_tidy_up(tmp_path: Path, monkeypatch: 
         return draft
 
     monkeypatch.setattr(tempfile, "mkdtemp", made_and_swept)
-    prepare(tmp_path / "r")
+    prepare(tmp_path / RUN)
 
 
 def test_preparing_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """python -m experiments: which experiments there are, what is printed and written, and what is refused in one line."""
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,24 @@ def test_a_report_is_written_of_every_run_and_that_of_the_newest_is_printed(
     assert "000000000001" in capsys.readouterr().out
 
 
+def copied(folder: Path, run: str) -> str:
+    """Copy the record of a run; return the line by which every command names the copy."""
+    shutil.copytree(folder / run, folder / "copy")
+    return (
+        f"{folder}/copy: the record of run copy is required, found that of run {run}; "
+        "rename the folder, or delete it if it is a copy; it is left out\n"
+    )
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_a_copy_has_no_report(name: str, tmp_path: Path, capsys: Captured) -> None:
+    folder = study(tmp_path / "runs", [variant(run(), 1)])
+    line = copied(folder, "000000000001")
+    assert main([name, str(folder)]) == 0
+    assert capsys.readouterr().err == line
+    assert [place.name for place in (folder / "reports").iterdir()] == ["000000000001"]
+
+
 @pytest.mark.parametrize("name", TOGETHER)
 @pytest.mark.filterwarnings("ignore::numpy.exceptions.RankWarning")
 def test_a_report_of_all_runs_is_written_and_printed(name: str, tmp_path: Path, capsys: Captured) -> None:
@@ -153,6 +172,11 @@ def test_a_claim_is_judged_and_put_on_the_board(name: str, tmp_path: Path, capsy
     folder = study(tmp_path / name, [variant(archived(), 1, claim=MODULES[name].CLAIM.announced)])
     assert main([name, str(folder)]) == 0
     printed, target = capsys.readouterr().out, folder / "reports" / "claim"
+    findings = pl.read_parquet(target / "tables" / "findings.parquet")
+    line = copied(folder, "000000000001")
+    assert main([name, str(folder)]) == 0
+    assert tuple(capsys.readouterr()) == (printed, line), "a copy is no second run"
+    assert pl.read_parquet(target / "tables" / "findings.parquet").equals(findings)
     assert f"Written to {target}: board.md and board.html" in printed
     assert pl.read_parquet(target / "tables" / "findings.parquet").height > 0
     assert main(["board", str(tmp_path)]) == 0

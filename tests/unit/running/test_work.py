@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import json
 import os
 import shutil
 import threading
@@ -18,17 +19,18 @@ import sim.disk.files
 import sim.running.cohort
 import sim.running.saving
 import sim.training.ensemble
-from sim.disk import ledger, store
+from sim.disk import checkpoints, ledger, store
 from sim.disk.records import read
 from sim.numerics import SpecificationError
 from sim.running.build import build, settings
 from sim.running.cohort import Execution
-from sim.running.identity import pretraining_key, recorded_config, target
+from sim.running.identity import beside, pretraining_key, recorded_config, target
 from sim.running.outcomes import Outcome
 from sim.running.work import perform
 from sim.training.simulation import simulate
 from sim.training.sweep import Trained
 from tests.composed import ROOT, compose
+from tests.unit.faults import exchanged, rewritten, tree
 
 WORLD = ("grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml", "restriction=regular")
 TINY = ("scale=smoke", *WORLD, "restriction.pattern='.* please'", "model=tabular_trie")
@@ -205,6 +207,34 @@ def test_a_damaged_record_is_named_and_left_alone(tmp_path: Path) -> None:
     assert damaged.mistake
 
 
+def test_a_record_under_the_name_of_another_run_is_not_kept(tmp_path: Path) -> None:
+    one, other = point(tmp_path), point(tmp_path, "seed=1")
+    assert states(perform([one])) == ["finished"]
+    target(one).rename(target(other))
+    before = tree(tmp_path)
+    (outcome,) = perform([other])
+    assert (outcome.state, outcome.mistake) == ("failed", True)
+    assert outcome.reason == (
+        f"{target(other)}: the record of run {target(other).name} is required, found that of run {target(one).name}; "
+        "rename the folder, or delete it if it is a copy"
+    )
+    assert tree(tmp_path) == before
+    target(other).rename(target(one))
+    assert states(perform([one, other])) == ["kept", "finished"]
+
+
+def test_a_record_with_an_edited_configuration_is_not_kept(tmp_path: Path) -> None:
+    one = point(tmp_path)
+    perform([one])
+    assert read(target(one), identified=True).facts["identity"]["content"] == beside(one) != {}
+    about = json.loads((target(one) / "run.json").read_bytes())
+    about["config"]["optimizer"]["learning_rate"] *= 2
+    rewritten(target(one), "run.json", json.dumps(about).encode())
+    (outcome,) = perform([one])
+    assert (outcome.state, outcome.mistake) == ("failed", True)
+    assert outcome.reason.startswith(f"{target(one)}: a record whose configuration is that of run {target(one).name}")
+
+
 def test_a_run_that_another_process_is_at_is_refused_cleanly(tmp_path: Path) -> None:
     points = [point(tmp_path, f"seed={seed}") for seed in (0, 1)]
     lock = ledger.claim(target(points[0]))
@@ -262,6 +292,22 @@ def test_a_damaged_pretraining_is_done_again(
     assert states(perform([second])) == ["finished"]
     assert counted == [0, 0]
     assert "found it damaged; set aside as" in capsys.readouterr().err
+
+
+def test_pretrainings_that_were_exchanged_are_done_again(
+    tmp_path: Path, counted: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = [point(tmp_path / "a", f"seed={seed}") for seed in (0, 1)]
+    again = [point(tmp_path / "a", f"seed={seed}", "name=again") for seed in (0, 1)]
+    assert states(perform(first)) == ["finished"] * 2
+    exchanged(*(store.entry(one["outputs"], pretraining_key(one)) for one in first))
+    assert states(perform(again)) == ["finished"] * 2
+    assert sorted(counted) == [0, 0, 1, 1]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all("the pretraining" in line and line.endswith(".damaged and trained again") for line in lines)
+    for one, other in zip(first, again, strict=True):
+        assert same_bits(arrays(target(one)), arrays(target(other)))
 
 
 # -- what fails fails alone --------------------------------------------------------------------------------------------
@@ -415,11 +461,35 @@ def test_a_damaged_checkpoint_costs_time_only(tmp_path: Path, capsys: pytest.Cap
     assert same_bits(arrays(target(one)), arrays(target(calm)))
 
 
+@pytest.mark.parametrize("copied", ["another run", "another training"])
+def test_a_checkpoint_of_another_run_or_training_is_not_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], copied: str
+) -> None:
+    """It fits in every shape, so that only its address tells it apart."""
+    one, other, calm = point(tmp_path), point(tmp_path, "optimizer.learning_rate=0.5"), point(tmp_path / "calm")
+    source = other if copied == "another run" else one
+    with pytest.raises(Stopped):
+        perform([source], Execution(checkpoint_seconds=0.0), stop_at("finetune", 3))
+    (found,) = ledger.work(target(source)).glob(f"checkpoint-{'sft' if source is other else 'identity'}-*")
+    step = found.name.rpartition("-")[2]
+    place = ledger.work(target(one)) / f"checkpoint-sft-{step}"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(found, place)
+    assert states(perform([one])) == ["finished"]
+    line = capsys.readouterr().err
+    assert line.startswith(f"{place}: the checkpoint ")
+    assert line.endswith("; the checkpoint is removed\n")
+    perform([calm])
+    assert same_bits(arrays(target(one)), arrays(target(calm)))
+
+
 def test_a_checkpoint_of_another_structure_is_not_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = point(tmp_path), point(tmp_path, "optimizer=sgd")
     with pytest.raises(Stopped):
         perform([other], Execution(checkpoint_seconds=0.0), stop_at("finetune", 3))
-    shutil.copytree(ledger.work(target(other)), ledger.work(target(one)))
+    (found,) = ledger.work(target(other)).glob("checkpoint-sft-*")
+    state = checkpoints.read(found)
+    checkpoints.save(ledger.work(target(one)), "sft", 3, state)  # as if the program had written it under a wrong name
     assert states(perform([one])) == ["finished"]
     assert "does not fit" in capsys.readouterr().err
 
