@@ -9,6 +9,7 @@ from typing import get_args
 
 from sim.disk.inspection import Inspection, Kind, inspected
 from sim.numerics import SpecificationError
+from sim.streams import command
 
 FAULTY, REFUSED = 1, 2
 """Exit statuses: something is wrong below the folder; the input is wrong."""
@@ -68,4 +69,4 @@ def _many(number: int, noun: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

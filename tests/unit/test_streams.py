@@ -19,6 +19,7 @@ COMMANDS = {
     "run --help": ["sim.run", "--help"],
     "status --help": ["sim.status", "--help"],
     "rows --help": ["sim.rows", "--help"],
+    "verify --help": ["sim.verify", "--help"],
     "experiments claims": ["experiments", "claims"],
     "figures --help": ["figures", "--help"],
 }
