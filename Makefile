@@ -37,7 +37,7 @@ test: $(VENV)/.test ## run the tests without the slow ones
 	@$(PY) -m pytest -q -n $(WORKERS)
 
 slow: $(VENV)/.test ## run the slow tests
-	@$(PY) -m pytest -q -n $(WORKERS) -m slow
+	@TEST_OPTIMISED=1 $(PY) -m pytest -q -n $(WORKERS) -m slow
 
 faults: $(VENV)/.test ## plant mistakes in a copy of the source and check that the tests notice each (15 minutes)
 	@$(PY) -m tests.planted --workers $(WORKERS)

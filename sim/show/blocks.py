@@ -200,8 +200,9 @@ def markdown(blocks: Iterable[Block]) -> str:
 
 def _plain(text: str) -> str:
     """Return a text in which Markdown finds no HTML, code, link or picture."""
-    escaped = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace("`", "\\`")
-    return escaped.replace("](", "]\\(")
+    escaped = re.sub(r"&(?=#?\w+;)", "&amp;", visible(text))
+    escaped = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", escaped)  # "H(S) < H(P)" stays as it is
+    return escaped.replace("`", "\\`").replace("](", "]\\(")
 
 
 def _markdown_table(table: Table) -> str:

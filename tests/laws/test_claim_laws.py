@@ -19,8 +19,8 @@ from sim.config import members
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALLER = {
-    "c1_entropy": ["objective.targets=exact", "model.width=16", "model.depth=1"],
-    "c2_support": ["objective.targets=exact", "hydra.sweeper.only=[decay_sgd_tables,replay]"],
+    "c1_entropy": ["objective.targets=exact", "model=tabular_trie"],
+    "c2_support": ["objective.targets=exact", "model=tabular_trie", "hydra.sweeper.only=[decay_sgd_tables,replay]"],
 }
 """What makes a claim small enough to run here, a small model or some of its parts; one without an entry runs whole."""
 

@@ -57,7 +57,8 @@ class Ended:
 @contextmanager
 def started(outputs: Path, *words: str, **more: str) -> Iterator[subprocess.Popen[str]]:
     """The command in a session of its own, so that a signal reaches it alone; records go below `outputs`."""
-    environment = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}
+    unlike_users = ("HYDRA_FULL_ERROR", "XLA_FLAGS")  # the tests compile without optimisation, see conftest.py
+    environment = {name: value for name, value in os.environ.items() if name not in unlike_users}
     environment["JAX_COMPILATION_CACHE_DIR"] = str(outputs.parent / "cache")
     command = [sys.executable, "-m", "sim.run", *words, f"outputs={outputs}"]
     pipe = subprocess.PIPE
@@ -201,7 +202,7 @@ def disturb(outputs: Path, moment: str, victim: str, delay: float) -> bool:
         return True
 
 
-@pytest.mark.parametrize("life", range(LIVES))
+@pytest.mark.parametrize("life", [0, *(pytest.param(life, marks=pytest.mark.slow) for life in range(1, LIVES))])
 def test_whatever_is_killed_the_same_command_completes(life: int, home: Path, reference: dict[str, Record]) -> None:
     draw = random.Random(life)
     left = random.Random(0).sample(KILLS, len(KILLS))[life::LIVES]
@@ -346,13 +347,13 @@ def one_by_one(home: Path) -> dict[str, Record]:
 WAYS = {
     "processes": ("hydra.launcher.workers=2",),
     "inline": ("hydra.launcher.engine=inline", "hydra.launcher.mapping=vmap"),
-    "small batches": ("hydra.launcher.max_runs=1", "hydra.launcher.mapping=loop"),
 }
+SLOW_WAYS = {"small batches": ("hydra.launcher.max_runs=1", "hydra.launcher.mapping=loop")}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS, *(pytest.param(way, marks=pytest.mark.slow) for way in SLOW_WAYS)])
 def test_the_launcher_gives_the_numbers_of_hydras_own(way: str, home: Path, one_by_one: dict[str, Record]) -> None:
-    found = completed(home / way.replace(" ", "_"), *MIXED, *WAYS[way], **STEADY)
+    found = completed(home / way.replace(" ", "_"), *MIXED, *(WAYS | SLOW_WAYS)[way], **STEADY)
     assert set(found) == set(one_by_one)
     same(found, one_by_one, **ACROSS)
 

@@ -47,8 +47,13 @@ def vector(tree: object) -> np.ndarray:
     return np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in jax.tree.leaves(tree)])
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("loss_on", ["response", "document"])
+@pytest.mark.parametrize(
+    ("name", "loss_on"),
+    [
+        *((name, "response") for name in MODELS),
+        *(pytest.param(name, "document", marks=[pytest.mark.slow] * (name == "transformer")) for name in MODELS),
+    ],
+)
 def test_velocity_is_the_kernel_times_s_and_displacement_the_jacobian_times_the_step(name, loss_on):
     one = job(name, loss_on)
     step = jax.tree.map(lambda leaf: 0.01 * jax.random.normal(jax.random.key(leaf.size), leaf.shape), one.init)

@@ -143,7 +143,7 @@ def compilations() -> Iterator[list[str]]:
         jax.monitoring.unregister_event_duration_listener(listen)
 
 
-@pytest.mark.parametrize("mapping", ["shards", "loop", "vmap"])
+@pytest.mark.parametrize("mapping", ["shards", pytest.param("loop", marks=pytest.mark.slow), "vmap"])
 def test_batches_change_no_bits_and_compile_nothing_again(tmp_path: Path, mapping: Any) -> None:
     """Five runs in batches of two at most: 2, 2 and 1. Under vmap the width of a batch may change the last digits."""
 
