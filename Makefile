@@ -7,7 +7,7 @@ BENCH   := $(VENV)-bench
 
 export VENV PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup demo claims test slow faults check fix figures bench lock hooks clean distclean
+.PHONY: help setup demo claims test slow faults chaos check fix figures bench lock hooks clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,13 @@ slow: $(VENV)/.test ## run the slow tests
 
 faults: $(VENV)/.test ## plant mistakes in a copy of the source and check that the tests notice each (15 minutes)
 	@$(PY) -m tests.planted --workers $(WORKERS)
+
+KILLS   ?= 10
+DAMAGES ?= 500
+SWAPS   ?= 100
+ERRORS  ?= 50
+chaos: $(VENV)/.test ## kill multiruns, damage and exchange results, let writing fail (two minutes; KILLS= DAMAGES= SWAPS= ERRORS=)
+	@$(PY) -m tests.chaos --kills $(KILLS) --damages $(DAMAGES) --swaps $(SWAPS) --errors $(ERRORS)
 
 check: $(VENV)/.test ## check formatting, lint, types and the direction of imports
 	@$(PY) -m ruff format --check --quiet .

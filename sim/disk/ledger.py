@@ -62,6 +62,15 @@ def note(target: Path, state: Noted, **facts: Any) -> None:
     replace_json(file, content)
 
 
+def clear_up(target: Path) -> None:
+    """Remove the work folder of something finished, if possible. A process that ended just after publishing left it."""
+    with suppress(OSError):  # a folder that can only be read can still be used
+        lock = claim(target) if work(target).exists() else None
+        if lock is not None:
+            with lock:
+                clear(target)
+
+
 def clear(target: Path) -> None:
     """Remove the work folder of a run, its lock last. Only the holder may call this; another may claim the run next."""
     place = work(target)

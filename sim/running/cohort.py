@@ -133,8 +133,10 @@ class Cohort:
     def _pretrain(self, runs: list[ClaimedRun]) -> None:
         """Give every run its q0: from the store, or trained here, or trained by another process that we wait for."""
         while missing := _by_entry(run for run in runs if run.ended is None and run.first is None):
-            for users in missing.values():
+            for place, users in missing.items():
                 _give(users, store.load(users[0].chosen["outputs"], users[0].key))
+                if users[0].first is not None:
+                    ledger.clear_up(place)
             missing = {place: users for place, users in missing.items() if users[0].first is None}
             locks = {place: lock for place in missing if (lock := ledger.claim(place)) is not None}
             if missing and not locks:

@@ -133,10 +133,7 @@ def _kept(point: Point, ended: Literal["finished", "kept"] = "kept") -> Outcome:
 
     A process that was killed between publishing and clearing up has left a work folder; it is removed.
     """
-    lock = ledger.claim(point.target) if ledger.work(point.target).exists() else None
-    if lock is not None:
-        with lock:
-            ledger.clear(point.target)
+    ledger.clear_up(point.target)
     try:
         record = read(point.target, identified=True)
     except SpecificationError as refusal:

@@ -36,6 +36,7 @@ def perform(
     for place, run in chosen.items():
         try:
             if place.exists():
+                ledger.clear_up(place)
                 check(place)
                 outcomes[place] = Outcome(place, "kept")
             else:
