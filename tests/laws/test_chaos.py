@@ -1,4 +1,4 @@
-"""A small campaign against results on the disk; `make chaos` makes large ones, and kills (see test_multirun_laws.py)."""
+"""A small campaign against results on the disk; `make chaos` makes large ones, and kills multiruns too."""
 
 from pathlib import Path
 
