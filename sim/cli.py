@@ -1,7 +1,4 @@
-"""Run a task with Hydra: with an absolute configuration folder, and one line on stderr for every mistake of the user.
-
-Nothing slow is imported here, so that `--help` and `--cfg job --resolve` answer at once.
-"""
+"""Run a task with Hydra: one line on stderr for every mistake of the user. Nothing slow is imported here."""
 
 import functools
 import os
@@ -20,6 +17,7 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
+from sim.arguments import quoted
 from sim.config import conf_folder, conf_folders, known_names, members
 from sim.numerics import SpecificationError, nearest
 from sim.streams import INTERRUPTION, status_of
@@ -120,7 +118,8 @@ def _composition_error(error: Exception, arguments: list[str], config_name: str,
         return _unknown_key(key, arguments, config_name, directory)
     if several:
         override = several[1] or several[2]
-        return f"{override}: one value is required, found several; sweep with --multirun, or write [1,2] for a list"
+        fix = f"sweep with --multirun, write [1,2] for a list, or quote one value: {quoted(override)}"
+        return f"{override}: one value is required, found several; {fix}"
     if present:
         return f"{present[1]}: already in the configuration; leave out the +"
     if merged and cause is not None:
@@ -133,7 +132,7 @@ def _composition_error(error: Exception, arguments: list[str], config_name: str,
 def _parse_error(error: OverrideParseException) -> str:
     lines = [line for line in error.message.splitlines() if not line.startswith(("See ", "Error parsing override"))]
     detail = lines[0].split(" expecting ")[0] if lines else "cannot be read"
-    return f"{error.override}: key=value is required ({detail}); quote values that hold special characters"
+    return f"{error.override}: key=value is required ({detail}); quote the value: {quoted(str(error.override))}"
 
 
 def _unknown_option(error: MissingConfigException, arguments: list[str], directory: Path) -> str:

@@ -4,6 +4,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from sim.arguments import flags_first
 from sim.cli import chosen_of, run_hydra
 from sim.config.fitting import fitting
 from sim.running import environment
@@ -56,6 +57,7 @@ def task(config: "DictConfig") -> str:
 
 def main() -> None:
     """Entry point of `python -m sim.run` and of the console script."""
+    sys.argv[1:] = flags_first(sys.argv[1:])
     sys.exit(command(lambda: run_hydra(task)))
 
 

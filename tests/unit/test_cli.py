@@ -64,7 +64,11 @@ MISTAKES: list[tuple[str, str]] = [
     ("nokind@model=x", "nokind: unknown argument of the configuration..."),
     ("seed", "seed: key=value is required (missing EQUAL at '<EOF>')..."),
     ("seed==[", "seed==[: key=value is required (extraneous input '=')..."),
-    ("seed=1,2", "seed=1,2: one value is required, found several; sweep with --multirun, or write [1,2] for a list"),
+    (
+        "seed=1,2",
+        "seed=1,2: one value is required, found several; sweep with --multirun, write [1,2] for a list, or quote one "
+        """value: 'seed="1,2"'""",
+    ),
     ("+seed=1", "seed: already in the configuration; leave out the +"),
     ("~sed", "sed: unknown argument of the configuration (did you mean 'seed'?)"),
     ("--config-name confg", "Cannot find primary config 'confg'..."),
