@@ -5,7 +5,8 @@ import shlex
 from collections.abc import Sequence
 
 VALUED = (
-    "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p", "--cfg", "-c", "--info", "-i",
+    "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p", "--cfg", "-c",
+    "--info", "-i",
 )  # fmt: skip
 """Flags of Hydra that can be followed by a value."""
 
