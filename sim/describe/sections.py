@@ -50,7 +50,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return value if abs(value) <= LARGEST_EXACT else str(value)
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else ("inf" if value > 0 else "-inf")
+        return float(value) + 0.0 if math.isfinite(value) else ("inf" if value > 0 else "-inf")
     return value
 
 

@@ -75,7 +75,7 @@ def number(value: float) -> str:
     """Format a number with six significant digits."""
     if math.isinf(value):
         return "infinite" if value > 0 else "-infinite"
-    return f"{value:.6g}"
+    return f"{value + 0.0:.6g}"  # never -0
 
 
 def _shown(value: Any, unit: str) -> str:
