@@ -14,7 +14,7 @@ from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import HiddenAutomaton
 from sim.languages.pcfg.chart import Chart
-from sim.languages.pcfg.derivations import derivations
+from sim.languages.pcfg.derivations import TIE, derivations
 from sim.languages.pcfg.language import ContextFree
 from sim.numerics import EOS
 
@@ -77,22 +77,30 @@ def likeliest(language: ExactLanguage, number: int) -> Likeliest:
 def _search(
     root: Node[State], expand: Callable[[Node[State]], Iterator[tuple[int, Node[State]]]], budget: int | None = None
 ) -> Iterator[Found]:
-    """Yield whole strings in falling probability. Raises _SpentError when the budget is spent."""
+    """Yield whole strings in falling probability. Raises _SpentError when the budget is spent.
+
+    Among ties the entry that was added last comes first, so that the search goes deep. A step that loses at most TIE
+    costs nothing, or rounding would split ties, and all of them would be expanded.
+    """
     ticket = count()
-    heap: list[tuple[float, int, tuple[int, ...], Node[State] | None]] = [(-root.bound, 0, (), root)]
+    heap: list[tuple[float, int, tuple[int, ...], Node[State] | float]] = [(-root.bound, 0, (), root)]
     looked = 0
+
+    def push(cost: float, bound: float, tokens: tuple[int, ...], what: Node[State] | float) -> None:
+        heapq.heappush(heap, (cost if -bound - cost <= TIE else -bound, -next(ticket), tokens, what))
+
     while heap:
         cost, _, tokens, node = heapq.heappop(heap)
-        if node is None:
-            yield tokens, -cost
+        if isinstance(node, float):
+            yield tokens, node
             continue
         looked += (len(tokens) + 1) ** 2
         if budget is not None and looked > budget:
             raise _SpentError
         if node.log_end > -np.inf:
-            heapq.heappush(heap, (-node.log_end, -next(ticket), tokens, None))
+            push(cost, node.log_end, tokens, node.log_end)
         for token, child in expand(node):
-            heapq.heappush(heap, (-child.bound, -next(ticket), (*tokens, token), child))
+            push(cost, child.bound, (*tokens, token), child)
 
 
 def _automaton(

@@ -2,16 +2,19 @@
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 
+from sim.languages import likeliest as likeliest_module
 from sim.languages.automaton import Automaton
 from sim.languages.exact import ExactLanguage
 from sim.languages.hidden import HiddenAutomaton
 from sim.languages.likeliest import likeliest
 from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.rules import Rule
+from sim.languages.vocabulary import Vocabulary
 from tests.unit.languages.small_languages import PLAIN, spoken
 
 
@@ -69,3 +72,31 @@ def test_derivations_of_a_string_are_added_up() -> None:
     found = likeliest(ContextFree(PLAIN, ("S", "T"), rules), 1)
     assert found.proved
     assert found.strings == (((1,), pytest.approx(math.log(0.6))),)
+
+
+def test_among_very_many_equal_strings_the_search_goes_deep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64²⁰ strings of one probability: a few steps for each string that is wanted, not one for each prefix."""
+    depth, width = 20, 64
+    vocabulary = Vocabulary(("<eos>", *(f"s{i}" for i in range(width))))
+    following = np.full((depth + 1, width + 1), -1)
+    log_p = np.full((depth + 1, width + 1), -np.inf)
+    following[:depth, 1:] = np.arange(1, depth + 1)[:, None]
+    log_p[:depth, 1:], log_p[depth, 0] = -math.log(width), 0.0
+    expanded = 0
+    plain = likeliest_module._automaton
+
+    def counting(language: Automaton) -> Any:
+        root, expand = plain(language)
+
+        def counted(node: Any) -> Any:
+            nonlocal expanded
+            expanded += 1
+            return expand(node)
+
+        return root, counted
+
+    monkeypatch.setattr(likeliest_module, "_automaton", counting)
+    found = likeliest(Automaton(vocabulary, following, log_p, 0), 10)
+    assert len({tokens for tokens, _ in found.strings}) == 10
+    assert all(log == pytest.approx(-depth * math.log(width)) for _, log in found.strings)
+    assert expanded <= 10 * (depth + 1)
