@@ -12,8 +12,12 @@ import sys
 import threading
 from pathlib import Path
 
+from sim.numerics import visible
 from sim.running.environment import prepare
 from sim.streams import command
+
+REFUSED = 2
+"""Exit status for a bad task file."""
 
 DRIVER_DIED = 143
 """Exit status of a worker that ends because its driver has ended. Nothing reads it."""
@@ -50,7 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
     if given.lifeline:
         hold_on_to(sys.stdin.fileno())
     print(f"process {os.getpid()}", flush=True)
-    outputs = json.loads(given.task.read_text(encoding="utf-8"))["runs"][0]["outputs"]
+    try:
+        outputs = str(json.loads(given.task.read_text(encoding="utf-8"))["runs"][0]["outputs"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as problem:
+        what = " ".join(f"{type(problem).__name__}: {problem}".split())
+        print(f"{given.task}: a task file of a multirun is required, found {visible(what)}", file=sys.stderr)
+        return REFUSED
     prepare(outputs, given.beside)
     work(given.task)
     return 0

@@ -1,4 +1,4 @@
-"""The worker: does the points of a task, says so in its log, and does not outlive its driver."""
+"""The worker: does the runs of a task, says so in its log, and does not outlive its driver."""
 
 import json
 import os
@@ -150,3 +150,18 @@ def test_what_the_environment_says_already_stays(monkeypatch: pytest.MonkeyPatch
 
 def test_cores_are_counted() -> None:
     assert 1 <= environment.cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "{", "[]", "{}", '{"runs": []}', '{"runs": [{}]}', '{"runs": 3}', b"\xff"]
+)
+def test_a_bad_task_file_is_refused_in_one_line(
+    content: str | bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = tmp_path / "task.json"
+    if content is not None:
+        task.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert worker.main([str(task)]) == worker.REFUSED
+    said = capsys.readouterr().err
+    assert said.startswith(f"{task}: a task file of a multirun is required, found ")
+    assert said.count("\n") == 1
