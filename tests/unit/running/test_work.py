@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from sim.running.cohort import Execution
 from sim.running.identity import beside, pretraining_key, recorded_config, target
 from sim.running.outcomes import Outcome
 from sim.running.work import perform
+from sim.streams import Terminated
 from sim.training.simulation import simulate
 from sim.training.sweep import Trained
 from tests.composed import ROOT, compose
@@ -445,6 +447,25 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path, kind: str, 
     for one, other in zip(calm, wild, strict=True):
         assert same_bits(arrays(target(one)), arrays(target(other)))
     assert not (tmp_path / "wild" / "scratch" / ".work").exists()
+
+
+def test_a_signal_leaves_a_last_checkpoint(tmp_path: Path) -> None:
+    """Although a minute between checkpoints has not passed; the run goes on from there, with the same bits."""
+    calm, wild = point(tmp_path / "calm"), point(tmp_path / "wild")
+    perform([calm])
+
+    def interrupting(phase: str, step: int, *_: Any) -> None:
+        if phase == "finetune" and step >= 3:
+            raise Terminated(signal.SIGTERM)
+
+    with pytest.raises(Terminated):
+        perform([wild], Execution(checkpoint_seconds=60.0), interrupting)
+    assert list(ledger.work(target(wild)).glob("checkpoint-sft-*")), "the last one"
+    begun: list[tuple[str, int]] = []
+    assert states(perform([wild], Execution(), lambda phase, step, *_: begun.append((phase, step)))) == ["finished"]
+    assert begun[0][0] == "finetune"
+    assert begun[0][1] >= 1, "it did not begin anew"
+    assert same_bits(arrays(target(calm)), arrays(target(wild)))
 
 
 def test_a_damaged_checkpoint_costs_time_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
