@@ -18,6 +18,9 @@ from sim.quantity import Quantity
 HEAD, SLOW_HEAD = 200, 40
 """Number of likeliest strings that bounds use; fewer for a grammar not proved unambiguous, where they cost more."""
 
+LENGTHS, LENGTHS_WORK = 500, 10**8
+"""Number of lengths that bounds use, and the most work for them: squared number of lengths times number of rules."""
+
 ROUNDING = 1e-12
 """Bounds are widened by this much, because the mass behind them is rounded."""
 
@@ -68,7 +71,8 @@ class Known:
         """Bounds on H(P) [nat] if it is not known exactly.
 
         Lower: the head gives its terms, and every other string is at most as likely as `_largest_beyond`. A hidden
-        automaton may give a better one. Upper: the entropy of paths or derivations.
+        automaton may give a better one, and so may H(|x|), because a string determines its length. Upper: the entropy
+        of paths or derivations.
         """
         p, rest = self._probabilities, self._rest
         lower = -math.fsum(p * np.log(p)) - ROUNDING
@@ -78,7 +82,17 @@ class Known:
             ends = self.language.entropy_bounds()
             return Quantity(max(lower, ends.lower), ends.upper)
         assert isinstance(self.language, ContextFree)
-        return Quantity(max(0.0, lower), self.language.derivation_entropy())
+        law = self._length_law[self._length_law > 0.0]
+        of_length = -math.fsum(law * np.log(law)) - ROUNDING  # of some lengths; the other terms are not negative
+        upper = self.language.derivation_entropy()
+        return Quantity(max(0.0, lower, of_length), upper)
+
+    @cached_property
+    def _length_law(self) -> np.ndarray:
+        """P(|x| = n) for the first lengths n of a context-free grammar."""
+        assert isinstance(self.language, ContextFree)
+        number = min(LENGTHS, math.isqrt(LENGTHS_WORK // max(1, len(self.language.rules))), self.language.longest + 1)
+        return self.language.lengths.law(int(number))
 
     def collision(self) -> Quantity:
         """C(P)."""
@@ -126,5 +140,7 @@ class Known:
             size = self.language.support_size
             return (0 if size == math.inf else int(size)), size
         except UnavailableError:
-            most = self.language.shape.num_derivations if isinstance(self.language, ContextFree) else math.inf
-            return max(1, len(self.head.strings)), most
+            if not isinstance(self.language, ContextFree):
+                return max(1, len(self.head.strings)), math.inf
+            least = max(1, len(self.head.strings), int(np.count_nonzero(self._length_law)))
+            return least, self.language.shape.num_derivations
