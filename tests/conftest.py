@@ -19,8 +19,8 @@ os.environ["MPLBACKEND"] = "agg"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "xla"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
-# Without the optimiser of LLVM a program is compiled in three quarters of the time, and tests mostly compile. Users
-# compile with it. So do the laws of multiruns, which compare records bit for bit, and the slow tests.
+# Without the optimiser of LLVM programs are compiled faster, and tests mostly compile. Users compile with it. So do the
+# laws of multiruns, which compare records bit for bit, and the slow tests.
 UNOPTIMISED = "--xla_backend_optimization_level=0"
 if "TEST_OPTIMISED" not in os.environ and os.environ["JAX_PLATFORMS"] == "cpu":
     os.environ["XLA_FLAGS"] = " ".join(filter(None, (os.environ.get("XLA_FLAGS"), UNOPTIMISED)))

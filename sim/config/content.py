@@ -165,7 +165,12 @@ def _whole(module: types.ModuleType, seen: frozenset[int]) -> Iterator[bytes]:
     yield module.__name__.encode()
     if _installed(module.__name__) or id(module) in seen:
         return
-    yield inspect.getsource(module).encode()
+    try:
+        yield inspect.getsource(module).encode()
+    except (OSError, TypeError):
+        raise SpecificationError(
+            f"{module.__name__}: readable source is required, found none; install it, or write it in Python"
+        ) from None
     for name in sorted(set(_imports(Path(inspect.getfile(module)), module.__name__))):
         if name in sys.modules:
             yield from _whole(sys.modules[name], seen | {id(module)})

@@ -17,15 +17,13 @@ def fitting(config: Mapping[str, Any], choices: Mapping[str, Any], written: Coll
     takes no pattern, this value is left out. choices: the option of every group, and of `experiment`; written: the
     dotted keys that the user wrote, which are never left out.
     """
-    own = _own(choices.get("experiment"))
-    listed = own.get("defaults") or []
-    pairs = [pair for one in listed if isinstance(one, dict) for pair in one.items()]
-    meant = {str(key).removeprefix("override /"): value for key, value in pairs}
+    own = _content(f"experiment/{choices.get('experiment')}")
+    meant = _options(_content("config")) | _options(own)
     found = dict(config)
     for group in GROUPS:
         node, values = config.get(group), own.get(group)
         chosen = choices.get(group)
-        if not isinstance(node, Mapping) or not isinstance(values, Mapping) or chosen == meant.get(group, chosen):
+        if not isinstance(node, Mapping) or not isinstance(values, Mapping) or chosen == meant.get(group):
             continue
         known = configurable(resolve(group, node["kind"], group)) if isinstance(node.get("kind"), str) else node
         left_out = {key for key in values if key not in known and key != "kind" and f"{group}.{key}" not in written}
@@ -33,9 +31,15 @@ def fitting(config: Mapping[str, Any], choices: Mapping[str, Any], written: Coll
     return found
 
 
-def _own(experiment: Any) -> dict[str, Any]:
-    """Return the content of the file of an experiment; {} if there is none."""
-    files = [folder / "experiment" / f"{experiment}.yaml" for folder in conf_folders()]
+def _options(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of groups that a file of conf/ chooses."""
+    listed = [one for one in content.get("defaults") or [] if isinstance(one, Mapping)]
+    return {str(key).removeprefix("override /"): value for one in listed for key, value in one.items()}
+
+
+def _content(name: str) -> dict[str, Any]:
+    """Return the content of a file of conf/; {} if there is none."""
+    files = [folder / f"{name}.yaml" for folder in conf_folders()]
     file = next((one for one in files if one.is_file()), None)
     content = None if file is None else yaml.safe_load(file.read_text(encoding="utf-8"))
     return content if isinstance(content, dict) else {}

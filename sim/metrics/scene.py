@@ -270,11 +270,10 @@ def optimum(record: Record) -> np.ndarray | None:
     return predicted(construct("objective", chosen, "objective"), laws_of(record))
 
 
-def predicted(objective: Any, laws: Laws) -> np.ndarray | None:
-    """Return the optimum that an objective predicts, see `sim.objectives`; None if it predicts none."""
+def predicted(objective: Any, laws: Laws) -> Any:
+    """Return what an objective states as its optimum (`sim.running.checks` checks it); None if it predicts none."""
     stated = getattr(objective, "optimum", None)
-    found: np.ndarray | None = None if stated is None else stated(laws)
-    return found
+    return None if stated is None else stated(laws)
 
 
 def laws_of(record: Record) -> Laws:

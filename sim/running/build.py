@@ -15,6 +15,7 @@ from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
 from sim.running import checks, schema
+from sim.theory.laws import Laws
 from sim.training.ensemble import structure
 from sim.training.simulation import Recipe, Simulation
 from sim.training.sweep import Probe, evaluation_steps
@@ -124,7 +125,8 @@ def _restricted(grammar: str, restriction: str) -> Restricted:
 def _check_optimum(grammar: str, restriction: str, objective: str) -> None:
     node, result = json.loads(objective), _restricted(grammar, restriction)
     p = _language(grammar)[0] if result.p is None else result.p
-    checks.optimum(_objective(node, "objective"), p, result.s, result.event, node)
+    laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p)
+    checks.optimum(_objective(node, "objective"), laws, node)
 
 
 def _objective(node: Mapping[str, Any], place: str) -> Any:

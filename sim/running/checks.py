@@ -12,8 +12,9 @@ from sim.config import given, members
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.languages.trie import Trie
+from sim.metrics.scene import predicted
 from sim.models._base import Model
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, log_sum_exp
 from sim.optimizers._base import Optimizer
 from sim.theory.laws import Laws
 
@@ -33,8 +34,7 @@ class Plain:
 
     def optimum(self, laws: Laws) -> Any:
         """Return the optimum that it predicts; None if it predicts none."""
-        stated = getattr(self.thing, "optimum", None)
-        return None if stated is None else stated(laws)
+        return predicted(self.thing, laws)
 
 
 def owner(group: str, node: Mapping[str, Any]) -> str:
@@ -65,8 +65,7 @@ def restricted(built: Any, p: FiniteLanguage, node: Mapping[str, Any]) -> Restri
         law = getattr(built, name)
         if not isinstance(law, FiniteLanguage) or law.log_p.shape != (size,):
             refuse("restriction", f"a language on the {size} strings of P for {name}", kind_of(law), node, "")
-    with np.errstate(divide="ignore"):
-        log_mass = float(np.logaddexp.reduce(base.log_p[event], initial=-np.inf))
+    log_mass = float(log_sum_exp(base.log_p[event]))
     if not abs(built.log_mass - log_mass) <= TOLERANCE * max(1.0, abs(log_mass)):
         refuse("restriction", f"log_mass = log P(A) = {log_mass:.9g} nat", f"{built.log_mass:.9g}", node, "")
     kept = np.where(event, base.log_p - log_mass, -np.inf)
@@ -108,13 +107,12 @@ def objective(built: Any, place: str, node: Mapping[str, Any]) -> Any:
     return built if _is_pytree(built) else Plain(built)
 
 
-def optimum(built: Any, p: FiniteLanguage, s: FiniteLanguage, event: np.ndarray, node: Mapping[str, Any]) -> None:
-    """Check the form of the optimum that an objective predicts, with P in place of the pretrained model."""
-    stated = getattr(built, "optimum", None)
-    found = None if stated is None else stated(Laws(p.trie, p.log_p, s.log_p, event, p.log_p))
+def optimum(built: Any, laws: Laws, node: Mapping[str, Any]) -> np.ndarray | None:
+    """Return the optimum that an objective predicts, if it is a law of documents; None if it predicts none."""
+    found: Any = predicted(built, laws)
     if found is None:
-        return
-    size = p.trie.num_strings
+        return None
+    size = laws.trie.num_strings
     fits = isinstance(found, np.ndarray) and found.dtype == np.float64 and found.shape == (size,)
     if not fits:
         what = f"{found.dtype}{list(found.shape)}" if isinstance(found, np.ndarray) else kind_of(found)
@@ -123,6 +121,8 @@ def optimum(built: Any, p: FiniteLanguage, s: FiniteLanguage, event: np.ndarray,
     if not abs(total - 1.0) <= TOLERANCE:
         wanted = f"optimum(laws) whose probabilities sum to 1 within {TOLERANCE:g}"
         refuse("objective", wanted, f"{total:.12g}", node, "return log-probabilities [nat]")
+    law: np.ndarray = found
+    return law
 
 
 def _is_object(place: str, built: Any, node: Mapping[str, Any], group: str = "") -> None:

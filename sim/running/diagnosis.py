@@ -23,7 +23,7 @@ def explained(run: Simulation, chosen: Mapping[str, Any]) -> SpecificationError 
         _traced(run, chosen)
     except SpecificationError as problem:
         return problem
-    except Exception:
+    except Exception:  # what was wrong at first is the better answer
         return None
     return None
 

@@ -12,8 +12,9 @@ from sim.config import GROUPS, described
 from sim.disk.records import RESULTS_VERSION, PhaseRecord, Record, write
 from sim.disk.store import Pretrained
 from sim.metrics.divergence import kl
-from sim.metrics.scene import laws_of, predicted
+from sim.metrics.scene import laws_of
 from sim.metrics.table import residuals, violations
+from sim.running import checks
 from sim.running.identity import beside, digests, grammar_file, without_text
 from sim.training.flat import flat
 from sim.training.simulation import Simulation
@@ -56,7 +57,7 @@ def recorded(
     }
     record = Record(chosen["name"], name, without_text(chosen), run.p, run.restricted, phases, known, params)
     laws = laws_of(record)
-    best = predicted(run.finetune.objective, laws)
+    best = checks.optimum(run.finetune.objective, laws, chosen["objective"])
     record = replace(record, log_optimum=best)
     record.facts["optimum"] = "none" if best is None else "predicted"
     reached = kl(laws.log_p, laws.log_q0)

@@ -37,11 +37,10 @@ class Saver:
         self.due = time.monotonic() + max(self.seconds, took / CHECKPOINT_SHARE)
 
     def last(self) -> None:
-        """Write the last checkpoints of trainings that were interrupted, as far as this is still possible."""
+        """Write the last checkpoints of trainings that were interrupted, if one of them has begun."""
         self.due = 0.0
         if self.state is not None:
-            with suppress(Exception):  # the interruption matters more
-                self(self.state)
+            self(self.state)
 
 
 def restore(one: Training, folder: Path, name: str) -> None:

@@ -21,5 +21,5 @@ def bring(chosen: Mapping[str, Any], observe: Observer = lambda *_: None) -> tup
         prepare(place)
     (outcome,) = perform([chosen], observe=observe)
     if outcome.error is not None:
-        raise outcome.error if not outcome.mistake else SpecificationError(outcome.reason)
+        raise outcome.error if not outcome.mistake else SpecificationError(outcome.reason) from outcome.error
     return outcome, read(place)

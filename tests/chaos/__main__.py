@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,12 +24,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--errors", type=int, default=50, help="calls that fail (default 50; large: every call)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random numbers (default 0)")
     given = parser.parse_args(arguments)
-    campaigns: dict[str, Callable[[Path], object]] = {
-        f"{given.damages} damages and {given.swaps} swaps": lambda folder: damages.campaign(
-            folder, given.damages, given.swaps, given.seed
-        ),
-        f"at most {given.errors} errors": lambda folder: errors.campaign(folder, given.errors) if given.errors else {},
-        f"{given.kills} kills": lambda folder: kills.campaign(folder, given.kills, given.seed) if given.kills else {},
+
+    def attacked(folder: Path) -> Counter[str]:
+        return damages.campaign(folder, given.damages, given.swaps, given.seed)
+
+    def without_luck(folder: Path) -> Counter[str]:
+        return errors.campaign(folder, given.errors) if given.errors else Counter()
+
+    def killed(folder: Path) -> Counter[str]:
+        return kills.campaign(folder, given.kills, given.seed) if given.kills else Counter()
+
+    campaigns: dict[str, Callable[[Path], Counter[str]]] = {
+        f"{given.damages} damages and {given.swaps} swaps": attacked,
+        f"at most {given.errors} errors": without_luck,
+        f"{given.kills} kills": killed,
     }
     failed = False
     for name, campaign in campaigns.items():
@@ -41,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"FAILED  {name}, seed {given.seed}: {problem}", flush=True)
                 traceback.print_exc(limit=-2)
                 continue
-        shown = ", ".join(f"{kind}: {count}" for kind, count in sorted(dict(counts).items()))  # type: ignore[call-overload]
+        shown = ", ".join(f"{kind}: {count}" for kind, count in sorted(counts.items()))
         print(f"passed  {name} in {time.monotonic() - began:.0f} s ({shown})", flush=True)
     return int(failed)
 

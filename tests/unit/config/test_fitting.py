@@ -1,5 +1,6 @@
 """What an experiment sets for one choice of a group does not stand in the way of another choice."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,3 +50,17 @@ def test_every_experiment_runs_with_any_of_these_languages(experiment: str) -> N
     for grammar in ("english", "dyck", "ngram"):
         chosen = settings(composed({"experiment": experiment, "grammar": grammar}, {}))
         assert chosen["grammar"]["kind"] == composed({"grammar": grammar}, {})["grammar"]["kind"]
+
+
+def test_an_experiment_may_set_arguments_of_a_default_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "config.yaml").write_text("defaults:\n  - _self_\n  - restriction: regular\n", encoding="utf-8")
+    (tmp_path / "experiment" / "mine.yaml").write_text("restriction: { pattern: x, misspelt: 1 }\n", encoding="utf-8")
+    monkeypatch.setattr("sim.config.fitting.conf_folders", lambda: [tmp_path])
+    other = {"restriction": {"kind": "top_mass", "mass": 0.5, "pattern": "x", "misspelt": 1}}
+    found = fitting(other, {"restriction": "top_mass", "experiment": "mine"}, set())
+    assert found == {"restriction": {"kind": "top_mass", "mass": 0.5}}
+    own = {"restriction": {"kind": "regular", "pattern": "x", "misspelt": 1}}
+    assert fitting(own, {"restriction": "regular", "experiment": "mine"}, set()) == own, (
+        "a mistake stays and is refused"
+    )

@@ -223,3 +223,13 @@ def test_what_only_a_failure_shows_is_explained_in_one_line(
         sim.simulate(COINS, heads, scale="smoke", outputs=tmp_path, progress=False, **choices)
     assert message in str(refused.value)
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_optimum_that_is_wrong_for_the_trained_model_is_not_published(tmp_path: Path) -> None:
+    """It is a law if the model is P, but a model also has mass off the list."""
+    wrong = Predicting(lambda laws: laws.log_q0)
+    with pytest.raises(SpecificationError) as refused:
+        sim.simulate(COINS, heads, "tabular_trie", wrong, scale="smoke", outputs=tmp_path, progress=False)
+    said = "objective: optimum(laws) whose probabilities sum to 1 within 1e-09 is required, found 0."
+    assert said in str(refused.value)
+    assert not list(tmp_path.glob("scratch/[0-9a-f]*/manifest.json"))
