@@ -125,6 +125,7 @@ def _restricted(grammar: str, restriction: str) -> Restricted:
 def _check_optimum(grammar: str, restriction: str, objective: str) -> None:
     node, result = json.loads(objective), _restricted(grammar, restriction)
     p = _language(grammar)[0] if result.p is None else result.p
+    # P stands for the model, which is not trained yet; a record is checked with the model itself.
     laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p)
     checks.optimum(_objective(node, "objective"), laws, node)
 
