@@ -15,9 +15,10 @@ from sim.languages.finite import FiniteLanguage
 from sim.models.transformer import transformer
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
-from sim.training.ensemble import Ensemble, Member
+from sim.training.ensemble import Ensemble
 from sim.training.job import Job, Phase
 from sim.training.node_record import node_record
+from sim.training.sharing import Member
 from sim.training.trie_logits import trie_plan
 
 Targets = Literal["exact", "sampled"]

@@ -20,8 +20,9 @@ from sim.languages.device import on_device
 from sim.models.transformer import transformer
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
-from sim.training.ensemble import Ensemble, Mapping
+from sim.training.ensemble import Ensemble
 from sim.training.job import Job, Phase
+from sim.training.programs import Mapping
 from sim.training.trie_logits import trie_plan
 
 PEER_REACH = {"A": (1.3, 2.0), "B": (1.0, 1.3), "C": (3.5, 6.0)}

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt32
 
 Scalar: TypeAlias = Float[Array, ""]
 Tokens: TypeAlias = Int[Array, "*B L"]
@@ -66,4 +66,5 @@ __all__ = [
     "Scalar",
     "Source",
     "Tokens",
+    "UInt32",
 ]

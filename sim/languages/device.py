@@ -10,7 +10,10 @@ from flax import struct
 
 from sim.languages.finite import FiniteLanguage
 from sim.numerics import EOS
-from sim.typing import Array, Bool, Float, Int, NextLogProbs, PRNGKey, Tokens
+from sim.typing import Array, Bool, Float, Int, NextLogProbs, PRNGKey, Tokens, UInt32
+
+CIRCLE = 1 << 31
+"""The number of points on the circle of a distribution function, from which systematic sampling draws."""
 
 
 def alive(tokens: Tokens) -> Bool[Array, "*B L"]:
@@ -46,9 +49,7 @@ class Listed:
     """A finite language as tables: a trie to score strings and an alias table to sample them.
 
     It is a pytree, and its arrays are leaves. Rows of `log_prob` are -inf throughout for prefixes of probability zero
-    and for the dead node. Sampling uses Walker's alias method: it draws one uniform index and one uniform number per
-    string, and the probability of each string is exact to 2^-23 / N.
-    Source: A. J. Walker, 1977, "An efficient method for generating discrete random variables"; M. Vose, 1991.
+    and for the dead node. `start` is the law's distribution function: floor(2^31 P(rows before a row) + 1/2).
     """
 
     next_node: Int[Array, "M1 V"]
@@ -57,6 +58,7 @@ class Listed:
     probability: Float[Array, "N"]
     keep: Float[Array, "N"]
     alias: Int[Array, "N"]
+    start: UInt32[Array, "N"]
     prompt_end: int | None = struct.field(pytree_node=False)
 
     @property
@@ -70,10 +72,28 @@ class Listed:
         return self.log_prob.shape[-1]
 
     def sample(self, key: PRNGKey, shape: tuple[int, ...] = ()) -> Int[Array, "*B L"]:
-        """Draw independent strings, `shape` of them. The key is consumed."""
+        """Draw independent strings, `shape` of them. The key is consumed.
+
+        This is Walker's alias method: it draws one uniform index and one uniform number per string. The probability of
+        each string is exact to 2^-23 / N.
+        Source: A. J. Walker, 1977, "An efficient method for generating discrete random variables"; M. Vose, 1991.
+        """
         which, coin = jax.random.split(key)  # one pair for all strings: a key per string would triple the cost
         row = jax.random.randint(which, shape, 0, self.keep.shape[0])
         row = jnp.where(jax.random.uniform(coin, shape) < self.keep[row], row, self.alias[row])
+        return self.strings[row]
+
+    def sample_evenly(self, key: PRNGKey, number: int) -> Int[Array, "B L"]:
+        """Draw strings by systematic sampling: one uniform number, and `number` points at equal distances from it.
+
+        The points lie on the circle of the distribution function. So each of them is uniform: each string has its
+        probability, exact to 2^-31, and is drawn floor(n P) or ceil(n P) times, up to the same rounding. But the
+        strings are not independent, and their order is not random. The key is consumed.
+        Source: W. G. Madow and L. H. Madow, 1944, "On the theory of systematic sampling".
+        """
+        distance = jnp.asarray([i * CIRCLE // number for i in range(number)], jnp.uint32)
+        point = (jax.random.bits(key, (), jnp.uint32) + distance) % jnp.uint32(CIRCLE)
+        row = jnp.searchsorted(self.start, point, side="right") - 1
         return self.strings[row]
 
     def next_log_probs(self, tokens: Tokens) -> NextLogProbs:
@@ -117,6 +137,8 @@ def on_device(language: FiniteLanguage) -> Listed:
     log_prob[trie.edge_node, trie.edge_token] = language.edge_log_prob
     probability = np.exp(language.log_p)
     keep, alias = alias_table(probability)
+    upto = np.cumsum(probability)
+    start = np.floor(CIRCLE * np.concatenate([[0.0], upto[:-1] / upto[-1]]) + 0.5)
     return Listed(
         jnp.asarray(trie.next_node),
         jnp.asarray(log_prob),
@@ -124,5 +146,6 @@ def on_device(language: FiniteLanguage) -> Listed:
         jnp.asarray(probability, jnp.float32),
         jnp.asarray(keep, jnp.float32),
         jnp.asarray(alias, jnp.int32),
+        jnp.asarray(start, jnp.uint32),
         language.vocabulary.prompt_end,
     )

@@ -17,8 +17,11 @@ def attention(
 
     Source: A. Vaswani et al., 2017, "Attention is all you need", equation 1.
     """
-    scores = jnp.einsum("...qhc,...phc->...hqp", query, key) / jnp.sqrt(jnp.float32(query.shape[-1]))
-    weights = jax.nn.softmax(jnp.where(jnp.expand_dims(seen, -3), scores, -jnp.inf), axis=-1)
+    scores = jnp.einsum("...qhc,...phc->...hqp", query, key) * query.shape[-1] ** -0.5
+    scores = jnp.where(jnp.expand_dims(seen, -3), scores, -jnp.inf)
+    odds = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
+    # A product with the reciprocal, because XLA makes it of a quotient in some programs and not in others.
+    weights = odds * jnp.reciprocal(odds.sum(axis=-1, keepdims=True))
     return jnp.einsum("...hqp,...phc->...qhc", weights, value)
 
 

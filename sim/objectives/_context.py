@@ -28,7 +28,8 @@ class Context:
     data: the language from which batches are drawn; truth: the same language S, for its exact next-token laws; base:
     the pretraining language P; anchor: the frozen model from which the phase started (q0 for a fine-tuning); event: A
     as a mask over `base.strings`, for objectives with a reward; loss_on: `response` scores no tokens of prompts,
-    `document` scores them too; whole_support: whether a batch is the whole support with its probabilities.
+    `document` scores them too; whole_support: whether a batch is the whole support with its probabilities; is_even:
+    whether a batch is a systematic sample, not strings that are drawn independently.
     """
 
     data: Listed
@@ -38,6 +39,7 @@ class Context:
     event: Bool[Array, "N"] | None
     loss_on: LossOn = struct.field(pytree_node=False)
     whole_support: bool = struct.field(pytree_node=False)
+    is_even: bool = struct.field(pytree_node=False, default=False)
 
     def loss_mask(self, tokens: Tokens) -> Bool[Array, "*B L"]:
         """Mask of the scored positions: up to and including EOS; without the prompt if the loss is on the response."""
@@ -51,7 +53,7 @@ class Context:
         """Draw a batch of a language: its whole support with probabilities, or a fresh sample. The key is used up."""
         if self.whole_support:
             return Batch(source.strings, source.probability)
-        tokens = source.sample(key, (batch_size,))
+        tokens = source.sample_evenly(key, batch_size) if self.is_even else source.sample(key, (batch_size,))
         return Batch(tokens, jnp.full(batch_size, 1.0 / batch_size))
 
 
@@ -84,6 +86,14 @@ class Additive(Objective, Protocol):
     def is_additive(self) -> Literal[True]:
         """Always True; it marks the objective as additive."""
         ...
+
+
+def takes_exact_targets(objective: Objective) -> bool:
+    """Return whether an objective has a field `targets` that is `exact`. Then its batches are systematic samples.
+
+    Sampled targets stay independent, because a study of finite data is about their noise.
+    """
+    return getattr(objective, "targets", None) == "exact"
 
 
 def cross_entropy(

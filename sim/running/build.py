@@ -16,7 +16,7 @@ from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
 from sim.running import checks, schema
 from sim.theory.laws import Laws
-from sim.training.ensemble import structure
+from sim.training.sharing import structure
 from sim.training.simulation import Recipe, Simulation
 from sim.training.sweep import Probe, evaluation_steps
 

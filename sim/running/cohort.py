@@ -21,9 +21,9 @@ from sim.running.outcomes import Outcome, failure
 from sim.running.provenance import provenance
 from sim.running.recording import pretrained
 from sim.running.saving import Saver, restore
-from sim.training.ensemble import Mapping as EnsembleMapping
 from sim.training.flat import unflat
 from sim.training.job import State
+from sim.training.programs import Mapping as EnsembleMapping
 from sim.training.simulation import Observer, finetunings, pretraining, relearnings
 from sim.training.sweep import Training, by_structure, train_many
 from sim.typing import Params

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.training.ensemble import LOGITS_BYTES, Mapping, default_mapping
+from sim.training.ensemble import LOGITS_BYTES, default_mapping
 from sim.training.job import loss, start
+from sim.training.programs import Mapping
 from sim.training.simulation import Simulation, finetunings
 from sim.typing import PyTree
 

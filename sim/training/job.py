@@ -9,8 +9,9 @@ from flax import struct
 
 from sim.languages.device import Listed
 from sim.models._base import Bound, Model, TakesParts
-from sim.objectives._context import Additive, Batch, Context, LossOn, Objective
+from sim.objectives._context import Additive, Batch, Context, LossOn, Objective, takes_exact_targets
 from sim.optimizers._base import Optimizer
+from sim.training.parts import Team, value_and_gradient
 from sim.typing import Array, Bool, Float, Int, Number, Params, PRNGKey, Scalar
 
 
@@ -81,27 +82,30 @@ def loss(job: Job, params: Params, key: PRNGKey) -> Scalar:
     return job.phase.objective(Bound(job.model, params, job.phase.data.prompt_end), context, batch, objective_key)
 
 
-def loss_and_gradient(job: Job, params: Params, key: PRNGKey) -> tuple[Scalar, Params]:
+def loss_and_gradient(job: Job, params: Params, key: PRNGKey, team: Team | None = None) -> tuple[Scalar, Params]:
     """Return the value and the gradient of `loss`.
 
-    They are summed over parts of the batch if the objective is additive and the model is faster that way. All parts
-    have the same size; strings of weight 0 fill the last one.
+    They are summed over parts of the batch if the objective is additive and the model is faster that way. Then the
+    devices of a team can share the work (`sim.training.parts`).
     """
-    additive = isinstance(job.phase.objective, Additive)
-    rows = job.model.part_rows if additive and isinstance(job.model, TakesParts) else None
-    context, batch, objective_key = _drawn(job, key)
-    num_parts = 1 if rows is None else -(-batch.tokens.size // rows)
-    if num_parts == 1:
+    number = num_parts(job)
+    if number == 1:
         return jax.value_and_grad(loss, argnums=1)(job, params, key)
+    context, batch, objective_key = _drawn(job, key)
 
     def of(params: Params, part: Batch) -> Scalar:
         return job.phase.objective(Bound(job.model, params, job.phase.data.prompt_end), context, part, objective_key)
 
-    def add(total: tuple[Scalar, Params], part: tuple[Array, Array]) -> tuple[tuple[Scalar, Params], None]:
-        return jax.tree.map(jnp.add, total, jax.value_and_grad(of)(params, Batch(*part))), None
+    return value_and_gradient(of, params, batch, number, team)
 
-    nothing = jnp.zeros(()), jax.tree.map(jnp.zeros_like, params)
-    return jax.lax.scan(add, nothing, _parts(batch, num_parts))[0]
+
+def num_parts(job: Job) -> int:
+    """Return the number of parts into which the batches of a job are divided; 1 if a batch is not divided."""
+    additive = isinstance(job.phase.objective, Additive)
+    rows = job.model.part_rows if additive and isinstance(job.model, TakesParts) else None
+    strings, length = job.phase.data.strings.shape[-2:]
+    batch_size = strings if job.phase.whole_support else job.phase.batch_size
+    return 1 if rows is None else -(-batch_size * length // rows)
 
 
 def _drawn(job: Job, key: PRNGKey) -> tuple[Context, Batch, PRNGKey]:
@@ -115,19 +119,11 @@ def context_of(job: Job) -> Context:
     """Return the context in which the objective of a job is computed."""
     phase = job.phase
     anchor = Bound(job.model, job.init, phase.data.prompt_end)
-    return Context(phase.data, phase.data, phase.base, anchor, phase.event, phase.loss_on, phase.whole_support)
+    is_even = takes_exact_targets(phase.objective)
+    return Context(phase.data, phase.data, phase.base, anchor, phase.event, phase.loss_on, phase.whole_support, is_even)
 
 
-def _parts(batch: Batch, number: int) -> tuple[Int[Array, "P C L"], Float[Array, "P C"]]:
-    """Divide a batch into parts of one size; return the tokens and the weights of the parts."""
-    size = -(-len(batch.weight) // number)
-    missing = number * size - len(batch.weight)
-    tokens = jnp.concatenate([batch.tokens, batch.tokens[:1].repeat(missing, axis=0)])
-    weight = jnp.concatenate([batch.weight, jnp.zeros(missing, batch.weight.dtype)])
-    return tokens.reshape(number, size, -1), weight.reshape(number, size)
-
-
-def advance(job: Job, state: State, until: Int[Array, ""]) -> State:
+def advance(job: Job, state: State, until: Int[Array, ""], team: Team | None = None) -> State:
     """Return the state after step `until`. A state that has reached it is returned unchanged.
 
     Training stops after a step with a loss that is not finite. Then `loss_sum` is not finite, and `step` is the number
@@ -141,7 +137,7 @@ def advance(job: Job, state: State, until: Int[Array, ""]) -> State:
 
     def step(state: State) -> State:
         key = jax.random.fold_in(job.key, state.step)
-        value, grads = loss_and_gradient(job, state.params, key)
+        value, grads = loss_and_gradient(job, state.params, key, team)
         updates, opt_state = transformation.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         return State(params, opt_state, state.step + 1, state.loss_sum + value.astype(state.loss_sum.dtype))

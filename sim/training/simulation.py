@@ -18,8 +18,8 @@ from sim.models._linearised import Linearised
 from sim.objectives._context import LossOn, Objective
 from sim.optimizers._base import Optimizer
 from sim.phases import Stage
-from sim.training.ensemble import structure
 from sim.training.job import Job, Phase, State, start
+from sim.training.sharing import structure
 from sim.training.sweep import Probe, Trained, Training, by_structure, train_many
 from sim.training.trie_logits import trie_plan
 from sim.typing import Array, Bool, Params, PRNGKey

@@ -8,9 +8,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from sim.languages.trie import Trie
-from sim.training.ensemble import Ensemble, Mapping, structure
+from sim.training.ensemble import Ensemble
 from sim.training.job import Job, State
 from sim.training.node_record import node_record
+from sim.training.programs import Mapping
+from sim.training.sharing import structure
 from sim.training.trie_logits import TriePlan
 from sim.typing import Params
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from sim.languages.device import alias_table, alive, on_device, prompt_length
+from sim.languages.device import CIRCLE, alias_table, alive, on_device, prompt_length
 from sim.numerics import EOS
 from tests.unit.models.tiny_worlds import language, mask, random_language, texts
 
@@ -141,3 +141,44 @@ def test_a_language_of_one_string_is_always_that_string():
     samples = listed.sample(jax.random.key(0), (20,))
     np.testing.assert_array_equal(listed.sample(jax.random.key(1)), [1, 2, 3, 0])
     np.testing.assert_array_equal(samples, np.broadcast_to([1, 2, 3, 0], (20, 4)))
+
+
+@given(
+    st.lists(st.integers(0, 1000), min_size=2, max_size=40).filter(lambda weights: sum(weights) > 0),
+    st.integers(1, 50),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_systematic_sample_holds_each_string_as_often_as_expected(weights, number, seed):
+    """Each of N equally distant points of a circle: n P rounded up or down, whatever the random number is."""
+    spoken = language({"a" * n: weight for n, weight in enumerate(weights)})
+    drawn = np.asarray(on_device(spoken).sample_evenly(jax.random.key(seed), number))
+    counts = np.bincount((drawn == 1).sum(axis=1), minlength=len(weights))
+    assert counts.sum() == number
+    for count, weight in zip(counts, weights, strict=True):
+        expected = Fraction(number * weight, sum(weights))
+        assert abs(count - expected) < 1 + Fraction(number, 2**30)
+        assert weight > 0 or count == 0
+
+
+@given(st.lists(st.integers(0, 1000), min_size=2, max_size=40).filter(lambda weights: sum(weights) > 0))
+def test_a_systematic_sample_is_unbiased(weights):
+    """Every point is uniform on the circle, so the share of the circle that a string has is its probability."""
+    spoken = language({"a" * n: weight for n, weight in enumerate(weights)})
+    start = [int(one) for one in np.asarray(on_device(spoken).start)] + [CIRCLE]
+    order = np.argsort([text.count("a") for text in texts(spoken)])
+    for row, weight in zip(order, weights, strict=True):
+        assert abs(Fraction(start[row + 1] - start[row], CIRCLE) - Fraction(weight, sum(weights))) <= Fraction(
+            1, CIRCLE
+        )
+
+
+def test_every_point_of_a_systematic_sample_is_uniform(monkeypatch):
+    """On a circle of 60 points and for every random number: each of 7 draws takes each point equally often."""
+    monkeypatch.setattr("sim.languages.device.CIRCLE", 60)
+    listed = on_device(language({"a" * n: 1.0 for n in range(60)}))
+    counts = np.zeros((7, 61))
+    for number in range(60):
+        monkeypatch.setattr(jax.random, "bits", lambda key, shape, dtype, number=number: jnp.uint32(number))
+        drawn = np.asarray(listed.sample_evenly(jax.random.key(0), 7))
+        counts[np.arange(7), (drawn == 1).sum(axis=1)] += 1
+    np.testing.assert_array_equal(counts[:, :60], 1)

@@ -12,7 +12,7 @@ from sim.models.tabular_trie import tabular_trie
 from sim.objectives.replay import Replay
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
-from sim.training.ensemble import structure
+from sim.training.sharing import structure
 from sim.training.simulation import Recipe, Simulation, finetunings, pretraining, signature, simulate
 from sim.training.sweep import Trained
 from tests.unit.models.tiny_worlds import kl, language, log_strings, mask

@@ -18,8 +18,9 @@ from sim.objectives.replay import Replay
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
 from sim.optimizers.sgd import Sgd
-from sim.training.ensemble import default_mapping, structure
-from sim.training.job import Job
+from sim.training.ensemble import default_mapping
+from sim.training.job import Job, num_parts
+from sim.training.sharing import structure
 from sim.training.sweep import Training, evaluation_steps, train_many
 from sim.training.trie_logits import trie_plan
 from tests.unit.models.tiny_worlds import language, mask, together, training
@@ -262,6 +263,33 @@ def test_on_a_cpu_a_job_gives_the_same_bits_in_any_company(model):
         assert other.trained.losses[1:] == alone.trained.losses[1:]
         assert distance(other.trained.evaluations, alone.trained.evaluations) == 0
         assert distance(other.trained.params, alone.trained.params) == 0
+
+
+@pytest.mark.parametrize(("number", "devices"), [(1, 1), (1, 2), (2, 1), (3, 1), (3, 2)])
+def test_on_a_cpu_the_bits_do_not_depend_on_the_number_of_devices(number, devices, divided, monkeypatch):
+    """A batch in eight parts. With an odd number of jobs, two devices share the batches of the last one."""
+    jobs, expected = divided
+    monkeypatch.setattr(jax, "local_device_count", lambda: devices)
+    found = together(jobs[-number:], P.trie, [0, 5, 20], mapping="shards")
+    for one, other in zip(found, expected[-number:], strict=True):
+        assert one.losses[1:] == other.losses[1:]
+        assert distance(one.evaluations, other.evaluations) == 0
+        assert distance(one.params, other.params) == 0
+
+
+@pytest.fixture(scope="module")
+def divided():
+    """Jobs with batches in parts, and what each gives in a program without devices that work together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sim.models.transformer.PART_ROWS", P.length)
+        model = transformer(P.trie, width=12, depth=1, heads=2)  # no other test has a program of this shape
+        begun = jax.jit(model.init)
+        jobs = [
+            training(model, begun(jax.random.key(k)), BASE, BASE, optimizer=Adam(0.01 * k), whole_support=False, key=k)
+            for k in (1, 2, 3)
+        ]
+        assert num_parts(jobs[0]) == 8
+        yield jobs, [together([one], P.trie, [0, 5, 20], mapping="loop")[0] for one in jobs]
 
 
 @pytest.mark.parametrize("mapping", ["shards", "vmap", "loop"])
