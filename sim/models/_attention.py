@@ -34,42 +34,16 @@ def causal_attention(
 
 
 @struct.dataclass
-class Chunk:
-    """C trie nodes of one depth, stored in the slots start .. start + C - 1; or K such chunks, stacked."""
+class Tree:
+    """Nodes of a trie in K chunks of C nodes, in the order of the trie. Padding is like the root."""
 
-    start: Int[Array, "*K"]
-    token: Int[Array, "*K C"]  # the token that leads to a node; V (BOS) at the root
-    depth: Int[Array, "*K C"]
-    ancestors: Int[Array, "*K C L"]  # slots of the nodes on the path from the root to the node itself; then -1
-
-
-@struct.dataclass
-class Cache:
-    """Keys and values of every layer at every slot."""
-
-    key: Float[Array, "D S H C"]
-    value: Float[Array, "D S H C"]
-
-    @classmethod
-    def empty(cls, depth: int, num_slots: int, heads: int, size: int) -> "Cache":
-        """Return a cache of zeros."""
-        zeros = jnp.zeros((depth, num_slots, heads, size))
-        return cls(zeros, zeros)
-
-    def write(
-        self, layer: int, start: Int[Array, ""], key: Float[Array, "C H c"], value: Float[Array, "C H c"]
-    ) -> "Cache":
-        """Return the cache with the keys and values of one chunk in one layer."""
-        at = tuple(jnp.asarray(index, start.dtype) for index in (layer, start, 0, 0))
-        return Cache(
-            jax.lax.dynamic_update_slice(self.key, key[None], at),
-            jax.lax.dynamic_update_slice(self.value, value[None], at),
-        )
+    token: Int[Array, "K C"]  # the token that leads to a node; V (BOS) at the root
+    depth: Int[Array, "K C"]
+    ancestors: Int[Array, "K C L"]  # the nodes on the path from the root to the node itself; then -1
 
 
-def chunk_attention(
-    query: Float[Array, "C H c"], cache: Cache, layer: int, ancestors: Int[Array, "C L"]
+def path_attention(
+    query: Float[Array, "C H c"], key: Float[Array, "M H c"], value: Float[Array, "M H c"], ancestors: Int[Array, "C L"]
 ) -> Float[Array, "C H c"]:
     """Attention in which each node sees the nodes on its path from the root, itself included."""
-    key, value = cache.key[layer][ancestors], cache.value[layer][ancestors]
-    return attention(query[:, None], key, value, (ancestors >= 0)[:, None, :])[:, 0]
+    return attention(query[:, None], key[ancestors], value[ancestors], (ancestors >= 0)[:, None, :])[:, 0]

@@ -1,5 +1,6 @@
 """A model is a pair of pure functions, `init` and `logits`. With parameters it becomes a `Language`."""
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import jax
@@ -7,8 +8,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from sim.languages.device import prompt_length
-from sim.models._attention import Cache, Chunk
-from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
+from sim.models._attention import Tree
+from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, PyTree, Tokens
 
 
 @runtime_checkable
@@ -35,18 +36,24 @@ class Model(Protocol):
 
 
 @runtime_checkable
-class SharesPrefixes(Model, Protocol):
-    """A model that scores a trie node from the cached keys and values of its ancestors, so each prefix once."""
+class Pieces(Protocol):
+    """Pieces of work that are done one after the other, or on several devices, each of which does some of them."""
 
-    def empty_cache(self, num_slots: int) -> Cache:
-        """Return an empty cache for the keys and values of `num_slots` nodes."""
+    def map(self, function: Callable[..., PyTree], *arrays: Array) -> PyTree:
+        """Return the results of a function on the rows of arrays, stacked. Rows of other devices are zeros."""
         ...
 
-    def chunk_logits(self, params: Params, cache: Cache, chunk: Chunk) -> tuple[Cache, Float[Array, "C V"]]:
-        """Return the cache with one chunk of nodes added, and the logits of the chunk.
+    def gather(self, stacked: PyTree) -> PyTree:
+        """Return results of `map` with the rows of all devices."""
+        ...
 
-        The nodes have equal depth, and their ancestors are in the cache already.
-        """
+
+@runtime_checkable
+class SharesPrefixes(Model, Protocol):
+    """A model that scores a trie node from what it has computed of its ancestors, so each prefix once."""
+
+    def tree_logits(self, params: Params, tree: Tree, pieces: Pieces) -> Float[Array, "K C V"]:
+        """Return the logits of all nodes. Chunks are computed by `pieces`, which may spread them over devices."""
         ...
 
 

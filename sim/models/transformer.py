@@ -9,7 +9,8 @@ from flax import nnx, struct
 
 from sim.config import AtLeast, Positive
 from sim.languages.trie import Trie
-from sim.models._attention import Cache, Chunk, causal_attention, chunk_attention
+from sim.models._attention import Tree, causal_attention, path_attention
+from sim.models._base import Pieces
 from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
 
 PART_ROWS = 512
@@ -72,14 +73,21 @@ class Decoder(nnx.Module):
             h = block.finish(h, causal_attention(query, key, value))
         return self.read_out(h).reshape(*tokens.shape, -1)
 
-    def chunk(self, cache: Cache, chunk: Chunk) -> tuple[Cache, Float[Array, "C V"]]:
-        """Compute the logits of one chunk of trie nodes of equal depth from the keys and values of their ancestors."""
-        h = self.embed(chunk.token) + self.position[...][chunk.depth]
-        for layer, block in enumerate(self.blocks):
-            query, key, value = block.heads_of(h)
-            cache = cache.write(layer, chunk.start, key, value)
-            h = block.finish(h, chunk_attention(query, cache, layer, chunk.ancestors))
-        return cache, self.read_out(h)
+    def tree(self, tree: Tree, pieces: Pieces) -> Float[Array, "K C V"]:
+        """Compute the logits of trie nodes layer by layer. In each layer, all nodes have keys and values already."""
+        h = pieces.map(lambda token, depth: self.embed(token) + self.position[...][depth], tree.token, tree.depth)
+        for block in self.blocks:
+            query, *own = pieces.map(block.heads_of, h)
+            key, value = (every.reshape(-1, *every.shape[2:]) for every in pieces.gather(own))
+
+            def finished(
+                h: Array, query: Array, ancestors: Array, block: Block = block, key: Array = key, value: Array = value
+            ) -> Array:
+                return block.finish(h, path_attention(query, key, value, ancestors))
+
+            h = pieces.map(finished, h, query, tree.ancestors)
+        logits: Float[Array, "K C V"] = pieces.gather(pieces.map(self.read_out, h))
+        return logits
 
 
 @struct.dataclass
@@ -114,13 +122,9 @@ class Transformer:
         flat = tokens.reshape(-1, tokens.shape[-1])
         return self.bind(params)(flat).reshape(*tokens.shape, self.vocab_size)
 
-    def empty_cache(self, num_slots: int) -> Cache:
-        """Return an empty cache for the keys and values of a trie's nodes; it is filled chunk by chunk."""
-        return Cache.empty(self.depth, num_slots, self.heads, self.width // self.heads)
-
-    def chunk_logits(self, params: Params, cache: Cache, chunk: Chunk) -> tuple[Cache, Float[Array, "C V"]]:
-        """Logits of one chunk of trie nodes with prefix sharing. Up to rounding they agree with `logits`."""
-        return self.bind(params).chunk(cache, chunk)
+    def tree_logits(self, params: Params, tree: Tree, pieces: Pieces) -> Float[Array, "K C V"]:
+        """Logits of trie nodes with prefix sharing. Up to rounding they agree with `logits`."""
+        return self.bind(params).tree(tree, pieces)
 
 
 @functools.lru_cache(maxsize=64)

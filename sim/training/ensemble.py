@@ -60,11 +60,11 @@ class Layout:
     def looked(self, number: int) -> dict[tuple[int, int], int]:
         """Return where each of `number` members is evaluated: its index, by device and row of this device.
 
-        The row after the spread rows of a device is one of the common rows, a different one for each device.
+        Common rows come after the spread rows; all devices evaluate them together, and the first one is asked.
         """
         ends = self.num_devices * self.spread
         return {
-            divmod(place, self.spread) if place < ends else (place - ends, self.spread): index
+            divmod(place, self.spread) if place < ends else (0, self.spread + place - ends): index
             for index, place in enumerate(self.places(number))
         }
 
@@ -161,7 +161,7 @@ class Ensemble:
         """
         layout, params = self.layout, Rows(*(states and states.params for states in self._states))
         looked = layout.looked(self.num_members)
-        per_device = layout.spread + bool(layout.common)
+        per_device = layout.spread + layout.common
         width = max(1, min(per_device, LOGITS_BYTES // (layout.num_devices * self._logits_bytes)))
         for first in range(0, per_device, width):
             at = min(first, per_device - width)

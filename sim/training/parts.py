@@ -32,6 +32,55 @@ class Team:
     number: Int[Array, ""]
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """`number` pieces of work, done by one device (team None) or by the devices of a team, see `sim.models._base`."""
+
+    number: int
+    team: Team | None = None
+
+    def map(self, function: Callable[..., PyTree], *arrays: Array) -> PyTree:
+        """Return the results of a function on the rows of arrays, stacked. Rows of other devices are zeros."""
+
+        def row(index: Int[Array, ""]) -> PyTree:
+            return function(*(jax.lax.dynamic_index_in_dim(one, index, keepdims=False) for one in arrays))
+
+        like = jax.eval_shape(row, jnp.int32(0))
+        empty = jax.tree.map(lambda leaf: jnp.zeros((self.number, *leaf.shape), leaf.dtype), like)
+
+        def step(index: Int[Array, ""], found: PyTree) -> PyTree:
+            return jax.tree.map(lambda leaf, new: leaf.at[index].set(new), found, row(index))
+
+        return jax.lax.fori_loop(*self._own(), step, empty)
+
+    def _own(self) -> tuple[Any, Any]:
+        """Return the first piece of this device, and the piece after its last one."""
+        if self.team is None:
+            return 0, self.number
+        first = jnp.minimum(self.team.number * self._share, self.number)
+        last = jnp.minimum(first + self._share, self.number)
+        return jnp.where(self.team.together, first, 0), jnp.where(self.team.together, last, self.number)
+
+    @property
+    def _share(self) -> int:
+        """The most pieces that a device does if all work together."""
+        return -(-self.number // (1 if self.team is None else self.team.size))
+
+    def gather(self, stacked: PyTree) -> PyTree:
+        """Return results of `map` with the rows of all devices."""
+        team = self.team
+        if team is None:
+            return stacked
+        missing = team.size * self._share - self.number
+
+        def exchanged(leaf: Array) -> Array:
+            padded = jnp.concatenate([leaf, jnp.zeros((missing, *leaf.shape[1:]), leaf.dtype)])
+            own = jax.lax.dynamic_slice_in_dim(padded, team.number * self._share, self._share)
+            return jax.lax.all_gather(own, team.axis, tiled=True)[: self.number]
+
+        return jax.lax.cond(team.together, lambda tree: jax.tree.map(exchanged, tree), lambda tree: tree, stacked)
+
+
 def num_groups(num_parts: int) -> int:
     """Return the number of groups into which the parts of a batch are gathered."""
     return min(num_parts, MOST_GROUPS)
@@ -45,20 +94,18 @@ def value_and_gradient(
     All parts have the same size; strings of weight 0 fill the last ones. The parts are gathered into groups, and the
     groups are added one after the other. So the bits depend neither on the number of devices nor on their division.
     """
-    groups = _grouped(batch, num_parts)
-    number = num_groups(num_parts)
+    pieces = Pieces(num_groups(num_parts), team)
 
     def add(total: PyTree, part: tuple[Array, Array]) -> tuple[PyTree, None]:
         return _plus(total, jax.value_and_grad(of)(params, Batch(*part))), None
 
     nothing = jnp.zeros(()), jax.tree.map(jnp.zeros_like, params)
 
-    def group(index: Int[Array, ""]) -> PyTree:
-        parts = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, keepdims=False), groups)
-        return jax.lax.scan(add, nothing, parts)[0]
+    def group(tokens: Int[Array, "P C L"], weight: Float[Array, "P C"]) -> PyTree:
+        return jax.lax.scan(add, nothing, (tokens, weight))[0]
 
-    each = _each(group, number, nothing) if team is None else _divided(group, number, nothing, team)
-    each = jax.lax.optimization_barrier(each)
+    # The barriers keep XLA from fusing the sums with what is around them, which differs between programs.
+    each = jax.lax.optimization_barrier(pieces.gather(pieces.map(group, *_grouped(batch, num_parts))))
     found: tuple[Scalar, Params] = jax.lax.scan(lambda total, one: (_plus(total, one), None), nothing, each)[0]
     return jax.lax.optimization_barrier(found)
 
@@ -76,30 +123,3 @@ def _grouped(batch: Batch, num_parts: int) -> tuple[Int[Array, "G P C L"], Float
     tokens = jnp.concatenate([batch.tokens, batch.tokens[:1].repeat(missing, axis=0)])
     weight = jnp.concatenate([batch.weight, jnp.zeros(missing, batch.weight.dtype)])
     return tokens.reshape(number, parts, size, -1), weight.reshape(number, parts, size)
-
-
-def _each(group: Callable[[Any], PyTree], number: int, nothing: PyTree, first: Any = 0, last: Any = None) -> PyTree:
-    """Return the sums of the groups from `first` to `last`, stacked; the others are zeros."""
-    empty = jax.tree.map(lambda leaf: jnp.zeros((number, *leaf.shape), leaf.dtype), nothing)
-
-    def step(index: Int[Array, ""], found: PyTree) -> PyTree:
-        return jax.tree.map(lambda leaf, new: leaf.at[index].set(new), found, group(index))
-
-    found: PyTree = jax.lax.fori_loop(first, number if last is None else last, step, empty)
-    return found
-
-
-def _divided(group: Callable[[Any], PyTree], number: int, nothing: PyTree, team: Team) -> PyTree:
-    """Return the sums of all groups, stacked; if the team works together, each device computes an equal share."""
-    share = -(-number // team.size)
-    mine = team.number * share
-    first = jnp.where(team.together, mine, 0)
-    last = jnp.where(team.together, jnp.minimum(mine + share, number), number)
-    found = _each(group, team.size * share, nothing, first, last)
-
-    def exchanged(found: PyTree) -> PyTree:
-        own = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, mine, share), found)
-        return jax.lax.all_gather(own, team.axis, tiled=True)
-
-    found = jax.lax.cond(team.together, exchanged, lambda found: found, found)
-    return jax.tree.map(lambda leaf: leaf[:number], found)

@@ -11,7 +11,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 from sim.training.job import State, advance
 from sim.training.parts import Team
 from sim.training.sharing import Sharing
-from sim.training.trie_logits import trie_logits
+from sim.training.trie_logits import node_logits
 from sim.typing import PyTree
 
 Mapping: TypeAlias = Literal["shards", "vmap", "loop"]
@@ -58,7 +58,7 @@ def programs(split: Sharing, mapping: Mapping, num_devices: int) -> tuple[Callab
     float32[D * width, M, V], where `first` and `width` say which rows of each device are evaluated.
     """
     many = functools.partial(_batched if mapping == "vmap" else _each, split, num_devices)
-    look = functools.partial(_look_batched if mapping == "vmap" else _look_each, split)
+    look = functools.partial(_look_batched if mapping == "vmap" else _look_each, split, num_devices)
     if mapping != "shards":
         return jax.jit(many), jax.jit(look, static_argnums=0)
     sharded = functools.partial(jax.shard_map, mesh=mesh(num_devices), check_vma=False)
@@ -128,14 +128,15 @@ def _batched(split: Sharing, size: int, shared: PyTree, own: Rows, states: Rows,
 
 
 def _look_each(
-    split: Sharing, width: int, shared: PyTree, own: Rows, params: Rows, first: jax.Array, counts: Counts
+    split: Sharing, size: int, width: int, shared: PyTree, own: Rows, params: Rows, first: jax.Array, counts: Counts
 ) -> jax.Array:
-    """Evaluate rows one after the other. After its spread rows, each device has one of the common rows to evaluate."""
+    """Evaluate rows one after the other: the spread rows of this device, then the common rows, all devices together."""
     mine = jax.tree.leaves(params.spread)[0].shape[0]
 
     def one(row: jax.Array, is_common: jax.Array) -> jax.Array:
         job, plan = split.join(shared, _pick(own, row, is_common))
-        return trie_logits(job.model, _pick(params, row, is_common), plan)
+        team = None if own.common is None else Team(AXIS, size, is_common, counts.device[0])
+        return node_logits(job.model, _pick(params, row, is_common), plan, team)
 
     shape = jax.eval_shape(one, first, first == 0)
     nothing = jnp.zeros(shape.shape, shape.dtype)
@@ -143,7 +144,7 @@ def _look_each(
     def seen(index: jax.Array, found: jax.Array) -> jax.Array:
         row = first + index
         is_common = row >= mine
-        row = jnp.where(is_common, counts.device[0], row)
+        row = jnp.where(is_common, row - mine, row)
         is_used = row < jnp.where(is_common, counts.common, counts.spread[0])
         return found.at[index].set(jax.lax.cond(is_used, one, lambda *_: nothing, row, is_common))
 
@@ -151,13 +152,13 @@ def _look_each(
 
 
 def _look_batched(
-    split: Sharing, width: int, shared: PyTree, own: Rows, params: Rows, first: jax.Array, counts: Counts
+    split: Sharing, size: int, width: int, shared: PyTree, own: Rows, params: Rows, first: jax.Array, counts: Counts
 ) -> jax.Array:
-    del counts
+    del size, counts
     some = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, width), (own.spread, params.spread))
 
     def one(own: PyTree, params: PyTree) -> jax.Array:
         job, plan = split.join(shared, own)
-        return trie_logits(job.model, params, plan)
+        return node_logits(job.model, params, plan, None)
 
     return jax.vmap(one)(*some)

@@ -41,7 +41,7 @@ def test_the_size_of_a_chunk_changes_nothing(chunk, monkeypatch):
     model, params = initial(WORLD)
     expected = divergences(WORLD, model, params)
     monkeypatch.setattr(scoring, "CHUNK", chunk)
-    assert scoring.trie_plan(WORLD.trie).chunks.token.shape[1] == chunk
+    assert scoring.trie_plan(WORLD.trie).tree.token.shape[1] == chunk
     np.testing.assert_allclose(divergences(WORLD, model, params), expected, rtol=1e-6)
 
 

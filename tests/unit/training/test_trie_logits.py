@@ -78,7 +78,7 @@ def test_covering_strings_are_plain_scoring(name, constructor):
     trie = TRIES[name]
     model = constructor(trie, scale=1.0)
     params = model.init(jax.random.key(1))
-    assert not hasattr(model, "chunk_logits")
+    assert not hasattr(model, "tree_logits")
     np.testing.assert_array_equal(trie_logits(model, params, trie_plan(trie)), plain(model, params, trie))
 
 
@@ -86,25 +86,20 @@ def test_covering_strings_are_plain_scoring(name, constructor):
 def test_the_plan_covers_every_node_once_and_its_ancestors_are_its_path(name):
     trie = TRIES[name]
     plan = trie_plan(trie)
-    slot = np.asarray(plan.slot)
-    assert len(set(slot.tolist())) == trie.num_nodes
-    token, ancestors = (
-        np.asarray(plan.chunks.token).reshape(-1),
-        np.asarray(plan.chunks.ancestors).reshape(-1, trie.length),
-    )
-    assert token[slot[0]] == trie.vocab_size  # BOS
-    np.testing.assert_array_equal(token[slot[1:]], trie.token[1:])
+    token, depth = (np.asarray(leaf).reshape(-1) for leaf in (plan.tree.token, plan.tree.depth))
+    ancestors = np.asarray(plan.tree.ancestors).reshape(-1, trie.length)
+    assert len(token) == -(-trie.num_nodes // CHUNK) * CHUNK
+    assert token[0] == trie.vocab_size  # BOS
+    np.testing.assert_array_equal(token[1 : trie.num_nodes], trie.token[1:])
+    np.testing.assert_array_equal(depth[: trie.num_nodes], trie.depth)
     for node in range(trie.num_nodes):
         path, at = [], node
         while at >= 0:
-            path.append(slot[at])
+            path.append(at)
             at = trie.parent[at]
         expected = np.full(trie.length, -1)
         expected[: len(path)] = path[::-1]
-        np.testing.assert_array_equal(ancestors[slot[node]], expected)
-    starts, depths = np.asarray(plan.chunks.start), np.asarray(plan.chunks.depth)
-    np.testing.assert_array_equal(starts, np.arange(len(starts)) * CHUNK)
-    np.testing.assert_array_equal(depths.reshape(-1)[slot], trie.depth)
+        np.testing.assert_array_equal(ancestors[node], expected)
 
 
 def test_logits_of_a_node_do_not_depend_on_what_is_beside_it():
