@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-from sim.languages.automaton_ops import product, row_divergences
+from sim.languages.automaton_ops import product, row_divergences, row_entropies
 from sim.languages.chain import Chain
 from sim.numerics import SpecificationError
 from sim.quantity import Quantity
 
-MOST = 2_000_000
-"""Largest number of words that do not yet determine the state, times the number of states: the sum ends there."""
+MOST, LEVELS = 200_000, 200
+"""The excess entropy sums over words until they have so many entries (words times states), or so many symbols."""
 
 NEGLIGIBLE = 1e-15
 """The sum ends if the words that do not yet determine the state have at most this much entropy left [nat]."""
@@ -58,27 +58,43 @@ def excess_entropy(chain: Chain) -> Quantity:
 
 
 def _of_class(chain: Chain, block: np.ndarray, law: np.ndarray) -> tuple[float, float]:
-    """Bounds of E of one closed class [nat]. A word is the vector P(word, state), which has at least two entries."""
+    """Bounds of E of one closed class [nat]. A word is a row P(word, state), with at least two entries above 0."""
     number = np.zeros(len(chain.moves), np.int64)
     number[block] = np.arange(len(block))
-    prob, target = np.exp(chain.arc_log_prob[block]), number[chain.next_state[block]]
-    moves = np.zeros((prob.shape[1], len(block), len(block)))
+    logs, target, law = _merged(chain.arc_log_prob[block], number[chain.next_state[block]], law)
+    prob = np.exp(logs)
+    moves = np.zeros((prob.shape[1], len(law), len(law)))
     for state, symbol in zip(*np.nonzero(prob), strict=True):
         moves[symbol, state, target[state, symbol]] = prob[state, symbol]
-    words, total = [law] if len(law) > 1 else [], 0.0
-    while words:
-        left = math.fsum(float(word.sum()) * _entropy(word / word.sum()) for word in words)
-        if left <= NEGLIGIBLE or len(words) * len(block) > MOST:
-            return total, total + left
+    words, total, work = law[None][: len(law) > 1], 0.0, 0
+    for _ in range(LEVELS):
+        if not len(words):
+            return total, total
+        masses = words.sum(axis=1)
+        left = float(masses @ row_entropies(words / masses[:, None]))
+        work += words.size
+        if left <= NEGLIGIBLE or work > MOST:
+            break
         total += math.fsum(_information(word, prob) for word in words)
-        longer = (word @ move for word in words for move in moves)
-        words = [word for word in longer if np.count_nonzero(word) > 1]
-    return total, total
+        longer = np.concatenate(words @ moves)
+        words = longer[np.count_nonzero(longer, axis=1) > 1]
+    return total, total + left
 
 
-def _entropy(law: np.ndarray) -> float:
-    inside = law[law > 0]
-    return -float((inside * np.log(inside)).sum())
+def _merged(logs: np.ndarray, target: np.ndarray, law: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The class with states of equal futures merged: its rows [K, V], next states [K, V] and law [K].
+
+    Two states have equal futures if their rows are equal, and their next states have equal futures. Source: Moore 1956.
+    """
+    arcs = logs > -np.inf
+    kinds = np.unique(logs, axis=0, return_inverse=True)[1].reshape(-1)
+    while True:
+        after = np.where(arcs, kinds[target], -1)
+        finer = np.unique(np.column_stack([kinds, after]), axis=0, return_inverse=True)[1].reshape(-1)
+        if finer.max() == kinds.max():
+            first = np.unique(kinds, return_index=True)[1]
+            return logs[first], kinds[target[first]], np.bincount(kinds, law)
+        kinds = finer
 
 
 def _information(word: np.ndarray, prob: np.ndarray) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sim.languages.exact import ExactLanguage, unavailable
+from sim.languages.hidden_ops import walked
 from sim.languages.machine import Machine
 from sim.languages.matrices import components
 from sim.languages.pcfg.language import ContextFree
@@ -21,13 +22,14 @@ CLOSE = 1e-13
 def spectral_radius(language: ExactLanguage) -> Quantity:
     """The spectral radius r of the matrix M of a machine or a grammar, with certified bounds [1].
 
-    For an automaton, M_st is the probability to move from s to t, without the stop. Then r < 1, r = 0 if no state leads
-    back to itself, and P(|x| >= n) falls like r^n if it is not 0. For a grammar, M_AB is the mean number of B in a rule
-    of A: derivations are sub-critical if r < 1 and critical if r = 1; r = 1 is decided by rational arithmetic. Raises
-    `UnavailableError` for lists and for chains that never stop: their radius is always 0 or 1.
+    For an automaton, M_st is the probability to move from s to t, without the stop, among the states that occur. Then
+    r < 1, r = 0 if no state leads back to itself, and else P(|x| >= n) falls like r^n. For a grammar, M_AB is the mean
+    number of B in a rule of A: derivations are sub-critical if r < 1 and critical if r = 1; r = 1 is decided by
+    rational arithmetic. Raises `UnavailableError` for lists and for chains that never stop.
     """
     if isinstance(language, Machine):
-        return radius(language.moves)
+        seen = np.flatnonzero(walked(language.first > 0, language.moves > 0))
+        return radius(language.moves[np.ix_(seen, seen)])
     if isinstance(language, ContextFree):
         if language.growth == "critical":
             return Quantity.of(1.0)
