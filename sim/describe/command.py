@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from sim.describe import asked, facts, text
+from sim.describe import asked, facts, sampling, text
 from sim.describe.bounds import Known
 from sim.describe.sections import Section, as_json
 from sim.describe.steps import Changes, changed
@@ -24,8 +24,9 @@ REFUSED = 2
 
 ABOUT = """\
 Report what is known exactly about the language of a grammar file (YAML or JSON; types strings, markov, pfsa, pcfg):
-support, length, entropy, diversity, most likely strings. Nothing is sampled. Every number is marked as exact or
-bounded. Entropies are in nats. The keys of --json are listed in docs/describe.md."""
+support, length, entropy, diversity, most likely strings. Every number is marked as exact or bounded. Nothing is
+sampled, except with --sample, which shows what usual estimators make of drawn strings. Entropies are in nats. The keys
+of --json are listed in docs/describe.md."""
 
 EPILOG = """\
 Changes are made in this order: --length, --restrict (several, in the order given), --tilt or --entropy, --temperature,
@@ -74,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--prefix", action="append", default=[], metavar="X", help="show P(a string begins with X); repeatable")
     add("--next", action="append", default=[], metavar="X", help="show the law of the next token after X; repeatable")
     add("--positions", type=int, default=0, metavar="N", help="show the entropy of the first N decisions of a string")
-    add("--against", metavar="FILE", help="show the divergences to the language of a second file")
+    add("--sample", type=int, default=0, metavar="N", help="draw N strings and show estimates beside exact numbers")
+    add("--seed", type=int, default=0, metavar="S", help="seed of --sample (default 0)")
+    add("--against", metavar="FILE", help="compare with the language of a second file")
     add("--length", type=int, metavar="L", help="keep strings of fewer than L symbols (L tokens with the end)")
     add(
         "--restrict",
@@ -107,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def described(options: argparse.Namespace) -> list[Section]:
     """Return the whole description that the options ask for."""
+    sampling.check(options.sample, options.seed)
     language: ExactLanguage = read(options.file, options.renormalise)
     other = read(options.against, options.renormalise) if options.against else None
     changes = Changes(
@@ -128,8 +132,10 @@ def described(options: argparse.Namespace) -> list[Section]:
         asked.refuse_chains(language, other)
         sections = [facts.about(language, None, said), *facts.chain(language, options.counts)]
         sections += asked.probabilities(language, options.string, options.prefix)
-        return [*sections, *asked.next_tokens(language, options.next), *asked.positions(language, options.positions)]
-    asked.refuse_chains(other)
+        sections += [*asked.next_tokens(language, options.next), *asked.positions(language, options.positions)]
+        sections += sampling.sample(language, options.sample, options.seed)
+        return sections + ([] if other is None else asked.against(language, other, options.against))
+    asked.refuse_chains(language, other)
     known = Known(language, options.max_strings)
     sections = [facts.about(language, known, said)]
     if steps:
@@ -137,9 +143,10 @@ def described(options: argparse.Namespace) -> list[Section]:
         section.add("steps", "", steps)
         sections.append(section)
     sections += [facts.support(known, options.counts), facts.entropy(known), facts.diversity(known)]
-    sections.append(facts.likeliest_strings(known, options.top))
+    sections += [facts.likeliest_strings(known, options.top), *facts.likeliest_path_of(known)]
     sections += asked.probabilities(language, options.string, options.prefix)
     sections += [*asked.next_tokens(language, options.next), *asked.positions(known, options.positions)]
+    sections += sampling.sample(known, options.sample, options.seed)
     return sections + ([] if other is None else asked.against(language, other, options.against))
 
 

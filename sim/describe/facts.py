@@ -10,11 +10,15 @@ from sim.describe.bounds import Known
 from sim.describe.sections import Section, Value
 from sim.languages.automaton import Automaton
 from sim.languages.chain import Chain
+from sim.languages.chain_rates import excess_entropy
 from sim.languages.exact import ExactLanguage, UnavailableError
 from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import HiddenAutomaton
 from sim.languages.machine import Machine
+from sim.languages.moments import derivation_varentropy, length_variance, path_varentropy, varentropy
+from sim.languages.paths import Path, likeliest_path
 from sim.languages.pcfg.language import ContextFree
+from sim.languages.spectrum import spectral_radius
 from sim.numerics import EOS
 from sim.quantity import Quantity, exponential, reciprocal
 
@@ -101,8 +105,15 @@ def support(known: Known, num_counts: int) -> Section:
     found = Section("support", "Support")
     found.add("size", "strings", _size(known), "strings")
     found.add("expected_length", "expected length E|x|", Quantity.of(language.expected_length()), "symbols")
+    variance = length_variance(language)
+    found.add("length_variance", "variance of |x|", Quantity.of(variance), "symbols^2", _deviation(variance, "symbols"))
     assert isinstance(language, FiniteLanguage | Machine | ContextFree)
     found.add("longest", "longest string", language.longest, "symbols")
+    if not isinstance(language, FiniteLanguage):
+        of_what = (
+            "of the mean matrix of the rules" if isinstance(language, ContextFree) else "of the moves between states"
+        )
+        found.add("spectral_radius", "spectral radius", spectral_radius(language), "1", of_what)
     counts, of = _counts(language, num_counts)
     if counts is not None:
         found.add("counts", f"{of} of 0, 1, 2, ...", counts)
@@ -147,7 +158,30 @@ def entropy(known: Known) -> Section:
         found.add("derivation_entropy", "of derivations", Quantity.of(language.derivation_entropy()), "nat per string")
     if isinstance(language, HiddenAutomaton):
         found.add("path_entropy", "of paths of states", Quantity.of(language.path_entropy()), "nat per string")
+    _add_varentropy(found, known)
     return found
+
+
+def _add_varentropy(found: Section, known: Known) -> None:
+    """Add the varentropy of strings if it is known, and that of paths or derivations, shown only in its place."""
+    language, label = known.few or known.language, "varentropy Var(-log P(x))"
+    try:
+        value = varentropy(language)
+        found.add("varentropy", label, Quantity.of(value), "nat^2", _deviation(value, "nats"))
+        label = ""
+    except UnavailableError:
+        label = "varentropy"
+    if isinstance(known.language, ContextFree):
+        key, shown, value = "derivation_varentropy", "of derivations", derivation_varentropy(known.language)
+    elif isinstance(known.language, HiddenAutomaton):
+        key, shown, value = "path_varentropy", "of paths", path_varentropy(known.language)
+    else:
+        return
+    found.add(key, label and f"{label} {shown}", Quantity.of(value), "nat^2", _deviation(value, "nats"))
+
+
+def _deviation(variance: float, unit: str) -> str:
+    return f"standard deviation {math.sqrt(variance):.6g} {unit}" if math.isfinite(variance) else ""
 
 
 def _how(known: Known, value: Quantity) -> str:
@@ -183,6 +217,27 @@ def likeliest_strings(known: Known, number: int) -> Section:
     return found
 
 
+def likeliest_path_of(known: Known) -> list[Section]:
+    """Return the section on the likeliest path of states; none unless the states are hidden."""
+    language = known.language
+    if not isinstance(language, HiddenAutomaton):
+        return []
+    found, path = Section("path", "Most likely path of states (Viterbi)"), likeliest_path(language)
+    found.add("path", "path", path_text(language, path))
+    found.add("string", "its string", language.vocabulary.decode(path.tokens) or "(the empty string)")
+    found.add("p", "P(path)", Quantity.of(math.exp(path.log_p)), "1")
+    summed = math.exp(language.log_prob(path.tokens))
+    found.add("string_p", "P(x), over all its paths", Quantity.of(summed), "1")
+    return [found]
+
+
+def path_text(language: HiddenAutomaton, path: Path) -> str:
+    """Return a path as text: its states, with the symbols between them."""
+    names = [language.state_names[s] if language.state_names else str(s) for s in path.states]
+    symbols = language.vocabulary.symbols
+    return names[0] + "".join(f" -{symbols[a]}-> {name}" for a, name in zip(path.tokens, names[1:], strict=True))
+
+
 def string_row(language: ExactLanguage, tokens: Any, log_p: float) -> dict[str, Any]:
     """Return a table row: a string, its probability, and its log-probability [nat]."""
     return {"string": language.vocabulary.decode(tokens), "p": math.exp(log_p), "log_p": log_p}
@@ -192,6 +247,9 @@ def chain(language: Chain, number: int) -> list[Section]:
     """Return the section on the entropy rate, block entropies and symbol frequencies of a chain that never stops."""
     found = Section("entropy", "Entropy")
     found.add("entropy_rate", "entropy rate", Quantity.of(language.entropy_rate()), "nat per symbol")
+    closed = sum(share > 0 for share, _, _ in language.classes)
+    note = "what the past says about the future" + (f", given which of the {closed} closed classes" * (closed > 1))
+    found.add("excess_entropy", "excess entropy E", excess_entropy(language), "nat", note)
     blocks = [Quantity.of(value) for value in language.block_entropies(number)]
     found.add("block_entropies", "H(X_1..X_n), n = 0, 1, ...", blocks, "nat")
     shares = dict(zip(language.vocabulary.symbols[1:], language.frequencies()[1:].tolist(), strict=True))

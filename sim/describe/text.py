@@ -97,12 +97,16 @@ def _shown(value: Any, unit: str) -> str:
 
 
 def _quantity(value: Quantity, unit: str) -> str:
-    names = {"1": "", "nat": " nats"}
+    names = {"1": "", "nat": " nats", "nat^2": " nats^2"}
     named = names.get(unit, " " + unit.replace("nat ", "nats ") if unit else "")
     if value.exact and unit == "strings" and value.lower == math.inf:
         return "infinitely many   exact"
     if value.exact:
-        bits = f" = {number(value.lower * NAT)} bits" if unit.startswith("nat") and math.isfinite(value.lower) else ""
+        bits = (
+            f" = {number(value.lower * NAT)} bits"
+            if unit != "nat^2" and unit.startswith("nat") and math.isfinite(value.lower)
+            else ""
+        )
         return f"{number(value.lower)}{named}{bits}   exact"
     if value.upper == math.inf:
         return f"at least {number(value.lower)}{named}   bounded"
@@ -132,6 +136,8 @@ def _rows(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 def _cell(value: Any) -> str:
     if value == "":
         return "(the empty string)"
+    if isinstance(value, Quantity):
+        return _quantity(value, "")
     return number(value) if isinstance(value, float) else str(value)
 
 
