@@ -124,6 +124,7 @@ def _rows(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         for row in rows:
             yield from _step(row)
         return
+    rows = [_with_unit(row) for row in rows]
     columns = list(rows[0])
     cells = [[_cell(row[column]) for column in columns] for row in rows]
     widths = [max(len(column), *(len(line[i]) for line in cells)) for i, column in enumerate(columns)]
@@ -131,6 +132,14 @@ def _rows(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield "  " + "  ".join(column.ljust(width) for column, width in zip(columns, widths, strict=True)).rstrip()
     for line in cells:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _with_unit(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its unit, if it has one, beside the name of the quantity."""
+    if "unit" not in row:
+        return row
+    name = row["quantity"] + (f" [{row['unit']}]" if row["unit"] != "1" else "")
+    return {"quantity": name} | {key: value for key, value in row.items() if key not in ("quantity", "unit")}
 
 
 def _cell(value: Any) -> str:

@@ -15,6 +15,9 @@ from sim.quantity import Quantity
 STEPS = 200
 """Largest number of steps of the iteration. It usually needs fewer than ten."""
 
+BEYOND = 1.0 + 1e-14
+"""The shift is larger than the upper bound by this factor, or the last equations would be singular."""
+
 CLOSE = 1e-13
 """The radius counts as exact, up to rounding, if its certified bounds differ by at most this, relative to it."""
 
@@ -55,8 +58,8 @@ def radius(matrix: np.ndarray) -> Quantity:
 def _bounds(block: np.ndarray) -> tuple[float, float]:
     """Bounds of the radius of an irreducible matrix B: min_i (B x)_i / x_i <= r <= max_i (B x)_i / x_i for x > 0.
 
-    x is improved by inverse iteration with the upper bound as the shift. It converges quadratically, and for periodic
-    matrices too.
+    x is improved by inverse iteration with the upper bound as the shift. It converges quadratically at first, and for
+    periodic matrices too.
     Source: Collatz 1942 and Wielandt 1950 for the bounds; Noda 1971, Numer. Math. 17, for the iteration.
     """
     if len(block) == 1:
@@ -71,10 +74,13 @@ def _bounds(block: np.ndarray) -> tuple[float, float]:
         low, high = min(below, above), above
         if high - low <= 1e-15 * high or not gained:
             break
-        following = _rescued(lambda: np.linalg.solve(high * np.eye(len(x)) - block, x))  # noqa: B023
+        following = _rescued(lambda: np.linalg.solve(high * BEYOND * np.eye(len(x)) - block, x))  # noqa: B023
         if following is None:
             break
         x = np.abs(following) / np.abs(following).max()
+        for _ in range(len(block)):  # the solver loses the digits of small entries; sums of products restore them
+            x = block @ x
+            x /= x.max()
     return low, high
 
 

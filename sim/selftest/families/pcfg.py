@@ -84,7 +84,8 @@ def _variances(language: ContextFree, grammar: Grammar, heads: list[str]) -> Ite
     yield Check("varentropy", found, derivation_varentropy(language))
     radius = spectral_radius(language)
     wanted = variances.spectral_radius(grammars.matrix(grammar, heads))
-    yield Check("spectral radius", 0.5 * (radius.lower + radius.upper), wanted, floor=SMALL)
+    if radius.exact:
+        yield Check("spectral radius", radius.lower, wanted, floor=SMALL)
 
 
 def _emitted(head: str, rhs: grammars.Rhs, p: Fraction) -> mpmath.mpf:
