@@ -32,16 +32,23 @@ _PUBLIC = {
     "SpecificationError": "sim.numerics",
     "Trie": "sim.languages.trie",
     "Vocabulary": "sim.languages.vocabulary",
+    "coemission": "sim.languages.coemission",
     "dial": "sim.languages.dial",
     "divergences": "sim.metrics.comparison",
+    "excess_entropy": "sim.languages.chain_rates",
+    "kl_rate": "sim.languages.chain_rates",
+    "length_variance": "sim.languages.moments",
     "likeliest": "sim.languages.likeliest",
+    "likeliest_path": "sim.languages.paths",
     "metrics_table": "sim.metrics.frames",
     "model_of": "sim.interface.model",
     "on_device": "sim.languages.device",
     "read": "sim.disk.folders",
     "settings": "sim.running.build",
     "simulate": "sim.interface.simulate",
+    "spectral_radius": "sim.languages.spectrum",
     "tilt": "sim.languages.tilting",
+    "varentropy": "sim.languages.moments",
 }
 """The public names and where they live; a name is imported when it is first asked for, so `import sim` loads no jax."""
 

@@ -248,7 +248,7 @@ def chain(language: Chain, number: int) -> list[Section]:
     found = Section("entropy", "Entropy")
     found.add("entropy_rate", "entropy rate", Quantity.of(language.entropy_rate()), "nat per symbol")
     closed = sum(share > 0 for share, _, _ in language.classes)
-    note = "what the past says about the future" + (f", given which of the {closed} closed classes" * (closed > 1))
+    note = "what the past says about the future" + (f"; mean over the {closed} closed classes" * (closed > 1))
     found.add("excess_entropy", "excess entropy E", excess_entropy(language), "nat", note)
     blocks = [Quantity.of(value) for value in language.block_entropies(number)]
     found.add("block_entropies", "H(X_1..X_n), n = 0, 1, ...", blocks, "nat")

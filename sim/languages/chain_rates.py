@@ -75,7 +75,7 @@ def _of_class(chain: Chain, block: np.ndarray, law: np.ndarray) -> tuple[float, 
         work += words.size
         if left <= NEGLIGIBLE or work > MOST:
             break
-        total += math.fsum(_information(word, prob) for word in words)
+        total += _information(words, prob)
         longer = np.concatenate(words @ moves)
         words = longer[np.count_nonzero(longer, axis=1) > 1]
     return total, total + left
@@ -97,11 +97,10 @@ def _merged(logs: np.ndarray, target: np.ndarray, law: np.ndarray) -> tuple[np.n
         kinds = finer
 
 
-def _information(word: np.ndarray, prob: np.ndarray) -> float:
-    """P(w) I(next symbol; state | w) [nat], as a mean of divergences from the mixture, none of which is negative."""
-    mass = float(word.sum())
-    states = word > 0
-    mixture = (word[states] / mass) @ prob[states]
+def _information(words: np.ndarray, prob: np.ndarray) -> float:
+    """Sum of P(w) I(next symbol; state | w) [nat], as a mean of divergences from mixtures. None of them is negative."""
+    mixtures = (words / words.sum(axis=1, keepdims=True)) @ prob
+    word, state = np.nonzero(words)
     with np.errstate(divide="ignore"):
-        logs = np.log(prob[states]), np.log(mixture)
-    return float(word[states] @ row_divergences(logs[0], np.broadcast_to(logs[1], logs[0].shape)))
+        apart = row_divergences(np.log(prob)[state], np.log(mixtures)[word])
+    return float(words[word, state] @ apart)

@@ -10,7 +10,7 @@ from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.rules import Symbol, by_lhs
 from sim.numerics import EOS, SpecificationError
 
-MOST_STEPS = 20_000_000
+MOST_STEPS = 5_000_000
 """Largest number of steps (symbols, or rules of a grammar) for all drawn strings together."""
 
 Tokens = tuple[int, ...]
@@ -22,7 +22,7 @@ def drawn(language: ExactLanguage, number: int, rng: np.random.Generator) -> lis
 
     Lists are drawn by inverting the sums of their probabilities. Automata are walked, and grammars are derived; this
     gives the law of the strings, whatever the number of paths or derivations of a string. Raises `SpecificationError`
-    if the strings have over 20 million symbols together, and `UnavailableError` for a chain that never stops.
+    if the strings have over 5 million symbols together, and `UnavailableError` for a chain that never stops.
     """
     if isinstance(language, FiniteLanguage):
         rows = _choices(np.exp(language.log_p)[None], np.zeros(number, np.int64), rng)

@@ -72,11 +72,20 @@ def rewarded(log_q0: np.ndarray, reward: np.ndarray, beta: float) -> Rewarded:
     log_total = float(log_sum_exp(log_q0 + above))
     log_q = log_q0 + above - log_total
     log_listed = float(log_sum_exp(log_q0))
-    kl = float(row_divergences(log_q[None], (log_q0 - log_listed)[None])[0]) - log_listed
+    kl = _kl(log_q, log_q0 - log_listed) - log_listed
     log_normaliser = log_total + top / beta
     return Rewarded(
         log_q, log_normaliser, kl, -expectation(log_q, log_q), expectation(log_q, reward), beta * log_normaliser
     )
+
+
+def _kl(log_p: np.ndarray, log_q: np.ndarray) -> float:
+    """KL(p||q) [nat] of two laws, as a sum of the terms p log(p / q) - p + q >= 0; q is positive where p is."""
+    used = log_p > -np.inf
+    u = np.where(used, np.where(used, log_q, 0.0) - np.where(used, log_p, 0.0), 0.0)
+    near = used & (np.abs(u) <= 30.0)  # beyond, nothing cancels, but e^u could overflow
+    far = np.exp(log_q[~near]) - np.exp(log_p[~near]) * (1.0 + u[~near])
+    return float(row_divergences(log_p[near][None], log_q[near][None])[0]) + float(far.sum())
 
 
 def rewarded_event(log_mass: float, gain: float) -> tuple[float, float]:

@@ -315,10 +315,14 @@ SHOWN = [
         (
             "--prefix",
             "yes",
+            "--string",
+            "yes no",
+            "--sample",
+            "30",
         ),
     ),
     ("strings", ("--tilt", "2", "--top-p", "0.9")),
-    ("endless", ()),
+    ("endless", ("--against", str(EXAMPLES / "endless.yaml"))),
     ("steps", ("--entropy", "3")),
 ]
 
