@@ -16,14 +16,17 @@ from sim.metrics import estimators
 from sim.numerics import SpecificationError
 from sim.quantity import Quantity
 
+MOST = 1_000_000
+"""Largest number of strings that are drawn."""
+
 WORK = 10**8
 """Largest sum of cubed lengths of the different strings whose probabilities are added up for the missing mass."""
 
 
 def check(number: int, seed: int) -> None:
-    """Raise `SpecificationError` for a sample of one string, because it has no pairs, and for a negative seed."""
-    if number < 0 or number == 1:
-        raise SpecificationError(f"--sample: an integer of at least 2 is required, found {number}")
+    """Raise `SpecificationError` for a sample of one string (it has no pairs) or too many, and for a negative seed."""
+    if number and not 2 <= number <= MOST:
+        raise SpecificationError(f"--sample: an integer from 2 to {MOST:,} is required, found {number}")
     if seed < 0:
         raise SpecificationError(f"--seed: an integer of at least 0 is required, found {seed}")
 

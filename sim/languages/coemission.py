@@ -1,6 +1,7 @@
 """The co-emission probability of two languages: that a string of P and an independent string of Q are equal."""
 
 from collections.abc import Sequence
+from itertools import product as product_of
 from typing import TypeAlias
 
 import numpy as np
@@ -17,7 +18,7 @@ from sim.languages.pcfg.rules import Rule, binarised, by_lhs
 from sim.languages.systems import Term, least_solution
 from sim.numerics import EOS, SpecificationError
 
-MAX_TRIPLES, MAX_TERMS = 400, 40_000
+MAX_TRIPLES, MAX_TERMS = 250, 40_000
 """Limits of the product of a grammar and an automaton: its non-terminals and its rules."""
 
 WHAT = "co-emission probability"
@@ -90,18 +91,18 @@ def _of_machines(p: Machine, q: Machine) -> float:
     """The same on the pairs of states that occur together. Raises `UnavailableError` for more than 2 000 pairs."""
     arcs_p, arcs_q = _arcs(p), _arcs(q)
     laws_p, laws_q = (_symbol_laws(one, arcs) for one, arcs in ((p, arcs_p), (q, arcs_q)))
+    by_symbol_p, by_symbol_q = _by_symbol(arcs_p), _by_symbol(arcs_q)
     others = sum_of_others(laws_q)
     first = [(s, t) for s in np.flatnonzero(p.first).tolist() for t in np.flatnonzero(q.first).tolist()]
     number = {pair: k for k, pair in enumerate(first)}
     queue, moves = list(first), list[tuple[int, int, float]]()
     for k, (s, t) in enumerate(queue):  # the queue grows during the loop
-        for a, i, x in arcs_p[s]:
-            for b, j, y in arcs_q[t]:
-                if a == b:
-                    if (i, j) not in number:
-                        number[i, j] = len(queue)
-                        queue.append((i, j))
-                    moves.append((k, number[i, j], x * y))
+        for a, ways in by_symbol_p[s].items():
+            for (i, x), (j, y) in product_of(ways, by_symbol_q[t].get(a, [])):
+                if (i, j) not in number:
+                    number[i, j] = len(queue)
+                    queue.append((i, j))
+                moves.append((k, number[i, j], x * y))
         if len(queue) > MAX_PAIRS:
             why = f"at most {MAX_PAIRS} pairs of states can be solved for, found more"
             raise unavailable(WHAT, why, "list the strings of one language with a length")
@@ -113,6 +114,15 @@ def _of_machines(p: Machine, q: Machine) -> float:
     values = absorbing_solve(W, stops + (laws_p[left] * others[right]).sum(axis=1), stops)
     begin = p.first[left[: len(first)]] * q.first[right[: len(first)]]
     return float(begin @ values[: len(first)])
+
+
+def _by_symbol(arcs: Sequence[Arcs]) -> list[dict[int, list[tuple[int, float]]]]:
+    """For every state and symbol, the next states with their probabilities."""
+    found: list[dict[int, list[tuple[int, float]]]] = [{} for _ in arcs]
+    for row, own in zip(found, arcs, strict=True):
+        for a, t, p in own:
+            row.setdefault(a, []).append((t, p))
+    return found
 
 
 def _symbol_laws(machine: Machine, arcs: Sequence[Arcs]) -> np.ndarray:
@@ -130,7 +140,7 @@ def _of_grammar(grammar: ContextFree, machine: Machine) -> float:
 
     Z(s, A, t) is the sum, over the derivations of A and the paths from s to t with the same symbols, of the products of
     their probabilities. It is the least solution of the equations of the rules. Raises `UnavailableError` if there are
-    more than 400 triples.
+    more than 250 triples.
     """
     short, count = binarised(grammar.rules, len(grammar.nonterminals))
     own, S = by_lhs(short, count), len(machine.stops)

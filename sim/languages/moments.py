@@ -8,7 +8,7 @@ local variance: of the mark of the choice plus the mean of what follows it (the 
 import numpy as np
 
 from sim.languages.automaton import Automaton
-from sim.languages.automaton_ops import absorbing_solve, sum_of_others
+from sim.languages.automaton_ops import absorbing_solve, row_entropies, sum_of_others
 from sim.languages.chain import BLOCKS, NEVER_STOPS
 from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage
@@ -17,6 +17,9 @@ from sim.languages.machine import Machine
 from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.spread import derivation_variance
 from sim.numerics import EOS
+
+ENTRIES = 1_000_000
+"""Number of arcs that are treated at once, because a hidden automaton may have very many."""
 
 
 def length_variance(language: ExactLanguage) -> float:
@@ -67,8 +70,9 @@ def varentropy(language: ExactLanguage) -> float:
 def path_varentropy(language: HiddenAutomaton) -> float:
     """Var(-log P(path)) [nat^2], where a path is its states and its symbols; exact."""
     arcs = np.moveaxis(language.transitions, 0, 1)  # [S, V, S]
-    target = np.broadcast_to(np.arange(arcs.shape[2]), arcs.shape)
-    return _surprise_variance(language, arcs.reshape(len(arcs), -1), target.reshape(len(arcs), -1))
+    target = np.tile(np.arange(arcs.shape[2]), arcs.shape[1])
+    arcs = arcs.reshape(len(arcs), -1)
+    return _surprise_variance(language, arcs, np.broadcast_to(target, arcs.shape))
 
 
 def derivation_varentropy(language: ContextFree) -> float:
@@ -78,12 +82,16 @@ def derivation_varentropy(language: ContextFree) -> float:
 
 def _surprise_variance(machine: Machine, arcs: np.ndarray, target: np.ndarray) -> float:
     """Variance of -log P(path), from the probabilities [S, K] of all arcs of a state and the states they lead to."""
-    prob = np.column_stack([arcs, machine.stops])
-    surprise = _surprises(prob)
-    means = absorbing_solve(machine.moves, machine.stops, (prob * surprise).sum(axis=1))
-    ahead = np.column_stack([means[target], np.zeros(len(prob))])
+    S, K = arcs.shape
+    parts = [slice(at, at + max(1, ENTRIES // K)) for at in range(0, S, max(1, ENTRIES // K))]
+    laws = [np.column_stack([arcs[part], machine.stops[part]]) for part in parts]
+    means = absorbing_solve(machine.moves, machine.stops, np.concatenate([row_entropies(prob) for prob in laws]))
+    local = []
+    for part, prob in zip(parts, laws, strict=True):
+        ahead = np.column_stack([means[target[part]], np.zeros(len(prob))])
+        local.append(_variances(prob, _surprises(prob) + ahead))
     begin = _variances(machine.first, means + _surprises(machine.first[None])[0])
-    return machine.expected_sum(_variances(prob, surprise + ahead)) + float(begin)
+    return machine.expected_sum(np.concatenate(local)) + float(begin)
 
 
 def _surprises(prob: np.ndarray) -> np.ndarray:
