@@ -44,6 +44,7 @@ def length_variance(language: ExactLanguage) -> float:
 def varentropy(language: ExactLanguage) -> float:
     """V(P) = Var(-log P(x)) [nat^2], exact; 0 if all strings are equally likely, math.inf if H(P) is infinite.
 
+    The rounding of the logs can leave about 1e-32 H(P)^2 where the true value is 0.
     Raises `UnavailableError` for a chain that never stops, and if strings can have several paths or derivations; see
     `path_varentropy` and `derivation_varentropy`.
     Source: Kontoyiannis & Verdu 2014, IEEE Trans. Inf. Theory 60(2), "Optimal lossless data compression".
