@@ -1,6 +1,8 @@
 """The co-emission probability of two languages: that a string of P and an independent string of Q are equal."""
 
+import math
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import product as product_of
 from typing import TypeAlias
 
@@ -167,10 +169,10 @@ def _of_grammar(grammar: ContextFree, machine: Machine) -> float:
         found: list[Term] = []
         for rule in own[head]:
             for path in _paths(rule, s, t, steps, derives):
-                weight, factors = float(rule.p), list[int]()
+                weight, factors = rule.p, list[int]()  # exact rationals, or a critical grammar could become divergent
                 for at, symbol in enumerate(rule.rhs):
                     if symbol > 0:
-                        weight *= float(steps[symbol, path[at], path[at + 1]])
+                        weight *= Fraction(float(steps[symbol, path[at], path[at + 1]]))
                     else:
                         factors.append(triple(path[at], ~symbol, path[at + 1]))
                 found.append((weight, tuple(factors)))
@@ -180,7 +182,10 @@ def _of_grammar(grammar: ContextFree, machine: Machine) -> float:
             why = f"the product of the grammar and the automaton has over {MAX_TRIPLES} non-terminals"
             raise unavailable(WHAT, why, "list the strings of one language with a length")
     solution = least_solution(equations) if equations else np.zeros(0)
-    return float(sum(weight * solution[k] for k, weight in begin))
+    total = float(sum(weight * solution[k] for k, weight in begin))
+    if not math.isfinite(total):
+        raise unavailable(WHAT, "rounding made the product divergent", "list the strings of one language with a length")
+    return total
 
 
 def _derivable(own: Sequence[Sequence[Rule]], steps: np.ndarray) -> list[np.ndarray]:

@@ -70,6 +70,13 @@ def test_brackets_and_an_automaton_by_enumeration() -> None:
     assert coemission(machine, grammar) == pytest.approx(wanted, rel=1e-13)
 
 
+def test_a_critical_grammar_of_the_empty_string() -> None:
+    """Its weights must stay exact: rounded up, the derivations of the empty string would diverge."""
+    few = Fraction(1, 8002)
+    rules = Rule(0, (~0, ~0), few), Rule(0, (~0,), 1 - 2 * few), Rule(0, (), few)
+    assert coemission(ContextFree(PLAIN, ("S",), rules), loop(0.25)) == pytest.approx(0.75, rel=1e-14)
+
+
 def test_a_list_with_every_kind() -> None:
     few = spoken({(): Fraction(1, 2), (1, 1): Fraction(1, 4), (2,): Fraction(1, 4)})
     for make in KINDS:
