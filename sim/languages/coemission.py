@@ -34,6 +34,7 @@ def coemission(p: ExactLanguage, q: ExactLanguage) -> float:
 
     It is C(P) if P and Q are equal, and 0 if they have no string in common. A list sums over its strings. Two automata
     run in step (the product machine), and so do a grammar and an automaton; hidden states and ambiguity are allowed.
+    If a grammar is critical and the automaton nearly certain, the rounding of the automaton's floats is magnified.
     Raises `UnavailableError` for two infinite grammars, because no method is known, and if a product is too large.
     Raises `SpecificationError` if the vocabularies differ.
     Source: Lyngso, Pedersen & Nielsen 1999, "Metrics and similarity measures for hidden Markov models"; Jagota, Lyngso
