@@ -10,7 +10,7 @@ import numpy as np
 from sim.describe.bounds import Known
 from sim.describe.sections import Section
 from sim.languages.automaton import Automaton
-from sim.languages.chain import Chain
+from sim.languages.endless import Endless
 from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage
 from sim.languages.relabelled import relabelled
@@ -52,17 +52,20 @@ def next_tokens(language: ExactLanguage, prefixes: Sequence[str]) -> list[Sectio
     return [section]
 
 
-def positions(known: Known | Chain, number: int) -> list[Section]:
+def positions(known: Known | Endless, number: int) -> list[Section]:
     """H_t, the entropy of the decision at position t [nat]. Strings that have ended contribute 0.
 
-    The sum over all t is H(P). A chain never stops, so there H_t is the entropy of symbol t given the earlier ones.
-    It raises `UnavailableError` for a hidden automaton or a grammar with too many strings, because the law of the next
-    token then depends on the whole prefix.
+    The sum over all t is H(P). A source that never stops has no such sum; there H_t is the entropy of symbol t given
+    the earlier ones. It raises `UnavailableError` for a hidden automaton or a grammar with too many strings, because
+    the law of the next token then depends on the whole prefix. A hidden chain with too many blocks is refused too.
     """
     if not number:
         return []
-    if isinstance(known, Chain):
+    if isinstance(known, Endless):
         entropies, alive = np.diff(known.block_entropies(number)), np.ones(number)
+        if len(entropies) < number:
+            why = f"only {len(entropies)} symbols have few enough blocks"
+            raise unavailable("--positions", why, "lower it")
     elif isinstance(known.language, Automaton):
         entropies, alive = known.language.position_entropies(number)
     else:
@@ -87,7 +90,7 @@ def _position_entropies(scored: Any, log_law: np.ndarray) -> np.ndarray:
 
 def refuse_chains(*languages: ExactLanguage | None) -> None:
     """Raise `UnavailableError` if all languages are given and one of them never stops: it has no strings to compare."""
-    if None not in languages and any(isinstance(one, Chain) for one in languages):
+    if None not in languages and any(isinstance(one, Endless) for one in languages):
         raise unavailable(
             "--against", "a chain that never stops has no strings to compare", "use --length, or another file"
         )

@@ -14,6 +14,7 @@ from sim.grammars._reading import (
     probability,
     problem,
     vocabulary,
+    weighs,
 )
 from sim.languages.matrices import growth
 from sim.languages.pcfg import normalising
@@ -36,7 +37,8 @@ def pcfg(path: str, data: dict[str, Any], renormalise: bool = False) -> ContextF
     """
     keys = (*COMMON_KEYS[1:], "nonterminals", "terminals")
     check_keys(path, data, ("type", "start", "rules"), keys)
-    listed = _rules(path, data["rules"])
+    weight = weighs(path, data)
+    listed = _rules(path, data["rules"], weight)
     heads = _nonterminals(path, data, listed)
     symbols = vocabulary(path, f"{path}: rules", data, _terminals(path, data, listed, heads))
     start = known(f"{path}: start", data["start"], heads, "one of the non-terminals")
@@ -50,7 +52,7 @@ def pcfg(path: str, data: dict[str, Any], renormalise: bool = False) -> ContextF
         own = {rhs: p for (lhs, rhs), p in listed.items() if lhs == head}
         if not own:
             raise problem(path, "a rule for every non-terminal is required", f"none for {head!r}", "add one")
-        for rhs, p in normalised(f"{path}: rules of {head}", own).items():
+        for rhs, p in normalised(f"{path}: rules of {head}", own, weight).items():
             if p > 0:
                 rules.append(Rule(number[head], tuple(symbol(name) for name in rhs), p))
     useful, kept = _useful(path, rules, heads, number[start])
@@ -58,7 +60,7 @@ def pcfg(path: str, data: dict[str, Any], renormalise: bool = False) -> ContextF
     return _consistent(path, symbols, names_kept, useful, names_kept.index(start), renormalise)
 
 
-def _rules(path: str, value: Any) -> dict[Sides, Fraction]:
+def _rules(path: str, value: Any, weight: bool) -> dict[Sides, Fraction]:
     """The rules, with their probabilities as written."""
     place = f"{path}: rules"
     if not isinstance(value, list) or not value:
@@ -74,7 +76,7 @@ def _rules(path: str, value: Any) -> dict[Sides, Fraction]:
         if not isinstance(rhs, list) or not all(isinstance(name, str) and name != "" for name in rhs):
             fix = "write [a, S, b], or [] for the empty string"
             raise problem(f"{here}.rhs", "a list of non-empty texts is required", rhs, fix)
-        sides, p = (lhs, tuple(rhs)), probability(f"{here}.p", entry["p"])
+        sides, p = (lhs, tuple(rhs)), probability(f"{here}.p", entry["p"], weight)
         if sides in found:
             shown = f"{lhs} -> {' '.join(rhs) or '(empty)'}"
             warnings.warn(f"{here}: {shown} is listed twice (probabilities added)", stacklevel=2)

@@ -397,7 +397,7 @@ def test_what_is_refused(options, fragment, refused, monkeypatch):
 
 def test_an_endless_chain_has_little_to_compare(refused):
     assert "use --length" in refused(EXAMPLES / "endless.yaml", "--against", EXAMPLES / "steps.yaml")
-    assert "the chain has no eos" in refused(EXAMPLES / "endless.yaml", "--string", "on")
+    assert "its sequences never end" in refused(EXAMPLES / "endless.yaml", "--string", "on")
 
 
 def test_a_decoding_that_never_ends_is_refused(write, refused):
