@@ -25,6 +25,9 @@ TEXTS = ("from", "to", "symbol", "lhs", "start", "name", "eos", "separator")
 SMALL = -700.0
 """log of the smallest probability that is written as a float [nat]."""
 
+ROUNDED = {"normalise": "true"}
+"""Floats may sum to slightly more or less than 1. They are divided by their sum, exactly, when they are read."""
+
 SEPARATORS = (" ", "|", "/", "_", ",")
 
 
@@ -44,7 +47,13 @@ def _plain(dumper: yaml.SafeDumper, value: _Number) -> yaml.ScalarNode:
     return yaml.ScalarNode(tag, str(value))
 
 
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    """Texts that are not printable are quoted with escapes, since some line ends would be read as spaces."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if value.isprintable() else '"')
+
+
 _Dumper.add_representer(_Number, _plain)
+_Dumper.add_representer(str, _text)
 
 
 def as_yaml(data: dict[str, Any], comment: str) -> str:
@@ -103,7 +112,7 @@ def _strings(language: FiniteLanguage) -> dict[str, Any]:
     for row in np.flatnonzero(language.log_p > -np.inf).tolist():
         words = [vocabulary.symbols[int(token)] for token in language.trie.strings[row] if token != EOS]
         strings[between.join(words)] = _exp(float(language.log_p[row]))
-    return {**common, "alphabet": list(symbols), "strings": strings}
+    return {**common, **ROUNDED, "alphabet": list(symbols), "strings": strings}
 
 
 def _exp(log_p: float) -> str:
@@ -128,6 +137,7 @@ def _pfsa(language: Automaton | HiddenAutomaton) -> dict[str, Any]:
         raise unavailable("--write", "its only string is the empty string", "keep another string")
     return {
         **_common("pfsa", language.vocabulary),
+        **ROUNDED,
         "alphabet": list(symbols[EOS + 1 :]),
         "states": names,
         "initial": {names[s]: repr(float(p)) for s, p in enumerate(language.first) if p > 0},

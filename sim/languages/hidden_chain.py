@@ -20,7 +20,7 @@ from sim.quantity import Quantity
 MAX_BLOCKS = 20_000
 """Largest number of blocks whose probabilities are summed for a block entropy."""
 
-MAX_WEIGHTS, LONGEST_BLOCK = 1_000_000, 100
+MAX_WEIGHTS, LONGEST_BLOCK = 200_000, 100
 """Largest number of weights [blocks, S, S], and longest block [symbols], for the bounds of the entropy rate."""
 
 MAX_ENTRIES = 20_000_000
