@@ -113,7 +113,7 @@ def described(options: argparse.Namespace) -> list[Section]:
         write.checked(options.write)
     data = load(options.file, options.normalise)
     original = language_of(options.file, data, options.renormalise)
-    other = read(options.against, options.renormalise) if options.against else None
+    other = read(options.against, options.renormalise, normalise=options.normalise) if options.against else None
     changes = Changes(
         options.length,
         tuple(restriction(one) for one in options.restrict),

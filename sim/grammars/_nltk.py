@@ -53,7 +53,7 @@ def nltk(path: str, text: str) -> dict[str, Any] | None:
     start, found = _statements(path, text)
     if not found:
         raise problem(path, "a grammar is required", "no production", "write S -> NP VP [0.9] | 'a' [0.1]")
-    heads = list(dict.fromkeys(one.lhs for one in found))
+    heads = dict.fromkeys(one.lhs for one in found)
     terminals = {symbol.name for one in found for symbol in one.rhs if symbol.quoted}
     for one in found:
         for symbol in one.rhs:
@@ -70,7 +70,7 @@ def nltk(path: str, text: str) -> dict[str, Any] | None:
         {"lhs": called[one.lhs], "rhs": [s.name if s.quoted else called[s.name] for s in one.rhs], "p": p}
         for one, p in zip(found, numbers, strict=True)
     ]
-    return {"type": "pcfg", "start": called[heads[0] if start is None else start[0]], "rules": rules}
+    return {"type": "pcfg", "start": called[next(iter(heads)) if start is None else start[0]], "rules": rules}
 
 
 def _statements(path: str, text: str) -> tuple[tuple[str, int] | None, list[Alternative]]:
@@ -92,7 +92,7 @@ def _statements(path: str, text: str) -> tuple[tuple[str, int] | None, list[Alte
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines without comments, with continued lines joined, and their numbers."""
     begun = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         kept = COMMENT.match(line)
         line = begun + (kept[0] if kept else "").strip()
         begun = line[:-1].rstrip() + " " if line.endswith("\\") else ""
@@ -133,23 +133,27 @@ def _production(place: str, line: str, number: int) -> Iterator[Alternative]:
     yield Alternative(head[0], tuple(rhs), p, number)
 
 
-def _names(heads: list[str], terminals: set[str]) -> dict[str, str]:
+def _names(heads: dict[str, None], terminals: set[str]) -> dict[str, str]:
     """Names of the non-terminals that differ from those of all terminals."""
     called: dict[str, str] = {}
+    taken = terminals | heads.keys()
     for head in heads:
         name = head
-        while name in terminals or name in called.values() or (name != head and name in heads):
+        while name in terminals or (name != head and name in taken):
             name = f"<{name}>"
+        taken.add(name)
         called[head] = name
     return called
 
 
-def _numbers(path: str, heads: list[str], found: list[Alternative]) -> list[str]:
+def _numbers(path: str, heads: dict[str, None], found: list[Alternative]) -> list[str]:
     """The probability of every production: as written, or uniform."""
     numbers = [one.p for one in found]
+    alternatives: dict[str, list[int]] = {head: [] for head in heads}
+    for n, one in enumerate(found):
+        alternatives[one.lhs].append(n)
     uniform = []
-    for head in heads:
-        own = [n for n, one in enumerate(found) if one.lhs == head]
+    for head, own in alternatives.items():
         missing = [n for n in own if numbers[n] is None]
         if missing and len(missing) < len(own):
             requirement = f"a number for every alternative of {head} is required (or for none)"

@@ -44,12 +44,16 @@ def pcfg(path: str, data: dict[str, Any], renormalise: bool = False) -> ContextF
     start = known(f"{path}: start", data["start"], heads, "one of the non-terminals")
     number = {head: n for n, head in enumerate(heads)}
 
-    def symbol(name: str) -> int:
-        return ~number[name] if name in number else symbols.index(name)
+    token = {name: at for at, name in enumerate(symbols.symbols)}
 
+    def symbol(name: str) -> int:
+        return ~number[name] if name in number else token[name]
+
+    sides: dict[str, dict[tuple[str, ...], Fraction]] = {head: {} for head in heads}
+    for (lhs, rhs), p in listed.items():
+        sides[lhs][rhs] = p
     rules = []
-    for head in heads:
-        own = {rhs: p for (lhs, rhs), p in listed.items() if lhs == head}
+    for head, own in sides.items():
         if not own:
             raise problem(path, "a rule for every non-terminal is required", f"none for {head!r}", "add one")
         for rhs, p in normalised(f"{path}: rules of {head}", own, weight).items():
@@ -95,7 +99,8 @@ def _nonterminals(path: str, data: dict[str, Any], listed: dict[Sides, Fraction]
 
 
 def _terminals(path: str, data: dict[str, Any], listed: dict[Sides, Fraction], heads: list[str]) -> list[str]:
-    used = list(dict.fromkeys(name for _, rhs in listed for name in rhs if name not in heads))
+    inner = set(heads)
+    used = list(dict.fromkeys(name for _, rhs in listed for name in rhs if name not in inner))
     if "terminals" not in data:
         return used
     given = names(f"{path}: terminals", data["terminals"])

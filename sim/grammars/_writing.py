@@ -35,6 +35,14 @@ class _Number(str):
     """A number as it is written, which needs no quotes."""
 
 
+class _Block(dict[str, Any]):
+    """A mapping with one line for each entry."""
+
+
+class _Line(dict[str, Any]):
+    """A mapping on one line."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Quote every text that another reader of YAML would not take for a text, such as `no` and `1`."""
 
@@ -52,21 +60,30 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if value.isprintable() else '"')
 
 
+def _mapping(dumper: yaml.SafeDumper, value: dict[str, Any]) -> yaml.MappingNode:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=isinstance(value, _Line))
+
+
+_Dumper.add_representer(_Block, _mapping)
+_Dumper.add_representer(_Line, _mapping)
 _Dumper.add_representer(_Number, _plain)
 _Dumper.add_representer(str, _text)
 
 
 def as_yaml(data: dict[str, Any], comment: str) -> str:
     """The text of a grammar file in YAML, below a comment of one line. It is read as the same mapping."""
-    body = yaml.dump(_marked(data, ""), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    options: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "allow_unicode": True, "width": 110}
+    body = yaml.dump(_marked(data, ""), Dumper=_Dumper, **options)
     return f"# {' '.join(comment.split())}\n{body}"
 
 
 def _marked(value: Any, key: str) -> Any:
     if isinstance(value, dict):
-        return {name: _marked(item, name) for name, item in value.items()}
+        kind = {"strings": _Block, "rules": _Line}.get(key, dict)
+        return kind({name: _marked(item, name) for name, item in value.items()})
     if isinstance(value, list):
-        return [_marked(item, "from") for item in value]  # names of states and symbols
+        inside = key if key == "rules" else "from"  # names of states and symbols are texts
+        return [_marked(item, inside) for item in value]
     if isinstance(value, bool):
         value = str(value).lower()
     number = DECIMAL.fullmatch(value) or RATIO.fullmatch(value) or (key == "normalise")
