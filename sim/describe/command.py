@@ -22,19 +22,20 @@ REFUSED = 2
 """Exit status for bad input."""
 
 ABOUT = """\
-Report what is known exactly about the language of a grammar file (YAML or JSON of type strings, markov, pfsa, hmm or
-pcfg; nltk's .pcfg; JFLAP's .jff; the JSON of PhysicsLM4):
-support, length, entropy, diversity, most likely strings. Nothing is sampled. Every number is marked as exact or
-bounded. Entropies are in nats. The keys of --json are listed in docs/describe.md."""
+Report what is known exactly about the language of a grammar file: support, length, entropy, diversity, most likely
+strings. A file is YAML or JSON (types strings, markov, pfsa, hmm, pcfg), nltk's .pcfg, JFLAP's .jff, or the JSON of
+PhysicsLM4. Nothing is sampled. Every number is marked as exact or bounded. Entropies are in nats. The keys of --json
+are listed in docs/describe.md."""
 
 EPILOG = """\
 Changes are made in this order: --length, --restrict (several, in the order given), --tilt or --entropy, --temperature,
---top-k, --top-p, --min-p. The description is of the language after these changes. The exit status is 0, or 2 with one
-line on stderr if the input is wrong.
+--top-k, --top-p, --min-p. The description is of the language after these changes, and --write writes it. The exit
+status is 0, or 2 with one line on stderr if the input is wrong.
 
   python -m sim.describe examples/grammars/brackets.yaml --next '((' --string '(())'
   python -m sim.describe examples/grammars/pfsa.yaml --restrict 'regular, pattern: i.*' --against other.yaml
-  python -m sim.describe examples/grammars/markov.yaml --length 8 --restrict 'drop_mode, count: 1' --top-p 0.9"""
+  python -m sim.describe examples/grammars/markov.yaml --length 8 --restrict 'drop_mode, count: 1' --top-p 0.9
+  python -m sim.describe examples/grammars/lift.jff --write lift.yaml"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -125,7 +125,7 @@ def _arc(place: str, one: ElementTree.Element, states: dict[str, _State]) -> _Ar
     if not colon or not WEIGHT.fullmatch(weight):
         symbol, weight = label, ""
     if not symbol.strip():
-        fix = "give it a symbol, as in a:1/2, or remove it with Convert > Convert to DFA in JFLAP"
+        fix = "give it a symbol, as in a:1/2 (without weights, Convert > Convert to DFA in JFLAP removes it)"
         raise problem(place, "a symbol is required", "an empty label (λ)", fix)
     return _Arc(place, source, to, symbol.strip(), weight.strip() or None)
 
