@@ -25,6 +25,7 @@ _PUBLIC = {
     "ExactLanguage": "sim.languages.exact",
     "FiniteLanguage": "sim.languages.finite",
     "HiddenAutomaton": "sim.languages.hidden",
+    "HiddenChain": "sim.languages.hidden_chain",
     "Quantity": "sim.quantity",
     "Record": "sim.disk.records",
     "Restricted": "sim.languages.restricted",

@@ -43,7 +43,8 @@ def options(group: str) -> list[str]:
 
 
 def examples() -> list[Path]:
-    """Grammar files that are shipped."""
+    """Grammar files that are shipped with a command that trains on them (the strings of cfg3b are far too many)."""
     found = sorted((ROOT / "examples" / "grammars").iterdir())
-    assert len(found) >= 3
+    found = [file for file in found if "python -m sim.run" in file.read_text(encoding="utf-8")]
+    assert len(found) >= 12
     return found

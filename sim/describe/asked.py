@@ -13,6 +13,7 @@ from sim.describe.sections import Section
 from sim.languages.automaton import Automaton
 from sim.languages.chain import Chain
 from sim.languages.chain_rates import kl_rate
+from sim.languages.endless import Endless
 from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import HiddenAutomaton
@@ -62,17 +63,20 @@ def next_tokens(language: ExactLanguage, prefixes: Sequence[str]) -> list[Sectio
     return [section]
 
 
-def positions(known: Known | Chain, number: int) -> list[Section]:
+def positions(known: Known | Endless, number: int) -> list[Section]:
     """H_t, the entropy of the decision at position t [nat]. Strings that have ended contribute 0.
 
-    The sum over all t is H(P). A chain never stops, so there H_t is the entropy of symbol t given the earlier ones.
-    It raises `UnavailableError` for a hidden automaton or a grammar with too many strings, because the law of the next
-    token then depends on the whole prefix.
+    The sum over all t is H(P). A source that never stops has no such sum; there H_t is the entropy of symbol t given
+    the earlier ones. It raises `UnavailableError` for a hidden automaton or a grammar with too many strings, because
+    the law of the next token then depends on the whole prefix. A hidden chain with too many blocks is refused too.
     """
     if not number:
         return []
-    if isinstance(known, Chain):
+    if isinstance(known, Endless):
         entropies, alive = np.diff(known.block_entropies(number)), np.ones(number)
+        if len(entropies) < number:
+            why = f"only {len(entropies)} symbols have few enough blocks"
+            raise unavailable("--positions", why, "lower it")
     elif isinstance(known.language, Automaton):
         entropies, alive = known.language.position_entropies(number)
     else:
@@ -96,9 +100,9 @@ def _position_entropies(scored: Any, log_law: np.ndarray) -> np.ndarray:
 
 
 def refuse_chains(*languages: ExactLanguage | None) -> None:
-    """Raise `UnavailableError` if all languages are given and some of them never stop: these have no strings."""
-    endless = [isinstance(one, Chain) for one in languages]
-    if None not in languages and any(endless) and not (len(endless) == 2 and all(endless)):
+    """Raise `UnavailableError` if all are given and some never stop: only two chains can be compared, by rates."""
+    chains = all(isinstance(one, Chain) for one in languages)
+    if None not in languages and not chains and any(isinstance(one, Endless) for one in languages):
         raise unavailable(
             "--against", "a chain that never stops has no strings to compare", "use --length, or another file"
         )

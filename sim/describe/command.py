@@ -9,13 +9,12 @@ from typing import Any
 
 import yaml
 
-from sim.describe import asked, facts, sampling, text
+from sim.describe import asked, facts, sampling, text, write
 from sim.describe.bounds import Known
 from sim.describe.sections import Section, as_json
-from sim.describe.steps import Changes, changed
-from sim.grammars._reading import load
-from sim.grammars.file import read
-from sim.languages.chain import Chain
+from sim.describe.steps import Changes, Step, changed
+from sim.grammars.file import language_of, load, read
+from sim.languages.endless import Endless
 from sim.languages.exact import ExactLanguage
 from sim.numerics import SpecificationError
 
@@ -23,19 +22,20 @@ REFUSED = 2
 """Exit status for bad input."""
 
 ABOUT = """\
-Report what is known exactly about the language of a grammar file (YAML or JSON; types strings, markov, pfsa, pcfg):
-support, length, entropy, diversity, most likely strings. Every number is marked as exact or bounded. Nothing is
-sampled, except with --sample, which shows what usual estimators make of drawn strings. Entropies are in nats. The keys
-of --json are listed in docs/describe.md."""
+Report what is known exactly about the language of a grammar file: support, length, entropy, diversity, most likely
+strings. A file is YAML or JSON (types strings, markov, pfsa, hmm, pcfg), nltk's .pcfg, JFLAP's .jff, or the JSON of
+PhysicsLM4. Every number is marked as exact or bounded. Nothing is sampled, except with --sample, which shows what usual
+estimators make of drawn strings. Entropies are in nats. The keys of --json are listed in docs/describe.md."""
 
 EPILOG = """\
 Changes are made in this order: --length, --restrict (several, in the order given), --tilt or --entropy, --temperature,
---top-k, --top-p, --min-p. The description is of the language after these changes. The exit status is 0, or 2 with one
-line on stderr if the input is wrong.
+--top-k, --top-p, --min-p. The description is of the language after these changes, and --write writes it. The exit
+status is 0, or 2 with one line on stderr if the input is wrong.
 
   python -m sim.describe examples/grammars/brackets.yaml --next '((' --string '(())'
   python -m sim.describe examples/grammars/pfsa.yaml --restrict 'regular, pattern: i.*' --against other.yaml
-  python -m sim.describe examples/grammars/markov.yaml --length 8 --restrict 'drop_mode, count: 1' --top-p 0.9"""
+  python -m sim.describe examples/grammars/markov.yaml --length 8 --restrict 'drop_mode, count: 1' --top-p 0.9
+  python -m sim.describe examples/grammars/lift.jff --write lift.yaml"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="P",
         help="keep next tokens with at least P times the largest probability, renormalised",
     )
+    add("--normalise", action="store_true", help="divide the numbers of the file, weights or counts, by their sums")
     add("--renormalise", action="store_true", help="condition an inconsistent pcfg on the derivations that end")
+    add("--write", metavar="FILE", help="write the language, after all changes, to a new grammar file (YAML)")
     add("--max-strings", type=int, default=20_000, metavar="N", help="list up to N strings if only a list is exact")
     return parser
 
@@ -111,8 +113,11 @@ def _parser() -> argparse.ArgumentParser:
 def described(options: argparse.Namespace) -> list[Section]:
     """Return the whole description that the options ask for."""
     sampling.check(options.sample, options.seed)
-    language: ExactLanguage = read(options.file, options.renormalise)
-    other = read(options.against, options.renormalise) if options.against else None
+    if options.write:
+        write.checked(options.write)
+    data = load(options.file, options.normalise)
+    original = language_of(options.file, data, options.renormalise)
+    other = read(options.against, options.renormalise, normalise=options.normalise) if options.against else None
     changes = Changes(
         options.length,
         tuple(restriction(one) for one in options.restrict),
@@ -125,10 +130,24 @@ def described(options: argparse.Namespace) -> list[Section]:
         options.min_p,
         options.max_strings,
     )
-    language, steps = changed(language, changes)
-    data = load(options.file)
+    language, steps = changed(original, changes)
+    sections = _sections(language, other, steps, data, options)
+    if options.write:
+        done = ["conditioning on derivations that end"] * options.renormalise + [step["step"] for step in steps]
+        write.write(options.write, options.file, data, language, done)
+        sections[0].add("written", "written to", options.write)
+    return sections
+
+
+def _sections(
+    language: ExactLanguage,
+    other: ExactLanguage | None,
+    steps: list[Step],
+    data: dict[str, Any],
+    options: argparse.Namespace,
+) -> list[Section]:
     said = {"file": options.file, "name": data.get("name", ""), "type": data["type"]}
-    if isinstance(language, Chain):
+    if isinstance(language, Endless):
         asked.refuse_chains(language, other)
         sections = [facts.about(language, None, said), *facts.chain(language, options.counts)]
         sections += asked.probabilities(language, options.string, options.prefix)

@@ -11,9 +11,11 @@ from sim.describe.sections import Section, Value
 from sim.languages.automaton import Automaton
 from sim.languages.chain import Chain
 from sim.languages.chain_rates import excess_entropy
+from sim.languages.endless import Endless
 from sim.languages.exact import ExactLanguage, UnavailableError
 from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import HiddenAutomaton
+from sim.languages.hidden_chain import HiddenChain
 from sim.languages.machine import Machine
 from sim.languages.moments import derivation_varentropy, length_variance, path_varentropy, varentropy
 from sim.languages.paths import Path, likeliest_path
@@ -34,6 +36,7 @@ KINDS = {
     HiddenAutomaton: "a non-deterministic probabilistic automaton",
     ContextFree: "a probabilistic context-free grammar",
     Chain: "a Markov chain that never stops",
+    HiddenChain: "a hidden Markov chain that never stops",
 }
 
 
@@ -50,7 +53,7 @@ def about(language: ExactLanguage, known: Known | None, said: Mapping[str, Any])
     symbols = language.vocabulary.symbols
     found.add("num_symbols", "symbols", len(symbols) - 1)
     found.add("symbols", "alphabet", list(symbols[EOS + 1 :]))
-    found.add("eos", "end of string", symbols[EOS] if not isinstance(language, Chain) else None)
+    found.add("eos", "end of string", symbols[EOS] if not isinstance(language, Endless) else None)
     for key, label, value, note in _machine(language):
         found.add(key, label, value, note=note)
     return found
@@ -72,7 +75,7 @@ def _machine(language: ExactLanguage) -> Iterator[tuple[str, str, Value, str]]:
     if isinstance(language, HiddenAutomaton):
         told = "every string has one path" if language.unambiguous else "some strings have several paths"
         yield "unambiguous", "unambiguous", language.unambiguous, told
-    if isinstance(language, Chain):
+    if isinstance(language, Endless):
         yield "num_states", "states", len(language.moves), ""
     if isinstance(language, ContextFree):
         yield "num_nonterminals", "non-terminals", len(language.nonterminals), ""
@@ -243,13 +246,14 @@ def string_row(language: ExactLanguage, tokens: Any, log_p: float) -> dict[str, 
     return {"string": language.vocabulary.decode(tokens), "p": math.exp(log_p), "log_p": log_p}
 
 
-def chain(language: Chain, number: int) -> list[Section]:
-    """Return the section on the entropy rate, block entropies and symbol frequencies of a chain that never stops."""
+def chain(language: Endless, number: int) -> list[Section]:
+    """Return the section on the entropy rate, block entropies and symbol frequencies of a source that never stops."""
     found = Section("entropy", "Entropy")
-    found.add("entropy_rate", "entropy rate", Quantity.of(language.entropy_rate()), "nat per symbol")
-    closed = sum(share > 0 for share, _, _ in language.classes)
-    note = "what the past says about the future" + (f"; mean over the {closed} closed classes" * (closed > 1))
-    found.add("excess_entropy", "excess entropy E", excess_entropy(language), "nat", note)
+    found.add("entropy_rate", "entropy rate", language.rate(), "nat per symbol")
+    if isinstance(language, Chain):
+        closed = sum(share > 0 for share, _, _ in language.classes)
+        note = "what the past says about the future" + (f"; mean over the {closed} closed classes" * (closed > 1))
+        found.add("excess_entropy", "excess entropy E", excess_entropy(language), "nat", note)
     blocks = [Quantity.of(value) for value in language.block_entropies(number)]
     found.add("block_entropies", "H(X_1..X_n), n = 0, 1, ...", blocks, "nat")
     shares = dict(zip(language.vocabulary.symbols[1:], language.frequencies()[1:].tolist(), strict=True))

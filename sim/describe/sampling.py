@@ -8,8 +8,8 @@ import numpy as np
 
 from sim.describe.bounds import Known
 from sim.describe.sections import Section
-from sim.languages.chain import Chain
 from sim.languages.drawing import Tokens, drawn
+from sim.languages.endless import Endless
 from sim.languages.exact import UnavailableError, unavailable
 from sim.languages.finite import FiniteLanguage
 from sim.metrics import estimators
@@ -31,14 +31,14 @@ def check(number: int, seed: int) -> None:
         raise SpecificationError(f"--seed: an integer of at least 0 is required, found {seed}")
 
 
-def sample(known: Known | Chain, number: int, seed: int) -> list[Section]:
+def sample(known: Known | Endless, number: int, seed: int) -> list[Section]:
     """Return the section on estimates from `number` drawn strings; none if `number` is 0.
 
     Raises `UnavailableError` for a chain that never stops.
     """
     if not number:
         return []
-    if isinstance(known, Chain):
+    if isinstance(known, Endless):
         raise unavailable("--sample", "sequences never end, so there are no strings", "use --length")
     strings = Counter(drawn(known.few or known.language, number, np.random.default_rng(seed)))
     section = Section("sample", f"Estimates from a sample of {number:,} strings")

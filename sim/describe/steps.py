@@ -12,8 +12,8 @@ from sim.config import construct
 from sim.describe.bounds import Known
 from sim.languages import decoding
 from sim.languages.automaton import Automaton
-from sim.languages.chain import Chain
 from sim.languages.dial import dial
+from sim.languages.endless import Endless
 from sim.languages.events import Dfa
 from sim.languages.exact import ExactLanguage, UnavailableError
 from sim.languages.finite import FiniteLanguage
@@ -78,7 +78,7 @@ def changed(language: ExactLanguage, changes: Changes) -> tuple[ExactLanguage, l
         try:
             language, step = act(language)
         except UnavailableError:
-            few = None if isinstance(language, FiniteLanguage | Chain) else listed(language, changes.max_strings)
+            few = None if isinstance(language, FiniteLanguage | Endless) else listed(language, changes.max_strings)
             if few is None:
                 raise
             language, step = act(few)
@@ -97,8 +97,10 @@ def _truncated(language: ExactLanguage, length: int) -> tuple[ExactLanguage, Ste
     if length < 1:
         raise SpecificationError(f"--length: an integer of at least 1 is required (it counts the end), found {length}")
     step: Step = {"step": "truncation", "length": length}
-    if isinstance(language, Chain):
-        return language.blocks(length - 1), step | {"of": f"blocks of {length - 1} symbols", "dropped_mass": 0.0}
+    if isinstance(language, Endless):
+        blocks = language.blocks(length - 1)
+        assert isinstance(blocks, Automaton | HiddenAutomaton)
+        return blocks, step | {"of": f"blocks of {length - 1} symbols", "dropped_mass": 0.0}
     kept: ExactLanguage
     if isinstance(language, FiniteLanguage):
         kept, dropped = language.enumerate(length, language.support_size, "--length")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.grammars._machine import Row, machine
+from sim.grammars._machine import Row, chain, machine
 from sim.grammars._reading import (
     COMMON_KEYS,
     check_keys,
@@ -18,12 +18,13 @@ from sim.grammars._reading import (
     probability,
     problem,
     vocabulary,
+    weighs,
 )
 from sim.languages.automaton import Automaton
 from sim.languages.chain import Chain, stationary
 from sim.languages.matrices import components
 from sim.languages.vocabulary import Vocabulary
-from sim.numerics import EOS, log_fraction
+from sim.numerics import EOS
 
 HIGHEST_ORDER = 20
 
@@ -46,10 +47,11 @@ def markov(path: str, data: dict[str, Any]) -> Automaton | Chain:
     endless = "eos" not in data
     required = ("type", "alphabet", "transitions") if endless else ("type", "alphabet", "initial", "transitions")
     check_keys(path, data, required, (*COMMON_KEYS[1:], "order", "initial"))
-    order = _order(path, data)
+    order, weight = _order(path, data), weighs(path, data)
     alphabet = names(f"{path}: alphabet", data["alphabet"])
     symbols = vocabulary(path, f"{path}: alphabet", data, alphabet)
-    given = {context: _row(*row, symbols, endless) for context, row in _rows(path, data, alphabet, order).items()}
+    rows_given = _rows(path, data, alphabet, order)
+    given = {context: _row(*row, symbols, endless, weight) for context, row in rows_given.items()}
     eos = symbols.symbols[EOS]
     laws = _used(path, given, order, eos) if () in given else _stationary(path, given, order)
     contexts = list(laws)
@@ -63,7 +65,7 @@ def markov(path: str, data: dict[str, Any]) -> Automaton | Chain:
     ]
     shown = tuple(" ".join(context) or "the start" for context in contexts)
     if endless:
-        return _chain(symbols, rows, shown)
+        return chain(path, symbols, shown, rows, 0, "context")
     return machine(path, symbols, shown, rows, 0, "symbol" if order == 1 else "context")
 
 
@@ -99,7 +101,7 @@ def _context(place: str, key: str, alphabet: list[str], order: int, eos: str) ->
     return context
 
 
-def _row(place: str, value: Any, symbols: Vocabulary, endless: bool) -> dict[str, Fraction]:
+def _row(place: str, value: Any, symbols: Vocabulary, endless: bool, weight: bool) -> dict[str, Fraction]:
     """The normalised probabilities of the next symbol."""
     valid = symbols.symbols[EOS + 1 :] if endless else symbols.symbols
     what = "a symbol of the alphabet" if endless else "a symbol of the alphabet or eos"
@@ -107,8 +109,8 @@ def _row(place: str, value: Any, symbols: Vocabulary, endless: bool) -> dict[str
     for symbol, p in mapping(place, value).items():
         fix = "write eos: to name the end of a string" if endless and symbol == symbols.symbols[EOS] else "correct it"
         known(f"{place}.{symbol}", symbol, valid, what, fix)
-        weights[symbol] = probability(f"{place}.{symbol}", p)
-    return {symbol: p for symbol, p in normalised(place, weights).items() if p > 0}
+        weights[symbol] = probability(f"{place}.{symbol}", p, weight)
+    return {symbol: p for symbol, p in normalised(place, weights, weight).items() if p > 0}
 
 
 def _after(context: Context, symbol: str, order: int) -> Context:
@@ -168,13 +170,3 @@ def _stationary(path: str, given: Laws, order: int) -> Laws:
             longer = {c[-1]: p for c, p in begins[size + 1].items() if c[:-1] == context}
             laws[context] = {symbol: Fraction(p / total) for symbol, p in longer.items()}
     return laws | {context: given[context] for context in mass}
-
-
-def _chain(symbols: Vocabulary, rows: list[Row], shown: tuple[str, ...]) -> Chain:
-    """The machine without an end. Its first state is the empty context."""
-    next_state = np.full((len(rows), len(symbols)), -1)
-    log_prob = np.full((len(rows), len(symbols)), -np.inf)
-    for s, row in enumerate(rows):
-        for token, (target, p) in row.items():
-            next_state[s, token], log_prob[s, token] = target, log_fraction(p)
-    return Chain(symbols, next_state, log_prob, 0, shown)

@@ -14,6 +14,7 @@ from sim.grammars._reading import (
     probability,
     problem,
     vocabulary,
+    weighs,
 )
 from sim.languages.matrices import growth
 from sim.languages.pcfg import normalising
@@ -36,21 +37,26 @@ def pcfg(path: str, data: dict[str, Any], renormalise: bool = False) -> ContextF
     """
     keys = (*COMMON_KEYS[1:], "nonterminals", "terminals")
     check_keys(path, data, ("type", "start", "rules"), keys)
-    listed = _rules(path, data["rules"])
+    weight = weighs(path, data)
+    listed = _rules(path, data["rules"], weight)
     heads = _nonterminals(path, data, listed)
     symbols = vocabulary(path, f"{path}: rules", data, _terminals(path, data, listed, heads))
     start = known(f"{path}: start", data["start"], heads, "one of the non-terminals")
     number = {head: n for n, head in enumerate(heads)}
 
-    def symbol(name: str) -> int:
-        return ~number[name] if name in number else symbols.index(name)
+    token = {name: at for at, name in enumerate(symbols.symbols)}
 
+    def symbol(name: str) -> int:
+        return ~number[name] if name in number else token[name]
+
+    sides: dict[str, dict[tuple[str, ...], Fraction]] = {head: {} for head in heads}
+    for (lhs, rhs), p in listed.items():
+        sides[lhs][rhs] = p
     rules = []
-    for head in heads:
-        own = {rhs: p for (lhs, rhs), p in listed.items() if lhs == head}
+    for head, own in sides.items():
         if not own:
             raise problem(path, "a rule for every non-terminal is required", f"none for {head!r}", "add one")
-        for rhs, p in normalised(f"{path}: rules of {head}", own).items():
+        for rhs, p in normalised(f"{path}: rules of {head}", own, weight).items():
             if p > 0:
                 rules.append(Rule(number[head], tuple(symbol(name) for name in rhs), p))
     useful, kept = _useful(path, rules, heads, number[start])
@@ -58,7 +64,7 @@ def pcfg(path: str, data: dict[str, Any], renormalise: bool = False) -> ContextF
     return _consistent(path, symbols, names_kept, useful, names_kept.index(start), renormalise)
 
 
-def _rules(path: str, value: Any) -> dict[Sides, Fraction]:
+def _rules(path: str, value: Any, weight: bool) -> dict[Sides, Fraction]:
     """The rules, with their probabilities as written."""
     place = f"{path}: rules"
     if not isinstance(value, list) or not value:
@@ -74,7 +80,7 @@ def _rules(path: str, value: Any) -> dict[Sides, Fraction]:
         if not isinstance(rhs, list) or not all(isinstance(name, str) and name != "" for name in rhs):
             fix = "write [a, S, b], or [] for the empty string"
             raise problem(f"{here}.rhs", "a list of non-empty texts is required", rhs, fix)
-        sides, p = (lhs, tuple(rhs)), probability(f"{here}.p", entry["p"])
+        sides, p = (lhs, tuple(rhs)), probability(f"{here}.p", entry["p"], weight)
         if sides in found:
             shown = f"{lhs} -> {' '.join(rhs) or '(empty)'}"
             warnings.warn(f"{here}: {shown} is listed twice (probabilities added)", stacklevel=2)
@@ -93,7 +99,8 @@ def _nonterminals(path: str, data: dict[str, Any], listed: dict[Sides, Fraction]
 
 
 def _terminals(path: str, data: dict[str, Any], listed: dict[Sides, Fraction], heads: list[str]) -> list[str]:
-    used = list(dict.fromkeys(name for _, rhs in listed for name in rhs if name not in heads))
+    inner = set(heads)
+    used = list(dict.fromkeys(name for _, rhs in listed for name in rhs if name not in inner))
     if "terminals" not in data:
         return used
     given = names(f"{path}: terminals", data["terminals"])

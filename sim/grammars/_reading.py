@@ -16,7 +16,7 @@ from sim.numerics import SpecificationError, nearest
 SUM_TOLERANCE = Fraction(1, 10**9)
 """Largest distance from 1 that a sum of probabilities may have. Within it they are normalised exactly."""
 
-COMMON_KEYS = ("type", "name", "eos", "separator")
+COMMON_KEYS = ("type", "name", "eos", "separator", "normalise")
 """Keys that every type of file may have. Only `type` is required."""
 
 DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -35,15 +35,12 @@ def problem(place: str, requirement: str, found: Any, fix: str) -> Specification
     return SpecificationError(" ".join(line.splitlines()))
 
 
-def load(path: str, text: str | None = None) -> dict[str, Any]:
-    """The mapping in a YAML file, or in a JSON file (its name ends in .json). Every scalar is text, as written.
+def structured(path: str, text: str) -> dict[str, Any]:
+    """The mapping in the text of a YAML file, or of a JSON file (its name ends in .json). Every scalar is text.
 
-    `text` is the content of the file, if it has been read already.
-    Raises `SpecificationError` if the file is missing, empty, not UTF-8, not YAML or JSON, not a mapping, nested too
-    deep, or gives a key twice.
+    Raises `SpecificationError` if the text is empty, not YAML or JSON, not a mapping, nested too deep, or gives a key
+    twice.
     """
-    text = content(path) if text is None else text
-    text = text.removeprefix("\ufeff")
     try:
         data = _json(path, text) if path.lower().endswith(".json") else _yaml(path, text)
     except RecursionError:
@@ -181,8 +178,18 @@ def known(place: str, value: Any, valid: Iterable[str], what: str, fix: str = "c
     return value
 
 
-def probability(place: str, value: Any) -> Fraction:
-    """The exact rational that is written, such as 0.25, 1e-3 or 1/3. It is an error unless it lies in [0, 1]."""
+def weighs(path: str, data: Mapping[str, Any]) -> bool:
+    """Whether the file says `normalise: true`: its numbers are weights or counts, to be divided by their sums."""
+    value = data.get("normalise", "false")
+    value = str(value).lower() if isinstance(value, bool) else value  # JSON has a type for it
+    return known(f"{path}: normalise", value, ("true", "false"), "true or false") == "true"
+
+
+def probability(place: str, value: Any, weight: bool = False) -> Fraction:
+    """The exact rational that is written, such as 0.25, 1e-3 or 1/3. It is an error unless it lies in [0, 1].
+
+    A `weight` may be above 1.
+    """
     fix = "write a number such as 0.25 or 1/3 (in YAML with a space after the colon)"
     text = value.strip() if isinstance(value, str) and len(value) <= LONGEST_NUMBER else ""
     if ratio := RATIO.fullmatch(text):
@@ -194,18 +201,27 @@ def probability(place: str, value: Any) -> Fraction:
         p = Fraction(text)
     else:
         raise problem(place, "a probability is required", repr(value), fix)
-    if not 0 <= p <= 1:
-        raise problem(place, "a probability from 0 to 1 is required", value, "correct it")
+    if weight and p < 0:
+        raise problem(place, "a weight of at least 0 is required", value, "correct it")
+    if not weight and not 0 <= p <= 1:
+        fix = "correct it, or write normalise: true if the numbers are weights or counts" if p > 1 else "correct it"
+        raise problem(place, "a probability from 0 to 1 is required", value, fix)
     return p
 
 
-def normalised(place: str, weights: Mapping[Any, Fraction]) -> dict[Any, Fraction]:
-    """The weights divided by their sum, exactly. If the sum is not 1 within 1e-9, an error states the sum."""
+def normalised(place: str, weights: Mapping[Any, Fraction], weight: bool = False) -> dict[Any, Fraction]:
+    """The weights divided by their sum, exactly. If the sum is not 1 within 1e-9, an error states the sum.
+
+    With `weight` they are weights or counts, and any positive sum will do.
+    """
     total = sum(weights.values(), Fraction(0))
-    if abs(total - 1) > SUM_TOLERANCE:
+    if weight and not total:
+        raise problem(place, "weights with a positive sum are required", "0", "correct the numbers")
+    if not weight and abs(total - 1) > SUM_TOLERANCE:
         exact = f" (= {total})" if total.denominator < 10**6 else ""
         found = f"{float(total):.12g}{exact}"
-        raise problem(place, "probabilities must sum to 1 within 1e-9", found, "correct the numbers")
+        fix = "correct the numbers, or write normalise: true if they are weights or counts"
+        raise problem(place, "probabilities must sum to 1 within 1e-9", found, fix)
     return {key: weight / total for key, weight in weights.items()}
 
 

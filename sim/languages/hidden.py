@@ -17,6 +17,7 @@ from sim.languages.hidden_ops import (
     accepting_paths,
     deterministic,
     enumerate_forward,
+    forward,
     has_two_paths,
     paired,
     path_entropies,
@@ -137,16 +138,7 @@ class HiddenAutomaton(Machine):
 
     def _forward(self, tokens: Prefix) -> tuple[np.ndarray, float]:
         """P(state | symbols), float64[S], and log P(symbols) [nat], for the symbols up to the first EOS."""
-        here, log_p = self.initial, 0.0
-        for token in (int(t) for t in takewhile(lambda t: int(t) != EOS, tokens)):
-            if not 0 < token < len(self.vocabulary):
-                return np.zeros_like(here), -np.inf
-            here = here @ self.transitions[token]
-            total = float(here.sum())
-            if total == 0:
-                return here, -np.inf
-            here, log_p = here / total, log_p + math.log(total)
-        return here, log_p
+        return forward(self.initial, self.transitions, takewhile(lambda token: token != EOS, map(int, tokens)))
 
     def log_prob(self, tokens: Prefix) -> float:
         """log P(x) [nat] of one string, given with or without its EOS; -inf outside the support."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.languages.automaton import Automaton
 from sim.languages.automaton_ops import absorbing_solve, row_entropies, sum_of_others
-from sim.languages.chain import BLOCKS, NEVER_STOPS
+from sim.languages.endless import BLOCKS, NEVER_STOPS
 from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import LIST_THEM, HiddenAutomaton

@@ -49,6 +49,12 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_text(grammar: dict[str, Any]) -> dict[str, Any]:
+    """Return the node of a grammar with the content of its file. `normalise: false` is left out.
+
+    The argument `normalise` is younger than runs that are on disks, and their hashes must not change.
+    """
+    if grammar.get("kind") == "file" and grammar.get("normalise") is False:
+        grammar = {key: value for key, value in grammar.items() if key != "normalise"}
     if grammar.get("path") is None or grammar.get("text", "") is not None:
         return grammar
     try:
