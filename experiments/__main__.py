@@ -3,7 +3,6 @@
 `python -m experiments board` puts the verdicts of all claims together; `python -m experiments claims` lists the claims.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import ModuleType
 from experiments import board
 from experiments.predictions import Claim
 from experiments.study import Judged, judge, judged_before, write_tables
+from sim.arguments import Parser
 from sim.config import members
 from sim.disk.folders import finished
 from sim.disk.records import read
@@ -102,7 +102,7 @@ def each(module: ModuleType, folder: Path, run: str | None, full: bool) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of the arguments. Its help lists all experiments."""
     found = "\n".join(f"  {name:<16}{_first_line(experiment(name))}" for name in members("experiment"))
     others = {
@@ -110,10 +110,9 @@ def parser() -> argparse.ArgumentParser:
         "claims": "The names of all claims; --full: with their digests.",
     }
     more = "\n".join(f"  {name:<16}{meaning}" for name, meaning in others.items())
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m experiments",
         description=f"Reports and verdicts from finished runs.\n\nexperiments:\n{found}\n\nand:\n{more}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("name", help="the experiment, or board, or claims")
     made.add_argument("folder", nargs="?", type=Path, help="folder of its runs (outputs/<name>; for board: outputs)")

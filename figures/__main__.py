@@ -8,7 +8,6 @@ A figure is one file, `figures/<study>/<name>.py`, in this project or in an inst
 - animate(tables, file), only for a moving figure: it writes <name>.gif.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from matplotlib.figure import Figure
 from figures.curves import Tables
 from figures.style import MEDIA, save, styled
 from figures.words import mark
+from sim.arguments import Parser
 from sim.config import members
 from sim.config.discovery import Member
 from sim.numerics import SpecificationError, nearest
@@ -127,13 +127,12 @@ def write(name: str, module: ModuleType, tables: Tables, folder: Path, medium: s
     return files
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of the arguments. Its help lists all figures."""
     found = "\n".join(f"  {name}" for name in members("figure"))
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m figures",
         description=f"Figures, drawn from the tables that python -m experiments has written.\n\nfigures:\n{found}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("study", help="the study, a folder in figures/")
     made.add_argument("folder", nargs="?", type=Path, help="folder of its runs (outputs/<study>)")

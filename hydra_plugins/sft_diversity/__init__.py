@@ -20,7 +20,7 @@ from omegaconf import AnyNode, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sim.cli import FailedPointsError, chosen_of, explain
-from sim.config import Name, Positive, canonical_of, conf_folder, conf_folders
+from sim.config import Folder, Name, Positive, canonical_of, conf_folder, conf_folders
 from sim.config.fitting import fitting
 from sim.numerics import SpecificationError
 from sim.running.engines import check
@@ -67,7 +67,8 @@ class VmapLauncher(Launcher):
         from hydra_plugins.sft_diversity._composition import SharedComposition
 
         self.chosen = checked(self.given)
-        canonical_of(_named, {"name": config.get("name")}, "")  # Hydra makes a folder of this name before it launches
+        named = {"name": config.get("name"), "outputs": config.get("outputs")}
+        canonical_of(_named, named, "")  # Hydra makes a folder of this name before it launches
         if (claim := _claim(config)) is not None:
             from sim.running.announced import check_claim
 
@@ -138,8 +139,8 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
     return chosen
 
 
-def _named(*, name: Annotated[str, Name]) -> None:
-    """The schema of the name of a multirun. `sim.running.build` requires the same of every run."""
+def _named(*, name: Annotated[str, Name], outputs: Annotated[str, Folder]) -> None:
+    """The schema of the name and the place of a multirun. `sim.running.build` requires the same of every run."""
 
 
 def _folder(config: DictConfig) -> Path:
@@ -183,6 +184,12 @@ ConfigStore.instance().store(
     group="hydra/launcher",
     name="vmap",
     node={"_target_": f"{__name__}.VmapLauncher", **checked({})},
+    provider="sft_diversity",
+)
+ConfigStore.instance().store(
+    group="hydra/sweeper",
+    name="product",
+    node={"_target_": f"{__name__}.tidy.ProductSweeper", "params": None, "max_batch_size": None},
     provider="sft_diversity",
 )
 ConfigStore.instance().store(

@@ -9,12 +9,13 @@ from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from hydra_plugins.sft_diversity.tidy import ProductSweeper
 from sim.numerics import SpecificationError, nearest
 
 PLACE = "hydra.sweeper"
 
 
-class StudiesSweeper(BasicSweeper):
+class StudiesSweeper(ProductSweeper):
     """A sweeper over the union of several studies. The runs of study NAME have study.part=NAME.
 
     studies: a mapping from names to sweeps, each a mapping from keys to values as in `hydra.sweeper.params`; only: the

@@ -124,7 +124,7 @@ def test_drafts_and_failures_do_not_count(tmp_path: Path) -> None:
         write(recorded(*twins(1)), tmp_path / name)
     (tmp_path / "reports" / "abc").mkdir(parents=True)
     for nothing in (tmp_path, tmp_path / "reports", tmp_path / "missing"):
-        with pytest.raises(SpecificationError, match="at least one finished run is required, found none"):
+        with pytest.raises(SpecificationError, match="at least one finished run is required, found no"):
             finished(nothing)
     done = write(recorded(*twins(1)), tmp_path / "0123456789ab")
     assert finished(tmp_path) == [done]
@@ -308,7 +308,11 @@ def test_no_table_of_damaged_records_alone(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("missing",), "{0}/missing: at least one finished run is required, found none; run the experiment first"),
+        (
+            ("missing",),
+            "{0}/missing: at least one finished run is required, found no such folder; "
+            "run the experiment first, or correct the path",
+        ),
         (("",), "{0}: at least one finished run is required, found none; give one of the folders below it (toy)"),
         (("store",), "{0}/store: it holds pretrainings, not runs; give the folder of a name (outputs/<name>)"),
         (
