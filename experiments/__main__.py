@@ -16,11 +16,15 @@ from sim.config import members
 from sim.disk.folders import finished
 from sim.disk.records import read
 from sim.numerics import SpecificationError, nearest
+from sim.places import check_folder, check_writable
 from sim.show.blocks import Block, markdown, page, show
 from sim.streams import command
 
 REFUSED = 2
 """Exit status for bad input."""
+
+READ_ONLY = "change its permissions, or copy the folder"
+"""What to do about a folder in which no report can be written."""
 
 OTHERS = ("board", "claims")
 """What can be asked for beside an experiment."""
@@ -140,9 +144,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if chosen.name == "board":
             outputs = chosen.folder or Path("outputs")
+            check_folder(
+                outputs, "a folder with verdicts", "run python -m experiments <claim> first, or correct the path"
+            )
+            check_writable(str(outputs), outputs / "board", [], READ_ONLY)
             return said(judged_before(outputs, claims()), outputs / "board")
         module = experiment(chosen.name)
         folder = chosen.folder or Path("outputs") / chosen.name
+        check_folder(folder, "at least one finished run", "run the experiment first, or correct the path")
+        check_writable(str(folder), folder / "reports", [], READ_ONLY)
         if hasattr(module, "CLAIM"):
             found = judge(module.CLAIM, folder)
             return said([found], found.folder)

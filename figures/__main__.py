@@ -23,6 +23,7 @@ from sim.arguments import Parser
 from sim.config import members
 from sim.config.discovery import Member
 from sim.numerics import SpecificationError, nearest
+from sim.places import check_folder, check_writable
 from sim.streams import command
 
 REFUSED = 2
@@ -63,6 +64,11 @@ def loaded(one: Member) -> ModuleType:
 
 def report(folder: Path, run: str | None) -> Path:
     """Return the folder of the report to draw: of the given run, else of a whole study, else of the newest run."""
+    wanted, mend = (
+        "a folder with reports",
+        f"run python -m experiments {folder.name or '<name>'} first, or correct the path",
+    )
+    check_folder(folder, wanted, mend)
     files = sorted(folder.glob("reports/*/tables/*.parquet"), key=lambda file: file.stat().st_mtime_ns)
     reports = {file.parents[1].name: file.parents[1] for file in files}
     if not reports:
@@ -151,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source = report(folder, chosen.run)
         tables = read_tables(figures, source)
         target = source / "figures"
+        check_writable(str(source), target, [], "change its permissions, or copy the folder")
         target.mkdir(parents=True, exist_ok=True)
         written = {name: write(name, module, tables, target, chosen.medium) for name, module in figures.items()}
     except SpecificationError as error:

@@ -31,6 +31,8 @@ def is_mistake(error: Exception) -> bool:
     if type(error) is ValueError:  # Hydra refuses combinations of flags, or groups that are set to numbers, in this way
         last = traceback.extract_tb(error.__traceback__)[-1]
         return last.name == "_run_hydra" or Path(last.filename).parent == Path(hydra.__file__).parent / "_internal"
+    if type(error) is TypeError:  # a group was set to a list
+        return Path(traceback.extract_tb(error.__traceback__)[-1].filename).name == "defaults_list.py"
     return isinstance(error, _MISTAKES)
 
 
@@ -68,7 +70,7 @@ def _composition_error(error: Exception, arguments: list[str], config_name: str,
     unknown = re.search(r"Could not override '(.+?)'|'(.+?)' does not\s+exist", text)
     several = re.search(r"Ambiguous value for argument '(.+?)'$|Sweep parameters '(.+?)' requires", text, re.MULTILINE)
     merged = re.match(r"Error merging override (.+)", text)
-    if text.startswith("Config group override must be"):
+    if text.startswith("Config group override must be") or isinstance(error, TypeError):
         return _no_option(arguments, directory)
     present = re.search(r"An item is already at '(.+?)'", text)
     if unknown:
@@ -81,7 +83,7 @@ def _composition_error(error: Exception, arguments: list[str], config_name: str,
     if present:
         return f"{present[1]}: already in the configuration; leave out the +"
     if merged and cause is not None:
-        return f"{merged[1]}: {str(cause).splitlines()[0]}"
+        return f"{merged[1]}: {str(cause).splitlines()[0].split(' expecting ')[0]}"
     if not text and isinstance(cause, OmegaConfBaseException):
         return _value_error(cause, arguments, directory)
     return re.split(r"Config search path:|See https", text)[0]
@@ -113,7 +115,7 @@ def _no_option(arguments: list[str], directory: Path) -> str:
 
 
 def _value_error(error: OmegaConfBaseException, arguments: list[str], directory: Path) -> str:
-    text = str(error).splitlines()[0]
+    text = re.sub(r'^\w+ raised while resolving interpolation: "?(.+?)"?$', r"\1", str(error).splitlines()[0])
     missing = re.match(r"Missing mandatory value: (.+)", text)
     if missing:
         key = error.full_key or missing[1]
@@ -121,7 +123,7 @@ def _value_error(error: OmegaConfBaseException, arguments: list[str], directory:
     target = re.search(r"Interpolation key '(.+?)' not found|Unsupported interpolation type (.+)", text)
     if target is None:
         return f"{error.full_key}: {text}" if error.full_key else text
-    pattern = rf"\$\{{{re.escape(target[1] or target[2])}[:}}]"
+    pattern = rf"\$\\?\{{{re.escape(target[1] or target[2])}\\?[:}}]"
     where = _written_in(pattern, arguments, directory)
     written = next((one for one in arguments if re.search(pattern, one)), None)  # another key may depend on this one
     key = error.full_key if written is None else written.partition("=")[0].lstrip("+")

@@ -63,6 +63,8 @@ def _unwritable(folder: Path, names: Sequence[str]) -> str | None:
         existing = _nearest(folder.absolute())
         if any(len(os.fsencode(name)) > LONGEST - ROOM for name in names):
             return "a name that is too long"
+        if any("\0" in name for name in names):
+            return reason(ValueError())
         draft = tempfile.mkdtemp(prefix=".", suffix=".draft", dir=existing)
     except (OSError, ValueError) as problem:
         return reason(problem)

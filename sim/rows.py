@@ -63,7 +63,7 @@ def _targets(folder: Path, stem: Path | None) -> tuple[Path, Path]:
     """Return the files for the table. Raises SpecificationError if a file with a chosen name exists already."""
     place, name = (folder, "rows") if stem is None else (stem.parent, stem.name)
     targets = place / f"{name}.parquet", place / f"{name}.csv"
-    if stem is not None and not (name and place.is_dir()):
+    if stem is not None and not (name and os.path.isdir(place)):
         mend = f"make {place}" if name else "add a name to it"
         raise SpecificationError(f"--out: a stem in an existing folder is required, found {stem}; {mend}")
     argument = str(folder) if stem is None else "--out"

@@ -188,8 +188,8 @@ ConfigStore.instance().store(
 )
 ConfigStore.instance().store(
     group="hydra/sweeper",
-    name="product",
-    node={"_target_": f"{__name__}.tidy.ProductSweeper", "params": None, "max_batch_size": None},
+    name="basic",  # instead of Hydra's own, which is its base class
+    node={"_target_": f"{__name__}.tidy.TidySweeper", "params": None, "max_batch_size": None},
     provider="sft_diversity",
 )
 ConfigStore.instance().store(

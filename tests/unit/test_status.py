@@ -135,10 +135,8 @@ def test_a_folder_without_runs_is_refused(
     (tmp_path / "file").write_text("")
     assert main([str(tmp_path / name), *flags]) == 2
     said = capsys.readouterr()
-    assert (
-        said.err
-        == f"{tmp_path / name}: a folder with runs (outputs/<name>) is required, found {found}; correct the path, or start a run first\n"
-    )
+    line = f"{tmp_path / name}: a folder with runs (outputs/<name>) is required, found {found}"
+    assert said.err == f"{line}; correct the path, or start a run first\n"
     assert said.out == ""
 
 
