@@ -8,10 +8,13 @@ A figure is one file, `figures/<study>/<name>.py`, in this project or in an inst
 - animate(tables, file), only for a moving figure: it writes <name>.gif.
 """
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+
+os.environ["MPLBACKEND"] = "agg"  # figures are only written, and matplotlib refuses an unknown backend with a traceback
 
 import polars as pl
 from matplotlib.figure import Figure

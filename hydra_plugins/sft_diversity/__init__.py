@@ -108,11 +108,12 @@ class VmapLauncher(Launcher):
 
     def _outcomes(self, jobs: Sequence[JobReturn]) -> list["Outcome"]:
         """Do the jobs, print the summary on stdout, and return their outcomes."""
-        from sim.running.environment import prepare
+        from sim.running.environment import load_jax, prepare
 
         if self.chosen["engine"] == "inline":  # then this process computes
             configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
             prepare(str(self.config.outputs))
+        load_jax()
         from sim.running.announced import kept_for_others
         from sim.running.multirun import Launch, multirun
         from sim.running.outcomes import told

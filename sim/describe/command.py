@@ -79,7 +79,7 @@ def _parser() -> Parser:
         help="show the entropy of the first N decisions of a string",
     )
     add("--against", metavar="FILE", help="show the divergences to the language of a second file")
-    add("--length", type=whole(1), metavar="L", help="keep strings of fewer than L symbols (L tokens with the end)")
+    add("--length", type=whole(0), metavar="L", help="keep strings of fewer than L symbols (L tokens with the end)")
     add(
         "--restrict",
         action="append",
@@ -96,7 +96,7 @@ def _parser() -> Parser:
         help="whether --entropy is per string or per token (default string)",
     )
     add("--temperature", type=number, metavar="T", help="temperature of every next token; 0 is greedy")
-    add("--top-k", type=whole(1), metavar="K", help="keep the K likeliest next tokens, renormalised")
+    add("--top-k", type=whole(0), metavar="K", help="keep the K likeliest next tokens, renormalised")
     add("--top-p", type=number, metavar="P", help="keep the fewest next tokens with total mass P, renormalised")
     add(
         "--min-p",

@@ -15,7 +15,7 @@ from typing import Any
 from sim.arguments import Parser, whole
 from sim.numerics import SpecificationError
 from sim.places import reason
-from sim.running.environment import prepare
+from sim.running.environment import load_jax, prepare
 from sim.running.identity import target
 from sim.streams import command
 
@@ -99,6 +99,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(" ".join(str(problem).split()), file=sys.stderr)
         return REFUSED
     prepare(str(runs[0]["outputs"]), given.beside)
+    try:
+        load_jax()
+    except SpecificationError as problem:
+        print(problem, file=sys.stderr)
+        return REFUSED
     work(given.task)
     return 0
 

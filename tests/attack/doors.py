@@ -43,7 +43,7 @@ DOORS = (
     Door("sim.verify", "{outputs}", "{new}", ("{}", "{} --json")),
     Door("sim.describe", GRAMMAR, "{new}", ("{}", f"{GRAMMAR} --against={{}}")),
     Door("sim.selftest", "pcfg --n 1", "pcgf"),
-    Door("sim.running.worker", "{task}", "{new}", ("{}", "{} --lifeline"), COMPUTES),
+    Door("sim.running.worker", "{task}", "{new}", ("{}",), COMPUTES),
     Door("experiments", "claims", "demo {new}", ("demo {}", "c1_entropy {}", "robustness {}", "board {}", "{}")),
     Door("figures", "--help", "demo {new}", ("demo {}", "{}")),
 )

@@ -55,7 +55,12 @@ def _import(doors: list[str]) -> None:
 
     for door in doors:
         importlib.import_module(door)
+    from sim.config import members
     from tests.composed import compose
+
+    for kind in ("experiment", "figure", "metric"):
+        for member in members(kind).values():
+            member.load()
 
     compose("seed=1")
     _stop_before_computing()

@@ -27,8 +27,10 @@ REFUSED: list[tuple[str, str]] = [
     ("name=''", "name: a name of a-z, 0-9 and _ other than store is required, found ''"),
     ("outputs=3", """outputs: the path of a folder is required, found 3; quote it: 'outputs="3"'"""),
     ("outputs=''", "outputs: the path of a folder is required, found ''"),
-    ("outputs=' '", "outputs: the path of a folder is required, found ' '"),
-    ("finetune.probes=gradient", "finetune.probes: a list"),
+    (
+        "finetune.probes=gradient",
+        "finetune.probes: a list without repeats is required, found 'gradient'; write [gradient]",
+    ),
     ("+sede=3", "sede: unknown argument of run (did you mean 'seed'?)"),
     ("+gramar.kind=english", "gramar: unknown argument of run (did you mean 'grammar'?)"),
     ("~grammar", "grammar: a mapping of names to values is required, found nothing"),
