@@ -16,7 +16,7 @@ from sim.config import members
 from sim.disk.folders import finished
 from sim.disk.records import read
 from sim.numerics import SpecificationError, nearest
-from sim.places import check_folder, check_writable
+from sim.places import check_folder, check_writable, write_whole
 from sim.show.blocks import Block, markdown, page, show
 from sim.streams import command
 
@@ -64,8 +64,8 @@ def said(judged: Sequence[Judged], folder: Path) -> int:
     """Print a verdict board and write it to a folder, as Markdown and as HTML. Return the exit status."""
     blocks = list(board.blocks(judged))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "board.md").write_text(markdown(blocks), encoding="utf-8")
-    (folder / "board.html").write_text(page("Verdict board", blocks), encoding="utf-8")
+    write_whole(folder / "board.md", markdown(blocks).encode())
+    write_whole(folder / "board.html", page("Verdict board", blocks).encode())
     show(blocks)
     print(f"\nWritten to {folder}: board.md and board.html")
     return 0
@@ -77,7 +77,7 @@ def together(module: ModuleType, folder: Path) -> int:
     tables = module.analyse(folder)
     blocks = module.report(tables)
     write_tables(tables, target / "tables")
-    (target / "report.md").write_text(markdown(blocks), encoding="utf-8")
+    write_whole(target / "report.md", markdown(blocks).encode())
     show(blocks)
     print(f"\nWritten to {target}: report.md and tables/")
     return 0
@@ -96,7 +96,7 @@ def each(module: ModuleType, folder: Path, run: str | None, full: bool) -> int:
         target = folder / "reports" / name
         write_tables(tables, target / "tables")
         blocks = module.report(tables)
-        (target / "report.md").write_text(markdown(blocks), encoding="utf-8")
+        write_whole(target / "report.md", markdown(blocks).encode())
         if name == (run or list(sources)[-1]):
             short = not full and hasattr(module, "headline")
             shown, where = module.headline(tables) if short else blocks, target

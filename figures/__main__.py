@@ -10,6 +10,7 @@ A figure is one file, `figures/<study>/<name>.py`, in this project or in an inst
 
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +27,7 @@ from sim.arguments import Parser
 from sim.config import members
 from sim.config.discovery import Member
 from sim.numerics import SpecificationError, nearest
-from sim.places import check_folder, check_writable
+from sim.places import check_folder, check_writable, write_whole
 from sim.streams import command
 
 REFUSED = 2
@@ -129,10 +130,12 @@ def write(name: str, module: ModuleType, tables: Tables, folder: Path, medium: s
         mark(drawn, tables)
         files = save(drawn, stem)
     files.append(folder / f"{name}.txt")
-    files[-1].write_text(caption + "\n", encoding="utf-8")
+    write_whole(files[-1], f"{caption}\n".encode())
     if hasattr(module, "animate"):
         files.append(folder / f"{name}.gif")
-        module.animate(tables, files[-1])
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as draft:
+            module.animate(tables, Path(draft) / files[-1].name)
+            (Path(draft) / files[-1].name).replace(files[-1])
     return files
 
 

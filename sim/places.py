@@ -1,10 +1,11 @@
 """Folders and files that a person names: whether they can be used, and if not, why, in words."""
 
+import errno
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sim.numerics import SpecificationError
@@ -22,6 +23,8 @@ def reason(problem: OSError | ValueError) -> str:
 
 def told(problem: OSError) -> str:
     """Return one line about an error of the file system that nothing has foreseen, such as a full disk."""
+    if problem.filename is None and problem.errno == errno.ENOENT:  # nothing else is asked for without a name
+        return "current directory: a directory that exists is required, found a deleted one; change to another one"
     place = "disk" if problem.filename is None else os.fsdecode(problem.filename)
     line = f"{place}: a place that can be read and written is required, found {reason(problem)}"
     return f"{line}; correct that and give the same command again: what is finished is kept"
@@ -88,14 +91,13 @@ def _nearest(folder: Path) -> Path:
     raise FileNotFoundError(0, "no such folder")
 
 
-@contextmanager
-def writing(place: Path, fix: str) -> Iterator[None]:
-    """Turn an OSError into a SpecificationError that names the folder which cannot be written."""
+def write_whole(file: Path, data: bytes) -> None:
+    """Write a file in one step. If that fails, an older file stays as it is, and nothing else is left behind."""
+    fresh = file.with_name(f".{file.name}-{os.getpid()}")
     try:
-        yield
-    except (OSError, ValueError) as problem:
-        if isinstance(problem, SpecificationError):
-            raise
-        raise SpecificationError(
-            f"{place}: a folder that can be written is required, found {reason(problem)}; {fix}"
-        ) from None
+        fresh.write_bytes(data)
+        fresh.replace(file)
+    except BaseException:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise

@@ -14,7 +14,7 @@ from sim.disk.folders import finished
 from sim.disk.records import read
 from sim.metrics.frames import COLUMNS, Measured, as_csv, joined, measured, metrics_help
 from sim.numerics import SpecificationError
-from sim.places import check_writable
+from sim.places import check_writable, reason
 from sim.streams import command
 
 DAMAGED, REFUSED = 1, 2
@@ -101,7 +101,8 @@ def _write(table: pl.DataFrame, targets: tuple[Path, Path], num_runs: int) -> No
             file.replace(target)
     except OSError as problem:
         raise SpecificationError(
-            f"{targets[0].parent}: a folder that can be written is required, found {problem.strerror}"
+            f"{targets[0].parent}: a folder that can be written is required, found {reason(problem)}; "
+            "make room there, or choose a stem elsewhere with --out"
         ) from None
     finally:
         for file in fresh:

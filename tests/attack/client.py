@@ -41,9 +41,11 @@ class Client:
         environment: Mapping[str, str | None] | None = None,
         folder: Path | str | None = None,
         deleted: bool = False,
+        room: int | None = None,
     ) -> Said:
+        """Do a command. deleted: its folder is removed first; room: the largest size of a file in bytes."""
         request: dict[str, Any] = {
-            "module": module, "words": list(words), "streams": list(streams), "deleted": deleted,
+            "module": module, "words": list(words), "streams": list(streams), "deleted": deleted, "room": room,
             "environment": dict(environment or {}), "folder": None if folder is None else str(folder),
         }  # fmt: skip
         assert self.process.stdin is not None

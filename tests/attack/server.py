@@ -8,6 +8,7 @@ import gc
 import io
 import json
 import os
+import resource
 import runpy
 import shutil
 import signal
@@ -91,6 +92,8 @@ def _begin(request: dict[str, Any], kept: Path) -> None:
         if value is not None:
             os.environ[name] = value
     tempfile.tempdir = None
+    if request["room"] is not None:  # as on a full disk: no file may become larger
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["room"], request["room"]))
     if request["folder"] is not None:
         os.chdir(request["folder"])
     if request["deleted"]:

@@ -234,6 +234,34 @@ def test_every_bad_place(spot: tuple[Door, str], kind: str, world: World) -> Non
     placed(world, *spot, kind)
 
 
+@pytest.mark.parametrize(
+    ("module", "written"),
+    [("sim.rows", "{runs}"), ("experiments", "demo {runs}"), ("sim.run", "-m seed=1,2 outputs={new}")],
+    ids=["rows", "experiments", "multirun"],
+)
+def test_a_full_disk_leaves_no_half_of_a_file(module: str, written: str, world: World) -> None:
+    before = world.tree()
+    said = world.do(module, world.words(written), room=1000)
+    obeys(said, module)
+    assert said.status in (1, 2)
+    assert "required, found file too large" in said.err
+    assert not [file for file in world.tree() - before if file.is_file()]
+    world.clear()
+
+
+GONE = [*DOORS, Door("experiments", "demo", ""), Door("figures", "demo", ""), Door("sim.verify", "", "")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("door", GONE, ids=[f"{door.module} {door.good[:9]}" for door in GONE])
+def test_a_current_directory_that_was_deleted(door: Door, world: World) -> None:
+    (world.folder / "gone").mkdir()
+    said = world.client.do(door.module, world.words(door.good), folder=world.folder / "gone", deleted=True)
+    obeys(said, door.module)
+    assert said.status == door.status or "required, found" in said.err
+    world.clear()
+
+
 # -- values ------------------------------------------------------------------------------------------------------------
 
 FLAG = re.compile(r"^  (?:-\w, )?(--[\w-]+)(?: ([A-Z{]))?", re.MULTILINE)
