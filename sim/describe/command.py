@@ -114,7 +114,7 @@ def _parser() -> Parser:
 def described(options: argparse.Namespace) -> list[Section]:
     """Return the whole description that the options ask for."""
     language: ExactLanguage = read(options.file, options.renormalise)
-    other = read(options.against, options.renormalise) if options.against else None
+    other = read(options.against, options.renormalise) if options.against is not None else None
     changes = Changes(
         options.length,
         tuple(restriction(one) for one in options.restrict),
