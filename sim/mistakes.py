@@ -73,6 +73,8 @@ def _composition_error(error: Exception, arguments: list[str], config_name: str,
     if text.startswith("Config group override must be") or isinstance(error, TypeError):
         return _no_option(arguments, directory)
     present = re.search(r"An item is already at '(.+?)'", text)
+    if (fixed := _reworded(text, cause, arguments)) is not None:
+        return fixed
     if unknown:
         key = getattr(cause, "full_key", None) or unknown[1] or unknown[2]  # the cause holds the key inside a mapping
         return _unknown_key(key, arguments, config_name, directory)
@@ -87,6 +89,22 @@ def _composition_error(error: Exception, arguments: list[str], config_name: str,
     if not text and isinstance(cause, OmegaConfBaseException):
         return _value_error(cause, arguments, directory)
     return re.split(r"Config search path:|See https", text)[0]
+
+
+def _reworded(text: str, cause: BaseException | None, arguments: list[str]) -> str | None:
+    """Return a line instead of a text of Hydra that names no argument, or no requirement; None for other texts."""
+    deleted = re.match(r"Could not delete from config\. The value of '(.+?)' is (.*) and not (.*)\.$", text)
+    if deleted:
+        return f"~{deleted[1]}: the present value {deleted[2]} is required, found {deleted[3]}; leave the value out"
+    if swept := re.match(r"Sweeping over Hydra's configuration is not supported : '(.+)'", text):
+        return f"{swept[1]}: one value is required, found several; Hydra cannot sweep its own configuration"
+    merged = re.match(r"Error merging override (.+?)=(.*)", text)
+    if merged and str(cause).startswith("Cannot merge DictConfig with"):
+        return f"{merged[1]}: a mapping of names to values is required, found {merged[2]}"
+    if dangling := re.match(r"Error resolving interpolation '(.+?)'", text):
+        key = next((one.partition("=")[0] for one in arguments if dangling[1] in one), "the configuration")
+        return f"{key}: the name of a group is required, found {dangling[1]}; correct it"
+    return None
 
 
 def _parse_error(error: OverrideParseException) -> str:

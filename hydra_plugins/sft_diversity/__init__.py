@@ -4,6 +4,7 @@ Nothing slow is imported before a multirun is launched, because Hydra loads this
 """
 
 import copy
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -157,9 +158,12 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 
 
 def _claim(config: Any) -> str | None:
-    """Return the key `claim` of a configuration. The schema of the run refuses what is no text."""
-    found = OmegaConf.select(config, "claim", throw_on_resolution_failure=False)
-    return found if isinstance(found, str) else None
+    """Return the key `claim` of a configuration. The schema of the run refuses what is no name@digest."""
+    if isinstance(config, dict):
+        found = config.get("claim")
+    else:
+        found = OmegaConf.select(config, "claim", throw_on_resolution_failure=False)
+    return found if isinstance(found, str) and re.fullmatch("[a-z0-9_]+@[0-9a-f]{12}", found) else None
 
 
 def _resolved(job: JobReturn) -> dict[str, Any]:
@@ -174,7 +178,7 @@ def _resolved(job: JobReturn) -> dict[str, Any]:
     finally:
         HydraConfig.instance().cfg = before
     assert isinstance(plain, dict)
-    if isinstance(claim := plain.get("claim"), str):
+    if (claim := _claim(plain)) is not None:
         from sim.running.announced import check_claim
 
         check_claim(claim)

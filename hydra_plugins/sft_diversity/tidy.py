@@ -1,11 +1,12 @@
 """`hydra/sweeper=basic`: the sweeper of Hydra, but a multirun that is refused leaves nothing behind."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import Override, ValueType
 
+from sim.config import Positive, canonical_of
 from sim.numerics import SpecificationError
 from sim.places import check_writable
 
@@ -26,6 +27,7 @@ class TidySweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Run all jobs. Raises SpecificationError if nothing can be written to `outputs`."""
         assert self.config is not None
+        canonical_of(_batches, {"max_batch_size": self.max_batch_size}, "hydra.sweeper")
         folder = Path(self.config.hydra.sweep.dir)
         if "outputs" in self.config:
             place = Path(str(self.config.outputs), str(self.config.name))
@@ -39,6 +41,10 @@ class TidySweeper(BasicSweeper):
                 (folder / "multirun.yaml").unlink(missing_ok=True)
                 _remove(fresh)
             raise
+
+
+def _batches(*, max_batch_size: Annotated[int, Positive] | None) -> None:
+    """The schema of the size of a batch."""
 
 
 def _check_choices(override: Override) -> None:

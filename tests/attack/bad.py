@@ -39,17 +39,15 @@ VALUES = (
 """What a person may write behind a flag or a key, and hardly ever means."""
 
 FOR_HYDRA = (
-    "", "nan", "-1", "1e400", "abc", "٣", "null", "[1,2]", "{a: 1}", "[", "a=b", "1,2", "a'b\"c", "glob(*)", "range(0)",
-    "interval(0,1)", "int(x)", "${nix}", "${nix:1}", "${.}", "${oc.env:NIX}", "???", "a\nb", "a\udcff",
+    "", "nan", "abc", "٣", "null", "[1,2]", "{a: 1}", "[", "a=b", "1,2", "glob(*)", "interval(0,1)", "${nix}",
+    "${oc.env:NIX}", "???", "a\nb",
 )  # fmt: skip
 """The same for overrides of Hydra, with the words of its own language."""
 
 KEYS = (
-    "seed", "name", "grammar", "grammar.kind", "grammar.styles", "model", "model.width", "restriction.keep",
-    "experiment", "finetune.probes", "finetune.controls", "optimizer.learning_rate", "optimizer@pretrain.optimizer",
-    "scale", "claim", "study.part", "dial.entropy", "relearn", "hydra/launcher", "hydra.launcher.workers",
-    "hydra.launcher.engine", "hydra.sweeper.max_batch_size", "+x", "~seed", "~grammar", "++seed", "grammar@x",
-    "_target_", "+grammar._target_",
+    "seed", "name", "grammar", "grammar.kind", "model.width", "restriction.keep", "experiment", "finetune.probes",
+    "finetune.controls", "optimizer.learning_rate", "optimizer@pretrain.optimizer", "claim", "dial.entropy", "relearn",
+    "hydra/launcher", "hydra.launcher.workers", "hydra.sweeper.max_batch_size", "+x", "~seed", "grammar@x", "_target_",
 )  # fmt: skip
 """Typical keys: a number, a text, a list, a mapping, a group, a constructor, and those of Hydra."""
 
