@@ -101,6 +101,8 @@ def _reworded(text: str, cause: BaseException | None, arguments: list[str]) -> s
     merged = re.match(r"Error merging override (.+?)=(.*)", text)
     if merged and str(cause).startswith("Cannot merge DictConfig with"):
         return f"{merged[1]}: a mapping of names to values is required, found {merged[2]}"
+    if absent := re.match(r"You must specify '(.+?)'.*Available options:(.*)", text, re.DOTALL):
+        return f"{absent[1]}: one of {', '.join(absent[2].split())} is required, found nothing"
     if dangling := re.match(r"Error resolving interpolation '(.+?)'", text):
         key = next((one.partition("=")[0] for one in arguments if dangling[1] in one), "the configuration")
         return f"{key}: the name of a group is required, found {dangling[1]}; correct it"

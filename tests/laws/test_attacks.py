@@ -330,7 +330,8 @@ def overridden(world: World, override: str) -> None:
     if "found several" in single.err or override.startswith("hydra"):  # a sweep, and what only a multirun reads
         return
     assert single.status == many.status, f"{override!r}: {single} {many}"
-    assert set(line_of(single)) == set(line_of(many)), f"{override!r}: {single} {many}"
+    if single.status == 2:
+        assert set(line_of(single)) == set(line_of(many)), f"{override!r}: {single} {many}"
 
 
 @pytest.mark.parametrize("override", ["finetune.probes=gradient", "outputs="])

@@ -345,7 +345,8 @@ def test_a_full_disk_leaves_the_old_table(
             FullDisk(patch, at)
             assert main([str(tmp_path)]) == 2
         assert capsys.readouterr().err == (
-            f"{tmp_path}: a folder that can be written is required, found No space left on device\n"
+            f"{tmp_path}: a folder that can be written is required, found no space left on device; "
+            "make room there, or choose a stem elsewhere with --out\n"
         )
         assert {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
 
