@@ -75,7 +75,7 @@ def check_platform() -> None:
         found = " ".join(str(problem).split())[:120]
         raise SpecificationError(
             f"JAX_PLATFORMS: a platform of this machine is required, found {wanted!r}{f' ({found})' if found else ''}; "
-            f"unset it to use what is there, set it to cpu, or install the extra {extras}"
+            f"unset it to use what is there, set it to cpu (always there), or install the extra {extras}"
         ) from None
 
 
