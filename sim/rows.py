@@ -1,6 +1,5 @@
 """python -m sim.rows <dir> [--out STEM]: write the records of a folder as one tidy table."""
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,11 +8,13 @@ from pathlib import Path
 
 import polars as pl
 
+from sim.arguments import Parser
 from sim.disk import files
 from sim.disk.folders import finished
 from sim.disk.records import read
 from sim.metrics.frames import COLUMNS, Measured, as_csv, joined, measured, metrics_help
 from sim.numerics import SpecificationError
+from sim.places import check_writable, reason
 from sim.streams import command
 
 DAMAGED, REFUSED = 1, 2
@@ -37,14 +38,14 @@ the input is wrong and nothing was written."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table of a folder; see the exit statuses in `--help`."""
-    parser = argparse.ArgumentParser(prog="python -m sim.rows", formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m sim.rows")
     parser.add_argument("folder", type=Path, help="the folder of the runs (outputs/<name>)")
     parser.add_argument("--out", type=Path, metavar="STEM", help="write STEM.parquet and STEM.csv instead")
     try:
         parser.description = help_text()
         chosen = parser.parse_args(arguments)
-        targets = _targets(chosen.folder, chosen.out)
         sources = finished(chosen.folder)
+        targets = _targets(chosen.folder, chosen.out)
         runs = list(_readable(sources))
         if runs:
             _write(joined(runs), targets, len(runs))
@@ -60,14 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _targets(folder: Path, stem: Path | None) -> tuple[Path, Path]:
     """Return the files for the table. Raises SpecificationError if a file with a chosen name exists already."""
-    if stem is None:
-        return folder / "rows.parquet", folder / "rows.csv"
-    targets = stem.parent / f"{stem.name}.parquet", stem.parent / f"{stem.name}.csv"
-    if not stem.name or not stem.parent.is_dir():
-        raise SpecificationError(f"--out: a stem in an existing folder is required, found {stem}; make {stem.parent}")
+    place, name = (folder, "rows") if stem is None else (stem.parent, stem.name)
+    targets = place / f"{name}.parquet", place / f"{name}.csv"
+    if stem is not None and not (name and os.path.isdir(place)):
+        mend = f"make {place}" if name else "add a name to it"
+        raise SpecificationError(f"--out: a stem in an existing folder is required, found {stem}; {mend}")
+    argument = str(folder) if stem is None else "--out"
+    check_writable(argument, place, [file.name for file in targets], "choose a stem elsewhere with --out")
     for file in targets:
-        if file.exists():
+        if stem is not None and file.exists():
             raise SpecificationError(f"--out: a new file is required, found {file}; delete it, or choose another stem")
+        if file.is_dir():
+            raise SpecificationError(f"{file}: a file is required, found a folder; choose a stem elsewhere with --out")
     return targets
 
 
@@ -96,7 +101,8 @@ def _write(table: pl.DataFrame, targets: tuple[Path, Path], num_runs: int) -> No
             file.replace(target)
     except OSError as problem:
         raise SpecificationError(
-            f"{targets[0].parent}: a folder that can be written is required, found {problem.strerror}"
+            f"{targets[0].parent}: a folder that can be written is required, found {reason(problem)}; "
+            "make room there, or choose a stem elsewhere with --out"
         ) from None
     finally:
         for file in fresh:

@@ -1,6 +1,5 @@
 """python -m sim.status <dir> [--watch] [--json]: show which runs are done, running, failed, interrupted or waiting."""
 
-import argparse
 import json
 import os
 import socket
@@ -12,10 +11,12 @@ from typing import Any
 
 from rich.console import Console, Group
 
+from sim.arguments import Parser
 from sim.disk.files import read_json
 from sim.disk.ledger import RunState, states
 from sim.disk.store import STORE
 from sim.numerics import SpecificationError
+from sim.places import check_folder
 from sim.show.live import DRAWN, headline, lines, live, standing, view
 from sim.show.overview import Overview, Session, session_of
 from sim.streams import command
@@ -38,14 +39,15 @@ started alone). This command only reads. The exit status is 0, or 2 if there is 
 
 def overviews(folder: Path) -> list[Overview]:
     """Return the runs of outputs/<name>, or of every name below outputs. Raises SpecificationError if none exists."""
+    wanted, mend = "a folder with runs (outputs/<name>)", "correct the path, or start a run first"
+    check_folder(folder, wanted, mend)
     found = states(folder)
     if found:
         return [_overview(folder, found)]
     below = sorted(place for place in folder.glob("[!.]*") if place.name != STORE)
     several = [_overview(place, runs) for place in below if (runs := states(place))]
     if not several:
-        nothing = "none in it" if folder.is_dir() else "no such folder"
-        raise SpecificationError(f"{folder}: a folder with runs (outputs/<name>) is required, found {nothing}")
+        raise SpecificationError(f"{folder}: {wanted} is required, found none in it; {mend}")
     return several
 
 
@@ -84,9 +86,7 @@ def _dead(plan: Any) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the states of the runs, once or until none is running or waiting. Return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sim.status", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m sim.status", description=_HELP)
     parser.add_argument("folder", type=Path, help="outputs/<name>, or outputs for every name below it")
     parser.add_argument("--watch", action="store_true", help="continue until no run is running or waiting (or Ctrl-C)")
     parser.add_argument("--json", action="store_true", help="write JSON lines: each is a list with an entry per name")

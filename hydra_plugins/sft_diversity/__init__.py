@@ -4,6 +4,7 @@ Nothing slow is imported before a multirun is launched, because Hydra loads this
 """
 
 import copy
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from omegaconf import AnyNode, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sim.cli import FailedPointsError, chosen_of, explain
-from sim.config import Name, Positive, canonical_of, conf_folder, conf_folders
+from sim.config import Folder, Name, Positive, canonical_of, conf_folder, conf_folders
 from sim.config.fitting import fitting
 from sim.numerics import SpecificationError
 from sim.running.engines import check
@@ -67,7 +68,8 @@ class VmapLauncher(Launcher):
         from hydra_plugins.sft_diversity._composition import SharedComposition
 
         self.chosen = checked(self.given)
-        canonical_of(_named, {"name": config.get("name")}, "")  # Hydra makes a folder of this name before it launches
+        named = {"name": config.get("name"), "outputs": config.get("outputs")}
+        canonical_of(_named, named, "")  # Hydra makes a folder of this name before it launches
         if (claim := _claim(config)) is not None:
             from sim.running.announced import check_claim
 
@@ -107,11 +109,12 @@ class VmapLauncher(Launcher):
 
     def _outcomes(self, jobs: Sequence[JobReturn]) -> list["Outcome"]:
         """Do the jobs, print the summary on stdout, and return their outcomes."""
-        from sim.running.environment import prepare
+        from sim.running.environment import load_jax, prepare
 
         if self.chosen["engine"] == "inline":  # then this process computes
             configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
             prepare(str(self.config.outputs))
+        load_jax()
         from sim.running.announced import kept_for_others
         from sim.running.multirun import Launch, multirun
         from sim.running.outcomes import told
@@ -138,8 +141,8 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
     return chosen
 
 
-def _named(*, name: Annotated[str, Name]) -> None:
-    """The schema of the name of a multirun. `sim.running.build` requires the same of every run."""
+def _named(*, name: Annotated[str, Name], outputs: Annotated[str, Folder]) -> None:
+    """The schema of the name and the place of a multirun. `sim.running.build` requires the same of every run."""
 
 
 def _folder(config: DictConfig) -> Path:
@@ -155,9 +158,12 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 
 
 def _claim(config: Any) -> str | None:
-    """Return the key `claim` of a configuration. The schema of the run refuses what is no text."""
-    found = OmegaConf.select(config, "claim", throw_on_resolution_failure=False)
-    return found if isinstance(found, str) else None
+    """Return the key `claim` of a configuration. The schema of the run refuses what is no name@digest."""
+    if isinstance(config, dict):
+        found = config.get("claim")
+    else:
+        found = OmegaConf.select(config, "claim", throw_on_resolution_failure=False)
+    return found if isinstance(found, str) and re.fullmatch("[a-z0-9_]+@[0-9a-f]{12}", found) else None
 
 
 def _resolved(job: JobReturn) -> dict[str, Any]:
@@ -172,7 +178,7 @@ def _resolved(job: JobReturn) -> dict[str, Any]:
     finally:
         HydraConfig.instance().cfg = before
     assert isinstance(plain, dict)
-    if isinstance(claim := plain.get("claim"), str):
+    if (claim := _claim(plain)) is not None:
         from sim.running.announced import check_claim
 
         check_claim(claim)
@@ -183,6 +189,12 @@ ConfigStore.instance().store(
     group="hydra/launcher",
     name="vmap",
     node={"_target_": f"{__name__}.VmapLauncher", **checked({})},
+    provider="sft_diversity",
+)
+ConfigStore.instance().store(
+    group="hydra/sweeper",
+    name="basic",  # instead of Hydra's own, which is its base class
+    node={"_target_": f"{__name__}.tidy.TidySweeper", "params": None, "max_batch_size": None},
     provider="sft_diversity",
 )
 ConfigStore.instance().store(

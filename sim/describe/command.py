@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from sim.arguments import Parser, number, whole
 from sim.describe import asked, facts, sampling, text, write
 from sim.describe.bounds import Known
 from sim.describe.sections import Section, as_json
@@ -59,26 +60,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m sim.describe",
-        description=ABOUT,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _parser() -> Parser:
+    parser = Parser(prog="python -m sim.describe", description=ABOUT, epilog=EPILOG)
     add = parser.add_argument
     add("file", help="a grammar file")
     add("--json", action="store_true", help="print JSON instead of text")
-    add("--top", type=int, default=10, metavar="N", help="show the N most likely strings (default 10)")
-    add("--counts", type=int, default=12, metavar="N", help="count the strings of the first N lengths (default 12)")
+    add("--top", type=whole(0), default=10, metavar="N", help="show the N most likely strings (default 10)")
+    add(
+        "--counts", type=whole(0), default=12, metavar="N", help="count the strings of the first N lengths (default 12)"
+    )
     add("--string", action="append", default=[], metavar="X", help="show the probability of string X; repeatable")
     add("--prefix", action="append", default=[], metavar="X", help="show P(a string begins with X); repeatable")
     add("--next", action="append", default=[], metavar="X", help="show the law of the next token after X; repeatable")
-    add("--positions", type=int, default=0, metavar="N", help="show the entropy of the first N decisions of a string")
-    add("--sample", type=int, default=0, metavar="N", help="draw N strings and show estimates beside exact numbers")
-    add("--seed", type=int, default=0, metavar="S", help="seed of --sample (default 0)")
+    add(
+        "--positions",
+        type=whole(0),
+        default=0,
+        metavar="N",
+        help="show the entropy of the first N decisions of a string",
+    )
+    add("--sample", type=whole(0), default=0, metavar="N", help="draw N strings; show estimates beside exact numbers")
+    add("--seed", type=whole(0), default=0, metavar="S", help="seed of --sample (default 0)")
     add("--against", metavar="FILE", help="compare with the language of a second file")
-    add("--length", type=int, metavar="L", help="keep strings of fewer than L symbols (L tokens with the end)")
+    add("--length", type=whole(0), metavar="L", help="keep strings of fewer than L symbols (L tokens with the end)")
     add(
         "--restrict",
         action="append",
@@ -86,38 +90,42 @@ def _parser() -> argparse.ArgumentParser:
         metavar="R",
         help="apply a restriction 'kind, argument: value'; repeatable",
     )
-    add("--tilt", type=float, metavar="TAU", help="change P to P^(1/tau) over whole strings, renormalised")
-    add("--entropy", type=float, metavar="H", help="tilt P to the entropy H [nats]")
+    add("--tilt", type=number, metavar="TAU", help="change P to P^(1/tau) over whole strings, renormalised")
+    add("--entropy", type=number, metavar="H", help="tilt P to the entropy H [nats]")
     add(
         "--per",
         choices=("string", "token"),
         default="string",
         help="whether --entropy is per string or per token (default string)",
     )
-    add("--temperature", type=float, metavar="T", help="temperature of every next token; 0 is greedy")
-    add("--top-k", type=int, metavar="K", help="keep the K likeliest next tokens, renormalised")
-    add("--top-p", type=float, metavar="P", help="keep the fewest next tokens with total mass P, renormalised")
+    add("--temperature", type=number, metavar="T", help="temperature of every next token; 0 is greedy")
+    add("--top-k", type=whole(0), metavar="K", help="keep the K likeliest next tokens, renormalised")
+    add("--top-p", type=number, metavar="P", help="keep the fewest next tokens with total mass P, renormalised")
     add(
         "--min-p",
-        type=float,
+        type=number,
         metavar="P",
         help="keep next tokens with at least P times the largest probability, renormalised",
     )
     add("--normalise", action="store_true", help="divide the numbers of the file, weights or counts, by their sums")
     add("--renormalise", action="store_true", help="condition an inconsistent pcfg on the derivations that end")
     add("--write", metavar="FILE", help="write the language, after all changes, to a new grammar file (YAML)")
-    add("--max-strings", type=int, default=20_000, metavar="N", help="list up to N strings if only a list is exact")
+    add(
+        "--max-strings", type=whole(1), default=20_000, metavar="N", help="list up to N strings if only a list is exact"
+    )
     return parser
 
 
 def described(options: argparse.Namespace) -> list[Section]:
     """Return the whole description that the options ask for."""
     sampling.check(options.sample, options.seed)
-    if options.write:
+    if options.write is not None:
         write.checked(options.write)
     data = load(options.file, options.normalise)
     original = language_of(options.file, data, options.renormalise)
-    other = read(options.against, options.renormalise, normalise=options.normalise) if options.against else None
+    other = None
+    if options.against is not None:
+        other = read(options.against, options.renormalise, normalise=options.normalise)
     changes = Changes(
         options.length,
         tuple(restriction(one) for one in options.restrict),

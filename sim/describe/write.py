@@ -1,5 +1,6 @@
 """Write the language that is described to a new grammar file."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from sim.grammars.file import language_of
 from sim.languages.exact import ExactLanguage
 from sim.languages.pcfg.language import ContextFree
 from sim.numerics import SpecificationError
+from sim.places import check_folder, check_writable, reason
 
 ENDINGS = (".yaml", ".yml")
 
@@ -19,7 +21,10 @@ def checked(path: str) -> None:
     """Raise `SpecificationError` unless a new YAML file can be meant. It is asked before anything is computed."""
     if not path.lower().endswith(ENDINGS):
         raise SpecificationError(f"--write: a name that ends in .yaml is required, found {path!r}; rename it")
-    if Path(path).exists():
+    file = Path(path)
+    check_folder(file.parent, "a folder for --write", "make it, or choose another name")
+    check_writable("--write", file.parent, [file.name], "choose another name")
+    if os.path.lexists(file):
         raise SpecificationError(f"--write: a new file is required, found {path!r}, which exists; choose another name")
 
 
@@ -48,8 +53,10 @@ def write(path: str, source: str, data: dict[str, Any], language: ExactLanguage,
             f"--write: a new file is required, found {path!r}, which exists; choose another name"
         ) from None
     except OSError as error:
-        what = str(error.strerror or error).lower()
-        raise SpecificationError(f"--write: a file that can be written is required, found {path!r} ({what})") from None
+        Path(path).unlink(missing_ok=True)  # half of a file is worse than none
+        raise SpecificationError(
+            f"--write: a file that can be written is required, found {path!r} ({reason(error)}); choose another name"
+        ) from None
 
 
 def _check(path: str, text: str) -> None:

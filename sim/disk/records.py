@@ -2,18 +2,17 @@
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sim.disk.files import DRAFT, pack, publish, unpack, verified
 from sim.disk.files import MANIFEST as MANIFEST
 from sim.disk.files import FinishedError as FinishedError
+from sim.disk.files import pack, publish, unpack, verified
 from sim.disk.ledger import FAILED
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
@@ -21,6 +20,7 @@ from sim.languages.trie import Trie
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
 from sim.phases import Meaning, restored, stored
+from sim.places import check_writable
 
 RESULTS_VERSION = 4
 """It is increased with every change of the program that can change numbers. It is part of the hash of every run."""
@@ -117,16 +117,7 @@ def prepare(target: Path) -> None:
 
     Nothing is left behind: folders are made only when there is a record to put into them.
     """
-    existing = next(place for place in target.absolute().parents if place.exists())
-    try:
-        draft = tempfile.mkdtemp(prefix=f".{target.name}-", suffix=DRAFT, dir=existing)
-        with suppress(FileNotFoundError):  # another process that publishes beside it has removed it
-            Path(draft).rmdir()
-    except OSError as problem:
-        raise SpecificationError(
-            f"outputs: a folder that can be written is required, found {target.parent} ({problem.strerror}); "
-            "choose another with outputs=..."
-        ) from None
+    check_writable("outputs", target.parent, [target.name], "choose another with outputs=...")
 
 
 def check(source: Path) -> None:

@@ -55,6 +55,8 @@ def structured(path: str, text: str) -> dict[str, Any]:
 
 def content(path: str) -> str:
     """Return the text of a grammar file with its line ends. Raises SpecificationError if it cannot be read."""
+    if not path:
+        raise problem("''", "a grammar file is required", "no path", "give the path of a grammar file")
     file = Path(path)
     try:
         status = file.stat()

@@ -75,6 +75,8 @@ def multirun(
     for point in points:
         if isinstance(point, Point):
             first.setdefault(point.target, point)
+    if not first:  # everything was refused, so nothing is written
+        return [_outcome(point, first, {}) for point in points]
     for target in {target.parent: target for target in first}.values():
         prepare(target)
     known = {target: _kept(point) for target, point in first.items() if target.exists()}

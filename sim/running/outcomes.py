@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from sim.numerics import SpecificationError
+from sim.places import told as told_by_system
 
 State: TypeAlias = Literal["finished", "kept", "repeated", "refused", "failed"]
 
@@ -48,7 +49,9 @@ def failure(target: Path | None, problem: BaseException) -> Outcome:
     """Return the outcome of a run that failed with an exception. The reason is one line."""
     text = " ".join(str(problem).split())
     mistake = isinstance(problem, MISTAKES)
-    if not mistake:
+    if isinstance(problem, OSError):
+        text = told_by_system(problem)
+    elif not mistake:
         text = f"{type(problem).__name__}: {text}".removesuffix(": ")
     if isinstance(problem, MemoryError) or "RESOURCE_EXHAUSTED" in text:
         text += "; memory ran out: train fewer runs together (hydra.launcher.max_runs)"

@@ -124,7 +124,7 @@ def test_drafts_and_failures_do_not_count(tmp_path: Path) -> None:
         write(recorded(*twins(1)), tmp_path / name)
     (tmp_path / "reports" / "abc").mkdir(parents=True)
     for nothing in (tmp_path, tmp_path / "reports", tmp_path / "missing"):
-        with pytest.raises(SpecificationError, match="at least one finished run is required, found none"):
+        with pytest.raises(SpecificationError, match="at least one finished run is required, found no"):
             finished(nothing)
     done = write(recorded(*twins(1)), tmp_path / "0123456789ab")
     assert finished(tmp_path) == [done]
@@ -308,7 +308,11 @@ def test_no_table_of_damaged_records_alone(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("missing",), "{0}/missing: at least one finished run is required, found none; run the experiment first"),
+        (
+            ("missing",),
+            "{0}/missing: at least one finished run is required, found no such folder; "
+            "run the experiment first, or correct the path",
+        ),
         (("",), "{0}: at least one finished run is required, found none; give one of the folders below it (toy)"),
         (("store",), "{0}/store: it holds pretrainings, not runs; give the folder of a name (outputs/<name>)"),
         (
@@ -341,7 +345,8 @@ def test_a_full_disk_leaves_the_old_table(
             FullDisk(patch, at)
             assert main([str(tmp_path)]) == 2
         assert capsys.readouterr().err == (
-            f"{tmp_path}: a folder that can be written is required, found No space left on device\n"
+            f"{tmp_path}: a folder that can be written is required, found no space left on device; "
+            "make room there, or choose a stem elsewhere with --out\n"
         )
         assert {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
 

@@ -125,7 +125,7 @@ def test_the_name_of_a_folder_is_shown_however_it_is_written(
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("missing", "no such folder"), ("empty", "none in it"), ("file", "no such folder")]
+    ("name", "found"), [("missing", "no such folder"), ("empty", "none in it"), ("file", "a file")]
 )
 @pytest.mark.parametrize("flags", [[], ["--json"], ["--watch"], ["--watch", "--json"]])
 def test_a_folder_without_runs_is_refused(
@@ -135,7 +135,8 @@ def test_a_folder_without_runs_is_refused(
     (tmp_path / "file").write_text("")
     assert main([str(tmp_path / name), *flags]) == 2
     said = capsys.readouterr()
-    assert said.err == f"{tmp_path / name}: a folder with runs (outputs/<name>) is required, found {found}\n"
+    line = f"{tmp_path / name}: a folder with runs (outputs/<name>) is required, found {found}"
+    assert said.err == f"{line}; correct the path, or start a run first\n"
     assert said.out == ""
 
 

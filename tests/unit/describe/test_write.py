@@ -238,7 +238,7 @@ def test_an_existing_file_is_never_touched(refused, tmp_path):
 
 def test_only_yaml_is_written(refused, tmp_path):
     assert "a name that ends in .yaml is required, found 'g.json'" in refused(PLAIN, "--write", "g.json")
-    assert "a file that can be written is required" in refused(PLAIN, "--write", tmp_path / "no" / "g.yaml")
+    assert "a folder for --write is required" in refused(PLAIN, "--write", tmp_path / "no" / "g.yaml")
 
 
 def test_nothing_is_written_if_the_description_is_refused(refused, tmp_path):

@@ -15,16 +15,18 @@ import pytest
 import sim.running.work
 from sim.numerics import SpecificationError
 from sim.running import environment, worker
+from sim.running.build import settings
 from sim.running.outcomes import Outcome
-from tests.composed import ROOT
+from tests.composed import ROOT, compose
 
 DEADLINE = 60.0  # [s], far beyond what any child needs
+RUN = settings(compose())
 
 
 @pytest.fixture
 def task(tmp_path: Path) -> Path:
     file = tmp_path / "worker-0.json"
-    content = {"runs": [{"outputs": str(tmp_path)}], "execution": {"max_runs": 3}}
+    content = {"runs": [RUN | {"outputs": str(tmp_path)}], "execution": {"max_runs": 3}}
     file.write_text(json.dumps(content), encoding="utf-8")
     return file
 
@@ -41,7 +43,7 @@ def test_a_task_is_performed_and_logged(
 
     monkeypatch.setattr(sim.running.work, "perform", perform)
     worker.work(task)
-    assert asked == [([{"outputs": str(tmp_path)}], sim.running.cohort.Execution(max_runs=3))]
+    assert asked == [([RUN | {"outputs": str(tmp_path)}], sim.running.cohort.Execution(max_runs=3))]
     said = capsys.readouterr().out.splitlines()
     assert said == [f"{tmp_path / 'a'}: finished", f"{tmp_path / 'b'}: failed (model: too wide)"]
 
@@ -148,12 +150,33 @@ def test_what_the_environment_says_already_stays(monkeypatch: pytest.MonkeyPatch
     assert prepared(monkeypatch, "outputs", 2, **given) == given
 
 
+@pytest.mark.parametrize("execution", [3, {"max_rums": 3}])
+def test_a_bad_execution_is_refused(execution: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = tmp_path / "task.json"
+    task.write_text(json.dumps({"runs": [RUN], "execution": execution}), encoding="utf-8")
+    assert worker.main([str(task)]) == worker.REFUSED
+    assert capsys.readouterr().err.startswith(f"{task}: a task file of a multirun is required, found ")
+
+
 def test_cores_are_counted() -> None:
     assert 1 <= environment.cores() <= (os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize(
-    "content", [None, "", "{", "[]", "{}", '{"runs": []}', '{"runs": [{}]}', '{"runs": 3}', b"\xff"]
+    "content",
+    [
+        None,
+        "",
+        "{",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"runs": []}',
+        '{"runs": ["a"], "execution": {}}',
+        '{"runs": [{}]}',
+        '{"runs": 3}',
+        b"\xff",
+    ],
 )
 def test_a_bad_task_file_is_refused_in_one_line(
     content: str | bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
