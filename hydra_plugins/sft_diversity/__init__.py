@@ -87,7 +87,7 @@ class VmapLauncher(Launcher):
         if self.context.callbacks.callbacks:  # only they need the configurations of Hydra, which are large
             for job in jobs:
                 job.made = self._made(job)
-                self.context.callbacks.on_job_start(config=job.made.hydra_cfg, task_function=self.task)
+                self.context.callbacks.on_job_start(config=job.made.hydra_cfg, task_function=self.task)  # type: ignore[arg-type]
         with env_override(dict(self.config.hydra.job.env_set)):
             outcomes = self._outcomes(jobs)
         from sim.running.outcomes import exit_status

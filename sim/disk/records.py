@@ -61,6 +61,15 @@ class Record:
             object.__setattr__(self, "meanings", restored(self.phases, None))
 
 
+@dataclass(frozen=True, eq=False)
+class Described:
+    """A finished run without its arrays; the fields are those of `Record`."""
+
+    hash: str
+    config: Mapping[str, Any]
+    facts: Mapping[str, Any]
+
+
 NOT_CONTENT = ("name", "outputs", "claim", "study")
 """Keys of a configuration that do not belong to the identity of a run."""
 
@@ -129,13 +138,24 @@ def prepare(target: Path) -> None:
         ) from None
 
 
-def check(source: Path) -> None:
-    """Verify every file of a record against the manifest, and its name against its content. Arrays are not unpacked."""
-    data = verified(source, [ARRAYS, DESCRIPTION])[DESCRIPTION]
+def check(source: Path) -> Described:
+    """Verify a record as `read` does with `identified=True`, and return it without its arrays.
+
+    The arrays are unpacked, and those that every record has must be there. But no language is made of them, because
+    that would take most of the time.
+    """
+    files = verified(source, [ARRAYS, DESCRIPTION])
     with _ours(source):
-        about = json.loads(data)
+        about = json.loads(files[DESCRIPTION])
         check_name(source, about)
         check_identity(source, about)
+        arrays, params = unpack(files[ARRAYS]), [files[_params_file(phase)] for phase in about["params"]]
+        phases = [f"{phase}/{name}" for phase in about["phases"] for name in ("steps", "losses")]
+        for name in ("world/strings", "world/log_p", "world/log_s", "world/log_kept", "world/event", *phases):
+            arrays[name]
+        for data in params:
+            unpack(data)
+        return Described(about["hash"], about["config"], about["facts"])
 
 
 @contextmanager
@@ -152,7 +172,7 @@ def _ours(source: Path) -> Iterator[None]:
         ) from None
 
 
-def invalidity(record: Record) -> str | None:
+def invalidity(record: Record | Described) -> str | None:
     """Return one line if KL(P||q0) stayed above its limit, so that no verdict may rest on the run; else None."""
     said = record.facts["pretraining"]
     if said["valid"]:

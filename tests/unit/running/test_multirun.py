@@ -70,10 +70,6 @@ def simple(monkeypatch: pytest.MonkeyPatch) -> None:
             raise SpecificationError("run: a name is required")
         return config
 
-    def read(target: Path, identified: bool) -> dict[str, bytes]:
-        assert identified, "a record whose configuration was edited must not be kept"
-        return files.verified(target)
-
     monkeypatch.setattr(multirun, "settings", settings)
     monkeypatch.setattr(multirun, "target_of", lambda config: Path(config["outputs"]) / config["run"])
     monkeypatch.setattr(
@@ -81,7 +77,7 @@ def simple(monkeypatch: pytest.MonkeyPatch) -> None:
         "shares",
         lambda points, workers: [[*range(n, len(points), workers)] for n in range(min(workers, len(points)))],
     )
-    monkeypatch.setattr(multirun, "read", read)
+    monkeypatch.setattr(multirun, "check", files.verified)
     monkeypatch.setattr(multirun, "invalidity", lambda record: None)
     monkeypatch.setattr(multirun, "edited_since", lambda record: [])
     monkeypatch.setattr(multirun, "POLL", 0.0)
