@@ -71,7 +71,9 @@ def multirun(
     after the workers have been ended.
     """
     since = time.time()
-    asked = counted(written, lambda number: f"{len(written):,} runs are asked for; {number:,} are checked")
+    asked = counted(
+        written, len(written), lambda number: f"{len(written):,} runs are asked for; {number:,} are checked"
+    )
     points = [_checked(overrides, config) for overrides, config in asked]
     first: dict[Path, Point] = {}
     for point in points:
@@ -80,7 +82,9 @@ def multirun(
     for target in {target.parent: target for target in first}.values():
         prepare(target)
     there = [point for target, point in first.items() if target.exists()]
-    done = counted(there, lambda number: f"{len(there):,} of these runs are finished; {number:,} are verified")
+    done = counted(
+        there, len(there), lambda number: f"{len(there):,} of these runs are finished; {number:,} are verified"
+    )
     known = {point.target: _kept(point) for point in done}
     todo = [point for target, point in first.items() if target not in known]
     parts = [[todo[index] for index in share] for share in shares([point.chosen for point in todo], launch.workers)]

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
@@ -57,13 +57,15 @@ class Counting:
             self._live.start()
 
 
-def counted(items: Sequence[Item], said: Callable[[int], str], many: int = MANY) -> Iterator[Item]:
-    """Iterate over items and say how many of them are done, if there are more than `many`; see `Counting`."""
+def counted(items: Iterable[Item], total: int, said: Callable[[int], str]) -> Iterator[Item]:
+    """Iterate over `total` items and say how many of them are done, if there are more than MANY; see `Counting`."""
     counting = Counting(said)
     try:
-        for number, item in enumerate(items):
-            if len(items) > many:
-                counting.tell(number)
+        if total > MANY:
+            counting.tell(0)
+        for number, item in enumerate(items, 1):
             yield item
+            if total > MANY:
+                counting.tell(number)
     finally:
         counting.stop()
