@@ -14,6 +14,7 @@ import numpy as np
 from sim.disk.files import DRAFT, pack, publish, unpack, verified
 from sim.disk.files import MANIFEST as MANIFEST
 from sim.disk.files import FinishedError as FinishedError
+from sim.disk.ledger import DESCRIPTION as DESCRIPTION
 from sim.disk.ledger import FAILED
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
@@ -25,7 +26,7 @@ from sim.phases import Meaning, restored, stored
 RESULTS_VERSION = 4
 """It is increased with every change of the program that can change numbers. It is part of the hash of every run."""
 
-DESCRIPTION, ARRAYS = "run.json", "arrays.safetensors"
+ARRAYS = "arrays.safetensors"
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 from rich.console import Console
@@ -57,7 +57,7 @@ class Counting:
             self._live.start()
 
 
-def counted(items: Iterable[Item], total: int, said: Callable[[int], str]) -> Iterator[Item]:
+def counted(items: Iterable[Item], total: int, said: Callable[[int], str]) -> Generator[Item, None, None]:
     """Iterate over `total` items and say how many of them are done, if there are more than MANY; see `Counting`."""
     counting = Counting(said)
     try:

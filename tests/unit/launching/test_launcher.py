@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import sim.run
 import sim.running.multirun
-from hydra_plugins.sft_diversity import checked
+from hydra_plugins.sft_diversity import _composition, checked
 from hydra_plugins.sft_diversity._composition import Plain, SharedComposition
 from sim import cli
 from sim.config import conf_folder, members
@@ -307,6 +307,21 @@ def test_what_depends_on_more_than_the_configuration_is_composed_for_each_point(
             return getattr(hydra_itself.config_loader, name)
 
     assert SharedComposition(Loader()).plain(master, ["seed=1"]) is None, "written in a file, not on the command line"
+
+
+def test_the_first_word_comes_before_composing_is_over(
+    hydra_itself: Hydra, master: DictConfig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_composition, "MANY", 2)
+    shared = SharedComposition(hydra_itself.config_loader)
+    said = []
+    for seed in range(4):
+        shared.load_sweep_config(master, [f"seed={seed}"])
+        said.append(capfd.readouterr().err)
+    assert said == ["", "", "3 runs are composed so far\n", ""]
+    shared.told()
+    shared.load_sweep_config(master, ["seed=9"])
+    assert capfd.readouterr().err == "", "the next batch of the sweeper is counted anew"
 
 
 def test_points_do_not_share_what_they_change(hydra_itself: Hydra, master: DictConfig) -> None:
