@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count, product
 from pathlib import Path
+from statistics import median
 
 from benchmarks.harness import Result, spread
 from benchmarks.processes import ROOT, python
@@ -22,10 +23,11 @@ POINTS = 2000
 
 @dataclass(frozen=True)
 class Seen:
-    """What a command needed: seconds to its first line, seconds in all, and the most memory of one process [MB]."""
+    """What a command needed: seconds to its first line, in all and of the cores; the most memory of a process [MB]."""
 
     first: float
     total: float
+    cores: float
     megabytes: float
 
 
@@ -51,7 +53,7 @@ def watched(command: Sequence[str], until: tuple[Path, str] | None = None, cwd: 
         total = time.perf_counter() - began
         if child.returncode:
             raise RuntimeError(f"{' '.join(command)}: exit status {child.returncode}: {said[-2000:].decode()}")
-    return Seen(first, total, used.ru_maxrss / 1024)
+    return Seen(first, total, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
 def filled(outputs: Path, num_runs: int) -> None:
@@ -109,7 +111,8 @@ def _results(name: str, seen: Sequence[Seen], num_runs: int) -> list[Result]:
     work = f"{name}, {num_runs:,} runs"
     goals = {"keeping finished runs": 20.0, "sim.rows": 20.0}
     goal = goals.get(name)
-    times = Result("ledger", work, **spread([one.total for one in seen]), reach=goal, unit="s")
+    busy = {"s of the cores": median(one.cores for one in seen)}
+    times = Result("ledger", work, **spread([one.total for one in seen]), reach=goal, unit="s", measured=busy)
     first = Result("ledger", f"{work}: first line", **spread([one.first for one in seen]), reach=2.0, unit="s")
     memory = Result("ledger", f"{work}: memory", **spread([one.megabytes for one in seen]), reach=300.0, unit="MB")
     return [times, first, memory] if name not in ("sim.status", "sim.verify") else [times]

@@ -25,7 +25,7 @@ def help_text() -> str:
     """Return the text of `--help`: the columns of the table, and every metric."""
     return f"""\
 All finished runs of a folder as one tidy table, a number per row: rows.parquet; with --csv also rows.csv, which takes
-several hundred times as much space.
+many times as much space.
 
 columns:
 {COLUMNS}
@@ -115,6 +115,9 @@ def _write(table: Joined, targets: Sequence[Path], num_runs: int) -> None:
     runs = "1 run" if num_runs == 1 else f"{num_runs} runs"
     written = " and ".join([str(targets[0]), *(target.name for target in targets[1:])])
     print(f"{written}: {height} rows of {runs}{replaced}")
+    text = targets[0].with_suffix(".csv")
+    if len(targets) == 1 and text.exists():
+        print(f"{text}: an older table, which is kept as it is; --csv replaces it")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context, parent_process
@@ -69,6 +69,11 @@ def all_measured(sources: Sequence[Path], folder: Path) -> Iterator[Measured | s
     pool = ProcessPoolExecutor(cores, get_context("spawn"), _obey)
     try:
         yield from pool.map(one, sources, chunksize=CHUNK)
+    except BrokenExecutor:
+        raise SpecificationError(
+            f"{sources[0].parent}: {cores} processes that measure its runs are required, found that one was killed; "
+            "free some memory and give the same command again"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

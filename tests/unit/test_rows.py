@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -363,10 +364,13 @@ def test_a_full_disk_leaves_the_old_table(tmp_path: Path, capsys: pytest.Capture
         assert not [place for place in tmp_path.iterdir() if place.name.startswith(".")]
 
 
-def test_without_being_asked_for_no_csv_is_written(tmp_path: Path) -> None:
+def test_without_being_asked_for_no_csv_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     filled(tmp_path)
     (tmp_path / "rows.csv").write_text("an older table")
     assert main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"{tmp_path}/rows.csv: an older table, which is kept as it is; --csv replaces it"
+    ]
     assert main([str(tmp_path), "--out", str(tmp_path / "new")]) == 0
     assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == [
         "new.parquet", "rows.csv", "rows.parquet"
@@ -409,6 +413,31 @@ def test_what_is_written_run_by_run_is_the_table_in_memory(
     assert found.schema == expected.schema
     assert found.equals(expected)
     assert (tmp_path / "rows.csv").read_text(encoding="utf-8") == as_csv(expected)
+
+
+class Killed:
+    """In place of the pool of processes: one of them was killed."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def map(self, *_: Any, chunksize: int) -> Iterator[Any]:
+        yield "damaged: a line"
+        raise BrokenExecutor
+
+    def shutdown(self, cancel_futures: bool) -> None:
+        assert cancel_futures
+
+
+def test_a_killed_process_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path)
+    monkeypatch.setattr(many, "FEW", 0)
+    monkeypatch.setattr(many, "ProcessPoolExecutor", Killed)
+    assert main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err.splitlines()[1].startswith(f"{tmp_path}: ")
+    assert [place.name for place in tmp_path.iterdir() if place.is_file() or place.name.startswith(".")] == []
 
 
 def test_the_first_word_comes_before_the_first_record(
