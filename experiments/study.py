@@ -15,6 +15,7 @@ from sim.metrics.frames import as_csv, metrics_table, runs_table, strings_table
 from sim.metrics.table import chosen_metrics
 from sim.numerics import SpecificationError, nearest
 from sim.places import write_whole
+from sim.show.counting import counted
 
 Step: TypeAlias = Literal["first", "last", "every"]
 """Which evaluations of a phase."""
@@ -42,7 +43,7 @@ class Study:
         """Return the study of the finished runs of a folder. Each record is read once, and its arrays are not kept."""
         places = {source.name: source for source in finished(folder)}
         runs, numbers = [], []
-        for source in places.values():
+        for source in counted(places.values(), len(places), f"{{:,}} of {len(places):,} records are read".format):
             record = read(source)
             runs.append(runs_table([record]))
             numbers += [_needed(record, need) for need in needs if _part(record).startswith(need.part)]

@@ -33,6 +33,8 @@ SAID = 3.0
 _HELP = """\
 Show the states of the runs of a folder, from what lies on the disk. A run is running while a process holds its lock.
 It is interrupted if it was begun and no process works on it; the same command, given again, continues it.
+It is misplaced if its folder holds the record of another run, as a copy does. Only the name is looked at: whether
+records are intact says python -m sim.verify.
 The time left is estimated from the share of the steps that were done since the multirun began (or the run, if it was
 started alone). This command only reads. The exit status is 0, or 2 if there is no run in the folder."""
 

@@ -28,7 +28,7 @@ def composition() -> tuple[SharedComposition, DictConfig]:
 
 def compose(*overrides: str) -> dict[str, Any]:
     shared, master = composition()
-    found = shared.load_sweep_config(master, list(overrides))
+    found = shared.loaded(master, list(overrides))
     config = OmegaConf.to_container(
         OmegaConf.masked_copy(found, [key for key in found if key != "hydra"]), resolve=True
     )

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 from sim.disk import ledger
 from sim.disk.files import write_json
-from sim.disk.records import invalidity, prepare, read
+from sim.disk.records import check, invalidity, prepare
 from sim.numerics import SpecificationError
 from sim.running.build import settings
 from sim.running.engines import Ending, Engine, Worker, engine
@@ -24,6 +24,7 @@ from sim.running.identity import edited_since
 from sim.running.identity import target as target_of
 from sim.running.outcomes import Outcome, failure
 from sim.running.plan import shares
+from sim.show.counting import counted
 from sim.show.live import Board
 
 POLL = 0.05
@@ -70,7 +71,10 @@ def multirun(
     after the workers have been ended.
     """
     since = time.time()
-    points = [_checked(overrides, config) for overrides, config in written]
+    asked = counted(
+        written, len(written), lambda number: f"{len(written):,} runs are asked for; {number:,} are checked"
+    )
+    points = [_checked(overrides, config) for overrides, config in asked]
     first: dict[Path, Point] = {}
     for point in points:
         if isinstance(point, Point):
@@ -79,7 +83,11 @@ def multirun(
         return [_outcome(point, first, {}) for point in points]
     for target in {target.parent: target for target in first}.values():
         prepare(target)
-    known = {target: _kept(point) for target, point in first.items() if target.exists()}
+    there = [point for target, point in first.items() if target.exists()]
+    done = counted(
+        there, len(there), lambda number: f"{len(there):,} of these runs are finished; {number:,} are verified"
+    )
+    known = {point.target: _kept(point) for point in done}
     todo = [point for target, point in first.items() if target not in known]
     parts = [[todo[index] for index in share] for share in shares([point.chosen for point in todo], launch.workers)]
     started = engine(launch.engine, launch.workers, launch.parameters)
@@ -137,7 +145,7 @@ def _kept(point: Point, ended: Literal["finished", "kept"] = "kept") -> Outcome:
     """
     ledger.clear_up(point.target)
     try:
-        record = read(point.target, identified=True)
+        record = check(point.target)
     except SpecificationError as refusal:
         return replace(failure(point.target, refusal), overrides=point.overrides)
     edited = tuple(edited_since(record)) if ended == "kept" else ()

@@ -20,13 +20,14 @@ from sim.show.overview import STATES, Overview, Session, progress
 from sim.show.writing import duration
 
 FEW, SHOWN = 12, 5
-"""Up to FEW runs are all listed. Of more runs, up to SHOWN are listed in each of: running, failed, interrupted."""
+"""Up to FEW runs are all listed. Of more runs, up to SHOWN are listed in each state but done and waiting."""
 
 DRAWN, SAID = 0.5, 10.0
 """Least time between two pictures in a terminal, and between two plain lines [s]."""
 
 _STAGES = {str(stage): title for stage, title in STAGES.items()}
-_STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "waiting": "dim"}
+_STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "misplaced": "red",
+           "waiting": "dim"}  # fmt: skip
 
 
 Listed: TypeAlias = tuple[str, list[RunState], int]
@@ -151,7 +152,7 @@ def listed(overview: Overview, few: int, shown: int) -> list[Listed]:
     Runs that are done or waiting are of interest only if all runs are few.
     """
     if len(overview.runs) <= few:
-        order = ("running", "failed", "interrupted", "waiting", "done")
+        order = ("running", "failed", "interrupted", "misplaced", "waiting", "done")
         return [(name, overview.of(name), 0) for name in order]
     active = (name for name in STATES if name not in ("done", "waiting"))
     return [(name, overview.of(name)[:shown], max(overview.counts[name] - shown, 0)) for name in active]
@@ -166,7 +167,7 @@ def details(run: RunState, short: bool = False) -> str:
     overrides = [_line(override) for override in given] if isinstance(given, list) else []
     if short:
         overrides = [re.sub(r"^[^=]*[.]", "", override) for override in overrides]
-    if run.state == "failed":
+    if run.state in ("failed", "misplaced"):
         reason = _line(facts.get("reason") or "no reason was noted")
         return reason + (f" ({' '.join(overrides)})" if overrides else "")
     where = []

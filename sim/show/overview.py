@@ -6,8 +6,10 @@ from typing import Any
 
 from sim.disk.ledger import RunState
 
-STATES = ("done", "running", "failed", "interrupted", "waiting")
-"""The states of a run, in the order in which they are shown."""
+STATES = ("done", "running", "failed", "interrupted", "misplaced", "waiting")
+
+UNCOUNTED = ("failed", "misplaced")
+"""The states of a run, in the order in which they are shown; those of runs that are no part of the work."""
 
 LEAST = 0.03
 """Least share of the work for an estimate of the speed. Before that, most of the time has gone into compiling."""
@@ -47,7 +49,7 @@ class Overview:
 
     @property
     def fraction(self) -> float | None:
-        """Mean share of the runs' steps that are done, 0..1. Failed runs do not count. None if all have failed."""
+        """Mean share of the steps that are done, 0..1. Failed and misplaced runs do not count. None if all are such."""
         return _share(self.runs)
 
     @property
@@ -90,16 +92,16 @@ def session_of(plan: Any) -> Session | None:
 
 
 def _share(runs: Iterable[RunState]) -> float | None:
-    done = [progress(run) for run in runs if run.state != "failed"]
+    done = [progress(run) for run in runs if run.state not in UNCOUNTED]
     return sum(done) / len(done) if done else None
 
 
 def _left(elapsed: float, runs: Iterable[RunState]) -> float | None:
-    """Return the seconds until runs are done if they continue at their speed so far. Failed runs do not count.
+    """Return the seconds until runs are done if they continue at their speed so far, without those in UNCOUNTED.
 
     It is None if that cannot be known, because nothing is left or too little is done.
     """
-    done = [progress(run) for run in runs if run.state != "failed"]
+    done = [progress(run) for run in runs if run.state not in UNCOUNTED]
     if elapsed <= 0.0 or not LEAST * len(done) <= sum(done) < len(done):
         return None
     return (len(done) - sum(done)) * elapsed / sum(done)

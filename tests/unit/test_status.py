@@ -1,8 +1,10 @@
 """The status of folders: records, notes and locks as they lie on the disk, held by processes that live and die."""
 
+import dataclasses
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -48,7 +50,7 @@ def computing(target: Path, since: float) -> Iterator[subprocess.Popen[str]]:
 
 
 def done(target: Path) -> None:
-    write(recorded(*twins(1)), target)
+    write(dataclasses.replace(recorded(*twins(1)), hash=target.name), target)
 
 
 def filled(folder: Path) -> None:
@@ -91,6 +93,20 @@ def test_what_lies_on_the_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ]
 
 
+def test_a_copy_is_misplaced_and_not_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "toy"
+    filled(folder)
+    shutil.copytree(folder / "aaa", folder / "copy")
+    assert main([str(folder)]) == 0
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first == "toy: 1 done, 1 failed, 1 misplaced, 1 waiting of 4, 50 %"
+    assert f"  misplaced copy: it is the record of run aaa; python -m sim.verify {folder} says what to do" in others
+    (folder / "copy" / "run.json").write_text("{")
+    (folder / "aaa" / "run.json").unlink()
+    assert main([str(folder)]) == 0
+    assert capsys.readouterr().out.startswith("toy: 2 done, "), "whether they are intact is not looked at"
+
+
 def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     filled(tmp_path / "toy")
     with computing(tmp_path / "toy" / "ddd", 1.0) as child:
@@ -98,7 +114,7 @@ def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (found,) = json.loads(capsys.readouterr().out)
         runs = {run["run"]: run for run in found["runs"]}
         assert runs["ddd"]["facts"]["holder"]["pid"] == child.pid
-    assert found["counts"] == {"done": 1, "running": 1, "failed": 1, "interrupted": 0, "waiting": 1}
+    assert found["counts"] == {"done": 1, "running": 1, "failed": 1, "interrupted": 0, "misplaced": 0, "waiting": 1}
     assert {name: run["state"] for name, run in runs.items()} == {
         "aaa": "done", "bbb": "failed", "ccc": "waiting", "ddd": "running"
     }  # fmt: skip

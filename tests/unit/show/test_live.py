@@ -59,7 +59,7 @@ def drawn(overview: Overview, width: int = 80, **chosen: Any) -> list[str]:
 
 def test_counts_and_share() -> None:
     overview = many()
-    assert overview.counts == {"done": 80, "running": 42, "failed": 7, "interrupted": 0, "waiting": 71}
+    assert overview.counts == {"done": 80, "running": 42, "failed": 7, "interrupted": 0, "misplaced": 0, "waiting": 71}
     assert overview.fraction == pytest.approx((80 + 42 * 0.6) / 193)
     assert overview.unfinished
     assert not Overview("x", (run("done"), run("failed"), run("interrupted")), 0.0).unfinished
