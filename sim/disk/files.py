@@ -136,7 +136,7 @@ def sweep(folder: Path) -> None:
         names = {entry.name.removesuffix(_LOCK) for entry in entries if entry.name.startswith(".")}
     for name in sorted(name for name in names if name.endswith(DRAFT)):
         with suppress(OSError):
-            lock = acquire(folder / f"{name}{_LOCK}")
+            lock = acquire(folder / f"{name}{_LOCK}", brief=True)
             if lock is not None:
                 with lock:
                     shutil.rmtree(folder / name, ignore_errors=True)
@@ -221,7 +221,7 @@ def _draft(target: Path) -> Iterator[Path]:
     lock = None
     while lock is None:
         draft = _draft_name(target)
-        lock = acquire(draft.with_name(f"{draft.name}{_LOCK}"))
+        lock = acquire(draft.with_name(f"{draft.name}{_LOCK}"), brief=True)
     with lock:
         draft.mkdir()
         try:
