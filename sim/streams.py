@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -13,6 +14,8 @@ FAILED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
 """Exit statuses: the output cannot be written; an interruption from the keyboard; the reader of a pipe has gone."""
 
 OUT, ERR = "standard output", "standard error"
+
+_SIGNALS = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 
 INTERRUPTION = "interrupted; what is finished is kept, and the same command continues from there"
 
@@ -93,6 +96,25 @@ def command(main: Callable[[], int]) -> int:
             new if old is None else old for new, old in zip((sys.stdout, sys.stderr), before, strict=True)
         )
     return status
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and signals wait until a block has ended, so that what it begins is also written down."""
+    arrived: list[tuple[int, FrameType | None]] = []
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    ours = {number: handler for number, handler in handlers.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
+        ours = {}
+    try:
+        for number in ours:
+            signal.signal(number, lambda number, frame: arrived.append((number, frame)))
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        for number, frame in arrived[:1]:
+            ours[number](number, frame)
 
 
 def status_of(interruption: KeyboardInterrupt) -> int:

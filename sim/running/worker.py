@@ -1,17 +1,22 @@
 """python -m sim.running.worker <task.json> [--lifeline] [--beside=N]: do the runs of a task. A multirun starts it.
 
 The task is {"runs": [canonical configuration, ...], "execution": {argument: value}}, with the arguments of
-`sim.running.cohort.Execution`. The outcome of each run lies on the disk, see `sim.disk.ledger`; the output is only a
-log. The exit status is 0 if the worker completed its task, even if runs failed.
+`sim.running.cohort.Execution`. A job may have no driver. So its task also holds {"limit": {"seconds": s, "targets":
+[folder, ...]}}, and the job ends itself if none of these runs has given news for so long. The outcome of each run lies
+on the disk, see `sim.disk.ledger`; the output is only a log. The exit status is 0 if the worker completed its task,
+even if runs failed.
 """
 
 import argparse
+import faulthandler
 import json
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
+from sim.disk.news import News, silent_for
 from sim.numerics import visible
 from sim.running.environment import prepare
 from sim.streams import command
@@ -19,8 +24,8 @@ from sim.streams import command
 REFUSED = 2
 """Exit status for a bad task file."""
 
-DRIVER_DIED = 143
-"""Exit status of a worker that ends because its driver has ended. Nothing reads it."""
+DRIVER_DIED, SILENT = 143, 124
+"""Exit statuses of a worker whose driver has ended, and of one that gave no news for too long. Nothing reads them."""
 
 
 def work(task: Path) -> None:
@@ -44,6 +49,20 @@ def hold_on_to(lifeline: int) -> None:
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
+def end_if_silent(targets: list[Path], seconds: float) -> None:
+    """End this process, whatever it is doing, if no note of some runs has changed for so long. The log says where."""
+    news = News()
+
+    def watch() -> None:
+        while min(news.silence(target) for target in targets) < seconds:
+            time.sleep(min(1.0, seconds / 4))
+        faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)
+        print(silent_for(seconds), file=sys.stderr, flush=True)
+        os._exit(SILENT)
+
+    threading.Thread(target=watch, name="limit", daemon=True).start()
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of a worker process. Return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m sim.running.worker", description="Do a task of a multirun.")
@@ -55,11 +74,15 @@ def main(arguments: list[str] | None = None) -> int:
         hold_on_to(sys.stdin.fileno())
     print(f"process {os.getpid()}", flush=True)
     try:
-        outputs = str(json.loads(given.task.read_text(encoding="utf-8"))["runs"][0]["outputs"])
+        content = json.loads(given.task.read_text(encoding="utf-8"))
+        outputs = str(content["runs"][0]["outputs"])
     except (OSError, ValueError, KeyError, IndexError, TypeError) as problem:
         what = " ".join(f"{type(problem).__name__}: {problem}".split())
         print(f"{given.task}: a task file of a multirun is required, found {visible(what)}", file=sys.stderr)
         return REFUSED
+    given.task.with_suffix(".began").touch()  # so that time in the queue is not taken for time at work
+    if "limit" in content:
+        end_if_silent([Path(target) for target in content["limit"]["targets"]], content["limit"]["seconds"])
     prepare(outputs, given.beside)
     work(given.task)
     return 0
