@@ -77,13 +77,15 @@ def session(folder: Path, runs: Sequence[RunState], jobs: bool = False) -> tuple
     """Return the multirun that is under way, and whether somebody may do the runs that wait.
 
     It is the newest one, if one of its runs is running and its driver is alive or there are jobs; else None. A driver
-    counts as alive unless it is certainly dead. All times are those of the file system. Time in a queue does not count.
+    counts as alive unless it is certainly dead. A command that only waits for the jobs of another begins nothing. All
+    times are those of the file system. Time in a queue does not count.
     """
     known = [(_begun(file), found, plan) for file, plan, found in _plans(folder)]
     if not known:
         return None, True
-    begun, newest, plan = max(known, key=lambda one: one[0])
-    attended = jobs or fate(plan) != "dead"
+    known.sort(key=lambda one: one[0])
+    attended = jobs or fate(known[-1][2]) != "dead"
+    begun, newest, _ = next((one for one in reversed(known) if one[2].get("workers") != []), known[-1])
     running = any(run.state == "running" and run.run in newest.runs for run in runs)
     return replace(newest, since=begun) if running and attended else None, attended
 

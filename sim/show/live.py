@@ -47,9 +47,11 @@ class Board:
         self._targets, self._clock, self._news = list(dict.fromkeys(targets)), clock, News(clock)
         self._title = ", ".join(dict.fromkeys(target.parent.name for target in self._targets))
         self._done: dict[Path, RunState] = {}
-        kept = frozenset(run.run for run in self._runs() if run.state == "done")
+        now = self._runs()
+        kept = frozenset(run.run for run in now if run.state == "done")
+        before = sum(progress(run) for run in now if run.state == "running")  # jobs that an earlier command submitted
         began = clock() if since is None else since
-        self._session = Session(began, frozenset(target.name for target in self._targets), kept)
+        self._session = Session(began, frozenset(target.name for target in self._targets), kept, before)
         console = Console(stderr=True)
         self._live = live(console) if sys.stderr.isatty() and not console.is_dumb_terminal else None
         self._said, self._next = "", 0.0

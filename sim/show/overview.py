@@ -18,12 +18,13 @@ class Session:
     """One multirun.
 
     since: when it began [s, on the clock of `Overview.at`]; runs: the hashes of its runs; kept: of those that were
-    finished before.
+    finished before; before: sum over the other runs of the share that was done when it began.
     """
 
     since: float
     runs: frozenset[str]
     kept: frozenset[str]
+    before: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Overview:
             ends = [_left(_elapsed(run, self.at), [run]) for run in self.of("running")]
             return max((end for end in ends if end is not None), default=None)
         fresh = self.session.runs - self.session.kept
-        return _left(self.at - self.session.since, [run for run in self.runs if run.run in fresh])
+        return _left(self.at - self.session.since, [run for run in self.runs if run.run in fresh], self.session.before)
 
     def plain(self) -> dict[str, Any]:
         """Return everything as JSON."""
@@ -122,15 +123,16 @@ def _share(runs: Iterable[RunState]) -> float | None:
     return sum(done) / len(done) if done else None
 
 
-def _left(elapsed: float, runs: Iterable[RunState]) -> float | None:
+def _left(elapsed: float, runs: Iterable[RunState], before: float = 0.0) -> float | None:
     """Return the seconds until runs are done if they continue at their speed so far. Failed runs do not count.
 
-    It is None if that cannot be known, because nothing is left or too little is done.
+    `before` is what was done of them before the time that elapsed. It is None if that cannot be known, because nothing
+    is left or too little is done.
     """
     done = [progress(run) for run in runs if run.state != "failed"]
-    if elapsed <= 0.0 or not LEAST * len(done) <= sum(done) < len(done):
+    if elapsed <= 0.0 or not LEAST * len(done) <= sum(done) - before or sum(done) >= len(done):
         return None
-    return (len(done) - sum(done)) * elapsed / sum(done)
+    return (len(done) - sum(done)) * elapsed / (sum(done) - before)
 
 
 def _number(value: Any, otherwise: float) -> float:
