@@ -36,7 +36,8 @@ def cancel(folder: Path) -> tuple[list[str], bool]:
     It raises SpecificationError if there are none.
     """
     plans = [read_json(file) for file in sorted(folder.glob("multirun/*/plan*.json"))]
-    drivers = [plan for plan in plans if isinstance(plan, dict) and is_certain(plan) and fate(plan) == "alive"]
+    known = [plan for plan in plans if isinstance(plan, dict) and is_certain(plan) and plan.get("pid") != os.getpid()]
+    drivers = [plan for plan in known if fate(plan) == "alive"]
     told = [_end(plan) for plan in drivers]
     left = jobs(folder / "multirun")
     if not told and not left:

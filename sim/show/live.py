@@ -49,7 +49,7 @@ class Board:
         self._done: dict[Path, RunState] = {}
         now = self._runs()
         kept = frozenset(run.run for run in now if run.state == "done")
-        before = sum(progress(run) for run in now if run.state == "running")  # jobs that an earlier command submitted
+        before = sum((progress(run) for run in now if run.state == "running"), 0.0)  # jobs of a command before
         began = clock() if since is None else since
         self._session = Session(began, frozenset(target.name for target in self._targets), kept, before)
         console = Console(stderr=True)

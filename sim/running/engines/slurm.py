@@ -39,6 +39,9 @@ WORKING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_
 """States in which a job of SLURM has begun. In all other states of the queue it waits."""
 
 
+_children: list[Any] = []  # the processes of local jobs: Python complains about those that it forgets
+
+
 def check(workers: int, parameters: Mapping[str, Any]) -> None:
     """Raise SpecificationError for an unknown cluster. submitit checks the rest when the engine is constructed."""
     del workers
@@ -76,6 +79,7 @@ class Submitted:
         if self._file("result.pkl").exists():
             return "ended"
         if self.cluster == "local":
+            _children[:] = [child for child in _children if child.poll() is None]
             known: Mapping[str, JobState] = {"alive": "running", "dead": "ended", "unknown": "unknown"}
             return known[fate(self.process)]
         queue = _queue(self._known_since)
@@ -166,7 +170,10 @@ class Engine:
         except Exception as problem:  # what SLURM refuses, such as a partition that does not exist
             said = " ".join(str(problem).split())
             raise SpecificationError(f"hydra.launcher.parameters: SLURM did not take the job: {said}") from problem
-        process = identity(int(job.job_id)) if self.cluster == "local" else None
+        process = None
+        if self.cluster == "local":
+            process = identity(int(job.job_id))
+            _children.append(job._process)
         return Submitted(str(job.job_id), self.cluster, Path(job.paths.folder).absolute(), process)  # type: ignore[arg-type]
 
     def _executor(self, folder: Path) -> Any:

@@ -104,8 +104,9 @@ def test_an_unknown_parameter_is_refused() -> None:
     assert "\n" not in str(one.value)
 
 
-def test_where_there_is_no_slurm_it_is_refused() -> None:
+def test_where_there_is_no_slurm_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("submitit")
+    monkeypatch.setenv("PATH", "")
     with pytest.raises(SpecificationError, match=r"^hydra.launcher: submitit refused these settings: "):
         engine("slurm", 1, {})
 
@@ -230,6 +231,7 @@ def test_a_worker_in_a_job_hears_that_it_is_cancelled(tmp_path: Path, monkeypatc
 # -- from beginning to end --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local")
 def test_detached_cancelled_and_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
