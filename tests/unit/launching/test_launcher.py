@@ -422,10 +422,9 @@ import sys
 import sim.running.multirun, sim.run
 from sim.cli import run_hydra
 from sim.running.outcomes import Outcome
-def driven(parts, *_):
-    targets = [point.target for part in parts for point in part]
-    return {{target: Outcome(target, "finished") for target in targets}}
-sim.running.multirun._driven = driven
+def submit(driver, points):
+    driver.found |= {{point.target: Outcome(point.target, "finished") for point in points}}
+sim.running.multirun.Driver.submit = submit
 sys.argv = ["run", "--multirun", "seed=1,2", "model=tabular_trie,transformer", "outputs={tmp_path}"]
 assert run_hydra(sim.run.task) == 0
 from jax._src import xla_bridge
