@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -20,6 +21,8 @@ DEBUGGING = "HYDRA_FULL_ERROR"
 """The environment variable that asks for tracebacks."""
 
 OUT, ERR = "standard output", "standard error"
+
+_SIGNALS = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 
 INTERRUPTION = "interrupted; what is finished is kept, and the same command continues from there"
 
@@ -124,6 +127,25 @@ def _ended(main: Callable[[], int]) -> int:
             return ending.code or 0
         print(ending.code, file=sys.stderr)
         return FAILED
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and signals wait until a block has ended, so that what it begins is also written down."""
+    arrived: list[tuple[int, FrameType | None]] = []
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    ours = {number: handler for number, handler in handlers.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
+        ours = {}
+    try:
+        for number in ours:
+            signal.signal(number, lambda number, frame: arrived.append((number, frame)))
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        for number, frame in arrived[:1]:
+            ours[number](number, frame)
 
 
 def status_of(interruption: KeyboardInterrupt) -> int:

@@ -22,10 +22,10 @@ from omegaconf import AnyNode, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sim.cli import FailedPointsError, chosen_of, explain
-from sim.config import Folder, Name, Positive, canonical_of, conf_folder, conf_folders
+from sim.config import Folder, Name, NonNegative, Positive, canonical_of, conf_folder, conf_folders
 from sim.config.fitting import fitting
 from sim.numerics import SpecificationError
-from sim.running.engines import check
+from sim.running.engines import check, check_options
 
 if TYPE_CHECKING:
     from hydra_plugins.sft_diversity._composition import Plain
@@ -40,13 +40,18 @@ def launcher(
     mapping: Literal["shards", "vmap", "loop"] | None = None,
     checkpoint_seconds: Annotated[float, Positive] = 60.0,
     parameters: dict[str, Any] = {},  # noqa: B006
+    detach: bool = False,
+    timeout_seconds: Annotated[float, Positive] | None = None,
+    retries: Annotated[int, NonNegative] = 0,
 ) -> None:
     """The schema of `hydra.launcher`.
 
     engine: `processes` for child processes, `inline` for this process (for debugging), or `slurm` for SLURM jobs, with
     `parameters` of submitit; workers: number of workers that run side by side and share the cores; max_runs: the
     largest number of runs that are trained together, null for as many as the memory allows; mapping: how an ensemble is
-    mapped, null for the default of the backend; checkpoint_seconds: least time between two checkpoints of a training.
+    mapped, null for the default of the backend; checkpoint_seconds: least time between two checkpoints of a training;
+    detach: whether to submit jobs and exit (slurm); timeout_seconds: a worker is ended if it gives no news for so long,
+    null for never; retries: how often a run is given to another worker if its worker was killed or ended for silence.
     """
 
 
@@ -166,6 +171,7 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
     """Return the canonical arguments of `launcher`. Raises SpecificationError for the first one that is wrong."""
     chosen = canonical_of(launcher, given, "hydra.launcher")
     check(chosen["engine"], chosen["workers"], chosen["parameters"])
+    check_options(chosen["engine"], chosen["detach"], chosen["timeout_seconds"], chosen["retries"])
     return chosen
 
 

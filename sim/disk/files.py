@@ -136,7 +136,7 @@ def sweep(folder: Path) -> None:
         names = {entry.name.removesuffix(_LOCK) for entry in entries if entry.name.startswith(".")}
     for name in sorted(name for name in names if name.endswith(DRAFT)):
         with suppress(OSError):
-            lock = acquire(folder / f"{name}{_LOCK}")
+            lock = acquire(folder / f"{name}{_LOCK}", brief=True)
             if lock is not None:
                 with lock:
                     shutil.rmtree(folder / name, ignore_errors=True)
@@ -224,7 +224,7 @@ def draft(target: Path) -> Iterator[Path]:
     lock = None
     while lock is None:
         fresh = _draft_name(target)
-        lock = acquire(fresh.with_name(f"{fresh.name}{_LOCK}"))
+        lock = acquire(fresh.with_name(f"{fresh.name}{_LOCK}"), brief=True)
     with lock:
         fresh.mkdir()
         try:

@@ -68,7 +68,7 @@ def note(target: Path, state: Noted, **facts: Any) -> None:
 def clear_up(target: Path) -> None:
     """Remove the work folder of something finished, if possible. A process that ended just after publishing left it."""
     with suppress(OSError):  # a folder that can only be read can still be used
-        lock = claim(target) if work(target).exists() else None
+        lock = acquire(work(target) / LOCK, brief=True) if work(target).exists() else None
         if lock is not None:
             with lock:
                 clear(target)
@@ -107,25 +107,26 @@ def _placed(target: Path) -> RunState:
     return RunState(target.name, "misplaced", {"reason": reason})
 
 
-def state(target: Path) -> RunState | None:
+def state(target: Path, patient: bool = False) -> RunState | None:
     """Return the state of a run; None if there is nothing about it on the disk.
 
-    A run counts as interrupted only if two looks in a row find this with the same note. A run that starts or ends
-    between the looks would have changed something.
+    A holder on another host is believed. With `patient`, its heartbeat is watched first (`sim.disk.locks`). A run
+    counts as interrupted only if two looks in a row find this with the same note. A run that starts or ends between the
+    looks would have changed something.
     """
     before = None
     while True:
-        found = _seen(target)
+        found = _seen(target, patient)
         if found is None or found.state != "interrupted" or found == before:
             return found
         before = found
 
 
-def _seen(target: Path) -> RunState | None:
+def _seen(target: Path, patient: bool) -> RunState | None:
     """Look at the lock, the note and the record, in this order. A run that ends changes them in the reverse order."""
     if _finished(target):
         return RunState(target.name, "done")
-    held = holder(work(target) / LOCK)
+    held = holder(work(target) / LOCK, patient)
     content = read_json(work(target) / STATUS)
     said = content if isinstance(content, dict) else {}
     if _finished(target):

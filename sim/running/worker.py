@@ -1,18 +1,24 @@
 """python -m sim.running.worker <task.json> [--lifeline] [--beside=N]: do the runs of a task. A multirun starts it.
 
 The task is {"runs": [canonical configuration, ...], "execution": {argument: value}}, with the arguments of
-`sim.running.cohort.Execution`. The outcome of each run lies on the disk, see `sim.disk.ledger`; the output is only a
-log. The exit status is 0 if the worker completed its task, even if runs failed.
+`sim.running.cohort.Execution`. A job may have no driver. So its task also holds {"limit": {"seconds": s, "targets":
+[folder, ...]}}, and the job ends itself if none of these runs has given news for so long. The outcome of each run lies
+on the disk, see `sim.disk.ledger`; the output is only a log. The exit status is 0 if the worker completed its task,
+even if runs failed.
 """
 
+import faulthandler
 import json
 import os
 import sys
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sim.arguments import Parser, whole
+from sim.disk.news import News, silent_for
 from sim.numerics import SpecificationError
 from sim.places import reason
 from sim.running.environment import load_jax, prepare
@@ -28,12 +34,21 @@ EXECUTION = ("max_runs", "mapping", "checkpoint_seconds")
 STDIN = 0
 """The descriptor of the standard input."""
 
-DRIVER_DIED = 143
-"""Exit status of a worker that ends because its driver has ended. Nothing reads it."""
+DRIVER_DIED, SILENT = 143, 124
+"""Exit statuses of a worker whose driver has ended, and of one that gave no news for too long. Nothing reads them."""
 
 
-def read_task(task: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return the runs and the execution of a task file. It raises SpecificationError for any other file."""
+@dataclass(frozen=True)
+class Task:
+    """The content of a task file. `limit` is (seconds, folders of the runs): how long they may give no news."""
+
+    runs: list[dict[str, Any]]
+    execution: dict[str, Any]
+    limit: tuple[float, list[Path]] | None
+
+
+def read_task(task: Path) -> Task:
+    """Return the content of a task file. It raises SpecificationError for any other file."""
     try:
         if not task.is_file():  # a device or a pipe may never end
             raise SpecificationError("a folder" if task.is_dir() else "no such file")
@@ -46,6 +61,8 @@ def read_task(task: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         unknown = sorted(set(execution) - set(EXECUTION))
         if unknown:
             raise SpecificationError(f"the unknown key execution.{unknown[0]}")
+        limit = content.get("limit")
+        read = Task(runs, execution, limit and (float(limit["seconds"]), [Path(one) for one in limit["targets"]]))
     except SpecificationError as problem:
         found = str(problem)
     except OSError as problem:
@@ -53,7 +70,7 @@ def read_task(task: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as problem:
         found = f"{type(problem).__name__}: {problem}"
     else:
-        return runs, execution
+        return read
     raise SpecificationError(
         f"{task}: a task file of a multirun is required, found {found}; "
         "give outputs/<name>/multirun/<time>/worker-<number>.json"
@@ -65,8 +82,8 @@ def work(task: Path) -> None:
     from sim.running.cohort import Execution
     from sim.running.work import perform
 
-    runs, execution = read_task(task)
-    for outcome in perform(runs, Execution(**execution)):
+    wanted = read_task(task)
+    for outcome in perform(wanted.runs, Execution(**wanted.execution)):
         print(f"{outcome.target}: {outcome.state}{f' ({outcome.reason})' if outcome.reason else ''}", flush=True)
 
 
@@ -79,6 +96,20 @@ def hold_on_to(lifeline: int) -> None:
         os._exit(DRIVER_DIED)
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def end_if_silent(targets: list[Path], seconds: float) -> None:
+    """End this process, whatever it is doing, if no note of some runs has changed for so long. The log says where."""
+    news = News()
+
+    def watch() -> None:
+        while min(news.silence(target) for target in targets) < seconds:
+            time.sleep(min(1.0, seconds / 4))
+        faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)
+        print(silent_for(seconds), file=sys.stderr, flush=True)
+        os._exit(SILENT)
+
+    threading.Thread(target=watch, name="limit", daemon=True).start()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,11 +125,15 @@ def main(arguments: list[str] | None = None) -> int:
         hold_on_to(STDIN)
     print(f"process {os.getpid()}", flush=True)
     try:
-        runs, _ = read_task(given.task)
+        wanted = read_task(given.task)
     except SpecificationError as problem:
         print(" ".join(str(problem).split()), file=sys.stderr)
         return REFUSED
-    prepare(str(runs[0]["outputs"]), given.beside)
+    given.task.with_suffix(".began").touch()  # so that time in the queue is not taken for time at work
+    if wanted.limit is not None:
+        seconds, targets = wanted.limit
+        end_if_silent(targets, seconds)
+    prepare(str(wanted.runs[0]["outputs"]), given.beside)
     try:
         load_jax()
     except SpecificationError as problem:

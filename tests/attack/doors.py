@@ -40,6 +40,7 @@ DOORS = (
     Door("sim.run", "-m seed=1,2 outputs={new}", "-m seed=-1 outputs={new}", (), COMPUTES),
     Door("sim.rows", "{runs}", "{new}", ("{}", "{runs} --out={}")),
     Door("sim.status", "{runs}", "{new}", ("{}", "{} --watch", "{} --json")),
+    Door("sim.cancel", "{runs}", "{new}", ("{}",), 2),
     Door("sim.verify", "{outputs}", "{new}", ("{}", "{} --json")),
     Door("sim.describe", GRAMMAR, "{new}", ("{}", f"{GRAMMAR} --against={{}}", f"{GRAMMAR} --write={{}}/a.yaml")),
     Door("sim.selftest", "pcfg --n 1", "pcgf"),

@@ -102,7 +102,7 @@ def test_parameters_are_for_jobs(
 
 def test_options_are_canonical() -> None:
     default = {"engine": "processes", "workers": 1, "max_runs": None, "mapping": None, "checkpoint_seconds": 60.0,
-               "parameters": {}}  # fmt: skip
+               "parameters": {}, "detach": False, "timeout_seconds": None, "retries": 0}  # fmt: skip
     assert checked({}) == default
     assert checked({"workers": 2.0, "checkpoint_seconds": 5}) == default | {"workers": 2, "checkpoint_seconds": 5.0}
 
@@ -494,10 +494,9 @@ import sys
 import sim.running.multirun, sim.run
 from sim.cli import run_hydra
 from sim.running.outcomes import Outcome
-def driven(parts, *_):
-    targets = [point.target for part in parts for point in part]
-    return {{target: Outcome(target, "finished") for target in targets}}
-sim.running.multirun._driven = driven
+def submit(driver, points):
+    driver.found |= {{point.target: Outcome(point.target, "finished") for point in points}}
+sim.running.multirun.Driver.submit = submit
 sys.argv = ["run", "--multirun", "seed=1,2", "model=tabular_trie,transformer", "outputs={tmp_path}"]
 assert run_hydra(sim.run.task) == 0
 from jax._src import xla_bridge

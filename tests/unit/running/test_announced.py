@@ -89,15 +89,15 @@ def test_a_multirun_for_a_wrong_claim_computes_nothing(
 def test_a_claim_that_is_swept_costs_its_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sim.running.multirun, "_driven", lambda parts, *_: ended(parts))
+    monkeypatch.setattr(sim.running.multirun.Driver, "submit", ended)
     assert multirun(monkeypatch, f"claim=null,{EDITED}", f"outputs={tmp_path}") == cli.REFUSED
     lines = capfd.readouterr().out.splitlines()
     assert lines[0] == "2 runs: 1 finished, 1 failed"
     assert f"claim: {C1} is required, found '{EDITED}'" in lines[1]
 
 
-def ended(parts: Any) -> dict[Path, Outcome]:
-    return {point.target: Outcome(point.target, "finished") for part in parts for point in part}
+def ended(driver: Any, points: Any) -> None:
+    driver.found |= {point.target: Outcome(point.target, "finished") for point in points}
 
 
 # -- runs that are kept -----------------------------------------------------------------------------------------------

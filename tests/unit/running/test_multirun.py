@@ -11,7 +11,7 @@ import pytest
 
 from sim.disk import files, ledger
 from sim.numerics import SpecificationError
-from sim.running import multirun
+from sim.running import asked, driving, multirun
 from sim.running.engines import Ending
 from sim.running.multirun import Launch
 from sim.running.outcomes import Outcome
@@ -27,6 +27,7 @@ class Worker:
     def __init__(self, engine: "Engine", script: Script, targets: list[Path]) -> None:
         self.engine, self.script, self.targets = engine, script, targets
         self.asked = 0
+        self.handle: dict[str, Any] | None = None
 
     def ended(self) -> Ending | None:
         self.asked += 1
@@ -78,10 +79,10 @@ def simple(monkeypatch: pytest.MonkeyPatch) -> None:
         "shares",
         lambda points, workers: [[*range(n, len(points), workers)] for n in range(min(workers, len(points)))],
     )
-    monkeypatch.setattr(multirun, "check", files.verified)
-    monkeypatch.setattr(multirun, "invalidity", lambda record: None)
-    monkeypatch.setattr(multirun, "edited_since", lambda record: [])
-    monkeypatch.setattr(multirun, "POLL", 0.0)
+    monkeypatch.setattr(asked, "check", files.verified)
+    monkeypatch.setattr(asked, "invalidity", lambda record: None)
+    monkeypatch.setattr(asked, "edited_since", lambda record: [])
+    monkeypatch.setattr(driving, "POLL", 0.0)
 
 
 @pytest.fixture

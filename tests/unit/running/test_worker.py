@@ -18,6 +18,7 @@ from sim.running import environment, worker
 from sim.running.build import settings
 from sim.running.outcomes import Outcome
 from tests.composed import ROOT, compose
+from tests.unit.faults import start
 
 DEADLINE = 60.0  # [s], far beyond what any child needs
 RUN = settings(compose())
@@ -57,6 +58,30 @@ def test_a_worker_prepares_its_environment(
     worker.main([str(task), "--beside=4"])
     assert called == [(str(tmp_path), 4), (task,)]
     assert capsys.readouterr().out == f"process {os.getpid()}\n", "so that a person can find it"
+
+
+SILENT = """
+import sys, time
+from pathlib import Path
+from sim.disk.ledger import note
+from sim.running.worker import end_if_silent
+target = Path(sys.argv[1])
+end_if_silent([target, target.with_name("b")], 0.6)
+for step in range(int(sys.argv[2])):
+    note(target, "running", step=step)
+    time.sleep(0.1)
+print("so far", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_a_job_without_news_ends_itself_and_names_the_limit(tmp_path: Path) -> None:
+    child = start(SILENT, tmp_path / "a", 15)
+    out, errors = child.communicate(timeout=DEADLINE)
+    assert child.returncode == worker.SILENT
+    assert out == "so far\n", "as long as there was news it went on, longer than the limit"
+    assert errors.splitlines()[-1] == "no news for 0.6 s, the limit hydra.launcher.timeout_seconds"
+    assert 'File "<string>", line 12 in <module>' in errors, "where it was"
 
 
 # -- the lifeline -----------------------------------------------------------------------------------------------------
