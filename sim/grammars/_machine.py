@@ -8,7 +8,7 @@ import numpy as np
 
 from sim.grammars._reading import problem
 from sim.languages.automaton import Automaton
-from sim.languages.automaton_ops import reachable, steps_to_stop
+from sim.languages.automaton_ops import arc_matrix, reachable, steps_to_stop
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, log_fraction
 
@@ -33,7 +33,8 @@ def machine(
     arcs = log_prob > -np.inf
     stops = arcs[:, EOS].copy()
     arcs[:, EOS] = False
-    refuse_endless(path, np.isfinite(steps_to_stop(next_state, arcs, stops)), state_names, what)
+    moves = arc_matrix(next_state, arcs, np.ones(arcs.shape))
+    refuse_endless(path, np.isfinite(steps_to_stop(moves, stops)), state_names, what)
     seen = reachable(next_state, arcs, start)
     warn_unreachable(path, seen, state_names, what)
     number = np.cumsum(seen) - 1
