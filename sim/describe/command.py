@@ -12,7 +12,7 @@ import yaml
 from sim.describe import asked, facts, text
 from sim.describe.bounds import Known
 from sim.describe.sections import Section, as_json
-from sim.describe.steps import Changes, changed
+from sim.describe.steps import Changes, changed, conditioned_on_ending
 from sim.grammars._reading import load
 from sim.grammars.file import read
 from sim.languages.chain import Chain
@@ -47,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sections = described(options)
         except SpecificationError as problem:
             print(" ".join(str(problem).split()), file=sys.stderr)
+            return REFUSED
+        except MemoryError:
+            what = "a language whose tables fit into memory is required, found a larger one"
+            print(f"{options.file}: {what}; use fewer states or symbols", file=sys.stderr)
             return REFUSED
         finally:
             heard = list(dict.fromkeys(str(one.message) for one in caught))
@@ -108,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
 def described(options: argparse.Namespace) -> list[Section]:
     """Return the whole description that the options ask for."""
     language: ExactLanguage = read(options.file, options.renormalise)
+    renormalised = conditioned_on_ending(language)
     other = read(options.against, options.renormalise) if options.against else None
     changes = Changes(
         options.length,
@@ -122,6 +127,7 @@ def described(options: argparse.Namespace) -> list[Section]:
         options.max_strings,
     )
     language, steps = changed(language, changes)
+    steps = renormalised + steps
     data = load(options.file)
     said = {"file": options.file, "name": data.get("name", ""), "type": data["type"]}
     if isinstance(language, Chain):

@@ -3,8 +3,9 @@
 import json
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +43,23 @@ def load(path: str, text: str | None = None) -> dict[str, Any]:
     Raises `SpecificationError` if the file is missing, empty, not UTF-8, not YAML or JSON, not a mapping, nested too
     deep, or gives a key twice.
     """
-    text = content(path) if text is None else text
-    text = text.removeprefix("\ufeff")
-    try:
-        data = _json(path, text) if path.lower().endswith(".json") else _yaml(path, text)
-    except RecursionError:
-        raise problem(path, "lists and mappings nested a few deep are required", "too many", "flatten it") from None
+    data = _parsed(path, content(path) if text is None else text)
     if data is None:
         raise problem(path, "a grammar is required", "an empty file", "see examples/grammars")
     if not isinstance(data, dict):
         kind = "a list" if isinstance(data, list) else "a text"  # not the text itself: it may be a file with secrets
         raise problem(path, "keys with values are required, such as type:", kind, "see examples/grammars")
     return data
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: str, text: str) -> Any:
+    """What a text says. The last one is kept, because a description asks twice for it; nobody may change it."""
+    text = text.removeprefix("\ufeff")
+    try:
+        return _json(path, text) if path.lower().endswith(".json") else _yaml(path, text)
+    except RecursionError:
+        raise problem(path, "lists and mappings nested a few deep are required", "too many", "flatten it") from None
 
 
 def content(path: str) -> str:
@@ -81,43 +87,75 @@ def content(path: str) -> str:
         raise problem(path, "a readable file is required", found.lower(), "give the path of a grammar file") from None
 
 
-class _KeyProblem(yaml.MarkedYAMLError):
-    """A key that YAML allows but a grammar file does not."""
+class _Problem(yaml.MarkedYAMLError):
+    """Something that YAML allows but a grammar file does not, or an alias without its anchor."""
 
 
-class _TextLoader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]
-    """Read every scalar as text, so that `no` and `1` are symbols and 0.1 is exact. Refuse a key that occurs twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise _KeyProblem(problem="a key that is not plain text", problem_mark=key.start_mark)
-            if key.value in seen:
-                raise _KeyProblem(problem=f"key {key.value!r} a second time", problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+class _Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]
+    """The fast parser of libyaml if there is one. Only its events are used."""
 
 
 def _yaml(path: str, text: str) -> Any:
     try:
-        _check_depth(text)
-        return yaml.load(text, Loader=_TextLoader)
+        return _built(text)
     except yaml.YAMLError as error:
         mark, what = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         place = path if mark is None else f"{path}: line {mark.line + 1}, column {mark.column + 1}"
-        if isinstance(error, _KeyProblem):
+        if isinstance(error, _Problem):
             raise problem(place, "plain keys, each once, are required", what, "remove or rename it") from None
         raise problem(place, "one YAML document is required", f"a mistake ({what or error})", "correct it") from None
 
 
-def _check_depth(text: str) -> None:
-    """Raise RecursionError if lists and mappings are nested too deep, before libyaml overflows the stack."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_TextLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise RecursionError
+def _built(text: str) -> Any:
+    """The one document of a YAML text. Every scalar is text, so that `no` and `1` are symbols and 0.1 is exact.
+
+    It is made from the events of the parser, which is much faster than PyYAML's constructor. Raises RecursionError if
+    lists and mappings are nested too deep.
+    """
+    anchors: dict[str, Any] = {}
+    inside: list[tuple[Any, str | None]] = []  # the open lists and mappings, each with its anchor
+    keys: list[str | None] = []  # of each open mapping: the key that waits for its value
+    whole: list[Any] = []  # the documents
+    parser = _Loader(text)
+    while (kind := type(event := parser.get_event())) is not yaml.StreamEndEvent:
+        anchor = getattr(event, "anchor", None)
+        if kind is yaml.ScalarEvent:
+            value: Any = event.value
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            if inside and isinstance(inside[-1][0], dict) and keys[-1] is None:
+                raise _Problem(problem="a key that is not plain text", problem_mark=event.start_mark)
+            inside.append(({} if kind is yaml.MappingStartEvent else [], anchor))
+            keys.append(None)
+            if len(inside) > DEEPEST:
+                raise RecursionError
+            continue
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            value, anchor = inside.pop()
+            keys.pop()
+        elif kind is yaml.AliasEvent:
+            if anchor not in anchors:
+                raise yaml.MarkedYAMLError(problem=f"no anchor {anchor!r}", problem_mark=event.start_mark)
+            value, anchor = anchors[anchor], None
+        else:
+            if kind is yaml.DocumentStartEvent and whole:
+                raise yaml.MarkedYAMLError(problem="a second document", problem_mark=event.start_mark)
+            continue
+        if anchor is not None:
+            anchors[anchor] = value
+        if not inside:
+            whole.append(value)
+        elif isinstance(inside[-1][0], list):
+            inside[-1][0].append(value)
+        elif keys[-1] is not None:
+            inside[-1][0][keys[-1]] = value
+            keys[-1] = None
+        elif not isinstance(value, str):
+            raise _Problem(problem="a key that is not plain text", problem_mark=event.start_mark)
+        elif value in inside[-1][0]:
+            raise _Problem(problem=f"key {value!r} a second time", problem_mark=event.start_mark)
+        else:
+            keys[-1] = value
+    return whole[0] if whole else None
 
 
 def _json(path: str, text: str) -> Any:
@@ -173,8 +211,11 @@ def names(place: str, value: Any) -> list[str]:
 
 
 def known(place: str, value: Any, valid: Iterable[str], what: str, fix: str = "correct it") -> str:
-    """The value, if it is one of the `valid` names; otherwise an error with the nearest name."""
-    valid = list(valid)
+    """The value, if it is one of the `valid` names; otherwise an error with the nearest name.
+
+    Give a set or a mapping if there are many names.
+    """
+    valid = valid if isinstance(valid, Collection) else list(valid)
     if not isinstance(value, str) or value not in valid:
         hint = nearest(value, valid) if isinstance(value, str) else ""
         raise problem(place, f"{what} is required", repr(value), f"{fix}{hint}")
@@ -183,20 +224,25 @@ def known(place: str, value: Any, valid: Iterable[str], what: str, fix: str = "c
 
 def probability(place: str, value: Any) -> Fraction:
     """The exact rational that is written, such as 0.25, 1e-3 or 1/3. It is an error unless it lies in [0, 1]."""
-    fix = "write a number such as 0.25 or 1/3 (in YAML with a space after the colon)"
     text = value.strip() if isinstance(value, str) and len(value) <= LONGEST_NUMBER else ""
-    if ratio := RATIO.fullmatch(text):
-        numerator, denominator = int(ratio[1]), int(ratio[2])
-        if denominator == 0:
-            raise problem(place, "a probability is required", repr(value), "its denominator is 0")
-        p = Fraction(numerator, denominator)
-    elif DECIMAL.fullmatch(text):
-        p = Fraction(text)
-    else:
+    try:
+        p = _rational(text)
+    except ZeroDivisionError:
+        raise problem(place, "a probability is required", repr(value), "its denominator is 0") from None
+    if p is None:
+        fix = "write a number such as 0.25 or 1/3 (in YAML with a space after the colon)"
         raise problem(place, "a probability is required", repr(value), fix)
-    if not 0 <= p <= 1:
+    if not 0 <= p.numerator <= p.denominator:
         raise problem(place, "a probability from 0 to 1 is required", value, "correct it")
     return p
+
+
+@lru_cache(maxsize=4096)
+def _rational(text: str) -> Fraction | None:
+    """The number that is written; None if it is none. Raises ZeroDivisionError for a denominator of 0."""
+    if ratio := RATIO.fullmatch(text):
+        return Fraction(int(ratio[1]), int(ratio[2]))
+    return Fraction(text) if DECIMAL.fullmatch(text) else None
 
 
 def normalised(place: str, weights: Mapping[Any, Fraction]) -> dict[Any, Fraction]:
@@ -206,7 +252,7 @@ def normalised(place: str, weights: Mapping[Any, Fraction]) -> dict[Any, Fractio
         exact = f" (= {total})" if total.denominator < 10**6 else ""
         found = f"{float(total):.12g}{exact}"
         raise problem(place, "probabilities must sum to 1 within 1e-9", found, "correct the numbers")
-    return {key: weight / total for key, weight in weights.items()}
+    return dict(weights) if total == 1 else {key: weight / total for key, weight in weights.items()}
 
 
 def end_name(place: str, data: Mapping[str, Any]) -> str:
@@ -231,8 +277,8 @@ def vocabulary(path: str, place: str, data: Mapping[str, Any], terminals: list[s
     """The vocabulary: EOS and then the terminals, in their order.
 
     Strings are written with `separator` between symbols. By default nothing stands between them if all symbols are
-    single characters, and otherwise a space. It is an error if there is no terminal, or if a terminal has the name of
-    the end of a string or contains the separator.
+    single characters, and otherwise a space. Without terminals, the empty string is the only string. It is an error if
+    a terminal has the name of the end of a string or contains the separator.
     """
     eos, between = end_name(path, data), separator(path, data)
     for symbol in terminals:
@@ -241,7 +287,5 @@ def vocabulary(path: str, place: str, data: Mapping[str, Any], terminals: list[s
             raise problem(place, "no symbol may be named like the reserved end of string", repr(symbol), fix)
         if between and between in symbol:
             raise problem(place, f"no symbol may hold the separator {between!r}", repr(symbol), "rename one of them")
-    if not terminals:
-        raise problem(place, "at least one symbol is required", "none", "add a string besides the empty string")
     joiner = between if between is not None else "" if all(len(s) == 1 for s in terminals) else " "
     return Vocabulary((eos, *terminals), joiner=joiner)

@@ -18,6 +18,9 @@ from sim.grammars._reading import (
 from sim.languages.finite import FiniteLanguage
 from sim.numerics import log_fraction
 
+MAX_CELLS = 100_000_000
+"""Largest table of strings and positions."""
+
 
 def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:
     """The listed strings with their probabilities, normalised exactly. Strings of probability 0 are left out.
@@ -27,6 +30,9 @@ def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:
     """
     check_keys(path, data, ("type", "strings"), COMMON_KEYS[1:])
     place = f"{path}: strings"
+    if data["strings"] == {}:
+        fix = "add a string; {'': 1} is the language of the empty string"
+        raise problem(place, "a mapping with at least one entry is required", "none, so the language is empty", fix)
     listed = mapping(place, data["strings"])
     weights = normalised(place, {text: probability(f"{place}.{text}", p) for text, p in listed.items()})
     between = separator(path, data)
@@ -35,7 +41,12 @@ def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:
     symbols = vocabulary(path, place, data, terminals)
     number = {symbol: token for token, symbol in enumerate(symbols.symbols)}
     support = [text for text, p in weights.items() if p > 0]
-    table = np.zeros((len(support), max(len(words[text]) for text in support) + 1), np.int32)
+    longest = max(len(words[text]) for text in support) + 1
+    if len(support) * longest > MAX_CELLS:
+        requirement = f"the number of strings times the length of the longest must be at most {MAX_CELLS:,}"
+        fix = "split the file, or write a pcfg"
+        raise problem(place, requirement, f"{len(support):,} x {longest:,}", fix)
+    table = np.zeros((len(support), longest), np.int32)
     for row, text in enumerate(support):
         table[row, : len(words[text])] = [number[symbol] for symbol in words[text]]
     return FiniteLanguage.from_strings(symbols, table, np.array([log_fraction(weights[text]) for text in support]))

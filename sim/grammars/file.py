@@ -80,6 +80,8 @@ def file(
                 path, "length is required for a chain that never stops", "none", "set it; all strings get this length"
             )
         language = language.blocks(length - 1)
+    if len(language.vocabulary) == 1:
+        raise problem(path, "at least one symbol is required for a run", "only the empty string", "add a string")
     kept, dropped = language.enumerate(length or _whole(path, language, max_strings), max_strings, path)
     return kept, {"dropped_mass": dropped}
 

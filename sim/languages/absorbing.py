@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from sim.languages.exact import unavailable
 from sim.numerics import SpecificationError
 
-Moves: TypeAlias = "np.ndarray | sp.csr_array"
+Moves: TypeAlias = np.ndarray | sp.csr_array
 """The probabilities to move between states, as a dense or as a sparse matrix."""
 
 SMALLEST = float(np.finfo(np.float64).tiny)

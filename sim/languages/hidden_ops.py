@@ -144,6 +144,8 @@ def enumerate_forward(
             total = following[row].sum(axis=1)
             tokens = np.column_stack([prefix[row], np.full(len(row), token, np.int32)])
             parts.append((following[row] / total[:, None], log_p[row] + np.log(total), tokens))
+        if not parts:  # the empty string is the only one
+            break
         here, log_p, prefix = (np.concatenate(part) for part in zip(*parts, strict=True))
     return np.concatenate(strings), np.concatenate(log_ps)
 
