@@ -67,8 +67,8 @@ def _rules(path: str, value: Any) -> dict[Sides, Fraction]:
     place = f"{path}: rules"
     if not isinstance(value, list) or not value:
         fix = "write [{lhs: S, rhs: [a, S], p: 1/2}, {lhs: S, rhs: [], p: 1/2}]"
-        found = "none, so the language is empty" if value == [] else value
-        raise problem(place, "a list with at least one rule is required", found, fix)
+        shown = "none, so the language is empty" if value == [] else value
+        raise problem(place, "a list with at least one rule is required", shown, fix)
     found: dict[Sides, Fraction] = {}
     for i, entry in enumerate(value):
         here = f"{place}[{i}]"

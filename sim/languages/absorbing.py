@@ -68,7 +68,8 @@ class Absorbing:
 
     @cached_property
     def _dense(self) -> "Elimination":
-        return Elimination(self.moves.toarray() if sp.issparse(self.moves) else self.moves, self.leaves)
+        moves = self.moves if isinstance(self.moves, np.ndarray) else self.moves.toarray()
+        return Elimination(moves, self.leaves)
 
     @cached_property
     def _sparse(self) -> "SparseElimination":

@@ -53,9 +53,12 @@ class Large:
         """
         proof = self.certificate()
         total, term, back = entering, entering, self.matrix.T.tocsr()
-        for _ in range(MOST_TERMS if proof is not None else 0):
+        if proof is None:
+            return None
+        vector, margin = proof
+        for _ in range(MOST_TERMS):
             term = back @ term
             total = total + term
-            if (float(term @ proof[0]) <= 1e-17 * proof[1] * proof[0] * total).all():
+            if (float(term @ vector) <= 1e-17 * margin * vector * total).all():
                 return np.asarray(total)
         return None

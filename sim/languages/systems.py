@@ -189,8 +189,8 @@ def _ascend(
     before = math.inf
     for _ in range(MOST_ROUNDS):
         value = np.zeros(len(block))
-        for rows, weights, factors in groups:
-            value += np.bincount(rows, weights * x[factors].prod(axis=1), len(block))
+        for row, weight, factor in groups:
+            value += np.bincount(row, weight * x[factor].prod(axis=1), len(block))
         step = value - x[block]
         x[block] = value
         largest = float((step / np.where(value > 0, value, 1.0)).max())

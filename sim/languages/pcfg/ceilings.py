@@ -59,7 +59,7 @@ def _listed(
     """The strings of a non-terminal with their probabilities; None if there are too many."""
     found: dict[tuple[int, ...], float] = {}
     for rule in own:
-        strings = {(): float(rule.p)}
+        strings: dict[tuple[int, ...], float] = {(): float(rule.p)}
         for symbol in rule.rhs:
             other = {(symbol,): 1.0} if symbol > 0 else listed[~symbol]
             if other is None or len(strings) * len(other) > MOST_LISTED:

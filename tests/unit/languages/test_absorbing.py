@@ -84,7 +84,7 @@ def test_what_is_out_of_reach_is_refused_in_one_line(monkeypatch):
     monkeypatch.setattr(absorbing, "CORE", 10)
     monkeypatch.setattr(absorbing, "MOST_FILL", 0)
     moves, leaves, values = chain(30, RARE, 60, 2)
-    with pytest.raises(UnavailableError, match="30 of the 30 states are too closely connected .* at most 5 states"):
+    with pytest.raises(UnavailableError, match=r"30 of the 30 states are too closely connected .* at most 5 states"):
         Absorbing(sp.csr_array(moves), leaves).solve(values)
 
 
