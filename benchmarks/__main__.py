@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from benchmarks import report
 from benchmarks.harness import Result, cores, load
 
-NAMES = ("training", "targets", "evaluator", "samplers", "compiling", "sweep", "demo", "device")
+NAMES = ("training", "targets", "evaluator", "samplers", "elimination", "compiling", "sweep", "demo", "device")
 """The benchmarks, in the order of measurement. Each is a module with run(quick) -> list[Result]."""
 
 

@@ -20,7 +20,7 @@ HEAD, SLOW_HEAD = 200, 40
 """Number of likeliest strings that bounds use; fewer for a grammar not proved unambiguous, where they cost more."""
 
 LENGTHS, LENGTHS_WORK = 2_000, 2 * 10**8
-"""Number of lengths that bounds use, and the most work for them: squared number of lengths times number of rules."""
+"""Number of lengths that bounds use, and the most work for them: squared number of lengths times number of binary rules."""
 
 ROUNDING = 1e-12
 """Bounds are widened by this much, because the mass behind them is rounded."""
@@ -111,7 +111,7 @@ class Known:
     def _length_law(self) -> np.ndarray:
         """P(|x| = n) for the first lengths n of a context-free grammar; none if the grammar is too large."""
         assert isinstance(self.language, ContextFree)
-        number = min(LENGTHS, math.isqrt(LENGTHS_WORK // max(1, len(self.language.rules))), self.language.longest + 1)
+        number = min(LENGTHS, math.isqrt(LENGTHS_WORK // len(self.language.shape.rules)), self.language.longest + 1)
         try:
             return self.language.lengths.law(int(number))
         except UnavailableError:

@@ -29,7 +29,7 @@ GROWTHS: tuple[Growth, ...] = ("subcritical", "critical", "supercritical")
 DOUBLINGS, POWERS = 62, 40
 """Limits: 2^62 terms of a series, and 40 products of a matrix and a vector."""
 
-MOST_DENSE, MOST_ENTRIES = 1_000, 20_000_000
+MOST_DENSE, MOST_ENTRIES = 1_000, 2_000_000
 """A closure of more rows than this is sparse; and the largest number of its entries."""
 
 DELICATE = 1e2
@@ -95,7 +95,7 @@ def closure(rows: Sequence[Mapping[int, Number]]) -> Matrix | None:
 
     A component with a `delicate` inverse is solved in decimals of many digits. Its entries are then taken as exactly
     the numbers that they are. The result is a sparse matrix for more than 1 000 rows. Raises `UnavailableError` if it
-    has over 2 * 10^7 entries.
+    has over 2 * 10^6 entries.
     """
     if len(rows) > MOST_DENSE:
         return _sparse_closure(rows)
