@@ -20,7 +20,7 @@ HEAD, SLOW_HEAD = 200, 40
 """Number of likeliest strings that bounds use; fewer for a grammar not proved unambiguous, where they cost more."""
 
 LENGTHS, LENGTHS_WORK = 2_000, 2 * 10**8
-"""Number of lengths that bounds use, and the most work for them: squared number of lengths times number of binary rules."""
+"""Number of lengths that bounds use, and the most work for them: its square times the number of binary rules."""
 
 ROUNDING = 1e-12
 """Bounds are widened by this much, because the mass behind them is rounded."""

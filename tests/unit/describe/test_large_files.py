@@ -41,7 +41,7 @@ def refused(text, tmp_path, capsys, *options):
 
 SYMBOLS = RULES + "".join(rule("S", [f"a{i}"], f"1/{N}") for i in range(N))
 LISTS = RULES + "".join(rule("S", [f"a{i}", "S"], f"1/{2 * N}") for i in range(N)) + rule("S", [], "1/2")
-CHAIN = RULES + rule("S", ["A0"]) + "".join(rule(f"A{i}", [f"A{i + 1}"]) for i in range(N)) + rule(f"A{N}", ["a"])
+CHAIN = RULES + rule("S", ["A0"]) + "".join(rule(f"A{i}", [f"A{i + 1}"]) for i in range(300)) + rule("A300", ["a"])
 LONG = RULES + rule("S", [f"a{i % 7}" for i in range(N)])
 RING = "".join(rule(f"A{i}", ["a", f"A{(i + 1) % N}"], "1/2") + rule(f"A{i}", ["b"], "1/2") for i in range(N))
 CASES = {
