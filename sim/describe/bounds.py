@@ -155,7 +155,7 @@ class Known:
         """Smallest and largest possible number of strings.
 
         Both are equal if the number is known and finite. The pair is (0, math.inf) if there are infinitely many.
-        It raises `UnavailableError` if the number has over 10,000 digits.
+        It raises `UnavailableError` if the number has over 4,000 digits.
         """
         if self.few is not None:
             return (self.few.support_size,) * 2

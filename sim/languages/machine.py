@@ -14,15 +14,20 @@ from scipy.sparse import csgraph
 from sim.languages.absorbing import Absorbing
 from sim.languages.automaton_ops import (
     horizon_masses,
+    num_paths,
     path_counts,
     shortest_horizon,
     steps_to_stop,
     successors,
 )
+from sim.languages.exact import unavailable
 from sim.languages.finite import SUM_TOLERANCE, FiniteLanguage
 from sim.languages.matrices import components
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError, log_sum_exp
+
+MOST_DIGITS = 4_000
+"""Largest number of digits of a number of strings. Python writes numbers of up to 4,300."""
 
 LONGEST_SEARCH = 100_000
 """The largest horizon that `Machine.shortest_horizon` tries [tokens]."""
@@ -127,8 +132,18 @@ class Machine(ABC):
 
     @property
     def support_size(self) -> int | float:
-        """The number of strings with positive probability, exact; math.inf for an infinite language."""
-        return math.inf if self.longest == math.inf else self.count(int(self.longest) + 1)
+        """The number of strings with positive probability, exact; math.inf for an infinite language.
+
+        Raises `UnavailableError` if the number has over 4 000 digits, or if the machine has too many sets of states.
+        """
+        if self.longest == math.inf:
+            return math.inf
+        kept = self.strings.arcs
+        kept[:, EOS] = self.strings.stops
+        found = num_paths(self.strings.next_state, kept, self.strings.start)
+        if found.bit_length() > MOST_DIGITS / math.log10(2):
+            raise unavailable("number of strings", f"it has over {MOST_DIGITS} digits", "describe shorter strings")
+        return found
 
     def count(self, length: int) -> int:
         """The number of strings with positive probability and at most `length` - 1 symbols; exact, however large."""

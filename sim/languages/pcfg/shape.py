@@ -14,8 +14,8 @@ from sim.languages.pcfg.leading import nullable
 from sim.languages.pcfg.rules import Rule, binarised, by_lhs
 from sim.numerics import log_sum_exp
 
-MOST_DIGITS = 10_000
-"""Numbers of derivations are computed exactly if they have at most so many digits."""
+MOST_DIGITS = 4_000
+"""Numbers of derivations are computed exactly if they have at most so many digits. Python writes up to 4,300."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +179,7 @@ class Shape:
     def num_derivations(self) -> int | float:
         """Number of derivations, exact; math.inf if there are infinitely many.
 
-        Raises `UnavailableError` if the number has over 10 000 digits. `log_derivations` is then its logarithm.
+        Raises `UnavailableError` if the number has over 4 000 digits. `log_derivations` is then its logarithm.
         """
         if self.log_derivations == math.inf:
             return math.inf
