@@ -84,7 +84,8 @@ class _Approximation:
     def __init__(self, rules: Sequence[Rule], num_nonterminals: int) -> None:
         own = by_lhs(rules, num_nonterminals)
         blocks = components([{child for rule in mine for child in rule.children} for mine in own])
-        self.block = {node: frozenset(block) for block in blocks for node in block}
+        shared = [frozenset(block) for block in blocks]  # one set for all nodes of a block
+        self.block = {node: block for block in shared for node in block}
         self.rules = own
         self.spent = 0
 
