@@ -17,7 +17,7 @@ LONGEST, ROOM = 255, 32
 def reason(problem: OSError | ValueError) -> str:
     """Return in words why a place cannot be used, such as `permission denied`."""
     if isinstance(problem, OSError):
-        return (problem.strerror or type(problem).__name__).lower()
+        return (problem.strerror or str(problem) or type(problem).__name__).lower()
     return "a character that no file name can hold"  # a NUL, or what the file system cannot encode
 
 

@@ -13,7 +13,7 @@ from sim.arguments import Parser, number, whole
 from sim.describe import asked, facts, sampling, text, write
 from sim.describe.bounds import Known
 from sim.describe.sections import Section, as_json
-from sim.describe.steps import Changes, Step, changed
+from sim.describe.steps import Changes, Step, changed, conditioned_on_ending
 from sim.grammars.file import language_of, load, read
 from sim.languages.endless import Endless
 from sim.languages.exact import ExactLanguage
@@ -49,6 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sections = described(options)
         except SpecificationError as problem:
             print(" ".join(str(problem).split()), file=sys.stderr)
+            return REFUSED
+        except MemoryError:
+            what = "a language whose tables fit into memory is required, found a larger one"
+            print(f"{options.file}: {what}; use fewer states or symbols", file=sys.stderr)
             return REFUSED
         finally:
             heard = list(dict.fromkeys(str(one.message) for one in caught))
@@ -139,7 +143,7 @@ def described(options: argparse.Namespace) -> list[Section]:
         options.max_strings,
     )
     language, steps = changed(original, changes)
-    sections = _sections(language, other, steps, data, options)
+    sections = _sections(language, other, conditioned_on_ending(original) + steps, data, options)
     if options.write:
         done = ["conditioning on derivations that end"] * options.renormalise + [step["step"] for step in steps]
         write.write(options.write, options.file, data, language, done)

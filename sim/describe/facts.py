@@ -94,9 +94,12 @@ def _ambiguity(language: ContextFree) -> tuple[Value, str]:
     found = language.ambiguity
     if found.unambiguous:
         return {"verdict": "unambiguous", "reason": found.reason}, found.reason
-    if found.witness is None:
+    if found.open:
         return {"verdict": "undecided", "reason": found.reason}, found.reason
     head = language.nonterminals[found.within or 0]
+    if found.witness is None:
+        proof = {"reason": found.reason, "non_terminal": head, "length": found.length}
+        return {"verdict": "ambiguous"} | proof, f"{found.reason} that {head} derives"
     example = language.vocabulary.decode(found.witness) or "(the empty string)"
     note = f"{found.reason}: {head} derives {example} in more than one way"
     return {"verdict": "ambiguous", "reason": found.reason, "non_terminal": head, "string": example}, note

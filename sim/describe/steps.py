@@ -59,6 +59,13 @@ Step = dict[str, Any]
 """The effect of a change: a value for each name."""
 
 
+def conditioned_on_ending(language: ExactLanguage) -> list[Step]:
+    """Return the step that reading has made, if a grammar whose derivations may never end was renormalised."""
+    if not isinstance(language, ContextFree) or language.ending == 1.0:
+        return []
+    return [{"step": "renormalisation", "of": "derivations that end", "probability_of_ending": language.ending}]
+
+
 def changed(language: ExactLanguage, changes: Changes) -> tuple[ExactLanguage, list[Step]]:
     """Return the language after truncation, restrictions, tilt or entropy, and decoding, and the effect of each change.
 

@@ -4,17 +4,8 @@ from fractions import Fraction
 from typing import Any
 
 from sim.grammars._pfsa import Machine, assembled
-from sim.grammars._reading import (
-    COMMON_KEYS,
-    check_keys,
-    known,
-    names,
-    normalised,
-    probability,
-    problem,
-    vocabulary,
-    weighs,
-)
+from sim.grammars._reading import COMMON_KEYS, check_keys, known, names, problem, vocabulary
+from sim.grammars._weights import normalised, probability, weighs
 
 END = "the end"
 """The state after the last symbol."""

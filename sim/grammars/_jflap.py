@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from sim.grammars._reading import DECIMAL, RATIO, known, probability, problem
+from sim.grammars._reading import known, problem
+from sim.grammars._weights import DECIMAL, RATIO, probability
 
 WEIGHT = re.compile(rf"\s*(?:{DECIMAL.pattern}|{RATIO.pattern})\s*")
 WHERE = "write it in JFLAP as a finite automaton"

@@ -8,23 +8,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from sim.grammars._machine import chain, machine, refuse_endless, warn_unreachable
-from sim.grammars._reading import (
-    COMMON_KEYS,
-    check_keys,
-    known,
-    mapping,
-    names,
-    normalised,
-    probability,
-    problem,
-    vocabulary,
-    weighs,
-)
+from sim.grammars._reading import COMMON_KEYS, check_keys, known, mapping, names, problem, vocabulary
+from sim.grammars._weights import normalised, probability, weighs
 from sim.languages.automaton import Automaton
 from sim.languages.chain import Chain
 from sim.languages.hidden import HiddenAutomaton
 from sim.languages.hidden_chain import HiddenChain
-from sim.languages.hidden_ops import walked
+from sim.languages.hidden_ops import MAX_ENTRIES, walked
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS
 
@@ -58,9 +48,11 @@ def pfsa(path: str, data: dict[str, Any]) -> Machine:
     final = _weights(f"{path}: final", data["final"], states, weight) if "final" in data else None
     terminals = alphabet or list(dict.fromkeys(symbol for _, symbol, _ in arcs))
     symbols = vocabulary(path, f"{path}: {'alphabet' if alphabet else 'transitions'}", data, terminals)
+    own: dict[str, dict[tuple[str, str], Fraction]] = {state: {} for state in states}
+    for (source, symbol, to), p in arcs.items():
+        own[source][symbol, to] = p
     rows = []
-    for state in states:
-        weights = {(symbol, to): p for (source, symbol, to), p in arcs.items() if source == state}
+    for state, weights in own.items():
         if final is not None:
             weights["", state] = final.get(state, Fraction(0))
         what = "transitions (it has no final, so it never stops)" if final is None else "transitions and final"
@@ -76,7 +68,7 @@ def assembled(
     starts = [state for state, p in first.items() if p > 0]
     number = {state: i for i, state in enumerate(states)}
     if len(starts) == 1 and all(_one_way(row) for row in rows):
-        token = {symbol: symbols.index(symbol) for symbol in symbols.symbols} | {"": EOS}
+        token = {symbol: number for number, symbol in enumerate(symbols.symbols)} | {"": EOS}
         table = [{token[symbol]: (number[to], p) for (symbol, to), p in row.items() if p > 0} for row in rows]
         made = chain if endless else machine
         return made(path, symbols, states, table, number[starts[0]], "state")
@@ -99,6 +91,10 @@ def _hidden(
 ) -> HiddenAutomaton | HiddenChain:
     """The non-deterministic automaton of normalised rows, without the states that cannot be reached."""
     S, number = len(states), {state: i for i, state in enumerate(states)}
+    entries = len(symbols) * S * S
+    if entries > MAX_ENTRIES:
+        requirement = f"states x states x symbols of a non-deterministic automaton must be at most {MAX_ENTRIES:.0e}"
+        raise problem(path, requirement, f"{entries:.1e}", "use fewer states, or at most one transition for a symbol")
     initial, stopping, transitions = np.zeros(S), np.zeros(S), np.zeros((len(symbols), S, S))
     for state, p in first.items():
         initial[state] = float(p)
@@ -110,7 +106,7 @@ def _hidden(
                 stopping[s] = float(p)
     moves = transitions.sum(axis=0) > 0
     if not endless:
-        refuse_endless(path, walked(stopping > 0, moves.T), states, "state")
+        refuse_endless(path, walked(stopping > 0, moves.T), states, "state", np.flatnonzero(initial))
     seen = walked(initial > 0, moves)
     warn_unreachable(path, seen, states, "state")
     kept = np.flatnonzero(seen)
@@ -122,29 +118,30 @@ def _hidden(
 
 
 def _weights(place: str, value: Any, states: list[str], weight: bool) -> dict[str, Fraction]:
-    weights = {}
+    weights, valid = {}, set(states)
     for state, p in mapping(place, value).items():
-        known(f"{place}.{state}", state, states, "one of the states")
+        known(f"{place}.{state}", state, valid, "one of the states")
         weights[state] = probability(f"{place}.{state}", p, weight)
     return weights
 
 
 def _arcs(path: str, value: Any, states: list[str], alphabet: list[str] | None, weight: bool) -> Arcs:
     place = f"{path}: transitions"
-    if not isinstance(value, list) or not value:
-        fix = "write [{from: A, symbol: a, to: B, p: 3/5}]"
+    if not isinstance(value, list):
+        fix = "write [{from: A, symbol: a, to: B, p: 3/5}], or [] for the empty string alone"
         raise problem(place, "a list with at least one transition is required", value, fix)
     arcs: Arcs = {}
+    valid, letters = set(states), set(alphabet or [])
     for i, entry in enumerate(value):
         here = f"{place}[{i}]"
         check_keys(here, mapping(here, entry), ("from", "symbol", "to", "p"))
-        source = known(f"{here}.from", entry["from"], states, "one of the states")
-        to = known(f"{here}.to", entry["to"], states, "one of the states")
+        source = known(f"{here}.from", entry["from"], valid, "one of the states")
+        to = known(f"{here}.to", entry["to"], valid, "one of the states")
         symbol = entry["symbol"]
         if not isinstance(symbol, str) or symbol == "":
             raise problem(f"{here}.symbol", "a non-empty text is required", repr(symbol), "name a symbol")
         if alphabet is not None:
-            known(f"{here}.symbol", symbol, alphabet, "a symbol of the alphabet")
+            known(f"{here}.symbol", symbol, letters, "a symbol of the alphabet")
         p = probability(f"{here}.p", entry["p"], weight)
         if (source, symbol, to) in arcs:
             warnings.warn(f"{here}: {source} -{symbol}-> {to} is listed twice (probabilities added)", stacklevel=2)

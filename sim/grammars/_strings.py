@@ -11,15 +11,16 @@ from sim.grammars._reading import (
     known,
     mapping,
     names,
-    normalised,
-    probability,
     problem,
     separator,
     vocabulary,
-    weighs,
 )
+from sim.grammars._weights import normalised, probability, weighs
 from sim.languages.finite import FiniteLanguage
 from sim.numerics import log_fraction
+
+MAX_CELLS = 100_000_000
+"""Largest table of strings and positions."""
 
 
 def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:
@@ -30,6 +31,9 @@ def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:
     """
     check_keys(path, data, ("type", "strings"), (*COMMON_KEYS[1:], "alphabet"))
     place, weight = f"{path}: strings", weighs(path, data)
+    if data["strings"] == {}:
+        fix = "add a string; {'': 1} is the language of the empty string"
+        raise problem(place, "a mapping with at least one entry is required", "none, so the language is empty", fix)
     listed = mapping(place, data["strings"])
     weights = {text: probability(f"{place}.{text}", p, weight) for text, p in listed.items()}
     weights = normalised(place, weights, weight)
@@ -38,7 +42,12 @@ def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:
     symbols = vocabulary(path, place, data, _alphabet(path, data, words))
     number = {symbol: token for token, symbol in enumerate(symbols.symbols)}
     support = [text for text, p in weights.items() if p > 0]
-    table = np.zeros((len(support), max(len(words[text]) for text in support) + 1), np.int32)
+    longest = max(len(words[text]) for text in support) + 1
+    if len(support) * longest > MAX_CELLS:
+        requirement = f"the number of strings times the length of the longest must be at most {MAX_CELLS:,}"
+        fix = "split the file, or write a pcfg"
+        raise problem(place, requirement, f"{len(support):,} x {longest:,}", fix)
+    table = np.zeros((len(support), longest), np.int32)
     for row, text in enumerate(support):
         table[row, : len(words[text])] = [number[symbol] for symbol in words[text]]
     return FiniteLanguage.from_strings(symbols, table, np.array([log_fraction(weights[text]) for text in support]))

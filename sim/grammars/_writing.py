@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from sim.grammars._reading import DECIMAL, LONGEST_NUMBER, RATIO
+from sim.grammars._weights import DECIMAL, LONGEST_NUMBER, RATIO
 from sim.languages.automaton import Automaton
 from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage

@@ -118,6 +118,8 @@ def file(
         blocks = language.blocks(length - 1)
         assert isinstance(blocks, Automaton | HiddenAutomaton)
         language = blocks
+    if len(language.vocabulary) == 1:
+        raise problem(path, "at least one symbol is required for a run", "only the empty string", "add a string")
     kept, dropped = language.enumerate(length or _whole(path, language, max_strings), max_strings, path)
     return kept, {"dropped_mass": dropped}
 

@@ -6,8 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
+from sim.languages.absorbing import Absorbing
 from sim.languages.automaton import Automaton
-from sim.languages.automaton_ops import absorbing_solve, arc_matrix, row_entropies
+from sim.languages.automaton_ops import arc_matrix, row_entropies
 from sim.languages.endless import Endless
 from sim.languages.exact import Prefix
 from sim.languages.matrices import components
@@ -34,7 +35,7 @@ class Chain(Endless):
     @cached_property
     def moves(self) -> np.ndarray:
         """The probabilities to move between states: float64[S, S]; rows sum to 1."""
-        return arc_matrix(self.next_state, self.arc_log_prob > -np.inf, np.exp(self.arc_log_prob))
+        return arc_matrix(self.next_state, self.arc_log_prob > -np.inf, np.exp(self.arc_log_prob)).toarray()
 
     @cached_property
     def next_entropy(self) -> np.ndarray:
@@ -117,7 +118,7 @@ def closed_classes(moves: np.ndarray, first: np.ndarray) -> list[tuple[float, np
         if len(passing):
             rows = moves[passing]
             leaves, values = rows[:, inside].sum(axis=1), rows[:, block].sum(axis=1)
-            entry[passing] = absorbing_solve(rows[:, passing], leaves, values)
+            entry[passing] = Absorbing(rows[:, passing], leaves).solve(values)
         found.append((float(first @ entry), np.array(block), stationary(moves[np.ix_(block, block)])))
     return found
 

@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from sim.languages.absorbing import Absorbing
 from sim.languages.automaton import Automaton
-from sim.languages.automaton_ops import absorbing_solve, arc_matrix, product, sum_of_others
+from sim.languages.automaton_ops import arc_matrix, product, sum_of_others
 from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import HiddenAutomaton
@@ -72,7 +73,7 @@ def _of_automata(p: Automaton, q: Automaton) -> float:
     s, t, table, start = product(p.next_state, p.arcs, p.start, q.next_state, q.arcs, q.start)
     both = p.prob[s] * q.prob[t]
     leaves = both[:, EOS] + (p.prob[s] * sum_of_others(q.prob)[t]).sum(axis=1)
-    return float(absorbing_solve(arc_matrix(table, table >= 0, both), leaves, both[:, EOS])[start])
+    return float(Absorbing(arc_matrix(table, table >= 0, both), leaves).solve(both[:, EOS])[start])
 
 
 def _arcs(machine: Machine) -> list[Arcs]:
@@ -114,7 +115,7 @@ def _of_machines(p: Machine, q: Machine) -> float:
         W[k, j] += weight
     left, right = np.array(queue).T
     stops = p.stops[left] * q.stops[right]
-    values = absorbing_solve(W, stops + (laws_p[left] * others[right]).sum(axis=1), stops)
+    values = Absorbing(W, stops + (laws_p[left] * others[right]).sum(axis=1)).solve(stops)
     begin = p.first[left[: len(first)]] * q.first[right[: len(first)]]
     return float(begin @ values[: len(first)])
 

@@ -6,9 +6,10 @@ local variance: of the mark of the choice plus the mean of what follows it (the 
 """
 
 import numpy as np
+import scipy.sparse as sp
 
 from sim.languages.automaton import Automaton
-from sim.languages.automaton_ops import absorbing_solve, row_entropies, sum_of_others
+from sim.languages.automaton_ops import row_entropies, sum_of_others
 from sim.languages.endless import BLOCKS, NEVER_STOPS
 from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage
@@ -31,11 +32,13 @@ def length_variance(language: ExactLanguage) -> float:
     if isinstance(language, FiniteLanguage):
         return float(_variances(np.exp(language.log_p), language.trie.lengths - 1.0))
     if isinstance(language, Machine):
-        means = absorbing_solve(language.moves, language.stops, language.moves.sum(axis=1))
-        prob = np.column_stack([language.moves, language.stops])
-        values = np.append(1.0 + means, 0.0)
-        local = _variances(prob, np.broadcast_to(values, prob.shape))
-        return language.expected_sum(local) + float(_variances(language.first, means))
+        means = language.absorbing.solve(language.moves.sum(axis=1))
+        prob, target = _rows(language.moves)
+        local = []
+        for part in _parts(prob):
+            values = np.column_stack([1.0 + means[target[part]], np.zeros(len(prob[part]))])
+            local.append(_variances(np.column_stack([prob[part], language.stops[part]]), values))
+        return language.expected_sum(np.concatenate(local)) + float(_variances(language.first, means))
     if isinstance(language, ContextFree):
         return derivation_variance(language, np.array([rule.num_terminals for rule in language.rules], np.float64))
     raise _endless("variance of the length")
@@ -81,12 +84,29 @@ def derivation_varentropy(language: ContextFree) -> float:
     return derivation_variance(language, -language.log_p)
 
 
+def _rows(moves: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """The entries of a sparse matrix by rows, padded with zeros: float64[S, K], and the states they lead to."""
+    counts = np.diff(moves.indptr)
+    column = np.arange(len(moves.data)) - np.repeat(moves.indptr[:-1], counts)
+    row = np.repeat(np.arange(len(counts)), counts)
+    shape = len(counts), int(counts.max(initial=0))
+    prob, target = np.zeros(shape), np.zeros(shape, np.int64)
+    prob[row, column], target[row, column] = moves.data, moves.indices
+    return prob, target
+
+
+def _parts(arcs: np.ndarray) -> list[slice]:
+    """Slices of rows that have at most ENTRIES entries together."""
+    S, K = arcs.shape
+    size = max(1, ENTRIES // max(1, K))
+    return [slice(at, at + size) for at in range(0, S, size)]
+
+
 def _surprise_variance(machine: Machine, arcs: np.ndarray, target: np.ndarray) -> float:
     """Variance of -log P(path), from the probabilities [S, K] of all arcs of a state and the states they lead to."""
-    S, K = arcs.shape
-    parts = [slice(at, at + max(1, ENTRIES // K)) for at in range(0, S, max(1, ENTRIES // K))]
+    parts = _parts(arcs)
     laws = [np.column_stack([arcs[part], machine.stops[part]]) for part in parts]
-    means = absorbing_solve(machine.moves, machine.stops, np.concatenate([row_entropies(prob) for prob in laws]))
+    means = machine.absorbing.solve(np.concatenate([row_entropies(prob) for prob in laws]))
     local = []
     for part, prob in zip(parts, laws, strict=True):
         ahead = np.column_stack([means[target[part]], np.zeros(len(prob))])

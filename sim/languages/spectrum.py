@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.sparse import csgraph
 
+from sim.languages.automaton_ops import successors
 from sim.languages.exact import ExactLanguage, unavailable
-from sim.languages.hidden_ops import walked
 from sim.languages.machine import Machine
 from sim.languages.matrices import components
 from sim.languages.pcfg.language import ContextFree
@@ -17,6 +19,12 @@ STEPS = 200
 
 BEYOND = 1.0 + 1e-14
 """The shift is larger than the upper bound by this factor, or the last equations would be singular."""
+
+DENSE = 2_500
+"""Largest block of states for which linear equations are solved."""
+
+RESTORED = 10**8
+"""Most products of entries with which small entries of x are restored, in each step."""
 
 CLOSE = 1e-13
 """The radius counts as exact, up to rounding, if its certified bounds differ by at most this, relative to it."""
@@ -31,40 +39,55 @@ def spectral_radius(language: ExactLanguage) -> Quantity:
     rational arithmetic. Raises `UnavailableError` for lists and for chains that never stop.
     """
     if isinstance(language, Machine):
-        seen = np.flatnonzero(walked(language.first > 0, language.moves > 0))
-        return radius(language.moves[np.ix_(seen, seen)])
+        seen = _seen(language)
+        return radius(language.moves[seen][:, seen])
     if isinstance(language, ContextFree):
         if language.growth == "critical":
             return Quantity.of(1.0)
-        matrix = np.zeros((len(language.nonterminals),) * 2)
-        for head, row in enumerate(expectation(language.rules, len(matrix))):
-            for child, mean in row.items():
-                matrix[head, child] = float(mean)
-        return radius(matrix)
+        size = len(language.nonterminals)
+        means = expectation(language.rules, size)
+        entries = [(float(mean), head, child) for head, row in enumerate(means) for child, mean in row.items()]
+        values, heads, children = zip(*entries, strict=True) if entries else ((), (), ())
+        return radius(sp.csr_array((np.array(values, np.float64), (heads, children)), shape=(size, size)))
     raise unavailable("spectral radius", "only automata and grammars have one", "describe one of these")
 
 
-def radius(matrix: np.ndarray) -> Quantity:
+def _seen(machine: Machine) -> np.ndarray:
+    """The states that a walk can reach, in ascending order."""
+    S = len(machine.first)
+    entered = sp.block_array(  # a new state in front leads to the first states
+        [[sp.csr_array((1, 1)), sp.csr_array(machine.first[None])], [sp.csr_array((S, 1)), machine.moves]], format="csr"
+    )
+    return np.sort(csgraph.breadth_first_order(entered, 0, return_predecessors=False)[1:]) - 1
+
+
+def radius(matrix: np.ndarray | sp.csr_array) -> Quantity:
     """The spectral radius of a matrix M >= 0: the largest one of its strongly connected components."""
+    sparse = sp.csr_array(matrix)
+    sparse.eliminate_zeros()
     lower = upper = 0.0
-    for block in components([np.flatnonzero(row).tolist() for row in matrix]):
-        low, high = _bounds(matrix[np.ix_(block, block)])
+    for block in components(successors(sparse)):
+        if len(block) == 1:
+            low = high = float(sparse[block[0], block[0]])
+        else:
+            low, high = _bounds(sparse[block][:, block])
         lower, upper = max(lower, low), max(upper, high)
     if upper - lower <= CLOSE * upper:
         return Quantity.of(upper if lower == upper else 0.5 * (lower + upper))
     return Quantity(lower, upper)
 
 
-def _bounds(block: np.ndarray) -> tuple[float, float]:
+def _bounds(sparse: sp.csr_array) -> tuple[float, float]:
     """Bounds of the radius of an irreducible matrix B: min_i (B x)_i / x_i <= r <= max_i (B x)_i / x_i for x > 0.
 
     x is improved by inverse iteration with the upper bound as the shift. It converges quadratically at first, and for
-    periodic matrices too.
+    periodic matrices too. A block of more than DENSE states takes steps of the power method of B + r I instead.
     Source: Collatz 1942 and Wielandt 1950 for the bounds; Noda 1971, Numer. Math. 17, for the iteration.
     """
-    if len(block) == 1:
-        return float(block[0, 0]), float(block[0, 0])
-    x, low, high = np.ones(len(block)), 0.0, np.inf
+    S = sparse.shape[0]
+    block = sparse.toarray() if S <= DENSE else sparse
+    restoring = min(S, max(8, RESTORED // max(1, sparse.nnz)))
+    x, low, high = np.ones(S), 0.0, np.inf
     for _ in range(STEPS):
         ratio = _rescued(lambda: (block @ x) / x)  # noqa: B023
         if ratio is None:
@@ -74,11 +97,14 @@ def _bounds(block: np.ndarray) -> tuple[float, float]:
         low, high = min(below, above), above
         if high - low <= 1e-15 * high or not gained:
             break
-        following = _rescued(lambda: np.linalg.solve(high * BEYOND * np.eye(len(x)) - block, x))  # noqa: B023
+        if S > DENSE:
+            following = _rescued(lambda: block @ x + high * x)  # noqa: B023
+        else:
+            following = _rescued(lambda: np.linalg.solve(high * BEYOND * np.eye(S) - block, x))  # noqa: B023
         if following is None:
             break
         x = np.abs(following) / np.abs(following).max()
-        for _ in range(len(block)):  # the solver loses the digits of small entries; sums of products restore them
+        for _ in range(restoring):  # the solver loses the digits of small entries; sums of products restore them
             x = block @ x
             x /= x.max()
     return low, high

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.grammars.file import read
+from sim.grammars.file import file, read
 from sim.numerics import SpecificationError, visible
 
 MARKOV = (
@@ -131,7 +131,6 @@ TABLE = {
     # strings
     "no strings": ("type: strings\nstrings: {}", "a mapping with at least one entry is required"),
     "strings in a list": ("type: strings\nstrings: [a, b]", "strings: a mapping with at least one entry"),
-    "only the empty string": ("type: strings\nstrings: {'': 1}", "at least one symbol is required"),
     "end of string in a string": (
         "type: strings\nstrings: {a<eos>: 1}",
         "strings.a<eos>: no string may hold the reserved end of string",
@@ -320,10 +319,6 @@ TABLE = {
         changed(PCFG, "rhs: []", "rhs: [T]").replace("p: 7/10}", "p: 7/10}, {lhs: T, rhs: [T, a], p: 1}"),
         "every non-terminal must derive some string, found none for 'S', 'T'",
     ),
-    "only the empty string derived": (
-        "type: pcfg\nstart: S\nrules: [{lhs: S, rhs: [], p: 1}]\n",
-        "at least one symbol is required, found none",
-    ),
     "inconsistent": (
         changed(changed(PCFG, "3/10", "7/10"), "rhs: [], p: 7/10", "rhs: [], p: 3/10"),
         "derivations must end with probability 1 (a consistent grammar, spectral radius at most 1), "
@@ -380,3 +375,9 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
     assert "UTF-8 text is required, found byte 6 that is not" in refusal("toy.yaml")
     assert "a plain file is required, found a folder" in refusal("folder")
     assert "null" in refusal("a\0b")
+
+
+def test_the_empty_string_alone_is_no_world_to_train_on(tmp_path):
+    (tmp_path / "g.yaml").write_text("type: strings\nstrings: {'': 1}\n")
+    with pytest.raises(SpecificationError, match="at least one symbol is required for a run, found only the empty"):
+        file(path=str(tmp_path / "g.yaml"))

@@ -179,6 +179,4 @@ def test_samples_that_cannot_be_drawn_are_refused(refused):
         refused(EXAMPLES / "markov.yaml", "--sample", 1)
         == "--sample: an integer from 2 to 1,000,000 is required, found 1"
     )
-    assert "is required, found -3" in refused(EXAMPLES / "markov.yaml", "--sample", -3)
-    assert "--seed: an integer of at least 0" in refused(EXAMPLES / "markov.yaml", "--sample", 5, "--seed", -1)
     assert "--sample: sequences never end" in refused(EXAMPLES / "endless.yaml", "--sample", 5)

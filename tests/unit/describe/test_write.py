@@ -146,6 +146,8 @@ def test_a_renormalised_grammar_is_written_with_its_rationals(ask, tmp_path):
     file = tmp_path / "g.yaml"
     file.write_text("{type: pcfg, start: S, rules: [{lhs: S, rhs: [S, S], p: 2/3}, {lhs: S, rhs: [a], p: 1/3}]}")
     first = ask(file, "--renormalise", "--write", tmp_path / "other.yaml")
+    (step,) = first.pop("steps")["steps"]
+    assert step["probability_of_ending"] == pytest.approx(0.5, abs=1e-15)
     assert same(first, ask(tmp_path / "other.yaml"))
     text = (tmp_path / "other.yaml").read_text(encoding="utf-8")
     assert "after conditioning on derivations that end. Probabilities are exact rationals." in text

@@ -1,6 +1,7 @@
 """The key `claim` of a run: refused unless it is announced, and a kept run for other predictions is pointed out."""
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,12 @@ def test_a_multirun_says_which_runs_were_kept_for_other_predictions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     states = [Outcome(kept(tmp_path, 1, EDITED), "kept"), Outcome(kept(tmp_path, 2, EDITED), "finished")]
-    monkeypatch.setattr(sim.running.multirun, "multirun", lambda *_: states)
+
+    def done(runs: Sequence[tuple[Any, Callable[[], Any]]], *_: Any) -> list[Outcome]:
+        assert all(config() for _, config in runs)
+        return states
+
+    monkeypatch.setattr(sim.running.multirun, "multirun", done)
     assert multirun(monkeypatch, f"claim={C1}", "seed=1,2", f"outputs={tmp_path}") == 0
     (line,) = [line for line in capfd.readouterr().out.splitlines() if line.startswith("WARNING")]
     assert line.startswith(f"WARNING: kept although made for {EDITED}, not for {C1}: 000000000001; these runs do not")

@@ -92,7 +92,7 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
         "shares",
         lambda points, workers: [[*range(n, len(points), workers)] for n in range(min(workers, len(points)))],
     )
-    monkeypatch.setattr(asked, "read", lambda target, identified: files.verified(target))
+    monkeypatch.setattr(asked, "check", files.verified)
     monkeypatch.setattr(asked, "invalidity", lambda record: None)
     monkeypatch.setattr(asked, "edited_since", lambda record: [])
     monkeypatch.setattr(driving, "POLL", 0.0)

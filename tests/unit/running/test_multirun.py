@@ -115,7 +115,7 @@ def test_the_number_of_runs_is_said_before_the_first_is_checked(
     monkeypatch.setattr(counting, "MANY", 2)
     said, plain, verified = [], multirun.settings, files.verified
     monkeypatch.setattr(multirun, "settings", lambda config: said.append(capsys.readouterr().err) or plain(config))
-    monkeypatch.setattr(multirun, "check", lambda place: said.append(capsys.readouterr().err) or verified(place))
+    monkeypatch.setattr(asked, "check", lambda place: said.append(capsys.readouterr().err) or verified(place))
     do(Engine(finish), "abc")
     capsys.readouterr()
     said.clear()
