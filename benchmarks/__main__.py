@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from benchmarks import report
 from benchmarks.harness import Result, cores, load
 
-NAMES = ("training", "targets", "evaluator", "samplers", "compiling", "sweep", "demo", "device")
+NAMES = (
+    "training", "targets", "evaluator", "samplers", "elimination", "compiling", "sweep", "ledger", "demo", "device"
+)  # fmt: skip
 """The benchmarks, in the order of measurement. Each is a module with run(quick) -> list[Result]."""
 
 

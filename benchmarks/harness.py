@@ -14,6 +14,9 @@ from typing import Any
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "hydra-core", "torch")
 """Packages; every result states their versions."""
 
+SMALLER_IS_BETTER = ("s", "MB")
+"""Units of plain measurements, which are not ratios."""
+
 Contestant = Callable[[], float]
 """A function that does one portion of its work and returns its measurement: seconds, or a rate."""
 
@@ -23,7 +26,7 @@ class Result:
     """One ratio: the median over the rounds of a run, with the smallest and the largest.
 
     `reach` is the goal and `stretch` the more ambitious goal; they are None if there is no goal. `note` explains the
-    ratio. If `unit` is "s", the number is a time in seconds, and smaller is better.
+    ratio. If `unit` is "s" or "MB", the number is a time or a size, and smaller is better.
     """
 
     benchmark: str
@@ -43,7 +46,7 @@ class Result:
         """Whether the median meets the goal `reach`: "yes", "no", or "" if there is no goal."""
         if self.reach is None:
             return ""
-        if self.unit == "s":
+        if self.unit in SMALLER_IS_BETTER:
             return "yes" if self.ratio <= self.reach else "no"
         return "yes" if self.ratio >= self.reach else "no"
 

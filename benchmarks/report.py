@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import Result, machine, machine_name, rounded
+from benchmarks.harness import SMALLER_IS_BETTER, Result, machine, machine_name, rounded
 
 FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- results: begin (written by python -m benchmarks --render) -->", "<!-- results: end -->"
@@ -33,7 +33,7 @@ def rows(results: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _row(result: Mapping[str, Any]) -> str:
-    unit, lower_is_better = result["unit"], result["unit"] == "s"
+    unit, lower_is_better = result["unit"], result["unit"] in SMALLER_IS_BETTER
     behind = ", ".join(f"{number(value)} {name}" for name, value in result["measured"].items())
     of_what = "; ".join(part for part in (result["note"], behind) if part)
     sign = "≤ " if lower_is_better else "≥ "

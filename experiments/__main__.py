@@ -3,7 +3,6 @@
 `python -m experiments board` puts the verdicts of all claims together; `python -m experiments claims` lists the claims.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,15 +11,20 @@ from types import ModuleType
 from experiments import board
 from experiments.predictions import Claim
 from experiments.study import Judged, judge, judged_before, write_tables
+from sim.arguments import Parser
 from sim.config import members
 from sim.disk.folders import finished
 from sim.disk.records import read
 from sim.numerics import SpecificationError, nearest
+from sim.places import check_folder, check_writable, write_whole
 from sim.show.blocks import Block, markdown, page, show
 from sim.streams import command
 
 REFUSED = 2
 """Exit status for bad input."""
+
+READ_ONLY = "change its permissions, or copy the folder"
+"""What to do about a folder in which no report can be written."""
 
 OTHERS = ("board", "claims")
 """What can be asked for beside an experiment."""
@@ -60,8 +64,8 @@ def said(judged: Sequence[Judged], folder: Path) -> int:
     """Print a verdict board and write it to a folder, as Markdown and as HTML. Return the exit status."""
     blocks = list(board.blocks(judged))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "board.md").write_text(markdown(blocks), encoding="utf-8")
-    (folder / "board.html").write_text(page("Verdict board", blocks), encoding="utf-8")
+    write_whole(folder / "board.md", markdown(blocks).encode())
+    write_whole(folder / "board.html", page("Verdict board", blocks).encode())
     show(blocks)
     print(f"\nWritten to {folder}: board.md and board.html")
     return 0
@@ -73,7 +77,7 @@ def together(module: ModuleType, folder: Path) -> int:
     tables = module.analyse(folder)
     blocks = module.report(tables)
     write_tables(tables, target / "tables")
-    (target / "report.md").write_text(markdown(blocks), encoding="utf-8")
+    write_whole(target / "report.md", markdown(blocks).encode())
     show(blocks)
     print(f"\nWritten to {target}: report.md and tables/")
     return 0
@@ -92,7 +96,7 @@ def each(module: ModuleType, folder: Path, run: str | None, full: bool) -> int:
         target = folder / "reports" / name
         write_tables(tables, target / "tables")
         blocks = module.report(tables)
-        (target / "report.md").write_text(markdown(blocks), encoding="utf-8")
+        write_whole(target / "report.md", markdown(blocks).encode())
         if name == (run or list(sources)[-1]):
             short = not full and hasattr(module, "headline")
             shown, where = module.headline(tables) if short else blocks, target
@@ -102,7 +106,7 @@ def each(module: ModuleType, folder: Path, run: str | None, full: bool) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of the arguments. Its help lists all experiments."""
     found = "\n".join(f"  {name:<16}{_first_line(experiment(name))}" for name in members("experiment"))
     others = {
@@ -110,10 +114,9 @@ def parser() -> argparse.ArgumentParser:
         "claims": "The names of all claims; --full: with their digests.",
     }
     more = "\n".join(f"  {name:<16}{meaning}" for name, meaning in others.items())
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m experiments",
         description=f"Reports and verdicts from finished runs.\n\nexperiments:\n{found}\n\nand:\n{more}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("name", help="the experiment, or board, or claims")
     made.add_argument("folder", nargs="?", type=Path, help="folder of its runs (outputs/<name>; for board: outputs)")
@@ -141,9 +144,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if chosen.name == "board":
             outputs = chosen.folder or Path("outputs")
+            check_folder(
+                outputs, "a folder with verdicts", "run python -m experiments <claim> first, or correct the path"
+            )
+            check_writable(str(outputs), outputs / "board", [], READ_ONLY)
             return said(judged_before(outputs, claims()), outputs / "board")
         module = experiment(chosen.name)
         folder = chosen.folder or Path("outputs") / chosen.name
+        check_folder(folder, "at least one finished run", "run the experiment first, or correct the path")
+        check_writable(str(folder), folder / "reports", [], READ_ONLY)
         if hasattr(module, "CLAIM"):
             found = judge(module.CLAIM, folder)
             return said([found], found.folder)

@@ -1,5 +1,6 @@
 """The finished runs of a claim as tables that its predictions read, and the findings of a claim on the disk."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from sim.disk.records import Record, read
 from sim.metrics.frames import as_csv, metrics_table, runs_table, strings_table
 from sim.metrics.table import chosen_metrics
 from sim.numerics import SpecificationError, nearest
+from sim.places import write_whole
+from sim.show.counting import counted
 
 Step: TypeAlias = Literal["first", "last", "every"]
 """Which evaluations of a phase."""
@@ -40,7 +43,7 @@ class Study:
         """Return the study of the finished runs of a folder. Each record is read once, and its arrays are not kept."""
         places = {source.name: source for source in finished(folder)}
         runs, numbers = [], []
-        for source in places.values():
+        for source in counted(places.values(), len(places), f"{{:,}} of {len(places):,} records are read".format):
             record = read(source)
             runs.append(runs_table([record]))
             numbers += [_needed(record, need) for need in needs if _part(record).startswith(need.part)]
@@ -132,10 +135,12 @@ def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:
     """Write every table as Parquet and as CSV."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in tables.items():
-        frame.write_parquet(folder / f"{name}.parquet")
+        parquet = io.BytesIO()  # polars would name no file if it could not be written
+        frame.write_parquet(parquet)
+        write_whole(folder / f"{name}.parquet", parquet.getvalue())
         if name in LARGE:
             frame = frame.filter(pl.col("step") == pl.col("step").max().over("phase"))
-        (folder / f"{name}.csv").write_text(as_csv(frame), encoding="utf-8", newline="")
+        write_whole(folder / f"{name}.csv", as_csv(frame).encode())
 
 
 def judge(claim: Claim, folder: Path) -> Judged:

@@ -8,11 +8,14 @@ A figure is one file, `figures/<study>/<name>.py`, in this project or in an inst
 - animate(tables, file), only for a moving figure: it writes <name>.gif.
 """
 
-import argparse
+import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+
+os.environ["MPLBACKEND"] = "agg"  # figures are only written, and matplotlib refuses an unknown backend with a traceback
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -20,9 +23,11 @@ from matplotlib.figure import Figure
 from figures.curves import Tables
 from figures.style import MEDIA, save, styled
 from figures.words import mark
+from sim.arguments import Parser
 from sim.config import members
 from sim.config.discovery import Member
 from sim.numerics import SpecificationError, nearest
+from sim.places import check_folder, check_writable, write_whole
 from sim.streams import command
 
 REFUSED = 2
@@ -63,6 +68,11 @@ def loaded(one: Member) -> ModuleType:
 
 def report(folder: Path, run: str | None) -> Path:
     """Return the folder of the report to draw: of the given run, else of a whole study, else of the newest run."""
+    wanted, mend = (
+        "a folder with reports",
+        f"run python -m experiments {folder.name or '<name>'} first, or correct the path",
+    )
+    check_folder(folder, wanted, mend)
     files = sorted(folder.glob("reports/*/tables/*.parquet"), key=lambda file: file.stat().st_mtime_ns)
     reports = {file.parents[1].name: file.parents[1] for file in files}
     if not reports:
@@ -120,20 +130,21 @@ def write(name: str, module: ModuleType, tables: Tables, folder: Path, medium: s
         mark(drawn, tables)
         files = save(drawn, stem)
     files.append(folder / f"{name}.txt")
-    files[-1].write_text(caption + "\n", encoding="utf-8")
+    write_whole(files[-1], f"{caption}\n".encode())
     if hasattr(module, "animate"):
         files.append(folder / f"{name}.gif")
-        module.animate(tables, files[-1])
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as draft:
+            module.animate(tables, Path(draft) / files[-1].name)
+            (Path(draft) / files[-1].name).replace(files[-1])
     return files
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of the arguments. Its help lists all figures."""
     found = "\n".join(f"  {name}" for name in members("figure"))
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m figures",
         description=f"Figures, drawn from the tables that python -m experiments has written.\n\nfigures:\n{found}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("study", help="the study, a folder in figures/")
     made.add_argument("folder", nargs="?", type=Path, help="folder of its runs (outputs/<study>)")
@@ -152,6 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source = report(folder, chosen.run)
         tables = read_tables(figures, source)
         target = source / "figures"
+        check_writable(str(source), target, [], "change its permissions, or copy the folder")
         target.mkdir(parents=True, exist_ok=True)
         written = {name: write(name, module, tables, target, chosen.medium) for name, module in figures.items()}
     except SpecificationError as error:

@@ -15,6 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from sim.places import write_whole
+
 
 @dataclass(frozen=True)
 class Medium:
@@ -134,7 +136,9 @@ def save(drawn: Figure, stem: Path) -> list[Path]:
     files = []
     for extension in _medium.get().formats:
         files.append(stem.with_name(f"{stem.name}.{extension}"))
-        drawn.savefig(files[-1], metadata=UNDATED[extension])
+        picture = io.BytesIO()
+        drawn.savefig(picture, format=extension, metadata=UNDATED[extension])
+        write_whole(files[-1], picture.getvalue())
     return files
 
 

@@ -35,6 +35,11 @@ def _escaped(one: str) -> str:
     return one.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
+def in_one_line(text: object) -> str:
+    """Return a message without line ends and repeated spaces."""
+    return " ".join(str(text).split())
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return a hint like " (did you mean 'width'?)" with the valid name closest to `name`; "" if none is close."""
     close = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.5)

@@ -1,19 +1,21 @@
-"""python -m sim.rows <dir> [--out STEM]: write the records of a folder as one tidy table."""
+"""python -m sim.rows <dir> [--csv] [--out STEM]: write the records of a folder as one tidy table."""
 
-import argparse
 import os
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from io import BytesIO
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
+from sim.arguments import Parser
 from sim.disk import files
 from sim.disk.folders import finished
-from sim.disk.records import read
-from sim.metrics.frames import COLUMNS, Measured, as_csv, joined, measured, metrics_help
-from sim.numerics import SpecificationError
+from sim.metrics.frames import COLUMNS, metrics_help
+from sim.metrics.many import Joined, all_measured
+from sim.numerics import SpecificationError, in_one_line
+from sim.places import check_writable, reason
+from sim.show.counting import counted
 from sim.streams import command
 
 DAMAGED, REFUSED = 1, 2
@@ -23,7 +25,8 @@ DAMAGED, REFUSED = 1, 2
 def help_text() -> str:
     """Return the text of `--help`: the columns of the table, and every metric."""
     return f"""\
-All finished runs of a folder as one tidy table, a number per row: rows.parquet and rows.csv.
+All finished runs of a folder as one tidy table, a number per row: rows.parquet; with --csv also rows.csv, which takes
+many times as much space.
 
 columns:
 {COLUMNS}
@@ -37,76 +40,91 @@ the input is wrong and nothing was written."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table of a folder; see the exit statuses in `--help`."""
-    parser = argparse.ArgumentParser(prog="python -m sim.rows", formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m sim.rows")
     parser.add_argument("folder", type=Path, help="the folder of the runs (outputs/<name>)")
-    parser.add_argument("--out", type=Path, metavar="STEM", help="write STEM.parquet and STEM.csv instead")
+    parser.add_argument("--out", type=Path, metavar="STEM", help="write STEM.parquet, and STEM.csv, instead")
+    parser.add_argument("--csv", action="store_true", help="also write the table as CSV")
     try:
         parser.description = help_text()
         chosen = parser.parse_args(arguments)
-        targets = _targets(chosen.folder, chosen.out)
         sources = finished(chosen.folder)
-        runs = list(_readable(sources))
-        if runs:
-            _write(joined(runs), targets, len(runs))
+        targets = _targets(chosen.folder, chosen.out, chosen.csv)
+        num_runs = _made(sources, targets)
     except SpecificationError as error:
-        print(_line(error), file=sys.stderr)
+        print(in_one_line(error), file=sys.stderr)
         return REFUSED
-    if len(runs) < len(sources):
-        left_out = f"{len(sources) - len(runs)} of {len(sources)} records cannot be read and are left out"
-        print(left_out if runs else f"{left_out}; no table was written", file=sys.stderr)
+    if num_runs < len(sources):
+        left_out = f"{len(sources) - num_runs} of {len(sources)} records cannot be read and are left out"
+        print(left_out if num_runs else f"{left_out}; no table was written", file=sys.stderr)
         return DAMAGED
     return 0
 
 
-def _targets(folder: Path, stem: Path | None) -> tuple[Path, Path]:
+def _targets(folder: Path, stem: Path | None, as_csv: bool) -> list[Path]:
     """Return the files for the table. Raises SpecificationError if a file with a chosen name exists already."""
-    if stem is None:
-        return folder / "rows.parquet", folder / "rows.csv"
-    targets = stem.parent / f"{stem.name}.parquet", stem.parent / f"{stem.name}.csv"
-    if not stem.name or not stem.parent.is_dir():
-        raise SpecificationError(f"--out: a stem in an existing folder is required, found {stem}; make {stem.parent}")
+    place, name = (folder, "rows") if stem is None else (stem.parent, stem.name)
+    targets = [place / f"{name}{ending}" for ending in ((".parquet", ".csv") if as_csv else (".parquet",))]
+    if stem is not None and not (name and os.path.isdir(place)):
+        mend = f"make {place}" if name else "add a name to it"
+        raise SpecificationError(f"--out: a stem in an existing folder is required, found {stem}; {mend}")
+    argument = str(folder) if stem is None else "--out"
+    check_writable(argument, place, [file.name for file in targets], "choose a stem elsewhere with --out")
     for file in targets:
-        if file.exists():
+        if stem is not None and file.exists():
             raise SpecificationError(f"--out: a new file is required, found {file}; delete it, or choose another stem")
+        if file.is_dir():
+            raise SpecificationError(f"{file}: a file is required, found a folder; choose a stem elsewhere with --out")
     return targets
 
 
-def _readable(sources: Sequence[Path]) -> Iterator[Measured]:
-    """Iterate over the records that can be read. Each of the others is named on stderr."""
-    for source in sources:
-        try:
-            yield measured(read(source))
-        except SpecificationError as error:
-            print(_line(error), file=sys.stderr)
-        except (OSError, KeyError, TypeError, ValueError) as error:  # right checksums, but not a record of ours
-            kind = type(error).__name__
-            print(_line(f"{source}: a record of this program is required, found {kind}: {error}"), file=sys.stderr)
+def _made(sources: Sequence[Path], targets: Sequence[Path]) -> int:
+    """Write the table of the records that can be read, and return their number. Each of the others is named on stderr.
+
+    The numbers of each run wait in a file of their own until those of all runs are known.
+    """
+    place = targets[0].parent
+    try:
+        with files.draft(targets[0]) as folder:
+            runs = []
+            results = all_measured(sources, folder)
+            for found in counted(results, len(sources), lambda number: f"{number:,} of {len(sources):,} runs are read"):
+                if isinstance(found, str):
+                    print(found, file=sys.stderr)
+                else:
+                    runs.append(found)
+            if runs:
+                _write(Joined(runs), targets, len(runs))
+            shutil.rmtree(folder)
+    except (OSError, pl.exceptions.ComputeError) as problem:
+        what = reason(problem) if isinstance(problem, OSError) else problem
+        raise SpecificationError(
+            f"{place}: a folder that can be written is required, found {what}; "
+            "make room there, or choose a stem elsewhere with --out"
+        ) from None
+    return len(runs)
 
 
-def _write(table: pl.DataFrame, targets: tuple[Path, Path], num_runs: int) -> None:
-    """Write the table as Parquet and as CSV, and report it in one line. Older files stay until both are written."""
+def _write(table: Joined, targets: Sequence[Path], num_runs: int) -> None:
+    """Write the table as Parquet, perhaps as CSV, and say so in one line. Older files stay until both are written."""
     replaced = " (replaced)" if any(target.exists() for target in targets) else ""
-    parquet = BytesIO()
-    table.write_parquet(parquet)
     fresh = [target.with_name(f".{target.name}-{os.getpid()}") for target in targets]
     try:
-        for file, data in zip(fresh, (parquet.getvalue(), as_csv(table).encode()), strict=True):
-            files.write_bytes(file, data)
+        height = table.write_parquet(fresh[0])
+        for file in fresh[1:]:
+            table.write_csv(file)
+        for file in fresh:
+            files.sync(file)
         for file, target in zip(fresh, targets, strict=True):
             file.replace(target)
-    except OSError as problem:
-        raise SpecificationError(
-            f"{targets[0].parent}: a folder that can be written is required, found {problem.strerror}"
-        ) from None
     finally:
         for file in fresh:
             file.unlink(missing_ok=True)
     runs = "1 run" if num_runs == 1 else f"{num_runs} runs"
-    print(f"{targets[0]} and {targets[1].name}: {table.height} rows of {runs}{replaced}")
-
-
-def _line(error: object) -> str:
-    return " ".join(str(error).split())
+    written = " and ".join([str(targets[0]), *(target.name for target in targets[1:])])
+    print(f"{written}: {height} rows of {runs}{replaced}")
+    text = targets[0].with_suffix(".csv")
+    if len(targets) == 1 and text.exists():
+        print(f"{text}: an older table, which is kept as it is; --csv replaces it")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def task(config: "DictConfig") -> str:
     if HydraConfig.initialized():
         plain = fitting(plain, *chosen_of(HydraConfig.get()))
     environment.prepare(str(plain.get("outputs")))  # jax reads it when it is first imported, just below
+    environment.load_jax()
     from sim.disk.records import invalidity
     from sim.running.announced import check_claim, kept_for_others
     from sim.running.build import settings

@@ -1,21 +1,23 @@
 """python -m sim.status <dir> [--watch] [--json]: show which runs are done, running, failed, interrupted or waiting."""
 
-import argparse
 import json
-import os
-import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
 
+from sim.arguments import Parser
 from sim.disk.files import read_json
 from sim.disk.ledger import RunState, states
+from sim.disk.news import FileClock, News
+from sim.disk.processes import fate
 from sim.disk.store import STORE
 from sim.numerics import SpecificationError
+from sim.places import check_folder
 from sim.show.live import DRAWN, headline, lines, live, standing, view
 from sim.show.overview import Overview, Session, session_of
 from sim.streams import command
@@ -32,61 +34,82 @@ SAID = 3.0
 _HELP = """\
 Show the states of the runs of a folder, from what lies on the disk. A run is running while a process holds its lock.
 It is interrupted if it was begun and no process works on it; the same command, given again, continues it.
+It is misplaced if its folder holds the record of another run, as a copy does. Only the name is looked at: whether
+records are intact says python -m sim.verify.
+A worker without news for two minutes is called so; a large program may be compiled for about that time.
+Jobs of SLURM that have not ended are listed; they need no driver, and python -m sim.cancel ends them.
 The time left is estimated from the share of the steps that were done since the multirun began (or the run, if it was
-started alone). This command only reads. The exit status is 0, or 2 if there is no run in the folder."""
+started alone). Times are those of the file system, because the clocks of two hosts may differ. This command changes
+nothing. The exit status is 0, or 2 if there is no run in the folder."""
 
 
-def overviews(folder: Path) -> list[Overview]:
-    """Return the runs of outputs/<name>, or of every name below outputs. Raises SpecificationError if none exists."""
+def overviews(folder: Path, news: News | None = None) -> list[Overview]:
+    """Return the runs of outputs/<name>, or of every name below outputs. Raises SpecificationError if none exists.
+
+    `news` remembers what was seen before. Without it, the age of notes is taken from the clock of the file system.
+    """
+    wanted, mend = "a folder with runs (outputs/<name>)", "correct the path, or start a run first"
+    check_folder(folder, wanted, mend)
+    news = news or News()
     found = states(folder)
     if found:
-        return [_overview(folder, found)]
+        return [_overview(folder, found, news)]
     below = sorted(place for place in folder.glob("[!.]*") if place.name != STORE)
-    several = [_overview(place, runs) for place in below if (runs := states(place))]
+    several = [_overview(place, runs, news) for place in below if (runs := states(place))]
     if not several:
-        nothing = "none in it" if folder.is_dir() else "no such folder"
-        raise SpecificationError(f"{folder}: a folder with runs (outputs/<name>) is required, found {nothing}")
+        raise SpecificationError(f"{folder}: {wanted} is required, found none in it; {mend}")
     return several
 
 
-def _overview(folder: Path, runs: list[RunState]) -> Overview:
-    name = folder.resolve().name
-    return Overview(name, tuple(runs), time.time(), session(folder, runs))
+def _overview(folder: Path, runs: list[RunState], news: News) -> Overview:
+    told = tuple(news.told((folder / run.run, run) for run in runs))
+    jobs = _jobs(folder)
+    under_way, attended = session(folder, told, bool(jobs))
+    return Overview(folder.resolve().name, told, FileClock().now(folder), under_way, jobs, attended)
 
 
-def session(folder: Path, runs: Sequence[RunState]) -> Session | None:
-    """Return the multirun that is under way: the newest one, if one of its runs is running and its driver is alive.
+def _jobs(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Return the jobs of a folder that have not ended. The engines are asked only if there has been a job."""
+    if not any(folder.glob("multirun/*/job-*.json")):
+        return ()
+    from sim.running.jobs import states
 
-    It is None if there is no such multirun. A driver counts as alive unless it is certainly dead.
+    return states(folder / "multirun")
+
+
+def session(folder: Path, runs: Sequence[RunState], jobs: bool = False) -> tuple[Session | None, bool]:
+    """Return the multirun that is under way, and whether somebody may do the runs that wait.
+
+    It is the newest one, if one of its runs is running and its driver is alive or there are jobs; else None. A driver
+    counts as alive unless it is certainly dead. A command that only waits for the jobs of another begins nothing. All
+    times are those of the file system. Time in a queue does not count.
     """
-    plans = [read_json(file) for file in folder.glob("multirun/*/plan.json")]
-    known = [(found, plan) for plan in plans if (found := session_of(plan)) is not None]
+    known = [(_begun(file), found, plan) for file, plan, found in _plans(folder)]
     if not known:
-        return None
-    newest, plan = max(known, key=lambda one: one[0].since)
+        return None, True
+    known.sort(key=lambda one: one[0])
+    attended = jobs or fate(known[-1][2]) != "dead"
+    begun, newest, _ = next((one for one in reversed(known) if one[2].get("workers") != []), known[-1])
     running = any(run.state == "running" and run.run in newest.runs for run in runs)
-    return newest if running and not _dead(plan) else None
+    return replace(newest, since=begun) if running and attended else None, attended
 
 
-def _dead(plan: Any) -> bool:
-    """Return whether the driver of a multirun is certainly dead. Nothing is certain about other hosts."""
-    pid = plan.get("pid")
-    if not isinstance(pid, int) or plan.get("host") != socket.gethostname():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        pass
-    return False
+def _plans(folder: Path) -> Iterator[tuple[Path, Any, Session]]:
+    for file in folder.glob("multirun/*/plan.json"):
+        plan = read_json(file)
+        if (found := session_of(plan)) is not None:
+            yield file, plan, found
+
+
+def _begun(plan: Path) -> float:
+    """Return when the first job of a multirun began to work, or when its plan was written if there are no jobs."""
+    marks = list(plan.parent.glob("worker-*.began")) if any(plan.parent.glob("job-*.json")) else []
+    return min((file.stat().st_mtime for file in marks), default=plan.stat().st_mtime)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the states of the runs, once or until none is running or waiting. Return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sim.status", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m sim.status", description=_HELP)
     parser.add_argument("folder", type=Path, help="outputs/<name>, or outputs for every name below it")
     parser.add_argument("--watch", action="store_true", help="continue until no run is running or waiting (or Ctrl-C)")
     parser.add_argument("--json", action="store_true", help="write JSON lines: each is a list with an entry per name")
@@ -116,18 +139,18 @@ def _show(found: Sequence[Overview], as_json: bool) -> None:
 
 def _watch(folder: Path, as_json: bool) -> None:
     """Show everything repeatedly: redrawn in a terminal; elsewhere a line for each name that has changed."""
-    console = Console()
+    console, news = Console(), News()
     if not as_json and sys.stdout.isatty() and not console.is_dumb_terminal:
         with live(console) as picture:
             while True:
-                found = overviews(folder)
+                found = overviews(folder, news)
                 picture.update(Group(*[view(one) for one in found]), refresh=True)
                 if not any(one.unfinished for one in found):
                     return
                 time.sleep(DRAWN)
     said: dict[str, str] = {}
     while True:
-        found = overviews(folder)
+        found = overviews(folder, news)
         changed = [one for one in found if said.get(one.title) != standing(one)]
         said |= {one.title: standing(one) for one in changed}
         if as_json and changed:

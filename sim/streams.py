@@ -1,18 +1,28 @@
 """What every command does about its standard streams and about signals: one line instead of a traceback."""
 
 import errno
+import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TextIO
 
+from sim.numerics import visible
+from sim.places import told
+
 FAILED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
 """Exit statuses: the output cannot be written; an interruption from the keyboard; the reader of a pipe has gone."""
 
+DEBUGGING = "HYDRA_FULL_ERROR"
+"""The environment variable that asks for tracebacks."""
+
 OUT, ERR = "standard output", "standard error"
+
+_SIGNALS = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 
 INTERRUPTION = "interrupted; what is finished is kept, and the same command continues from there"
 
@@ -41,6 +51,7 @@ class _Guarded:
 
     def __init__(self, name: str, stream: TextIO) -> None:
         self._name, self._stream = name, stream
+        self.failure: OutputError | None = None
 
     def write(self, text: str) -> int:
         with self._telling():
@@ -58,7 +69,8 @@ class _Guarded:
         try:
             yield
         except OSError as problem:
-            raise OutputError(self._name, problem) from None
+            self.failure = OutputError(self._name, problem)
+            raise self.failure from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -69,14 +81,19 @@ def command(main: Callable[[], int]) -> int:
 
     A closed stream swallows what is written to it. Characters that the encoding of a stream lacks become `?`. A full or
     broken stream ends the command with one line; a broken pipe ends it silently. SIGTERM and SIGHUP do what Ctrl-C
-    does, with the exit statuses 143 and 129.
+    does, with the exit statuses 143 and 129. An error of the file system that nothing has foreseen is one line too,
+    unless HYDRA_FULL_ERROR=1 asks for its traceback.
     """
     before = sys.stdout, sys.stderr
+    _occupy(0, os.O_RDONLY)
     sys.stdout, sys.stderr = _ready(OUT, before[0], 1), _ready(ERR, before[1], 2)
+    logging.raiseExceptions = False  # a logger would print a traceback about a stream, and go on
     _listen()
     try:
-        status = main()
+        status = _ended(main)
         sys.stdout.flush()
+        if (failure := getattr(sys.stdout, "failure", None)) is not None:  # a library has ignored it
+            raise failure
     except OutputError as problem:
         _silence(before[0] if problem.name == OUT else before[1])
         if problem.is_pipe:
@@ -88,11 +105,47 @@ def command(main: Callable[[], int]) -> int:
         with suppress(OutputError):
             print(INTERRUPTION, file=sys.stderr)
         return status_of(interruption)
+    except OSError as problem:
+        if os.environ.get(DEBUGGING) == "1":
+            raise
+        with suppress(OutputError):
+            print(visible(told(problem)), file=sys.stderr)
+        return FAILED
     finally:  # Python closes the streams that it made itself
         sys.stdout, sys.stderr = (
             new if old is None else old for new, old in zip((sys.stdout, sys.stderr), before, strict=True)
         )
     return status
+
+
+def _ended(main: Callable[[], int]) -> int:
+    """Run a main function and return its exit status. `--help` and wrong flags end argparse by SystemExit."""
+    try:
+        return main()
+    except SystemExit as ending:
+        if ending.code is None or isinstance(ending.code, int):
+            return ending.code or 0
+        print(ending.code, file=sys.stderr)
+        return FAILED
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and signals wait until a block has ended, so that what it begins is also written down."""
+    arrived: list[tuple[int, FrameType | None]] = []
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    ours = {number: handler for number, handler in handlers.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
+        ours = {}
+    try:
+        for number in ours:
+            signal.signal(number, lambda number, frame: arrived.append((number, frame)))
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        for number, frame in arrived[:1]:
+            ours[number](number, frame)
 
 
 def status_of(interruption: KeyboardInterrupt) -> int:
@@ -103,12 +156,23 @@ def status_of(interruption: KeyboardInterrupt) -> int:
 def _ready(name: str, stream: TextIO | None, descriptor: int) -> Any:
     """Return a stream that can be written, without errors for characters that its encoding lacks."""
     if stream is None:  # it was closed when the process began
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)  # or a file opened later would get its number
+        _occupy(descriptor, os.O_WRONLY)
         return open(os.devnull, "w", encoding="utf-8")
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")
     return _Guarded(name, stream)
+
+
+def _occupy(descriptor: int, mode: int) -> None:
+    """Let a closed descriptor lead to /dev/null, because a file that is opened later would get its number."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        with suppress(OSError):
+            opened = os.open(os.devnull, mode)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
 
 
 def _silence(stream: TextIO | None) -> None:

@@ -1,12 +1,12 @@
 """python -m sim.verify [outputs] [--json]: check everything that lies below outputs against its name and checksums."""
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from sim.arguments import Parser
 from sim.disk.inspection import Inspection, Kind, inspected
 from sim.numerics import SpecificationError
 from sim.streams import command
@@ -35,9 +35,7 @@ reads. The exit status is 0 if nothing is wrong, 1 if there are faults, and 2 if
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a line for each fault and one line of counts. Return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sim.verify", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m sim.verify", description=_HELP)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("outputs"), help="default: outputs")
     parser.add_argument("--json", action="store_true", help="write one JSON object: folder, counts, faults")
     chosen = parser.parse_args(arguments)

@@ -28,7 +28,7 @@ def composition() -> tuple[SharedComposition, DictConfig]:
 
 def compose(*overrides: str) -> dict[str, Any]:
     shared, master = composition()
-    found = shared.load_sweep_config(master, list(overrides))
+    found = shared.loaded(master, list(overrides))
     config = OmegaConf.to_container(
         OmegaConf.masked_copy(found, [key for key in found if key != "hydra"]), resolve=True
     )
@@ -43,7 +43,8 @@ def options(group: str) -> list[str]:
 
 
 def examples() -> list[Path]:
-    """Grammar files that are shipped."""
+    """Grammar files that are shipped with a command that trains on them (the strings of cfg3b are far too many)."""
     found = sorted((ROOT / "examples" / "grammars").iterdir())
-    assert len(found) >= 3
+    found = [file for file in found if "python -m sim.run" in file.read_text(encoding="utf-8")]
+    assert len(found) >= 12
     return found

@@ -4,7 +4,9 @@ Nothing slow is imported before a multirun is launched, because Hydra loads this
 """
 
 import copy
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,12 +22,13 @@ from omegaconf import AnyNode, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sim.cli import FailedPointsError, chosen_of, explain
-from sim.config import Name, Positive, canonical_of, conf_folder, conf_folders
+from sim.config import Folder, Name, NonNegative, Positive, canonical_of, conf_folder, conf_folders
 from sim.config.fitting import fitting
 from sim.numerics import SpecificationError
-from sim.running.engines import check
+from sim.running.engines import check, check_options
 
 if TYPE_CHECKING:
+    from hydra_plugins.sft_diversity._composition import Plain
     from sim.running.outcomes import Outcome
 
 
@@ -37,13 +40,18 @@ def launcher(
     mapping: Literal["shards", "vmap", "loop"] | None = None,
     checkpoint_seconds: Annotated[float, Positive] = 60.0,
     parameters: dict[str, Any] = {},  # noqa: B006
+    detach: bool = False,
+    timeout_seconds: Annotated[float, Positive] | None = None,
+    retries: Annotated[int, NonNegative] = 0,
 ) -> None:
     """The schema of `hydra.launcher`.
 
     engine: `processes` for child processes, `inline` for this process (for debugging), or `slurm` for SLURM jobs, with
     `parameters` of submitit; workers: number of workers that run side by side and share the cores; max_runs: the
     largest number of runs that are trained together, null for as many as the memory allows; mapping: how an ensemble is
-    mapped, null for the default of the backend; checkpoint_seconds: least time between two checkpoints of a training.
+    mapped, null for the default of the backend; checkpoint_seconds: least time between two checkpoints of a training;
+    detach: whether to submit jobs and exit (slurm); timeout_seconds: a worker is ended if it gives no news for so long,
+    null for never; retries: how often a run is given to another worker if its worker was killed or ended for silence.
     """
 
 
@@ -67,7 +75,8 @@ class VmapLauncher(Launcher):
         from hydra_plugins.sft_diversity._composition import SharedComposition
 
         self.chosen = checked(self.given)
-        canonical_of(_named, {"name": config.get("name")}, "")  # Hydra makes a folder of this name before it launches
+        named = {"name": config.get("name"), "outputs": config.get("outputs")}
+        canonical_of(_named, named, "")  # Hydra makes a folder of this name before it launches
         if (claim := _claim(config)) is not None:
             from sim.running.announced import check_claim
 
@@ -80,7 +89,12 @@ class VmapLauncher(Launcher):
         """Do all runs. The JobReturn of each holds the path of its record, or the reason why there is none."""
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        jobs = [self._job(initial_job_idx + number, overrides) for number, overrides in enumerate(job_overrides)]
+        self.composition.told()
+        jobs = [_Job(initial_job_idx + number, overrides) for number, overrides in enumerate(job_overrides)]
+        if self.context.callbacks.callbacks:  # only they need the configurations of Hydra, which are large
+            for job in jobs:
+                job.made = self._made(job)
+                self.context.callbacks.on_job_start(config=job.made.hydra_cfg, task_function=self.task)  # type: ignore[arg-type]
         with env_override(dict(self.config.hydra.job.env_set)):
             outcomes = self._outcomes(jobs)
         from sim.running.outcomes import exit_status
@@ -88,58 +102,81 @@ class VmapLauncher(Launcher):
         status = exit_status(outcomes)
         return [self._ended(job, outcome, status) for job, outcome in zip(jobs, outcomes, strict=True)]
 
-    def _job(self, number: int, overrides: Sequence[str]) -> JobReturn:
-        """Return a job as Hydra's own launcher would start it, and announce it to the callbacks."""
-        config = self.composition.take(self.config, overrides)
+    def _made(self, job: "_Job") -> JobReturn:
+        """Return a job as Hydra's own launcher would start it."""
+        config = self.composition.loaded(self.config, job.overrides)
         with open_dict(config):
-            config.hydra.job.id = config.hydra.job.num = number
+            config.hydra.job.id = config.hydra.job.num = job.number
         with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
             config.hydra.runtime.output_dir = str(_folder(config).absolute())
-        job = JobReturn(
+        return JobReturn(
             overrides=list(config.hydra.overrides.task),
             cfg=_without_hydra(config),
             hydra_cfg=config,
             working_dir=str(Path.cwd()),
             task_name=JobRuntime.instance().get("name"),
         )
-        self.context.callbacks.on_job_start(config=config, task_function=self.task)
-        return job
 
-    def _outcomes(self, jobs: Sequence[JobReturn]) -> list["Outcome"]:
+    def _config(self, job: "_Job") -> dict[str, Any]:
+        """Return the configuration of a job in plain values. Raises SpecificationError if one cannot be resolved."""
+        found = None if job.made else self.composition.plain(self.config, job.overrides)
+        plain = found or _resolved(job.made or self._made(job))
+        job.claim = _claim(plain.config)
+        if job.claim is not None:
+            from sim.running.announced import check_claim
+
+            check_claim(job.claim)
+        return fitting(plain.config, plain.choices, plain.written)
+
+    def _outcomes(self, jobs: Sequence["_Job"]) -> list["Outcome"]:
         """Do the jobs, print the summary on stdout, and return their outcomes."""
-        from sim.running.environment import prepare
+        from sim.running.environment import load_jax, prepare
 
         if self.chosen["engine"] == "inline":  # then this process computes
             configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
             prepare(str(self.config.outputs))
+        load_jax()
         from sim.running.announced import kept_for_others
         from sim.running.multirun import Launch, multirun
         from sim.running.outcomes import told
 
-        points = [(tuple(job.overrides or ()), partial(_resolved, job)) for job in jobs]
+        points = [(tuple(job.overrides), partial(self._config, job)) for job in jobs]
         outcomes = multirun(points, _folder(self.config), Launch(**self.chosen))
-        ended = [(_claim(job.cfg), one) for job, one in zip(jobs, outcomes, strict=True)]
+        ended = [(job.claim, one) for job, one in zip(jobs, outcomes, strict=True)]
         kept = [(claim, one.target) for claim, one in ended if one.state == "kept" and one.target is not None]
         print(*told(outcomes), *kept_for_others(kept), sep="\n", flush=True)
         return outcomes
 
-    def _ended(self, job: JobReturn, outcome: "Outcome", status: int) -> JobReturn:
+    def _ended(self, job: "_Job", outcome: "Outcome", status: int) -> JobReturn:
         failed = outcome.wrong
-        job.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
-        job.return_value = FailedPointsError(outcome.reason, status) if failed else str(outcome.target)
-        self.context.callbacks.on_job_end(config=job.hydra_cfg, job_return=job)  # type: ignore[arg-type]
-        return job
+        ended = job.made or JobReturn(overrides=job.overrides, working_dir=str(Path.cwd()))
+        ended.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
+        ended.return_value = FailedPointsError(outcome.reason, status) if failed else str(outcome.target)
+        if job.made is not None:
+            self.context.callbacks.on_job_end(config=job.made.hydra_cfg, job_return=ended)  # type: ignore[arg-type]
+        return ended
+
+
+@dataclass(eq=False)
+class _Job:
+    """A combination of a multirun. `made` is its job as Hydra knows it, if there are callbacks to hear of it."""
+
+    number: int
+    overrides: Sequence[str]
+    made: JobReturn | None = None
+    claim: str | None = None  # known when the configuration has been resolved
 
 
 def checked(given: dict[str, Any]) -> dict[str, Any]:
     """Return the canonical arguments of `launcher`. Raises SpecificationError for the first one that is wrong."""
     chosen = canonical_of(launcher, given, "hydra.launcher")
     check(chosen["engine"], chosen["workers"], chosen["parameters"])
+    check_options(chosen["engine"], chosen["detach"], chosen["timeout_seconds"], chosen["retries"])
     return chosen
 
 
-def _named(*, name: Annotated[str, Name]) -> None:
-    """The schema of the name of a multirun. `sim.running.build` requires the same of every run."""
+def _named(*, name: Annotated[str, Name], outputs: Annotated[str, Folder]) -> None:
+    """The schema of the name and the place of a multirun. `sim.running.build` requires the same of every run."""
 
 
 def _folder(config: DictConfig) -> Path:
@@ -155,13 +192,18 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 
 
 def _claim(config: Any) -> str | None:
-    """Return the key `claim` of a configuration. The schema of the run refuses what is no text."""
-    found = OmegaConf.select(config, "claim", throw_on_resolution_failure=False)
-    return found if isinstance(found, str) else None
+    """Return the key `claim` of a configuration. The schema of the run refuses what is no name@digest."""
+    if isinstance(config, dict):
+        found = config.get("claim")
+    else:
+        found = OmegaConf.select(config, "claim", throw_on_resolution_failure=False)
+    return found if isinstance(found, str) and re.fullmatch("[a-z0-9_]+@[0-9a-f]{12}", found) else None
 
 
-def _resolved(job: JobReturn) -> dict[str, Any]:
+def _resolved(job: JobReturn) -> "Plain":
     """Return the configuration of a job in plain values. Raises SpecificationError if a value cannot be resolved."""
+    from hydra_plugins.sft_diversity._composition import Plain
+
     assert job.hydra_cfg is not None
     before, HydraConfig.instance().cfg = HydraConfig.instance().cfg, job.hydra_cfg  # type: ignore[assignment]
     try:
@@ -172,17 +214,19 @@ def _resolved(job: JobReturn) -> dict[str, Any]:
     finally:
         HydraConfig.instance().cfg = before
     assert isinstance(plain, dict)
-    if isinstance(claim := plain.get("claim"), str):
-        from sim.running.announced import check_claim
-
-        check_claim(claim)
-    return fitting({str(key): value for key, value in plain.items()}, *chosen_of(job.hydra_cfg.hydra))
+    return Plain({str(key): value for key, value in plain.items()}, *chosen_of(job.hydra_cfg.hydra))
 
 
 ConfigStore.instance().store(
     group="hydra/launcher",
     name="vmap",
     node={"_target_": f"{__name__}.VmapLauncher", **checked({})},
+    provider="sft_diversity",
+)
+ConfigStore.instance().store(
+    group="hydra/sweeper",
+    name="basic",  # instead of Hydra's own, which is its base class
+    node={"_target_": f"{__name__}.tidy.TidySweeper", "params": None, "max_batch_size": None},
     provider="sft_diversity",
 )
 ConfigStore.instance().store(

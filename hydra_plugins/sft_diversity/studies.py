@@ -9,12 +9,13 @@ from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from hydra_plugins.sft_diversity.tidy import TidySweeper
 from sim.numerics import SpecificationError, nearest
 
 PLACE = "hydra.sweeper"
 
 
-class StudiesSweeper(BasicSweeper):
+class StudiesSweeper(TidySweeper):
     """A sweeper over the union of several studies. The runs of study NAME have study.part=NAME.
 
     studies: a mapping from names to sweeps, each a mapping from keys to values as in `hydra.sweeper.params`; only: the
@@ -50,7 +51,7 @@ class StudiesSweeper(BasicSweeper):
         points: list[list[str]] = []
         for name, own in self.chosen.items():
             lines = [f"{key}={value}" for key, value in {**self.params, **own, "study.part": name}.items()]
-            (product,) = BasicSweeper.split_arguments([*self._parsed(lines), *overrides], None)
+            (product,) = super().split_arguments([*self._parsed(lines), *overrides], None)
             points += product
         return [list(batch) for batch in BasicSweeper.split_overrides_to_chunks(points, max_batch_size)]
 

@@ -9,6 +9,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NoReturn
 
+from sim.arguments import quoted
 from sim.config.checks import Check
 from sim.numerics import SpecificationError, nearest
 
@@ -62,7 +63,9 @@ def refuse(annotation: Any, value: Any, place: str) -> NoReturn:
     choices = [c for part in parts if typing.get_origin(part) is Literal for c in typing.get_args(part)]
     hint = nearest(value, choices) if isinstance(value, str) else ""
     if isinstance(value, int | float) and base is str:
-        hint = "; quote it"
+        hint = f"; quote it: {quoted(f'{place}={value}')}"
+    if (typing.get_origin(base) or base) in _LISTS and isinstance(value, str | int | float):
+        hint = f"; write [{value}]"
     if isinstance(value, float) and math.isinf(value) and float in parts:
         hint = "; it must be finite"
     raise SpecificationError(f"{place}: {_requirement(annotation)} is required, found {shown(value)}{hint}")

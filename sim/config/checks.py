@@ -36,3 +36,4 @@ Name = Check(
     "a name of a-z, 0-9 and _ other than store",  # pretrainings lie in the folder `store`, beside the runs
     lambda value: re.fullmatch("[a-z0-9_]+", value) is not None and value != "store",
 )
+Folder = Check("the path of a folder", lambda value: value.strip() != "" and "\0" not in value)

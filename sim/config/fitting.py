@@ -1,5 +1,6 @@
 """Leave out what an experiment sets for one choice of a group if another choice was made that does not take it."""
 
+import functools
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -41,5 +42,11 @@ def _content(name: str) -> dict[str, Any]:
     """Return the content of a file of conf/; {} if there is none."""
     files = [folder / f"{name}.yaml" for folder in conf_folders()]
     file = next((one for one in files if one.is_file()), None)
-    content = None if file is None else yaml.safe_load(file.read_text(encoding="utf-8"))
+    return {} if file is None else _parsed(file.read_text(encoding="utf-8"))
+
+
+@functools.lru_cache(maxsize=16)
+def _parsed(text: str) -> dict[str, Any]:
+    """Return a YAML mapping; {} if the text is none. It is shared, because a multirun asks for it once for each run."""
+    content = yaml.safe_load(text)
     return content if isinstance(content, dict) else {}

@@ -1,21 +1,24 @@
 """Check arguments against the signature of a constructor: names, presence, types and ranges."""
 
 import dataclasses
+import functools
 import inspect
 import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sim.config.casting import REQUIRED, cast, is_plain, refuse
 from sim.numerics import SpecificationError, nearest
 
 
-def configurable(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+@functools.lru_cache(maxsize=256)  # a multirun asks again for each of its runs
+def configurable(constructor: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """Return what a user may set: the init fields of a dataclass, or the keyword-only parameters of anything else.
 
     Annotations are resolved, and default factories are called: `default` is a value, or `inspect.Parameter.empty` if
-    the argument is required.
+    the argument is required. The result is shared.
     """
     if isinstance(constructor, type) and dataclasses.is_dataclass(constructor):
         hints = typing.get_type_hints(constructor, include_extras=True)
@@ -26,7 +29,9 @@ def configurable(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter
         parameters = inspect.signature(constructor).parameters.values()
         found = [(p.name, p.default, hints.get(p.name, Any)) for p in parameters if p.kind is p.KEYWORD_ONLY]
     only = inspect.Parameter.KEYWORD_ONLY
-    return {name: inspect.Parameter(name, only, default=value, annotation=hint) for name, value, hint in found}
+    return MappingProxyType(
+        {name: inspect.Parameter(name, only, default=value, annotation=hint) for name, value, hint in found}
+    )
 
 
 def known_names(

@@ -9,13 +9,13 @@ from typing import Any
 
 import yaml
 
-from sim.describe import asked, facts, text
+from sim.arguments import Parser, number, whole
+from sim.describe import asked, facts, sampling, text, write
 from sim.describe.bounds import Known
 from sim.describe.sections import Section, as_json
-from sim.describe.steps import Changes, changed
-from sim.grammars._reading import load
-from sim.grammars.file import read
-from sim.languages.chain import Chain
+from sim.describe.steps import Changes, Step, changed, conditioned_on_ending
+from sim.grammars.file import language_of, load, read
+from sim.languages.endless import Endless
 from sim.languages.exact import ExactLanguage
 from sim.numerics import SpecificationError
 
@@ -23,18 +23,20 @@ REFUSED = 2
 """Exit status for bad input."""
 
 ABOUT = """\
-Report what is known exactly about the language of a grammar file (YAML or JSON; types strings, markov, pfsa, pcfg):
-support, length, entropy, diversity, most likely strings. Nothing is sampled. Every number is marked as exact or
-bounded. Entropies are in nats. The keys of --json are listed in docs/describe.md."""
+Report what is known exactly about the language of a grammar file: support, length, entropy, diversity, most likely
+strings. A file is YAML or JSON (types strings, markov, pfsa, hmm, pcfg), nltk's .pcfg, JFLAP's .jff, or the JSON of
+PhysicsLM4. Every number is marked as exact or bounded. Nothing is sampled, except with --sample, which shows what usual
+estimators make of drawn strings. Entropies are in nats. The keys of --json are listed in docs/describe.md."""
 
 EPILOG = """\
 Changes are made in this order: --length, --restrict (several, in the order given), --tilt or --entropy, --temperature,
---top-k, --top-p, --min-p. The description is of the language after these changes. The exit status is 0, or 2 with one
-line on stderr if the input is wrong.
+--top-k, --top-p, --min-p. The description is of the language after these changes, and --write writes it. The exit
+status is 0, or 2 with one line on stderr if the input is wrong.
 
   python -m sim.describe examples/grammars/brackets.yaml --next '((' --string '(())'
   python -m sim.describe examples/grammars/pfsa.yaml --restrict 'regular, pattern: i.*' --against other.yaml
-  python -m sim.describe examples/grammars/markov.yaml --length 8 --restrict 'drop_mode, count: 1' --top-p 0.9"""
+  python -m sim.describe examples/grammars/markov.yaml --length 8 --restrict 'drop_mode, count: 1' --top-p 0.9
+  python -m sim.describe examples/grammars/lift.jff --write lift.yaml"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except SpecificationError as problem:
             print(" ".join(str(problem).split()), file=sys.stderr)
             return REFUSED
+        except MemoryError:
+            what = "a language whose tables fit into memory is required, found a larger one"
+            print(f"{options.file}: {what}; use fewer states or symbols", file=sys.stderr)
+            return REFUSED
         finally:
             heard = list(dict.fromkeys(str(one.message) for one in caught))
     for line in heard:
@@ -58,24 +64,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m sim.describe",
-        description=ABOUT,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _parser() -> Parser:
+    parser = Parser(prog="python -m sim.describe", description=ABOUT, epilog=EPILOG)
     add = parser.add_argument
     add("file", help="a grammar file")
     add("--json", action="store_true", help="print JSON instead of text")
-    add("--top", type=int, default=10, metavar="N", help="show the N most likely strings (default 10)")
-    add("--counts", type=int, default=12, metavar="N", help="count the strings of the first N lengths (default 12)")
+    add("--top", type=whole(0), default=10, metavar="N", help="show the N most likely strings (default 10)")
+    add(
+        "--counts", type=whole(0), default=12, metavar="N", help="count the strings of the first N lengths (default 12)"
+    )
     add("--string", action="append", default=[], metavar="X", help="show the probability of string X; repeatable")
     add("--prefix", action="append", default=[], metavar="X", help="show P(a string begins with X); repeatable")
     add("--next", action="append", default=[], metavar="X", help="show the law of the next token after X; repeatable")
-    add("--positions", type=int, default=0, metavar="N", help="show the entropy of the first N decisions of a string")
-    add("--against", metavar="FILE", help="show the divergences to the language of a second file")
-    add("--length", type=int, metavar="L", help="keep strings of fewer than L symbols (L tokens with the end)")
+    add(
+        "--positions",
+        type=whole(0),
+        default=0,
+        metavar="N",
+        help="show the entropy of the first N decisions of a string",
+    )
+    add("--sample", type=whole(0), default=0, metavar="N", help="draw N strings; show estimates beside exact numbers")
+    add("--seed", type=whole(0), default=0, metavar="S", help="seed of --sample (default 0)")
+    add("--against", metavar="FILE", help="compare with the language of a second file")
+    add("--length", type=whole(0), metavar="L", help="keep strings of fewer than L symbols (L tokens with the end)")
     add(
         "--restrict",
         action="append",
@@ -83,32 +94,42 @@ def _parser() -> argparse.ArgumentParser:
         metavar="R",
         help="apply a restriction 'kind, argument: value'; repeatable",
     )
-    add("--tilt", type=float, metavar="TAU", help="change P to P^(1/tau) over whole strings, renormalised")
-    add("--entropy", type=float, metavar="H", help="tilt P to the entropy H [nats]")
+    add("--tilt", type=number, metavar="TAU", help="change P to P^(1/tau) over whole strings, renormalised")
+    add("--entropy", type=number, metavar="H", help="tilt P to the entropy H [nats]")
     add(
         "--per",
         choices=("string", "token"),
         default="string",
         help="whether --entropy is per string or per token (default string)",
     )
-    add("--temperature", type=float, metavar="T", help="temperature of every next token; 0 is greedy")
-    add("--top-k", type=int, metavar="K", help="keep the K likeliest next tokens, renormalised")
-    add("--top-p", type=float, metavar="P", help="keep the fewest next tokens with total mass P, renormalised")
+    add("--temperature", type=number, metavar="T", help="temperature of every next token; 0 is greedy")
+    add("--top-k", type=whole(0), metavar="K", help="keep the K likeliest next tokens, renormalised")
+    add("--top-p", type=number, metavar="P", help="keep the fewest next tokens with total mass P, renormalised")
     add(
         "--min-p",
-        type=float,
+        type=number,
         metavar="P",
         help="keep next tokens with at least P times the largest probability, renormalised",
     )
+    add("--normalise", action="store_true", help="divide the numbers of the file, weights or counts, by their sums")
     add("--renormalise", action="store_true", help="condition an inconsistent pcfg on the derivations that end")
-    add("--max-strings", type=int, default=20_000, metavar="N", help="list up to N strings if only a list is exact")
+    add("--write", metavar="FILE", help="write the language, after all changes, to a new grammar file (YAML)")
+    add(
+        "--max-strings", type=whole(1), default=20_000, metavar="N", help="list up to N strings if only a list is exact"
+    )
     return parser
 
 
 def described(options: argparse.Namespace) -> list[Section]:
     """Return the whole description that the options ask for."""
-    language: ExactLanguage = read(options.file, options.renormalise)
-    other = read(options.against, options.renormalise) if options.against else None
+    sampling.check(options.sample, options.seed)
+    if options.write is not None:
+        write.checked(options.write)
+    data = load(options.file, options.normalise)
+    original = language_of(options.file, data, options.renormalise)
+    other = None
+    if options.against is not None:
+        other = read(options.against, options.renormalise, normalise=options.normalise)
     changes = Changes(
         options.length,
         tuple(restriction(one) for one in options.restrict),
@@ -121,15 +142,31 @@ def described(options: argparse.Namespace) -> list[Section]:
         options.min_p,
         options.max_strings,
     )
-    language, steps = changed(language, changes)
-    data = load(options.file)
+    language, steps = changed(original, changes)
+    sections = _sections(language, other, conditioned_on_ending(original) + steps, data, options)
+    if options.write:
+        done = ["conditioning on derivations that end"] * options.renormalise + [step["step"] for step in steps]
+        write.write(options.write, options.file, data, language, done)
+        sections[0].add("written", "written to", options.write)
+    return sections
+
+
+def _sections(
+    language: ExactLanguage,
+    other: ExactLanguage | None,
+    steps: list[Step],
+    data: dict[str, Any],
+    options: argparse.Namespace,
+) -> list[Section]:
     said = {"file": options.file, "name": data.get("name", ""), "type": data["type"]}
-    if isinstance(language, Chain):
+    if isinstance(language, Endless):
         asked.refuse_chains(language, other)
         sections = [facts.about(language, None, said), *facts.chain(language, options.counts)]
         sections += asked.probabilities(language, options.string, options.prefix)
-        return [*sections, *asked.next_tokens(language, options.next), *asked.positions(language, options.positions)]
-    asked.refuse_chains(other)
+        sections += [*asked.next_tokens(language, options.next), *asked.positions(language, options.positions)]
+        sections += sampling.sample(language, options.sample, options.seed)
+        return sections + ([] if other is None else asked.against(language, other, options.against))
+    asked.refuse_chains(language, other)
     known = Known(language, options.max_strings)
     sections = [facts.about(language, known, said)]
     if steps:
@@ -137,9 +174,10 @@ def described(options: argparse.Namespace) -> list[Section]:
         section.add("steps", "", steps)
         sections.append(section)
     sections += [facts.support(known, options.counts), facts.entropy(known), facts.diversity(known)]
-    sections.append(facts.likeliest_strings(known, options.top))
+    sections += [facts.likeliest_strings(known, options.top), *facts.likeliest_path_of(known)]
     sections += asked.probabilities(language, options.string, options.prefix)
     sections += [*asked.next_tokens(language, options.next), *asked.positions(known, options.positions)]
+    sections += sampling.sample(known, options.sample, options.seed)
     return sections + ([] if other is None else asked.against(language, other, options.against))
 
 

@@ -10,11 +10,17 @@ from sim.describe.bounds import Known
 from sim.describe.sections import Section, Value
 from sim.languages.automaton import Automaton
 from sim.languages.chain import Chain
+from sim.languages.chain_rates import excess_entropy
+from sim.languages.endless import Endless
 from sim.languages.exact import ExactLanguage, UnavailableError
 from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import HiddenAutomaton
+from sim.languages.hidden_chain import HiddenChain
 from sim.languages.machine import Machine
+from sim.languages.moments import derivation_varentropy, length_variance, path_varentropy, varentropy
+from sim.languages.paths import Path, likeliest_path
 from sim.languages.pcfg.language import ContextFree
+from sim.languages.spectrum import spectral_radius
 from sim.numerics import EOS
 from sim.quantity import Quantity, exponential, reciprocal
 
@@ -30,6 +36,7 @@ KINDS = {
     HiddenAutomaton: "a non-deterministic probabilistic automaton",
     ContextFree: "a probabilistic context-free grammar",
     Chain: "a Markov chain that never stops",
+    HiddenChain: "a hidden Markov chain that never stops",
 }
 
 
@@ -46,7 +53,7 @@ def about(language: ExactLanguage, known: Known | None, said: Mapping[str, Any])
     symbols = language.vocabulary.symbols
     found.add("num_symbols", "symbols", len(symbols) - 1)
     found.add("symbols", "alphabet", list(symbols[EOS + 1 :]))
-    found.add("eos", "end of string", symbols[EOS] if not isinstance(language, Chain) else None)
+    found.add("eos", "end of string", symbols[EOS] if not isinstance(language, Endless) else None)
     for key, label, value, note in _machine(language):
         found.add(key, label, value, note=note)
     return found
@@ -68,7 +75,7 @@ def _machine(language: ExactLanguage) -> Iterator[tuple[str, str, Value, str]]:
     if isinstance(language, HiddenAutomaton):
         told = "every string has one path" if language.unambiguous else "some strings have several paths"
         yield "unambiguous", "unambiguous", language.unambiguous, told
-    if isinstance(language, Chain):
+    if isinstance(language, Endless):
         yield "num_states", "states", len(language.moves), ""
     if isinstance(language, ContextFree):
         yield "num_nonterminals", "non-terminals", len(language.nonterminals), ""
@@ -87,9 +94,12 @@ def _ambiguity(language: ContextFree) -> tuple[Value, str]:
     found = language.ambiguity
     if found.unambiguous:
         return {"verdict": "unambiguous", "reason": found.reason}, found.reason
-    if found.witness is None:
+    if found.open:
         return {"verdict": "undecided", "reason": found.reason}, found.reason
     head = language.nonterminals[found.within or 0]
+    if found.witness is None:
+        proof = {"reason": found.reason, "non_terminal": head, "length": found.length}
+        return {"verdict": "ambiguous"} | proof, f"{found.reason} that {head} derives"
     example = language.vocabulary.decode(found.witness) or "(the empty string)"
     note = f"{found.reason}: {head} derives {example} in more than one way"
     return {"verdict": "ambiguous", "reason": found.reason, "non_terminal": head, "string": example}, note
@@ -101,8 +111,15 @@ def support(known: Known, num_counts: int) -> Section:
     found = Section("support", "Support")
     found.add("size", "strings", _size(known), "strings")
     found.add("expected_length", "expected length E|x|", Quantity.of(language.expected_length()), "symbols")
+    variance = length_variance(language)
+    found.add("length_variance", "variance of |x|", Quantity.of(variance), "symbols^2", _deviation(variance, "symbols"))
     assert isinstance(language, FiniteLanguage | Machine | ContextFree)
     found.add("longest", "longest string", language.longest, "symbols")
+    if not isinstance(language, FiniteLanguage):
+        of_what = (
+            "of the mean matrix of the rules" if isinstance(language, ContextFree) else "of the moves between states"
+        )
+        found.add("spectral_radius", "spectral radius", spectral_radius(language), "1", of_what)
     counts, of = _counts(language, num_counts)
     if counts is not None:
         found.add("counts", f"{of} of 0, 1, 2, ...", counts)
@@ -147,7 +164,30 @@ def entropy(known: Known) -> Section:
         found.add("derivation_entropy", "of derivations", Quantity.of(language.derivation_entropy()), "nat per string")
     if isinstance(language, HiddenAutomaton):
         found.add("path_entropy", "of paths of states", Quantity.of(language.path_entropy()), "nat per string")
+    _add_varentropy(found, known)
     return found
+
+
+def _add_varentropy(found: Section, known: Known) -> None:
+    """Add the varentropy of strings if it is known, and that of paths or derivations, shown only in its place."""
+    language, label = known.few or known.language, "varentropy Var(-log P(x))"
+    try:
+        value = varentropy(language)
+        found.add("varentropy", label, Quantity.of(value), "nat^2", _deviation(value, "nats"))
+        label = ""
+    except UnavailableError:
+        label = "varentropy"
+    if isinstance(known.language, ContextFree):
+        key, shown, value = "derivation_varentropy", "of derivations", derivation_varentropy(known.language)
+    elif isinstance(known.language, HiddenAutomaton):
+        key, shown, value = "path_varentropy", "of paths", path_varentropy(known.language)
+    else:
+        return
+    found.add(key, label and f"{label} {shown}", Quantity.of(value), "nat^2", _deviation(value, "nats"))
+
+
+def _deviation(variance: float, unit: str) -> str:
+    return f"standard deviation {math.sqrt(variance):.6g} {unit}" if math.isfinite(variance) else ""
 
 
 def _how(known: Known, value: Quantity) -> str:
@@ -183,15 +223,40 @@ def likeliest_strings(known: Known, number: int) -> Section:
     return found
 
 
+def likeliest_path_of(known: Known) -> list[Section]:
+    """Return the section on the likeliest path of states; none unless the states are hidden."""
+    language = known.language
+    if not isinstance(language, HiddenAutomaton):
+        return []
+    found, path = Section("path", "Most likely path of states (Viterbi)"), likeliest_path(language)
+    found.add("path", "path", path_text(language, path))
+    found.add("string", "its string", language.vocabulary.decode(path.tokens) or "(the empty string)")
+    found.add("p", "P(path)", Quantity.of(math.exp(path.log_p)), "1")
+    summed = math.exp(language.log_prob(path.tokens))
+    found.add("string_p", "P(x), over all its paths", Quantity.of(summed), "1")
+    return [found]
+
+
+def path_text(language: HiddenAutomaton, path: Path) -> str:
+    """Return a path as text: its states, with the symbols between them."""
+    names = [language.state_names[s] if language.state_names else str(s) for s in path.states]
+    symbols = language.vocabulary.symbols
+    return names[0] + "".join(f" -{symbols[a]}-> {name}" for a, name in zip(path.tokens, names[1:], strict=True))
+
+
 def string_row(language: ExactLanguage, tokens: Any, log_p: float) -> dict[str, Any]:
     """Return a table row: a string, its probability, and its log-probability [nat]."""
     return {"string": language.vocabulary.decode(tokens), "p": math.exp(log_p), "log_p": log_p}
 
 
-def chain(language: Chain, number: int) -> list[Section]:
-    """Return the section on the entropy rate, block entropies and symbol frequencies of a chain that never stops."""
+def chain(language: Endless, number: int) -> list[Section]:
+    """Return the section on the entropy rate, block entropies and symbol frequencies of a source that never stops."""
     found = Section("entropy", "Entropy")
-    found.add("entropy_rate", "entropy rate", Quantity.of(language.entropy_rate()), "nat per symbol")
+    found.add("entropy_rate", "entropy rate", language.rate(), "nat per symbol")
+    if isinstance(language, Chain):
+        closed = sum(share > 0 for share, _, _ in language.classes)
+        note = "what the past says about the future" + (f"; mean over the {closed} closed classes" * (closed > 1))
+        found.add("excess_entropy", "excess entropy E", excess_entropy(language), "nat", note)
     blocks = [Quantity.of(value) for value in language.block_entropies(number)]
     found.add("block_entropies", "H(X_1..X_n), n = 0, 1, ...", blocks, "nat")
     shares = dict(zip(language.vocabulary.symbols[1:], language.frequencies()[1:].tolist(), strict=True))

@@ -12,8 +12,8 @@ from sim.config import construct
 from sim.describe.bounds import Known
 from sim.languages import decoding
 from sim.languages.automaton import Automaton
-from sim.languages.chain import Chain
 from sim.languages.dial import dial
+from sim.languages.endless import Endless
 from sim.languages.events import Dfa
 from sim.languages.exact import ExactLanguage, UnavailableError
 from sim.languages.finite import FiniteLanguage
@@ -59,6 +59,13 @@ Step = dict[str, Any]
 """The effect of a change: a value for each name."""
 
 
+def conditioned_on_ending(language: ExactLanguage) -> list[Step]:
+    """Return the step that reading has made, if a grammar whose derivations may never end was renormalised."""
+    if not isinstance(language, ContextFree) or language.ending == 1.0:
+        return []
+    return [{"step": "renormalisation", "of": "derivations that end", "probability_of_ending": language.ending}]
+
+
 def changed(language: ExactLanguage, changes: Changes) -> tuple[ExactLanguage, list[Step]]:
     """Return the language after truncation, restrictions, tilt or entropy, and decoding, and the effect of each change.
 
@@ -78,7 +85,7 @@ def changed(language: ExactLanguage, changes: Changes) -> tuple[ExactLanguage, l
         try:
             language, step = act(language)
         except UnavailableError:
-            few = None if isinstance(language, FiniteLanguage | Chain) else listed(language, changes.max_strings)
+            few = None if isinstance(language, FiniteLanguage | Endless) else listed(language, changes.max_strings)
             if few is None:
                 raise
             language, step = act(few)
@@ -97,8 +104,10 @@ def _truncated(language: ExactLanguage, length: int) -> tuple[ExactLanguage, Ste
     if length < 1:
         raise SpecificationError(f"--length: an integer of at least 1 is required (it counts the end), found {length}")
     step: Step = {"step": "truncation", "length": length}
-    if isinstance(language, Chain):
-        return language.blocks(length - 1), step | {"of": f"blocks of {length - 1} symbols", "dropped_mass": 0.0}
+    if isinstance(language, Endless):
+        blocks = language.blocks(length - 1)
+        assert isinstance(blocks, Automaton | HiddenAutomaton)
+        return blocks, step | {"of": f"blocks of {length - 1} symbols", "dropped_mass": 0.0}
     kept: ExactLanguage
     if isinstance(language, FiniteLanguage):
         kept, dropped = language.enumerate(length, language.support_size, "--length")

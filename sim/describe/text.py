@@ -97,12 +97,16 @@ def _shown(value: Any, unit: str) -> str:
 
 
 def _quantity(value: Quantity, unit: str) -> str:
-    names = {"1": "", "nat": " nats"}
+    names = {"1": "", "nat": " nats", "nat^2": " nats^2"}
     named = names.get(unit, " " + unit.replace("nat ", "nats ") if unit else "")
     if value.exact and unit == "strings" and value.lower == math.inf:
         return "infinitely many   exact"
     if value.exact:
-        bits = f" = {number(value.lower * NAT)} bits" if unit.startswith("nat") and math.isfinite(value.lower) else ""
+        bits = (
+            f" = {number(value.lower * NAT)} bits"
+            if unit != "nat^2" and unit.startswith("nat") and math.isfinite(value.lower)
+            else ""
+        )
         return f"{number(value.lower)}{named}{bits}   exact"
     if value.upper == math.inf:
         return f"at least {number(value.lower)}{named}   bounded"
@@ -120,6 +124,7 @@ def _rows(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         for row in rows:
             yield from _step(row)
         return
+    rows = [_with_unit(row) for row in rows]
     columns = list(rows[0])
     cells = [[_cell(row[column]) for column in columns] for row in rows]
     widths = [max(len(column), *(len(line[i]) for line in cells)) for i, column in enumerate(columns)]
@@ -129,9 +134,19 @@ def _rows(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
+def _with_unit(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its unit, if it has one, beside the name of the quantity."""
+    if "unit" not in row:
+        return row
+    name = row["quantity"] + (f" [{row['unit']}]" if row["unit"] != "1" else "")
+    return {"quantity": name} | {key: value for key, value in row.items() if key not in ("quantity", "unit")}
+
+
 def _cell(value: Any) -> str:
     if value == "":
         return "(the empty string)"
+    if isinstance(value, Quantity):
+        return _quantity(value, "")
     return number(value) if isinstance(value, float) else str(value)
 
 

@@ -50,7 +50,7 @@ def write_json(file: Path, content: Any) -> None:
     with _beside(file) as fresh:
         write_bytes(fresh, _json(content))
         fresh.replace(file)
-    _sync(file.parent)
+    sync(file.parent)
 
 
 def replace_json(file: Path, content: Mapping[str, Any]) -> None:
@@ -116,14 +116,14 @@ def publish(target: Path, files: Mapping[str, bytes]) -> Path:
     """
     _make(target.parent)
     sweep(target.parent)
-    with _draft(target) as draft:
+    with draft(target) as fresh:
         for name, data in files.items():
-            write_bytes(draft / name, data)
+            write_bytes(fresh / name, data)
         sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-        write_bytes(draft / MANIFEST, _json(sums))
-        _sync(draft)
-        _rename(draft, target)
-    _sync(target.parent)
+        write_bytes(fresh / MANIFEST, _json(sums))
+        sync(fresh)
+        _rename(fresh, target)
+    sync(target.parent)
     return target
 
 
@@ -136,7 +136,7 @@ def sweep(folder: Path) -> None:
         names = {entry.name.removesuffix(_LOCK) for entry in entries if entry.name.startswith(".")}
     for name in sorted(name for name in names if name.endswith(DRAFT)):
         with suppress(OSError):
-            lock = acquire(folder / f"{name}{_LOCK}")
+            lock = acquire(folder / f"{name}{_LOCK}", brief=True)
             if lock is not None:
                 with lock:
                     shutil.rmtree(folder / name, ignore_errors=True)
@@ -216,18 +216,21 @@ def _content(file: Path) -> bytes | None:
 
 
 @contextmanager
-def _draft(target: Path) -> Iterator[Path]:
-    """Make a new folder beside the target. It is locked while it is written, so no process takes it for abandoned."""
+def draft(target: Path) -> Iterator[Path]:
+    """Make a new folder beside the target. It is locked while it is written, so no process takes it for abandoned.
+
+    If an error is raised, it is removed. Otherwise the caller moves or removes it.
+    """
     lock = None
     while lock is None:
-        draft = _draft_name(target)
-        lock = acquire(draft.with_name(f"{draft.name}{_LOCK}"))
+        fresh = _draft_name(target)
+        lock = acquire(fresh.with_name(f"{fresh.name}{_LOCK}"), brief=True)
     with lock:
-        draft.mkdir()
+        fresh.mkdir()
         try:
-            yield draft
+            yield fresh
         except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
+            shutil.rmtree(fresh, ignore_errors=True)
             raise
 
 
@@ -270,12 +273,12 @@ def _make(folder: Path) -> None:
     fresh = [place for place in (folder, *folder.parents) if not place.exists()]
     make_folder(folder)
     for place in fresh:
-        _sync(place.parent)
+        sync(place.parent)
 
 
-def _sync(folder: Path) -> None:
-    """Write the entries of a folder to the disk (fsync)."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(place: Path) -> None:
+    """Write the content of a file, or the entries of a folder, to the disk (fsync)."""
+    descriptor = os.open(place, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

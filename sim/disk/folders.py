@@ -10,6 +10,7 @@ from sim.disk.ledger import FAILED
 from sim.disk.records import Record
 from sim.disk.store import STORE
 from sim.numerics import SpecificationError
+from sim.places import check_folder
 
 
 def finished(folder: Path) -> list[Path]:
@@ -21,6 +22,7 @@ def finished(folder: Path) -> list[Path]:
         raise SpecificationError(
             f"{folder}: it holds pretrainings, not runs; give the folder of a name (outputs/<name>)"
         )
+    check_folder(folder, "at least one finished run", "run the experiment first, or correct the path")
     manifests = [file for file in folder.glob(f"*/{MANIFEST}") if not _unfinished(file.parent.name)]
     placed = [file for file in sorted(manifests) if _in_place(file.parent)]
     found = sorted(placed, key=lambda file: file.stat().st_mtime)

@@ -13,6 +13,7 @@ from sim.disk.files import DRAFT, MANIFEST, abandoned, complaint
 from sim.disk.ledger import FAILED, LOCK, WORK
 from sim.disk.locks import holder
 from sim.numerics import SpecificationError
+from sim.places import check_folder
 
 Kind: TypeAlias = Literal[
     "record", "pretraining", "checkpoint", "failed", "damaged", "unfinished", "draft", "unreadable"
@@ -43,14 +44,15 @@ class Inspection:
     faults: list[Fault] = field(default_factory=list)
 
 
+_WANTED, _MEND = "the folder of the results (outputs)", "correct the path, or run an experiment first"
+
+
 def inspected(outputs: Path) -> Inspection:
     """Inspect everything below a folder. It raises SpecificationError if there is no run or other result in it.
 
     A fault counts only if two looks in a row find it: a process may publish or remove something between the looks.
     """
-    if not outputs.is_dir():
-        nothing = "a file" if outputs.exists() else "no such folder"
-        raise SpecificationError(f"{outputs}: the folder of the results (outputs) is required, found {nothing}")
+    check_folder(outputs, _WANTED, _MEND)
     root = outputs if outputs.name not in ("", "..") else outputs.resolve()
     found = Inspection()
     for place, kind in _places(root):
@@ -59,7 +61,7 @@ def inspected(outputs: Path) -> Inspection:
             found.faults.append(Fault(place, kind, line))
         found.counts[kind] += 1
     if not found.counts:
-        raise SpecificationError(f"{outputs}: the folder of the results (outputs) is required, found no result in it")
+        raise SpecificationError(f"{outputs}: {_WANTED} is required, found no result in it; {_MEND}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The state of every run on the disk: waiting, running, failed, interrupted or done.
+"""The state of every run on the disk: waiting, running, failed, interrupted, done or misplaced.
 
 Each unfinished run has one work folder with its lock, its last note and its checkpoints. A note alone is never
 trusted: a run counts as running only while a process holds its lock.
@@ -17,9 +17,12 @@ from sim.disk.files import MANIFEST, read_json, replace_json
 from sim.disk.locks import Lock, acquire, holder, make_folder
 
 Noted: TypeAlias = Literal["waiting", "running", "failed"]
-Known: TypeAlias = Literal["done", "running", "failed", "interrupted", "waiting"]
+Known: TypeAlias = Literal["done", "running", "failed", "interrupted", "misplaced", "waiting"]
 
 STATUS, LOCK = "status.json", "lock"
+DESCRIPTION = "run.json"
+"""Name of the file of a record that holds everything but its arrays."""
+
 FAILED = ".failed"
 """Ending of the name of a record that violates an identity; it follows the name of the run."""
 
@@ -65,7 +68,7 @@ def note(target: Path, state: Noted, **facts: Any) -> None:
 def clear_up(target: Path) -> None:
     """Remove the work folder of something finished, if possible. A process that ended just after publishing left it."""
     with suppress(OSError):  # a folder that can only be read can still be used
-        lock = claim(target) if work(target).exists() else None
+        lock = acquire(work(target) / LOCK, brief=True) if work(target).exists() else None
         if lock is not None:
             with lock:
                 clear(target)
@@ -84,31 +87,46 @@ def clear(target: Path) -> None:
 
 
 def states(folder: Path) -> list[RunState]:
-    """Return the state of every run that has files below outputs/<name>, sorted by hash."""
+    """Return the state of every run that has files below outputs/<name>, sorted by hash.
+
+    A finished record counts as misplaced if it says that it belongs to another run, as a copy does. Nothing else of it
+    is looked at, so that this stays quick.
+    """
     names = {name.removesuffix(FAILED) for name in _folders(folder)} | set(_folders(folder / WORK))
     found = [state(folder / name) for name in sorted(names)]
-    return [one for one in found if one is not None]
+    return [_placed(folder / one.run) if one.state == "done" else one for one in found if one is not None]
 
 
-def state(target: Path) -> RunState | None:
+def _placed(target: Path) -> RunState:
+    """Return the state of a run that has a record. A record that cannot be read is not known to be misplaced."""
+    about = read_json(target / DESCRIPTION)
+    named = about.get("hash") if isinstance(about, dict) else None
+    if not isinstance(named, str) or named == target.name:
+        return RunState(target.name, "done")
+    reason = f"it is the record of run {named}; python -m sim.verify {target.parent} says what to do"
+    return RunState(target.name, "misplaced", {"reason": reason})
+
+
+def state(target: Path, patient: bool = False) -> RunState | None:
     """Return the state of a run; None if there is nothing about it on the disk.
 
-    A run counts as interrupted only if two looks in a row find this with the same note. A run that starts or ends
-    between the looks would have changed something.
+    A holder on another host is believed. With `patient`, its heartbeat is watched first (`sim.disk.locks`). A run
+    counts as interrupted only if two looks in a row find this with the same note. A run that starts or ends between the
+    looks would have changed something.
     """
     before = None
     while True:
-        found = _seen(target)
+        found = _seen(target, patient)
         if found is None or found.state != "interrupted" or found == before:
             return found
         before = found
 
 
-def _seen(target: Path) -> RunState | None:
+def _seen(target: Path, patient: bool) -> RunState | None:
     """Look at the lock, the note and the record, in this order. A run that ends changes them in the reverse order."""
     if _finished(target):
         return RunState(target.name, "done")
-    held = holder(work(target) / LOCK)
+    held = holder(work(target) / LOCK, patient)
     content = read_json(work(target) / STATUS)
     said = content if isinstance(content, dict) else {}
     if _finished(target):

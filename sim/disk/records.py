@@ -2,18 +2,18 @@
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sim.disk.files import DRAFT, pack, publish, unpack, verified
 from sim.disk.files import MANIFEST as MANIFEST
 from sim.disk.files import FinishedError as FinishedError
+from sim.disk.files import pack, publish, unpack, verified
+from sim.disk.ledger import DESCRIPTION as DESCRIPTION
 from sim.disk.ledger import FAILED
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
@@ -21,11 +21,12 @@ from sim.languages.trie import Trie
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
 from sim.phases import Meaning, restored, stored
+from sim.places import check_writable
 
 RESULTS_VERSION = 4
 """It is increased with every change of the program that can change numbers. It is part of the hash of every run."""
 
-DESCRIPTION, ARRAYS = "run.json", "arrays.safetensors"
+ARRAYS = "arrays.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,15 @@ class Record:
     def __post_init__(self) -> None:
         if not self.meanings:
             object.__setattr__(self, "meanings", restored(self.phases, None))
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """A finished run without its arrays; the fields are those of `Record`."""
+
+    hash: str
+    config: Mapping[str, Any]
+    facts: Mapping[str, Any]
 
 
 NOT_CONTENT = ("name", "outputs", "claim", "study")
@@ -117,25 +127,27 @@ def prepare(target: Path) -> None:
 
     Nothing is left behind: folders are made only when there is a record to put into them.
     """
-    existing = next(place for place in target.absolute().parents if place.exists())
-    try:
-        draft = tempfile.mkdtemp(prefix=f".{target.name}-", suffix=DRAFT, dir=existing)
-        with suppress(FileNotFoundError):  # another process that publishes beside it has removed it
-            Path(draft).rmdir()
-    except OSError as problem:
-        raise SpecificationError(
-            f"outputs: a folder that can be written is required, found {target.parent} ({problem.strerror}); "
-            "choose another with outputs=..."
-        ) from None
+    check_writable("outputs", target.parent, [target.name], "choose another with outputs=...")
 
 
-def check(source: Path) -> None:
-    """Verify every file of a record against the manifest, and its name against its content. Arrays are not unpacked."""
-    data = verified(source, [ARRAYS, DESCRIPTION])[DESCRIPTION]
+def check(source: Path) -> Described:
+    """Verify a record as `read` does with `identified=True`, and return it without its arrays.
+
+    The arrays are unpacked, and those that every record has must be there. But no language is made of them, because
+    that would take most of the time.
+    """
+    files = verified(source, [ARRAYS, DESCRIPTION])
     with _ours(source):
-        about = json.loads(data)
+        about = json.loads(files[DESCRIPTION])
         check_name(source, about)
         check_identity(source, about)
+        arrays, params = unpack(files[ARRAYS]), [files[_params_file(phase)] for phase in about["params"]]
+        phases = [f"{phase}/{name}" for phase in about["phases"] for name in ("steps", "losses")]
+        for name in ("world/strings", "world/log_p", "world/log_s", "world/log_kept", "world/event", *phases):
+            arrays[name]
+        for data in params:
+            unpack(data)
+        return Described(about["hash"], about["config"], about["facts"])
 
 
 @contextmanager
@@ -152,7 +164,7 @@ def _ours(source: Path) -> Iterator[None]:
         ) from None
 
 
-def invalidity(record: Record) -> str | None:
+def invalidity(record: Record | Described) -> str | None:
     """Return one line if KL(P||q0) stayed above its limit, so that no verdict may rest on the run; else None."""
     said = record.facts["pretraining"]
     if said["valid"]:

@@ -6,24 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from sim.grammars._machine import Row, machine
-from sim.grammars._reading import (
-    COMMON_KEYS,
-    check_keys,
-    end_name,
-    known,
-    mapping,
-    names,
-    normalised,
-    probability,
-    problem,
-    vocabulary,
-)
+from sim.grammars._machine import Row, chain, machine, refuse_large
+from sim.grammars._reading import COMMON_KEYS, check_keys, end_name, known, mapping, names, problem, vocabulary
+from sim.grammars._weights import normalised, probability, weighs
 from sim.languages.automaton import Automaton
 from sim.languages.chain import Chain, stationary
 from sim.languages.matrices import components
 from sim.languages.vocabulary import Vocabulary
-from sim.numerics import EOS, log_fraction
+from sim.numerics import EOS
 
 HIGHEST_ORDER = 20
 
@@ -46,10 +36,13 @@ def markov(path: str, data: dict[str, Any]) -> Automaton | Chain:
     endless = "eos" not in data
     required = ("type", "alphabet", "transitions") if endless else ("type", "alphabet", "initial", "transitions")
     check_keys(path, data, required, (*COMMON_KEYS[1:], "order", "initial"))
-    order = _order(path, data)
+    order, weight = _order(path, data), weighs(path, data)
     alphabet = names(f"{path}: alphabet", data["alphabet"])
     symbols = vocabulary(path, f"{path}: alphabet", data, alphabet)
-    given = {context: _row(*row, symbols, endless) for context, row in _rows(path, data, alphabet, order).items()}
+    written = _rows(path, data, alphabet, order)
+    refuse_large(path, len(written), len(symbols), "context")
+    valid = set(alphabet) if endless else set(symbols.symbols)
+    given = {context: _row(*row, symbols, valid, endless, weight) for context, row in written.items()}
     eos = symbols.symbols[EOS]
     laws = _used(path, given, order, eos) if () in given else _stationary(path, given, order)
     contexts = list(laws)
@@ -63,7 +56,7 @@ def markov(path: str, data: dict[str, Any]) -> Automaton | Chain:
     ]
     shown = tuple(" ".join(context) or "the start" for context in contexts)
     if endless:
-        return _chain(symbols, rows, shown)
+        return chain(path, symbols, shown, rows, 0, "context")
     return machine(path, symbols, shown, rows, 0, "symbol" if order == 1 else "context")
 
 
@@ -79,14 +72,15 @@ def _rows(path: str, data: dict[str, Any], alphabet: list[str], order: int) -> d
     """The rows by context, each with its place in the file. `initial` is the row of the empty context."""
     place = f"{path}: transitions"
     found: dict[Context, tuple[str, Any]] = {}
+    letters, eos = set(alphabet), end_name(path, data)
     if "initial" in data:
         found[()] = (f"{path}: initial", data["initial"])
     for key, row in mapping(place, data["transitions"]).items():
-        found[_context(place, key, alphabet, order, end_name(path, data))] = (f"{place}.{key}", row)
+        found[_context(place, key, letters, order, eos)] = (f"{place}.{key}", row)
     return found
 
 
-def _context(place: str, key: str, alphabet: list[str], order: int, eos: str) -> Context:
+def _context(place: str, key: str, alphabet: set[str], order: int, eos: str) -> Context:
     context = (key,) if key in alphabet else tuple(key.split())
     if eos in context:
         raise problem(place, "rows for symbols are required", f"one for {key!r}", "remove it: nothing follows the end")
@@ -99,16 +93,17 @@ def _context(place: str, key: str, alphabet: list[str], order: int, eos: str) ->
     return context
 
 
-def _row(place: str, value: Any, symbols: Vocabulary, endless: bool) -> dict[str, Fraction]:
+def _row(
+    place: str, value: Any, symbols: Vocabulary, valid: set[str], endless: bool, weight: bool
+) -> dict[str, Fraction]:
     """The normalised probabilities of the next symbol."""
-    valid = symbols.symbols[EOS + 1 :] if endless else symbols.symbols
     what = "a symbol of the alphabet" if endless else "a symbol of the alphabet or eos"
     weights: dict[str, Fraction] = {}
     for symbol, p in mapping(place, value).items():
         fix = "write eos: to name the end of a string" if endless and symbol == symbols.symbols[EOS] else "correct it"
         known(f"{place}.{symbol}", symbol, valid, what, fix)
-        weights[symbol] = probability(f"{place}.{symbol}", p)
-    return {symbol: p for symbol, p in normalised(place, weights).items() if p > 0}
+        weights[symbol] = probability(f"{place}.{symbol}", p, weight)
+    return {symbol: p for symbol, p in normalised(place, weights, weight).items() if p > 0}
 
 
 def _after(context: Context, symbol: str, order: int) -> Context:
@@ -119,6 +114,7 @@ def _used(path: str, given: Laws, order: int, eos: str) -> Laws:
     """The rows of the contexts that can occur, the start first. Refuse a missing row, and warn of unused rows."""
     laws: Laws = {}
     waiting: list[Context] = [()]
+    seen: set[Context] = {()}
     for context in waiting:
         if context not in given:
             shown = " ".join(context)
@@ -127,7 +123,9 @@ def _used(path: str, given: Laws, order: int, eos: str) -> Laws:
             raise problem(f"{path}: transitions", requirement, f"none for {shown!r}", fix)
         laws[context] = given[context]
         following = [_after(context, symbol, order) for symbol in given[context] if symbol != eos]
-        waiting += [one for one in dict.fromkeys(following) if one not in waiting]
+        new = [one for one in dict.fromkeys(following) if one not in seen]
+        waiting += new
+        seen.update(new)
     unused = [" ".join(context) for context in given if context not in laws]
     if unused:
         listed = ", ".join(repr(shown) for shown in unused[:5])
@@ -142,6 +140,7 @@ def _stationary(path: str, given: Laws, order: int) -> Laws:
     """
     contexts = [context for context in given if len(context) == order]
     number = {context: n for n, context in enumerate(contexts)}
+    refuse_large(path, len(contexts), len(contexts), "context")
     moves = np.zeros((len(contexts), len(contexts)))
     for context, n in number.items():
         for symbol, p in given[context].items():
@@ -168,13 +167,3 @@ def _stationary(path: str, given: Laws, order: int) -> Laws:
             longer = {c[-1]: p for c, p in begins[size + 1].items() if c[:-1] == context}
             laws[context] = {symbol: Fraction(p / total) for symbol, p in longer.items()}
     return laws | {context: given[context] for context in mass}
-
-
-def _chain(symbols: Vocabulary, rows: list[Row], shown: tuple[str, ...]) -> Chain:
-    """The machine without an end. Its first state is the empty context."""
-    next_state = np.full((len(rows), len(symbols)), -1)
-    log_prob = np.full((len(rows), len(symbols)), -np.inf)
-    for s, row in enumerate(rows):
-        for token, (target, p) in row.items():
-            next_state[s, token], log_prob[s, token] = target, log_fraction(p)
-    return Chain(symbols, next_state, log_prob, 0, shown)

@@ -1,10 +1,8 @@
 """Read grammar files in YAML or JSON: scalars stay text as written, keys are checked, and probabilities are exact."""
 
 import json
-import re
 import stat
-from collections.abc import Iterable, Mapping
-from fractions import Fraction
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +11,12 @@ import yaml
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError, nearest
 
-SUM_TOLERANCE = Fraction(1, 10**9)
-"""Largest distance from 1 that a sum of probabilities may have. Within it they are normalised exactly."""
-
-COMMON_KEYS = ("type", "name", "eos", "separator")
+COMMON_KEYS = ("type", "name", "eos", "separator", "normalise")
 """Keys that every type of file may have. Only `type` is required."""
 
-DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
-RATIO = re.compile(r"([+-]?[0-9]+)\s*/\s*([0-9]+)")
 MOST_BYTES = 64 * 2**20
 """Largest size of a grammar file [bytes]."""
 
-LONGEST_NUMBER = 1000  # characters
 DEEPEST = 20  # nested lists and mappings
 
 
@@ -35,15 +27,12 @@ def problem(place: str, requirement: str, found: Any, fix: str) -> Specification
     return SpecificationError(" ".join(line.splitlines()))
 
 
-def load(path: str, text: str | None = None) -> dict[str, Any]:
-    """The mapping in a YAML file, or in a JSON file (its name ends in .json). Every scalar is text, as written.
+def structured(path: str, text: str) -> dict[str, Any]:
+    """The mapping in the text of a YAML file, or of a JSON file (its name ends in .json). Every scalar is text.
 
-    `text` is the content of the file, if it has been read already.
-    Raises `SpecificationError` if the file is missing, empty, not UTF-8, not YAML or JSON, not a mapping, nested too
-    deep, or gives a key twice.
+    Raises `SpecificationError` if the text is empty, not YAML or JSON, not a mapping, nested too deep, or gives a key
+    twice.
     """
-    text = content(path) if text is None else text
-    text = text.removeprefix("\ufeff")
     try:
         data = _json(path, text) if path.lower().endswith(".json") else _yaml(path, text)
     except RecursionError:
@@ -58,6 +47,8 @@ def load(path: str, text: str | None = None) -> dict[str, Any]:
 
 def content(path: str) -> str:
     """Return the text of a grammar file with its line ends. Raises SpecificationError if it cannot be read."""
+    if not path:
+        raise problem("''", "a grammar file is required", "no path", "give the path of a grammar file")
     file = Path(path)
     try:
         status = file.stat()
@@ -81,43 +72,75 @@ def content(path: str) -> str:
         raise problem(path, "a readable file is required", found.lower(), "give the path of a grammar file") from None
 
 
-class _KeyProblem(yaml.MarkedYAMLError):
-    """A key that YAML allows but a grammar file does not."""
+class _Problem(yaml.MarkedYAMLError):
+    """Something that YAML allows but a grammar file does not, or an alias without its anchor."""
 
 
-class _TextLoader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]
-    """Read every scalar as text, so that `no` and `1` are symbols and 0.1 is exact. Refuse a key that occurs twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise _KeyProblem(problem="a key that is not plain text", problem_mark=key.start_mark)
-            if key.value in seen:
-                raise _KeyProblem(problem=f"key {key.value!r} a second time", problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+class _Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]
+    """The fast parser of libyaml if there is one. Only its events are used."""
 
 
 def _yaml(path: str, text: str) -> Any:
     try:
-        _check_depth(text)
-        return yaml.load(text, Loader=_TextLoader)
+        return _built(text)
     except yaml.YAMLError as error:
         mark, what = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         place = path if mark is None else f"{path}: line {mark.line + 1}, column {mark.column + 1}"
-        if isinstance(error, _KeyProblem):
+        if isinstance(error, _Problem):
             raise problem(place, "plain keys, each once, are required", what, "remove or rename it") from None
         raise problem(place, "one YAML document is required", f"a mistake ({what or error})", "correct it") from None
 
 
-def _check_depth(text: str) -> None:
-    """Raise RecursionError if lists and mappings are nested too deep, before libyaml overflows the stack."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_TextLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise RecursionError
+def _built(text: str) -> Any:
+    """The one document of a YAML text. Every scalar is text, so that `no` and `1` are symbols and 0.1 is exact.
+
+    It is made from the events of the parser, which is much faster than PyYAML's constructor. Raises RecursionError if
+    lists and mappings are nested too deep.
+    """
+    anchors: dict[str, Any] = {}
+    inside: list[tuple[Any, str | None]] = []  # the open lists and mappings, each with its anchor
+    keys: list[str | None] = []  # of each open mapping: the key that waits for its value
+    whole: list[Any] = []  # the documents
+    parser = _Loader(text)
+    while (kind := type(event := parser.get_event())) is not yaml.StreamEndEvent:
+        anchor = getattr(event, "anchor", None)
+        if kind is yaml.ScalarEvent:
+            value: Any = event.value
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            if inside and isinstance(inside[-1][0], dict) and keys[-1] is None:
+                raise _Problem(problem="a key that is not plain text", problem_mark=event.start_mark)
+            inside.append(({} if kind is yaml.MappingStartEvent else [], anchor))
+            keys.append(None)
+            if len(inside) > DEEPEST:
+                raise RecursionError
+            continue
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            value, anchor = inside.pop()
+            keys.pop()
+        elif kind is yaml.AliasEvent:
+            if anchor not in anchors:
+                raise yaml.MarkedYAMLError(problem=f"no anchor {anchor!r}", problem_mark=event.start_mark)
+            value, anchor = anchors[anchor], None
+        else:
+            if kind is yaml.DocumentStartEvent and whole:
+                raise yaml.MarkedYAMLError(problem="a second document", problem_mark=event.start_mark)
+            continue
+        if anchor is not None:
+            anchors[anchor] = value
+        if not inside:
+            whole.append(value)
+        elif isinstance(inside[-1][0], list):
+            inside[-1][0].append(value)
+        elif keys[-1] is not None:
+            inside[-1][0][keys[-1]] = value
+            keys[-1] = None
+        elif not isinstance(value, str):
+            raise _Problem(problem="a key that is not plain text", problem_mark=event.start_mark)
+        elif value in inside[-1][0]:
+            raise _Problem(problem=f"key {value!r} a second time", problem_mark=event.start_mark)
+        else:
+            keys[-1] = value
+    return whole[0] if whole else None
 
 
 def _json(path: str, text: str) -> Any:
@@ -173,40 +196,15 @@ def names(place: str, value: Any) -> list[str]:
 
 
 def known(place: str, value: Any, valid: Iterable[str], what: str, fix: str = "correct it") -> str:
-    """The value, if it is one of the `valid` names; otherwise an error with the nearest name."""
-    valid = list(valid)
+    """The value, if it is one of the `valid` names; otherwise an error with the nearest name.
+
+    Give a set or a mapping if there are many names.
+    """
+    valid = valid if isinstance(valid, Collection) else list(valid)
     if not isinstance(value, str) or value not in valid:
         hint = nearest(value, valid) if isinstance(value, str) else ""
         raise problem(place, f"{what} is required", repr(value), f"{fix}{hint}")
     return value
-
-
-def probability(place: str, value: Any) -> Fraction:
-    """The exact rational that is written, such as 0.25, 1e-3 or 1/3. It is an error unless it lies in [0, 1]."""
-    fix = "write a number such as 0.25 or 1/3 (in YAML with a space after the colon)"
-    text = value.strip() if isinstance(value, str) and len(value) <= LONGEST_NUMBER else ""
-    if ratio := RATIO.fullmatch(text):
-        numerator, denominator = int(ratio[1]), int(ratio[2])
-        if denominator == 0:
-            raise problem(place, "a probability is required", repr(value), "its denominator is 0")
-        p = Fraction(numerator, denominator)
-    elif DECIMAL.fullmatch(text):
-        p = Fraction(text)
-    else:
-        raise problem(place, "a probability is required", repr(value), fix)
-    if not 0 <= p <= 1:
-        raise problem(place, "a probability from 0 to 1 is required", value, "correct it")
-    return p
-
-
-def normalised(place: str, weights: Mapping[Any, Fraction]) -> dict[Any, Fraction]:
-    """The weights divided by their sum, exactly. If the sum is not 1 within 1e-9, an error states the sum."""
-    total = sum(weights.values(), Fraction(0))
-    if abs(total - 1) > SUM_TOLERANCE:
-        exact = f" (= {total})" if total.denominator < 10**6 else ""
-        found = f"{float(total):.12g}{exact}"
-        raise problem(place, "probabilities must sum to 1 within 1e-9", found, "correct the numbers")
-    return {key: weight / total for key, weight in weights.items()}
 
 
 def end_name(place: str, data: Mapping[str, Any]) -> str:
@@ -231,8 +229,8 @@ def vocabulary(path: str, place: str, data: Mapping[str, Any], terminals: list[s
     """The vocabulary: EOS and then the terminals, in their order.
 
     Strings are written with `separator` between symbols. By default nothing stands between them if all symbols are
-    single characters, and otherwise a space. It is an error if there is no terminal, or if a terminal has the name of
-    the end of a string or contains the separator.
+    single characters, and otherwise a space. Without terminals, the empty string is the only string. It is an error if
+    a terminal has the name of the end of a string or contains the separator.
     """
     eos, between = end_name(path, data), separator(path, data)
     for symbol in terminals:
@@ -241,7 +239,5 @@ def vocabulary(path: str, place: str, data: Mapping[str, Any], terminals: list[s
             raise problem(place, "no symbol may be named like the reserved end of string", repr(symbol), fix)
         if between and between in symbol:
             raise problem(place, f"no symbol may hold the separator {between!r}", repr(symbol), "rename one of them")
-    if not terminals:
-        raise problem(place, "at least one symbol is required", "none", "add a string besides the empty string")
     joiner = between if between is not None else "" if all(len(s) == 1 for s in terminals) else " "
     return Vocabulary((eos, *terminals), joiner=joiner)

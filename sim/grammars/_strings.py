@@ -8,37 +8,59 @@ from sim.grammars._reading import (
     COMMON_KEYS,
     check_keys,
     end_name,
+    known,
     mapping,
-    normalised,
-    probability,
+    names,
     problem,
     separator,
     vocabulary,
 )
+from sim.grammars._weights import normalised, probability, weighs
 from sim.languages.finite import FiniteLanguage
 from sim.numerics import log_fraction
+
+MAX_CELLS = 100_000_000
+"""Largest table of strings and positions."""
 
 
 def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:
     """The listed strings with their probabilities, normalised exactly. Strings of probability 0 are left out.
 
     A key is split at `separator`, or into characters. The empty key is the empty string. Symbols are numbered in the
-    order of their first appearance.
+    order of the `alphabet`, or else of their first appearance.
     """
-    check_keys(path, data, ("type", "strings"), COMMON_KEYS[1:])
-    place = f"{path}: strings"
+    check_keys(path, data, ("type", "strings"), (*COMMON_KEYS[1:], "alphabet"))
+    place, weight = f"{path}: strings", weighs(path, data)
+    if data["strings"] == {}:
+        fix = "add a string; {'': 1} is the language of the empty string"
+        raise problem(place, "a mapping with at least one entry is required", "none, so the language is empty", fix)
     listed = mapping(place, data["strings"])
-    weights = normalised(place, {text: probability(f"{place}.{text}", p) for text, p in listed.items()})
+    weights = {text: probability(f"{place}.{text}", p, weight) for text, p in listed.items()}
+    weights = normalised(place, weights, weight)
     between = separator(path, data)
     words = {text: _split(f"{place}.{text}", text, between, end_name(path, data)) for text in listed}
-    terminals = list(dict.fromkeys(symbol for symbols in words.values() for symbol in symbols))
-    symbols = vocabulary(path, place, data, terminals)
+    symbols = vocabulary(path, place, data, _alphabet(path, data, words))
     number = {symbol: token for token, symbol in enumerate(symbols.symbols)}
     support = [text for text, p in weights.items() if p > 0]
-    table = np.zeros((len(support), max(len(words[text]) for text in support) + 1), np.int32)
+    longest = max(len(words[text]) for text in support) + 1
+    if len(support) * longest > MAX_CELLS:
+        requirement = f"the number of strings times the length of the longest must be at most {MAX_CELLS:,}"
+        fix = "split the file, or write a pcfg"
+        raise problem(place, requirement, f"{len(support):,} x {longest:,}", fix)
+    table = np.zeros((len(support), longest), np.int32)
     for row, text in enumerate(support):
         table[row, : len(words[text])] = [number[symbol] for symbol in words[text]]
     return FiniteLanguage.from_strings(symbols, table, np.array([log_fraction(weights[text]) for text in support]))
+
+
+def _alphabet(path: str, data: dict[str, Any], words: dict[str, list[str]]) -> list[str]:
+    used = list(dict.fromkeys(symbol for symbols in words.values() for symbol in symbols))
+    if "alphabet" not in data:
+        return used
+    given = names(f"{path}: alphabet", data["alphabet"])
+    for symbol in used:
+        known(f"{path}: strings", symbol, given, "a symbol of the alphabet", "add it to alphabet")
+    return given
 
 
 def _split(place: str, text: str, between: str | None, eos: str) -> list[str]:

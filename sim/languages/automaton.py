@@ -7,10 +7,11 @@ from functools import cached_property
 from itertools import takewhile
 
 import numpy as np
+import scipy.sparse as sp
 
+from sim.languages.absorbing import Absorbing
 from sim.languages.automaton_ops import (
     Normalised,
-    absorbing_solve,
     arc_matrix,
     enumerate_paths,
     normalised,
@@ -80,8 +81,8 @@ class Automaton(Machine):
         return np.eye(1, len(self.next_state), self.start)[0]
 
     @cached_property
-    def moves(self) -> np.ndarray:
-        """M_st, the sum of p(s, a) over the symbols a that lead from s to t: float64[S, S]."""
+    def moves(self) -> sp.csr_array:
+        """M_st, the sum of p(s, a) over the symbols a that lead from s to t: sparse float64[S, S]."""
         return arc_matrix(self.next_state, self.arcs, self.prob)
 
     @cached_property
@@ -127,7 +128,7 @@ class Automaton(Machine):
         moves = arc_matrix(self.next_state, self.arcs, squares)
         # 1 - sum p^2 = sum p (1 - p), which does not cancel where one arc is nearly certain
         leaves = squares[:, EOS] + (self.prob * sum_of_others(self.prob)).sum(axis=1)
-        return float(absorbing_solve(moves, leaves, squares[:, EOS])[self.start])
+        return float(Absorbing(moves, leaves).solve(squares[:, EOS])[self.start])
 
     def position_entropies(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """H_t, the entropy of decision t = 0, ..., `number` - 1 [nat], and the mass alive at t: float64[number] each.
@@ -232,7 +233,7 @@ class Automaton(Machine):
         if np.isinf(values).any():
             return math.inf
         moves = arc_matrix(table, table >= 0, self.prob[s])
-        return float(absorbing_solve(moves, self.prob[s, EOS], values)[start])
+        return float(Absorbing(moves, self.prob[s, EOS]).solve(values)[start])
 
     def square_hellinger(self, other: "Automaton") -> float:
         """H^2 = 1 - sum of sqrt(P(x) Q(x)), in [0, 1]; exact, by the product machine and without subtraction.
@@ -245,7 +246,7 @@ class Automaton(Machine):
         root_p, root_q = np.exp(0.5 * self.arc_log_prob[s]), np.exp(0.5 * other.arc_log_prob[q])
         apart = 0.5 * ((root_p - root_q) ** 2).sum(axis=1)
         moves = arc_matrix(table, table >= 0, root_p * root_q)
-        return float(absorbing_solve(moves, apart + root_p[:, EOS] * root_q[:, EOS], apart)[start])
+        return float(Absorbing(moves, apart + root_p[:, EOS] * root_q[:, EOS]).solve(apart)[start])
 
     def _paired(self, other: "Automaton") -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         """The product with another automaton. Raises `SpecificationError` if the vocabularies differ."""

@@ -7,45 +7,14 @@ stop, which is never an arc.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.sparse import csgraph
 
-from sim.languages.matrices import series
+from sim.languages.absorbing import SMALLEST, Absorbing, Moves
+from sim.languages.matrices import components, series
 from sim.numerics import EOS, SpecificationError, log_sum_exp
-
-SMALLEST = float(np.finfo(np.float64).tiny)
-"""The smallest normal float, 2e-308. Smaller floats lose digits before they become 0."""
-
-
-def absorbing_solve(moves: np.ndarray, leaves: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """x = (I - M)^-1 v, the expected sum of `values` v along a walk from every state: float64[S].
-
-    `moves` M [S, S] >= 0 holds the probabilities to move. `leaves` [S] >= 0 holds the probabilities to leave for good,
-    1 - sum_j M_ij. Every state must be able to leave. `leaves` is an argument because computing it by subtraction would
-    lose its digits. Elimination without any subtraction keeps every digit even for walks of 10^12 steps; an LU solve
-    does not. Time O(S^3), memory O(S^2). Raises `SpecificationError` if the chance to leave underflows.
-    Source: Grassmann, Taksar & Heyman 1985, Operations Research 33(5); O'Cinneide 1993, Numer. Math. 65.
-    """
-    moves, leaves, values = (np.array(a, np.float64) for a in (moves, leaves, values))
-    S = len(moves)
-    exits = leaves.copy()
-    with np.errstate(divide="ignore", invalid="ignore"):  # an exit that underflows is refused below
-        for k in range(S - 1, 0, -1):
-            exits[k] = leaves[k] + moves[k, :k].sum()
-            share = moves[:k, k] / exits[k]
-            moves[:k, :k] += np.outer(share, moves[k, :k])
-            leaves[:k] += share * leaves[k]
-            values[:k] += share * values[k]
-    exits[0] = leaves[0]
-    if not (exits >= SMALLEST).all():
-        raise SpecificationError(
-            "automaton: the chance to stop must be above 1e-308 from every state, found an underflow; raise it"
-        )
-    out = np.empty(S)
-    for k in range(S):
-        out[k] = (values[k] + moves[k, :k] @ out[:k]) / exits[k]
-    return out
 
 
 def sum_of_others(values: np.ndarray) -> np.ndarray:
@@ -85,35 +54,33 @@ def row_divergences(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
     return np.where((used & ~met).any(axis=1), np.inf, values.sum(axis=1))
 
 
-def arc_matrix(next_state: np.ndarray, arcs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """M_st, the sum of the `weights` [S, V] of all arcs from s to t: float64[S, S]."""
-    S = len(next_state)
+def arc_matrix(next_state: np.ndarray, arcs: np.ndarray, weights: np.ndarray) -> sp.csr_array:
+    """M_st, the sum of the `weights` [S, V] of all arcs from s to t: sparse float64[S, S]."""
     source, symbol = np.nonzero(arcs)
-    flat = source * S + next_state[source, symbol]
-    return np.bincount(flat, weights[source, symbol], S * S).reshape(S, S)
+    entries = weights[source, symbol], (source, next_state[source, symbol])
+    return sp.coo_array(entries, (len(next_state),) * 2).tocsr()
 
 
 def reachable(next_state: np.ndarray, arcs: np.ndarray, start: int) -> np.ndarray:
     """The states that some path from `start` visits: bool[S]."""
     seen = np.zeros(len(next_state), bool)
-    seen[start] = True
-    frontier = np.array([start])
-    while len(frontier):
-        following = np.unique(next_state[frontier][arcs[frontier]])
-        frontier = following[~seen[following]]
-        seen[frontier] = True
+    graph = arc_matrix(next_state, arcs, np.ones(arcs.shape))
+    seen[csgraph.breadth_first_order(graph, start, return_predecessors=False)] = True
     return seen
 
 
-def steps_to_stop(next_state: np.ndarray, arcs: np.ndarray, stops: np.ndarray) -> np.ndarray:
+def steps_to_stop(moves: sp.csr_array, stops: np.ndarray) -> np.ndarray:
     """The fewest symbols from each state to a state that may stop (`stops` bool[S]): float64[S]; inf without a path."""
-    steps = np.where(stops, 0.0, np.inf)
-    while True:
-        via = np.where(arcs, steps[next_state] + 1, np.inf).min(axis=1)
-        shorter = np.minimum(steps, via)
-        if np.array_equal(shorter, steps):
-            return steps
-        steps = shorter
+    ending = np.flatnonzero(stops)
+    if not len(ending):
+        return np.full(len(stops), np.inf)
+    steps = csgraph.dijkstra(moves.T.tocsr(), indices=ending, unweighted=True, min_only=True)
+    return np.asarray(steps)
+
+
+def successors(moves: sp.csr_array) -> list[list[int]]:
+    """The states that each state leads to."""
+    return [own.tolist() for own in np.split(moves.indices, moves.indptr[1:-1])]
 
 
 def path_counts(next_state: np.ndarray, arcs: np.ndarray, stops: np.ndarray, start: int) -> Iterator[int]:
@@ -135,19 +102,32 @@ def likeliest_to_stop(next_state: np.ndarray, log_prob: np.ndarray) -> np.ndarra
     """log probability of the likeliest string from each state on [nat]: float64[S]. Column 0 is the stop."""
     arcs = log_prob > -np.inf
     arcs[:, EOS] = False
-    best = log_prob[:, EOS].copy()
-    while True:
-        better = np.maximum(best, np.where(arcs, log_prob + best[next_state], -np.inf).max(axis=1))
-        if np.array_equal(better, best):
-            return best
-        best = better
+    source, symbol = np.nonzero(arcs)
+    target, gain = next_state[source, symbol], log_prob[source, symbol]
+    if (log_prob > 0).any():  # a sum above 1, within the tolerance; Dijkstra's algorithm needs logs of at most 0
+        best = log_prob[:, EOS].copy()
+        for _ in range(len(best)):
+            np.maximum.at(best, source, gain + best[target])
+        return best
+    ending = np.flatnonzero(log_prob[:, EOS] > -np.inf)
+    source, target = np.append(source, ending), np.append(target, np.full(len(ending), len(log_prob)))
+    gain = np.append(gain, log_prob[ending, EOS])
+    order = np.lexsort((-gain, source, target))  # of several arcs between two states, the likeliest counts
+    first = np.append(True, (np.diff(source[order]) != 0) | (np.diff(target[order]) != 0))
+    kept = order[first]
+    back = sp.coo_array((-gain[kept], (target[kept], source[kept])), (len(log_prob) + 1,) * 2).tocsr()
+    return -np.asarray(csgraph.dijkstra(back, indices=len(log_prob))[:-1])
 
 
 def num_paths(next_state: np.ndarray, kept: np.ndarray, start: int) -> int:
     """The number of paths from `start` to a stop along the kept arcs and stops (column 0). There must be no cycle."""
-    arcs = kept.copy()
-    arcs[:, EOS] = False
-    return sum(islice(path_counts(next_state, arcs, kept[:, EOS], start), len(next_state) + 1))
+    table = next_state.tolist()
+    following = [[row[a] for a in np.flatnonzero(keep) if a != EOS] for row, keep in zip(table, kept, strict=True)]
+    count: list[int] = kept[:, EOS].astype(int).tolist()
+    for block in components(following):  # each state comes after those that it leads to
+        for state in block:
+            count[state] += sum(count[t] for t in following[state])
+    return count[start]
 
 
 def product(
@@ -171,7 +151,7 @@ def product(
     return s, q, table, int(np.searchsorted(found, start_a * Q + start_b))
 
 
-def horizon_masses(moves: np.ndarray, stop: np.ndarray, initial: np.ndarray, length: int) -> tuple[float, float]:
+def horizon_masses(moves: Moves, stop: np.ndarray, initial: np.ndarray, length: int) -> tuple[float, float]:
     """log of the mass of strings within, and beyond, a horizon of `length` tokens [nat].
 
     The state's law is rescaled at every step, so that neither mass underflows.
@@ -189,7 +169,7 @@ def horizon_masses(moves: np.ndarray, stop: np.ndarray, initial: np.ndarray, len
     return float(log_sum_exp(np.array(within))), log_scale
 
 
-def shortest_horizon(moves: np.ndarray, initial: np.ndarray, dropped: float, at_most: int) -> int | None:
+def shortest_horizon(moves: Moves, initial: np.ndarray, dropped: float, at_most: int) -> int | None:
     """The smallest horizon [tokens] that drops a mass of at most `dropped`; None if it is above `at_most`."""
     here = initial
     for length in range(1, at_most + 1):
@@ -223,16 +203,17 @@ def normalised(
     arcs = log_weight > -np.inf
     stops = arcs[:, EOS].copy()
     arcs[:, EOS] = False
-    useful = np.isfinite(steps_to_stop(next_state, arcs, stops))
+    weight = np.exp(log_weight)
+    moves = arc_matrix(next_state, arcs, weight)
+    useful = np.isfinite(steps_to_stop(moves, stops))
     if not useful[start]:
         return None
-    weight = np.exp(log_weight)
-    moves = arc_matrix(next_state, arcs, weight)[useful]
+    moves = moves[useful]
     ending = weight[useful, EOS]
     if leaves is not None:
-        mass = absorbing_solve(moves[:, useful], leaves[useful] + moves[:, ~useful].sum(axis=1), ending)
+        mass = Absorbing(moves[:, useful], leaves[useful] + moves[:, ~useful].sum(axis=1)).solve(ending)
     else:
-        total = series(moves[:, useful])
+        total = series(moves[:, useful].toarray())
         if total is None:
             return None
         mass = total @ ending
@@ -261,7 +242,7 @@ def enumerate_paths(
     arcs = log_prob > -np.inf
     stops = arcs[:, EOS].copy()
     arcs[:, EOS] = False
-    needed = steps_to_stop(next_state, arcs, stops)
+    needed = steps_to_stop(arc_matrix(next_state, arcs, np.ones(arcs.shape)), stops)
     state, log_p, prefix = np.array([start]), np.zeros(1), np.zeros((1, 0), np.int32)
     strings, log_ps = [np.zeros((0, length), np.int32)], [np.zeros(0)]
     for depth in range(length):

@@ -6,19 +6,19 @@ from functools import cached_property
 
 import numpy as np
 
+from sim.languages.absorbing import Absorbing
 from sim.languages.automaton import Automaton
-from sim.languages.automaton_ops import absorbing_solve, arc_matrix, row_entropies
-from sim.languages.exact import Prefix, unavailable
+from sim.languages.automaton_ops import arc_matrix, row_entropies
+from sim.languages.endless import Endless
+from sim.languages.exact import Prefix
 from sim.languages.matrices import components
 from sim.languages.vocabulary import Vocabulary
-from sim.numerics import EOS, SpecificationError
-
-NEVER_STOPS = "the chain has no eos, so its sequences never end"
-BLOCKS = "give it an eos, or take blocks of a fixed length (length)"
+from sim.numerics import EOS
+from sim.quantity import Quantity
 
 
 @dataclass(frozen=True, eq=False)
-class Chain:
+class Chain(Endless):
     """A source that emits symbols for ever: state s emits symbol a with probability p(s, a) and moves to a next state.
 
     `next_state` int[S, V] matters only where `arc_log_prob` float64[S, V] [nat] is above -inf. Column 0, the end, is
@@ -35,7 +35,7 @@ class Chain:
     @cached_property
     def moves(self) -> np.ndarray:
         """The probabilities to move between states: float64[S, S]; rows sum to 1."""
-        return arc_matrix(self.next_state, self.arc_log_prob > -np.inf, np.exp(self.arc_log_prob))
+        return arc_matrix(self.next_state, self.arc_log_prob > -np.inf, np.exp(self.arc_log_prob)).toarray()
 
     @cached_property
     def next_entropy(self) -> np.ndarray:
@@ -45,20 +45,7 @@ class Chain:
     @cached_property
     def classes(self) -> list[tuple[float, np.ndarray, np.ndarray]]:
         """The closed classes of states: the probability to end up in each, its states and its stationary law."""
-        graph = [np.flatnonzero(row).tolist() for row in self.moves]
-        closed = [block for block in components(graph) if all(set(graph[s]) <= set(block) for s in block)]
-        inside = np.isin(np.arange(len(graph)), [s for block in closed for s in block])
-        passing = np.flatnonzero(~inside)
-        found = []
-        for block in closed:
-            entry = np.zeros(len(graph))
-            entry[block] = 1.0
-            if len(passing):
-                rows = self.moves[passing]
-                leaves, values = rows[:, inside].sum(axis=1), rows[:, block].sum(axis=1)
-                entry[passing] = absorbing_solve(rows[:, passing], leaves, values)
-            found.append((float(entry[self.start]), np.array(block), stationary(self.moves[np.ix_(block, block)])))
-        return found
+        return closed_classes(self.moves, np.eye(1, len(self.moves), self.start)[0])
 
     def entropy_rate(self) -> float:
         """lim H(X_1..X_n) / n [nat per symbol], the mean entropy of the next symbol in the long run; exact.
@@ -66,6 +53,10 @@ class Chain:
         It is a mean over the closed classes of states, weighted by the probability to end up in each.
         """
         return math.fsum(share * float(law @ self.next_entropy[block]) for share, block, law in self.classes)
+
+    def rate(self) -> Quantity:
+        """The entropy rate, exact [nat per symbol]."""
+        return Quantity.of(self.entropy_rate())
 
     def frequencies(self) -> np.ndarray:
         """The long-run frequency of every symbol, as a mean over the closed classes of states: float64[V]."""
@@ -93,33 +84,9 @@ class Chain:
         """log of the probability that a sequence begins with `prefix` [nat]; -inf if no sequence does."""
         return self._walk(prefix)[1]
 
-    def next_log_probs(self, prefix: Prefix) -> np.ndarray:
-        """log P(. | prefix) [nat]: float64[V]; the end has -inf.
-
-        Raises `SpecificationError` if the prefix has probability zero.
-        """
+    def _next_law(self, prefix: Prefix) -> np.ndarray | None:
         state, _ = self._walk(prefix)
-        if state < 0:
-            raise SpecificationError(
-                f"prefix {self.vocabulary.written(prefix)} has probability 0: no next token is defined"
-            )
-        return self.arc_log_prob[state].copy()
-
-    def log_prob(self, tokens: Prefix) -> float:
-        """Raise `UnavailableError`, because every string has probability 0."""
-        raise unavailable("probability of a string", NEVER_STOPS, BLOCKS)
-
-    def entropy(self) -> float:
-        """Raise `UnavailableError`, because only the entropy rate exists."""
-        raise unavailable("entropy", NEVER_STOPS, "use entropy_rate, or take blocks of a fixed length (length)")
-
-    def collision(self) -> float:
-        """Raise `UnavailableError`, because every string has probability 0."""
-        raise unavailable("collision probability", NEVER_STOPS, BLOCKS)
-
-    def expected_length(self) -> float:
-        """E|x|, which is infinite."""
-        return math.inf
+        return None if state < 0 else self.arc_log_prob[state].copy()
 
     def blocks(self, number: int) -> Automaton:
         """The law of the first `number` symbols, as an automaton with the states (time, state)."""
@@ -133,6 +100,27 @@ class Chain:
         log_prob[number, :, EOS] = 0.0
         names = tuple(f"{name}@{t}" for t in range(number + 1) for name in (self.state_names or range(S)))
         return Automaton(self.vocabulary, table.reshape(-1, V), log_prob.reshape(-1, V), self.start, names)
+
+
+def closed_classes(moves: np.ndarray, first: np.ndarray) -> list[tuple[float, np.ndarray, np.ndarray]]:
+    """The closed classes of states of a chain that starts from the law `first` float64[S].
+
+    A class is given by the probability to end up in it, its states, and its stationary law.
+    """
+    graph = [np.flatnonzero(row).tolist() for row in moves]
+    closed = [block for block in components(graph) if all(set(graph[s]) <= set(block) for s in block)]
+    inside = np.isin(np.arange(len(graph)), [s for block in closed for s in block])
+    passing = np.flatnonzero(~inside)
+    found = []
+    for block in closed:
+        entry = np.zeros(len(graph))
+        entry[block] = 1.0
+        if len(passing):
+            rows = moves[passing]
+            leaves, values = rows[:, inside].sum(axis=1), rows[:, block].sum(axis=1)
+            entry[passing] = Absorbing(rows[:, passing], leaves).solve(values)
+        found.append((float(first @ entry), np.array(block), stationary(moves[np.ix_(block, block)])))
+    return found
 
 
 def stationary(moves: np.ndarray) -> np.ndarray:

@@ -81,13 +81,16 @@ def regular_expression(pattern: str, vocabulary: Vocabulary, place: str = "patte
         a b      (words) or ab (characters): one after the other; the empty pattern is the empty string
         a | b    either               ( )   grouping
         a*  a+  a?                    any number, at least one, at most one
+        a{2}  a{2,}  a{2,5}           exactly 2, at least 2, 2 to 5
         .        any symbol           [a b c]  one of these     [^a b]  any but these     (words; [abc] for characters)
         \\a       the next character is literal                   "a.b"  'a.b'  one symbol with any characters
 
     Inside brackets only `]`, a leading `^`, a backslash and a leading quote are special, so `[. ! ?]` is a set of three
     punctuation marks. A quote is special only at the beginning of a word, so don't can be written as it is. Two
-    repetitions in a row need parentheses. Raises `SpecificationError`, one line with the position (from 0) and, for an
-    unknown symbol, the nearest name. It is also raised if the deterministic automaton has more than 20 000 states.
+    repetitions in a row need parentheses. A brace is special only in {m}, {m,} and {m,n} with numbers. Raises
+    `SpecificationError`, one line with the position (from 0) and, for an unknown symbol, the nearest name. It is also
+    raised if the pattern has more than 2 000 parts after its repetitions are written out, or if the deterministic
+    automaton has more than 20 000 states.
     Source: Glushkov 1961, Russian Mathematical Surveys 16(5), for the position automaton that is made deterministic.
     """
     return _determinise(parse(pattern, vocabulary, place), place).minimal()

@@ -7,8 +7,9 @@ from functools import cached_property
 from itertools import takewhile
 
 import numpy as np
+import scipy.sparse as sp
 
-from sim.languages.automaton_ops import SMALLEST, absorbing_solve
+from sim.languages.absorbing import SMALLEST, Absorbing
 from sim.languages.events import Dfa
 from sim.languages.exact import Prefix, unavailable
 from sim.languages.finite import SUM_TOLERANCE
@@ -17,6 +18,7 @@ from sim.languages.hidden_ops import (
     accepting_paths,
     deterministic,
     enumerate_forward,
+    forward,
     has_two_paths,
     paired,
     path_entropies,
@@ -81,9 +83,9 @@ class HiddenAutomaton(Machine):
         return self.stopping
 
     @cached_property
-    def moves(self) -> np.ndarray:
-        """The matrix M of the probabilities to move between states, with any symbol: float64[S, S]."""
-        return self.transitions.sum(axis=0)
+    def moves(self) -> sp.csr_array:
+        """The matrix M of the probabilities to move between states, with any symbol: sparse float64[S, S]."""
+        return sp.csr_array(self.transitions.sum(axis=0))
 
     @cached_property
     def strings(self) -> Strings:
@@ -133,20 +135,11 @@ class HiddenAutomaton(Machine):
             why = f"at most {MAX_PAIRS} pairs of states can be solved for, found more"
             raise unavailable("collision probability", why, LIST_THEM)
         weights, moves, leaves, values = pairs
-        return float(weights @ absorbing_solve(moves, leaves, values))
+        return float(weights @ Absorbing(moves, leaves).solve(values))
 
     def _forward(self, tokens: Prefix) -> tuple[np.ndarray, float]:
         """P(state | symbols), float64[S], and log P(symbols) [nat], for the symbols up to the first EOS."""
-        here, log_p = self.initial, 0.0
-        for token in (int(t) for t in takewhile(lambda t: int(t) != EOS, tokens)):
-            if not 0 < token < len(self.vocabulary):
-                return np.zeros_like(here), -np.inf
-            here = here @ self.transitions[token]
-            total = float(here.sum())
-            if total == 0:
-                return here, -np.inf
-            here, log_p = here / total, log_p + math.log(total)
-        return here, log_p
+        return forward(self.initial, self.transitions, takewhile(lambda token: token != EOS, map(int, tokens)))
 
     def log_prob(self, tokens: Prefix) -> float:
         """log P(x) [nat] of one string, given with or without its EOS; -inf outside the support."""
@@ -213,7 +206,7 @@ class HiddenAutomaton(Machine):
     ) -> tuple["HiddenAutomaton", float]:
         """Turn weights into probabilities, p(s, a, t) = w(s, a, t) Z_t / Z_s, and return the log of their total."""
         moves = weights.sum(axis=0)
-        mass = absorbing_solve(moves, leaves, stops)
+        mass = Absorbing(moves, leaves).solve(stops)
         alive = walked(stops > 0, moves.T > 0)
         if not (alive & (initial > 0)).any():
             raise SpecificationError(f"{place}: P(A) must be positive, found 0: it keeps no string of the language")

@@ -3,10 +3,12 @@
 A machine is `initial` float64[S], `transitions` float64[V, S, S] (a, s, t; zero for EOS) and `stopping` float64[S].
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import numpy as np
+import scipy.sparse as sp
 
 from sim.languages.automaton_ops import row_entropies, sum_of_others
 from sim.languages.events import Dfa
@@ -19,6 +21,9 @@ MAX_PAIRS = 2_000
 
 MAX_SETS = 20_000
 """Largest number of sets of states in the deterministic form of a hidden automaton's support."""
+
+SPARSE = 50
+"""If fewer than one in so many transitions is possible, pairs of states are searched with sparse matrices."""
 
 MAX_ENTRIES = 100_000_000
 """Largest number of entries of the transitions [V, K, K] of a product with an event."""
@@ -49,14 +54,19 @@ def paired(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -
     number.update({pair: i for i, pair in enumerate(queue)})
     rows, leaves = [], []
     for s, t in queue:
-        both = np.einsum("ai,aj->ij", transitions[:, s], transitions[:, t])
-        folded = np.triu(both) + np.triu(both.T, 1)
+        left, right = (np.flatnonzero(transitions[:, state].any(axis=0)) for state in (s, t))
+        both = np.einsum("ai,aj->ij", transitions[:, s, left], transitions[:, t, right])
+        folded: dict[tuple[int, int], float] = {}
+        for at, i in enumerate(left.tolist()):
+            for j, p in zip(right.tolist(), both[at].tolist(), strict=True):
+                if p > 0:
+                    folded[min(i, j), max(i, j)] = folded.get((min(i, j), max(i, j)), 0.0) + p
         row = {}
-        for i, j in zip(*(index.tolist() for index in np.nonzero(folded)), strict=True):
-            if (i, j) not in number:
-                number[i, j] = len(queue)
-                queue.append((i, j))
-            row[number[i, j]] = folded[i, j]
+        for pair in sorted(folded):
+            if pair not in number:
+                number[pair] = len(queue)
+                queue.append(pair)
+            row[number[pair]] = folded[pair]
         rows.append(row)
         leaves.append(stopping[s] + float(emits[s] @ (others[t] + stopping[t])))
         if len(queue) > MAX_PAIRS:
@@ -72,12 +82,35 @@ def paired(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -
     return weights, moves, np.array(leaves), stopping[left] * stopping[right]
 
 
+def forward(initial: np.ndarray, transitions: np.ndarray, tokens: Iterable[int]) -> tuple[np.ndarray, float]:
+    """P(state | symbols), float64[S], and log P(symbols) [nat]; zeros and -inf for symbols that cannot occur.
+
+    Source: Baum et al. 1970, Annals of Mathematical Statistics 41(1), the forward variables, normalised at every step.
+    """
+    here, log_p = initial, 0.0
+    for token in tokens:
+        if not EOS < token < len(transitions):
+            return np.zeros_like(here), -math.inf
+        here = here @ transitions[token]
+        total = float(here.sum())
+        if total == 0:
+            return here, -math.inf
+        here, log_p = here / total, log_p + math.log(total)
+    return here, log_p
+
+
 def has_two_paths(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -> bool:
     """Whether some string has two paths.
 
     It has if one prefix leads to two different states, and one continuation takes both of them to a stop.
     Source: Mandel & Simon 1977, "On finite semigroups of matrices"; Weber & Seidl 1991, for the square of an automaton.
     """
+    if np.count_nonzero(transitions) * SPARSE < transitions.size:
+        ways = [sp.csr_array(own > 0).astype(np.float32) for own in transitions if own.any()]
+        begun = _closed_sparse(initial > 0, [(own.T.tocsr(), own) for own in ways])
+        ends = _closed_sparse(stopping > 0, [(own, own.T.tocsr()) for own in ways])
+        both = begun.multiply(ends)
+        return bool(both.nnz > np.count_nonzero(both.diagonal()))
     arcs = (transitions > 0).astype(np.float32)
     back = np.swapaxes(arcs, 1, 2)
     begun = _closed(np.outer(initial > 0, initial > 0), lambda pairs: back @ pairs @ arcs)
@@ -92,6 +125,21 @@ def _closed(pairs: np.ndarray, step: Callable[[np.ndarray], np.ndarray]) -> np.n
         if (more == pairs).all():
             return pairs
         pairs = more
+
+
+def _closed_sparse(states: np.ndarray, steps: list[tuple[sp.csr_array, sp.csr_array]]) -> sp.csr_array:
+    """As `_closed`, from all pairs of some states. A step is a pair of matrices, to multiply with from both sides."""
+    own = sp.csr_array(np.asarray(states, np.float32)[:, None])
+    pairs = new = sp.csr_array(own @ own.T)
+    while new.nnz:
+        found = pairs
+        for before, after in steps:
+            found = found + before @ new @ after
+        found.data[:] = 1.0
+        new = found - pairs
+        new.eliminate_zeros()
+        pairs = found
+    return pairs
 
 
 def deterministic(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -> Strings:
@@ -144,6 +192,8 @@ def enumerate_forward(
             total = following[row].sum(axis=1)
             tokens = np.column_stack([prefix[row], np.full(len(row), token, np.int32)])
             parts.append((following[row] / total[:, None], log_p[row] + np.log(total), tokens))
+        if not parts:  # the empty string is the only one
+            break
         here, log_p, prefix = (np.concatenate(part) for part in zip(*parts, strict=True))
     return np.concatenate(strings), np.concatenate(log_ps)
 

@@ -1,20 +1,22 @@
 """The most likely strings of a language in falling probability, with a proof that no likelier string was missed."""
 
 import heapq
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
 from sim.languages.automaton import Automaton
 from sim.languages.automaton_ops import likeliest_to_stop
-from sim.languages.exact import ExactLanguage, unavailable
+from sim.languages.exact import ExactLanguage, UnavailableError, unavailable
 from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import HiddenAutomaton
+from sim.languages.pcfg.ceilings import ceilings
 from sim.languages.pcfg.chart import Chart
-from sim.languages.pcfg.derivations import TIE, derivations
+from sim.languages.pcfg.derivations import TIE, Path, derivations, likeliest_length, unwound
 from sim.languages.pcfg.language import ContextFree
 from sim.numerics import EOS
 
@@ -26,6 +28,15 @@ CANDIDATES, SPANS = 20, 20_000
 
 Found: TypeAlias = tuple[tuple[int, ...], float]
 """A string as tokens without EOS, and its log probability [nat]."""
+
+LONGEST, LONGEST_TOGETHER = 50_000, 500_000
+"""Limits [symbols]: no string is looked for if the likeliest derivation is longer, and how long all of them may be."""
+
+USUAL_RULES = 60
+"""The budget is divided by the number of rules as a multiple of this, because the time of a step is proportional."""
+
+CEILING_MARGIN = 1e-8
+"""A string is taken as likeliest if its log probability is so near to its upper bound, which is rounded up [nat]."""
 
 State = TypeVar("State")
 
@@ -42,13 +53,14 @@ class Likeliest:
     proved: bool
 
 
-@dataclass(frozen=True)
-class Node(Generic[State]):
-    """A prefix in the search, with the state that its kind of language needs."""
+Child: TypeAlias = tuple[float, int | None, State]
+"""What may follow a prefix: a bound of the likeliest string [nat], the next token or None at the end, and the state.
 
-    state: State
-    bound: float  # upper bound of the log probability of its likeliest string [nat]
-    log_end: float  # log probability of the prefix as a whole string [nat]
+At the end the bound is the log probability of the string.
+"""
+
+Expand: TypeAlias = Callable[[State], Iterator[Child[State]]]
+"""A function that yields what may follow the prefix of a state, in falling order of the bounds."""
 
 
 def likeliest(language: ExactLanguage, number: int) -> Likeliest:
@@ -74,56 +86,63 @@ def likeliest(language: ExactLanguage, number: int) -> Likeliest:
     raise unavailable("likeliest strings", "this kind of language has no search", "list its strings")
 
 
-def _search(
-    root: Node[State], expand: Callable[[Node[State]], Iterator[tuple[int, Node[State]]]], budget: int | None = None
-) -> Iterator[Found]:
+def _search(root: tuple[float, State], expand: Expand[State], budget: int | None = None) -> Iterator[Found]:
     """Yield whole strings in falling probability. Raises _SpentError when the budget is spent.
 
     Among ties the entry that was added last comes first, so that the search goes deep. A step that loses at most TIE
-    costs nothing, or rounding would split ties, and all of them would be expanded.
+    costs nothing, or rounding would split ties, and all of them would be expanded. Of what may follow a prefix, one
+    token at a time is in the queue, the likeliest first.
     """
     ticket = count()
-    heap: list[tuple[float, int, tuple[int, ...], Node[State] | float]] = [(-root.bound, 0, (), root)]
+    heap: list[tuple[float, int, float, Path, int, Child[State], Iterator[Child[State]]]] = []
     looked = 0
 
-    def push(cost: float, bound: float, tokens: tuple[int, ...], what: Node[State] | float) -> None:
-        heapq.heappush(heap, (cost if -bound - cost <= TIE else -bound, -next(ticket), tokens, what))
+    def push(cost: float, path: Path, length: int, siblings: Iterator[Child[State]]) -> None:
+        child = next(siblings, None)
+        if child is not None:
+            worth = cost if -child[0] - cost <= TIE else -child[0]
+            heapq.heappush(heap, (worth, -next(ticket), cost, path, length, child, siblings))
 
+    push(-root[0], None, 0, expand(root[1]))
     while heap:
-        cost, _, tokens, node = heapq.heappop(heap)
-        if isinstance(node, float):
-            yield tokens, node
+        worth, _, cost, path, length, (bound, token, state), siblings = heapq.heappop(heap)
+        push(cost, path, length, siblings)
+        if token is None:
+            yield unwound(path), bound
             continue
-        looked += (len(tokens) + 1) ** 2
+        looked += (length + 2) ** 2
         if budget is not None and looked > budget:
             raise _SpentError
-        if node.log_end > -np.inf:
-            push(cost, node.log_end, tokens, node.log_end)
-        for token, child in expand(node):
-            push(cost, child.bound, (*tokens, token), child)
+        push(worth, (token, path), length + 1, expand(state))
 
 
-def _automaton(
-    language: Automaton,
-) -> tuple[Node[tuple[int, float]], Callable[[Node[tuple[int, float]]], Iterator[tuple[int, Node[tuple[int, float]]]]]]:
-    """The search in an automaton: states are (state, log probability so far), and the bound is exact."""
+Walk: TypeAlias = tuple[int, float]
+"""A state of an automaton, and the log probability of the prefix that led to it [nat]."""
+
+
+def _automaton(language: Automaton) -> tuple[tuple[float, Walk], Expand[Walk]]:
+    """The search in an automaton, with an exact bound."""
     best = likeliest_to_stop(language.next_state, language.arc_log_prob)
+    ways: dict[int, list[tuple[float, int | None, int, float]]] = {}  # of each state, the likeliest first
 
-    def node(state: int, log_p: float) -> Node[tuple[int, float]]:
-        return Node((state, log_p), log_p + float(best[state]), log_p + float(language.arc_log_prob[state, EOS]))
+    def expand(here: Walk) -> Iterator[Child[Walk]]:
+        state, log_p = here
+        if state not in ways:
+            tokens = np.flatnonzero(language.arcs[state])
+            targets, logs = language.next_state[state, tokens], language.arc_log_prob[state, tokens]
+            bounds = logs + best[targets]
+            rows = zip(bounds.tolist(), tokens.tolist(), targets.tolist(), logs.tolist(), strict=True)
+            found: list[tuple[float, int | None, int, float]] = list(rows)
+            if (stop := float(language.arc_log_prob[state, EOS])) > -np.inf:
+                found.append((stop, None, state, stop))
+            ways[state] = sorted(found, key=lambda way: -way[0])
+        for bound, token, target, log_step in ways[state]:
+            yield log_p + bound, token, (target, log_p + log_step)
 
-    def expand(here: Node[tuple[int, float]]) -> Iterator[tuple[int, Node[tuple[int, float]]]]:
-        state, log_p = here.state
-        for token in np.flatnonzero(language.arcs[state]).tolist():
-            following = int(language.next_state[state, token])
-            yield token, node(following, log_p + float(language.arc_log_prob[state, token]))
-
-    return node(language.start, 0.0), expand
+    return (float(best[language.start]), (language.start, 0.0)), expand
 
 
-def _hidden(
-    language: HiddenAutomaton,
-) -> tuple[Node[np.ndarray], Callable[[Node[np.ndarray]], Iterator[tuple[int, Node[np.ndarray]]]]]:
+def _hidden(language: HiddenAutomaton) -> tuple[tuple[float, np.ndarray], Expand[np.ndarray]]:
     """The search in a hidden automaton: states are P(prefix, state of the machine), float64[S].
 
     The bound lets every state of the machine choose its own best continuation.
@@ -131,40 +150,73 @@ def _hidden(
     best = np.ones(len(language.stopping))
     for _ in range(10 * len(best)):  # every iterate is a bound, and no iterate is worse than the one before
         following = (language.transitions @ best).max(axis=0)
-        best = np.minimum(best, np.maximum(language.stopping, following))
+        better = np.minimum(best, np.maximum(language.stopping, following))
+        if np.array_equal(better, best):
+            break
+        best = better
 
-    def node(law: np.ndarray) -> Node[np.ndarray]:
-        with np.errstate(divide="ignore"):
-            return Node(law, float(np.log(law @ best)), float(np.log(law @ language.stopping)))
-
-    def expand(here: Node[np.ndarray]) -> Iterator[tuple[int, Node[np.ndarray]]]:
+    def expand(law: np.ndarray) -> Iterator[Child[np.ndarray]]:
+        found: list[Child[np.ndarray]] = []
         for token in range(EOS + 1, len(language.vocabulary)):
-            law = here.state @ language.transitions[token]
-            if law.any():
-                yield token, node(law)
+            following = law @ language.transitions[token]
+            if (bound := float(following @ best)) > 0:
+                found.append((math.log(bound), token, following))
+        if (ending := float(law @ language.stopping)) > 0:
+            found.append((math.log(ending), None, law))
+        yield from sorted(found, key=lambda child: -child[0])
 
-    return node(language.initial), expand
+    return (math.log(language.initial @ best), language.initial), expand
 
 
 def _context_free(language: ContextFree, number: int) -> Likeliest:
+    length = likeliest_length(language.rules, language.log_p, language.best_derivations, language.start)
+    if length > LONGEST:
+        return Likeliest((), False)
     found = derivations(language.rules, language.log_p, len(language.nonterminals), language.start)
     if language.ambiguity.unambiguous:
-        return Likeliest(tuple(islice(found, number)), True)
+        few = min(number, 1 + LONGEST_TOGETHER // (1 + length))
+        return Likeliest(tuple(islice(found, few)), True)
 
-    def node(chart: Chart) -> Node[Chart]:
-        return Node(chart, chart.log_prefix, chart.log_inside)
-
-    def expand(here: Node[Chart]) -> Iterator[tuple[int, Node[Chart]]]:
-        for token in np.flatnonzero(here.state.next_law()[EOS + 1 :] > 0).tolist():
-            chart = here.state.copy()
-            chart.extend(token + EOS + 1)
-            yield token + EOS + 1, node(chart)
-
-    root = node(Chart(language.binary, language.start))
     try:
-        return Likeliest(tuple(islice(_search(root, expand, BUDGET), number)), True)
-    except _SpentError:
-        pass
+        strings = _candidates(language, found, number)
+    except UnavailableError:  # the grammar is too large for charts
+        return Likeliest((), False)
+    ceiling = ceilings(language)
+    if ceiling is not None and len(strings) >= number:
+        if strings[number - 1][1] >= math.log(ceiling.max()) - TIE - CEILING_MARGIN:  # none can be likelier
+            return Likeliest(tuple(strings[:number]), True)
+    try:
+        return Likeliest(tuple(islice(_search(*_charts(language), _budget(language)), number)), True)
+    except (_SpentError, UnavailableError):  # without a bound, others may be likelier
+        return Likeliest(tuple(strings[:number]), False)
+
+
+def _budget(language: ContextFree) -> int:
+    return BUDGET // max(1, len(language.binary.p) // USUAL_RULES)
+
+
+def _charts(language: ContextFree) -> tuple[tuple[float, tuple[Chart, int]], Expand[tuple[Chart, int]]]:
+    """The search in a grammar: states are the chart of a prefix and the next token, EOS at the root."""
+
+    def expand(here: tuple[Chart, int]) -> Iterator[Child[tuple[Chart, int]]]:
+        chart, token = here
+        if token != EOS:
+            chart = chart.copy()
+            chart.extend(token)
+        law = chart.next_law()
+        for following in np.argsort(-law, kind="stable").tolist():
+            if law[following] <= 0:
+                return
+            if following != EOS:
+                yield chart.log_prefix + math.log(law[following]), following, (chart, following)
+            elif chart.log_inside > -math.inf:
+                yield chart.log_inside, None, here
+
+    return (0.0, (Chart(language.binary, language.start), EOS)), expand
+
+
+def _candidates(language: ContextFree, found: Iterator[Found], number: int) -> list[Found]:
+    """The strings of the likeliest derivations, with their exact probabilities, the likeliest first."""
     strings: dict[tuple[int, ...], None] = {}
     spans = 0
     for tokens, _ in islice(found, CANDIDATES * number):
@@ -172,5 +224,6 @@ def _context_free(language: ContextFree, number: int) -> Likeliest:
         if spans > SPANS:  # the time for an exact probability is proportional to spans times length
             break
         strings[tokens] = None
-    scored = sorted(((tokens, language.log_prob(tokens)) for tokens in strings), key=lambda one: -one[1])
-    return Likeliest(tuple(scored[:number]), False)
+        if len(strings) >= 4 * number:
+            break
+    return sorted(((tokens, language.log_prob(tokens)) for tokens in strings), key=lambda one: -one[1])

@@ -12,6 +12,9 @@ MAX_LISTED = 20_000
 """Largest number of strings that is listed by default."""
 
 
+LONGEST = 500
+"""A grammar with a string longer than this [symbols] is never enumerated: the time grows with its square."""
+
 LONG = 60
 """A grammar with no string longer than this [symbols] is always enumerated, to see how many strings it has."""
 
@@ -38,4 +41,6 @@ def listed(language: ExactLanguage, max_strings: int = MAX_LISTED) -> FiniteLang
 
 def _hopeless(language: ContextFree, max_strings: int) -> bool:
     """Whether listing is not tried: some string is long, and derivations are over 100 times too many."""
+    if language.longest > LONGEST:
+        return True
     return language.longest > LONG and language.shape.log_derivations > math.log(100 * max_strings)

@@ -8,11 +8,26 @@ from functools import cached_property
 from itertools import islice
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.sparse import csgraph
 
-from sim.languages.automaton_ops import absorbing_solve, horizon_masses, path_counts, shortest_horizon
+from sim.languages.absorbing import Absorbing
+from sim.languages.automaton_ops import (
+    horizon_masses,
+    num_paths,
+    path_counts,
+    shortest_horizon,
+    steps_to_stop,
+    successors,
+)
+from sim.languages.exact import unavailable
 from sim.languages.finite import SUM_TOLERANCE, FiniteLanguage
+from sim.languages.matrices import components
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError, log_sum_exp
+
+MOST_DIGITS = 4_000
+"""Largest number of digits of a number of strings. Python writes numbers of up to 4,300."""
 
 LONGEST_SEARCH = 100_000
 """The largest horizon that `Machine.shortest_horizon` tries [tokens]."""
@@ -52,8 +67,8 @@ class Machine(ABC):
 
     @property
     @abstractmethod
-    def moves(self) -> np.ndarray:
-        """The matrix M of the probabilities to move between states, with any symbol: float64[S, S]."""
+    def moves(self) -> sp.csr_array:
+        """The matrix M of the probabilities to move between states, with any symbol: sparse float64[S, S]."""
 
     @property
     @abstractmethod
@@ -85,16 +100,16 @@ class Machine(ABC):
     @cached_property
     def steps_to_stop(self) -> np.ndarray:
         """The fewest symbols from each state to a state that may stop: float64[S]; inf if there is no path."""
-        steps = np.where(self.stops > 0, 0.0, np.inf)
-        while True:
-            shorter = np.minimum(steps, np.where(self.moves > 0, steps + 1, np.inf).min(axis=1))
-            if np.array_equal(shorter, steps):
-                return steps
-            steps = shorter
+        return steps_to_stop(self.moves, self.stops > 0)
+
+    @cached_property
+    def absorbing(self) -> Absorbing:
+        """The matrix (I - M)^-1, which is factorised once."""
+        return Absorbing(self.moves, self.stops)
 
     def expected_sum(self, values: np.ndarray) -> float:
         """The expected sum of `values` [S] over the states that a walk visits, without any subtraction."""
-        return float(self.first @ absorbing_solve(self.moves, self.stops, values))
+        return float(self.first @ self.absorbing.solve(values))
 
     def expected_length(self) -> float:
         """E|x| = pi (I - M)^-1 1 - 1 [symbols], EOS not counted; exact."""
@@ -103,18 +118,32 @@ class Machine(ABC):
     @cached_property
     def longest(self) -> int | float:
         """The number of symbols of the longest string; math.inf for an infinite language."""
-        here, longest = np.asarray(self.first > 0), 0
-        for depth in range(len(self.stops)):
-            longest = depth if (self.stops > 0)[here].any() else longest
-            here = np.asarray((self.moves[here] > 0).any(axis=0))
-            if not here.any():
-                return longest
-        return math.inf
+        graph = successors(self.moves)
+        seen = np.asarray(self.first > 0)
+        for start in np.flatnonzero(seen):
+            seen[csgraph.breadth_first_order(self.moves, start, return_predecessors=False)] = True
+        longest = np.zeros(len(graph), int)
+        for block in components(graph):  # each state comes after those that it leads to
+            state = block[0]
+            if seen[state] and (len(block) > 1 or state in graph[state]):
+                return math.inf  # every state has a path to a stop
+            longest[state] = max((longest[t] + 1 for t in graph[state]), default=0)
+        return int(longest[seen].max())
 
     @property
     def support_size(self) -> int | float:
-        """The number of strings with positive probability, exact; math.inf for an infinite language."""
-        return math.inf if self.longest == math.inf else self.count(int(self.longest) + 1)
+        """The number of strings with positive probability, exact; math.inf for an infinite language.
+
+        Raises `UnavailableError` if the number has over 4 000 digits, or if the machine has too many sets of states.
+        """
+        if self.longest == math.inf:
+            return math.inf
+        kept = self.strings.arcs
+        kept[:, EOS] = self.strings.stops
+        found = num_paths(self.strings.next_state, kept, self.strings.start)
+        if found.bit_length() > MOST_DIGITS / math.log10(2):
+            raise unavailable("number of strings", f"it has over {MOST_DIGITS} digits", "describe shorter strings")
+        return found
 
     def count(self, length: int) -> int:
         """The number of strings with positive probability and at most `length` - 1 symbols; exact, however large."""

@@ -10,9 +10,15 @@ from fractions import Fraction
 from typing import Literal, TypeAlias
 
 import numpy as np
+import scipy.sparse as sp
 
 from sim.languages import fixpoints
+from sim.languages.exact import unavailable
 from sim.languages.fixpoints import Number
+from sim.languages.large import LARGE, SURE, Large
+
+Matrix: TypeAlias = np.ndarray | sp.csr_array
+"""A dense matrix, or a sparse one if it is large."""
 
 Growth: TypeAlias = Literal["subcritical", "critical", "supercritical"]
 """Whether the spectral radius of a non-negative matrix is below, equal to or above 1."""
@@ -23,11 +29,11 @@ GROWTHS: tuple[Growth, ...] = ("subcritical", "critical", "supercritical")
 DOUBLINGS, POWERS = 62, 40
 """Limits: 2^62 terms of a series, and 40 products of a matrix and a vector."""
 
+MOST_DENSE, MOST_ENTRIES = 1_000, 2_000_000
+"""A closure of more rows than this is sparse; and the largest number of its entries."""
+
 DELICATE = 1e2
 """(I - W)^-1 multiplies errors of the weights. If it has an entry above this, floats lose too many digits."""
-
-SURE = 1e-9
-"""A margin of the spectral radius that exceeds all rounding errors of a matrix of floats."""
 
 
 def components(successors: Sequence[Collection[int]]) -> list[list[int]]:
@@ -84,12 +90,15 @@ def series(matrix: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def closure(rows: Sequence[Mapping[int, Number]]) -> np.ndarray | None:
+def closure(rows: Sequence[Mapping[int, Number]]) -> Matrix | None:
     """(I - W)^-1 of a sparse matrix W >= 0 given by rows: float64[K, K]; None if the series diverges.
 
     A component with a `delicate` inverse is solved in decimals of many digits. Its entries are then taken as exactly
-    the numbers that they are.
+    the numbers that they are. The result is a sparse matrix for more than 1 000 rows. Raises `UnavailableError` if it
+    has over 2 * 10^6 entries.
     """
+    if len(rows) > MOST_DENSE:
+        return _sparse_closure(rows)
     out = np.eye(len(rows))
     for block in components([row.keys() for row in rows]):
         number = {node: i for i, node in enumerate(block)}
@@ -101,18 +110,64 @@ def closure(rows: Sequence[Mapping[int, Number]]) -> np.ndarray | None:
                 else:
                     out[node] += float(weight) * out[child]
         if inside.any():
-            total = series(inside)
-            if total is None or delicate(total):
-                total = _exact_inverse([{number[j]: w for j, w in rows[i].items() if j in number} for i in block])
+            total = _inner_closure(rows, block, inside)
             if total is None:
                 return None
             out[block] = total @ out[block]
     return out
 
 
-def delicate(inverse: np.ndarray) -> bool:
+def _inner_closure(rows: Sequence[Mapping[int, Number]], block: Sequence[int], inside: np.ndarray) -> np.ndarray | None:
+    """(I - W)^-1 of one component, where `inside` is W in floats."""
+    number = {node: i for i, node in enumerate(block)}
+    total = series(inside)
+    if total is None or delicate(total):
+        total = _exact_inverse([{number[j]: w for j, w in rows[i].items() if j in number} for i in block])
+    return total
+
+
+def _sparse_closure(rows: Sequence[Mapping[int, Number]]) -> sp.csr_array | None:
+    """As `closure`, with rows as dictionaries."""
+    out: list[dict[int, float]] = [{} for _ in rows]
+    entries = 0
+    for block in components([row.keys() for row in rows]):
+        number = {node: i for i, node in enumerate(block)}
+        inside = np.zeros((len(block), len(block))) if len(block) <= MOST_DENSE else None
+        outside: list[dict[int, float]] = [{node: 1.0} for node in block]
+        for i, node in enumerate(block):
+            for child, weight in rows[node].items():
+                if child not in number:
+                    for other, more in out[child].items():
+                        outside[i][other] = outside[i].get(other, 0.0) + float(weight) * more
+                elif inside is not None:
+                    inside[i, number[child]] = float(weight)
+        if inside is None:
+            why = f"{len(block)} symbols can derive each other by chains of rules"
+            raise unavailable("probability of a string", why, f"describe a grammar with at most {MOST_DENSE}")
+        if inside.any():
+            total = _inner_closure(rows, block, inside)
+            if total is None:
+                return None
+            mixed: list[dict[int, float]] = [{} for _ in block]
+            for i, j in zip(*np.nonzero(total), strict=True):
+                for other, more in outside[j].items():
+                    mixed[i][other] = mixed[i].get(other, 0.0) + float(total[i, j]) * more
+            outside = mixed
+        for node, row in zip(block, outside, strict=True):
+            out[node] = row
+            entries += len(row)
+        if entries > MOST_ENTRIES:
+            why = f"there are over {MOST_ENTRIES:,} pairs of symbols that chains of rules connect"
+            raise unavailable("probability of a string", why, "describe a grammar with shorter chains")
+    columns = np.fromiter((other for row in out for other in row), np.int64, entries)
+    values = np.fromiter((value for row in out for value in row.values()), np.float64, entries)
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in out])])
+    return sp.csr_array((values, columns, starts), shape=(len(rows), len(rows)))
+
+
+def delicate(inverse: Matrix) -> bool:
     """Whether (I - W)^-1 is so sensitive to W that the rounding of W matters."""
-    return bool(inverse.max(initial=0.0) > DELICATE)
+    return bool(inverse.size and inverse.max() > DELICATE)
 
 
 def _exact_inverse(rows: Sequence[Mapping[int, Number]]) -> np.ndarray | None:
@@ -169,6 +224,12 @@ def _grown(rows: Sequence[Mapping[int, Fraction]], block: Sequence[int]) -> Grow
     if len(block) == 1:
         entry = rows[block[0]].get(block[0], 0)
         return "subcritical" if entry < 1 else "critical" if entry == 1 else "supercritical"
+    if len(block) > LARGE:
+        large = Large.of(rows, block)
+        if large.certificate() is None:
+            why = f"{len(block)} non-terminals derive each other, and their spectral radius is not clearly below 1"
+            raise unavailable("criticality", why, f"describe a grammar with at most {LARGE} of them in a cycle")
+        return "subcritical"
     found = certified(np.array([[float(rows[i].get(j, 0)) for j in block] for i in block]), SURE)
     return found or _by_minors([[rows[i].get(j, Fraction(0)) for j in block] for i in block])
 

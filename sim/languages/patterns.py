@@ -3,6 +3,7 @@
 The syntax is described at `sim.languages.events.regular_expression`.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -16,17 +17,37 @@ START = 0
 
 OPERATORS = "|*+?()[]."
 QUOTES = "\"'"
+TIMES: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
+"""The smallest and the largest number of times of each repetition; None is any number."""
+
+COUNTED = re.compile(r"\{([0-9]+)(,([0-9]*))?\}")
+"""A counted repetition: {m}, {m,} or {m,n}. Any other brace is an ordinary character."""
+
+HINTS = {
+    " ": "; symbols are written without spaces here",
+    "{": "; a repetition is written {2}, {2,} or {2,5}",
+}
+"""What helps if no symbol begins with such a character."""
+
 DEEPEST = 30
 """Largest depth of nested parentheses."""
+
+MAX_POSITIONS = 2_000
+"""Largest number of parts of a pattern after each counted repetition is written out."""
 
 
 @dataclass(frozen=True)
 class _Item:
-    """One element of a pattern: an operator, or the set of symbols that may stand at one place (bool[V])."""
+    """One element of a pattern: an operator, or the set of symbols that may stand at one place (bool[V]).
+
+    A repetition also has its smallest and its largest number of times; without a largest one it is None.
+    """
 
     position: int
     operator: str = ""
     symbols: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    least: int = 0
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +57,10 @@ class _Part:
     empty: bool
     first: frozenset[int]
     last: frozenset[int]
+
+
+def _repeats(operator: str) -> bool:
+    return operator in TIMES or operator.startswith("{")
 
 
 @dataclass
@@ -73,17 +98,31 @@ class _Scanner:
                 items.append(item)
             elif character == "]":
                 self.refuse(at, "']' needs a '[' before it, found none; write \\] for the symbol")
+            elif counted := COUNTED.match(self.pattern, at):
+                items.append(self._counted(at, counted))
+                at = counted.end()
             elif character == ".":
                 items.append(_Item(at, symbols=self._any()))
                 at += 1
             elif character in OPERATORS:
-                items.append(_Item(at, character))
+                least, most = TIMES.get(character, (0, None))
+                items.append(_Item(at, character, least=least, most=most))
                 at += 1
             else:
                 token, end = self._symbol(at, OPERATORS)
                 items.append(_Item(at, symbols=np.arange(len(self.vocabulary)) == token))
                 at = end
         return items
+
+    def _counted(self, at: int, found: re.Match[str]) -> _Item:
+        """The repetition {m}, {m,} or {m,n}."""
+        if max(len(found[1]), len(found[3] or "")) > len(str(MAX_POSITIONS)):
+            self.refuse(at, f"repetitions of at most {MAX_POSITIONS} are allowed, found more; simplify the pattern")
+        least = int(found[1])
+        most = least if found[2] is None else int(found[3]) if found[3] else None
+        if most is not None and most < least:
+            self.refuse(at, f"{{m,n}} with m at most n is required, found {found[0]}; exchange the two")
+        return _Item(at, found[0], least=least, most=most)
 
     def _any(self) -> np.ndarray:
         return np.arange(len(self.vocabulary)) != EOS
@@ -118,6 +157,8 @@ class _Scanner:
                 at += 2
             elif character in ends or (self.words and character.isspace()):
                 break
+            elif at > start and ends == OPERATORS and COUNTED.match(self.pattern, at):
+                break
             else:
                 name += character
                 at += 1
@@ -139,7 +180,7 @@ class _Scanner:
         if name not in symbols:
             if name == self.vocabulary.symbols[EOS]:
                 self.refuse(position, f"a symbol is required, found the end-of-string name {name!r}; leave it out")
-            hint = nearest(name, symbols) or ("; symbols are written without spaces here" if name == " " else "")
+            hint = nearest(name, symbols) or HINTS.get(name[:1], "")
             self.refuse(position, f"a symbol of the language is required, found {name!r}{hint}")
         return self.vocabulary.index(name)
 
@@ -148,7 +189,7 @@ class _Parser:
     """A recursive-descent parser. Alternatives bind weakest, then sequences, then repetitions."""
 
     def __init__(self, scanner: _Scanner) -> None:
-        self.scanner, self.items, self.at, self.depth = scanner, scanner.items(), 0, 0
+        self.scanner, self.items, self.at, self.depth, self.parsed = scanner, scanner.items(), 0, 0, 0
         self.symbols = [np.zeros(len(scanner.vocabulary), bool)]
         self.follow: list[set[int]] = [set()]
 
@@ -192,23 +233,44 @@ class _Parser:
             self.follow[position] |= first
 
     def _repeated(self) -> _Part:
+        start = self.at
         part = self._atom()
-        operator = self._next()
-        if operator is None or operator not in "*+?" or operator == "":
+        end, item = self.at, self.items[self.at] if self.at < len(self.items) else None
+        if item is None or not _repeats(item.operator):
             return part
-        self.at += 1
-        if operator != "?":
+        part = self._times(item, start, part)
+        self.at = end + 1
+        if (ahead := self._next()) and _repeats(ahead):
+            found = f"found {item.operator}{ahead}; write parentheses, as in (a{item.operator}){ahead}"
+            self._refuse(f"one repetition at a time is allowed, {found}")
+        return part
+
+    def _times(self, item: _Item, start: int, part: _Part) -> _Part:
+        """Repeat the `part` that begins at the item `start`. Each copy after the first is parsed again.
+
+        Copies that may be left out are nested, as in a(aa?)?, so a copy follows the one before it and no other. A part
+        that may be empty may be left out too: only its copies that are not empty count, and they can come first.
+        """
+        if item.most == 0:
+            return _Part(True, frozenset(), frozenset())
+        least, copies = 0 if part.empty else item.least, max(1, item.most or item.least)
+        first, last = part.first, part.last
+        for number in range(2, copies + 1):
+            self.at = start
+            copy = self._atom()
+            self._link(part.last, copy.first)
+            part = copy
+            last = part.last if number <= least else last | part.last
+        if item.most is None:
             self._link(part.last, part.first)
-        ahead = self._next()
-        if ahead and ahead in "*+?":
-            self._refuse(
-                f"one repetition at a time is allowed, found {operator}{ahead}; write parentheses, as in "
-                f"(a{operator}){ahead}"
-            )
-        return _Part(part.empty or operator != "+", part.first, part.last)
+        return _Part(least == 0, first, last)
 
     def _atom(self) -> _Part:
         item = self.items[self.at]
+        self.parsed += 1
+        if self.parsed > MAX_POSITIONS:
+            limit = f"at most {MAX_POSITIONS} parts, with every repetition written out"
+            self._refuse(f"a pattern of {limit}, is required, found more; simplify it")
         if item.operator == "(":
             return self._group(item)
         if item.operator:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from sim.languages.automaton import Automaton
-from sim.languages.exact import ExactLanguage, unavailable
+from sim.languages.chain import Chain
+from sim.languages.exact import ExactLanguage
 from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import HiddenAutomaton
 from sim.languages.pcfg.language import ContextFree
@@ -31,11 +32,11 @@ def _over(language: ExactLanguage, vocabulary: Vocabulary) -> ExactLanguage:
     if isinstance(language, FiniteLanguage):
         alive = language.log_p > -np.inf
         return FiniteLanguage.from_strings(vocabulary, token[language.trie.strings[alive]], language.log_p[alive])
-    if isinstance(language, Automaton):
+    if isinstance(language, Automaton | Chain):
         table = np.full((len(language.next_state), size), -1)
         log_prob = np.full(table.shape, -np.inf)
         table[:, token], log_prob[:, token] = language.next_state, language.arc_log_prob
-        return Automaton(vocabulary, table, log_prob, language.start, language.state_names)
+        return type(language)(vocabulary, table, log_prob, language.start, language.state_names)
     if isinstance(language, HiddenAutomaton):
         transitions = np.zeros((size, *language.transitions.shape[1:]))
         transitions[token] = language.transitions
@@ -46,4 +47,4 @@ def _over(language: ExactLanguage, vocabulary: Vocabulary) -> ExactLanguage:
             for rule in language.rules
         )
         return replace(language, vocabulary=vocabulary, rules=rules)
-    raise unavailable("comparison", "this kind of language has no strings", "give it an end")
+    raise TypeError(f"unknown kind of language: {type(language).__name__}")

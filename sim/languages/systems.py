@@ -14,7 +14,9 @@ from typing import TypeAlias
 import numpy as np
 
 from sim.languages import fixpoints
+from sim.languages.exact import unavailable
 from sim.languages.fixpoints import Number
+from sim.languages.large import LARGE
 from sim.languages.matrices import certified, components, series
 
 Term: TypeAlias = tuple[Number, tuple[int, ...]]
@@ -28,6 +30,9 @@ DOUBT = 1e-5
 
 MANY = 300
 """Products of more weights than this accumulate rounding errors in more than the last three digits of a float."""
+
+MOST_ROUNDS = 3_000
+"""Largest number of rounds for a component that is too large for Newton's method."""
 
 SMALLEST = 1e-290
 """Values below this are so near to the end of the range of floats that they may lose digits."""
@@ -138,6 +143,8 @@ def _solve_block(
     `uses` is the mean number of weights that are multiplied in a term of the expanded solution. The relative error of
     the solution is up to this many times the relative error of a weight.
     """
+    if len(block) > LARGE:
+        return _ascend(equations, block, x, uses)
     number = {node: i for i, node in enumerate(block)}
     if any(not np.isfinite(x[f]) for node in block for _, factors in equations[node] for f in factors):
         x[block] = math.inf
@@ -165,6 +172,37 @@ def _solve_block(
     return False
 
 
+def _ascend(
+    equations: Sequence[Sequence[tuple[float, tuple[int, ...]]]], block: Sequence[int], x: np.ndarray, uses: np.ndarray
+) -> bool:
+    """Solve a large component by x = F(x) from 0, which ascends to the least solution. Returns True.
+
+    After a step of size d that shrinks by a factor r from step to step, the rest is about d r / (1 - r). Raises
+    `UnavailableError` if it does not become small.
+    """
+    terms = [(i, weight, factors) for i, node in enumerate(block) for weight, factors in equations[node]]
+    groups = []
+    for size in {len(factors) for _, _, factors in terms}:
+        own = [term for term in terms if len(term[2]) == size]
+        rows, weights, factors = zip(*own, strict=True)
+        groups.append((np.array(rows), np.array(weights), np.array(factors, np.int64).reshape(len(own), size)))
+    before = math.inf
+    for _ in range(MOST_ROUNDS):
+        value = np.zeros(len(block))
+        for row, weight, factor in groups:
+            value += np.bincount(row, weight * x[factor].prod(axis=1), len(block))
+        step = value - x[block]
+        x[block] = value
+        largest = float((step / np.where(value > 0, value, 1.0)).max())
+        if largest < 1e-3 and largest * largest <= 1e-16 * max(before - largest, 0.0) and (value > 0).all():
+            return True
+        if largest <= 0 and (value > 0).all():
+            return True
+        before = largest
+    why = f"a system of {len(block)} equations does not converge within {MOST_ROUNDS} rounds"
+    raise unavailable("sum over all derivations", why, "describe a grammar whose rules are less recursive")
+
+
 def _in_decimals(equations: Sequence[Sequence[Term]], possible: np.ndarray, order: Sequence[Sequence[int]]) -> Least:
     values: list[Decimal | None] = [None if alive else Decimal(0) for alive in possible]
     critical: list[int] = []
@@ -175,7 +213,11 @@ def _in_decimals(equations: Sequence[Sequence[Term]], possible: np.ndarray, orde
             outside = {f for node in block for _, factors in exact[node] for f in factors if f not in number}
             if not possible[block[0]] or any(values[f] is None for f in outside):
                 continue
-            found = fixpoints.least([_inner(exact[node], number, values) for node in block])
+            inner = [_inner(exact[node], number, values) for node in block]
+            if all(not factors for terms in inner for _, factors in terms):  # it may underflow to 0, as 2^-2^64 does
+                values[block[0]] = sum((weight for weight, _ in inner[0]), Decimal(0))
+                continue
+            found = fixpoints.least(inner)
             if found is not None:
                 for node, value in zip(block, found.values, strict=True):
                     values[node] = value

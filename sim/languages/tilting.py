@@ -6,8 +6,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from sim.languages.absorbing import SMALLEST
 from sim.languages.automaton import Automaton
-from sim.languages.automaton_ops import SMALLEST, likeliest_to_stop, normalised, num_paths
+from sim.languages.automaton_ops import likeliest_to_stop, normalised, num_paths
 from sim.languages.automaton_ops import reachable as visited
 from sim.languages.exact import ExactLanguage, unavailable
 from sim.languages.finite import FiniteLanguage

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,8 +15,8 @@ class Vocabulary:
 
     `prompt_end` is the token that closes a document's prompt; it is None if the world has no prompts. The prompt is
     everything up to and including the first `prompt_end`. `joiner` stands between symbols when a string is written.
-    Raises `SpecificationError` if a symbol is empty or occurs twice, if there is no symbol besides EOS, or if
-    `prompt_end` is outside the vocabulary.
+    The language of the empty string alone has only EOS. Raises `SpecificationError` if a symbol is empty or occurs
+    twice, if EOS has no name, or if `prompt_end` is outside the vocabulary.
     """
 
     symbols: tuple[str, ...]
@@ -23,8 +24,8 @@ class Vocabulary:
     joiner: str = " "
 
     def __post_init__(self) -> None:
-        if len(self.symbols) < 2:
-            raise SpecificationError(f"vocabulary: at least one symbol besides EOS is required, found {self.symbols}")
+        if not self.symbols:
+            raise SpecificationError("vocabulary: the name of EOS is required, found no symbol; give it")
         seen: set[str] = set()
         for symbol in self.symbols:
             if not isinstance(symbol, str) or symbol == "":
@@ -41,11 +42,15 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.symbols)
 
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return {symbol: token for token, symbol in enumerate(self.symbols)}
+
     def index(self, symbol: str) -> int:
         """The token of a symbol. An unknown symbol raises `SpecificationError` with the nearest name."""
         try:
-            return self.symbols.index(symbol)
-        except ValueError:
+            return self._number[symbol]
+        except KeyError:
             raise SpecificationError(f"unknown symbol {symbol!r}{nearest(symbol, self.symbols)}") from None
 
     def encode(self, words: Sequence[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Divergences between two exact languages: exact numbers if the pair allows it, certified bounds otherwise."""
+"""How far two exact languages are apart: exact numbers if the pair allows it, certified bounds otherwise."""
 
 import math
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.languages.automaton import Automaton
+from sim.languages.coemission import coemission
 from sim.languages.exact import ExactLanguage, UnavailableError
 from sim.languages.finite import FiniteLanguage
 from sim.languages.likeliest import likeliest
@@ -24,13 +25,17 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Divergences:
-    """Divergences between P and Q. KL is in nats and may be infinite. Each number says whether it is exact."""
+    """Divergences between P and Q, and how often they agree. KL is in nats and may be infinite.
+
+    Each number says whether it is exact.
+    """
 
     kl: Quantity  # KL(P || Q)
     reverse_kl: Quantity  # KL(Q || P)
     total_variation: Quantity  # in [0, 1]
     jensen_shannon: Quantity  # [nat], at most log 2
     hellinger: Quantity  # in [0, 1]
+    collision: Quantity  # C(P, Q) = sum of P(x) Q(x), the probability that two independent strings are equal
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,21 +55,24 @@ def divergences(p: ExactLanguage, q: ExactLanguage, number: int = HEAD) -> Diver
     """Return the divergences between two languages over one vocabulary.
 
     All of them are exact if both languages have few strings. KL(P‖Q) is exact if P has few strings. KL and Hellinger
-    are exact for two deterministic automata (from the product machine). Otherwise they are bounds, computed from the
-    `number` likeliest strings of each language (at most 200 of a grammar). Raises ValueError for two vocabularies.
+    are exact for two deterministic automata (from the product machine). C(P, Q) is exact unless both languages are
+    grammars (see `coemission`). Otherwise they are bounds, computed from the `number` likeliest strings of each
+    language (at most 200 of a grammar). Raises ValueError for two vocabularies.
     """
     if p.vocabulary.symbols != q.vocabulary.symbols:
         raise ValueError("divergences: the same vocabulary is required, found different ones")
     head = _head(p, q, number)
     if head.whole:
         log_p, log_q = head.log_p[:-1], head.log_q[:-1]
-        values = (kl(log_p, log_q), kl(log_q, log_p), total_variation(log_p, log_q))
-        return Divergences(*map(Quantity.of, (*values, jensen_shannon(log_p, log_q), hellinger(log_p, log_q))))
+        values = [kl(log_p, log_q), kl(log_q, log_p), total_variation(log_p, log_q)]
+        values += [jensen_shannon(log_p, log_q), hellinger(log_p, log_q), _inside(head)]
+        return Divergences(*map(Quantity.of, values))
     square = _square_hellinger(p, q, head)
     tv, js = _total_variation(head, square), _jensen_shannon(head)
     if square.lower == 1.0:  # the languages have no string in common
         tv, js = Quantity.of(1.0), Quantity.of(math.log(2.0))
-    return Divergences(_kl(p, q, head), _kl(q, p, head.reversed()), tv, js, square.increasing(math.sqrt))
+    both = _collision(p, q, head)
+    return Divergences(_kl(p, q, head), _kl(q, p, head.reversed()), tv, js, square.increasing(math.sqrt), both)
 
 
 def _head(p: ExactLanguage, q: ExactLanguage, number: int) -> Head:
@@ -143,6 +151,23 @@ def _total_variation(head: Head, square: Quantity) -> Quantity:
     lower, upper = inside + 0.5 * abs(rest_p - rest_q), inside + 0.5 * (rest_p + rest_q)
     above = math.sqrt(square.upper * (2.0 - square.upper))
     return Quantity(max(0.0, lower - ROUNDING, square.lower - ROUNDING), min(1.0, upper + ROUNDING, above + ROUNDING))
+
+
+def _inside(head: Head) -> float:
+    """Sum of P(x) Q(x) over the strings of the head."""
+    return math.fsum(np.exp(head.log_p[:-1] + head.log_q[:-1]))
+
+
+def _collision(p: ExactLanguage, q: ExactLanguage, head: Head) -> Quantity:
+    """C(P, Q), exact if possible. Beyond the head it is at most the product of the two rests."""
+    inside = _inside(head)
+    if -np.inf in (head.log_p[-1], head.log_q[-1]):  # one of the languages has no string beyond the head
+        return Quantity.of(inside)
+    try:
+        return Quantity.of(coemission(p, q))
+    except UnavailableError:
+        rest = math.prod(math.exp(log_rest) + ROUNDING for log_rest in (head.log_p[-1], head.log_q[-1]))
+        return Quantity(max(0.0, inside - ROUNDING), min(1.0, inside + rest + ROUNDING))
 
 
 def _jensen_shannon(head: Head) -> Quantity:

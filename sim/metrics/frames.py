@@ -1,14 +1,12 @@
 """Records as tidy tables: numbers of one or many runs, the runs themselves, documents and their probabilities."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from sim.config import GROUPS, described
-from sim.config.leaves import leaves, varying
+from sim.config.leaves import leaves
 from sim.disk.records import NOT_CONTENT, Record, invalidity
 from sim.metrics.scene import World
 from sim.metrics.scored import VIEWS, View
@@ -59,15 +57,16 @@ def metrics_table(
     return pl.DataFrame([pl.Series(name, values, _TYPES.get(name, pl.String)) for name, values in columns.items()])
 
 
-def as_csv(table: pl.DataFrame) -> str:
-    """Return a table as CSV. A text that a spreadsheet would run as a formula gets an apostrophe in front.
+def as_csv(table: pl.DataFrame, header: bool = True) -> str:
+    """Return a table as CSV, with a line of names unless `header` is False.
 
-    Such texts come from symbols of a grammar file. They begin with =, +, -, @, a tab or a line end.
+    A text that a spreadsheet would run as a formula gets an apostrophe in front. Such texts come from symbols of a
+    grammar file. They begin with =, +, -, @, a tab or a line end.
     """
     texts = [name for name, kind in table.schema.items() if kind == pl.String]
     runs = pl.col(texts).str.contains(r"^[=+\-@\t\r\n]")
     quoted = pl.when(runs).then(pl.lit("'") + pl.col(texts)).otherwise(pl.col(texts))
-    return (table.with_columns(quoted.name.keep()) if texts else table).write_csv()
+    return (table.with_columns(quoted.name.keep()) if texts else table).write_csv(include_header=header)
 
 
 def metrics_help() -> str:
@@ -169,41 +168,3 @@ def phases_table(record: Record) -> pl.DataFrame:
 def _styles(record: Record) -> np.ndarray:
     styles = record.p.styles
     return np.zeros(record.p.trie.num_strings, np.int64) if styles is None else np.argmax(styles.log_posterior, axis=1)
-
-
-# -- many runs --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """A run without its arrays."""
-
-    hash: str
-    config: Mapping[str, Any]
-    valid: bool
-    table: pl.DataFrame
-
-
-def measured(record: Record) -> Measured:
-    """Return what the table of several runs takes from a record."""
-    return Measured(record.hash, record.config, invalidity(record) is None, metrics_table(record))
-
-
-def joined(runs: Sequence[Measured]) -> pl.DataFrame:
-    """Return every measured number of one or more runs; see `COLUMNS`.
-
-    Runs are in the order of the leaves that vary, then of their seeds, then of their hashes.
-    """
-    varied = varying([run.config for run in runs], NOT_VARIED)
-    kinds = {name: pl.Series(values).dtype for name, values in varied.items()}
-
-    def place(at: int) -> tuple[Any, ...]:
-        own = [(False,) if values[at] is None else (True, values[at]) for values in varied.values()]
-        return *own, runs[at].config["seed"], runs[at].hash
-
-    def widened(at: int) -> pl.DataFrame:
-        own = [pl.lit(values[at], kinds[name]).alias(name) for name, values in varied.items()]
-        first, rest = ("run", "name", "seed"), runs[at].table.columns[3:]
-        return runs[at].table.select(*first, pl.lit(runs[at].valid).alias("valid"), *own, *rest)
-
-    return pl.concat([widened(at) for at in sorted(range(len(runs)), key=place)])

@@ -28,7 +28,7 @@ def conditioned(p: ExactLanguage, event: Dfa, place: str) -> Restricted | Narrow
     if isinstance(p, ContextFree):
         grammar, log_mass = weights.condition(p, event, place)
         return Narrowed(grammar, grammar, log_mass, 0.0)
-    raise unavailable(place, "its sequences never end, so no set of strings has a probability", "give it an eos")
+    raise unavailable(place, "its sequences never end, so no set of strings has a probability", "give it an end")
 
 
 def on_list(p: FiniteLanguage, event: np.ndarray, place: str, keep_prompts: bool = False, **notes: float) -> Restricted:

@@ -2,13 +2,13 @@
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from sim.config import GROUPS, canonical, canonical_of, construct, member
+from sim.config import GROUPS, canonical, canonical_of, construct, given, member
 from sim.grammars._reading import content
 from sim.languages.dial import dial as entropy_dial
 from sim.languages.finite import FiniteLanguage
@@ -26,18 +26,18 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Equal runs have equal canonical configurations. The content of a grammar file becomes part of it, so that the file
     is read once and may be edited while runs of it are under way. It raises `SpecificationError` with one line for the
-    first leaf that is misspelt, of a wrong type or out of range.
+    first leaf that is misspelt, of a wrong type or out of range. Parts that configurations have in common are the same
+    objects, so nothing may be changed in them.
     """
     top = canonical_of(schema.run, config, "")
-    top |= {group: canonical(group, top[group], group) for group in GROUPS}
+    top |= {group: _part(canonical, group, top[group], group) for group in GROUPS}
     top["grammar"] = _with_text(top["grammar"])
-    first = canonical_of(schema.pretrain, top["pretrain"], "pretrain")
-    top["dial"] = canonical_of(schema.dial, top["dial"], "dial")
-    top["study"] = canonical_of(schema.study, top["study"], "study")
-    top["relearn"] = canonical_of(schema.relearn, top["relearn"], "relearn")
+    first = dict(_part(canonical_of, schema.pretrain, top["pretrain"], "pretrain"))
+    for name, form in (("dial", schema.dial), ("study", schema.study), ("relearn", schema.relearn)):
+        top[name] = _part(canonical_of, form, top[name], name)
     for group in ("objective", "optimizer"):
-        first[group] = canonical(group, first[group], f"pretrain.{group}")
-    second = canonical_of(schema.finetune, top["finetune"], "finetune")
+        first[group] = _part(canonical, group, first[group], f"pretrain.{group}")
+    second = _part(canonical_of, schema.finetune, top["finetune"], "finetune")
     for index, name in enumerate(second["probes"]):
         member("probe", name, f"finetune.probes[{index}]")
     for name, phase in (("pretrain", first), ("finetune", second)):
@@ -48,7 +48,28 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return top | {"pretrain": first, "finetune": second}
 
 
+def _part(function: Callable[..., dict[str, Any]], form: Any, node: Any, place: str) -> dict[str, Any]:
+    """Return `function(form, node, place)`. The runs of a multirun have most parts in common: each is checked once."""
+    try:
+        text = json.dumps(node)
+        plain = json.loads(text) == node and f'"{given.KIND}"' not in text
+    except (TypeError, ValueError):
+        plain = False
+    return _checked_once(function, form, text, place) if plain else function(form, node, place)
+
+
+@functools.lru_cache(maxsize=1024)
+def _checked_once(function: Callable[..., dict[str, Any]], form: Any, text: str, place: str) -> dict[str, Any]:
+    return function(form, json.loads(text), place)
+
+
 def _with_text(grammar: dict[str, Any]) -> dict[str, Any]:
+    """Return the node of a grammar with the content of its file. `normalise: false` is left out.
+
+    The argument `normalise` is younger than runs that are on disks, and their hashes must not change.
+    """
+    if grammar.get("kind") == "file" and grammar.get("normalise") is False:
+        grammar = {key: value for key, value in grammar.items() if key != "normalise"}
     if grammar.get("path") is None or grammar.get("text", "") is not None:
         return grammar
     try:

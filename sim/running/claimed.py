@@ -23,6 +23,8 @@ from sim.training.sweep import Training
 NOTE_SECONDS = 1.0
 """Least time between two notes of a run that is under way [s]."""
 
+TAKEN = "another process has taken this run, because this one gave no sign of life for too long; it goes on there"
+
 
 @dataclass(eq=False)
 class ClaimedRun:
@@ -37,8 +39,9 @@ class ClaimedRun:
     first: Pretrained | None = None
     tuned: dict[str, Training] = field(default_factory=dict)
     ended: Outcome | None = None
-    since: float = field(default_factory=time.time)
-    noted: float = 0.0
+    since: float = field(default_factory=time.time)  # for people [epoch s]; durations are measured from `began`
+    began: float = field(default_factory=time.monotonic)
+    noted: float = -NOTE_SECONDS
     said: Mapping[str, Any] = field(default_factory=dict)  # the facts that a multirun noted and that stay true
 
     def __post_init__(self) -> None:
@@ -46,10 +49,16 @@ class ClaimedRun:
         self.said = {"overrides": known.facts["overrides"]} if known and "overrides" in known.facts else {}
 
     def note(self, stage: Stage, step: int, num_steps: int, now: bool = False) -> None:
-        """Note on the disk how far the run is, at most once a second unless `now` is true."""
-        if self.ended is not None or not (now or time.time() - self.noted >= NOTE_SECONDS):
+        """Note on the disk how far the run is, at most once a second unless `now` is true.
+
+        If another process has taken the run, it is given up, because this one gave no sign of life for too long.
+        """
+        if self.ended is not None or not (now or time.monotonic() - self.noted >= NOTE_SECONDS):
             return
-        self.noted = time.time()
+        if self.lock.lost:
+            self.ended = Outcome(self.target, "refused", f"{self.target}: {TAKEN}", mistake=True)
+            return
+        self.noted = time.monotonic()
         with suppress(OSError):  # if the disk is full, a result is worth more than a note
             ledger.note(
                 self.target,
@@ -59,6 +68,7 @@ class ClaimedRun:
                 num_steps=num_steps,
                 fraction=self.fraction(stage, step),
                 since=self.since,
+                elapsed=time.monotonic() - self.began,
                 **self.said,
             )
 
@@ -76,14 +86,19 @@ class ClaimedRun:
         if not isinstance(problem, (*MISTAKES, OSError)):
             traceback.print_exception(problem, file=sys.stderr)
         self.ended = failure(self.target, problem)
-        note_failure(self.target, self.ended, since=self.since, **self.said)
+        if not self.lock.lost:
+            note_failure(self.target, self.ended, since=self.since, **self.said)
         self.lock.release()
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """Check the record of the run and publish it."""
         assert self.simulation is not None
         assert self.first is not None
-        known = {**facts, "world_notes": dict(self.notes), "seconds": time.time() - self.since}
+        last = [name for name in STAGES if self.chosen[name]["num_steps"]][-1]
+        self.note(last, self.chosen[last]["num_steps"], self.chosen[last]["num_steps"], now=True)  # a sign of life
+        if self.ended is not None:
+            return
+        known = {**facts, "world_notes": dict(self.notes), "seconds": time.monotonic() - self.began}
         tuned = {name: one.trained for name, one in self.tuned.items()}
         record = recorded(self.chosen, self.target.name, self.simulation, self.first, tuned, known)
         try:

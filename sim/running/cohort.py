@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from sim.disk import ledger, store
 from sim.disk.locks import holder
+from sim.disk.records import check
 from sim.disk.store import Pretrained
 from sim.models._linearised import Linearised
 from sim.numerics import SpecificationError
@@ -121,7 +122,7 @@ class Cohort:
             elif target.exists():  # another process has finished it in the meantime
                 ledger.clear(target)
                 lock.release()
-                self.outcomes[target] = Outcome(target, "kept")
+                self.outcomes[target] = kept(target)
             else:
                 run = ClaimedRun(chosen, target, lock)
                 self.runs.append(run)
@@ -241,6 +242,15 @@ class Cohort:
             except KeyboardInterrupt:
                 saver.last()
                 raise
+
+
+def kept(target: Path) -> Outcome:
+    """Return the outcome of a run that has a record. The record is verified, so that damage is reported."""
+    try:
+        check(target)
+    except (OSError, SpecificationError) as problem:
+        return failure(target, problem)
+    return Outcome(target, "kept")
 
 
 def refusal(target: Path) -> Outcome:

@@ -1,6 +1,7 @@
 """What jax is told before it computes: how many cores it may use, and where compiled programs are kept."""
 
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -28,6 +29,20 @@ def prepare(outputs: str, processes: int = 1) -> None:
     os.environ.update(new)
     if "jax" in sys.modules:
         _tell(new)
+
+
+def load_jax() -> None:
+    """Import jax. Raises SpecificationError if a variable of the environment has a value that jax cannot read."""
+    devices = os.environ.get("JAX_NUM_CPU_DEVICES", "1")
+    if not re.fullmatch("0*[1-9][0-9]{0,5}", devices):
+        raise SpecificationError(f"JAX_NUM_CPU_DEVICES: a positive integer is required, found {devices!r}; unset it")
+    try:
+        import jax  # noqa: F401
+    except ValueError as problem:
+        found = " ".join(str(problem).split())[:200]
+        raise SpecificationError(
+            f"environment: variables that jax can read are required, found this: {found}; correct or unset the variable"
+        ) from None
 
 
 def _tell(wanted: dict[str, str]) -> None:
@@ -60,7 +75,7 @@ def check_platform() -> None:
         found = " ".join(str(problem).split())[:120]
         raise SpecificationError(
             f"JAX_PLATFORMS: a platform of this machine is required, found {wanted!r}{f' ({found})' if found else ''}; "
-            f"unset it to use what is there, set it to cpu, or install the extra {extras}"
+            f"unset it to use what is there, set it to cpu (always there), or install the extra {extras}"
         ) from None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sim.config import GROUPS, given, members, nodes, resolve
 from sim.config.content import member_digest
 from sim.config.discovery import Member
-from sim.disk.records import Record, folder, run_hash
+from sim.disk.records import Described, Record, folder, run_hash
 
 
 def identity(chosen: Mapping[str, Any]) -> str:
@@ -53,7 +53,7 @@ def digests(chosen: Mapping[str, Any]) -> dict[str, str]:
     return {str(_shown(one)): member_digest(one) for one in members_of(chosen)}
 
 
-def edited_since(record: Record) -> list[str]:
+def edited_since(record: Record | Described) -> list[str]:
     """Return the files of members that were edited since a record was made; what a member imports counts too."""
     then = record.facts.get("members", {})
     return [file for file, digest in digests(record.config).items() if file in then and then[file] != digest]

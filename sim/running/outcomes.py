@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from sim.numerics import SpecificationError
+from sim.places import told as told_by_system
 
-State: TypeAlias = Literal["finished", "kept", "repeated", "refused", "failed"]
+State: TypeAlias = Literal["finished", "kept", "repeated", "submitted", "refused", "failed"]
 
 OK, FAILED, REFUSED = 0, 1, 2
 """Exit statuses: nothing went wrong; something went wrong; things went wrong, but the user can correct all of them."""
@@ -22,11 +23,12 @@ class Outcome:
     """How a run ended, or one configuration of a multirun.
 
     state: finished now; kept, because it was finished before; repeated, because an earlier configuration is the same
-    run; refused, because another process is computing it; or failed. target: the folder for its record; None if its
-    configuration is wrong. reason: why it was refused or failed, in one line. mistake: whether the user can correct
-    that. error: the exception that was raised in this process. overrides: how the user wrote the configuration.
-    invalid: whether the pretraining missed its limit, so that no verdict may rest on the run. edited: files that the
-    result of a kept run depends on and that were edited since.
+    run; submitted, because a job will do it and nobody waits for that here; refused, because another process is
+    computing it; or failed. target: the folder for its record; None if its configuration is wrong. reason: why it was
+    refused or failed, in one line. mistake: whether the user can correct that. error: the exception that was raised in
+    this process. overrides: how the user wrote the configuration. invalid: whether the pretraining missed its limit, so
+    that no verdict may rest on the run. edited: files that the result of a kept run depends on and that were edited
+    since.
     """
 
     target: Path | None
@@ -48,7 +50,9 @@ def failure(target: Path | None, problem: BaseException) -> Outcome:
     """Return the outcome of a run that failed with an exception. The reason is one line."""
     text = " ".join(str(problem).split())
     mistake = isinstance(problem, MISTAKES)
-    if not mistake:
+    if isinstance(problem, OSError):
+        text = told_by_system(problem)
+    elif not mistake:
         text = f"{type(problem).__name__}: {text}".removesuffix(": ")
     if isinstance(problem, MemoryError) or "RESOURCE_EXHAUSTED" in text:
         text += "; memory ran out: train fewer runs together (hydra.launcher.max_runs)"

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from sim.config import Check, Name, NonNegative, Positive
+from sim.config import Check, Folder, Name, NonNegative, Positive
 from sim.languages.tilting import Per
 
 Spacing = Literal["linear", "log"]
@@ -30,7 +30,7 @@ def run(
     *,
     name: Annotated[str, Name],
     seed: Annotated[int, Seed],
-    outputs: str,
+    outputs: Annotated[str, Folder],
     grammar: dict[str, Any],
     restriction: dict[str, Any],
     model: dict[str, Any],

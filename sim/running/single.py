@@ -1,5 +1,6 @@
 """One run in this process: from a canonical configuration to its record, or to the error."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ def bring(chosen: Mapping[str, Any], observe: Observer = lambda *_: None) -> tup
     If the run fails, its exception is raised. It is a SpecificationError if the user can correct what went wrong.
     """
     place = target(chosen)
-    if not place.exists():
+    if not os.path.exists(place):  # False for a path that no file system can hold
         prepare(place)
     (outcome,) = perform([chosen], observe=observe)
     if outcome.error is not None:

@@ -1,10 +1,10 @@
 """The command line of `python -m sim.selftest`."""
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
+from sim.arguments import Parser, whole
 from sim.selftest.checks import TOLERANCE
 from sim.selftest.tally import Tally, checks_of, family_names, tally
 
@@ -25,21 +25,20 @@ command that repeats it.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparisons. Return 0, or 1 if something disagrees."""
     names = family_names()
-    parser = argparse.ArgumentParser(
-        prog="python -m sim.selftest", description=ABOUT, epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = Parser(
+        prog="python -m sim.selftest", description=ABOUT, epilog=EPILOG
     )  # fmt: skip
     parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"{', '.join(names)} (default: all)")
-    parser.add_argument("--n", type=int, default=100, metavar="N", help="random languages per family (default 100)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the random numbers (default 0)")
-    parser.add_argument("--case", type=int, metavar="I", help="run only case I and show all its numbers")
+    parser.add_argument(
+        "--n", type=whole(1), default=100, metavar="N", help="random languages per family (default 100)"
+    )
+    parser.add_argument(
+        "--seed", type=whole(0, 2**63), default=0, metavar="S", help="seed of the random numbers (default 0)"
+    )
+    parser.add_argument("--case", type=whole(0), metavar="I", help="run only case I and show all its numbers")
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.families) - set(names)):
         parser.error(f"FAMILY: one of {', '.join(names)} is required, found {', '.join(unknown)}")
-    if options.n < 1:
-        parser.error(f"--n: an integer of at least 1 is required, found {options.n}")
-    if options.case is not None and options.case < 0:
-        parser.error(f"--case: an integer of at least 0 is required, found {options.case}")
     if missing := [package for package in NEEDED if find_spec(package) is None]:
         parser.error(f"packages: {', '.join(missing)} required, found missing; pip install 'sft-diversity[test]'")
     chosen = options.families or names

@@ -15,18 +15,20 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.disk.ledger import RunState, state
+from sim.disk.news import QUIET, News
 from sim.phases import STAGES
-from sim.show.overview import STATES, Overview, Session, progress
+from sim.show.overview import STATES, Overview, Session, progress, silence
 from sim.show.writing import duration
 
 FEW, SHOWN = 12, 5
-"""Up to FEW runs are all listed. Of more runs, up to SHOWN are listed in each of: running, failed, interrupted."""
+"""Up to FEW runs are all listed. Of more runs, up to SHOWN are listed in each state but done and waiting."""
 
 DRAWN, SAID = 0.5, 10.0
 """Least time between two pictures in a terminal, and between two plain lines [s]."""
 
 _STAGES = {str(stage): title for stage, title in STAGES.items()}
-_STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "waiting": "dim"}
+_STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "misplaced": "red",
+           "waiting": "dim"}  # fmt: skip
 
 
 Listed: TypeAlias = tuple[str, list[RunState], int]
@@ -36,16 +38,21 @@ Listed: TypeAlias = tuple[str, list[RunState], int]
 class Board:
     """A context that shows the states of the runs of a multirun on stderr, for the process that drives them.
 
-    `targets` are the folders of the runs. `since` is the time when the multirun began [epoch s]. Runs that are finished
-    when the board is created count as kept. They are ignored when the time left is estimated.
+    `targets` are the folders of the runs. `since` is the time on the clock when the multirun began [s]; None for now.
+    Runs that are finished when the board is created count as kept. They are ignored when the time left is estimated.
     """
 
-    def __init__(self, targets: Sequence[Path], since: float, clock: Callable[[], float] = time.time) -> None:
-        self._targets, self._clock = list(dict.fromkeys(targets)), clock
+    def __init__(
+        self, targets: Sequence[Path], since: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._targets, self._clock, self._news = list(dict.fromkeys(targets)), clock, News(clock)
         self._title = ", ".join(dict.fromkeys(target.parent.name for target in self._targets))
         self._done: dict[Path, RunState] = {}
-        kept = frozenset(run.run for run in self._runs() if run.state == "done")
-        self._session = Session(since, frozenset(target.name for target in self._targets), kept)
+        now = self._runs()
+        kept = frozenset(run.run for run in now if run.state == "done")
+        before = sum((progress(run) for run in now if run.state == "running"), 0.0)  # jobs of a command before
+        began = clock() if since is None else since
+        self._session = Session(began, frozenset(target.name for target in self._targets), kept, before)
         console = Console(stderr=True)
         self._live = live(console) if sys.stderr.isatty() and not console.is_dumb_terminal else None
         self._said, self._next = "", 0.0
@@ -79,13 +86,13 @@ class Board:
 
     def _runs(self) -> list[RunState]:
         """Return the state of every run. A run without any note waits. A run that is done is not looked up again."""
-        found = []
+        found: list[tuple[Path, RunState]] = []
         for target in self._targets:
             known = self._done.get(target) or state(target) or RunState(target.name, "waiting")
             if known.state == "done":
                 self._done[target] = known
-            found.append(known)
-        return found
+            found.append((target, known))
+        return self._news.told(found)
 
 
 def live(console: Console) -> Live:
@@ -106,7 +113,8 @@ def view(overview: Overview, few: int = FEW, shown: int = SHOWN, whole: bool = F
         Text(f"{number} {name}", _STYLES[name]) for name, number in overview.counts.items() if number
     )
     parts: list[RenderableType] = [head, counts + Text(f"  of {len(overview.runs)}", "dim")]
-    return Group(*parts, *_listing(listed(overview, few, shown), whole))
+    parts += _listing(listed(overview, few, shown), whole)
+    return Group(*parts, *(Text(line, "dim") for line in _remarks(overview)))
 
 
 def _listing(runs: Sequence[Listed], whole: bool) -> list[Table]:
@@ -129,17 +137,27 @@ def lines(overview: Overview, few: int = FEW, shown: int = SHOWN) -> list[str]:
     for name, runs, more in listed(overview, few, shown):
         found += [f"  {name} {run.run}: {details(run)}".rstrip(": ") for run in runs]
         found += [f"  and {more} more {name}"] if more else []
-    return found
+    return found + [f"  {line}" for line in _remarks(overview)]
+
+
+def _remarks(overview: Overview) -> list[str]:
+    """Return lines about the jobs that have not ended, and about runs that wait for nobody."""
+    words = {"waiting": "waits in the queue", "running": "is running", "unknown": "is unknown: nobody answers"}
+    jobs = ", ".join(f"job {job} {words.get(state, state)}" for job, state in overview.jobs)
+    alone = not overview.attended and overview.counts["waiting"]
+    nobody = "no process and no job has the waiting runs: give the same command again"
+    return ([jobs] if jobs else []) + ([nobody] if alone else [])
 
 
 def headline(overview: Overview) -> str:
-    """Return one line with the name, the counts, the share of the work that is done, and the time left."""
-    left = _time_left(overview)
-    return standing(overview) + (f", {left}" if left else "")
+    """Return one line: the name, the counts, the share of the work that is done, the time left, and missing news."""
+    left, silent = _time_left(overview), overview.silent
+    quiet = f", a worker gives no news for {duration(silent)}" if silent >= QUIET else ""
+    return standing(overview) + (f", {left}" if left else "") + quiet
 
 
 def standing(overview: Overview) -> str:
-    """Return the headline without the time left, which changes even if nothing else does."""
+    """Return the headline without the times, which change even if nothing else does."""
     counts = [f"{number} {name}" for name, number in overview.counts.items() if number]
     share = [percent(overview.fraction)] if overview.fraction is not None else []
     return f"{overview.title}: {', '.join(counts)} of {len(overview.runs)}" + "".join(f", {part}" for part in share)
@@ -151,7 +169,7 @@ def listed(overview: Overview, few: int, shown: int) -> list[Listed]:
     Runs that are done or waiting are of interest only if all runs are few.
     """
     if len(overview.runs) <= few:
-        order = ("running", "failed", "interrupted", "waiting", "done")
+        order = ("running", "failed", "interrupted", "misplaced", "waiting", "done")
         return [(name, overview.of(name), 0) for name in order]
     active = (name for name in STATES if name not in ("done", "waiting"))
     return [(name, overview.of(name)[:shown], max(overview.counts[name] - shown, 0)) for name in active]
@@ -166,14 +184,15 @@ def details(run: RunState, short: bool = False) -> str:
     overrides = [_line(override) for override in given] if isinstance(given, list) else []
     if short:
         overrides = [re.sub(r"^[^=]*[.]", "", override) for override in overrides]
-    if run.state == "failed":
+    if run.state in ("failed", "misplaced"):
         reason = _line(facts.get("reason") or "no reason was noted")
         return reason + (f" ({' '.join(overrides)})" if overrides else "")
     where = []
     if run.state in ("running", "interrupted"):
         stage, step = _line(facts.get("stage") or ""), facts.get("step")
         counted = "" if step is None else f"{_line(step)}/{_line(facts.get('num_steps'))}"
-        where = [_STAGES.get(stage, stage), counted, percent(progress(run))]
+        quiet = f"no news for {duration(silence(run))}" if silence(run) >= QUIET else ""
+        where = [_STAGES.get(stage, stage), counted, percent(progress(run)), quiet]
     return "  ".join(part for part in (*where, " ".join(overrides)) if part)
 
 

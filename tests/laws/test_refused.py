@@ -25,7 +25,12 @@ REFUSED: list[tuple[str, str]] = [
     ("name=store", "name: a name of a-z, 0-9 and _ other than store is required, found 'store'"),
     ("name=../up", "name: a name of a-z, 0-9 and _ other than store is required, found '../up'"),
     ("name=''", "name: a name of a-z, 0-9 and _ other than store is required, found ''"),
-    ("outputs=3", "outputs: a text is required, found 3; quote it"),
+    ("outputs=3", """outputs: the path of a folder is required, found 3; quote it: 'outputs="3"'"""),
+    ("outputs=''", "outputs: the path of a folder is required, found ''"),
+    (
+        "finetune.probes=gradient",
+        "finetune.probes: a list without repeats is required, found 'gradient'; write [gradient]",
+    ),
     ("+sede=3", "sede: unknown argument of run (did you mean 'seed'?)"),
     ("+gramar.kind=english", "gramar: unknown argument of run (did you mean 'grammar'?)"),
     ("~grammar", "grammar: a mapping of names to values is required, found nothing"),
@@ -82,7 +87,10 @@ REFUSED: list[tuple[str, str]] = [
     ("~pretrain.objective", "pretrain.objective: a mapping of names to values is required, found nothing"),
     ("finetune.spacing=logarithmic", "finetune.spacing: one of 'linear', 'log' is required"),
     ("finetune.prefixes=some", "finetune.prefixes: one of 'sampled', 'all' is required, found 'some'"),
-    ("finetune.controls=identity", "finetune.controls: a list without repeats is required, found 'identity'"),
+    (
+        "finetune.controls=identity",
+        "finetune.controls: a list without repeats is required, found 'identity'; write [identity]",
+    ),
     ("finetune.controls=[identity,identity]", "finetune.controls: a list without repeats is required, found ["),
     (
         "finetune.controls=[idntity]",

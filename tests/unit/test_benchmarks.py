@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import device, evaluator, report, samplers, targets, training
+from benchmarks import device, elimination, evaluator, report, samplers, targets, training
 from benchmarks.cases import CASES, TINY, uniform_world
 from benchmarks.harness import Result, alternate, machine_name, ratios
 from sim.grammars.english import english
@@ -54,6 +54,12 @@ def test_worlds_of_the_cases_have_their_shape():
         world = uniform_world(case)
         assert (world.trie.vocab_size, world.trie.length) == (case.vocab_size, case.length)
         assert (world.trie.lengths == case.length).all()
+
+
+def test_both_eliminations_solve_the_same_chain():
+    moves, leaves, values = elimination.chain(30)
+    found = elimination.one_by_one(moves, leaves, values)
+    np.testing.assert_allclose(found, elimination.Absorbing(moves, leaves).solve(values), rtol=1e-14)
 
 
 def walked(rows: samplers.Rows, language: FiniteLanguage) -> np.ndarray:
@@ -116,7 +122,11 @@ def test_the_divergence_of_a_race_is_kl():
     assert found[1, 0] == pytest.approx(np.sum(p * (world.log_p - log_string)), rel=1e-5)
 
 
-MEASURED = [training, *(pytest.param(one, marks=pytest.mark.slow) for one in (targets, evaluator, samplers, device))]
+MEASURED = [
+    training,
+    elimination,
+    *(pytest.param(one, marks=pytest.mark.slow) for one in (targets, evaluator, samplers, device)),
+]
 
 
 @pytest.mark.parametrize("module", MEASURED, ids=lambda module: module.__name__)

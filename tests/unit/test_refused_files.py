@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.grammars.file import read
+from sim.grammars.file import file, read
 from sim.numerics import SpecificationError, visible
 
 MARKOV = (
@@ -13,6 +13,10 @@ MARKOV = (
 PFSA = (
     "type: pfsa\nstates: [A, B]\ninitial: {A: 1}\n"
     "transitions:\n- {from: A, symbol: a, to: B, p: 3/5}\nfinal: {A: 2/5, B: 1}\n"
+)
+HMM = (
+    "type: hmm\nstates: [x, y]\nalphabet: [a, b]\nstart: [1, 0]\ntransitions: [[1/2, 1/2], {x: 1}]\n"
+    "emissions: {x: {a: 1}, y: [0, 1]}\n"
 )
 PCFG = 'type: pcfg\nstart: S\nrules: [{lhs: S, rhs: ["(", S, ")", S], p: 3/10}, {lhs: S, rhs: [], p: 7/10}]\n'
 STRINGS = "type: strings\nstrings: {ab: 1/2, b: 1/2}\n"
@@ -43,17 +47,39 @@ TABLE = {
     # the type
     "no type": ("strings: {a: 1}", "found no type"),
     "type misspelt": ("type: string\n", "found 'string'; correct it (did you mean 'strings'?)"),
-    "type hmm": ("type: hmm\n", "found 'hmm'; a hidden Markov model is a pfsa with several transitions for a symbol"),
     "type cfg": (
         "type: cfg\n",
-        "strings, markov, pfsa, pcfg is required, found 'cfg'; correct it (did you mean",
+        "strings, markov, pfsa, hmm, pcfg is required, found 'cfg'; correct it (did you mean",
     ),
-    "type a list": ("type: [a]\n", "one of strings, markov, pfsa, pcfg is required"),
+    "type a list": ("type: [a]\n", "one of strings, markov, pfsa, hmm, pcfg is required"),
     # keys
     "unknown key": (STRINGS + "separater: ','\n", "unknown key 'separater'; remove it (did you mean 'separator'?)"),
-    "alphabet of strings": (STRINGS + "alphabet: [a]\n", "unknown key 'alphabet'"),
+    "alphabet of strings": (
+        STRINGS + "alphabet: [a]\n",
+        "strings: a symbol of the alphabet is required, found 'b'; add it to alphabet",
+    ),
+    "normalise neither true nor false": (STRINGS + "normalise: 1\n", "normalise: true or false is required, found '1'"),
+    "weights that are all 0": (
+        "type: strings\nnormalise: true\nstrings: {a: 0, b: 0}",
+        "strings: weights with a positive sum are required, found 0",
+    ),
+    "a negative weight": (
+        "type: strings\nnormalise: true\nstrings: {a: 2, b: -1}",
+        "strings.b: a weight of at least 0 is required, found -1",
+    ),
+    "counts without normalise": (
+        "type: strings\nstrings: {a: 2, b: 1}",
+        "found 2; correct it, or write normalise: true if the numbers are weights or counts",
+    ),
+    "shares that do not sum": (
+        "type: strings\nstrings: {a: 1/2, b: 1/3}",
+        "found 0.833333333333 (= 5/6); correct the numbers, or write normalise: true",
+    ),
     "missing strings": ("type: strings\n", "the key 'strings' is required"),
-    "missing final": (changed(PFSA, "final: {A: 2/5, B: 1}\n", ""), "the key 'final' is required"),
+    "missing final": (
+        changed(PFSA, "final: {A: 2/5, B: 1}\n", ""),
+        "state A: transitions (it has no final, so it never stops): probabilities must sum to 1 within 1e-9, found 0.6",
+    ),
     "key in an arc": (
         changed(PFSA, "to: B", "to: B, probability: 1"),
         "transitions[0]: the keys are from, symbol, to, p",
@@ -105,7 +131,6 @@ TABLE = {
     # strings
     "no strings": ("type: strings\nstrings: {}", "a mapping with at least one entry is required"),
     "strings in a list": ("type: strings\nstrings: [a, b]", "strings: a mapping with at least one entry"),
-    "only the empty string": ("type: strings\nstrings: {'': 1}", "at least one symbol is required"),
     "end of string in a string": (
         "type: strings\nstrings: {a<eos>: 1}",
         "strings.a<eos>: no string may hold the reserved end of string",
@@ -229,6 +254,38 @@ TABLE = {
         "type: pfsa\nstates: [A]\ninitial: {A: 1}\ntransitions: [A]\nfinal: {A: 1}",
         "transitions[0]: a mapping with at least one entry is required",
     ),
+    # hidden Markov models
+    "hmm without emissions": (
+        changed(HMM, "emissions: {x: {a: 1}, y: [0, 1]}\n", ""),
+        "the key 'emissions' is required",
+    ),
+    "a short start": (changed(HMM, "start: [1, 0]", "start: [1]"), "start: 2 numbers are required, found 1 of them"),
+    "start above 1": (changed(HMM, "start: [1, 0]", "start: [1, 1]"), "start: probabilities must sum to 1 within 1e-9"),
+    "start as text": (changed(HMM, "start: [1, 0]", "start: x"), "start: a list or a mapping of numbers is required"),
+    "too few rows": (
+        changed(HMM, "[[1/2, 1/2], {x: 1}]", "[[1/2, 1/2]]"),
+        "transitions: a row for each of the 2 states is required, found 1 of them",
+    ),
+    "a long row": (
+        changed(HMM, "[1/2, 1/2]", "[1/2, 1/2, 0]"),
+        "transitions.x: 2 numbers are required, found 3 of them",
+    ),
+    "a row off 1": (changed(HMM, "[1/2, 1/2]", "[1/2, 1/3]"), "transitions.x: probabilities must sum to 1"),
+    "an unknown state": (changed(HMM, "{x: 1}]", "{z: 1}]"), "transitions.y.z: one of the states is required"),
+    "an unknown symbol": (
+        changed(HMM, "{x: {a: 1}, y", "{x: {c: 1}, y"),
+        "emissions.x.c: a symbol of the alphabet is required, found 'c'",
+    ),
+    "a state that emits nothing": (
+        changed(HMM, "{x: {a: 1}, y: [0, 1]}", "{x: {a: 1}}"),
+        "emissions: a row for every state is required, found none for 'y'; add it",
+    ),
+    "a stop above 1": (HMM + "stop: {x: 2}\n", "stop.x: a probability from 0 to 1 is required, found 2"),
+    "a stop of another state": (HMM + "stop: {z: 1}\n", "stop.z: one of the states is required, found 'z'"),
+    "stops that are all 0": (HMM + "stop: {x: 0}\n", "from every state a string must be able to end"),
+    "a number in words": (changed(HMM, "[1/2, 1/2]", "[half, 1/2]"), "transitions.x.x: a probability is required"),
+    "an alphabet with the end": (changed(HMM, "[a, b]", "[a, <eos>]"), "reserved end of string, found '<eos>'"),
+    "a key of a pfsa": (HMM + "final: {x: 1}\n", "unknown key 'final'"),
     # grammars
     "no rules": ("type: pcfg\nstart: S\nrules: []\n", "rules: a list with at least one rule is required"),
     "rules in a mapping": ("type: pcfg\nstart: S\nrules: {S: a}\n", "a list with at least one rule is required"),
@@ -261,10 +318,6 @@ TABLE = {
     "unproductive non-terminal": (
         changed(PCFG, "rhs: []", "rhs: [T]").replace("p: 7/10}", "p: 7/10}, {lhs: T, rhs: [T, a], p: 1}"),
         "every non-terminal must derive some string, found none for 'S', 'T'",
-    ),
-    "only the empty string derived": (
-        "type: pcfg\nstart: S\nrules: [{lhs: S, rhs: [], p: 1}]\n",
-        "at least one symbol is required, found none",
     ),
     "inconsistent": (
         changed(changed(PCFG, "3/10", "7/10"), "rhs: [], p: 7/10", "rhs: [], p: 3/10"),
@@ -322,3 +375,9 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
     assert "UTF-8 text is required, found byte 6 that is not" in refusal("toy.yaml")
     assert "a plain file is required, found a folder" in refusal("folder")
     assert "null" in refusal("a\0b")
+
+
+def test_the_empty_string_alone_is_no_world_to_train_on(tmp_path):
+    (tmp_path / "g.yaml").write_text("type: strings\nstrings: {'': 1}\n")
+    with pytest.raises(SpecificationError, match="at least one symbol is required for a run, found only the empty"):
+        file(path=str(tmp_path / "g.yaml"))

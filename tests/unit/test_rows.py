@@ -4,9 +4,13 @@ import csv
 import dataclasses
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,11 +25,13 @@ from sim.disk.folders import finished
 from sim.disk.records import Record, write
 from sim.disk.records import read as read_record
 from sim.languages.finite import Styles
-from sim.metrics.frames import COLUMNS, documents_table, metrics_table, strings_table
+from sim.metrics import many
+from sim.metrics.frames import COLUMNS, as_csv, documents_table, metrics_table, strings_table
 from sim.metrics.table import rows
 from sim.numerics import SpecificationError
 from sim.rows import main
-from tests.unit.faults import ROOT, FullDisk
+from sim.show import counting
+from tests.unit.faults import ROOT
 from tests.unit.metrics.small_worlds import BAR
 from tests.unit.recorded_worlds import STYLES, knows_nothing, recorded, style_of, twins
 
@@ -124,7 +130,7 @@ def test_drafts_and_failures_do_not_count(tmp_path: Path) -> None:
         write(recorded(*twins(1)), tmp_path / name)
     (tmp_path / "reports" / "abc").mkdir(parents=True)
     for nothing in (tmp_path, tmp_path / "reports", tmp_path / "missing"):
-        with pytest.raises(SpecificationError, match="at least one finished run is required, found none"):
+        with pytest.raises(SpecificationError, match="at least one finished run is required, found no"):
             finished(nothing)
     done = write(recorded(*twins(1)), tmp_path / "0123456789ab")
     assert finished(tmp_path) == [done]
@@ -189,7 +195,7 @@ def test_the_table_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main([str(tmp_path)]) == 0
     table = pl.read_parquet(tmp_path / "rows.parquet")
     said = capsys.readouterr()
-    assert said.out == f"{tmp_path}/rows.parquet and rows.csv: {table.height} rows of 3 runs\n"
+    assert said.out == f"{tmp_path}/rows.parquet: {table.height} rows of 3 runs\n"
     assert said.err == ""
     added = {"valid": pl.Boolean, "optimizer.learning_rate": pl.Float64}
     head = dict(list(SCHEMA.items())[:3])
@@ -210,7 +216,7 @@ def test_the_csv_holds_the_same_numbers_to_the_last_bit(tmp_path: Path) -> None:
     infinite = run_of(0.75, 1)
     knows_nothing(infinite)
     write(infinite, tmp_path / infinite.hash)
-    assert main([str(tmp_path)]) == 0
+    assert main([str(tmp_path), "--csv"]) == 0
     table = pl.read_parquet(tmp_path / "rows.parquet")
     with (tmp_path / "rows.csv").open(newline="") as stream:
         again = list(csv.DictReader(stream))
@@ -233,7 +239,7 @@ def test_the_order_of_the_table_is_that_of_the_content(tmp_path: Path) -> None:
         write(run, tmp_path / "other" / run.hash)
     for age, run in enumerate(runs):
         os.utime(tmp_path / "one" / run.hash / "manifest.json", (1000 + age, 1000 + age))
-    assert [main([str(tmp_path / name)]) for name in ("one", "other")] == [0, 0]
+    assert [main([str(tmp_path / name), "--csv"]) for name in ("one", "other")] == [0, 0]
     for file in ("rows.csv", "rows.parquet"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes()
     write(runs[0], tmp_path / "alone" / runs[0].hash)
@@ -244,19 +250,19 @@ def test_the_order_of_the_table_is_that_of_the_content(tmp_path: Path) -> None:
 
 def test_a_table_is_replaced_in_its_folder_and_nowhere_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run, *_) = filled(tmp_path)
-    assert main([str(tmp_path)]) == 0
+    assert main([str(tmp_path), "--csv"]) == 0
     old = (tmp_path / "rows.csv").read_bytes()
     (tmp_path / "mine.csv").write_text("of value")
     capsys.readouterr()
     write(dataclasses.replace(run, hash="f" * 12, config={**run.config, "seed": 8}), tmp_path / ("f" * 12))
-    assert main([str(tmp_path)]) == 0
+    assert main([str(tmp_path), "--csv"]) == 0
     assert capsys.readouterr().out.endswith(" rows of 4 runs (replaced)\n")
     assert (tmp_path / "rows.csv").read_bytes() != old
-    assert main([str(tmp_path), "--out", str(tmp_path / "mine")]) == 2
+    assert main([str(tmp_path), "--csv", "--out", str(tmp_path / "mine")]) == 2
     assert capsys.readouterr().err == (
         f"--out: a new file is required, found {tmp_path}/mine.csv; delete it, or choose another stem\n"
     )
-    assert main([str(tmp_path), "--out", str(tmp_path / "new.1")]) == 0
+    assert main([str(tmp_path), "--csv", "--out", str(tmp_path / "new.1")]) == 0
     assert (tmp_path / "new.1.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
     assert (tmp_path / "mine.csv").read_text() == "of value"
     assert not [file for file in tmp_path.iterdir() if file.is_file() and file.name.startswith(".")]
@@ -282,10 +288,10 @@ def test_damaged_records_are_named_and_left_out(tmp_path: Path, capsys: pytest.C
 
 def test_a_copy_is_named_and_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (first, *_) = filled(tmp_path)
-    assert main([str(tmp_path), "--out", str(tmp_path / "before")]) == 0
+    assert main([str(tmp_path), "--csv", "--out", str(tmp_path / "before")]) == 0
     shutil.copytree(tmp_path / first.hash, tmp_path / "copy")
     capsys.readouterr()
-    assert main([str(tmp_path), "--out", str(tmp_path / "after")]) == 0
+    assert main([str(tmp_path), "--csv", "--out", str(tmp_path / "after")]) == 0
     said = capsys.readouterr()
     assert said.out.endswith(" rows of 3 runs\n")
     assert said.err == (
@@ -308,7 +314,11 @@ def test_no_table_of_damaged_records_alone(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("missing",), "{0}/missing: at least one finished run is required, found none; run the experiment first"),
+        (
+            ("missing",),
+            "{0}/missing: at least one finished run is required, found no such folder; "
+            "run the experiment first, or correct the path",
+        ),
         (("",), "{0}: at least one finished run is required, found none; give one of the folders below it (toy)"),
         (("store",), "{0}/store: it holds pretrainings, not runs; give the folder of a name (outputs/<name>)"),
         (
@@ -327,23 +337,127 @@ def test_bad_input_is_refused(
     assert capsys.readouterr().err == line.format(tmp_path) + "\n"
 
 
-def test_a_full_disk_leaves_the_old_table(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """No file may become larger than `size` [byte]."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_the_old_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = run_of(0.5, 0), run_of(0.5, 1)
     write(first, tmp_path / first.hash)
-    assert main([str(tmp_path)]) == 0
+    assert main([str(tmp_path), "--csv"]) == 0
     before = {file.name: file.read_bytes() for file in tmp_path.glob("rows.*")}
     write(second, tmp_path / second.hash)
-    for at in (0, 1):
+    part = tmp_path / "part.arrow"
+    metrics_table(second).write_ipc(part, compression="lz4")
+    sizes = part.stat().st_size, len(before["rows.csv"])
+    part.unlink()
+    assert sizes[0] < sizes[1]
+    for size in (1, *sizes):  # the numbers of a run do not fit, the table may not fit, its text does not fit
         capsys.readouterr()
-        with monkeypatch.context() as patch:
-            FullDisk(patch, at)
-            assert main([str(tmp_path)]) == 2
-        assert capsys.readouterr().err == (
-            f"{tmp_path}: a folder that can be written is required, found No space left on device\n"
-        )
+        with largest_file(size):
+            assert main([str(tmp_path), "--csv"]) == 2
+        assert capsys.readouterr().err.startswith(f"{tmp_path}: a folder that can be written is required, found ")
         assert {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
+        assert not [place for place in tmp_path.iterdir() if place.name.startswith(".")]
+
+
+def test_without_being_asked_for_no_csv_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    filled(tmp_path)
+    (tmp_path / "rows.csv").write_text("an older table")
+    assert main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"{tmp_path}/rows.csv: an older table, which is kept as it is; --csv replaces it"
+    ]
+    assert main([str(tmp_path), "--out", str(tmp_path / "new")]) == 0
+    assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == [
+        "new.parquet", "rows.csv", "rows.parquet"
+    ]  # fmt: skip
+    assert (tmp_path / "rows.csv").read_text() == "an older table"
+
+
+def in_memory(records: list[Record]) -> pl.DataFrame:
+    """The table of runs in the order of their rates and seeds, made as a whole from all numbers."""
+    rates = [record.config["optimizer"]["learning_rate"] for record in records]
+    parts = [
+        metrics_table(record).with_columns(
+            pl.lit(record.facts["pretraining"]["valid"]).alias("valid"),
+            pl.lit(rate, pl.Float64).alias("optimizer.learning_rate"),
+        )
+        for record, rate in zip(records, rates, strict=True)
+    ]
+    table = pl.concat(parts).sort("optimizer.learning_rate", "seed", maintain_order=True)
+    head, tail = list(SCHEMA)[:3], list(SCHEMA)[3:]
+    return table.select(*head, "valid", "optimizer.learning_rate", *tail)
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_what_is_written_run_by_run_is_the_table_in_memory(
+    processes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To the last bit, in however many pieces it is written, and whoever measures the runs."""
+    monkeypatch.setattr(many, "FEW", 0 if processes else 99)
+    monkeypatch.setattr(many, "CHUNK", 1)
+    monkeypatch.setattr(many, "ROW_GROUP", 100)
+    records = [*filled(tmp_path), run_of(0.1, 0, valid=False), run_of(1.0, 5)]
+    for record in records[3:]:
+        write(record, tmp_path / record.hash)
+    publish(tmp_path / "foreign", {"run.json": b"{}", "arrays.safetensors": b""})
+    assert main([str(tmp_path), "--csv"]) == 1
+    said = capsys.readouterr()
+    assert said.err.splitlines()[0].startswith(f"{tmp_path}/foreign: a record of this program is required, found ")
+    expected = in_memory(records)
+    found = pl.read_parquet(tmp_path / "rows.parquet")
+    assert found.schema == expected.schema
+    assert found.equals(expected)
+    assert (tmp_path / "rows.csv").read_text(encoding="utf-8") == as_csv(expected)
+
+
+class Killed:
+    """In place of the pool of processes: one of them was killed."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def map(self, *_: Any, chunksize: int) -> Iterator[Any]:
+        yield "damaged: a line"
+        raise BrokenExecutor
+
+    def shutdown(self, cancel_futures: bool) -> None:
+        assert cancel_futures
+
+
+def test_a_killed_process_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path)
+    monkeypatch.setattr(many, "FEW", 0)
+    monkeypatch.setattr(many, "ProcessPoolExecutor", Killed)
+    assert main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err.splitlines()[1].startswith(f"{tmp_path}: ")
+    assert [place.name for place in tmp_path.iterdir() if place.is_file() or place.name.startswith(".")] == []
+
+
+def test_the_first_word_comes_before_the_first_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path)
+    said = []
+
+    def read(source: Path) -> Record:
+        said.append(capsys.readouterr().err)
+        return read_record(source)
+
+    monkeypatch.setattr(counting, "MANY", 2)
+    monkeypatch.setattr(many, "read", read)
+    assert main([str(tmp_path)]) == 0
+    assert said[0] == "0 of 3 runs are read\n"
 
 
 def test_help_tells_the_columns_without_loading_jax() -> None:

@@ -67,7 +67,7 @@ def test_a_case_repeats_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> 
         (["nothing"], "FAMILY: one of .*listed.* is required, found nothing"),
         (["--n", "0"], "--n: an integer of at least 1 is required, found 0"),
         (["listed", "--case", "-1"], "--case: an integer of at least 0 is required, found -1"),
-        (["--n", "many"], "invalid int value: 'many'"),
+        (["--n", "many"], "--n: an integer of at least 1 is required, found 'many'"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,10 @@
 """The status of folders: records, notes and locks as they lie on the disk, held by processes that live and die."""
 
+import dataclasses
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -48,7 +50,7 @@ def computing(target: Path, since: float) -> Iterator[subprocess.Popen[str]]:
 
 
 def done(target: Path) -> None:
-    write(recorded(*twins(1)), target)
+    write(dataclasses.replace(recorded(*twins(1)), hash=target.name), target)
 
 
 def filled(folder: Path) -> None:
@@ -61,9 +63,11 @@ def filled(folder: Path) -> None:
 
 
 def planned(folder: Path, name: str, **content: Any) -> None:
+    """A plan that was written at `since`, by the clock of the file system."""
     place = folder / "multirun" / name
     place.mkdir(parents=True)
     (place / "plan.json").write_text(json.dumps(content))
+    os.utime(place / "plan.json", (content.get("since", 0.0),) * 2)
 
 
 def test_what_lies_on_the_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,6 +95,20 @@ def test_what_lies_on_the_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ]
 
 
+def test_a_copy_is_misplaced_and_not_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "toy"
+    filled(folder)
+    shutil.copytree(folder / "aaa", folder / "copy")
+    assert main([str(folder)]) == 0
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first == "toy: 1 done, 1 failed, 1 misplaced, 1 waiting of 4, 50 %"
+    assert f"  misplaced copy: it is the record of run aaa; python -m sim.verify {folder} says what to do" in others
+    (folder / "copy" / "run.json").write_text("{")
+    (folder / "aaa" / "run.json").unlink()
+    assert main([str(folder)]) == 0
+    assert capsys.readouterr().out.startswith("toy: 2 done, "), "whether they are intact is not looked at"
+
+
 def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     filled(tmp_path / "toy")
     with computing(tmp_path / "toy" / "ddd", 1.0) as child:
@@ -98,7 +116,7 @@ def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (found,) = json.loads(capsys.readouterr().out)
         runs = {run["run"]: run for run in found["runs"]}
         assert runs["ddd"]["facts"]["holder"]["pid"] == child.pid
-    assert found["counts"] == {"done": 1, "running": 1, "failed": 1, "interrupted": 0, "waiting": 1}
+    assert found["counts"] == {"done": 1, "running": 1, "failed": 1, "interrupted": 0, "misplaced": 0, "waiting": 1}
     assert {name: run["state"] for name, run in runs.items()} == {
         "aaa": "done", "bbb": "failed", "ccc": "waiting", "ddd": "running"
     }  # fmt: skip
@@ -125,7 +143,7 @@ def test_the_name_of_a_folder_is_shown_however_it_is_written(
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("missing", "no such folder"), ("empty", "none in it"), ("file", "no such folder")]
+    ("name", "found"), [("missing", "no such folder"), ("empty", "none in it"), ("file", "a file")]
 )
 @pytest.mark.parametrize("flags", [[], ["--json"], ["--watch"], ["--watch", "--json"]])
 def test_a_folder_without_runs_is_refused(
@@ -135,7 +153,8 @@ def test_a_folder_without_runs_is_refused(
     (tmp_path / "file").write_text("")
     assert main([str(tmp_path / name), *flags]) == 2
     said = capsys.readouterr()
-    assert said.err == f"{tmp_path / name}: a folder with runs (outputs/<name>) is required, found {found}\n"
+    line = f"{tmp_path / name}: a folder with runs (outputs/<name>) is required, found {found}"
+    assert said.err == f"{line}; correct the path, or start a run first\n"
     assert said.out == ""
 
 
@@ -171,13 +190,13 @@ def test_no_session_where_another_run_is_running_or_the_driver_is_dead(tmp_path:
                 ({"pid": os.getppid(), "host": here}, True),
                 ({"pid": 2**22 + 1, "host": here}, False),
                 ({"pid": 2**22 + 1, "host": f"not-{here}"}, True),
-                ({"pid": 2**100, "host": here}, True),
+                ({"pid": 2**100, "host": here}, False),
                 ({"pid": "no", "host": here}, True),
             ]
         ):
             folder = tmp_path / str(number)
             planned(folder, "2026", **(facts | more))
-            assert (session(folder, runs) is not None) == alive, more
+            assert (session(folder, runs)[0] is not None) == alive, more
 
 
 # -- watching ---------------------------------------------------------------------------------------------------------

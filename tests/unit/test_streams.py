@@ -18,6 +18,7 @@ COMMANDS = {
     "selftest": ["sim.selftest", "pcfg", "--n", "1", "--seed", "3"],
     "run --help": ["sim.run", "--help"],
     "status --help": ["sim.status", "--help"],
+    "cancel --help": ["sim.cancel", "--help"],
     "rows --help": ["sim.rows", "--help"],
     "verify --help": ["sim.verify", "--help"],
     "experiments claims": ["experiments", "claims"],

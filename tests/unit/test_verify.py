@@ -308,7 +308,8 @@ def test_bad_input_is_refused(
     assert main([str(tmp_path / folder), *flags]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err == f"{tmp_path / folder}: the folder of the results (outputs) is required, found {found}\n"
+    mend = "correct the path, or run an experiment first"
+    assert said.err == f"{tmp_path / folder}: the folder of the results (outputs) is required, found {found}; {mend}\n"
 
 
 def test_the_folder_is_outputs_unless_it_is_given(

@@ -17,6 +17,9 @@ from sim.languages.pcfg.rules import Rule, Symbol, by_lhs
 MAX_STATES, MAX_PAIRS = 3_000, 300_000
 """Largest sizes of an automaton and of a product that is searched. Beyond them nothing is proved."""
 
+MAX_WORK = 1_000_000
+"""Largest number of states of all automata together, and of pairs of rules."""
+
 EMPTY = 0
 """The label of a step that reads nothing."""
 
@@ -58,6 +61,7 @@ def separates(rules: Sequence[Rule], num_nonterminals: int) -> bool:
     approximated = _Approximation(rules, num_nonterminals)
     try:
         for own in by_lhs(rules, num_nonterminals):
+            approximated.spend(len(own) ** 2 // 2)
             automata = [approximated.automaton(rule.rhs) for rule in own]
             if any(_meet(one, other) for one, other in combinations(automata, 2)):
                 return False
@@ -80,14 +84,23 @@ class _Approximation:
     def __init__(self, rules: Sequence[Rule], num_nonterminals: int) -> None:
         own = by_lhs(rules, num_nonterminals)
         blocks = components([{child for rule in mine for child in rule.children} for mine in own])
-        self.block = {node: frozenset(block) for block in blocks for node in block}
+        shared = [frozenset(block) for block in blocks]  # one set for all nodes of a block
+        self.block = {node: block for block in shared for node in block}
         self.rules = own
+        self.spent = 0
 
     def automaton(self, symbols: Sequence[Symbol]) -> Nfa:
         """An automaton that accepts all strings of a sequence of symbols, and possibly others."""
         nfa = Nfa()
         self._sequence(nfa, symbols, 0, 1)
+        self.spend(len(nfa.steps))
         return nfa
+
+    def spend(self, work: int) -> None:
+        """Count work, and give up if there is too much of it."""
+        self.spent += work
+        if self.spent > MAX_WORK:
+            raise _TooLargeError
 
     def _sequence(self, nfa: Nfa, symbols: Sequence[Symbol], here: int, end: int) -> None:
         for at, symbol in enumerate(symbols):

@@ -15,12 +15,17 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
+import scipy.sparse as sp
 
 from sim.languages import fixpoints
-from sim.languages.matrices import closure, delicate
+from sim.languages.exact import unavailable
+from sim.languages.matrices import Matrix, closure, delicate
 from sim.languages.pcfg.rules import Rule, binarised
 from sim.languages.systems import Term, least
 from sim.numerics import EOS
+
+MOST_CELLS = 200_000_000
+"""Largest number of cells of a chart."""
 
 Side: TypeAlias = tuple[int, tuple[int, ...], Fraction]
 """A rule in terms of symbol numbers: left-hand side, right-hand side, probability."""
@@ -41,7 +46,7 @@ class Binary:
     right: np.ndarray  # int[R], their second symbols
     p: np.ndarray  # float64[R], their probabilities
     null: np.ndarray  # float64[K], probability of deriving the empty string
-    units: np.ndarray  # float64[K, K], total probability of all chains from one symbol to another
+    units: Matrix  # float64[K, K], total probability of all chains from one symbol to another
     sides: tuple[Side, ...]  # all rules, in terms of symbol numbers
 
     @classmethod
@@ -65,7 +70,13 @@ class Binary:
         return cls(N, num_tokens, heads, left, right, np.array([pair[3] for pair in pairs]), null, units, sides)
 
     @cached_property
-    def corners(self) -> np.ndarray:
+    def rights(self) -> sp.csr_array:
+        """Which symbol is the second one of each rule with two symbols: sparse float64[R, K]."""
+        entries = np.ones(len(self.right)), (np.arange(len(self.right)), self.right)
+        return sp.coo_array(entries, (len(self.right), len(self.null))).tocsr()
+
+    @cached_property
+    def corners(self) -> Matrix:
         """As `units`, but with any string to the right of the last symbol: float64[K, K]."""
         total = closure(_rows(self.sides, self.null.tolist(), self.num_nonterminals, True))
         if total is None or delicate(total):
@@ -112,12 +123,17 @@ def _rows(sides: Sequence[Side], null: Sequence[Any], N: int, open_end: bool) ->
 
 def _emitting(sides: Sequence[Side], N: int, K: int) -> list[bool]:
     """Whether each symbol derives a string that is not empty. Every symbol must derive some string."""
-    found, changed = [symbol >= N for symbol in range(K)], True
-    while changed:
-        changed = False
-        for lhs, rhs, _ in sides:
-            if not found[lhs] and any(found[symbol] for symbol in rhs):
-                found[lhs] = changed = True
+    found = [False] * K
+    users: list[list[int]] = [[] for _ in range(K)]
+    for lhs, rhs, _ in sides:
+        for symbol in rhs:
+            users[symbol].append(lhs)
+    waiting = list(range(N, K))
+    while waiting:
+        symbol = waiting.pop()
+        if not found[symbol]:
+            found[symbol] = True
+            waiting += users[symbol]
     return found
 
 
@@ -131,6 +147,7 @@ def log_inside(form: Binary, start: int, tokens: Sequence[int], scale: float) ->
     if n == 0 or not all(EOS < token < form.num_tokens for token in tokens):
         value = float(form.null[start]) if n == 0 else 0.0
         return math.log(value) if value > 0 else -math.inf
+    _check_size(n, K)
     inside = np.zeros((n + 1, n + 1, K))
     leaf = np.zeros((n, K))
     leaf[np.arange(n), form.num_nonterminals + np.asarray(tokens) - 1] = math.exp(min(scale, 500.0))
@@ -154,6 +171,13 @@ def log_inside(form: Binary, start: int, tokens: Sequence[int], scale: float) ->
     return chart.log_inside
 
 
+def _check_size(length: int, num_symbols: int) -> None:
+    """Raise `UnavailableError` if a chart would be too large."""
+    if length * length * num_symbols > MOST_CELLS:
+        why = f"{num_symbols:,} symbols and rests of rules, and a string of {length:,} tokens, need a chart"
+        raise unavailable("probability of a string", f"{why} of over {MOST_CELLS:,} cells", "ask for a shorter string")
+
+
 class Chart:
     """The inside probabilities of all spans of the tokens read so far.
 
@@ -165,6 +189,7 @@ class Chart:
         self.form, self.start = form, start
         self.scale = [0.0]  # the log scale [nat] after 0, 1, 2, ... tokens
         K = len(form.null)
+        _check_size(8, K)
         self.inside = np.zeros((8, 8, K))  # [i, j]: probability of deriving tokens i+1..j, for i < j
         self.alive = True
 
@@ -177,6 +202,7 @@ class Chart:
         """Read one more token."""
         j = self.length + 1
         if j >= len(self.inside):
+            _check_size(2 * j, self.inside.shape[2])
             bigger = np.zeros((2 * j, 2 * j, self.inside.shape[2]))
             bigger[: len(self.inside), : len(self.inside)] = self.inside
             self.inside = bigger
@@ -205,15 +231,11 @@ class Chart:
         return other
 
     def _split(self, i: int, j: int, rest: np.ndarray) -> np.ndarray:
-        """Sum over rules, and over the cuts i < k < j between their two symbols; `rest` is [j - i - 1, K, ...]."""
+        """Sum over rules, and over the cuts i < k < j between their two symbols; `rest` is [j - i - 1, K]."""
         form, K = self.form, self.inside.shape[2]
         first = self.inside[i, i + 1 : j][:, form.left]
         second = rest[:, form.right]
-        if rest.ndim == 2:
-            return np.bincount(form.lhs, form.p * np.einsum("kr,kr->r", first, second), K)
-        out = np.zeros((K, rest.shape[2]))
-        np.add.at(out, form.lhs, form.p[:, None] * np.einsum("kr,krv->rv", first, second))
-        return out
+        return np.bincount(form.lhs, form.p * np.einsum("kr,kr->r", first, second), K)
 
     @property
     def log_prefix(self) -> float:
@@ -233,9 +255,10 @@ class Chart:
         """P(next token | tokens read so far), EOS first: float64[V]. It is meaningless if they have probability 0."""
         form, n = self.form, self.length
         tokens = form.num_nonterminals + np.arange(form.num_tokens - 1)
-        following = np.zeros((n + 1, len(form.null), len(tokens)))
-        following[n] = form.corners[:, tokens]
-        for i in reversed(range(n)):
-            following[i] = form.corners @ self._split(i, n + 1, following[i + 1 :])
+        weight = np.zeros((n + 1, len(form.null)))  # [i, A]: of all ways to have A begin after i tokens
+        weight[0, self.start] = 1.0
+        for i in range(n):
+            begun = form.p * (weight[i] @ form.corners)[form.lhs]
+            weight[i + 1 :] += (self.inside[i, i + 1 : n + 1][:, form.left] * begun) @ form.rights
         ends = form.null[self.start] if n == 0 else self.inside[0, n, self.start]
-        return np.concatenate([[ends], following[0, self.start]])
+        return np.concatenate([[ends], (weight[n] @ form.corners)[tokens]])

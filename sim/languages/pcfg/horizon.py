@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim.languages.pcfg.chart import Binary
-from sim.languages.pcfg.listing import Listing, TooManyError, tokens_of
+from sim.languages.pcfg.listing import WIDTH, Listing, TooManyError, tokens_of
 from sim.languages.pcfg.rules import Rule, merged
 from sim.numerics import log_sum_exp
 
@@ -119,7 +119,7 @@ def strings_within(form: Binary, start: int, length: int, max_strings: int) -> t
         found |= strings.get(start, {})
         if len(found) > max_strings:
             raise TooManyError
-    table = np.zeros((len(found), max((len(string) for string in found), default=0) // 2 + 1), np.int32)
+    table = np.zeros((len(found), max((len(string) for string in found), default=0) // WIDTH.itemsize + 1), np.int32)
     for row, string in zip(table, found, strict=True):
-        row[: len(string) // 2] = tokens_of(string)
+        row[: len(string) // WIDTH.itemsize] = tokens_of(string)
     return table, np.log(np.fromiter(found.values(), np.float64, len(found)))

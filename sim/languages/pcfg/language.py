@@ -51,6 +51,7 @@ class ContextFree:
     rules: tuple[Rule, ...]
     start: int = 0
     critical: frozenset[int] | None = None
+    ending: float = 1.0
 
     def __post_init__(self) -> None:
         N, V = len(self.nonterminals), len(self.vocabulary)
@@ -58,11 +59,11 @@ class ContextFree:
         for rule in self.rules:
             if not 0 <= rule.lhs < N or not all(-N <= symbol < V and symbol != EOS for symbol in rule.rhs):
                 raise SpecificationError(f"context-free grammar: rules of existing symbols are required, found {rule}")
-            if not rule.p > 0:
+            if rule.p.numerator <= 0:
                 raise SpecificationError(
                     f"context-free grammar: {self.shown(rule)}: p must be positive, found {rule.p}"
                 )
-            if rule.p < SMALLEST:
+            if float(rule.p) < SMALLEST:
                 raise SpecificationError(
                     f"context-free grammar: {self.shown(rule)}: p must be at least {SMALLEST:g}, found about "
                     f"1e{math.floor(log_fraction(rule.p) / math.log(10))}; remove the rule"
@@ -165,7 +166,7 @@ class ContextFree:
 
     def _strings_are_derivations(self, what: str, instead: str) -> None:
         if not self.ambiguity.unambiguous:
-            said = "the grammar is ambiguous" if self.ambiguity.witness is not None else "the grammar may be ambiguous"
+            said = "the grammar is ambiguous" if self.ambiguity.proved else "the grammar may be ambiguous"
             raise unavailable(what, f"{said}, so strings and derivations can differ", instead)
 
     def entropy(self) -> float:
@@ -230,7 +231,7 @@ class ContextFree:
             ) from None
         if not len(strings):
             raise SpecificationError(
-                f"{place}: length must be at least {len(self.shape.shortest[self.start]) + 1}, the shortest string and "
+                f"{place}: length must be at least {self.shape.least[self.start] + 1}, the shortest string and "
                 f"its end, found {length}"
             )
         total, log_mass = float(log_sum_exp(log_p)), self.lengths.log_mass_within(length)

@@ -3,17 +3,18 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import scipy.sparse as sp
 
 from sim.languages.pcfg.chart import Binary
 
 Weights = dict[bytes, float]
-"""A map from a string to the total weight of its derivations. A token takes two bytes."""
+"""A map from a string to the total weight of its derivations. A token takes four bytes."""
 
-WIDTH = np.dtype(np.uint16)
+WIDTH = np.dtype(np.uint32)
 
 
 def tokens_of(string: bytes) -> np.ndarray:
-    """The tokens of a string: uint16[n]."""
+    """The tokens of a string: uint32[n]."""
     return np.frombuffer(string, WIDTH)
 
 
@@ -29,13 +30,20 @@ class Listing:
         self.rules: list[list[tuple[int, int, float]]] = [[] for _ in form.null]
         for lhs, left, right, p in zip(form.lhs, form.left, form.right, form.p, strict=True):
             self.rules[lhs].append((int(left), int(right), float(p)))
-        self.chains = [np.flatnonzero(row).tolist() for row in form.units]
+        units = sp.csr_array(form.units)
+        self.chains = [np.sort(own).tolist() for own in np.split(units.indices, units.indptr[1:-1])]
+        self.weights = [
+            dict(zip(own.tolist(), values.tolist(), strict=True))
+            for own, values in zip(
+                np.split(units.indices, units.indptr[1:-1]), np.split(units.data, units.indptr[1:-1]), strict=True
+            )
+        ]
         self.needed = self._needed()
 
     def _possible(self) -> np.ndarray:
         """Whether a symbol derives a string of n symbols, for n >= 1: bool[length + 1, K]."""
         form = self.form
-        reach = form.units > 0
+        reach = sp.csr_array(form.units > 0).astype(np.int32)
         found = np.zeros((self.length + 1, len(form.null)), bool)
         for n in range(1, self.length + 1):
             own = np.zeros(len(form.null), bool)
@@ -43,7 +51,7 @@ class Listing:
             for k in range(1, n):
                 ok = found[k, form.left] & found[n - k, form.right]
                 own[form.lhs[ok]] = True
-            found[n] = (reach & own[None, :]).any(axis=1)
+            found[n] = reach @ own.astype(np.int32) > 0
         return found
 
     def _needed(self) -> np.ndarray:
@@ -97,7 +105,7 @@ class Listing:
         """The strings of a symbol, together with those of all symbols that its chains lead to."""
         found: Weights = {}
         for child in self.chains[symbol]:
-            weight = float(self.form.units[symbol, child])
+            weight = self.weights[symbol][child]
             for x, u in own.get(child, {}).items():
                 found[x] = found.get(x, 0.0) + weight * u
         if len(found) > self.limit:

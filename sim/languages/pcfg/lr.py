@@ -3,11 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from sim.languages.pcfg.rules import Rule, Symbol, by_lhs
+from sim.languages.pcfg.leading import first_sets, nullable
+from sim.languages.pcfg.rules import Rule, Symbol
 from sim.numerics import EOS
 
 MAX_STATES = 1_500
 """Largest number of states of the parser. The test gives up beyond it."""
+
+MAX_ITEMS = 1_000_000
+"""Largest number of items that are looked at, each with its lookaheads. The test gives up beyond it."""
 
 Core: TypeAlias = tuple[int, int]
 """The number of a rule, and how many symbols of its right-hand side have been read."""
@@ -17,7 +21,7 @@ State: TypeAlias = dict[Core, frozenset[int]]
 
 
 def is_lr1(rules: Sequence[Rule], num_nonterminals: int, start: int) -> bool | None:
-    """Whether the grammar is LR(1); None if its parser has more than `MAX_STATES` states.
+    """Whether the grammar is LR(1); None if its parser is too large.
 
     Source: Knuth 1965, Information and Control 8(6), "On the translation of languages from left to right".
     """
@@ -30,7 +34,9 @@ class _Builder:
     def __init__(self, rules: Sequence[Rule], num_nonterminals: int, start: int) -> None:
         self.rhs = [*(rule.rhs for rule in rules), (~start,)]
         self.own = _numbers(rules, num_nonterminals)
-        self.first, self.nullable = _first_sets(rules, num_nonterminals)
+        self.nullable = nullable(rules, num_nonterminals)
+        self.first = first_sets(rules, num_nonterminals, self.nullable) or []
+        self.work = 0 if self.first else MAX_ITEMS
 
     def deterministic(self) -> bool | None:
         kernel: State = {(len(self.rhs) - 1, 0): frozenset([EOS])}
@@ -38,6 +44,8 @@ class _Builder:
         waiting = [kernel]
         while waiting:
             state = self.closed(waiting.pop())
+            if self.work >= MAX_ITEMS:
+                return None
             if self.has_conflict(state):
                 return False
             for following in self.moves(state).values():
@@ -53,12 +61,13 @@ class _Builder:
         """The closure of a kernel: its items and the rules that may begin at their dots."""
         state = dict(kernel)
         waiting = list(kernel)
-        while waiting:
+        while waiting and self.work < MAX_ITEMS:
             number, dot = core = waiting.pop()
             rest = self.rhs[number][dot:]
             if not rest or rest[0] > 0:
                 continue
             ahead = self.first_of(rest[1:], state[core])
+            self.work += len(self.own[~rest[0]]) * (1 + len(ahead) // 8)
             for rule in self.own[~rest[0]]:
                 old = state.get((rule, 0), frozenset())
                 if not ahead <= old or (rule, 0) not in state:
@@ -105,27 +114,3 @@ def _numbers(rules: Sequence[Rule], num_nonterminals: int) -> list[list[int]]:
 
 def _frozen(state: State) -> frozenset[tuple[Core, frozenset[int]]]:
     return frozenset(state.items())
-
-
-def _first_sets(rules: Sequence[Rule], num_nonterminals: int) -> tuple[list[frozenset[int]], list[bool]]:
-    """The tokens that strings of each non-terminal can begin with, and whether it derives the empty string."""
-    first: list[frozenset[int]] = [frozenset()] * num_nonterminals
-    nullable = [False] * num_nonterminals
-    own, changed = by_lhs(rules, num_nonterminals), True
-    while changed:
-        changed = False
-        for head in range(num_nonterminals):
-            for rule in own[head]:
-                before = first[head], nullable[head]
-                first[head], nullable[head] = _with(rule, first, nullable)
-                changed |= before != (first[head], nullable[head])
-    return first, nullable
-
-
-def _with(rule: Rule, first: Sequence[frozenset[int]], nullable: Sequence[bool]) -> tuple[frozenset[int], bool]:
-    found = first[rule.lhs]
-    for symbol in rule.rhs:
-        found |= {symbol} if symbol > 0 else first[~symbol]
-        if symbol > 0 or not nullable[~symbol]:
-            return found, nullable[rule.lhs]
-    return found, True

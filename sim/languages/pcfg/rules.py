@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import TypeAlias
 
 Symbol: TypeAlias = int
@@ -17,12 +18,12 @@ class Rule:
     rhs: tuple[Symbol, ...]
     p: Fraction
 
-    @property
+    @cached_property
     def children(self) -> list[int]:
         """The numbers of the non-terminals on the right-hand side, in order and with repeats."""
         return [~symbol for symbol in self.rhs if symbol < 0]
 
-    @property
+    @cached_property
     def num_terminals(self) -> int:
         """The number of terminals on the right-hand side."""
         return sum(symbol > 0 for symbol in self.rhs)
@@ -90,25 +91,23 @@ def binarised(rules: Sequence[Rule], num_nonterminals: int) -> tuple[list[Rule],
     A -> X Y Z becomes A -> X <Y Z> and <Y Z> -> Y Z with probability 1. Equal rests share one non-terminal. The
     numbers of the new non-terminals start at `num_nonterminals`.
     """
-    rest: dict[tuple[Symbol, ...], int] = {}
+    rest: dict[tuple[Symbol, Symbol], int] = {}  # a symbol and what follows it -> the number of their non-terminal
     found = []
     for rule in rules:
         rhs = rule.rhs
         if len(rhs) > 2:
-            rhs = (rhs[0], ~_rest_of(rhs[1:], rest, num_nonterminals))
+            rhs = (rhs[0], _rest_of(rhs[1:], rest, num_nonterminals))
         found.append(Rule(rule.lhs, rhs, rule.p))
-    for symbols, number in rest.items():
-        shorter = symbols if len(symbols) == 2 else (symbols[0], ~rest[symbols[1:]])
-        found.append(Rule(number, shorter, Fraction(1)))
+    found += [Rule(number, symbols, Fraction(1)) for symbols, number in rest.items()]
     return found, num_nonterminals + len(rest)
 
 
-def _rest_of(symbols: tuple[Symbol, ...], rest: dict[tuple[Symbol, ...], int], first: int) -> int:
-    """The number of the non-terminal for a rest of a right-hand side. It and all its own rests are added if missing."""
-    for at in range(len(symbols) - 1):
-        if symbols[at:] not in rest:
-            rest[symbols[at:]] = first + len(rest)
-    return rest[symbols]
+def _rest_of(symbols: tuple[Symbol, ...], rest: dict[tuple[Symbol, Symbol], int], first: int) -> Symbol:
+    """The non-terminal for a rest of a right-hand side. It and all its own rests are added if missing."""
+    new = symbols[-1]
+    for symbol in reversed(symbols[:-1]):
+        new = ~rest.setdefault((symbol, new), first + len(rest))
+    return new
 
 
 def expectation(rules: Iterable[Rule], num_nonterminals: int) -> list[dict[int, Fraction]]:

@@ -1,5 +1,6 @@
 """The properties of a grammar that do not depend on probabilities: finiteness, lengths and numbers of derivations."""
 
+import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ import numpy as np
 
 from sim.languages.exact import unavailable
 from sim.languages.matrices import components
+from sim.languages.pcfg.leading import nullable
 from sim.languages.pcfg.rules import Rule, binarised, by_lhs
 from sim.numerics import log_sum_exp
 
-MOST_DIGITS = 10_000
-"""Numbers of derivations are computed exactly if they have at most so many digits."""
+MOST_DIGITS = 4_000
+"""Numbers of derivations are computed exactly if they have at most so many digits. Python writes up to 4,300."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,25 +39,30 @@ class Shape:
         return [{child for rule in rules for child in rule.children} for rules in own]
 
     @cached_property
+    def order(self) -> list[list[int]]:
+        """The strongly connected components of the `graph`, each after those that it leads to."""
+        return components(self.graph)
+
+    @cached_property
+    def recursive(self) -> bool:
+        """Whether some non-terminal occurs in what it derives."""
+        return any(len(block) > 1 or block[0] in self.graph[block[0]] for block in self.order)
+
+    @cached_property
     def nullable(self) -> list[bool]:
         """Whether each non-terminal derives the empty string."""
-        found, changed = [False] * self.num_nonterminals, True
-        while changed:
-            changed = False
-            for rule in self.rules:
-                if not found[rule.lhs] and all(symbol < 0 and found[~symbol] for symbol in rule.rhs):
-                    found[rule.lhs] = changed = True
-        return found
+        return nullable(self.rules, self.num_nonterminals)
 
     @cached_property
     def emits(self) -> list[bool]:
         """Whether each non-terminal derives a string that is not empty."""
-        found, changed = [False] * self.num_nonterminals, True
-        while changed:
-            changed = False
-            for rule in self.rules:
-                if not found[rule.lhs] and any(symbol > 0 or found[~symbol] for symbol in rule.rhs):
-                    found[rule.lhs] = changed = True
+        found = [False] * self.num_nonterminals
+        for rule in self.rules:
+            found[rule.lhs] |= rule.num_terminals > 0
+        for block in self.order:
+            if any(found[node] or any(found[child] for child in self.graph[node]) for node in block):
+                for node in block:
+                    found[node] = True
         return found
 
     @cached_property
@@ -81,7 +88,7 @@ class Shape:
         The language is infinite if and only if some rule has, on its right-hand side, a member of its own component of
         the `graph` and beside it something that can emit a symbol.
         """
-        number = {node: k for k, block in enumerate(components(self.graph)) for node in block}
+        number = {node: k for k, block in enumerate(self.order) for node in block}
         for rule in self.rules:
             for at, symbol in enumerate(rule.rhs):
                 beside = rule.rhs[:at] + rule.rhs[at + 1 :]
@@ -91,19 +98,51 @@ class Shape:
         return True
 
     @cached_property
+    def _shortest(self) -> tuple[list[int], list[Rule]]:
+        """The length of a shortest string of each non-terminal, and the rule that begins its derivation."""
+        best, chosen = [0] * self.num_nonterminals, list(self.rules[:1]) * self.num_nonterminals
+        waiting: dict[int, list[int]] = {}
+        missing = [len(set(rule.children)) for rule in self.rules]
+        for number, rule in enumerate(self.rules):
+            for child in set(rule.children):
+                waiting.setdefault(child, []).append(number)
+        heap = [(rule.num_terminals, number) for number, rule in enumerate(self.rules) if not missing[number]]
+        heapq.heapify(heap)
+        done: set[int] = set()
+        while heap:
+            length, number = heapq.heappop(heap)
+            head = self.rules[number].lhs
+            if head in done:
+                continue
+            done.add(head)
+            best[head], chosen[head] = length, self.rules[number]
+            for other in waiting.get(head, []):
+                missing[other] -= 1
+                if not missing[other]:
+                    rule = self.rules[other]
+                    heapq.heappush(heap, (rule.num_terminals + sum(best[child] for child in rule.children), other))
+        return best, chosen
+
+    @property
+    def least(self) -> list[int]:
+        """The length of a shortest string of each non-terminal [symbols]."""
+        return self._shortest[0]
+
+    def shortest_string(self, head: int) -> tuple[int, ...]:
+        """A shortest string of a non-terminal, as tokens."""
+        found, waiting = [], [~head]
+        while waiting:
+            symbol = waiting.pop()
+            if symbol > 0:
+                found.append(symbol)
+            else:
+                waiting += reversed(self._shortest[1][~symbol].rhs)
+        return tuple(found)
+
+    @cached_property
     def shortest(self) -> list[tuple[int, ...]]:
-        """A shortest string of each non-terminal, as tokens, found by relaxation."""
-        best: dict[int, tuple[int, ...]] = {}
-        changed = True
-        while changed:
-            changed = False
-            for rule in self.rules:
-                if all(child in best for child in rule.children):
-                    parts = [(symbol,) if symbol > 0 else best[~symbol] for symbol in rule.rhs]
-                    found = tuple(token for part in parts for token in part)
-                    if rule.lhs not in best or len(found) < len(best[rule.lhs]):
-                        best[rule.lhs], changed = found, True
-        return [best[head] for head in range(self.num_nonterminals)]
+        """A shortest string of each non-terminal, as tokens."""
+        return [self.shortest_string(head) for head in range(self.num_nonterminals)]
 
     @cached_property
     def longest(self) -> int | float:
@@ -112,32 +151,35 @@ class Shape:
             return math.inf
         longest = [0] * self.num_nonterminals
         own = by_lhs(self.rules, self.num_nonterminals)
-        for block in components(self.graph):  # in a finite language, nothing is emitted beside a member of the block
-            reached = max(self._outside(rule, block, longest) for head in block for rule in own[head])
+        for block in self.order:  # in a finite language, nothing is emitted beside a member of the block
+            reached = max(self._outside(rule, set(block), longest) for head in block for rule in own[head])
             for head in block:
                 longest[head] = reached
         return longest[self.start]
 
-    def _outside(self, rule: Rule, block: Sequence[int], longest: Sequence[int]) -> int:
+    def _outside(self, rule: Rule, block: set[int], longest: Sequence[int]) -> int:
         return rule.num_terminals + sum(longest[child] for child in rule.children if child not in block)
 
     @cached_property
     def log_derivations(self) -> float:
         """log of the number of derivations [nat]; math.inf if there are infinitely many."""
-        if _has_cycle(self.graph):
+        if self.recursive:
             return math.inf
         count = np.zeros(self.num_nonterminals)
         own = by_lhs(self.rules, self.num_nonterminals)
-        for (head,) in components(self.graph):
-            ways = [math.fsum(count[child] for child in rule.children) for rule in own[head]]
-            count[head] = log_sum_exp(np.array(ways))
+        for (head,) in self.order:
+            ways = np.array([sum(count[child] for child in rule.children) for rule in own[head]])
+            if not np.isfinite(ways).all():
+                why = "its logarithm is above the largest float, 1e308"
+                raise unavailable("number of derivations", why, "describe a grammar with shorter strings")
+            count[head] = log_sum_exp(ways)
         return float(count[self.start])
 
     @cached_property
     def num_derivations(self) -> int | float:
         """Number of derivations, exact; math.inf if there are infinitely many.
 
-        Raises `UnavailableError` if the number has over 10 000 digits. `log_derivations` is then its logarithm.
+        Raises `UnavailableError` if the number has over 4 000 digits. `log_derivations` is then its logarithm.
         """
         if self.log_derivations == math.inf:
             return math.inf
@@ -146,7 +188,7 @@ class Shape:
             raise unavailable("number of derivations", digits, "use its logarithm")
         count = [0] * self.num_nonterminals
         own = by_lhs(self.rules, self.num_nonterminals)
-        for (head,) in components(self.graph):
+        for (head,) in self.order:
             count[head] = sum(math.prod(count[child] for child in rule.children) for rule in own[head])
         return count[self.start]
 
@@ -155,26 +197,32 @@ class Shape:
 
         The result is None if a non-terminal derives itself, because some string then has infinitely many derivations.
         """
+        table = self.count_table(number)
+        return None if table is None else table[self.start]
+
+    def count_table(self, number: int) -> list[list[int]] | None:
+        """As `counts`, for each non-terminal."""
         if self.cyclic:
             return None
         order = [block[0] for block in components(self.chains)]  # symbols come after those that their chains lead to
-        own = by_lhs(self.rules, self.num_nonterminals)
+        own = [
+            [(rule.num_terminals, rule.children) for rule in mine] for mine in by_lhs(self.rules, self.num_nonterminals)
+        ]
         table: list[list[int]] = [[0] * number for _ in range(self.num_nonterminals)]
         for n in range(number):
             for head in order:
-                table[head][n] = sum(self._ways(rule, n, table) for rule in own[head])
-        return table[self.start]
+                table[head][n] = sum(_ways(n - fixed, children, table) for fixed, children in own[head] if fixed <= n)
+        return table
 
-    def _ways(self, rule: Rule, n: int, table: Sequence[Sequence[int]]) -> int:
-        """Number of derivations of strings of exactly n symbols that begin with one rule."""
-        left = n - rule.num_terminals
-        children = rule.children
-        if left < 0 or not children:
-            return int(left == 0)
-        if len(children) == 1:
-            return table[children[0]][left]
-        first, second = table[children[0]], table[children[1]]
-        return sum(first[k] * second[left - k] for k in range(left + 1))
+
+def _ways(left: int, children: Sequence[int], table: Sequence[Sequence[int]]) -> int:
+    """Number of derivations of `left` symbols from at most two non-terminals."""
+    if not children:
+        return int(left == 0)
+    if len(children) == 1:
+        return table[children[0]][left]
+    first, second = table[children[0]], table[children[1]]
+    return sum(first[k] * second[left - k] for k in range(left + 1) if first[k])
 
 
 def _has_cycle(graph: Sequence[set[int]]) -> bool:

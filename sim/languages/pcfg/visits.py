@@ -8,6 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from sim.languages import fixpoints
+from sim.languages.exact import unavailable
+from sim.languages.large import LARGE, Large
 from sim.languages.matrices import Growth
 
 
@@ -28,6 +30,9 @@ def visits(
             for at, node in enumerate(block):
                 value = None if values is None else values[at]
                 found[node] = math.inf if value is None else float(value)
+                if value is not None and found[node] == math.inf:
+                    why = "some rule is used over 1e308 times on average"
+                    raise unavailable("expected length", why, "describe a grammar with shorter strings")
                 for child, rate in rows[node].items():
                     before = inflow[child]
                     if before is not None:
@@ -39,12 +44,18 @@ def _visited(
     rows: Sequence[Mapping[int, Fraction]], block: Sequence[int], inflow: Sequence[Decimal | None]
 ) -> list[Decimal] | None:
     """The same for one component, from what enters it; None if it is infinite."""
+    entering = [value for value in inflow if value is not None]
+    if len(entering) < len(block):
+        return None
+    if len(block) > LARGE:
+        total = Large.of(rows, block).visits(np.array([float(value) for value in entering]))
+        assert total is not None, "its certificate has been found, or it would be refused"
+        return [Decimal(value) for value in total.tolist()]
     number = {node: i for i, node in enumerate(block)}
     across: list[dict[int, Decimal]] = [{} for _ in block]
     for node in block:
         for child, rate in rows[node].items():
             if child in number:
                 across[number[child]][number[node]] = fixpoints.decimal(rate)
-    entering = [value for value in inflow if value is not None]
-    found = fixpoints.solve(across, [entering]) if len(entering) == len(block) else None
+    found = fixpoints.solve(across, [entering])
     return None if found is None else found[0]

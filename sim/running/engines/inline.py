@@ -23,6 +23,8 @@ def check(workers: int, parameters: Mapping[str, Any]) -> None:
 class Done:
     """A worker that has ended already."""
 
+    handle = None
+
     def ended(self) -> Ending:
         """Return an ending without a reason. If the work had failed, `submit` would have raised the exception."""
         return Ending()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim.running.engines import Ending, no_parameters
+from sim.running.engines import Ending, last_line, no_parameters
 
 PATIENCE = 10.0
 """Time that a child has to end after it was asked to [s]: for its last checkpoint."""
@@ -27,6 +27,7 @@ class Child:
 
     process: subprocess.Popen[bytes]
     log: Path
+    handle: None = None  # it ends with its driver
 
     def ended(self) -> Ending | None:
         """Return how the child ended; None while it runs."""
@@ -88,9 +89,7 @@ def _reason(status: int, log: Path) -> str:
     if status < 0:
         more = "; if memory ran out, lower hydra.launcher.max_runs" if -status == signal.SIGKILL else f"; see {log}"
         return f"its process was killed by {_signal(-status)}{more}"
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
-    return f"its process ended with exit status {status}: {last}; see {log}"
+    return f"its process ended with exit status {status}: {last_line(log)}; see {log}"
 
 
 def _signal(number: int) -> str:

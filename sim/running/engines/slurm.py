@@ -1,55 +1,152 @@
 """An engine that gives each worker a SLURM job, through submitit (`pip install sft-diversity[slurm]`).
 
 submitit pickles the call of the worker and nothing else. Outcomes lie on the disk, which the driver and the jobs must
-share. A job continues when its driver ends. If the same command is given again, it keeps the runs that are finished.
+share. A job goes on when its driver ends. Its handle is enough to find it again, without submitit: whether it is in the
+queue is asked of `squeue`, and whether it has ended well is read from its result file.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+import pickle
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Literal
 
+from sim.disk.processes import fate, identity, is_certain
 from sim.numerics import SpecificationError
-from sim.running.engines import Ending
+from sim.running.engines import Ending, JobState, last_line
 from sim.running.worker import main
+from sim.streams import Terminated
 
-CLUSTER = "slurm"
-"""The executor of submitit. For tests, "local" does the same in processes of this machine."""
+CLUSTERS = ("slurm", "local")
+"""Executors of submitit. `local` does the same in processes of this machine, to try things without SLURM."""
+
+ASKED = 5.0
+"""Least time between two questions to the scheduler [s]."""
+
+LATE = 15.0
+"""Time after the end of a job in which its result may still appear on a network file system [s]."""
+
+PATIENCE = {signal.SIGTERM: 10.0, signal.SIGINT: 5.0, signal.SIGKILL: 5.0}
+"""How a local job is ended, and how long it may take after each signal [s]."""
+
+WORKING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
+"""States in which a job of SLURM has begun. In all other states of the queue it waits."""
+
+
+_children: list[Any] = []  # the processes of local jobs: Python complains about those that it forgets
 
 
 def check(workers: int, parameters: Mapping[str, Any]) -> None:
-    """Accept everything, because submitit checks its parameters when the engine is constructed."""
-    del workers, parameters
+    """Raise SpecificationError for an unknown cluster. submitit checks the rest when the engine is constructed."""
+    del workers
+    cluster = parameters.get("cluster", "slurm")
+    if cluster not in CLUSTERS:
+        raise SpecificationError(
+            f"hydra.launcher.parameters.cluster: one of {', '.join(CLUSTERS)} is required, found {cluster!r}"
+        )
 
 
-@dataclass(frozen=True)
+def attached(handle: Mapping[str, Any]) -> "Submitted":
+    """Return the job that a handle names. The process that submitted it may have ended."""
+    return Submitted(str(handle["job"]), handle["cluster"], Path(handle["folder"]), handle.get("process"))
+
+
 class Submitted:
     """A job that waits in the queue, works, or has ended."""
 
-    job: Any
+    def __init__(
+        self, job: str, cluster: Literal["slurm", "local"], folder: Path, process: Mapping[str, Any] | None = None
+    ) -> None:
+        self.job, self.cluster, self.folder, self.process = job, cluster, folder, process or {}
+        self._known_since, self._gone_since = time.monotonic(), None
+
+    _gone_since: float | None
+
+    @property
+    def handle(self) -> Mapping[str, Any]:
+        """What another process needs to find the job."""
+        known = {"job": self.job, "cluster": self.cluster, "folder": str(self.folder)}
+        return known | ({"process": dict(self.process)} if self.process else {})
+
+    def state(self) -> JobState:
+        """Return where the job is. It is unknown if the scheduler does not answer here or now."""
+        if self._file("result.pkl").exists():
+            return "ended"
+        if self.cluster == "local":
+            _children[:] = [child for child in _children if child.poll() is None]
+            known: Mapping[str, JobState] = {"alive": "running", "dead": "ended", "unknown": "unknown"}
+            return known[fate(self.process)]
+        queue = _queue(self._known_since)
+        if queue is None:
+            return "unknown"
+        word = queue.get(self.job)
+        return "ended" if word is None else "running" if word in WORKING else "waiting"
 
     def ended(self) -> Ending | None:
-        """Return how the job ended; None while it waits or works."""
-        if not self.job.done():
+        """Return how the job ended; None while it waits or works, or if that is unknown."""
+        if self.state() != "ended":
+            self._gone_since = None
             return None
-        if self.job.exception() is None:
+        self._gone_since = time.monotonic() if self._gone_since is None else self._gone_since
+        result, errors = self._result(), self._file("log.err")
+        if result is None and self.cluster == "slurm" and time.monotonic() - self._gone_since < LATE:
+            return None
+        if result is not None and result[0] == "success":
             return Ending()
-        state = self.job.state
-        more = "lower hydra.launcher.max_runs, or see" if state == "OUT_OF_MEMORY" else "see"
-        return Ending(f"its job {self.job.job_id} ended as {state}; {more} {self.job.paths.stderr}")
+        how = _final(self.job) if self.cluster == "slurm" and result is None else ""
+        more = "lower hydra.launcher.max_runs, or see" if how == "OUT_OF_MEMORY" else "see"
+        said = last_line(errors) if result is None else str(result[1]).strip().rpartition("\n")[2]
+        return Ending(f"its job {self.job} ended{how and f' as {how}'} without a result: {said}; {more} {errors}")
 
     def cancel(self) -> None:
-        """Remove the job from the queue, or end it."""
-        self.job.cancel()
-        self.job.wait()
+        """Remove the job from the queue, or end it, and return when it has ended or does not listen."""
+        if self.cluster == "local":
+            self._end_process()
+            return
+        subprocess.run(["scancel", self.job], check=False, capture_output=True)
+        self._wait(60.0)
+
+    def _end_process(self) -> None:
+        for number, patience in PATIENCE.items():
+            if is_certain(self.process) and fate(self.process) == "alive":
+                with suppress(ProcessLookupError):
+                    os.kill(self.process["pid"], number)
+                self._wait(patience)
+
+    def _wait(self, patience: float) -> None:
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            self._known_since = time.monotonic()
+            if self.state() == "ended":
+                return
+            time.sleep(0.05 if self.cluster == "local" else 1.0)
+
+    def _file(self, what: str) -> Path:
+        """Return a file that submitit names for a job."""
+        return self.folder / f"{self.job}_0_{what}"
+
+    def _result(self) -> tuple[str, Any] | None:
+        with suppress(OSError):  # this makes NFS look for new files
+            self.folder.chmod(self.folder.stat().st_mode)
+        try:
+            found: tuple[str, Any] = pickle.loads(self._file("result.pkl").read_bytes())
+        except FileNotFoundError:
+            return None
+        return found
 
 
 class Engine:
-    """Jobs of one task each. `parameters` are submitit's, such as timeout_min, gpus_per_node or slurm_partition."""
+    """Jobs of one task each. `parameters` are `cluster` and submitit's, such as timeout_min or slurm_partition."""
 
-    def __init__(self, workers: int = 1, **parameters: Any) -> None:
+    def __init__(self, workers: int = 1, cluster: str = "slurm", **parameters: Any) -> None:
         del workers  # each worker has the resources that SLURM gives to its job
-        self.parameters = parameters
+        self.cluster, self.parameters = cluster, parameters
         try:
             import submitit
 
@@ -68,7 +165,57 @@ class Engine:
         """Put a job for a task file into the queue."""
         executor = self._executor(task.parent / "jobs")
         executor.update_parameters(**{"name": "sim.running.worker", **self.parameters})
-        return Submitted(executor.submit(main, [str(task)]))
+        try:
+            job = executor.submit(work, str(task))
+        except Exception as problem:  # what SLURM refuses, such as a partition that does not exist
+            said = " ".join(str(problem).split())
+            raise SpecificationError(f"hydra.launcher.parameters: SLURM did not take the job: {said}") from problem
+        process = None
+        if self.cluster == "local":
+            process = identity(int(job.job_id))
+            _children.append(job._process)
+        return Submitted(str(job.job_id), self.cluster, Path(job.paths.folder).absolute(), process)  # type: ignore[arg-type]
 
     def _executor(self, folder: Path) -> Any:
-        return self._auto(folder, cluster=CLUSTER)
+        return self._auto(folder, cluster=self.cluster)
+
+
+def work(task: str) -> int:
+    """Do a task in a job. If the job is cancelled, write the last checkpoints first; submitit ignores the signal."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        raise Terminated(number)
+
+    signal.signal(signal.SIGTERM, end)
+    return main([task])
+
+
+# -- the scheduler ----------------------------------------------------------------------------------------------------
+
+_last: list[tuple[float, dict[str, str] | None]] = []  # the last answer of the scheduler, and when it was asked
+
+
+def _queue(since: float) -> dict[str, str] | None:
+    """Return the state of every job of this user in the queue, asked after `since`; None if there is no answer."""
+    now = time.monotonic()
+    if not _last or _last[0][0] < since or now - _last[0][0] >= ASKED:
+        said = _asked(["squeue", "--noheader", f"--user={os.getuid()}", "--format=%A %T"])
+        lines = None if said is None else [line.split() for line in said.splitlines()]
+        _last[:] = [(now, None if lines is None else {line[0]: line[1] for line in lines if len(line) == 2})]
+    return _last[0][1]
+
+
+def _final(job: str) -> str:
+    """Return the last state of a job, such as FAILED or TIMEOUT; "" if nobody knows it any more."""
+    said = _asked(["scontrol", "show", "job", job])
+    if said is not None and (found := re.search(r"JobState=(\w+)", said)):
+        return found[1]
+    return ((_asked(["sacct", "--noheader", "-X", f"--jobs={job}", "--format=State"]) or "").split() or [""])[0]
+
+
+def _asked(command: Sequence[str]) -> str | None:
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None

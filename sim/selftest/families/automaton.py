@@ -8,13 +8,19 @@ from itertools import islice
 import mpmath
 
 from sim.languages.automaton import Automaton
+from sim.languages.hidden import HiddenAutomaton
+from sim.languages.moments import length_variance, varentropy
+from sim.languages.spectrum import spectral_radius
 from sim.selftest import drawn_walks
 from sim.selftest.checks import Check
 from sim.selftest.narrowed import TOO_LONG, condition, without
-from sim.selftest.oracles import machines, numbers, walks
+from sim.selftest.oracles import machines, numbers, variances, walks
 from sim.selftest.oracles.lists import NONE
 from sim.selftest.oracles.machines import Walk
 from sim.selftest.walked import ZERO, conditioned, lengths, listed, short_law, strings
+
+TINY = 1e-18
+"""Floor for variances: a true variance of 0 is found as the square of a rounding error."""
 
 SMALL = 1e-9
 """Floor for divergences of nearly equal machines: the rounding of their logs changes a term by 1e-16."""
@@ -34,16 +40,39 @@ def checks(rng: random.Random) -> Iterator[Check]:
     yield from condition(rng, language, walk, symbols, _kept)
     gone = {(rng.randrange(walk.size), rng.randint(0, symbols)) for _ in range(rng.randint(0, 3))}
     yield from without(rng, language, walk, symbols, gone, _kept)
+    yield from moments(language, walk)
     yield from _divergence(rng, language, walk, symbols)
 
 
 def _whole(language: Automaton, walk: Walk, symbols: int) -> Iterator[Check]:
     yield Check("entropy", language.entropy(), walks.entropy(walk))
+    if walks.expected_length(walk) < TOO_LONG:
+        yield Check("varentropy", varentropy(language), varentropy_of(walk), floor=TINY)
     yield Check("collision", language.collision(), walks.total(walk, 2))
     if not machines.endless(walk):
         law = short_law(walk, symbols, machines.deepest(walk) + 1)
         yield Check("entropy by enumeration", language.entropy(), numbers.entropy(law.values()))
         yield Check("collision by enumeration", language.collision(), sum(p * p for p in law.values()))
+
+
+def moments(language: Automaton | HiddenAutomaton, walk: Walk) -> Iterator[Check]:
+    """Check the variance of the length, and the spectral radius of the moves between the states that occur."""
+    if walks.expected_length(walk) < TOO_LONG:
+        wanted = variances.of_walk(walk, lambda s, a, t, p: mpmath.mpf(s >= 0 and t >= 0))
+        yield Check("variance of the length", length_variance(language), wanted, floor=TINY)
+    seen = sorted(machines.reached(walk))
+    moves = [[sum((p for s, _, t, p in walk.arcs if (s, t) == (i, j)), NONE) for j in seen] for i in seen]
+    found = spectral_radius(language)
+    wanted = variances.spectral_radius(moves)
+    if found.exact:
+        yield Check("spectral radius", found.lower, wanted, floor=SMALL)
+    rounding = 1e-13 * float(wanted) + TINY
+    yield Check("spectral radius within its ends", found.lower - rounding <= wanted <= found.upper + rounding, True)
+
+
+def varentropy_of(walk: Walk) -> mpmath.mpf:
+    """Return the variance of -log P(path)."""
+    return variances.of_walk(walk, lambda s, a, t, p: walks.log(p))
 
 
 def _positions(language: Automaton, walk: Walk, symbols: int) -> Iterator[Check]:

@@ -5,16 +5,21 @@ import random
 from collections.abc import Iterator
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 
 from sim.languages.chain import Chain
+from sim.languages.chain_rates import excess_entropy, kl_rate
 from sim.languages.vocabulary import Vocabulary
 from sim.selftest import drawn_walks
 from sim.selftest.checks import REFUSED, Check, attempt
-from sim.selftest.drawn import LOG_FLOOR, logs
+from sim.selftest.drawn import LOG_FLOOR, SMALL, logs
 from sim.selftest.oracles import chains
 from sim.selftest.oracles.chains import Rows
-from sim.selftest.oracles.numbers import entropy
+from sim.selftest.oracles.numbers import DIGITS, entropy, real
+
+WORDS = 4
+"""Length of the words from which the excess entropy is computed again."""
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
@@ -35,6 +40,8 @@ def checks(rng: random.Random) -> Iterator[Check]:
         yield Check("log P(prefix)", chain.log_prefix(x), logs([p])[0], floor=LOG_FLOOR)
         following = logs([rows[s][a][1] if a in rows[s] else Fraction(0) for a in range(symbols + 1)])
         yield Check("log P(. | prefix)", chain.next_log_probs(x), following, floor=LOG_FLOOR)
+    yield from _excess_entropy(chain, rows)
+    yield from _kl_rate(rng, chain, rows, symbols)
     yield Check("an entropy is refused", attempt(chain.entropy) == REFUSED, True)
     yield Check("a probability is refused", attempt(lambda: chain.log_prob([1])) == REFUSED, True)
     yield Check("expected length", chain.expected_length(), math.inf)
@@ -54,6 +61,33 @@ def _long_run(chain: Chain, rows: Rows, symbols: int) -> Iterator[Check]:
         yield Check("probability of a class", share, chains.ends(rows, 0, block))
         by_state = dict(zip(states.tolist(), law.tolist(), strict=True))
         yield Check("stationary law", [by_state[s] for s in block], chains.stationary(rows, block))
+
+
+def _excess_entropy(chain: Chain, rows: Rows) -> Iterator[Check]:
+    """Check E against H(X_1..X_n) - n h in the stationary law, which rises to E as n grows."""
+    found, slack = excess_entropy(chain), 1e-12
+    with mpmath.workdps(DIGITS):
+        partial, finished = mpmath.mpf(0), True
+        for block in chains.closed(rows):
+            share = chains.ends(rows, 0, block)
+            value, determined = chains.excess(rows, block, WORDS)
+            partial += real(share) * value
+            finished &= determined or not share
+    yield Check("excess entropy is not below a partial sum", float(partial) <= found.upper + slack, True)
+    if finished:
+        yield Check("excess entropy", [found.lower, found.upper], [partial, partial], floor=SMALL)
+
+
+def _kl_rate(rng: random.Random, chain: Chain, rows: Rows, symbols: int) -> Iterator[Check]:
+    laws = [drawn_walks.row(rng, len(row)) for row in rows]
+    near = [
+        {a: (t, p) for (a, (t, _)), p in zip(row.items(), law, strict=True)}
+        for row, law in zip(rows, laws, strict=True)
+    ]
+    other: Rows = near if rng.random() < 0.7 else drawn(rng, symbols)
+    q = as_chain(other, symbols)
+    yield Check("KL rate", kl_rate(chain, q), chains.kl_rate(rows, other), floor=SMALL)
+    yield Check("KL rate of a chain from itself", kl_rate(chain, chain), 0.0)
 
 
 def drawn(rng: random.Random, symbols: int) -> Rows:

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 import mpmath
 
 from sim.languages.hidden import HiddenAutomaton
+from sim.languages.moments import path_varentropy, varentropy
+from sim.languages.paths import likeliest_path, viterbi
 from sim.selftest import drawn_walks
 from sim.selftest.checks import REFUSED, Check, attempt
 from sim.selftest.drawn import LOG_FLOOR
-from sim.selftest.narrowed import condition, without
+from sim.selftest.families.automaton import TINY, moments, varentropy_of
+from sim.selftest.narrowed import TOO_LONG, condition, without
 from sim.selftest.oracles import machines, numbers, walks
 from sim.selftest.oracles.lists import NONE
 from sim.selftest.oracles.machines import Walk
@@ -30,6 +33,9 @@ def checks(rng: random.Random) -> Iterator[Check]:
     yield from _entropies(language, walk, symbols)
     yield from _bounds(language, walk, symbols)
     yield from _finite(language, walk, symbols)
+    yield from moments(language, walk)
+    yield from _varentropies(language, walk, symbols)
+    yield from _likeliest_paths(rng, language, walk)
     yield Check("collision", language.collision(), walks.total(machines.twice(walk)))
     yield from condition(rng, language, walk, symbols, _kept)
     gone = {(s, a, t) for s, a, t, _ in walk.arcs if rng.random() < 0.2}
@@ -43,6 +49,32 @@ def _entropies(language: HiddenAutomaton, walk: Walk, symbols: int) -> Iterator[
     yield Check("entropy is refused where a string has two paths", found == REFUSED, ambiguous)
     yield Check("unambiguous", language.unambiguous, not ambiguous)
     yield Check("entropy of paths", language.path_entropy(), paths)
+
+
+def _varentropies(language: HiddenAutomaton, walk: Walk, symbols: int) -> Iterator[Check]:
+    if walks.expected_length(walk) >= TOO_LONG:
+        return
+    wanted, found = varentropy_of(walk), attempt(lambda: varentropy(language))
+    yield Check("varentropy", found, wanted, floor=TINY)
+    yield Check("varentropy is refused where a string has two paths", found == REFUSED, not language.unambiguous)
+    yield Check("varentropy of paths", path_varentropy(language), wanted, floor=TINY)
+
+
+def _likeliest_paths(rng: random.Random, language: HiddenAutomaton, walk: Walk) -> Iterator[Check]:
+    """Check the likeliest path, which visits no state twice, and that of one string, by listing all paths."""
+    paths = list(machines.paths(walk, walk.size))
+    best = likeliest_path(language)
+    yield Check("likeliest path", best.log_p, numbers.log(max(p for _, p in paths)), floor=LOG_FLOOR)
+    yield Check("string of the likeliest path", best.log_p <= language.log_prob(best.tokens) + ROUNDING, True)
+    x, _ = rng.choice(paths)
+    found = viterbi(language, x)
+    wanted = max(p for y, p in paths if y == x)
+    yield Check("likeliest path of a string", found.log_p, numbers.log(wanted), floor=LOG_FLOOR)
+    steps = zip(x, found.states, found.states[1:], strict=False)
+    own = float(language.initial[found.states[0]] * language.stopping[found.states[-1]])
+    for a, s, t in steps:
+        own *= float(language.transitions[a, s, t])
+    yield Check("probability of the path that is named", own, wanted)
 
 
 def _bounds(language: HiddenAutomaton, walk: Walk, symbols: int) -> Iterator[Check]:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 
+import mpmath
 import numpy as np
 
 from sim.languages.finite import FiniteLanguage
+from sim.languages.moments import length_variance, varentropy
 from sim.selftest.checks import Check
 from sim.selftest.drawn import (
     BAR,
@@ -28,7 +30,10 @@ from sim.selftest.drawn import (
 )
 from sim.selftest.oracles import lists
 from sim.selftest.oracles.lists import Law, Symbols
-from sim.selftest.oracles.numbers import entropy, kl
+from sim.selftest.oracles.numbers import DIGITS, entropy, kl, log, real
+
+TINY = 1e-18
+"""Floor for variances: a true variance of 0 is found as the square of a rounding error."""
 
 
 def checks(rng: random.Random) -> Iterator[Check]:
@@ -51,6 +56,13 @@ def _whole(language: FiniteLanguage, law: Law) -> Iterator[Check]:
     possible = {x: p for x, p in law.items() if p}
     yield Check("entropy", language.entropy(), entropy(law.values()), floor=SMALL)
     yield Check("collision", language.collision(), sum(p * p for p in law.values()))
+    with mpmath.workdps(DIGITS):
+        mean = entropy(law.values())
+        wanted = mpmath.fsum(real(p) * (-log(p) - mean) ** 2 for p in possible.values())
+    yield Check("varentropy", varentropy(language), wanted, floor=TINY)
+    length = sum((p * len(x) for x, p in law.items()), lists.NONE)
+    spread = sum((p * (len(x) - length) ** 2 for x, p in law.items()), lists.NONE)
+    yield Check("variance of the length", length_variance(language), spread, floor=TINY)
     yield Check("expected length", language.expected_length(), sum(p * len(x) for x, p in law.items()))
     yield Check("support size", language.support_size, len(possible))
     yield Check("longest", language.longest, max(map(len, possible)))

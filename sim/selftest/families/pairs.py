@@ -94,7 +94,10 @@ def _divergences(p: Known, q: Known) -> Iterator[Check]:
             low, high = quantity.lower - ROUNDING, quantity.upper + ROUNDING
             yield Check(f"{name}: bounds of {what}", bool(low <= value <= high), True)
         must = (p.finite and q.finite) or (automata and what in ("kl", "reverse_kl", "hellinger"))
-        if must or (p.finite and what == "kl"):
+        product = what == "collision" and (
+            p.finite or q.finite or "grammar" not in (p.kind, q.kind) or p.kind != q.kind
+        )
+        if must or product or (p.finite and what == "kl"):
             yield Check(f"{name}: {what} is exact", quantity.exact, True)
 
 
@@ -110,4 +113,5 @@ def _by_hand(p: Law, q: Law) -> dict[str, Value]:
         "total_variation": oracle.total_variation(both),
         "jensen_shannon": oracle.jensen_shannon(both),
         "hellinger": mpmath.sqrt(square),
+        "collision": sum((a * b for a, b in both), Fraction(0)),
     }

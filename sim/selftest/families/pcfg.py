@@ -8,11 +8,13 @@ from functools import partial
 
 import mpmath
 
+from sim.languages.moments import derivation_varentropy, length_variance, varentropy
 from sim.languages.pcfg.language import ContextFree
+from sim.languages.spectrum import spectral_radius
 from sim.selftest import drawn_grammars
 from sim.selftest.checks import REFUSED, Check, attempt
 from sim.selftest.drawn import LOG_FLOOR, SMALL, declined, strings_of
-from sim.selftest.oracles import fixed, grammars, numbers, parses
+from sim.selftest.oracles import fixed, grammars, numbers, parses, variances
 from sim.selftest.oracles.grammars import INFINITY, Grammar
 from sim.selftest.oracles.lists import Symbols
 from sim.selftest.oracles.parses import Law
@@ -22,6 +24,9 @@ SHORT = 4
 
 HARDLY = 1e-45
 """Floor for 1 minus a mass: critical masses are known to 1e-60. `_finite` checks dropped masses that are exactly 0."""
+
+TINY = 1e-18
+"""Floor for variances: a true variance of 0 is found as the square of a rounding error."""
 
 MOST = 300
 """A finite language is listed if it has at most this many strings."""
@@ -33,6 +38,7 @@ def checks(rng: random.Random) -> Iterator[Check]:
     language, heads = drawn_grammars.as_language(rng, grammar)
     law = Law(grammar)
     yield from _derivations(language, grammar, heads)
+    yield from _variances(language, grammar, heads)
     yield from _strings(rng, language, law)
     yield from _lengths(rng, language, law)
     yield from _listed(rng, language, law)
@@ -61,6 +67,29 @@ def _derivations(language: ContextFree, grammar: Grammar, heads: list[str]) -> I
         found = attempt(ask)
         yield Check(name, found, value)
         yield Check(f"{name} only if unambiguous", (found != REFUSED) == unique, True)
+
+
+def _variances(language: ContextFree, grammar: Grammar, heads: list[str]) -> Iterator[Check]:
+    length, surprise = language.expected_length(), language.derivation_entropy()
+    for name, found, mean, marks in (
+        ("variance of the length", length_variance(language), length, _emitted),
+        ("derivation varentropy", derivation_varentropy(language), surprise, lambda head, rhs, p: numbers.log(p)),
+    ):
+        if mean == math.inf:
+            yield Check(f"{name}, infinite", found, math.inf)
+        elif language.growth == "subcritical":
+            yield Check(name, found, variances.of_grammar(grammar, marks), floor=TINY)
+    found = attempt(lambda: varentropy(language))
+    yield Check("varentropy only if unambiguous", (found != REFUSED) == language.ambiguity.unambiguous, True)
+    yield Check("varentropy", found, derivation_varentropy(language))
+    radius = spectral_radius(language)
+    wanted = variances.spectral_radius(grammars.matrix(grammar, heads))
+    if radius.exact:
+        yield Check("spectral radius", radius.lower, wanted, floor=SMALL)
+
+
+def _emitted(head: str, rhs: grammars.Rhs, p: Fraction) -> mpmath.mpf:
+    return mpmath.mpf(sum(isinstance(symbol, int) for symbol in rhs))
 
 
 def _mean(visits: dict[str, mpmath.mpf], marks: dict[str, mpmath.mpf]) -> mpmath.mpf:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import mpmath
 
 from sim.selftest.oracles.lists import Symbols
-from sim.selftest.oracles.numbers import DIGITS, entropy, real
+from sim.selftest.oracles.numbers import DIGITS, entropy, log, real
 
 Rows: TypeAlias = Sequence[dict[int, tuple[int, Fraction]]]
 """For every state: symbol -> (next state, probability)."""
@@ -85,3 +85,42 @@ def blocks(rows: Rows, start: int, number: int) -> dict[Symbols, tuple[int, Frac
     for _ in range(number):
         found = {(*x, a): (t, p * q) for x, (s, p) in found.items() for a, (t, q) in rows[s].items()}
     return found
+
+
+def excess(rows: Rows, states: Sequence[int], number: int) -> tuple[mpmath.mpf, bool]:
+    """H(X_1..X_n) - n h [nat] of a closed class in its stationary law, and whether n symbols determine the state."""
+    law = stationary(rows, states)
+    words: dict[Symbols, dict[int, Fraction]] = {(): dict(zip(states, law, strict=True))}
+    for _ in range(number):
+        longer: dict[Symbols, dict[int, Fraction]] = {}
+        for x, here in words.items():
+            for s, p in here.items():
+                for a, (t, q) in rows[s].items():
+                    after = longer.setdefault((*x, a), {})
+                    after[t] = after.get(t, Fraction(0)) + p * q
+        words = longer
+    with mpmath.workdps(DIGITS):
+        rate = mpmath.fsum(real(p) * entropy(q for _, q in rows[s].values()) for s, p in zip(states, law, strict=True))
+        whole = entropy(sum(here.values(), Fraction(0)) for here in words.values())
+        return whole - number * rate, all(len(here) == 1 for here in words.values())
+
+
+def kl_rate(p: Rows, q: Rows) -> mpmath.mpf:
+    """Long-run mean of the divergence of the next symbol [nat]; inf if the second chain lacks a symbol of the first."""
+    pairs, steps = [(0, 0)], list[dict[int, tuple[int, Fraction]]]()
+    for s, t in pairs:  # this list grows during the loop
+        step = {}
+        for a, (after, weight) in p[s].items():
+            if a not in q[t]:
+                return mpmath.inf
+            pair = (after, q[t][a][0])
+            if pair not in pairs:
+                pairs.append(pair)
+            step[a] = (pairs.index(pair), weight)
+        steps.append(step)
+    with mpmath.workdps(DIGITS):
+        return mpmath.fsum(
+            real(share * weight) * (log(weight) - log(q[t][a][1]))
+            for (s, t), share in zip(pairs, long_run(steps, 0), strict=True)
+            for a, (_, weight) in p[s].items()
+        )

@@ -118,11 +118,13 @@ def total(walk: Walk, power: int = 1) -> mpmath.mpf:
 
 def expected(walk: Walk, marks: Marks) -> mpmath.mpf:
     """Sum over all walks of P(w) times the sum of the marks along it."""
-    up, down = (_tilted(walk, marks, sign) for sign in (1, -1))
+    up, down = (tilted(walk, marks, sign) for sign in (1, -1))
     return real((up - down) << STEP - 1)
 
 
-def _tilted(walk: Walk, marks: Marks, sign: int) -> Fixed:
+def tilted(walk: Walk, marks: Marks, sign: int) -> Fixed:
+    """Sum over all walks of P(w) times the product of 1 + sign h mark along it, with h = 2^-STEP."""
+
     def weight(s: int, a: int, t: int, p: Fraction) -> Fixed:
         if not p:
             return 0

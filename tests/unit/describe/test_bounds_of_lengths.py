@@ -33,6 +33,7 @@ def bounded(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     file = tmp_path / "grammar.yaml"
     file.write_text(CASES[request.param], encoding="utf-8")
     monkeypatch.setattr("sim.describe.bounds.likeliest", lambda language, number: Likeliest((), False))
+    monkeypatch.setattr("sim.describe.bounds.ceilings", lambda language: None)
     return Known(read(str(file)), 1)
 
 

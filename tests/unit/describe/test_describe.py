@@ -170,6 +170,23 @@ def test_a_chain_that_never_stops(ask):
     assert ask(EXAMPLES / "endless.yaml", "--length", 4)["support"]["size"] == 8
 
 
+def test_a_hidden_chain_that_never_stops(ask, refused):
+    """By hand: P(h) = (1/2 + 9/10) / 2 at first, and P(hh) over the four paths of two states."""
+    said = ask(EXAMPLES / "coins.yaml", "--counts", 2, "--prefix", "hh", "--next", "h", "--positions", 2)
+    both = Fraction(1, 2) * Fraction(1, 2) * (Fraction(19, 20) * Fraction(1, 2) + Fraction(1, 20) * Fraction(9, 10))
+    both += Fraction(1, 2) * Fraction(9, 10) * (Fraction(1, 10) * Fraction(1, 2) + Fraction(9, 10) * Fraction(9, 10))
+    assert said["prefixes"]["hh"]["p"] == pytest.approx(float(both), rel=1e-13)
+    assert said["next"]["h"]["h"] == pytest.approx(float(both / Fraction(7, 10)), rel=1e-13)
+    h = -0.7 * math.log(0.7) - 0.3 * math.log(0.3)
+    assert exact(said["entropy"]["block_entropies"][1]) == pytest.approx(h, rel=1e-13)
+    assert said["positions"]["positions"][0]["entropy"] == pytest.approx(h, rel=1e-13)
+    lower, upper = bounds(said["entropy"]["entropy_rate"])
+    assert 0.6352 < lower < upper < 0.6353
+    assert said["entropy"]["frequencies"] == pytest.approx({"h": 19 / 30, "t": 11 / 30}, rel=1e-13)
+    assert ask(EXAMPLES / "coins.yaml", "--length", 4)["support"]["size"] == 8
+    assert "--positions: only 14 symbols have few enough blocks" in refused(EXAMPLES / "coins.yaml", "--positions", 30)
+
+
 def test_what_is_asked_for(ask):
     options = ("--string", "()", "--string", ")(", "--prefix", "((", "--next", "((", "--next", "")
     said = ask(EXAMPLES / "brackets.yaml", *options)
@@ -315,10 +332,15 @@ SHOWN = [
         (
             "--prefix",
             "yes",
+            "--string",
+            "yes no",
+            "--sample",
+            "30",
         ),
     ),
     ("strings", ("--tilt", "2", "--top-p", "0.9")),
-    ("endless", ()),
+    ("endless", ("--against", str(EXAMPLES / "endless.yaml"))),
+    ("coins", ("--prefix", "hh", "--positions", "3", "--counts", "4")),
     ("steps", ("--entropy", "3")),
 ]
 
@@ -397,7 +419,7 @@ def test_what_is_refused(options, fragment, refused, monkeypatch):
 
 def test_an_endless_chain_has_little_to_compare(refused):
     assert "use --length" in refused(EXAMPLES / "endless.yaml", "--against", EXAMPLES / "steps.yaml")
-    assert "the chain has no eos" in refused(EXAMPLES / "endless.yaml", "--string", "on")
+    assert "its sequences never end" in refused(EXAMPLES / "endless.yaml", "--string", "on")
 
 
 def test_a_decoding_that_never_ends_is_refused(write, refused):

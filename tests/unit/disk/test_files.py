@@ -302,10 +302,10 @@ def test_a_draft_that_cannot_be_removed_keeps_no_result_waiting(
         (tmp_path / name).mkdir()
     plain = files.acquire
 
-    def acquire(file: Path) -> Lock | None:
+    def acquire(file: Path, brief: bool) -> Lock | None:
         if file.name.startswith(".q"):
             raise PermissionError
-        return plain(file)
+        return plain(file, brief=brief)
 
     monkeypatch.setattr(files, "acquire", acquire)
     publish(tmp_path / "r", FILES)
@@ -505,10 +505,10 @@ def test_what_is_said_often_is_cheap(tmp_path: Path) -> None:
 def test_publishing_costs_little_but_its_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     content = {f"f{index}": bytes(200_000) for index in range(5)}
-    costs = []
+    costs, threads = [], threading.active_count()
     for index in range(20):
         started = time.perf_counter()
         publish(tmp_path / str(index), content)
         costs.append(time.perf_counter() - started)
     assert min(costs) < 0.01
-    assert threading.active_count() == 1
+    assert threading.active_count() <= threads

@@ -18,12 +18,12 @@ import pytest
 from safetensors.numpy import load_file
 
 from sim.disk import files, records
-from sim.disk.files import sweep
+from sim.disk.files import pack, publish, sweep, unpack
 from sim.disk.folders import finished
-from sim.disk.records import MANIFEST, Record, folder, invalidity, prepare, read, run_hash, write
+from sim.disk.records import MANIFEST, Record, check, folder, invalidity, prepare, read, run_hash, write
 from sim.numerics import SpecificationError
 from tests.unit.faults import fills_up, killed_at, tree
-from tests.unit.recorded_worlds import recorded, twins
+from tests.unit.recorded_worlds import identified, recorded, twins
 
 RUN = "0123456789ab"
 FILES = ("arrays.safetensors", "manifest.json", "pretrain.params.safetensors", "run.json", "sft.params.safetensors")
@@ -103,9 +103,10 @@ def test_a_flipped_bit_is_seen(tmp_path: Path, record: Record, name: str, where:
     target = write(record, tmp_path / RUN)
     size = (target / name).stat().st_size
     flip(target / name, int(where * size), bit=int(10 * where) % 8)
-    with pytest.raises(SpecificationError, match=r"^[^\n]*delete [^\n]* and run again$") as refusal:
-        read(target)
-    assert str(target) in str(refusal.value)
+    for look in (read, check):
+        with pytest.raises(SpecificationError, match=r"^[^\n]*delete [^\n]* and run again$") as refusal:
+            look(target)
+        assert str(target) in str(refusal.value)
 
 
 def test_every_byte_of_the_manifest_counts(tmp_path: Path, record: Record) -> None:
@@ -152,6 +153,27 @@ def test_what_is_no_record_is_refused(tmp_path: Path, make: Callable[[Path], Non
     make(tmp_path / RUN)
     with pytest.raises(SpecificationError, match=r"a finished record holds manifest\.json, found none; delete"):
         read(tmp_path / RUN)
+
+
+@pytest.mark.parametrize("missing", ["world/event", "sft/losses", "sft.params.safetensors", "arrays"])
+def test_right_checksums_are_not_enough(tmp_path: Path, record: Record, missing: str) -> None:
+    """Neither for reading a record, nor for keeping it without making languages of its arrays."""
+    own = identified(record)
+    whole = write(own, tmp_path / own.hash)
+    contents = {file.name: file.read_bytes() for file in whole.iterdir() if file.name != MANIFEST}
+    if missing == "arrays":
+        contents["arrays.safetensors"] = b"arrays"
+    elif missing in contents:
+        del contents[missing]
+    else:
+        arrays = unpack(contents["arrays.safetensors"])
+        del arrays[missing]
+        contents["arrays.safetensors"] = pack(arrays)
+    target = publish(tmp_path / "other" / own.hash, contents)
+    for look in (read, check):
+        with pytest.raises(SpecificationError, match=f"^{target}: a record of this program is required, found "):
+            look(target)
+    assert check(whole).config == read(whole).config
 
 
 # -- publication ------------------------------------------------------------------------------------------------------
@@ -218,7 +240,7 @@ WRITE = """
 from sim.disk.records import write
 from sim.disk.folders import finished
 from tests.unit.faults import fills_up, killed_at, tree
-from tests.unit.recorded_worlds import recorded, twins
+from tests.unit.recorded_worlds import identified, recorded, twins
 write(recorded(*twins(1)), folder / "0123456789ab")
 """
 

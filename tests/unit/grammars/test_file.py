@@ -341,7 +341,7 @@ def test_an_endless_chain_with_a_start_of_its_own_may_end_up_in_several_classes(
 def test_an_endless_chain_has_no_strings(write):
     chain = read(str(EXAMPLES / "endless.yaml"))
     for ask in (chain.entropy, chain.collision, lambda: chain.log_prob([1])):
-        with pytest.raises(UnavailableError, match="the chain has no eos"):
+        with pytest.raises(UnavailableError, match="its sequences never end"):
             ask()
     with pytest.raises(SpecificationError, match=r"length is required for a chain that never stops"):
         file(path=str(EXAMPLES / "endless.yaml"))

@@ -12,8 +12,8 @@ from exact_machines import Exact, machines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.languages.absorbing import Absorbing
 from sim.languages.automaton import Automaton
-from sim.languages.automaton_ops import absorbing_solve
 from sim.languages.events import Dfa, regular_expression
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
@@ -104,7 +104,7 @@ def test_elimination_agrees_with_scipy():
         rows = generator.dirichlet(np.ones(S + 1), size=S)
         values = generator.normal(size=S)
         expected = scipy.linalg.solve(np.eye(S) - rows[:, :S], values)
-        np.testing.assert_allclose(absorbing_solve(rows[:, :S], rows[:, S], values), expected, rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(Absorbing(rows[:, :S], rows[:, S]).solve(values), expected, rtol=1e-10, atol=1e-10)
 
 
 @st.composite

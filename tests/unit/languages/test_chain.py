@@ -283,9 +283,9 @@ def test_rare_symbols_keep_the_digits_of_block_entropies():
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda p: p.log_prob([1]), "probability of a string: the chain has no eos.*blocks of a fixed length"),
-        (lambda p: p.entropy(), "entropy: the chain has no eos.*; use entropy_rate, or take blocks"),
-        (lambda p: p.collision(), "collision probability: the chain has no eos.*blocks of a fixed length"),
+        (lambda p: p.log_prob([1]), "probability of a string: its sequences never end.*blocks of a fixed length"),
+        (lambda p: p.entropy(), "entropy: its sequences never end.*; use entropy_rate, or take blocks"),
+        (lambda p: p.collision(), "collision probability: its sequences never end.*blocks of a fixed length"),
     ],
     ids=["log_prob", "entropy", "collision"],
 )

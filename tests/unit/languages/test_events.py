@@ -63,6 +63,33 @@ def test_patterns_match_what_python_matches(pattern):
     assert accepted.tolist() == [re.fullmatch(pattern[0], text) is not None for text in TEXTS]
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "a{2}", "a{0}", "a{0}b", "a{2,}", "a{0,}", "a{1,3}", "a{0,2}b", "a{2,2}", "(ab){2}", "(a|b){1,3}", "(a?){2}",
+        "(a?b?){2,3}c", "(a*b){0,2}", "(a{2}){1,2}", "(a{2,}b){2}", "(a{1,2}){2,}", "(a|){3}", "[ab]{2}c{1,2}",
+        ".{3}", "((a|bc){0,2}c){2}", "(){4}a", "a{02}", "(a{0,2}|b){0,2}b{1,}",
+    ],
+)  # fmt: skip
+def test_counted_repetitions_match_what_python_matches(pattern):
+    accepted = regular_expression(pattern, LETTERS).accepts(STRINGS)
+    assert accepted.tolist() == [re.fullmatch(pattern, text) is not None for text in TEXTS]
+
+
+def test_the_same_count_written_out_has_the_same_automaton():
+    for counted, written in (("(a|b){2,4}", "(a|b)(a|b)((a|b)(a|b)?)?"), ("b{3,}", "bbb+"), ("(ab?){2}", "ab?ab?")):
+        one, other = (regular_expression(pattern, LETTERS) for pattern in (counted, written))
+        assert (one.next_state == other.next_state).all()
+        assert (one.accept == other.accept).all()
+
+
+def test_a_brace_without_numbers_is_an_ordinary_character():
+    brackets = Vocabulary(("<eos>", "{", "}", "a"), joiner="")
+    event = regular_expression("{a{2}}|a{}", brackets)
+    found = [event.accepts(np.array([[*brackets.encode(text).tolist(), 0]]))[0] for text in ("{aa}", "a{}", "{a}")]
+    assert found == [True, True, False]
+
+
 @settings(max_examples=100, deadline=None)
 @given(patterns, patterns)
 def test_the_algebra_of_events(left, right):
@@ -103,6 +130,8 @@ WORDS = Vocabulary(("<eos>", "tea", "please", "don't", "Mr.", "?", "a|b", "x y",
         ("'a|b'*", ["", "a|b a|b"], ["tea"]),
         ("tea => .", ["tea => please"], ["tea please"]),
         ("  ", [""], ["tea"]),
+        ("tea{2} 'x y'{0,1}", ["tea tea", "tea tea x y"], ["tea", "tea tea tea"]),
+        ("[tea ?] {2,}", ["tea ?", "? ? ?"], ["tea"]),
     ],
 )
 def test_patterns_over_words(pattern, inside, outside):
@@ -122,7 +151,16 @@ def test_patterns_over_words(pattern, inside, outside):
         ("tea pleese", WORDS, r"position 4 of 'tea pleese': a symbol .* found 'pleese' \(did you mean 'please'"),
         ("tea <eos>", WORDS, "position 4 .* found the end-of-string name '<eos>'; leave it out"),
         ("abd", LETTERS, "position 2 .* found 'd'"),
-        ("a{2}", LETTERS, "position 1 .* found '{'"),
+        ("a{x}", LETTERS, r"position 1 .* found '\{'; a repetition is written \{2\}, \{2,\} or \{2,5\}"),
+        ("a{,2}", LETTERS, r"position 1 .* found '\{'; a repetition is written"),
+        ("{2}", LETTERS, r"position 0 .* something to repeat is required before '\{2\}'"),
+        ("a{3,2}", LETTERS, r"position 1 .* m at most n is required, found \{3,2\}; exchange the two"),
+        ("a{2}{3}", LETTERS, r"position 4 .* found \{2\}\{3\}; write parentheses, as in \(a\{2\}\)\{3\}"),
+        ("a{2}*", LETTERS, r"position 4 .* one repetition at a time"),
+        ("a{99999999999999999999}", LETTERS, "position 1 .* repetitions of at most 2000 are allowed"),
+        ("(a{100}){100}", LETTERS, "at most 2000 parts, with every repetition written out, is required"),
+        ("((((){1000}){1000}){1000}){1000}", LETTERS, "at most 2000 parts"),
+        ("[ab]*a.{15}", LETTERS, "at most 20000 states are allowed"),
         ("(a", LETTERS, r"position 0 .* '\(' needs a closing '\)'"),
         ("a)", LETTERS, r"position 1 .* '\)' needs a '\(' before it"),
         ("[ab", LETTERS, r"position 0 .* '\[' needs a closing"),

@@ -1,11 +1,13 @@
 """Two languages over the symbols of both: names count, numbers and the name of the end do not."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from sim.languages.automaton import Automaton
+from sim.languages.chain import Chain
 from sim.languages.exact import ExactLanguage
 from sim.languages.hidden import HiddenAutomaton
 from sim.languages.pcfg.language import ContextFree
@@ -41,6 +43,18 @@ def test_probabilities_follow_the_names(language: ExactLanguage) -> None:
     for one in (p, q):
         assert np.exp(one.next_log_probs([])).sum() == pytest.approx(1.0)
     assert q.expected_length() == pytest.approx(language.expected_length())
+
+
+def test_a_chain_that_never_stops_gets_the_new_symbols_too() -> None:
+    log_prob = np.array([[-np.inf, math.log(0.25), math.log(0.75)]])
+    chain = Chain(Vocabulary(("<eos>", "x", "a")), np.array([[-1, 0, 0]]), log_prob, 0)
+    other = Chain(Vocabulary(("<end>", "a", "b")), np.array([[-1, 0, 0]]), log_prob, 0)
+    p, q = relabelled(chain, other)
+    assert isinstance(p, Chain)
+    assert p.vocabulary.symbols == q.vocabulary.symbols == ("<eos>", "x", "a", "b")
+    assert np.exp(p.next_log_probs([])).tolist() == pytest.approx([0, 0.25, 0.75, 0])
+    assert np.exp(q.next_log_probs([])).tolist() == pytest.approx([0, 0, 0.25, 0.75])
+    assert p.entropy_rate() == pytest.approx(chain.entropy_rate(), rel=1e-15)
 
 
 def test_the_same_vocabulary_is_left_alone() -> None:

@@ -25,8 +25,8 @@ from omegaconf import DictConfig, OmegaConf
 
 import sim.run
 import sim.running.multirun
-from hydra_plugins.sft_diversity import checked
-from hydra_plugins.sft_diversity._composition import SharedComposition
+from hydra_plugins.sft_diversity import _composition, checked
+from hydra_plugins.sft_diversity._composition import Plain, SharedComposition
 from sim import cli
 from sim.config import conf_folder, members
 from sim.running.outcomes import Outcome
@@ -102,7 +102,7 @@ def test_parameters_are_for_jobs(
 
 def test_options_are_canonical() -> None:
     default = {"engine": "processes", "workers": 1, "max_runs": None, "mapping": None, "checkpoint_seconds": 60.0,
-               "parameters": {}}  # fmt: skip
+               "parameters": {}, "detach": False, "timeout_seconds": None, "retries": 0}  # fmt: skip
     assert checked({}) == default
     assert checked({"workers": 2.0, "checkpoint_seconds": 5}) == default | {"workers": 2, "checkpoint_seconds": 5.0}
 
@@ -239,17 +239,89 @@ def test_what_is_meant_to_be_shared_is(
     assert counted[0] != overrides
 
 
-def test_what_the_sweeper_has_looked_at_is_launched(
-    hydra_itself: Hydra, master: DictConfig, counted: list[list[str]]
+def in_the_long_way(shared: SharedComposition, master: DictConfig, overrides: list[str]) -> Plain:
+    config = shared.loaded(master, overrides)
+    task = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    plain = OmegaConf.to_container(task, resolve=True)
+    assert isinstance(plain, dict)
+    return Plain({str(key): value for key, value in plain.items()}, *cli.chosen_of(config.hydra))
+
+
+QUICK = [
+    # overrides of points whose values can be written over those of the point before
+    [["seed=1"], ["seed=2"], ["seed=1"]],
+    [["seed=1", "model.width=8", "name=a"], ["seed=1", "model.width=16", "name='with space'"], ["seed=2", "name=b"]],
+    [["model=tabular_trie", "seed=1"], ["model=transformer", "seed=1"], ["model=tabular_trie", "seed=2"]],
+    [["experiment=demo", "scale=smoke"], ["experiment=demo"], ["experiment=demo", "seed=3"]],
+    [["experiment=c2_support", "seed=4"], ["experiment=c2_support", "seed=5"]],  # grammar.seed: ${seed}
+    [["pretrain=3"], ["pretrain=null"], ["pretrain.num_steps=3"]],
+    [["optimizer.b1=0.5", "finetune.num_steps=3"], ["finetune.num_steps=4", "optimizer.b1=0.6"]],
+]
+LONG = [
+    # overrides that are composed one by one
+    ["name=${model.kind}"], ["finetune.controls=[]"], ["pretrain={num_steps:3}"], ["seed=1", "seed=2"],
+    ["pretrain.num_steps=3", "pretrain=4"], ["+extra=1"], ["outputs=${oc.env:HOME}"], ["seed=${sead}"], ["seed.x=3"],
+    ["hydra.job.name=x"], ["~seed"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("points", QUICK, ids=str)
+def test_values_written_over_others_give_the_same(
+    points: list[list[str]], hydra_itself: Hydra, master: DictConfig
 ) -> None:
     shared = SharedComposition(hydra_itself.config_loader)
-    words = ["model=tabular_trie"]  # by Hydra's own way, which is counted
-    seen = shared.load_sweep_config(master, words)
-    first, again = shared.take(master, words), shared.take(master, words)
-    assert first is seen
-    assert again is not seen, "two equal points are two jobs"
-    assert again == seen
-    assert counted == [words, words]
+    for overrides in [*points, *reversed(points)]:
+        found = shared.plain(master, overrides)
+        assert found is not None
+        expected = in_the_long_way(SharedComposition(hydra_itself.config_loader), master, overrides)
+        assert found == expected
+        assert list(found.config) == list(expected.config)
+        found.config["finetune"]["controls"] = "a run may do with its configuration what it wants"
+
+
+@pytest.mark.parametrize("overrides", LONG, ids=" ".join)
+def test_what_could_spoil_the_next_point_is_not_written_over(
+    overrides: list[str], hydra_itself: Hydra, master: DictConfig
+) -> None:
+    shared = SharedComposition(hydra_itself.config_loader)
+    before = shared.plain(master, ["seed=3"])
+    assert shared.plain(master, overrides) is None
+    assert shared.plain(master, ["seed=3"]) == before
+
+
+@pytest.mark.parametrize("value", ["${hydra:job.num}", "${hydra.job.name}", "${oc.env:HOME}", "${now:%f}"])
+def test_what_depends_on_more_than_the_configuration_is_composed_for_each_point(
+    value: str, hydra_itself: Hydra
+) -> None:
+    words = ["hydra.mode=MULTIRUN", f"outputs={value}"]
+    master = hydra_itself.compose_config("config", words, RunMode.MULTIRUN, with_log_configuration=False)
+    assert SharedComposition(hydra_itself.config_loader).plain(master, [f"outputs={value}", "seed=1"]) is None
+    config = hydra_itself.config_loader.load_sweep_config(master, ["seed=1"])
+    config.outputs = value
+
+    class Loader:
+        def load_sweep_config(self, master: DictConfig, overrides: list[str]) -> DictConfig:
+            return config
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(hydra_itself.config_loader, name)
+
+    assert SharedComposition(Loader()).plain(master, ["seed=1"]) is None, "written in a file, not on the command line"
+
+
+def test_the_first_word_comes_before_composing_is_over(
+    hydra_itself: Hydra, master: DictConfig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_composition, "MANY", 2)
+    shared = SharedComposition(hydra_itself.config_loader)
+    said = []
+    for seed in range(4):
+        shared.load_sweep_config(master, [f"seed={seed}"])
+        said.append(capfd.readouterr().err)
+    assert said == ["", "", "3 runs are composed so far\n", ""]
+    shared.told()
+    shared.load_sweep_config(master, ["seed=9"])
+    assert capfd.readouterr().err == "", "the next batch of the sweeper is counted anew"
 
 
 def test_points_do_not_share_what_they_change(hydra_itself: Hydra, master: DictConfig) -> None:
@@ -422,10 +494,9 @@ import sys
 import sim.running.multirun, sim.run
 from sim.cli import run_hydra
 from sim.running.outcomes import Outcome
-def driven(parts, *_):
-    targets = [point.target for part in parts for point in part]
-    return {{target: Outcome(target, "finished") for target in targets}}
-sim.running.multirun._driven = driven
+def submit(driver, points):
+    driver.found |= {{point.target: Outcome(point.target, "finished") for point in points}}
+sim.running.multirun.Driver.submit = submit
 sys.argv = ["run", "--multirun", "seed=1,2", "model=tabular_trie,transformer", "outputs={tmp_path}"]
 assert run_hydra(sim.run.task) == 0
 from jax._src import xla_bridge

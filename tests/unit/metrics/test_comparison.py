@@ -85,7 +85,7 @@ def test_bounds_hold_whatever_the_kinds_are(make_p, make_q) -> None:
 def test_exchange_turns_kl_around_and_leaves_the_others() -> None:
     there, back = divergences(hidden(0.5), loop(0.25), FEW), divergences(loop(0.25), hidden(0.5), FEW)
     assert there.kl == back.reverse_kl
-    for name in ("total_variation", "jensen_shannon", "hellinger"):
+    for name in ("total_variation", "jensen_shannon", "hellinger", "collision"):
         one, two = getattr(there, name), getattr(back, name)
         assert (one.lower, one.upper) == pytest.approx((two.lower, two.upper), abs=1e-15)
 
@@ -94,12 +94,14 @@ def test_exchange_turns_kl_around_and_leaves_the_others() -> None:
 def test_nothing_is_apart_from_itself(language: ExactLanguage) -> None:
     found = divergences(language, language, FEW)
     for field in fields(found):
-        assert getattr(found, field.name).lower == 0.0
+        if field.name != "collision":
+            assert getattr(found, field.name).lower == 0.0
+    assert found.collision.value == pytest.approx(language.collision(), rel=1e-14)
 
 
 def test_nothing_in_common_and_something_lacking() -> None:
     short, other = spoken({(): Fraction(1)}), spoken({(2,): Fraction(1)})
-    expected = {"kl": math.inf, "reverse_kl": math.inf, "total_variation": 1, "hellinger": 1}
+    expected = {"kl": math.inf, "reverse_kl": math.inf, "total_variation": 1, "hellinger": 1, "collision": 0}
     assert numbers(divergences(short, other)) == expected | {"jensen_shannon": pytest.approx(math.log(2))}
     assert divergences(loop(0.5), short, FEW).kl.value == math.inf
     assert divergences(short, loop(0.5), FEW).kl.value == pytest.approx(math.log(2), rel=1e-14)

@@ -1,6 +1,7 @@
 """The key `claim` of a run: refused unless it is announced, and a kept run for other predictions is pointed out."""
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,15 +90,15 @@ def test_a_multirun_for_a_wrong_claim_computes_nothing(
 def test_a_claim_that_is_swept_costs_its_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sim.running.multirun, "_driven", lambda parts, *_: ended(parts))
+    monkeypatch.setattr(sim.running.multirun.Driver, "submit", ended)
     assert multirun(monkeypatch, f"claim=null,{EDITED}", f"outputs={tmp_path}") == cli.REFUSED
     lines = capfd.readouterr().out.splitlines()
     assert lines[0] == "2 runs: 1 finished, 1 failed"
     assert f"claim: {C1} is required, found '{EDITED}'" in lines[1]
 
 
-def ended(parts: Any) -> dict[Path, Outcome]:
-    return {point.target: Outcome(point.target, "finished") for part in parts for point in part}
+def ended(driver: Any, points: Any) -> None:
+    driver.found |= {point.target: Outcome(point.target, "finished") for point in points}
 
 
 # -- runs that are kept -----------------------------------------------------------------------------------------------
@@ -139,7 +140,12 @@ def test_a_multirun_says_which_runs_were_kept_for_other_predictions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     states = [Outcome(kept(tmp_path, 1, EDITED), "kept"), Outcome(kept(tmp_path, 2, EDITED), "finished")]
-    monkeypatch.setattr(sim.running.multirun, "multirun", lambda *_: states)
+
+    def done(runs: Sequence[tuple[Any, Callable[[], Any]]], *_: Any) -> list[Outcome]:
+        assert all(config() for _, config in runs)
+        return states
+
+    monkeypatch.setattr(sim.running.multirun, "multirun", done)
     assert multirun(monkeypatch, f"claim={C1}", "seed=1,2", f"outputs={tmp_path}") == 0
     (line,) = [line for line in capfd.readouterr().out.splitlines() if line.startswith("WARNING")]
     assert line.startswith(f"WARNING: kept although made for {EDITED}, not for {C1}: 000000000001; these runs do not")

@@ -175,6 +175,28 @@ def test_an_edited_grammar_file_is_another_run(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.exp(build(chosen)[0].p.log_p), [0.5, 0.5])
 
 
+def test_a_foreign_format_is_read_from_its_text_alone(tmp_path: Path) -> None:
+    file = tmp_path / "counts.pcfg"
+    file.write_text("S -> 'a' [3] | 'b' [1]\n", encoding="utf-8")
+    grammar = {"kind": "file", "path": str(file), "normalise": True}
+    chosen = settings(DEFAULT | {"grammar": grammar, "restriction": {"kind": "everything"}})
+    file.unlink()
+    np.testing.assert_allclose(np.exp(build(chosen)[0].p.log_p), [0.75, 0.25])
+
+
+def test_without_weights_a_run_keeps_the_hash_that_it_had_before_there_were_any(tmp_path: Path) -> None:
+    file = tmp_path / "grammar.yaml"
+    file.write_text("type: strings\nstrings: {a: 1/2, b: 1/2}\n", encoding="utf-8")
+    plain, said, other = (
+        settings(
+            DEFAULT | {"grammar": {"kind": "file", "path": str(file)} | more, "restriction": {"kind": "everything"}}
+        )
+        for more in ({}, {"normalise": False}, {"normalise": True})
+    )
+    assert set(plain["grammar"]) == {"kind", "path", "length", "max_strings", "renormalise", "text"}
+    assert identity(plain) == identity(said) == identity(settings(plain)) != identity(other)
+
+
 @pytest.mark.parametrize(
     "text", ["type: strings\nstrings: {a: 1/2, é: 1/2}\n", "\ufefftype: strings\r\nstrings: {a: 1}\r\n"]
 )

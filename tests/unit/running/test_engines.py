@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from sim.running.build import settings
 from sim.running.engines import Ending, engine, inline, processes
 from sim.running.engines.processes import Child
-from tests.composed import ROOT
+from tests.composed import ROOT, compose
 
 DEADLINE = 60.0  # [s], far beyond what any child needs
 
@@ -98,7 +99,8 @@ def test_a_real_worker_that_cannot_be_imported(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.chdir(ROOT)
     task = tmp_path / "worker-0.json"
-    task.write_text(json.dumps({"runs": [{"outputs": str(tmp_path)}], "options": {}}), encoding="utf-8")
+    run = settings(compose()) | {"outputs": str(tmp_path)}
+    task.write_text(json.dumps({"runs": [run], "execution": {}}), encoding="utf-8")
     child = processes.Engine().submit(task)
     reason = f"its process ended with exit status 1: ImportError: broken; see {task.with_suffix('.log')}"
     assert ending(child) == Ending(reason)

@@ -11,10 +11,11 @@ import pytest
 
 from sim.disk import files, ledger
 from sim.numerics import SpecificationError
-from sim.running import multirun
+from sim.running import asked, driving, multirun
 from sim.running.engines import Ending
 from sim.running.multirun import Launch
 from sim.running.outcomes import Outcome
+from sim.show import counting
 
 OPTIONS = Launch("processes", 1, None, None, 60.0)
 
@@ -26,6 +27,7 @@ class Worker:
     def __init__(self, engine: "Engine", script: Script, targets: list[Path]) -> None:
         self.engine, self.script, self.targets = engine, script, targets
         self.asked = 0
+        self.handle: dict[str, Any] | None = None
 
     def ended(self) -> Ending | None:
         self.asked += 1
@@ -70,10 +72,6 @@ def simple(monkeypatch: pytest.MonkeyPatch) -> None:
             raise SpecificationError("run: a name is required")
         return config
 
-    def read(target: Path, identified: bool) -> dict[str, bytes]:
-        assert identified, "a record whose configuration was edited must not be kept"
-        return files.verified(target)
-
     monkeypatch.setattr(multirun, "settings", settings)
     monkeypatch.setattr(multirun, "target_of", lambda config: Path(config["outputs"]) / config["run"])
     monkeypatch.setattr(
@@ -81,10 +79,10 @@ def simple(monkeypatch: pytest.MonkeyPatch) -> None:
         "shares",
         lambda points, workers: [[*range(n, len(points), workers)] for n in range(min(workers, len(points)))],
     )
-    monkeypatch.setattr(multirun, "read", read)
-    monkeypatch.setattr(multirun, "invalidity", lambda record: None)
-    monkeypatch.setattr(multirun, "edited_since", lambda record: [])
-    monkeypatch.setattr(multirun, "POLL", 0.0)
+    monkeypatch.setattr(asked, "check", files.verified)
+    monkeypatch.setattr(asked, "invalidity", lambda record: None)
+    monkeypatch.setattr(asked, "edited_since", lambda record: [])
+    monkeypatch.setattr(driving, "POLL", 0.0)
 
 
 @pytest.fixture
@@ -109,6 +107,21 @@ def told(outcomes: list[Outcome]) -> list[tuple[str, str]]:
 def state(tmp_path: Path, name: str) -> str | None:
     found = ledger.state(tmp_path / "name" / name)
     return None if found is None else found.state
+
+
+def test_the_number_of_runs_is_said_before_the_first_is_checked(
+    do: Do, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(counting, "MANY", 2)
+    said, plain, verified = [], multirun.settings, files.verified
+    monkeypatch.setattr(multirun, "settings", lambda config: said.append(capsys.readouterr().err) or plain(config))
+    monkeypatch.setattr(asked, "check", lambda place: said.append(capsys.readouterr().err) or verified(place))
+    do(Engine(finish), "abc")
+    capsys.readouterr()
+    said.clear()
+    assert told(do(Engine(finish), "abc")) == [("kept", "")] * 3
+    assert said[0] == "3 runs are asked for; 0 are checked\n"
+    assert said[3] == "3 of these runs are finished; 0 are verified\n"
 
 
 def test_all_points_finish(do: Do, tmp_path: Path) -> None:

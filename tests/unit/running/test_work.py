@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import sim.disk.files
+import sim.disk.locks
 import sim.running.cohort
 import sim.running.saving
 import sim.training.ensemble
@@ -209,6 +210,36 @@ def test_a_damaged_record_is_named_and_left_alone(tmp_path: Path) -> None:
     assert damaged.mistake
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_run_that_another_process_publishes_before_the_lock_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    one = point(tmp_path, "seed=1")
+    (done,) = perform([one])
+    assert done.target is not None
+    if damaged:
+        (done.target / "arrays.safetensors").write_bytes(b"flipped")
+    done.target.rename(tmp_path / "theirs")
+    claim = ledger.claim
+
+    def late(target: Path, wait: bool = False) -> Any:
+        (tmp_path / "theirs").rename(target)
+        return claim(target, wait)
+
+    monkeypatch.setattr(ledger, "claim", late)
+    (outcome,) = perform([one])
+    assert outcome.state == ("failed" if damaged else "kept")
+    assert ("found it damaged" in outcome.reason) == damaged
+    assert not ledger.work(done.target).exists()
+
+
+def test_a_run_that_was_taken_by_another_process_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sim.disk.locks.Lock, "lost", property(lambda lock: True))
+    (outcome,) = perform([point(tmp_path, "seed=1")])
+    assert outcome.state == "refused"
+    assert "another process has taken this run" in outcome.reason
+
+
 def test_a_record_under_the_name_of_another_run_is_not_kept(tmp_path: Path) -> None:
     one, other = point(tmp_path), point(tmp_path, "seed=1")
     assert states(perform([one])) == ["finished"]
@@ -397,7 +428,7 @@ def test_a_full_disk_at_any_write_loses_nothing_that_was_finished(
             break
         failures += 1
         assert outcome.state == "failed"
-        assert "No space left on device" in outcome.reason
+        assert "no space left on device" in outcome.reason.lower()
         assert not target(here).exists()
         assert states(perform([here])) == ["finished"]
         assert same_bits(arrays(target(here)), arrays(target(reference)))

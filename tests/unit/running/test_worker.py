@@ -15,16 +15,19 @@ import pytest
 import sim.running.work
 from sim.numerics import SpecificationError
 from sim.running import environment, worker
+from sim.running.build import settings
 from sim.running.outcomes import Outcome
-from tests.composed import ROOT
+from tests.composed import ROOT, compose
+from tests.unit.faults import start
 
 DEADLINE = 60.0  # [s], far beyond what any child needs
+RUN = settings(compose())
 
 
 @pytest.fixture
 def task(tmp_path: Path) -> Path:
     file = tmp_path / "worker-0.json"
-    content = {"runs": [{"outputs": str(tmp_path)}], "execution": {"max_runs": 3}}
+    content = {"runs": [RUN | {"outputs": str(tmp_path)}], "execution": {"max_runs": 3}}
     file.write_text(json.dumps(content), encoding="utf-8")
     return file
 
@@ -41,7 +44,7 @@ def test_a_task_is_performed_and_logged(
 
     monkeypatch.setattr(sim.running.work, "perform", perform)
     worker.work(task)
-    assert asked == [([{"outputs": str(tmp_path)}], sim.running.cohort.Execution(max_runs=3))]
+    assert asked == [([RUN | {"outputs": str(tmp_path)}], sim.running.cohort.Execution(max_runs=3))]
     said = capsys.readouterr().out.splitlines()
     assert said == [f"{tmp_path / 'a'}: finished", f"{tmp_path / 'b'}: failed (model: too wide)"]
 
@@ -55,6 +58,30 @@ def test_a_worker_prepares_its_environment(
     worker.main([str(task), "--beside=4"])
     assert called == [(str(tmp_path), 4), (task,)]
     assert capsys.readouterr().out == f"process {os.getpid()}\n", "so that a person can find it"
+
+
+SILENT = """
+import sys, time
+from pathlib import Path
+from sim.disk.ledger import note
+from sim.running.worker import end_if_silent
+target = Path(sys.argv[1])
+end_if_silent([target, target.with_name("b")], 0.6)
+for step in range(int(sys.argv[2])):
+    note(target, "running", step=step)
+    time.sleep(0.1)
+print("so far", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_a_job_without_news_ends_itself_and_names_the_limit(tmp_path: Path) -> None:
+    child = start(SILENT, tmp_path / "a", 15)
+    out, errors = child.communicate(timeout=DEADLINE)
+    assert child.returncode == worker.SILENT
+    assert out == "so far\n", "as long as there was news it went on, longer than the limit"
+    assert errors.splitlines()[-1] == "no news for 0.6 s, the limit hydra.launcher.timeout_seconds"
+    assert 'File "<string>", line 12 in <module>' in errors, "where it was"
 
 
 # -- the lifeline -----------------------------------------------------------------------------------------------------
@@ -148,12 +175,33 @@ def test_what_the_environment_says_already_stays(monkeypatch: pytest.MonkeyPatch
     assert prepared(monkeypatch, "outputs", 2, **given) == given
 
 
+@pytest.mark.parametrize("execution", [3, {"max_rums": 3}])
+def test_a_bad_execution_is_refused(execution: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = tmp_path / "task.json"
+    task.write_text(json.dumps({"runs": [RUN], "execution": execution}), encoding="utf-8")
+    assert worker.main([str(task)]) == worker.REFUSED
+    assert capsys.readouterr().err.startswith(f"{task}: a task file of a multirun is required, found ")
+
+
 def test_cores_are_counted() -> None:
     assert 1 <= environment.cores() <= (os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize(
-    "content", [None, "", "{", "[]", "{}", '{"runs": []}', '{"runs": [{}]}', '{"runs": 3}', b"\xff"]
+    "content",
+    [
+        None,
+        "",
+        "{",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"runs": []}',
+        '{"runs": ["a"], "execution": {}}',
+        '{"runs": [{}]}',
+        '{"runs": 3}',
+        b"\xff",
+    ],
 )
 def test_a_bad_task_file_is_refused_in_one_line(
     content: str | bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]

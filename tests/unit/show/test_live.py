@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from sim.disk.ledger import RunState, claim, clear, note
-from sim.show.live import SAID, Board, details, headline, lines, percent, view
+from sim.show.live import SAID, Board, details, headline, lines, percent, standing, view
 from sim.show.overview import Overview, Session, progress, session_of
 from sim.show.writing import duration
 from tests.unit.terminals import on_terminal, shown
@@ -59,7 +59,7 @@ def drawn(overview: Overview, width: int = 80, **chosen: Any) -> list[str]:
 
 def test_counts_and_share() -> None:
     overview = many()
-    assert overview.counts == {"done": 80, "running": 42, "failed": 7, "interrupted": 0, "waiting": 71}
+    assert overview.counts == {"done": 80, "running": 42, "failed": 7, "interrupted": 0, "misplaced": 0, "waiting": 71}
     assert overview.fraction == pytest.approx((80 + 42 * 0.6) / 193)
     assert overview.unfinished
     assert not Overview("x", (run("done"), run("failed"), run("interrupted")), 0.0).unfinished
@@ -235,6 +235,34 @@ def test_everything_as_json() -> None:
         "facts": {"overrides": OVERRIDES, "stage": "pretrain", "step": 7, "num_steps": 20, "fraction": 0.25,
                   "reason": "killed by SIGKILL"},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("silent", "said"), [(119.0, ""), (720.0, "no news for 12 min"), (None, ""), (float("nan"), "")]
+)
+def test_a_worker_without_news_is_called_so(silent: float | None, said: str) -> None:
+    overview = Overview("x", (run("running", silent=silent, fraction=0.5), run("failed", silent=9999.0)), 0.0)
+    assert details(overview.runs[0]) == f"50 %  {said}".rstrip()
+    assert headline(overview).endswith(f", a worker gives {said}" if said else "50 %")
+    assert "news" not in standing(overview), "or a line would be printed again and again"
+
+
+def test_jobs_and_runs_that_wait_for_nobody() -> None:
+    jobs = (("17", "running"), ("18", "waiting"), ("19", "unknown"))
+    overview = Overview("x", (run("waiting"),), 0.0, None, jobs)
+    assert lines(overview)[-1] == "  job 17 is running, job 18 waits in the queue, job 19 is unknown: nobody answers"
+    assert drawn(overview)[-1] == lines(overview)[-1].strip()
+    assert overview.unfinished
+    alone = Overview("x", (run("waiting"),), 0.0, attended=False)
+    assert lines(alone)[-1] == "  no process and no job has the waiting runs: give the same command again"
+    assert not alone.unfinished
+
+
+def test_what_jobs_did_before_a_command_waits_for_them_is_no_speed_of_now() -> None:
+    runs = (run("running", "a", fraction=0.5), run("running", "b", fraction=0.5))
+    session = Session(0.0, frozenset("ab"), frozenset(), 0.8)
+    assert Overview("x", runs, 100.0, session).seconds_left == pytest.approx(500.0)
+    assert Overview("x", runs, 100.0, Session(0.0, frozenset("ab"), frozenset(), 0.98)).seconds_left is None
 
 
 # -- the board --------------------------------------------------------------------------------------------------------

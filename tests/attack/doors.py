@@ -1,0 +1,62 @@
+"""The commands of the project: found in the source, and listed with what a person gives them.
+
+A new door needs one line in `DOORS`, with `{}` for each place that a person names; a new flag is found in its `--help`.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("sim", "experiments", "figures", "hydra_plugins", "benchmarks", "tools")
+MARK = re.compile(r'^if __name__ == "__main__":', re.MULTILINE)
+
+GRAMMAR = str(ROOT / "examples" / "grammars" / "strings.yaml")
+RUN = "fe3430a4d566"
+"""The record in tests/archive that lies in `{runs}`."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """A command, and what a person gives it.
+
+    good: arguments with which it succeeds quickly. `{outputs}` is a folder of results, `{runs}` the one below it that
+    holds a run, `{task}` a task file, `{new}` a name of no file. wrong: arguments that it refuses. places: arguments
+    with `{}` for a place. status: the exit status of `good`, which is COMPUTES where it would begin to train.
+    """
+
+    module: str
+    good: str
+    wrong: str
+    places: tuple[str, ...] = ()
+    status: int = 0
+
+
+COMPUTES = 77
+"""Exit status of a command in the server (`tests.attack.server`) that would begin to train."""
+
+DOORS = (
+    Door("sim.run", "--cfg job", "seed=-1", ("outputs={}", "-m outputs={}", "grammar=file grammar.path={}")),
+    Door("sim.run", "-m seed=1,2 outputs={new}", "-m seed=-1 outputs={new}", (), COMPUTES),
+    Door("sim.rows", "{runs}", "{new}", ("{}", "{runs} --out={}")),
+    Door("sim.status", "{runs}", "{new}", ("{}", "{} --watch", "{} --json")),
+    Door("sim.cancel", "{runs}", "{new}", ("{}",), 2),
+    Door("sim.verify", "{outputs}", "{new}", ("{}", "{} --json")),
+    Door("sim.describe", GRAMMAR, "{new}", ("{}", f"{GRAMMAR} --against={{}}", f"{GRAMMAR} --write={{}}/a.yaml")),
+    Door("sim.selftest", "pcfg --n 1", "pcgf"),
+    Door("sim.running.worker", "{task}", "{new}", ("{}",), COMPUTES),
+    Door("experiments", "claims", "demo {new}", ("demo {}", "c1_entropy {}", "robustness {}", "board {}", "{}")),
+    Door("figures", "--help", "demo {new}", ("demo {}", "{}")),
+)
+
+NOT_ATTACKED = {
+    "benchmarks": "measures for half an hour, in an environment of its own",
+    "benchmarks.peer_nanogpt": "a part of a benchmark, which starts it",
+}
+
+
+def found() -> set[str]:
+    """The names of all modules that can be given to `python -m`."""
+    files = [file for package in PACKAGES for file in (ROOT / package).rglob("*.py")]
+    doors = {file.relative_to(ROOT) for file in files if MARK.search(file.read_text(encoding="utf-8"))}
+    return {".".join(file.with_suffix("").parts).removesuffix(".__main__") for file in doors}
