@@ -26,17 +26,23 @@ def epsilon_support(q: Scored, epsilons: Sequence[float], log_law: np.ndarray) -
     else at most floor(mass of its exits / eps). So the number is exact if every exit mass is below eps. Raises
     ValueError unless eps > 0.
     """
+    thresholds = [_log_threshold(epsilon) for epsilon in epsilons]
     weights = q.log_weights(log_law)
     weighted = weights != -np.inf
     law, log_q = np.exp(weights[weighted]), q.log_q[weighted]  # once for all thresholds
+    missed = np.searchsorted(np.sort(log_q), thresholds).tolist()  # numbers of strings below the thresholds
+    counts: dict[int, float] = {}  # thresholds that miss equally many strings miss the same ones
+    for below, threshold in zip(missed, thresholds, strict=True):
+        if below not in counts:
+            counts[below] = float((law * (log_q >= threshold)).sum())
     leaky = (q.node_group >= 0) & (q.node_off_max > 0.0)
     leaky[leaky] = log_law[q.node_group[leaky]] != -np.inf
     node_law = np.exp(log_law[q.node_group[leaky]])
     off, off_max = q.node_off[leaky], q.node_off_max[leaky]
     largest = np.max(off_max, initial=0.0)
     out = []
-    for epsilon in epsilons:
-        on, above = float((law * (log_q >= _log_threshold(epsilon))).sum()), 0.0
+    for epsilon, below in zip(epsilons, missed, strict=True):
+        on, above = counts[below], 0.0
         if largest >= epsilon * (1.0 - TIE):
             open_nodes = off_max >= epsilon * (1.0 - TIE)
             room = np.floor(off[open_nodes] / epsilon * (1.0 + TIE))
