@@ -47,7 +47,7 @@ def numbers(source: Path) -> tuple[Record | Described, Columns]:
         return check(source, identified=False), _unpacked(data)
     record = read(source)
     found = columns(record)
-    if _as_loaded():
+    if _as_loaded():  # nobody edited a source meanwhile
         with suppress(TypeError):  # a text of a metric is no text; whoever makes a table of it says so
             cache.save(file, key, _packed(found))
     return record, found
@@ -61,10 +61,10 @@ def forget_others(sources: Collection[Path]) -> None:
 def _key(source: Path) -> bytes | None:
     """Return the SHA-256 of all that decides the numbers of a record; None if that is not certain."""
     try:
-        manifest = (source / MANIFEST).read_bytes()
-        return hashlib.sha256(_recipe() + manifest).digest() if _as_loaded() else None
+        recipe, manifest = _recipe(), (source / MANIFEST).read_bytes()
     except OSError:
         return None
+    return None if recipe is None else hashlib.sha256(recipe + manifest).digest()
 
 
 @functools.cache
@@ -76,19 +76,22 @@ def _sources() -> tuple[Path, ...]:
 
 def _as_loaded() -> bool:
     """Return whether no source has changed since this process began, so that it runs what is on the disk."""
-    times = map(os.stat, _sources())
+    try:
+        times = [os.stat(file) for file in _sources()]
+    except OSError:  # a source is gone
+        return False
     return all(max(one.st_mtime_ns, one.st_ctime_ns) < _BEGAN for one in times)
 
 
 @functools.cache
-def _recipe() -> bytes:
-    """SHA-256 of everything except the record that decides the numbers."""
+def _recipe() -> bytes | None:
+    """SHA-256 of everything except the record that decides the numbers; None if a source is newer than this process."""
     installed = {name for place in sys.path if os.path.isdir(place) for name in os.listdir(place) if "-info" in name}
     machine = [platform.python_version(), platform.machine(), np.show_config(mode="dicts")]
     content = hashlib.sha256(json.dumps([sorted(installed), machine], sort_keys=True, default=str).encode())
     for file in _sources():
         content.update(os.fsencode(file) + hashlib.sha256(file.read_bytes()).digest())
-    return content.digest()
+    return content.digest() if _as_loaded() else None
 
 
 def _packed(found: Columns) -> bytes:

@@ -12,6 +12,8 @@ from sim.quantity import Quantity
 EPSILONS = (*(float(f"{mantissa}e{exponent}") for exponent in range(-7, 0) for mantissa in (1, 2, 3, 5)), 1.0)
 """Thresholds of the eps-support [probability per answer]."""
 
+_NAMES = tuple(f"{epsilon:g}" for epsilon in EPSILONS)
+
 TIE = 1e-12
 """Relative slack of `probability >= threshold`, so that a string at the threshold counts in spite of rounding."""
 
@@ -132,9 +134,12 @@ def zeros(p: Scored, q: Scored) -> float:
 
 
 def _epsilon_support(evaluation: Evaluation) -> Iterator[Cell]:
+    known: dict[tuple[str, bytes], list[Quantity]] = {}  # without prompts P(x) and S(x) are equal
     for of, scored, law, log_law in evaluation.pairs():
-        for epsilon, count in zip(EPSILONS, epsilon_support(scored, EPSILONS, log_law), strict=True):
-            yield Cell(of, count, law, f"{epsilon:g}")
+        if (key := (of, log_law.tobytes())) not in known:
+            known[key] = epsilon_support(scored, EPSILONS, log_law)
+        for at, count in zip(_NAMES, known[key], strict=True):
+            yield Cell(of, count, law, at)
 
 
 def _zeros(world: World, q: Scored) -> float:

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,12 @@ from tests.unit.recorded_worlds import recorded, twins
 
 
 @pytest.fixture(autouse=True)
-def _sources_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests also run while a source is being edited."""
+def _sources_at_rest(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tests also run while a source is being edited. Each test is as a new process."""
+    kept._recipe.cache_clear()
     monkeypatch.setattr(kept, "_BEGAN", 2**63)
+    yield
+    kept._recipe.cache_clear()
 
 
 @pytest.fixture
@@ -126,7 +129,6 @@ def test_an_edited_source_is_a_miss(tmp_path: Path, measurings: list[str], monke
         kept._recipe.cache_clear()  # as a new process
         table(source)
         assert len(measurings) == number, text
-    kept._recipe.cache_clear()
 
 
 def test_every_source_of_the_program_counts() -> None:
@@ -144,7 +146,6 @@ def test_versions_and_machine_count(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr(kept.np, "show_config", lambda mode: {"SIMD Extensions": {"found": []}})
     kept._recipe.cache_clear()
     recipes.add(kept._recipe())
-    kept._recipe.cache_clear()
     assert len(recipes) == 3
 
 
@@ -156,10 +157,29 @@ def test_a_process_with_older_code_neither_takes_nor_keeps(
     code.write_text("a = 1")
     source = written(tmp_path, recorded(*twins(1)))
     monkeypatch.setattr(kept, "_sources", lambda: (code,))
+    table(source)
+    assert entry(source).exists()
     monkeypatch.setattr(kept, "_BEGAN", os.stat(code).st_mtime_ns)
-    for number in (1, 2):
-        table(source)
-        assert len(measurings) == number
+    kept._recipe.cache_clear()
+    table(source)
+    assert len(measurings) == 2, "what another process kept is not taken"
+    entry(source).unlink()
+    table(source)
+    assert not entry(source).exists()
+
+
+def test_an_edit_while_a_run_is_measured_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = tmp_path / "code.py"
+    code.write_text("a = 1")
+    source = written(tmp_path, recorded(*twins(1)))
+    monkeypatch.setattr(kept, "_sources", lambda: (code,))
+
+    def edited(record: Record) -> Columns:
+        code.unlink()
+        return columns(record)
+
+    monkeypatch.setattr(kept, "columns", edited)
+    table(source)
     assert not entry(source).exists()
 
 
