@@ -12,6 +12,7 @@ from sim.arguments import Parser
 from sim.disk import files
 from sim.disk.folders import finished
 from sim.metrics.frames import COLUMNS, metrics_help
+from sim.metrics.kept import forget_others
 from sim.metrics.many import Joined, all_measured
 from sim.numerics import SpecificationError, in_one_line
 from sim.places import check_writable, reason
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sources = finished(chosen.folder)
         targets = _targets(chosen.folder, chosen.out, chosen.csv)
         num_runs = _made(sources, targets)
+        forget_others(sources)
     except SpecificationError as error:
         print(in_one_line(error), file=sys.stderr)
         return REFUSED

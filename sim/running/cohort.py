@@ -1,5 +1,6 @@
 """Runs that are trained together: claimed, pretrained, fine-tuned and published. Equal pretrainings are done once."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from sim.running.claimed import ClaimedRun
 from sim.running.identity import pretraining_content, pretraining_key, world_parts
 from sim.running.outcomes import Outcome, failure
 from sim.running.provenance import provenance
-from sim.running.recording import pretrained
+from sim.running.recording import measure, pretrained
 from sim.running.saving import Saver, restore
 from sim.training.ensemble import Mapping as EnsembleMapping
 from sim.training.flat import unflat
@@ -85,6 +86,7 @@ class Cohort:
 
     def perform(self) -> dict[Path, Outcome]:
         """Do all the runs, and return an outcome for each."""
+        began = time.monotonic()
         try:
             self._claim()
             self._guarded(self._working(), self._pretrain)
@@ -95,6 +97,8 @@ class Cohort:
         finally:
             for run in self.runs:
                 run.lock.release()
+        finished = [run.target for run in self.runs if run.ended is not None and run.ended.state == "finished"]
+        measure(finished, time.monotonic() - began)
         return self.outcomes | {run.target: run.ended for run in self.runs if run.ended is not None}
 
     def _working(self) -> list[ClaimedRun]:
