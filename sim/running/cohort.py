@@ -1,7 +1,7 @@
 """Runs that are trained together: claimed, pretrained, fine-tuned and published. Equal pretrainings are done once."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from sim.numerics import SpecificationError
 from sim.phases import Stage
 from sim.running.build import build
 from sim.running.claimed import ClaimedRun
-from sim.running.identity import pretraining_content, pretraining_key, world_parts
+from sim.running.identity import pretraining_content, pretraining_key
 from sim.running.outcomes import Outcome, failure
+from sim.running.plan import Share
 from sim.running.provenance import provenance
 from sim.running.recording import measure, pretrained
 from sim.running.saving import Saver, restore
@@ -43,35 +44,6 @@ class Execution:
     max_runs: int | None = None
     mapping: EnsembleMapping | None = None
     checkpoint_seconds: float = 60.0
-
-
-@dataclass(frozen=True)
-class Share:
-    """Parts of a training that are one object for all runs of a group, by stage.
-
-    They are decided for the whole group, so that all its cohorts use the same compiled programs.
-    """
-
-    pretrain: frozenset[str]
-    finetune: frozenset[str]
-    relearn: frozenset[str]
-
-    @classmethod
-    def of(cls, chosen: Sequence[Mapping[str, Any]]) -> "Share":
-        """Return the parts that runs with these canonical configurations have in common."""
-
-        def same(*groups: str) -> bool:
-            return all(one[group] == chosen[0][group] for one in chosen for group in groups)
-
-        listed = all(world_parts(one) == world_parts(chosen[0]) for one in chosen)
-        world = {"plan", "base"} if listed else set()
-        world |= {"model"} if listed and same("model") else set()
-        restricted = same("grammar", "dial", "restriction")
-        own = {"event"} if restricted else set()
-        own |= {"data"} if restricted and not any(one["finetune"]["controls"] for one in chosen) else set()
-        first = {"event"} | ({"data"} if listed else set())
-        again = {"event"} | ({"data"} if restricted and listed else set())
-        return cls(frozenset(world | first), frozenset(world | own), frozenset(world | again))
 
 
 class Cohort:
