@@ -26,7 +26,7 @@ from figures.words import mark
 from sim.arguments import Parser
 from sim.config import members
 from sim.config.discovery import Member
-from sim.numerics import SpecificationError, nearest
+from sim.numerics import SpecificationError, in_one_line, nearest
 from sim.places import check_folder, check_writable, write_whole
 from sim.streams import command
 
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         target.mkdir(parents=True, exist_ok=True)
         written = {name: write(name, module, tables, target, chosen.medium) for name, module in figures.items()}
     except SpecificationError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(in_one_line(error), file=sys.stderr)
         return REFUSED
     print(f"Written to {target}: {', '.join(sorted(file.name for files in written.values() for file in files))}")
     if empty := [name for name, files in written.items() if not files]:

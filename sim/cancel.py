@@ -13,7 +13,7 @@ from typing import Any
 
 from sim.disk.files import read_json
 from sim.disk.processes import fate, is_certain
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 from sim.running.jobs import Job, jobs
 from sim.streams import command
 
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         lines, ended = cancel(chosen.folder)
     except SpecificationError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(in_one_line(error), file=sys.stderr)
         return REFUSED
     kept = f"what is finished is kept; see python -m sim.status {chosen.folder}"
     print(*lines, kept, sep="\n")

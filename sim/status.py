@@ -16,7 +16,7 @@ from sim.disk.ledger import RunState, states
 from sim.disk.news import FileClock, News
 from sim.disk.processes import fate
 from sim.disk.store import STORE
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 from sim.places import check_folder
 from sim.show.live import DRAWN, headline, lines, live, standing, view
 from sim.show.overview import Overview, Session, session_of
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             _show(overviews(chosen.folder), chosen.json)
     except SpecificationError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(in_one_line(error), file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         pass
