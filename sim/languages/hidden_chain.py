@@ -13,6 +13,7 @@ from sim.languages.exact import Prefix, unavailable
 from sim.languages.finite import SUM_TOLERANCE
 from sim.languages.hidden import HiddenAutomaton
 from sim.languages.hidden_ops import forward
+from sim.languages.machine import END
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError
 from sim.quantity import Quantity
@@ -143,7 +144,7 @@ class HiddenChain(Endless):
         first[: S if number else 1] = self.initial if number else 1.0
         stopping[-1] = 1.0
         named = self.state_names or tuple(map(str, range(S)))
-        names = (*(f"{name}@{t}" for t in range(number) for name in named), "the end")
+        names = (*(f"{name}@{t}" for t in range(number) for name in named), END)
         return HiddenAutomaton(self.vocabulary, first, table, stopping, names)
 
 

@@ -180,3 +180,33 @@ def test_samples_that_cannot_be_drawn_are_refused(refused):
         == "--sample: an integer from 2 to 1,000,000 is required, found 1"
     )
     assert "--sample: sequences never end" in refused(EXAMPLES / "endless.yaml", "--sample", 5)
+
+
+CHAINS, STRINGS = [EXAMPLES / "endless.yaml", EXAMPLES / "coins.yaml"], EXAMPLES / "strings.yaml"
+WRITTEN = "give a file whose strings end, such as --length L --write FILE makes"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "fix"),
+    [(*CHAINS, WRITTEN), (*CHAINS[::-1], WRITTEN), (STRINGS, CHAINS[0], WRITTEN), (CHAINS[0], STRINGS, "use --length")],
+)
+def test_what_never_ends_is_compared_only_with_its_like(one, other, fix, refused):
+    """The advice is true: --length changes the first file only."""
+    why = "sequences that never end have no strings to compare, and KL rates need two chains with visible states"
+    assert refused(one, "--against", other) == f"--against: {why}; {fix}"
+
+
+def test_the_advice_of_that_refusal_can_be_followed(ask, write):
+    ask(CHAINS[1], "--length", 4, "--write", write("", "gone") + ".yaml")
+    assert ask(CHAINS[0], "--length", 4, "--against", "gone.yaml")["against"]["total_variation"]["value"] == 1.0
+
+
+def test_states_that_a_file_does_not_name_are_told(text):
+    assert "states                      3  (the end is one of them)" in text(EXAMPLES / "weather.yaml")
+    assert "states                      4  (the start is one of them)" in text(EXAMPLES / "markov.yaml")
+    assert "states                      2\n" in text(EXAMPLES / "coins.yaml")
+
+
+def test_numbers_in_a_row_have_a_unit_and_say_that_they_are_exact(text):
+    assert " 4.91983  (nats; exact)\n" in text(EXAMPLES / "endless.yaml")
+    assert "0 3 6 2 0 3 0 0 0 0 0 0  (by their number of symbols; exact)\n" in text(STRINGS)
