@@ -10,9 +10,8 @@ import numpy as np
 from sim.languages.chain import closed_classes
 from sim.languages.endless import Endless
 from sim.languages.exact import Prefix, unavailable
-from sim.languages.finite import SUM_TOLERANCE
 from sim.languages.hidden import HiddenAutomaton
-from sim.languages.hidden_ops import forward
+from sim.languages.hidden_ops import check_laws, forward
 from sim.languages.machine import END
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError
@@ -51,19 +50,7 @@ class HiddenChain(Endless):
                 f"hidden chain: initial [S] and transitions [{V}, S, S] are required, "
                 f"found {self.initial.shape} and {self.transitions.shape}"
             )
-        every = np.concatenate([self.initial, self.transitions.ravel()])
-        if not (every >= 0).all() or self.transitions[EOS].any():
-            raise SpecificationError(
-                "hidden chain: probabilities of at least 0 are required, and none of EOS as a symbol, found others"
-            )
-        totals = np.append(self.moves.sum(axis=1), self.initial.sum())
-        worst = int(np.argmax(np.abs(totals - 1)))
-        if abs(totals[worst] - 1) > SUM_TOLERANCE:
-            place = "initial" if worst == S else f"state {self.state_names[worst] if self.state_names else worst!r}"
-            raise SpecificationError(
-                f"hidden chain: {place}: probabilities must sum to 1 within {SUM_TOLERANCE:g}, "
-                f"found {float(totals[worst])!r}; normalise them first"
-            )
+        check_laws("hidden chain", self.initial, self.transitions, None, self.moves.sum(axis=1), self.state_names)
 
     @cached_property
     def moves(self) -> np.ndarray:

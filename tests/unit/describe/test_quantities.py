@@ -1,58 +1,14 @@
 """What python -m sim.describe says about spread, growth, chains, paths and samples, and what it refuses."""
 
-import json
 import math
 from pathlib import Path
 
 import pytest
 
 from sim.describe import sampling
-from sim.describe.command import main
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "grammars"
 CHAIN = "type: markov\nalphabet: [on, off]\ntransitions: {on: {on: 1/2, off: 1/2}, off: {on: 1/2, off: 1/2}}\n"
-
-
-@pytest.fixture
-def write(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def to(text, name="g.yaml"):
-        Path(name).write_text(text, encoding="utf-8")
-        return name
-
-    return to
-
-
-@pytest.fixture
-def ask(capsys):
-    """Describe with options, as JSON."""
-
-    def said(*arguments):
-        status = main([str(argument) for argument in (*arguments, "--json")])
-        out = capsys.readouterr()
-        assert status == 0, out.err
-        return json.loads(out.out)
-
-    return said
-
-
-@pytest.fixture
-def text(capsys):
-    def said(*arguments):
-        assert main([str(argument) for argument in arguments]) == 0
-        return capsys.readouterr().out
-
-    return said
-
-
-@pytest.fixture
-def refused(capsys):
-    def line(*arguments):
-        assert main([str(argument) for argument in arguments]) == 2
-        return capsys.readouterr().err.strip()
-
-    return line
 
 
 def exact(quantity, unit):
