@@ -221,7 +221,8 @@ def likeliest_strings(known: Known, number: int) -> Section:
     found = Section("likeliest", "Most likely strings")
     head = known.head
     rows = [string_row(known.language, tokens, log_p) for tokens, log_p in head.strings[:number]]
-    note = "" if head.proved else "the best strings found; others may be likelier, since a string has many derivations"
+    found_only = "the best strings found; others may be likelier, since a string can have many derivations"
+    note = "" if head.proved else found_only
     if not head.strings:
         note = "none listed: they have over 200 symbols; --string gives the exact probability of one"
     found.add("strings", "", rows, note=note)
