@@ -59,7 +59,8 @@ def next_tokens(language: ExactLanguage, prefixes: Sequence[str]) -> list[Sectio
         except SpecificationError as problem:
             raise SpecificationError(f"--next {text!r}: {str(problem).removeprefix(f'--next {text!r}: ')}") from None
         order = np.argsort(-log_p, kind="stable")
-        section.add(text, repr(text), {symbols[a]: math.exp(log_p[a]) for a in order if log_p[a] > -np.inf})
+        law = {symbols[a]: math.exp(log_p[a]) for a in order if log_p[a] > -np.inf}
+        section.add(text, repr(text), law, "1")
     return [section]
 
 

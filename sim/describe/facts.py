@@ -267,5 +267,5 @@ def chain(language: Endless, number: int) -> list[Section]:
     blocks = [Quantity.of(value) for value in language.block_entropies(number)]
     found.add("block_entropies", "H(X_1..X_n), n = 0, 1, ...", blocks, "nat", "nats; exact")
     shares = dict(zip(language.vocabulary.symbols[1:], language.frequencies()[1:].tolist(), strict=True))
-    found.add("frequencies", "long-run share of symbols", shares)
+    found.add("frequencies", "long-run share of symbols", shares, "1")
     return [found]

@@ -89,6 +89,8 @@ def _shown(value: Any, unit: str) -> str:
         return f"{number(value)} nats"
     if isinstance(value, float):
         return number(value) if unit != "strings" or math.isfinite(value) else "infinitely many"
+    if isinstance(value, dict) and unit == "1":  # a law: probabilities of symbols, which can be digits
+        return ", ".join(f"{key}: {_shown(item, '')}" for key, item in value.items())
     if isinstance(value, dict):
         return ", ".join(f"{key.replace('_', ' ')} {_shown(item, '')}" for key, item in value.items())
     if isinstance(value, list):

@@ -166,3 +166,12 @@ def test_states_that_a_file_does_not_name_are_told(text):
 def test_numbers_in_a_row_have_a_unit_and_say_that_they_are_exact(text):
     assert " 4.91983  (nats; exact)\n" in text(EXAMPLES / "endless.yaml")
     assert "0 3 6 2 0 3 0 0 0 0 0 0  (by their number of symbols; exact)\n" in text(STRINGS)
+
+
+def test_a_law_is_shown_with_its_symbols_as_they_are(text, write):
+    """Symbols can be digits, and can have underscores."""
+    law = "{s0: {0: 3/4, new_york: 1/4}}"
+    name = write(f"type: hmm\nstart: {{s0: 1}}\ntransitions: {{s0: {{s0: 1}}}}\nemissions: {law}\n")
+    shown = text(name, "--next", "0 0")
+    assert "long-run share of symbols   0: 0.75, new_york: 0.25\n" in shown
+    assert "'0 0'                       0: 0.75, new_york: 0.25\n" in shown
