@@ -152,11 +152,17 @@ def _cell(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
+def _written(restriction: dict[str, Any]) -> str:
+    """Write a restriction as `--restrict` takes it."""
+    arguments = [f"{key}: {_shown(value, '')}" for key, value in restriction.items() if key != "kind"]
+    return ", ".join([restriction["kind"], *arguments])
+
+
 def _step(step: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of one change: its name and arguments, then its effects."""
     rest = {key: value for key, value in step.items() if key != "step"}
     chosen = rest.pop("restriction", None)
-    name = step["step"] if chosen is None else f"restriction {_shown(chosen, '')}"
+    name = step["step"] if chosen is None else f"restriction {_written(chosen)}"
     yield f"  {name}"
     notes = rest.pop("notes", {})
     for key, value in {**rest, **notes}.items():

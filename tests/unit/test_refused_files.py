@@ -98,7 +98,7 @@ TABLE = {
         "type: strings\nstrings: {a: 0.5, b: 0.50000001}",
         "must sum to 1 within 1e-9, found 1.00000001",
     ),
-    "all zero": ("type: strings\nstrings: {a: 0}", "found 0 (= 0)"),
+    "all zero": ("type: strings\nstrings: {a: 0}", "found 0; correct the numbers"),
     "row of a chain": (
         changed(MARKOV, "b: 1/2}", "b: 3/5}"),
         "transitions.a: probabilities must sum to 1 within 1e-9, found 1.1 (= 11/10)",

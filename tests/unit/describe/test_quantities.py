@@ -175,3 +175,8 @@ def test_a_law_is_shown_with_its_symbols_as_they_are(text, write):
     shown = text(name, "--next", "0 0")
     assert "long-run share of symbols   0: 0.75, new_york: 0.25\n" in shown
     assert "'0 0'                       0: 0.75, new_york: 0.25\n" in shown
+
+
+def test_a_restriction_is_shown_as_it_was_given(text):
+    shown = text(STRINGS, "--restrict", "top_mass, count: 3")
+    assert "\n  restriction top_mass, count: 3\n" in shown
