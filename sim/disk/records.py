@@ -19,7 +19,7 @@ from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
 from sim.languages.trie import Trie
 from sim.languages.vocabulary import Vocabulary
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 from sim.phases import Meaning, restored, stored
 from sim.places import check_writable
 
@@ -160,7 +160,7 @@ def _ours(source: Path) -> Iterator[None]:
     except SpecificationError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        found = " ".join(f"{type(problem).__name__}: {problem}".split())
+        found = in_one_line(f"{type(problem).__name__}: {problem}")
         raise SpecificationError(
             f"{source}: a record of this program is required, found {found}; move the folder elsewhere"
         ) from None
