@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -75,8 +76,16 @@ def check_platform() -> None:
         found = in_one_line(problem)[:120]
         raise SpecificationError(
             f"JAX_PLATFORMS: a platform of this machine is required, found {wanted!r}{f' ({found})' if found else ''}; "
-            f"unset it to use what is there, set it to cpu (always there), or install the extra {extras}"
+            f"there: {', '.join(_platforms())}; unset it to use what is there, or install the extra {extras}"
         ) from None
+
+
+def _platforms() -> list[str]:
+    """Return the platforms that jax finds on this machine. Another process is asked, because jax looks only once."""
+    free = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
+    asked = [sys.executable, "-c", "import jax; print(jax.default_backend())"]
+    done = subprocess.run(asked, env=free, capture_output=True, text=True, check=False)
+    return sorted({"cpu", *done.stdout.split()[-1:]})
 
 
 def cores() -> int:

@@ -388,6 +388,7 @@ def test_an_environment_that_jax_cannot_use(variable: str, value: str, line: str
         assert "Traceback" not in done.stdout + done.stderr
         assert more or done.stderr.count("\n") == 1  # a multirun also shows how far it is
         assert line in (done.stdout + done.stderr)
+        assert variable != "JAX_PLATFORMS" or "; there: cpu" in (done.stdout + done.stderr)
         assert not list(tmp_path.rglob("manifest.json"))
 
 
