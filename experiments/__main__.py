@@ -15,7 +15,7 @@ from sim.arguments import Parser
 from sim.config import members
 from sim.disk.folders import finished
 from sim.disk.records import read
-from sim.numerics import SpecificationError, nearest
+from sim.numerics import SpecificationError, in_one_line, nearest
 from sim.places import check_folder, check_writable, write_whole
 from sim.show.blocks import Block, markdown, page, show
 from sim.streams import command
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return together(module, folder)
         return each(module, folder, chosen.run, chosen.full)
     except SpecificationError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(in_one_line(error), file=sys.stderr)
         return REFUSED
 
 

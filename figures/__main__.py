@@ -26,7 +26,7 @@ from figures.words import mark
 from sim.arguments import Parser
 from sim.config import members
 from sim.config.discovery import Member
-from sim.numerics import SpecificationError, nearest
+from sim.numerics import SpecificationError, in_one_line, nearest
 from sim.places import check_folder, check_writable, write_whole
 from sim.streams import command
 
@@ -66,19 +66,14 @@ def loaded(one: Member) -> ModuleType:
     return module
 
 
-def report(folder: Path, run: str | None) -> Path:
+def report(study: str, folder: Path, run: str | None) -> Path:
     """Return the folder of the report to draw: of the given run, else of a whole study, else of the newest run."""
-    wanted, mend = (
-        "a folder with reports",
-        f"run python -m experiments {folder.name or '<name>'} first, or correct the path",
-    )
-    check_folder(folder, wanted, mend)
+    first = f"run python -m experiments {study} {folder} first"
+    check_folder(folder, "a folder with reports", f"{first}, or correct the path")
     files = sorted(folder.glob("reports/*/tables/*.parquet"), key=lambda file: file.stat().st_mtime_ns)
     reports = {file.parents[1].name: file.parents[1] for file in files}
     if not reports:
-        raise SpecificationError(
-            f"{folder}/reports: tables are required, found none; run python -m experiments {folder.name} first"
-        )
+        raise SpecificationError(f"{folder}/reports: tables are required, found none; {first}")
     if run is not None and run not in reports:
         raise SpecificationError(
             f"--run: one of {', '.join(reports)} is required, found {run!r}{nearest(run, list(reports))}"
@@ -160,14 +155,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = parser().parse_intermixed_args(arguments)
         folder = chosen.folder or Path("outputs") / chosen.study
         figures = figures_of(chosen.study, chosen.only)
-        source = report(folder, chosen.run)
+        source = report(chosen.study, folder, chosen.run)
         tables = read_tables(figures, source)
         target = source / "figures"
         check_writable(str(source), target, [], "change its permissions, or copy the folder")
         target.mkdir(parents=True, exist_ok=True)
         written = {name: write(name, module, tables, target, chosen.medium) for name, module in figures.items()}
     except SpecificationError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(in_one_line(error), file=sys.stderr)
         return REFUSED
     print(f"Written to {target}: {', '.join(sorted(file.name for files in written.values() for file in files))}")
     if empty := [name for name, files in written.items() if not files]:

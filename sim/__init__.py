@@ -10,7 +10,7 @@
     result.finetune(restriction={"keep": "pirate"})       # again, from the same pretrained model
 
 `sim.read("outputs/<name>/<hash>")` reads the record of a run, and `sim.model_of(record)` is a model of it. The commands
-are `python -m sim.run`, `sim.rows`, `sim.status`, `sim.verify`, `sim.describe` and `sim.selftest`.
+are `python -m sim.run`, `sim.rows`, `sim.status`, `sim.cancel`, `sim.verify`, `sim.describe` and `sim.selftest`.
 """
 
 import importlib

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sim.numerics import visible
+from sim.numerics import in_one_line, visible
 
 VALUED = (
     "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p", "--cfg", "-c",
@@ -69,7 +69,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Any:
         """Print the usage and one line, and end with the exit status 2. What cannot be printed is shown as escapes."""
-        super().error(" ".join(visible(message).split()))
+        super().error(in_one_line(visible(message)))
 
 
 def whole(least: int, most: int = 10**9) -> Callable[[str], int]:

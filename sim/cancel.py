@@ -1,19 +1,19 @@
 """python -m sim.cancel <dir>: end the multirun of outputs/<name> that is under way: its driver here, and its jobs."""
 
-import argparse
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sim.arguments import Parser
 from sim.disk.files import read_json
 from sim.disk.processes import fate, is_certain
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
+from sim.places import check_folder
 from sim.running.jobs import Job, jobs
 from sim.streams import command
 
@@ -35,16 +35,15 @@ def cancel(folder: Path) -> tuple[list[str], bool]:
 
     It raises SpecificationError if there are none.
     """
+    wanted = "a multirun under way (a driver on this machine, or jobs)"
+    check_folder(folder, wanted, "correct the path")
     plans = [read_json(file) for file in sorted(folder.glob("multirun/*/plan*.json"))]
     known = [plan for plan in plans if isinstance(plan, dict) and is_certain(plan) and plan.get("pid") != os.getpid()]
     drivers = [plan for plan in known if fate(plan) == "alive"]
     told = [_end(plan) for plan in drivers]
     left = jobs(folder / "multirun")
     if not told and not left:
-        raise SpecificationError(
-            f"{folder}: a multirun under way is required (a driver on this machine, or jobs), found "
-            f"{'none' if folder.is_dir() else 'no such folder'}; see python -m sim.status {folder}"
-        )
+        raise SpecificationError(f"{folder}: {wanted} is required, found none; see python -m sim.status {folder}")
     with ThreadPoolExecutor(16) as several:
         told += several.map(_cancelled, left)
     return [line for line, _ in told], all(ended for _, ended in told)
@@ -52,13 +51,18 @@ def cancel(folder: Path) -> tuple[list[str], bool]:
 
 def _end(plan: dict[str, Any]) -> tuple[str, bool]:
     """End a driver, and wait for it."""
-    with suppress(ProcessLookupError):
+    named = f"process {plan['pid']}, the driver,"
+    try:
         os.kill(plan["pid"], signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        return f"{named} belongs to another user and goes on; ask this user to end it", False
     end = time.monotonic() + PATIENCE
     while (alive := fate(plan) == "alive") and time.monotonic() < end:
         time.sleep(0.05)
     how = f"was asked to end, but goes on; kill -KILL {plan['pid']} ends it" if alive else "has ended"
-    return f"process {plan['pid']}, the driver, {how}", not alive
+    return f"{named} {how}", not alive
 
 
 def _cancelled(job: Job) -> tuple[str, bool]:
@@ -70,15 +74,13 @@ def _cancelled(job: Job) -> tuple[str, bool]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Cancel a multirun and say what was done. Return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sim.cancel", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m sim.cancel", description=_HELP)
     parser.add_argument("folder", type=Path, help="outputs/<name>")
     chosen = parser.parse_args(arguments)
     try:
         lines, ended = cancel(chosen.folder)
     except SpecificationError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(in_one_line(error), file=sys.stderr)
         return REFUSED
     kept = f"what is finished is kept; see python -m sim.status {chosen.folder}"
     print(*lines, kept, sep="\n")

@@ -14,7 +14,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from sim.arguments import quoted
 from sim.config import conf_folders, known_names
-from sim.numerics import SpecificationError, nearest, visible
+from sim.numerics import SpecificationError, in_one_line, nearest, visible
 
 HYDRA_KWARGS: dict[str, Any] = (
     {"version_base": "1.3"} if tuple(map(int, version("hydra-core").split(".")[:2])) < (1, 4) else {}
@@ -62,7 +62,7 @@ def explain(error: Exception, arguments: list[str], config_name: str, directory:
         line = _value_error(error, arguments, directory)
     else:
         line = _composition_error(error, arguments, config_name, directory)
-    return visible(" ".join(line.split()))
+    return visible(in_one_line(line))
 
 
 def _composition_error(error: Exception, arguments: list[str], config_name: str, directory: Path) -> str:

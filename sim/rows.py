@@ -12,6 +12,7 @@ from sim.arguments import Parser
 from sim.disk import files
 from sim.disk.folders import finished
 from sim.metrics.frames import COLUMNS, metrics_help
+from sim.metrics.kept import forget_others
 from sim.metrics.many import Joined, all_measured
 from sim.numerics import SpecificationError, in_one_line
 from sim.places import check_writable, reason
@@ -25,17 +26,17 @@ DAMAGED, REFUSED = 1, 2
 def help_text() -> str:
     """Return the text of `--help`: the columns of the table, and every metric."""
     return f"""\
-All finished runs of a folder as one tidy table, a number per row: rows.parquet; with --csv also rows.csv, which takes
-many times as much space.
+Write all finished runs of a folder as one tidy table with a number in each row: rows.parquet. With --csv also write
+rows.csv, which takes many times as much space.
 
 columns:
 {COLUMNS}
 metrics (name, symbol, unit, meaning):
 {metrics_help()}
 
-Runs are sorted by what varies between them, then by seed and by hash. Older tables in the folder are replaced, because
-they can be made again; --out replaces nothing. The exit status is 0; 1 if records are damaged and were left out; 2 if
-the input is wrong and nothing was written."""
+Runs are sorted by what varies between them, then by seed and by hash. An older rows.parquet in the folder is replaced,
+because it can be made again, and an older rows.csv only with --csv; --out replaces nothing. The exit status is 0; 1 if
+records are damaged and were left out; 2 if the input is wrong and nothing was written."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sources = finished(chosen.folder)
         targets = _targets(chosen.folder, chosen.out, chosen.csv)
         num_runs = _made(sources, targets)
+        forget_others(sources)
     except SpecificationError as error:
         print(in_one_line(error), file=sys.stderr)
         return REFUSED

@@ -16,7 +16,7 @@ from sim.disk.ledger import RunState, states
 from sim.disk.news import FileClock, News
 from sim.disk.processes import fate
 from sim.disk.store import STORE
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 from sim.places import check_folder
 from sim.show.live import DRAWN, headline, lines, live, standing, view
 from sim.show.overview import Overview, Session, session_of
@@ -34,9 +34,10 @@ SAID = 3.0
 _HELP = """\
 Show the states of the runs of a folder, from what lies on the disk. A run is running while a process holds its lock.
 It is interrupted if it was begun and no process works on it; the same command, given again, continues it.
-It is misplaced if its folder holds the record of another run, as a copy does. Only the name is looked at: whether
-records are intact says python -m sim.verify.
-A worker without news for two minutes is called so; a large program may be compiled for about that time.
+It is misplaced if its folder holds the record of another run, as a copy does. Only the name is looked at;
+python -m sim.verify says whether records are intact.
+"no news for ..." is shown if a worker has noted no progress for two minutes. A large program may be compiled for about
+that time.
 Jobs of SLURM that have not ended are listed; they need no driver, and python -m sim.cancel ends them.
 The time left is estimated from the share of the steps that were done since the multirun began (or the run, if it was
 started alone). Times are those of the file system, because the clocks of two hosts may differ. This command changes
@@ -120,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             _show(overviews(chosen.folder), chosen.json)
     except SpecificationError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(in_one_line(error), file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         pass

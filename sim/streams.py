@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from sim.numerics import visible
-from sim.places import told
+from sim.places import reason, told
 
 FAILED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
 """Exit statuses: the output cannot be written; an interruption from the keyboard; the reader of a pipe has gone."""
@@ -32,7 +32,7 @@ class OutputError(Exception):
 
     def __init__(self, name: str, problem: OSError) -> None:
         super().__init__(
-            f"{name}: a stream that can be written is required, found {(problem.strerror or str(problem)).lower()}; "
+            f"{name}: a stream that can be written is required, found {reason(problem)}; "
             "files that were written before are complete"
         )
         self.name, self.is_pipe = name, problem.errno == errno.EPIPE

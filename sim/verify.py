@@ -8,7 +8,7 @@ from typing import get_args
 
 from sim.arguments import Parser
 from sim.disk.inspection import Inspection, Kind, inspected
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 from sim.streams import command
 
 FAULTY, REFUSED = 1, 2
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         found = inspected(chosen.folder)
     except SpecificationError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(in_one_line(error), file=sys.stderr)
         return REFUSED
     if chosen.json:
         print(json.dumps(_plain(chosen.folder, found)))

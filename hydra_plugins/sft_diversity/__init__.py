@@ -75,8 +75,9 @@ class VmapLauncher(Launcher):
         from hydra_plugins.sft_diversity._composition import SharedComposition
 
         self.chosen = checked(self.given)
-        named = {"name": config.get("name"), "outputs": config.get("outputs")}
-        canonical_of(_named, named, "")  # Hydra makes a folder of this name before it launches
+        canonical_of(
+            _named, {key: _value(config, key) for key in ("name", "outputs")}, ""
+        )  # Hydra makes a folder of this name before it launches
         if (claim := _claim(config)) is not None:
             from sim.running.announced import check_claim
 
@@ -177,6 +178,15 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
 
 def _named(*, name: Annotated[str, Name], outputs: Annotated[str, Folder]) -> None:
     """The schema of the name and the place of a multirun. `sim.running.build` requires the same of every run."""
+
+
+def _value(config: DictConfig, key: str) -> Any:
+    """Return a value. If it cannot be resolved, the error names the key, as it does where a whole run is resolved."""
+    try:
+        return "???" if OmegaConf.is_missing(config, key) else config.get(key)
+    except OmegaConfBaseException as problem:
+        problem.full_key = problem.full_key or key
+        raise
 
 
 def _folder(config: DictConfig) -> Path:

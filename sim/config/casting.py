@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from sim.arguments import quoted
 from sim.config.checks import Check
-from sim.numerics import SpecificationError, nearest
+from sim.numerics import SpecificationError, in_one_line, nearest
 
 REQUIRED: Any = inspect.Parameter.empty
 """It stands for the value of an argument that was not given and has no default."""
@@ -77,7 +77,7 @@ def shown(value: Any) -> str:
         return "nothing"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = " ".join(repr(value).split())
+    text = in_one_line(repr(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -8,7 +8,7 @@ from sim.config import given
 from sim.config.casting import REQUIRED, shown
 from sim.config.discovery import GROUPS, camel_case, member, members
 from sim.config.signatures import canonical_of, configurable, plain
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 
 
 def resolve(group: str, kind: str, place: str) -> Callable[..., Any]:
@@ -47,7 +47,7 @@ def construct(group: str, node: Any, place: str, *injected: Any) -> Any:
         _, constructor, arguments = _resolved(group, node, place)
         return constructor(*injected, **canonical_of(constructor, arguments, place))
     except ValueError as error:
-        message = " ".join(str(error).split())
+        message = in_one_line(error)
         named = re.match(rf"{re.escape(place)}(?!\w)", message) is not None
         kind = type(error) if isinstance(error, SpecificationError) else SpecificationError
         raise kind(message if named else f"{place}: {message}") from error

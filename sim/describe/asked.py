@@ -59,7 +59,8 @@ def next_tokens(language: ExactLanguage, prefixes: Sequence[str]) -> list[Sectio
         except SpecificationError as problem:
             raise SpecificationError(f"--next {text!r}: {str(problem).removeprefix(f'--next {text!r}: ')}") from None
         order = np.argsort(-log_p, kind="stable")
-        section.add(text, repr(text), {symbols[a]: math.exp(log_p[a]) for a in order if log_p[a] > -np.inf})
+        law = {symbols[a]: math.exp(log_p[a]) for a in order if log_p[a] > -np.inf}
+        section.add(text, repr(text), law, "1")
     return [section]
 
 
@@ -99,13 +100,13 @@ def _position_entropies(scored: Any, log_law: np.ndarray) -> np.ndarray:
     return entropy_by_position(scored, scored, log_law)
 
 
-def refuse_chains(*languages: ExactLanguage | None) -> None:
-    """Raise `UnavailableError` if all are given and some never stop: only two chains can be compared, by rates."""
-    chains = all(isinstance(one, Chain) for one in languages)
-    if None not in languages and not chains and any(isinstance(one, Endless) for one in languages):
-        raise unavailable(
-            "--against", "a chain that never stops has no strings to compare", "use --length, or another file"
-        )
+def refuse_chains(language: ExactLanguage, other: ExactLanguage | None) -> None:
+    """Raise `UnavailableError` if one of two languages never stops: only two chains can be compared, by rates."""
+    chains = isinstance(language, Chain) and isinstance(other, Chain)
+    if other is not None and not chains and (isinstance(language, Endless) or isinstance(other, Endless)):
+        why = "sequences that never end have no strings to compare, and KL rates need two chains with visible states"
+        fix = "give a file whose strings end, such as --length L --write FILE makes"
+        raise unavailable("--against", why, fix if isinstance(other, Endless) else "use --length")
 
 
 def against(language: ExactLanguage, other: ExactLanguage, path: str) -> list[Section]:

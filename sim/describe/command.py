@@ -17,7 +17,7 @@ from sim.describe.steps import Changes, Step, changed, conditioned_on_ending
 from sim.grammars.file import language_of, load, read
 from sim.languages.endless import Endless
 from sim.languages.exact import ExactLanguage
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 
 REFUSED = 2
 """Exit status for bad input."""
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             sections = described(options)
         except SpecificationError as problem:
-            print(" ".join(str(problem).split()), file=sys.stderr)
+            print(in_one_line(problem), file=sys.stderr)
             return REFUSED
         except MemoryError:
             what = "a language whose tables fit into memory is required, found a larger one"

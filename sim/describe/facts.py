@@ -16,7 +16,7 @@ from sim.languages.exact import ExactLanguage, UnavailableError
 from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import HiddenAutomaton
 from sim.languages.hidden_chain import HiddenChain
-from sim.languages.machine import Machine
+from sim.languages.machine import END, START, Machine
 from sim.languages.moments import derivation_varentropy, length_variance, path_varentropy, varentropy
 from sim.languages.paths import Path, likeliest_path
 from sim.languages.pcfg.language import ContextFree
@@ -65,23 +65,28 @@ def _tier(known: Known) -> tuple[str, str, str]:
     unknown = "a number of strings that is not known"
     large = f"more than {TIER_A:,} strings" if known.log_size() < math.inf else unknown
     many = "infinitely many strings" if known.infinite else large
-    return "B", "", f"{many}: numbers are exact by linear algebra; a run needs a length"
+    return "B", "", f"{many}: numbers come from linear algebra, not from a list; a run needs a length"
 
 
 def _machine(language: ExactLanguage) -> Iterator[tuple[str, str, Value, str]]:
     """Yield the parts of the language as (key, label, value, note): states, rules, ambiguity."""
     if isinstance(language, Machine):
-        yield "num_states", "states", len(language.stops), ""
+        yield "num_states", "states", len(language.stops), _added(language)
     if isinstance(language, HiddenAutomaton):
         told = "every string has one path" if language.unambiguous else "some strings have several paths"
         yield "unambiguous", "unambiguous", language.unambiguous, told
     if isinstance(language, Endless):
-        yield "num_states", "states", len(language.moves), ""
+        yield "num_states", "states", len(language.moves), _added(language)
     if isinstance(language, ContextFree):
         yield "num_nonterminals", "non-terminals", len(language.nonterminals), ""
         yield "num_rules", "rules", len(language.rules), ""
         yield "criticality", "derivations", language.growth, _CRITICALITY[language.growth]
         yield "ambiguity", "ambiguity", *_ambiguity(language)
+
+
+def _added(language: Machine | Endless) -> str:
+    """Return a note on a state that a file of type `markov` or `hmm` does not name."""
+    return "".join(f"{name} is one of them" for name in (START, END) if name in (language.state_names or ()))
 
 
 _CRITICALITY = {
@@ -122,7 +127,7 @@ def support(known: Known, num_counts: int) -> Section:
         found.add("spectral_radius", "spectral radius", spectral_radius(language), "1", of_what)
     counts, of = _counts(language, num_counts)
     if counts is not None:
-        found.add("counts", f"{of} of 0, 1, 2, ...", counts)
+        found.add("counts", f"{of} of 0, 1, 2, ...", counts, note="by their number of symbols; exact")
         found.add("counts_of", "", of)
     return found
 
@@ -193,7 +198,8 @@ def _deviation(variance: float, unit: str) -> str:
 def _how(known: Known, value: Quantity) -> str:
     if value.exact:
         return "by enumeration" if known.few is not None and not isinstance(known.language, FiniteLanguage) else ""
-    return "derivations or paths are more diverse than strings; use --length to list the strings for an exact value"
+    more = "derivations may be" if isinstance(known.language, ContextFree) else "paths of states are"
+    return f"{more} more diverse than strings; use --length to list the strings for an exact value"
 
 
 def diversity(known: Known) -> Section:
@@ -215,7 +221,8 @@ def likeliest_strings(known: Known, number: int) -> Section:
     found = Section("likeliest", "Most likely strings")
     head = known.head
     rows = [string_row(known.language, tokens, log_p) for tokens, log_p in head.strings[:number]]
-    note = "" if head.proved else "the best strings found; others may be likelier, since a string has many derivations"
+    found_only = "the best strings found; others may be likelier, since a string can have many derivations"
+    note = "" if head.proved else found_only
     if not head.strings:
         note = "none listed: they have over 200 symbols; --string gives the exact probability of one"
     found.add("strings", "", rows, note=note)
@@ -255,10 +262,10 @@ def chain(language: Endless, number: int) -> list[Section]:
     found.add("entropy_rate", "entropy rate", language.rate(), "nat per symbol")
     if isinstance(language, Chain):
         closed = sum(share > 0 for share, _, _ in language.classes)
-        note = "what the past says about the future" + (f"; mean over the {closed} closed classes" * (closed > 1))
+        note = "mutual information of past and future" + (f"; mean over the {closed} closed classes" * (closed > 1))
         found.add("excess_entropy", "excess entropy E", excess_entropy(language), "nat", note)
     blocks = [Quantity.of(value) for value in language.block_entropies(number)]
-    found.add("block_entropies", "H(X_1..X_n), n = 0, 1, ...", blocks, "nat")
+    found.add("block_entropies", "H(X_1..X_n), n = 0, 1, ...", blocks, "nat", "nats; exact")
     shares = dict(zip(language.vocabulary.symbols[1:], language.frequencies()[1:].tolist(), strict=True))
-    found.add("frequencies", "long-run share of symbols", shares)
+    found.add("frequencies", "long-run share of symbols", shares, "1")
     return [found]

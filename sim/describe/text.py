@@ -89,6 +89,8 @@ def _shown(value: Any, unit: str) -> str:
         return f"{number(value)} nats"
     if isinstance(value, float):
         return number(value) if unit != "strings" or math.isfinite(value) else "infinitely many"
+    if isinstance(value, dict) and unit == "1":  # a law: probabilities of symbols, which can be digits
+        return ", ".join(f"{key}: {_shown(item, '')}" for key, item in value.items())
     if isinstance(value, dict):
         return ", ".join(f"{key.replace('_', ' ')} {_shown(item, '')}" for key, item in value.items())
     if isinstance(value, list):
@@ -150,11 +152,17 @@ def _cell(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
+def _written(restriction: dict[str, Any]) -> str:
+    """Write a restriction as `--restrict` takes it."""
+    arguments = [f"{key}: {_shown(value, '')}" for key, value in restriction.items() if key != "kind"]
+    return ", ".join([restriction["kind"], *arguments])
+
+
 def _step(step: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of one change: its name and arguments, then its effects."""
     rest = {key: value for key, value in step.items() if key != "step"}
     chosen = rest.pop("restriction", None)
-    name = step["step"] if chosen is None else f"restriction {_shown(chosen, '')}"
+    name = step["step"] if chosen is None else f"restriction {_written(chosen)}"
     yield f"  {name}"
     notes = rest.pop("notes", {})
     for key, value in {**rest, **notes}.items():

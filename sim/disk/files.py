@@ -53,6 +53,13 @@ def write_json(file: Path, content: Any) -> None:
     sync(file.parent)
 
 
+def replace_bytes(file: Path, data: bytes) -> None:
+    """Write a file that can be made again. It is never incomplete for a reader, but it may be after a crash."""
+    with _beside(file) as fresh:
+        fresh.write_bytes(data)
+        fresh.replace(file)
+
+
 def replace_json(file: Path, content: Mapping[str, Any]) -> None:
     """Overwrite a small JSON object in place, in microseconds. It is for frequent notes that need not survive a crash.
 

@@ -12,8 +12,8 @@ from sim.disk import checkpoints, records, store
 from sim.disk.files import DRAFT, MANIFEST, abandoned, complaint
 from sim.disk.ledger import FAILED, LOCK, WORK
 from sim.disk.locks import holder
-from sim.numerics import SpecificationError
-from sim.places import check_folder
+from sim.numerics import SpecificationError, in_one_line
+from sim.places import check_folder, reason
 
 Kind: TypeAlias = Literal[
     "record", "pretraining", "checkpoint", "failed", "damaged", "unfinished", "draft", "unreadable"
@@ -121,8 +121,8 @@ def _wrong(place: Path, kind: Kind, root: Path) -> str | None:
     try:
         line = _misplaced(place, kind, root) or _CHECKS[kind](place)
     except OSError as problem:
-        line = _unreadable(place, problem.strerror)
-    return None if line is None else " ".join(line.split())
+        line = _unreadable(place, reason(problem))
+    return None if line is None else in_one_line(line)
 
 
 def _misplaced(place: Path, kind: Kind, root: Path) -> str | None:

@@ -27,6 +27,7 @@ from sim.disk import heartbeat
 from sim.disk.heartbeat import is_at
 from sim.disk.processes import fate, identity
 from sim.numerics import SpecificationError
+from sim.places import reason
 
 _PAUSE, _LONG, _TRIES = 0.001, 0.5, 20
 _LENGTH = 4096  # more than any signature
@@ -162,7 +163,7 @@ def _linked(descriptor: int, draft: Path, file: Path) -> bool:
         if problem.errno not in _NO_LINK:
             raise
         raise SpecificationError(
-            f"outputs: a file system with hard links is required, found one without them ({problem.strerror}); "
+            f"outputs: a file system with hard links is required, found one without them ({reason(problem)}); "
             "choose another with outputs=..."
         ) from None
     return True

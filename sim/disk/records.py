@@ -19,7 +19,7 @@ from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
 from sim.languages.trie import Trie
 from sim.languages.vocabulary import Vocabulary
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 from sim.phases import Meaning, restored, stored
 from sim.places import check_writable
 
@@ -66,6 +66,7 @@ class Record:
 class Described:
     """A finished run without its arrays; the fields are those of `Record`."""
 
+    name: str
     hash: str
     config: Mapping[str, Any]
     facts: Mapping[str, Any]
@@ -130,8 +131,8 @@ def prepare(target: Path) -> None:
     check_writable("outputs", target.parent, [target.name], "choose another with outputs=...")
 
 
-def check(source: Path) -> Described:
-    """Verify a record as `read` does with `identified=True`, and return it without its arrays.
+def check(source: Path, identified: bool = True) -> Described:
+    """Verify a record as `read` does, and return it without its arrays.
 
     The arrays are unpacked, and those that every record has must be there. But no language is made of them, because
     that would take most of the time.
@@ -140,14 +141,15 @@ def check(source: Path) -> Described:
     with _ours(source):
         about = json.loads(files[DESCRIPTION])
         check_name(source, about)
-        check_identity(source, about)
+        if identified:
+            check_identity(source, about)
         arrays, params = unpack(files[ARRAYS]), [files[_params_file(phase)] for phase in about["params"]]
         phases = [f"{phase}/{name}" for phase in about["phases"] for name in ("steps", "losses")]
         for name in ("world/strings", "world/log_p", "world/log_s", "world/log_kept", "world/event", *phases):
             arrays[name]
         for data in params:
             unpack(data)
-        return Described(about["hash"], about["config"], about["facts"])
+        return Described(about["name"], about["hash"], about["config"], about["facts"])
 
 
 @contextmanager
@@ -158,7 +160,7 @@ def _ours(source: Path) -> Iterator[None]:
     except SpecificationError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        found = " ".join(f"{type(problem).__name__}: {problem}".split())
+        found = in_one_line(f"{type(problem).__name__}: {problem}")
         raise SpecificationError(
             f"{source}: a record of this program is required, found {found}; move the folder elsewhere"
         ) from None

@@ -6,9 +6,7 @@ from typing import Any
 from sim.grammars._pfsa import Machine, assembled
 from sim.grammars._reading import COMMON_KEYS, check_keys, known, names, problem, vocabulary
 from sim.grammars._weights import normalised, probability, weighs
-
-END = "the end"
-"""The state after the last symbol."""
+from sim.languages.machine import END
 
 Law = dict[str, Fraction]
 

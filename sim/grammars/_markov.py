@@ -11,6 +11,7 @@ from sim.grammars._reading import COMMON_KEYS, check_keys, end_name, known, mapp
 from sim.grammars._weights import normalised, probability, weighs
 from sim.languages.automaton import Automaton
 from sim.languages.chain import Chain, stationary
+from sim.languages.machine import START
 from sim.languages.matrices import components
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS
@@ -54,7 +55,7 @@ def markov(path: str, data: dict[str, Any]) -> Automaton | Chain:
         }
         for context in contexts
     ]
-    shown = tuple(" ".join(context) or "the start" for context in contexts)
+    shown = tuple(" ".join(context) or START for context in contexts)
     if endless:
         return chain(path, symbols, shown, rows, 0, "context")
     return machine(path, symbols, shown, rows, 0, "symbol" if order == 1 else "context")

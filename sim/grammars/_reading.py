@@ -10,6 +10,7 @@ import yaml
 
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError, nearest
+from sim.places import reason
 
 COMMON_KEYS = ("type", "name", "eos", "separator", "normalise")
 """Keys that every type of file may have. Only `type` is required."""
@@ -68,8 +69,7 @@ def content(path: str) -> str:
     except UnicodeDecodeError as error:
         raise problem(path, "UTF-8 text is required", f"byte {error.start} that is not", "save it as UTF-8") from None
     except (OSError, ValueError) as error:
-        found = getattr(error, "strerror", None) or str(error)
-        raise problem(path, "a readable file is required", found.lower(), "give the path of a grammar file") from None
+        raise problem(path, "a readable file is required", reason(error), "give the path of a grammar file") from None
 
 
 class _Problem(yaml.MarkedYAMLError):

@@ -61,7 +61,7 @@ def normalised(place: str, weights: Mapping[Any, Fraction], weight: bool = False
     if weight and not total:
         raise problem(place, "weights with a positive sum are required", "0", "correct the numbers")
     if not weight and abs(total - 1) > SUM_TOLERANCE:
-        exact = f" (= {total})" if total.denominator < 10**6 else ""
+        exact = f" (= {total})" if 1 < total.denominator < 10**6 else ""
         found = f"{float(total):.12g}{exact}"
         fix = "correct the numbers, or write normalise: true if they are weights or counts"
         raise problem(place, "probabilities must sum to 1 within 1e-9", found, fix)

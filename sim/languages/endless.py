@@ -67,7 +67,7 @@ class Endless(ABC):
 
     def log_prob(self, tokens: Prefix) -> float:
         """Raise `UnavailableError`, because every string has probability 0."""
-        raise unavailable("probability of a string", NEVER_STOPS, BLOCKS)
+        raise unavailable("probability of a string", NEVER_STOPS, f"take that of a prefix (--prefix), {BLOCKS}")
 
     def entropy(self) -> float:
         """Raise `UnavailableError`, because only the entropy rate exists."""

@@ -12,10 +12,10 @@ import scipy.sparse as sp
 from sim.languages.absorbing import SMALLEST, Absorbing
 from sim.languages.events import Dfa
 from sim.languages.exact import Prefix, unavailable
-from sim.languages.finite import SUM_TOLERANCE
 from sim.languages.hidden_ops import (
     MAX_PAIRS,
     accepting_paths,
+    check_laws,
     deterministic,
     enumerate_forward,
     forward,
@@ -57,19 +57,8 @@ class HiddenAutomaton(Machine):
                 f"automaton: initial [S], transitions [{V}, S, S] and stopping [S] are required, "
                 f"found {self.initial.shape}, {self.transitions.shape} and {self.stopping.shape}"
             )
-        every = np.concatenate([self.initial, self.transitions.ravel(), self.stopping])
-        if not (every >= 0).all() or self.transitions[EOS].any():
-            raise SpecificationError(
-                "automaton: probabilities of at least 0 are required, and none of EOS as a symbol, found others"
-            )
-        totals = np.append(self.moves.sum(axis=1) + self.stopping, self.initial.sum())
-        worst = int(np.argmax(np.abs(totals - 1)))
-        if abs(totals[worst] - 1) > SUM_TOLERANCE:
-            place = "initial" if worst == S else f"state {self.name(worst)}"
-            raise SpecificationError(
-                f"automaton: {place}: probabilities, stop included, must sum to 1 within "
-                f"{SUM_TOLERANCE:g}, found {float(totals[worst])!r}; normalise them first"
-            )
+        totals = self.moves.sum(axis=1) + self.stopping
+        check_laws("automaton", self.initial, self.transitions, self.stopping, totals, self.state_names)
         self.check_ends()
 
     @property

@@ -10,9 +10,9 @@ import numpy as np
 from sim.languages.chain import closed_classes
 from sim.languages.endless import Endless
 from sim.languages.exact import Prefix, unavailable
-from sim.languages.finite import SUM_TOLERANCE
 from sim.languages.hidden import HiddenAutomaton
-from sim.languages.hidden_ops import forward
+from sim.languages.hidden_ops import check_laws, forward
+from sim.languages.machine import END
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError
 from sim.quantity import Quantity
@@ -50,19 +50,7 @@ class HiddenChain(Endless):
                 f"hidden chain: initial [S] and transitions [{V}, S, S] are required, "
                 f"found {self.initial.shape} and {self.transitions.shape}"
             )
-        every = np.concatenate([self.initial, self.transitions.ravel()])
-        if not (every >= 0).all() or self.transitions[EOS].any():
-            raise SpecificationError(
-                "hidden chain: probabilities of at least 0 are required, and none of EOS as a symbol, found others"
-            )
-        totals = np.append(self.moves.sum(axis=1), self.initial.sum())
-        worst = int(np.argmax(np.abs(totals - 1)))
-        if abs(totals[worst] - 1) > SUM_TOLERANCE:
-            place = "initial" if worst == S else f"state {self.state_names[worst] if self.state_names else worst!r}"
-            raise SpecificationError(
-                f"hidden chain: {place}: probabilities must sum to 1 within {SUM_TOLERANCE:g}, "
-                f"found {float(totals[worst])!r}; normalise them first"
-            )
+        check_laws("hidden chain", self.initial, self.transitions, None, self.moves.sum(axis=1), self.state_names)
 
     @cached_property
     def moves(self) -> np.ndarray:
@@ -143,7 +131,7 @@ class HiddenChain(Endless):
         first[: S if number else 1] = self.initial if number else 1.0
         stopping[-1] = 1.0
         named = self.state_names or tuple(map(str, range(S)))
-        names = (*(f"{name}@{t}" for t in range(number) for name in named), "the end")
+        names = (*(f"{name}@{t}" for t in range(number) for name in named), END)
         return HiddenAutomaton(self.vocabulary, first, table, stopping, names)
 
 

@@ -4,7 +4,7 @@ A machine is `initial` float64[S], `transitions` float64[V, S, S] (a, s, t; zero
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -13,8 +13,9 @@ import scipy.sparse as sp
 from sim.languages.automaton_ops import row_entropies, sum_of_others
 from sim.languages.events import Dfa
 from sim.languages.exact import unavailable
+from sim.languages.finite import SUM_TOLERANCE
 from sim.languages.machine import Strings
-from sim.numerics import EOS
+from sim.numerics import EOS, SpecificationError
 
 MAX_PAIRS = 2_000
 """Largest number of pairs of states for which a collision probability is computed."""
@@ -30,6 +31,34 @@ MAX_ENTRIES = 100_000_000
 
 Pairs: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """For K pairs of states: start weights [K], moves [K, K], 1 - their row sums [K], probability that both stop [K]."""
+
+
+def check_laws(
+    kind: str,
+    initial: np.ndarray,
+    transitions: np.ndarray,
+    stopping: np.ndarray | None,
+    totals: np.ndarray,
+    state_names: Sequence[str],
+) -> None:
+    """Raise `SpecificationError` for negative numbers or nan, for EOS as a symbol, and for sums other than 1.
+
+    `stopping` is None for a machine that never stops. `totals` [S] are the sums over everything that a state can do.
+    """
+    parts = [initial, transitions] if stopping is None else [initial, transitions, stopping]
+    if not all((part >= 0).all() for part in parts) or transitions[EOS].any():
+        raise SpecificationError(
+            f"{kind}: probabilities of at least 0 are required, and none of EOS as a symbol, found others"
+        )
+    sums = np.append(totals, initial.sum())
+    worst = int(np.argmax(np.abs(sums - 1)))
+    if abs(sums[worst] - 1) > SUM_TOLERANCE:
+        state = f"state {state_names[worst]!r}" if worst < len(state_names) else f"state {worst}"
+        raise SpecificationError(
+            f"{kind}: {'initial' if worst == len(totals) else state}: "
+            f"probabilities{'' if stopping is None else ', stop included,'} must sum to 1 within {SUM_TOLERANCE:g}, "
+            f"found {float(sums[worst])!r}; normalise them first"
+        )
 
 
 def path_entropies(

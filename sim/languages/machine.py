@@ -26,6 +26,9 @@ from sim.languages.matrices import components
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError, log_sum_exp
 
+START, END = "the start", "the end"
+"""Names of a state before the first symbol, and of one after the last."""
+
 MOST_DIGITS = 4_000
 """Largest number of digits of a number of strings. Python writes numbers of up to 4,300."""
 

@@ -10,7 +10,7 @@ from sim.config.leaves import leaves
 from sim.disk.records import NOT_CONTENT, Record, invalidity
 from sim.metrics.scene import World
 from sim.metrics.scored import VIEWS, View
-from sim.metrics.table import metrics, rows
+from sim.metrics.table import Columns, columns, metrics
 
 COLUMNS = """\
   run         hash of the run
@@ -37,9 +37,6 @@ COLUMNS = """\
 NOT_VARIED = (*NOT_CONTENT, "seed")
 """Keys of a configuration that do not decide a run, or that have a column of their own."""
 
-_OF_A_NUMBER = (
-    "phase", "step", "view", "metric", "of", "at", "value", "lower", "upper", "exactness", "unit", "prompt_law",
-)  # fmt: skip
 _TYPES = {"seed": pl.Int64, "step": pl.Int64, "value": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
 
 
@@ -50,11 +47,14 @@ def metrics_table(
     phases: Collection[str] | None = None,
 ) -> pl.DataFrame:
     """Return the measured numbers of a run, one row each: all, or those of some metrics, views and phases."""
-    found = rows(record, names, views, phases)
-    tags = {"run": record.hash, "name": record.name, "seed": record.config["seed"]}
-    columns = {name: [value] * len(found) for name, value in tags.items()}
-    columns |= {name: [one[name] for one in found] for name in _OF_A_NUMBER}
-    return pl.DataFrame([pl.Series(name, values, _TYPES.get(name, pl.String)) for name, values in columns.items()])
+    return numbers_table(record.hash, record.name, record.config["seed"], columns(record, names, views, phases))
+
+
+def numbers_table(run: str, name: str, seed: int, numbers: Columns) -> pl.DataFrame:
+    """Return the table of a run whose numbers are measured already."""
+    tags = {"run": run, "name": name, "seed": seed}
+    found = {tag: [value] * len(numbers["value"]) for tag, value in tags.items()} | numbers
+    return pl.DataFrame([pl.Series(name, values, _TYPES.get(name, pl.String)) for name, values in found.items()])
 
 
 def as_csv(table: pl.DataFrame, header: bool = True) -> str:

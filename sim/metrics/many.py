@@ -15,8 +15,9 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from sim.config.leaves import Leaf, varying
-from sim.disk.records import invalidity, read
-from sim.metrics.frames import NOT_VARIED, as_csv, metrics_table
+from sim.disk.records import invalidity
+from sim.metrics.frames import NOT_VARIED, as_csv, numbers_table
+from sim.metrics.kept import numbers
 from sim.numerics import SpecificationError, in_one_line
 
 FEW = 40
@@ -45,10 +46,10 @@ class Measured:
 
 
 def measured(source: Path, folder: Path) -> Measured | str:
-    """Measure the record at `source` and write its numbers to a file in `folder`. Return a line if it is damaged."""
+    """Write the numbers of the record at `source` to a file in `folder`. Return a line if the record is damaged."""
     try:
-        record = read(source)
-        table = metrics_table(record)
+        record, found = numbers(source)
+        table = numbers_table(record.hash, record.name, record.config["seed"], found)
         valid = invalidity(record) is None
     except SpecificationError as error:
         return in_one_line(error)

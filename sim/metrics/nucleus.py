@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sim.metrics.positions import live_by_position, mean_by_position
+from sim.metrics.positions import live_by_position, mean_by_position, node_weights
 from sim.metrics.scene import Cell, Evaluation, Metric
 from sim.metrics.scored import Scored
 from sim.quantity import Quantity
@@ -22,14 +22,16 @@ def nucleus_by_position(
     number of tokens that together have probability `mass`, 0 < mass < 1.
     Source: A. Holtzman et al., 2020, "The curious case of neural text degeneration".
     """
-    live = live_by_position(law, log_law)
-    bounds = (mean_by_position(law, size, log_law) for size in nucleus_of_nodes(q, mass))
-    lower, upper = (np.where(live > 0.0, total / np.where(live > 0.0, live, 1.0), 1.0) for total in bounds)
-    return lower, upper
+    live, reached = live_by_position(law, log_law), np.flatnonzero(node_weights(law, log_law) > 0.0)
+    bounds = []
+    for size in nucleus_of_nodes(q, mass, reached):
+        total = mean_by_position(law, np.bincount(reached, size, law.trie.num_nodes), log_law)
+        bounds.append(np.where(live > 0.0, total / np.where(live > 0.0, live, 1.0), 1.0))
+    return bounds[0], bounds[1]
 
 
-def nucleus_of_nodes(q: Scored, mass: float) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the nucleus size at every node [tokens]: two float64[M]. They are equal for a truth.
+def nucleus_of_nodes(q: Scored, mass: float, nodes: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the nucleus size at some nodes, int[K], or at all [tokens]: two float64[K]. They are equal for a truth.
 
     The record holds the number of the illegal tokens at a node, their total and their largest probability. The sums of
     the k largest probabilities are greatest if the illegal mass is in as few tokens as possible: as many as can have
@@ -39,14 +41,20 @@ def nucleus_of_nodes(q: Scored, mass: float) -> tuple[np.ndarray, np.ndarray]:
     if not 0.0 < mass < 1.0:
         raise ValueError(f"nucleus: 0 < mass < 1 is required, found {mass!r}")
     trie = q.trie
-    legal = np.zeros((trie.num_nodes, trie.vocab_size))
-    legal[trie.edge_node, trie.edge_token] = np.exp(q.edge_log_q)
-    number = (~trie.legal).sum(axis=1)[:, None]
-    total, largest, rank = q.leak[:, None], q.leak_max[:, None], np.arange(trie.vocab_size)
+    nodes = np.arange(trie.num_nodes) if nodes is None else nodes
+    legal = trie.legal[nodes]
+    rank, number = np.cumsum(~legal, axis=1) - 1, (~legal).sum(axis=1)[:, None]  # the rank among the illegal tokens
+    probability, row = np.zeros(legal.shape), np.full(trie.num_nodes, -1)
+    row[nodes] = np.arange(len(nodes))
+    own = np.flatnonzero(row[trie.edge_node] >= 0)
+    probability[row[trie.edge_node[own]], trie.edge_token[own]] = np.exp(q.edge_log_q[own])
+    total, largest = q.leak[nodes, None], q.leak_max[nodes, None]
+    if not total.any():
+        size = _size(probability, mass)
+        return size, size
     crowded = np.clip(total - rank * largest, 0.0, largest)
     spread = np.where(rank == 0, largest, (total - largest) / np.maximum(number - 1, 1))
-    lower, upper = (_size(np.hstack([legal, np.where(rank < number, part, 0.0)]), mass) for part in (crowded, spread))
-    return lower, upper
+    return _size(np.where(legal, probability, crowded), mass), _size(np.where(legal, probability, spread), mass)
 
 
 def _size(probability: np.ndarray, mass: float) -> np.ndarray:

@@ -12,6 +12,8 @@ from sim.quantity import Quantity
 EPSILONS = (*(float(f"{mantissa}e{exponent}") for exponent in range(-7, 0) for mantissa in (1, 2, 3, 5)), 1.0)
 """Thresholds of the eps-support [probability per answer]."""
 
+_NAMES = tuple(f"{epsilon:g}" for epsilon in EPSILONS)
+
 TIE = 1e-12
 """Relative slack of `probability >= threshold`, so that a string at the threshold counts in spite of rounding."""
 
@@ -26,17 +28,23 @@ def epsilon_support(q: Scored, epsilons: Sequence[float], log_law: np.ndarray) -
     else at most floor(mass of its exits / eps). So the number is exact if every exit mass is below eps. Raises
     ValueError unless eps > 0.
     """
+    thresholds = [_log_threshold(epsilon) for epsilon in epsilons]
     weights = q.log_weights(log_law)
     weighted = weights != -np.inf
     law, log_q = np.exp(weights[weighted]), q.log_q[weighted]  # once for all thresholds
+    missed = np.searchsorted(np.sort(log_q), thresholds).tolist()  # numbers of strings below the thresholds
+    counts: dict[int, float] = {}  # thresholds that miss equally many strings miss the same ones
+    for below, threshold in zip(missed, thresholds, strict=True):
+        if below not in counts:
+            counts[below] = float((law * (log_q >= threshold)).sum())
     leaky = (q.node_group >= 0) & (q.node_off_max > 0.0)
     leaky[leaky] = log_law[q.node_group[leaky]] != -np.inf
     node_law = np.exp(log_law[q.node_group[leaky]])
     off, off_max = q.node_off[leaky], q.node_off_max[leaky]
     largest = np.max(off_max, initial=0.0)
     out = []
-    for epsilon in epsilons:
-        on, above = float((law * (log_q >= _log_threshold(epsilon))).sum()), 0.0
+    for epsilon, below in zip(epsilons, missed, strict=True):
+        on, above = counts[below], 0.0
         if largest >= epsilon * (1.0 - TIE):
             open_nodes = off_max >= epsilon * (1.0 - TIE)
             room = np.floor(off[open_nodes] / epsilon * (1.0 + TIE))
@@ -126,9 +134,12 @@ def zeros(p: Scored, q: Scored) -> float:
 
 
 def _epsilon_support(evaluation: Evaluation) -> Iterator[Cell]:
+    known: dict[tuple[str, bytes], list[Quantity]] = {}  # without prompts P(x) and S(x) are equal
     for of, scored, law, log_law in evaluation.pairs():
-        for epsilon, count in zip(EPSILONS, epsilon_support(scored, EPSILONS, log_law), strict=True):
-            yield Cell(of, count, law, f"{epsilon:g}")
+        if (key := (of, log_law.tobytes())) not in known:
+            known[key] = epsilon_support(scored, EPSILONS, log_law)
+        for at, count in zip(_NAMES, known[key], strict=True):
+            yield Cell(of, count, law, at)
 
 
 def _zeros(world: World, q: Scored) -> float:

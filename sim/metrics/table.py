@@ -1,6 +1,6 @@
 """From a record to tidy rows and to residuals of identities. Here numbers are computed from the recorded arrays."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from traceback import extract_tb
 from typing import Any
 
@@ -16,6 +16,12 @@ from sim.numerics import SpecificationError, nearest
 from sim.quantity import Quantity
 
 Row = dict[str, Any]
+Columns = dict[str, list[Any]]
+
+OF_A_NUMBER = (
+    "phase", "step", "view", "metric", "of", "at", "value", "lower", "upper", "exactness", "unit", "prompt_law",
+)  # fmt: skip
+"""Names of the columns that say what a number is."""
 
 
 def metrics() -> list[Metric]:
@@ -72,40 +78,55 @@ def rows(
     views: Collection[View] = VIEWS,
     phases: Collection[str] | None = None,
 ) -> list[Row]:
-    """Return the measured numbers of a run, one row each. The columns are described in `sim.metrics.frames.COLUMNS`.
+    """Return the measured numbers of a run, one row each; see `columns`."""
+    found = columns(record, names, views, phases)
+    return [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
+
+
+def columns(
+    record: Record,
+    names: Collection[str] | None = None,
+    views: Collection[View] = VIEWS,
+    phases: Collection[str] | None = None,
+) -> Columns:
+    """Return the measured numbers of a run. The columns are described in `sim.metrics.frames.COLUMNS`.
 
     names: the metrics that are wanted, None for all; views: the views that are wanted; phases: the phases that are
     wanted, None for all. The rows of the truth are always included.
     """
     wanted = chosen_metrics(names)
-    found: list[Row] = []
+    found: Columns = {name: [] for name in OF_A_NUMBER}
     for view in views:
         world = World(record, view)
-        found += _rows_of(world.truth, wanted)
+        _add(found, world.truth, wanted)
         for phase in record.phases:
             if phases is None or phase in phases:
                 for evaluation in world.evaluations(phase):
-                    found += _rows_of(evaluation, wanted)
+                    _add(found, evaluation, wanted)
     return found
 
 
-def _rows_of(evaluation: Evaluation, wanted: Collection[Metric]) -> Iterator[Row]:
-    """The rows of one evaluation. A number that is only bounded has no value."""
-    tag = {"phase": evaluation.phase, "step": evaluation.step, "view": evaluation.world.view}
+def _add(found: Columns, evaluation: Evaluation, wanted: Collection[Metric]) -> None:
+    """Add the rows of one evaluation. A number that is only bounded has no value."""
     for metric in wanted:
-        for cell in _measured(metric, evaluation):
-            number = cell.number
-            yield tag | {
-                "metric": metric.name,
-                "of": cell.of,
-                "at": cell.at,
-                "value": number.value,
-                "lower": number.lower,
-                "upper": number.upper,
-                "exactness": number.kind,
-                "unit": metric.unit,
-                "prompt_law": cell.law,
-            }
+        cells = _measured(metric, evaluation)
+        numbers = [cell.number for cell in cells]
+        new: Columns = {
+            "phase": [evaluation.phase] * len(cells),
+            "step": [evaluation.step] * len(cells),
+            "view": [evaluation.world.view] * len(cells),
+            "metric": [metric.name] * len(cells),
+            "of": [cell.of for cell in cells],
+            "at": [cell.at for cell in cells],
+            "value": [number.value for number in numbers],
+            "lower": [number.lower for number in numbers],
+            "upper": [number.upper for number in numbers],
+            "exactness": [number.kind for number in numbers],
+            "unit": [metric.unit] * len(cells),
+            "prompt_law": [cell.law for cell in cells],
+        }
+        for name, values in new.items():
+            found[name] += values
 
 
 def _measured(metric: Metric, evaluation: Evaluation) -> list[Cell]:

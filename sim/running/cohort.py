@@ -1,6 +1,7 @@
 """Runs that are trained together: claimed, pretrained, fine-tuned and published. Equal pretrainings are done once."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from sim.numerics import SpecificationError
 from sim.phases import Stage
 from sim.running.build import build
 from sim.running.claimed import ClaimedRun
-from sim.running.identity import pretraining_content, pretraining_key, world_parts
+from sim.running.identity import pretraining_content, pretraining_key
 from sim.running.outcomes import Outcome, failure
+from sim.running.plan import Share
 from sim.running.provenance import provenance
-from sim.running.recording import pretrained
+from sim.running.recording import measure, pretrained
 from sim.running.saving import Saver, restore
 from sim.training.flat import unflat
 from sim.training.job import State
@@ -44,35 +46,6 @@ class Execution:
     checkpoint_seconds: float = 60.0
 
 
-@dataclass(frozen=True)
-class Share:
-    """Parts of a training that are one object for all runs of a group, by stage.
-
-    They are decided for the whole group, so that all its cohorts use the same compiled programs.
-    """
-
-    pretrain: frozenset[str]
-    finetune: frozenset[str]
-    relearn: frozenset[str]
-
-    @classmethod
-    def of(cls, chosen: Sequence[Mapping[str, Any]]) -> "Share":
-        """Return the parts that runs with these canonical configurations have in common."""
-
-        def same(*groups: str) -> bool:
-            return all(one[group] == chosen[0][group] for one in chosen for group in groups)
-
-        listed = all(world_parts(one) == world_parts(chosen[0]) for one in chosen)
-        world = {"plan", "base"} if listed else set()
-        world |= {"model"} if listed and same("model") else set()
-        restricted = same("grammar", "dial", "restriction")
-        own = {"event"} if restricted else set()
-        own |= {"data"} if restricted and not any(one["finetune"]["controls"] for one in chosen) else set()
-        first = {"event"} | ({"data"} if listed else set())
-        again = {"event"} | ({"data"} if restricted and listed else set())
-        return cls(frozenset(world | first), frozenset(world | own), frozenset(world | again))
-
-
 class Cohort:
     """Runs that have one signature. `size` is the number of runs in the largest cohort of their group."""
 
@@ -85,6 +58,7 @@ class Cohort:
 
     def perform(self) -> dict[Path, Outcome]:
         """Do all the runs, and return an outcome for each."""
+        began = time.monotonic()
         try:
             self._claim()
             self._guarded(self._working(), self._pretrain)
@@ -95,6 +69,8 @@ class Cohort:
         finally:
             for run in self.runs:
                 run.lock.release()
+        finished = [run.target for run in self.runs if run.ended is not None and run.ended.state == "finished"]
+        measure(finished, time.monotonic() - began)
         return self.outcomes | {run.target: run.ended for run in self.runs if run.ended is not None}
 
     def _working(self) -> list[ClaimedRun]:

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 from sim.running.checks import kind_of, refuse
 from sim.training.job import loss
 from sim.training.simulation import Recipe, Simulation, pretraining
@@ -65,5 +65,5 @@ def _trying(place: str, wanted: str, node: Mapping[str, Any], call: Callable[[],
     try:
         return call()
     except Exception as problem:
-        text = " ".join(f"{type(problem).__name__}: {problem}".split())[:200]
+        text = in_one_line(f"{type(problem).__name__}: {problem}")[:200]
         refuse(place, wanted, text, node, "", group)

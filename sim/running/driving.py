@@ -18,6 +18,7 @@ from sim.disk import ledger
 from sim.disk.files import write_json
 from sim.disk.news import News, silent_for
 from sim.numerics import SpecificationError
+from sim.places import reason as why
 from sim.running.asked import Launch, Outcomes, Point, kept
 from sim.running.engines import Ending, Engine, Worker, outlives
 from sim.running.jobs import Job, remember
@@ -153,7 +154,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as problem:
         raise SpecificationError(
-            f"outputs: a folder that can be written is required, found {folder} ({problem.strerror}); "
+            f"outputs: a folder that can be written is required, found {folder} ({why(problem)}); "
             "correct that and give the same command again: finished runs are kept"
         ) from problem
 

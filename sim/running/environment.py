@@ -2,11 +2,12 @@
 
 import os
 import re
+import subprocess
 import sys
 import warnings
 from pathlib import Path
 
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 
 
 def prepare(outputs: str, processes: int = 1) -> None:
@@ -39,7 +40,7 @@ def load_jax() -> None:
     try:
         import jax  # noqa: F401
     except ValueError as problem:
-        found = " ".join(str(problem).split())[:200]
+        found = in_one_line(problem)[:200]
         raise SpecificationError(
             f"environment: variables that jax can read are required, found this: {found}; correct or unset the variable"
         ) from None
@@ -72,11 +73,19 @@ def check_platform() -> None:
     except (RuntimeError, AssertionError) as problem:  # an AssertionError if the package for the platform is not there
         wanted = os.environ.get("JAX_PLATFORMS", "")
         extras = "cuda12 or cuda13" if "cuda" in wanted or "gpu" in wanted else "tpu" if "tpu" in wanted else "cuda12"
-        found = " ".join(str(problem).split())[:120]
+        found = in_one_line(problem)[:120]
         raise SpecificationError(
             f"JAX_PLATFORMS: a platform of this machine is required, found {wanted!r}{f' ({found})' if found else ''}; "
-            f"unset it to use what is there, set it to cpu (always there), or install the extra {extras}"
+            f"there: {', '.join(_platforms())}; unset it to use what is there, or install the extra {extras}"
         ) from None
+
+
+def _platforms() -> list[str]:
+    """Return the platforms that jax finds on this machine. Another process is asked, because jax looks only once."""
+    free = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
+    asked = [sys.executable, "-c", "import jax; print(jax.default_backend())"]
+    done = subprocess.run(asked, env=free, capture_output=True, text=True, check=False)
+    return sorted({"cpu", *done.stdout.split()[-1:]})
 
 
 def cores() -> int:

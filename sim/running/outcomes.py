@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 from sim.places import told as told_by_system
 
 State: TypeAlias = Literal["finished", "kept", "repeated", "submitted", "refused", "failed"]
@@ -48,7 +48,7 @@ class Outcome:
 
 def failure(target: Path | None, problem: BaseException) -> Outcome:
     """Return the outcome of a run that failed with an exception. The reason is one line."""
-    text = " ".join(str(problem).split())
+    text = in_one_line(problem)
     mistake = isinstance(problem, MISTAKES)
     if isinstance(problem, OSError):
         text = told_by_system(problem)

@@ -1,4 +1,4 @@
-"""Which runs of a multirun go to the same worker. This is read from canonical configurations; nothing is built.
+"""Which runs of a multirun go to the same worker, and what they share. This is read from configurations alone.
 
 The structure of a program is decided by texts, switches and sizes. Most numbers are traced. A hint is enough here,
 because a worker groups its runs by their exact structure. So runs that were separated wrongly are still trained
@@ -8,9 +8,10 @@ together if they come to the same worker, and runs that were put together wrongl
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sim.running.identity import pretraining_key
+from sim.running.identity import pretraining_key, world_parts
 
 Chosen: TypeAlias = Mapping[str, Any]
 """A canonical configuration, see `sim.running.build.settings`."""
@@ -18,6 +19,35 @@ Chosen: TypeAlias = Mapping[str, Any]
 _PHASES = ("pretrain", "finetune")
 _SIZES_OF_A_PHASE = ("batch_size", "loss_on", "prefixes")
 _TRACED = ("objective", "optimizer")
+
+
+@dataclass(frozen=True)
+class Share:
+    """Parts of a training that are one object for all runs of a group, by stage.
+
+    They are decided for the whole group, so that all its cohorts use the same compiled programs.
+    """
+
+    pretrain: frozenset[str]
+    finetune: frozenset[str]
+    relearn: frozenset[str]
+
+    @classmethod
+    def of(cls, chosen: Sequence[Mapping[str, Any]]) -> "Share":
+        """Return the parts that runs with these canonical configurations have in common."""
+
+        def same(*groups: str) -> bool:
+            return all(one[group] == chosen[0][group] for one in chosen for group in groups)
+
+        listed = all(world_parts(one) == world_parts(chosen[0]) for one in chosen)
+        world = {"plan", "base"} if listed else set()
+        world |= {"model"} if listed and same("model") else set()
+        restricted = same("grammar", "dial", "restriction")
+        own = {"event"} if restricted else set()
+        own |= {"data"} if restricted and not any(one["finetune"]["controls"] for one in chosen) else set()
+        first = {"event"} | ({"data"} if listed else set())
+        again = {"event"} | ({"data"} if restricted and listed else set())
+        return cls(frozenset(world | first), frozenset(world | own), frozenset(world | again))
 
 
 def hint(chosen: Chosen) -> str:

@@ -1,7 +1,9 @@
 """From trainings to a record: collect what was recorded, check its validity and its identities, and publish it."""
 
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from sim.config import GROUPS, described
 from sim.disk.records import RESULTS_VERSION, PhaseRecord, Record, write
 from sim.disk.store import Pretrained
 from sim.metrics.divergence import kl
+from sim.metrics.kept import numbers
 from sim.metrics.scene import laws_of
 from sim.metrics.table import residuals, violations
 from sim.running import checks
@@ -19,6 +22,9 @@ from sim.running.identity import beside, digests, grammar_file, without_text
 from sim.training.flat import flat
 from sim.training.simulation import Simulation
 from sim.training.sweep import Trained
+
+SHARE, FIRST = 0.05, 0.2
+"""Share of the time of a cohort that its measuring may take, and the assumed time of the first run [s]."""
 
 
 class IdentityError(ArithmeticError):
@@ -84,3 +90,18 @@ def publish(record: Record, target: Path) -> None:
         shutil.rmtree(failed, ignore_errors=True)
         raise IdentityError("; ".join([*wrong, f"the record is at {write(record, failed)}"]))
     write(record, target)
+
+
+def measure(targets: Sequence[Path], seconds: float) -> None:
+    """Measure published runs, so that their numbers are in the cache when `sim.rows` asks for them.
+
+    seconds: how long the runs took; measuring takes at most about SHARE of this, and the rest is left to `sim.rows`.
+    Nothing is raised: a metric may be anybody's code, and `sim.rows` reports what is wrong with it.
+    """
+    began = time.monotonic()
+    for done, target in enumerate(targets):
+        spent = time.monotonic() - began
+        if spent + (spent / done if done else FIRST) > SHARE * seconds:
+            return
+        with suppress(Exception):
+            numbers(target)

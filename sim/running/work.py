@@ -9,12 +9,13 @@ from sim.disk.records import check
 from sim.numerics import SpecificationError
 from sim.running.build import build
 from sim.running.claimed import note_failure
-from sim.running.cohort import Cohort, Execution, Share
+from sim.running.cohort import Cohort, Execution
 from sim.running.diagnosis import explained
 from sim.running.environment import check_platform
 from sim.running.identity import target
 from sim.running.memory import runs_at_once
 from sim.running.outcomes import Outcome, failure
+from sim.running.plan import Share
 from sim.training.simulation import Observer, signature
 
 

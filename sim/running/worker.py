@@ -19,7 +19,7 @@ from typing import Any
 
 from sim.arguments import Parser, whole
 from sim.disk.news import News, silent_for
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 from sim.places import reason
 from sim.running.environment import load_jax, prepare
 from sim.running.identity import target
@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         wanted = read_task(given.task)
     except SpecificationError as problem:
-        print(" ".join(str(problem).split()), file=sys.stderr)
+        print(in_one_line(problem), file=sys.stderr)
         return REFUSED
     given.task.with_suffix(".began").touch()  # so that time in the queue is not taken for time at work
     if wanted.limit is not None:

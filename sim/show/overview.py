@@ -7,9 +7,10 @@ from typing import Any
 from sim.disk.ledger import RunState
 
 STATES = ("done", "running", "failed", "interrupted", "misplaced", "waiting")
+"""The states of a run, in the order in which they are shown."""
 
 UNCOUNTED = ("failed", "misplaced")
-"""The states of a run, in the order in which they are shown; those of runs that are no part of the work."""
+"""The states of runs that are no part of the work."""
 
 LEAST = 0.03
 """Least share of the work for an estimate of the speed. Before that, most of the time has gone into compiling."""

@@ -42,5 +42,5 @@ def test_there_are_commands() -> None:
 @pytest.mark.parametrize("command", commands())
 def test_a_documented_command_builds(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    command = command.replace("=weather.yaml", f"={FILE}")
+    command = command.replace("=days.yaml", f"={FILE}")
     build(settings(compose(*first_point(shlex.split(command)))))

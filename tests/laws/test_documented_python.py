@@ -38,6 +38,11 @@ def test_the_first_screen_shows_a_whole_run_in_few_lines() -> None:
         assert any(f".{word}(" in line for line in lines), word
 
 
+def test_every_public_name_is_on_the_page() -> None:
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    assert [name for name in sim.__all__ if not re.search(rf"\bsim\.{name}\b", text)] == ["__version__"]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_it_runs(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

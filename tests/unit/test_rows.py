@@ -25,7 +25,7 @@ from sim.disk.folders import finished
 from sim.disk.records import Record, write
 from sim.disk.records import read as read_record
 from sim.languages.finite import Styles
-from sim.metrics import many
+from sim.metrics import kept, many
 from sim.metrics.frames import COLUMNS, as_csv, documents_table, metrics_table, strings_table
 from sim.metrics.table import rows
 from sim.numerics import SpecificationError
@@ -455,7 +455,7 @@ def test_the_first_word_comes_before_the_first_record(
         return read_record(source)
 
     monkeypatch.setattr(counting, "MANY", 2)
-    monkeypatch.setattr(many, "read", read)
+    monkeypatch.setattr(kept, "read", read)
     assert main([str(tmp_path)]) == 0
     assert said[0] == "0 of 3 runs are read\n"
 

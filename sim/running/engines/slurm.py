@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from sim.disk.processes import fate, identity, is_certain
-from sim.numerics import SpecificationError
+from sim.numerics import SpecificationError, in_one_line
 from sim.running.engines import Ending, JobState, last_line
 from sim.running.worker import main
 from sim.streams import Terminated
@@ -168,7 +168,7 @@ class Engine:
         try:
             job = executor.submit(work, str(task))
         except Exception as problem:  # what SLURM refuses, such as a partition that does not exist
-            said = " ".join(str(problem).split())
+            said = in_one_line(problem)
             raise SpecificationError(f"hydra.launcher.parameters: SLURM did not take the job: {said}") from problem
         process = None
         if self.cluster == "local":

@@ -18,44 +18,6 @@ EXAMPLES = ROOT / "examples" / "grammars"
 DOCS = (ROOT / "docs" / "describe.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def write(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def to(text, name="g.yaml"):
-        Path(name).write_text(text, encoding="utf-8")
-        return name
-
-    return to
-
-
-@pytest.fixture
-def ask(capsys):
-    """Describe with options, as JSON."""
-
-    def said(*arguments):
-        status = main([str(argument) for argument in (*arguments, "--json")])
-        out = capsys.readouterr()
-        assert status == 0, out.err
-        return json.loads(out.out)
-
-    return said
-
-
-@pytest.fixture
-def refused(capsys):
-    """The one line of a refusal."""
-
-    def line(*arguments):
-        assert main([str(argument) for argument in arguments]) == 2
-        out = capsys.readouterr()
-        assert out.out == ""
-        assert out.err.count("\n") == 1
-        return out.err.strip()
-
-    return line
-
-
 def exact(quantity):
     assert quantity["exactness"] == "exact"
     assert quantity["value"] == quantity["lower"] == quantity["upper"]

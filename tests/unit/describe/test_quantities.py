@@ -1,58 +1,14 @@
 """What python -m sim.describe says about spread, growth, chains, paths and samples, and what it refuses."""
 
-import json
 import math
 from pathlib import Path
 
 import pytest
 
 from sim.describe import sampling
-from sim.describe.command import main
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "grammars"
 CHAIN = "type: markov\nalphabet: [on, off]\ntransitions: {on: {on: 1/2, off: 1/2}, off: {on: 1/2, off: 1/2}}\n"
-
-
-@pytest.fixture
-def write(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def to(text, name="g.yaml"):
-        Path(name).write_text(text, encoding="utf-8")
-        return name
-
-    return to
-
-
-@pytest.fixture
-def ask(capsys):
-    """Describe with options, as JSON."""
-
-    def said(*arguments):
-        status = main([str(argument) for argument in (*arguments, "--json")])
-        out = capsys.readouterr()
-        assert status == 0, out.err
-        return json.loads(out.out)
-
-    return said
-
-
-@pytest.fixture
-def text(capsys):
-    def said(*arguments):
-        assert main([str(argument) for argument in arguments]) == 0
-        return capsys.readouterr().out
-
-    return said
-
-
-@pytest.fixture
-def refused(capsys):
-    def line(*arguments):
-        assert main([str(argument) for argument in arguments]) == 2
-        return capsys.readouterr().err.strip()
-
-    return line
 
 
 def exact(quantity, unit):
@@ -180,3 +136,47 @@ def test_samples_that_cannot_be_drawn_are_refused(refused):
         == "--sample: an integer from 2 to 1,000,000 is required, found 1"
     )
     assert "--sample: sequences never end" in refused(EXAMPLES / "endless.yaml", "--sample", 5)
+
+
+CHAINS, STRINGS = [EXAMPLES / "endless.yaml", EXAMPLES / "coins.yaml"], EXAMPLES / "strings.yaml"
+WRITTEN = "give a file whose strings end, such as --length L --write FILE makes"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "fix"),
+    [(*CHAINS, WRITTEN), (*CHAINS[::-1], WRITTEN), (STRINGS, CHAINS[0], WRITTEN), (CHAINS[0], STRINGS, "use --length")],
+)
+def test_what_never_ends_is_compared_only_with_its_like(one, other, fix, refused):
+    """The advice is true: --length changes the first file only."""
+    why = "sequences that never end have no strings to compare, and KL rates need two chains with visible states"
+    assert refused(one, "--against", other) == f"--against: {why}; {fix}"
+
+
+def test_the_advice_of_that_refusal_can_be_followed(ask, write):
+    ask(CHAINS[1], "--length", 4, "--write", write("", "gone") + ".yaml")
+    assert ask(CHAINS[0], "--length", 4, "--against", "gone.yaml")["against"]["total_variation"]["value"] == 1.0
+
+
+def test_states_that_a_file_does_not_name_are_told(text):
+    assert "states                      3  (the end is one of them)" in text(EXAMPLES / "weather.yaml")
+    assert "states                      4  (the start is one of them)" in text(EXAMPLES / "markov.yaml")
+    assert "states                      2\n" in text(EXAMPLES / "coins.yaml")
+
+
+def test_numbers_in_a_row_have_a_unit_and_say_that_they_are_exact(text):
+    assert " 4.91983  (nats; exact)\n" in text(EXAMPLES / "endless.yaml")
+    assert "0 3 6 2 0 3 0 0 0 0 0 0  (by their number of symbols; exact)\n" in text(STRINGS)
+
+
+def test_a_law_is_shown_with_its_symbols_as_they_are(text, write):
+    """Symbols can be digits, and can have underscores."""
+    law = "{s0: {0: 3/4, new_york: 1/4}}"
+    name = write(f"type: hmm\nstart: {{s0: 1}}\ntransitions: {{s0: {{s0: 1}}}}\nemissions: {law}\n")
+    shown = text(name, "--next", "0 0")
+    assert "long-run share of symbols   0: 0.75, new_york: 0.25\n" in shown
+    assert "'0 0'                       0: 0.75, new_york: 0.25\n" in shown
+
+
+def test_a_restriction_is_shown_as_it_was_given(text):
+    shown = text(STRINGS, "--restrict", "top_mass, count: 3")
+    assert "\n  restriction top_mass, count: 3\n" in shown

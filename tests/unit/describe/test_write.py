@@ -1,6 +1,5 @@
 """sim.describe FILE --write other.yaml: what is written is read as the same language."""
 
-import json
 import math
 import warnings
 from pathlib import Path
@@ -11,7 +10,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.describe.command import main
 from sim.describe.write import write
 from sim.grammars._reading import structured
 from sim.grammars._writing import as_yaml, mapping_of
@@ -24,31 +22,6 @@ from tests.unit.test_hostile_text import HOSTILE
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples" / "grammars").iterdir())
 PLAIN = next(file for file in EXAMPLES if file.name == "strings.yaml")
-
-
-@pytest.fixture
-def ask(capsys):
-    """Describe with options, as JSON."""
-
-    def said(*arguments):
-        status = main([str(argument) for argument in (*arguments, "--json")])
-        out = capsys.readouterr()
-        assert status == 0, out.err
-        return json.loads(out.out)
-
-    return said
-
-
-@pytest.fixture
-def refused(capsys):
-    def line(*arguments):
-        assert main([str(argument) for argument in arguments]) == 2
-        out = capsys.readouterr()
-        assert out.out == ""
-        assert out.err.count("\n") == 1
-        return out.err.strip()
-
-    return line
 
 
 def same(first, second):

@@ -99,6 +99,13 @@ def test_a_figure_with_a_mistake_is_refused_with_its_file(refused, outputs, defi
     assert refused(outputs, **defined) == f"{FILE}: {said}"
 
 
+def test_the_command_that_writes_the_report_is_told(refused, tmp_path):
+    """It names the study and the folder, which can have any name."""
+    for folder, found in ((tmp_path / "blind", "no such folder"), (tmp_path, "none")):
+        line = refused(folder)
+        assert f"found {found}; run python -m experiments demo {folder} first" in line
+
+
 def test_a_figure_that_draws_nothing_is_named(outputs, monkeypatch, capsys):
     there = {"demo/loss": written(draw=lambda tables: None), "demo/fit": written()}
     monkeypatch.setattr(command, "members", lambda kind: there)

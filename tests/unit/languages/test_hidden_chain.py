@@ -175,7 +175,7 @@ def test_there_are_no_strings():
     [
         ([1.0], None, r"initial \[S\] and transitions \[3, S, S\] are required"),
         ([0.5, 0.4], None, "initial: probabilities must sum to 1 within 1e-09, found 0.9"),
-        ([1.0, 0.0], (1, 0, 0, 0.9), "state 0: probabilities must sum to 1"),
+        ([1.0, 0.0], (1, 0, 0, 0.9), "state 'calm': probabilities must sum to 1"),
         ([1.0, 0.0], (1, 0, 0, math.nan), "probabilities of at least 0 are required"),
         ([1.0, 0.0], (0, 0, 0, 0.5), "none of EOS as a symbol"),
     ],
@@ -186,4 +186,4 @@ def test_arrays_that_are_refused(initial, change, message):
     if change is not None:
         transitions[change[:3]] = change[3]
     with pytest.raises(SpecificationError, match=message):
-        HiddenChain(AB, np.array(initial), transitions)
+        HiddenChain(AB, np.array(initial), transitions, ("calm", "wild")[: len(initial)])

@@ -3,6 +3,7 @@
 The engine is a stand-in with a queue in memory. Its jobs are found by their handles only, as by another process.
 """
 
+import errno
 import json
 import os
 import signal
@@ -414,16 +415,33 @@ def test_a_job_that_does_not_end_is_said(do: Do, queue: Queue, tmp_path: Path, m
     assert capsys.readouterr().out.startswith("job 17 was cancelled, but is still waiting; look at it again later\n")
 
 
-@pytest.mark.parametrize(("name", "found"), [("x", "none"), ("y", "no such folder")])
+@pytest.mark.parametrize(
+    ("name", "found"), [("x", "none; see python -m sim.status {}"), ("y", "no such folder; correct the path")]
+)
 def test_nothing_to_cancel(name: str, found: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x").mkdir()
     assert cancel.main([str(tmp_path / name)]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
-        f"{tmp_path / name}: a multirun under way is required (a driver on this machine, or jobs), found {found}; "
-        f"see python -m sim.status {tmp_path / name}\n"
+        f"{tmp_path / name}: a multirun under way (a driver on this machine, or jobs) is required, "
+        f"found {found.format(tmp_path / name)}\n"
     )
+
+
+def test_the_driver_of_another_user_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(pid: int, number: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    said = identity(os.getppid())
+    (tmp_path / "x" / "multirun" / "t").mkdir(parents=True)
+    (tmp_path / "x" / "multirun" / "t" / "plan.json").write_text(json.dumps(said))
+    monkeypatch.setattr(os, "kill", kill)
+    assert cancel.main([str(tmp_path / "x")]) == 1
+    line = f"process {os.getppid()}, the driver, belongs to another user and goes on; ask this user to end it\n"
+    assert capsys.readouterr().out.startswith(line)
 
 
 @pytest.mark.parametrize("certain", [True, False])

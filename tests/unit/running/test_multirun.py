@@ -310,7 +310,7 @@ def test_a_full_disk_is_said_before_anything_is_started(do: Do, monkeypatch: pyt
 
     monkeypatch.setattr(files, "write_bytes", full)
     engine = Engine(finish)
-    with pytest.raises(SpecificationError, match=r"^outputs: .* \(No space left on device\); ") as refusal:
+    with pytest.raises(SpecificationError, match=r"^outputs: .* \(no space left on device\); ") as refusal:
         do(engine, "ab")
     assert "\n" not in str(refusal.value)
     assert engine.submitted == []

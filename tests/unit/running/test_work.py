@@ -3,6 +3,7 @@
 import errno
 import itertools
 import json
+import math
 import os
 import shutil
 import signal
@@ -23,7 +24,10 @@ import sim.running.saving
 import sim.training.ensemble
 from sim.disk import checkpoints, ledger, store
 from sim.disk.records import read
+from sim.metrics import kept
+from sim.metrics.frames import metrics_table, numbers_table
 from sim.numerics import SpecificationError
+from sim.running import recording
 from sim.running.build import build, settings
 from sim.running.cohort import Execution
 from sim.running.identity import beside, pretraining_key, recorded_config, target
@@ -197,6 +201,37 @@ def test_what_is_finished_is_kept_as_it_is(tmp_path: Path) -> None:
     before = {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in target(points[0]).iterdir()}
     assert states(perform([*points, points[0]])) == ["kept", "finished"], "one outcome for each run"
     assert {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in target(points[0]).iterdir()} == before
+
+
+def test_runs_are_measured_when_they_are_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their numbers are those that `sim.rows` computes; with no time for it, they are left to `sim.rows`."""
+    monkeypatch.setattr(kept, "_BEGAN", 2**63)
+    kept._recipe.cache_clear()
+    monkeypatch.setattr(recording, "SHARE", math.inf)
+    (done,) = perform([point(tmp_path)])
+    assert done.target is not None
+    (file,) = (tmp_path / ".cache" / "rows").glob("*/*")
+    assert file == tmp_path / ".cache" / "rows" / done.target.parent.name / done.target.name
+    monkeypatch.setattr(kept, "columns", lambda record: pytest.fail("it is measured already"))
+    record, found = kept.numbers(done.target)
+    assert record.hash == done.target.name
+    assert numbers_table(record.hash, record.name, 0, found).equals(metrics_table(read(done.target)))
+    kept._recipe.cache_clear()
+
+
+def test_what_goes_wrong_in_measuring_harms_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def wrong(source: Path) -> None:
+        asked.append(source)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(recording, "numbers", wrong)
+    places = [tmp_path / str(number) for number in range(3)]
+    recording.measure(places, 0.0)
+    assert asked == [], "it would take too much of the time"
+    recording.measure(places, math.inf)
+    assert asked == places
 
 
 def test_a_damaged_record_is_named_and_left_alone(tmp_path: Path) -> None:
