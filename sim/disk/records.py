@@ -23,7 +23,7 @@ from sim.numerics import SpecificationError, in_one_line
 from sim.phases import Meaning, restored, stored
 from sim.places import check_writable
 
-RESULTS_VERSION = 4
+RESULTS_VERSION = 5
 """It is increased with every change of the program that can change numbers. It is part of the hash of every run."""
 
 ARRAYS = "arrays.safetensors"
