@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sim.objectives._context import Batch
 from sim.typing import Array, Bool, Float, Int, Params, PyTree, Scalar
@@ -73,12 +74,20 @@ class Pieces:
             return stacked
         missing = team.size * self._share - self.number
 
-        def exchanged(leaf: Array) -> Array:
-            padded = jnp.concatenate([leaf, jnp.zeros((missing, *leaf.shape[1:]), leaf.dtype)])
+        def exchanged(stacked: PyTree) -> PyTree:
+            """Exchange all leaves at once, because the devices wait for each other at every exchange."""
+            leaves, tree = jax.tree.flatten(stacked)
+            rows = jnp.concatenate([leaf.reshape(self.number, -1) for leaf in leaves], axis=1)
+            padded = jnp.concatenate([rows, jnp.zeros((missing, rows.shape[1]), rows.dtype)])
             own = jax.lax.dynamic_slice_in_dim(padded, team.number * self._share, self._share)
-            return jax.lax.all_gather(own, team.axis, tiled=True)[: self.number]
+            every = jax.lax.all_gather(own, team.axis, tiled=True)[: self.number]
+            ends = np.cumsum([leaf[0].size for leaf in leaves])[:-1]
+            parts = jnp.split(every, ends, axis=1)
+            return jax.tree.unflatten(
+                tree, [part.reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)]
+            )
 
-        return jax.lax.cond(team.together, lambda tree: jax.tree.map(exchanged, tree), lambda tree: tree, stacked)
+        return jax.lax.cond(team.together, exchanged, lambda tree: tree, stacked)
 
 
 def num_groups(num_parts: int) -> int:
