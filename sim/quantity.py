@@ -38,6 +38,17 @@ class Quantity:
         """Return an exactly known number."""
         return cls(float(value), float(value))
 
+    @classmethod
+    def within_rounding(cls, lower: float, upper: float, slack: float) -> "Quantity":
+        """Return bounds of a number that is at least 0, although rounding may have moved an end by up to `slack`.
+
+        Raises ArithmeticError if the ends are swapped, or below 0, by more: then a bound is wrong.
+        """
+        if not (lower <= upper + slack and upper >= -slack):
+            raise ArithmeticError(f"bounds: lower <= upper and upper >= 0 are required, found [{lower!r}, {upper!r}]")
+        top = max(0.0, upper)
+        return cls(min(max(0.0, lower), top), top)
+
     @property
     def kind(self) -> Kind:
         """How the number is known: exact, bounded, estimated, or over seeds."""

@@ -88,7 +88,8 @@ class Known:
         known, ceiling = self._capped
         capped = math.fsum(-known * np.log(ceiling)) * (1 - ROUNDING) - ROUNDING
         upper = self.language.derivation_entropy()
-        return Quantity(min(max(0.0, lower, of_length, capped), upper), upper)
+        slack = ROUNDING * max(1.0, upper) if upper < math.inf else 0.0
+        return Quantity.within_rounding(max(0.0, lower, of_length, capped), upper, slack)
 
     @cached_property
     def _capped(self) -> tuple[np.ndarray, np.ndarray]:

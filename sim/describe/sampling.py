@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.describe.bounds import Known
+from sim.describe.bounds import ROUNDING, Known
 from sim.describe.sections import Section
 from sim.languages.drawing import Tokens, drawn
 from sim.languages.endless import Endless
@@ -86,5 +86,5 @@ def _missing(known: Known, seen: Counter[Tokens]) -> Quantity:
         if work > WORK:
             break
         masses.append(math.exp(few.log_prob(tokens)))
-    rest = max(0.0, 1.0 - math.fsum(masses))
-    return Quantity.of(rest) if len(masses) == len(held) else Quantity(0.0, rest)
+    rest = 1.0 - math.fsum(masses)
+    return Quantity.within_rounding(rest if len(masses) == len(held) else 0.0, rest, ROUNDING)

@@ -23,6 +23,9 @@ MAX_BLOCKS = 20_000
 MAX_WEIGHTS, LONGEST_BLOCK = 200_000, 100
 """Largest number of weights [blocks, S, S], and longest block [symbols], for the bounds of the entropy rate."""
 
+ROUNDING = 1e-12
+"""Rounding that may move a bound of the entropy rate, relative to the block entropies behind it."""
+
 MAX_ENTRIES = 20_000_000
 """Largest number of entries of the transitions [V, K, K] of the law of blocks."""
 
@@ -99,7 +102,7 @@ class HiddenChain(Endless):
         pairs = [(share, self._class_rate(block, law)) for share, block, law in self.classes if share > 0]
         lower = math.fsum(share * one.lower for share, one in pairs)
         upper = math.fsum(share * one.upper for share, one in pairs)
-        return Quantity(min(lower, upper), upper)
+        return Quantity.within_rounding(lower, upper, ROUNDING)
 
     def _class_rate(self, block: np.ndarray, law: np.ndarray) -> Quantity:
         """The bounds of one closed class. Equal bounds may be swapped by rounding."""
@@ -110,7 +113,7 @@ class HiddenChain(Endless):
             conditional = math.fsum(share * _entropy(p[:, s]) for s, share in enumerate(law))
             upper, lower = entropy - known, conditional - given
             known, given = entropy, conditional
-        return Quantity(max(0.0, min(lower, upper)), max(0.0, upper))
+        return Quantity.within_rounding(lower, upper, ROUNDING * max(1.0, known))
 
     def blocks(self, number: int) -> HiddenAutomaton:
         """The law of the first `number` symbols, as an automaton with the states (time, state) and one end.

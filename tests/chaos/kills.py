@@ -19,6 +19,9 @@ from tests.chaos.outputs import SHORT, TINY, reference, same
 from tests.composed import ROOT
 
 SWEEP = ("-m", *TINY, *SHORT, "seed=0,1", "optimizer.learning_rate=0.01,0.1", "hydra.launcher.checkpoint_seconds=0.01")
+SAID = 50
+"""Number of kills after which a line says how far the campaign is."""
+
 PASSING = ("draft", "unfinished", "checkpoint")
 """What a killed process leaves and the same command removes."""
 
@@ -83,6 +86,8 @@ def campaign(folder: Path, number: int, seed: int) -> "Counter[str]":
         for _ in range(draw.randrange(1, 5)):
             if counts.total() < number and (victim := kill(outputs, cache, lasts, draw)):
                 counts[f"{victim} killed"] += 1
+                if counts.total() % SAID == 0:
+                    print(f"{counts.total()} of {number} kills", flush=True)
                 time.sleep(0.2)  # a worker notices that its driver is gone
                 settled(outputs, expected)
         for _ in range(3):  # a kill of a worker leaves failures that the next command tries again

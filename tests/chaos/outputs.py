@@ -70,5 +70,9 @@ def _arrays(record: Record) -> Iterator[np.ndarray]:
 
 def reference(outputs: Path) -> dict[str, Record]:
     """The records of a folder by hash, read one by one."""
-    places = [place for place in bound(outputs) if place.parent.name not in (STORE,) and ".work" not in place.parts]
+    places = [
+        place
+        for place in bound(outputs)
+        if place.parent.name != STORE and ".work" not in place.parts and not place.name.startswith(".")  # no draft
+    ]
     return {place.name: records.read(place) for place in places}

@@ -44,3 +44,12 @@ def test_a_random_number_stays_random():
 def test_bad_ends_are_refused(ends):
     with pytest.raises(ValueError, match="lower <= upper is required"):
         Quantity(*ends)
+
+
+def test_bounds_that_rounding_has_swapped_are_put_in_order_and_no_others():
+    assert Quantity.within_rounding(1.0 + 1e-13, 1.0, 1e-12) == Quantity.of(1.0)
+    assert Quantity.within_rounding(-1e-13, -1e-14, 1e-12) == Quantity.of(0.0)
+    assert Quantity.within_rounding(0.5, 2.0, 0.0) == Quantity(0.5, 2.0)
+    for lower, upper in ((1.0 + 1e-11, 1.0), (-1.0, -1e-11), (0.0, float("nan"))):
+        with pytest.raises(ArithmeticError, match="lower <= upper"):
+            Quantity.within_rounding(lower, upper, 1e-12)

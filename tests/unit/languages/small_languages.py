@@ -7,8 +7,10 @@ import mpmath
 import numpy as np
 from hypothesis import strategies as st
 
+from sim.languages.automaton import Automaton
 from sim.languages.events import Dfa
 from sim.languages.finite import FiniteLanguage, Styles
+from sim.languages.hidden import HiddenAutomaton
 from sim.languages.vocabulary import Vocabulary
 from sim.selftest.oracles import lists, numbers
 from sim.selftest.oracles.lists import Law, Symbols
@@ -82,3 +84,16 @@ def intersection(first: Dfa, second: Dfa) -> Dfa:
     paired = first.next_state[:, None, :] * Q + second.next_state[None, :, :]
     accept = (first.accept[:, None] & second.accept[None, :]).reshape(-1)
     return Dfa(paired.reshape(len(accept), -1), accept, first.start * Q + second.start)
+
+
+def loop(stays: float) -> Automaton:
+    """a^n with probability stays^n (1 - stays)."""
+    with np.errstate(divide="ignore"):
+        return Automaton(PLAIN, np.array([[-1, 0, -1, -1]]), np.log([[1 - stays, stays, 0, 0]]), 0)
+
+
+def hidden(stays: float) -> HiddenAutomaton:
+    """The same as a hidden automaton of two equal states."""
+    transitions = np.zeros((4, 2, 2))
+    transitions[1] = stays / 2
+    return HiddenAutomaton(PLAIN, np.full(2, 0.5), transitions, np.full(2, 1 - stays))

@@ -10,25 +10,11 @@ from sim.languages import coemission as module
 from sim.languages.automaton import Automaton
 from sim.languages.coemission import coemission
 from sim.languages.exact import ExactLanguage, UnavailableError
-from sim.languages.hidden import HiddenAutomaton
 from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.rules import Rule
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError
-from tests.unit.languages.small_languages import PLAIN, spoken
-
-
-def loop(stays: float) -> Automaton:
-    """a^n with probability stays^n (1 - stays)."""
-    with np.errstate(divide="ignore"):
-        return Automaton(PLAIN, np.array([[-1, 0, -1, -1]]), np.log([[1 - stays, stays, 0, 0]]), 0)
-
-
-def hidden(stays: float) -> HiddenAutomaton:
-    """The same as a hidden automaton of two equal states."""
-    transitions = np.zeros((4, 2, 2))
-    transitions[1] = stays / 2
-    return HiddenAutomaton(PLAIN, np.full(2, 0.5), transitions, np.full(2, 1 - stays))
+from tests.unit.languages.small_languages import PLAIN, hidden, loop, spoken
 
 
 def ambiguous(stays: float) -> ContextFree:
