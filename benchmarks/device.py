@@ -16,6 +16,7 @@ from benchmarks.harness import Result, alternate, ratios
 from benchmarks.targets import Setting, Trainings
 from benchmarks.training import Ours
 from sim.grammars.english import english
+from sim.objectives.sft import Sft
 
 SIZES = {"vmap": (1, 8, 64, 256, 1024), "loop": (8, 64)}
 """Ensemble sizes for each mapping. With "loop" the models run one after another, so larger ensembles gain nothing."""
@@ -49,7 +50,7 @@ def precision(setting: Setting, quick: bool) -> Result:
     world, found, horizon = english(num_prompts=1 if quick else 12), {}, setting.horizons[-1]
     for name in ("default", "highest"):
         with jax.default_matmul_precision(name):
-            found[name] = Trainings(world, "exact", setting).divergences(horizon).ravel()
+            found[name] = Trainings(world, Sft("exact"), setting).divergences(horizon).ravel()
     return Result(
         "device",
         f"KL(P‖q) after {horizon} steps, default against highest matrix precision",

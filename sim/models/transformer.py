@@ -13,7 +13,7 @@ from sim.models._attention import Tree, causal_attention, path_attention
 from sim.models._base import Pieces
 from sim.typing import Array, Float, Int, NextLogProbs, Params, PRNGKey, Tokens
 
-PART_ROWS = 512
+PART_ROWS = 256
 """Number of tokens in a part of a batch on a CPU, see `sim.models._base.TakesParts`."""
 
 

@@ -9,6 +9,10 @@ from pathlib import Path
 
 from sim.numerics import SpecificationError, in_one_line
 
+# The devices of a CPU that work on one model wait for each other. By default XLA complains of that after 20 s, and ends
+# the process after 40 s, for example if it was stopped by Ctrl-Z and goes on later.
+_PATIENT = " ".join(f"--xla_cpu_collective_call_{what}_timeout_seconds={10**6}" for what in ("warn_stuck", "terminate"))
+
 
 def prepare(outputs: str, processes: int = 1) -> None:
     """Prepare the environment of this process for computing. Variables that are set already are left as they are.
@@ -27,6 +31,8 @@ def prepare(outputs: str, processes: int = 1) -> None:
     if processes > 1:
         wanted["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 / processes:.3f}"  # by default jax takes 0.75
     new = {name: value for name, value in wanted.items() if name not in os.environ}
+    if "xla_cpu_collective_call" not in os.environ.get("XLA_FLAGS", ""):
+        new["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_PATIENT}".strip()
     os.environ.update(new)
     if "jax" in sys.modules:
         _tell(new)

@@ -91,8 +91,11 @@ class Pieces:
 
 
 def num_groups(num_parts: int) -> int:
-    """Return the number of groups into which the parts of a batch are gathered."""
-    return min(num_parts, MOST_GROUPS)
+    """Return the number of groups into which about `num_parts` parts are gathered: a power of two.
+
+    So two, four or eight devices have equal shares.
+    """
+    return min(1 << (num_parts.bit_length() - 1), MOST_GROUPS)
 
 
 def value_and_gradient(
@@ -124,9 +127,12 @@ def _plus(total: PyTree, one: PyTree) -> PyTree:
 
 
 def _grouped(batch: Batch, num_parts: int) -> tuple[Int[Array, "G P C L"], Float[Array, "G P C"]]:
-    """Divide a batch into G groups of P parts of C strings; return the tokens and the weights."""
+    """Divide a batch into G groups of P parts of C strings; return the tokens and the weights.
+
+    G P is as close to `num_parts` as groups of equal size allow.
+    """
     number = num_groups(num_parts)
-    parts = -(-num_parts // number)
+    parts = (2 * num_parts + number) // (2 * number)
     size = -(-len(batch.weight) // (number * parts))
     missing = number * parts * size - len(batch.weight)
     tokens = jnp.concatenate([batch.tokens, batch.tokens[:1].repeat(missing, axis=0)])

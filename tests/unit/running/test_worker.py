@@ -147,7 +147,7 @@ def test_nothing_slow_is_imported_before_the_lifeline_holds() -> None:
 # -- the environment --------------------------------------------------------------------------------------------------
 
 NAMES = ("JAX_NUM_CPU_DEVICES", "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
-         "XLA_PYTHON_CLIENT_MEM_FRACTION")  # fmt: skip
+         "XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_FLAGS")  # fmt: skip
 
 
 def prepared(monkeypatch: pytest.MonkeyPatch, *arguments: Any, **given: str) -> dict[str, str]:
@@ -165,13 +165,15 @@ def test_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert alone["JAX_NUM_CPU_DEVICES"] == "6"
     assert alone["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "outputs" / ".cache" / "xla")
     assert "XLA_PYTHON_CLIENT_MEM_FRACTION" not in alone
+    assert "--xla_cpu_collective_call_terminate_timeout_seconds=1000000" in alone["XLA_FLAGS"].split()
+    assert prepared(monkeypatch, "outputs", XLA_FLAGS="--xla_a=1")["XLA_FLAGS"].startswith("--xla_a=1 --xla_cpu")
     beside = prepared(monkeypatch, "outputs", 4)
     assert (beside["JAX_NUM_CPU_DEVICES"], beside["XLA_PYTHON_CLIENT_MEM_FRACTION"]) == ("1", "0.225")
     assert prepared(monkeypatch, "outputs", 10)["JAX_NUM_CPU_DEVICES"] == "1"
 
 
 def test_what_the_environment_says_already_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = dict.fromkeys(NAMES, "mine")
+    given = {**dict.fromkeys(NAMES, "mine"), "XLA_FLAGS": "--xla_cpu_collective_call_terminate_timeout_seconds=3"}
     assert prepared(monkeypatch, "outputs", 2, **given) == given
 
 
