@@ -79,7 +79,7 @@ class Trainings:
         key, init_key = jax.random.split(jax.random.key(seed))
         adam = Adam(rate, b2=0.99, warmup=min(50.0, horizon / 4), decay="cosine")
         size = self.setting.batch_size
-        phase = Phase(self.data, self.data, None, self.objective, adam, float(horizon), size, "document")
+        phase = Phase(self.data, self.data, None, self.objective, adam, float(horizon), True, size)
         return Job(key, self.init(init_key), phase, self.model), self.plan
 
     def divergences(self, horizon: int) -> np.ndarray:

@@ -36,7 +36,7 @@ class Ours:
         world = uniform_world(case)
         data, plan = on_device(world), trie_plan(world.trie)
         model = transformer(world.trie, width=case.width, depth=case.depth, heads=case.heads)
-        phase = Phase(data, data, None, Sft("sampled"), Adam(1e-3), 1e9, case.batch_size, "document")
+        phase = Phase(data, data, None, Sft("sampled"), Adam(1e-3), 1e9, True, case.batch_size)
         init = jax.jit(model.init)
         keys = [jax.random.key(seed) for seed in range(case.num_models)]
         members = [(Job(key, init(key), phase, model), plan) for key in keys]

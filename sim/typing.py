@@ -17,6 +17,7 @@ NextLogProbs: TypeAlias = Float[Array, "*B L V"]
 PRNGKey: TypeAlias = Key[Array, ""]
 Params: TypeAlias = PyTree[Float[Array, "..."]]
 Number: TypeAlias = float | np.ndarray | jax.Array  # a leaf: a plain number on the host, a traced scalar in a program
+Flag: TypeAlias = bool | np.ndarray | jax.Array  # the same for a truth value
 
 
 @runtime_checkable
@@ -54,6 +55,7 @@ class Language(Source, Protocol):
 __all__ = [
     "Array",
     "Bool",
+    "Flag",
     "Float",
     "Int",
     "Key",

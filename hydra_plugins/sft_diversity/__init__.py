@@ -137,6 +137,7 @@ class VmapLauncher(Launcher):
             configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
             prepare(str(self.config.outputs))
         load_jax()
+        from sim.running import compiling
         from sim.running.announced import kept_for_others
         from sim.running.multirun import Launch, multirun
         from sim.running.outcomes import told
@@ -145,7 +146,9 @@ class VmapLauncher(Launcher):
         outcomes = multirun(points, _folder(self.config), Launch(**self.chosen))
         ended = [(job.claim, one) for job, one in zip(jobs, outcomes, strict=True)]
         kept = [(claim, one.target) for claim, one in ended if one.state == "kept" and one.target is not None]
-        print(*told(outcomes), *kept_for_others(kept), sep="\n", flush=True)
+        counts, *details = told(outcomes)
+        said = [counts, *compiling.told(_folder(self.config)), *details, *kept_for_others(kept)]
+        print(*said, sep="\n", flush=True)
         return outcomes
 
     def _ended(self, job: "_Job", outcome: "Outcome", status: int) -> JobReturn:

@@ -31,11 +31,16 @@ ARRAYS = "arrays.safetensors"
 
 @dataclass(frozen=True, eq=False)
 class PhaseRecord:
-    """One training: its recorded arrays, with a leading axis of T evaluations (see `sim.training.node_record`)."""
+    """One training: its recorded arrays, with a leading axis of T evaluations (see `sim.training.node_record`).
+
+    kl_every_step: KL(S‖q) of the prompt and of the answer after the steps 1, 2, ... [nat per string], float64[T, 2],
+    see `sim.training.watched`; None if it was not recorded. Here T is the number of steps.
+    """
 
     steps: np.ndarray  # int[T]
     losses: np.ndarray  # float64[T], mean loss since the previous evaluation [nat per string], nan at step 0
     arrays: Mapping[str, np.ndarray]  # float64[T, E] and float64[T, M]
+    kl_every_step: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,6 +215,8 @@ def _arrays(record: Record) -> dict[str, np.ndarray]:
         arrays["world/log_optimum"] = record.log_optimum
     for phase, recorded in record.phases.items():
         arrays[f"{phase}/steps"], arrays[f"{phase}/losses"] = recorded.steps, recorded.losses
+        if recorded.kl_every_step is not None:
+            arrays[f"{phase}/kl_every_step"] = recorded.kl_every_step
         arrays |= {f"{phase}/{name}": values for name, values in recorded.arrays.items()}
     return arrays
 
@@ -256,7 +263,7 @@ def _record(about: Mapping[str, Any], files: Mapping[str, bytes]) -> Record:
     phases = {}
     for phase in about["phases"]:
         own = {name.split("/")[1]: values for name, values in arrays.items() if name.startswith(f"{phase}/")}
-        phases[phase] = PhaseRecord(own.pop("steps"), own.pop("losses"), own)
+        phases[phase] = PhaseRecord(own.pop("steps"), own.pop("losses"), own, own.pop("kl_every_step", None))
     params = {phase: unpack(files[_params_file(phase)]) for phase in about["params"]}
     meanings, best = restored(phases, about.get("meanings")), arrays.get("world/log_optimum")
     return Record(

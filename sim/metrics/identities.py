@@ -12,6 +12,7 @@ import numpy as np
 
 from sim.metrics.divergence import kl, log_ratio
 from sim.metrics.entropy import entropy, exit_merged_entropy
+from sim.metrics.excursion import ERROR
 from sim.metrics.forgetting import Waterfall, gate_erasure, shift_accounting, style_split
 from sim.metrics.positions import entropy_by_position, kl_by_node, kl_by_position, node_weights
 from sim.metrics.scored import Scored
@@ -41,6 +42,7 @@ TOLERANCES: Mapping[str, Tolerance] = {
     "waterfall": Tolerance(1e-9, "residual", _SUMS),
     "conditionals": Tolerance(1e-9, "residual", _UNITS),
     "total_mass": Tolerance(1e-9, "residual", _UNITS),
+    "kl_every_step": Tolerance(ERROR, "residual", "sums in float32, against sums over strings in float64"),
     "kl_nonnegative": Tolerance(1e-9, "slack", _SLACK),
     "pinsker": Tolerance(1e-9, "slack", _SLACK),
     "collision_continuity": Tolerance(1e-9, "slack", _SLACK),
@@ -74,6 +76,11 @@ def cross_entropy_identity(p: Scored, q: Scored, log_law: np.ndarray) -> float:
     by_edges = float(np.sum(-edge_weight[inside] * q.edge_log_q[inside]))
     weights = p.log_weights(log_law)
     return residual(by_edges, entropy(p.log_q, weights) + kl(p.log_q, q.log_q, weights))
+
+
+def kl_every_step_identity(by_step: float, s: Scored, q: Scored, log_law: np.ndarray) -> float:
+    """KL(S‖q) after the last step, as the training recorded it = the same by strings; the residual is per token."""
+    return residual(kl(s.log_q, q.log_q, s.log_weights(log_law)), by_step) / s.trie.length
 
 
 def chain_rule_entropy_identity(q: Scored, log_law: np.ndarray) -> float:

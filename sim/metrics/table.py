@@ -9,6 +9,7 @@ from sim.config.discovery import Member
 from sim.disk.records import Record
 from sim.metrics import identities
 from sim.metrics.entropy import entropy_interval
+from sim.metrics.excursion import kl_by_step
 from sim.metrics.forgetting import waterfall
 from sim.metrics.scene import Cell, Evaluation, Metric, World
 from sim.metrics.scored import VIEWS, Scored, View
@@ -155,7 +156,12 @@ def residuals(record: Record) -> dict[str, dict[str, float]]:
     for view in VIEWS:
         world = World(record, view)
         for phase in record.phases:
-            found[f"{phase}/{view}"] = _residuals(world, world.scored(phase, -1))
+            q = world.scored(phase, -1)
+            found[f"{phase}/{view}"] = _residuals(world, q)
+            by_step = kl_by_step(record.phases[phase], view)
+            if by_step is not None:
+                residual = identities.kl_every_step_identity(float(by_step[-1]), world.s, q, world.s_law)
+                found[f"{phase}/{view}"]["kl_every_step"] = residual
     return found
 
 

@@ -27,8 +27,8 @@ class Context:
 
     data: the language from which batches are drawn; truth: the same language S, for its exact next-token laws; base:
     the pretraining language P; anchor: the frozen model from which the phase started (q0 for a fine-tuning); event: A
-    as a mask over `base.strings`, for objectives with a reward; loss_on: `response` scores no tokens of prompts,
-    `document` scores them too; whole_support: whether a batch is the whole support with its probabilities; is_even:
+    as a mask over `base.strings`, for objectives with a reward; on_document: whether tokens of prompts are scored too
+    (traced); whole_support: whether a batch is the whole support with its probabilities; is_even:
     whether a batch is a systematic sample, not strings that are drawn independently.
     """
 
@@ -37,17 +37,15 @@ class Context:
     base: Listed
     anchor: Language | None
     event: Bool[Array, "N"] | None
-    loss_on: LossOn = struct.field(pytree_node=False)
+    on_document: Bool[Array, ""]
     whole_support: bool = struct.field(pytree_node=False)
     is_even: bool = struct.field(pytree_node=False, default=False)
 
     def loss_mask(self, tokens: Tokens) -> Bool[Array, "*B L"]:
         """Mask of the scored positions: up to and including EOS; without the prompt if the loss is on the response."""
-        scored = alive(tokens)
-        if self.loss_on == "response":
-            position = jnp.broadcast_to(jnp.arange(tokens.shape[-1]), tokens.shape)
-            scored &= position >= self.data.prompt_length(tokens)[..., None]
-        return scored
+        position = jnp.broadcast_to(jnp.arange(tokens.shape[-1]), tokens.shape)
+        in_answer = position >= self.data.prompt_length(tokens)[..., None]
+        return alive(tokens) & (in_answer | self.on_document)
 
     def draw(self, source: Listed, key: PRNGKey, batch_size: int) -> Batch:
         """Draw a batch of a language: its whole support with probabilities, or a fresh sample. The key is used up."""

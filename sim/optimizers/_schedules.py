@@ -1,6 +1,7 @@
 """Learning-rate schedules as functions of traced numbers, so that their values may differ inside one program."""
 
-from typing import Literal, TypeAlias
+import dataclasses
+from typing import Any, Literal, TypeAlias
 
 import jax.numpy as jnp
 
@@ -24,3 +25,13 @@ def scheduled_rate(
         return jnp.asarray(peak * rise)
     left = 1.0 - done if decay == "linear" else 0.5 * (1.0 + jnp.cos(jnp.pi * done))
     return jnp.asarray(peak * rise * (final + (1.0 - final) * left))
+
+
+def in_common_form(optimizer: Any) -> Any:
+    """Return an optimiser with a constant rate as one whose rate decays to all of its peak, so to the same number.
+
+    So it can share a program with optimisers whose rate does decay. Others are returned as they are.
+    """
+    if getattr(optimizer, "decay", None) != "constant" or not hasattr(optimizer, "final"):
+        return optimizer
+    return dataclasses.replace(optimizer, decay="cosine", final=1.0)

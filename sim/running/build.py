@@ -116,6 +116,7 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
         tuple(second["controls"]),
         _relearning(tuning, chosen["relearn"], restricted, p),
         tuple(probe(name) for name in second["probes"]),
+        second["kl_every_step"],
     )
     _check_carried(whole)
     return whole, dict(notes)

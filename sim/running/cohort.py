@@ -20,10 +20,10 @@ from sim.running.build import build
 from sim.running.claimed import ClaimedRun
 from sim.running.identity import pretraining_content, pretraining_key
 from sim.running.outcomes import Outcome, failure
-from sim.running.plan import Share
 from sim.running.provenance import provenance
 from sim.running.recording import measure, pretrained
 from sim.running.saving import Saver, restore
+from sim.training.ensemble import default_mapping
 from sim.training.flat import unflat
 from sim.training.job import State
 from sim.training.programs import Mapping as EnsembleMapping
@@ -50,9 +50,14 @@ class Cohort:
     """Runs that have one signature. `size` is the number of runs in the largest cohort of their group."""
 
     def __init__(
-        self, chosen: Mapping[Path, Mapping[str, Any]], execution: Execution, size: int, share: Share, observe: Observer
+        self,
+        chosen: Mapping[Path, Mapping[str, Any]],
+        execution: Execution,
+        size: int,
+        shared: frozenset[str],
+        observe: Observer,
     ) -> None:
-        self.chosen, self.execution, self.size, self.share, self.observe = chosen, execution, size, share, observe
+        self.chosen, self.execution, self.size, self.shared, self.observe = chosen, execution, size, shared, observe
         self.outcomes: dict[Path, Outcome] = {}
         self.runs: list[ClaimedRun] = []
 
@@ -139,7 +144,7 @@ class Cohort:
                 ledger.clear(place)
         owners = {one: missing[place] for one, place in todo.items()}
         works = {one: (ledger.work(place), "pretrain") for one, place in todo.items()}
-        self._train("pretrain", owners, works, self.size, self.share.pretrain)
+        self._train("pretrain", owners, works, 1)
         for one, place in todo.items():
             users = missing[place]
             if one.failure is not None:
@@ -161,7 +166,7 @@ class Cohort:
                 shapes[id(run.simulation.model)] = jax.eval_shape(run.simulation.model.init, jax.random.key(0))
             params = jax.tree.map(jnp.asarray, unflat(run.first.params, shapes[id(run.simulation.model)]))
             run.tuned = finetunings(run.simulation, params, _carried(run, params))
-        self._tune("finetune", {run: run.tuned for run in runs}, self.share.finetune)
+        self._tune("finetune", {run: run.tuned for run in runs})
 
     def _relearn(self, runs: list[ClaimedRun]) -> None:
         again: dict[ClaimedRun, dict[str, Training]] = {}
@@ -169,13 +174,13 @@ class Cohort:
             assert run.simulation is not None
             again[run] = relearnings(run.simulation, jax.tree.map(jnp.asarray, run.tuned["sft"].trained.params))
             run.tuned |= again[run]
-        self._tune("relearn", again, self.share.relearn)
+        self._tune("relearn", again)
 
-    def _tune(self, stage: Stage, trainings: Mapping[ClaimedRun, dict[str, Training]], shared: frozenset[str]) -> None:
+    def _tune(self, stage: Stage, trainings: Mapping[ClaimedRun, dict[str, Training]]) -> None:
         """Do the trainings of a stage. A run fails with the first of its trainings that fails."""
         owners = {one: [run] for run, own in trainings.items() for one in own.values()}
         works = {one: (ledger.work(run.target), name) for run, own in trainings.items() for name, one in own.items()}
-        self._train(stage, owners, works, self.size * max(map(len, trainings.values())), shared)
+        self._train(stage, owners, works, max(map(len, trainings.values())))
         for run, own in trainings.items():
             for name, one in own.items():
                 if one.failure is not None and run.ended is None:
@@ -192,13 +197,18 @@ class Cohort:
         stage: Stage,
         owners: Mapping[Training, list[ClaimedRun]],
         works: Mapping[Training, tuple[Path, str]],
-        size: int,
-        shared: frozenset[str],
+        number: int,
     ) -> None:
         """Do trainings, those that can share a program together, each from its last checkpoint.
 
+        number: the most trainings of a run in this stage. On a CPU there is room for as many in every stage, because
+        rows without a training cost nothing there, and so the stages can share a program.
+
         Meanwhile progress is noted on the disk and shown, and checkpoints are written.
         """
+        mapping, shared = self.execution.mapping or default_mapping(), self.shared
+        if mapping == "shards":
+            number = max(number, *(_most_trainings(run.chosen) for run in self.runs))
         for one in owners:
             restore(one, *works[one])
         for group in by_structure(list(owners)):
@@ -214,10 +224,15 @@ class Cohort:
 
             linear = isinstance(group[0].job.model, Linearised)  # each of these models has a q0 of its own
             try:
-                train_many(group, seen, self.execution.mapping, size, shared - {"model"} if linear else shared)
+                train_many(group, seen, mapping, self.size * number, shared - {"model"} if linear else shared)
             except KeyboardInterrupt:
                 saver.last()
                 raise
+
+
+def _most_trainings(chosen: Mapping[str, Any]) -> int:
+    """Return how many trainings a run has at most in one stage."""
+    return max(1 + len(chosen["finetune"]["controls"]), 2 if chosen["relearn"]["num_steps"] else 1)
 
 
 def kept(target: Path) -> Outcome:

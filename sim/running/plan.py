@@ -8,7 +8,6 @@ together if they come to the same worker, and runs that were put together wrongl
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sim.running.identity import pretraining_key, world_parts
@@ -17,37 +16,27 @@ Chosen: TypeAlias = Mapping[str, Any]
 """A canonical configuration, see `sim.running.build.settings`."""
 
 _PHASES = ("pretrain", "finetune")
-_SIZES_OF_A_PHASE = ("batch_size", "loss_on", "prefixes")
+_SIZES_OF_A_PHASE = ("batch_size", "prefixes")
 _TRACED = ("objective", "optimizer")
 
 
-@dataclass(frozen=True)
-class Share:
-    """Parts of a training that are one object for all runs of a group, by stage.
+def common_parts(chosen: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the parts of a training that are one object for all runs of a group, from their canonical configurations.
 
-    They are decided for the whole group, so that all its cohorts use the same compiled programs.
+    They are decided for the whole group and for all stages, so that all its cohorts use the same compiled programs, and
+    the fine-tuning the program of the pretraining.
     """
 
-    pretrain: frozenset[str]
-    finetune: frozenset[str]
-    relearn: frozenset[str]
+    def same(*groups: str) -> bool:
+        return all(one[group] == chosen[0][group] for one in chosen for group in groups)
 
-    @classmethod
-    def of(cls, chosen: Sequence[Mapping[str, Any]]) -> "Share":
-        """Return the parts that runs with these canonical configurations have in common."""
-
-        def same(*groups: str) -> bool:
-            return all(one[group] == chosen[0][group] for one in chosen for group in groups)
-
-        listed = all(world_parts(one) == world_parts(chosen[0]) for one in chosen)
-        world = {"plan", "base"} if listed else set()
-        world |= {"model"} if listed and same("model") else set()
-        restricted = same("grammar", "dial", "restriction")
-        own = {"event"} if restricted else set()
-        own |= {"data"} if restricted and not any(one["finetune"]["controls"] for one in chosen) else set()
-        first = {"event"} | ({"data"} if listed else set())
-        again = {"event"} | ({"data"} if restricted and listed else set())
-        return cls(frozenset(world | first), frozenset(world | own), frozenset(world | again))
+    listed = all(world_parts(one) == world_parts(chosen[0]) for one in chosen)
+    restricted = listed and same("restriction")
+    found = {"plan", "base"} if listed else set()
+    found |= {"model"} if listed and same("model") else set()
+    found |= {"event", "watched"} if restricted else set()
+    found |= {"data"} if restricted and not any(one["finetune"]["controls"] for one in chosen) else set()
+    return frozenset(found)
 
 
 def hint(chosen: Chosen) -> str:
@@ -59,7 +48,8 @@ def hint(chosen: Chosen) -> str:
     rules = {group: _without(chosen[group], int | float) for group in _TRACED}
     phases = {name: {key: chosen[name][key] for key in _SIZES_OF_A_PHASE} for name in _PHASES}
     first = {group: _without(chosen["pretrain"][group], int | float) for group in _TRACED}
-    beside = [chosen["finetune"]["controls"], chosen["finetune"]["probes"], bool(chosen["relearn"]["num_steps"])]
+    tuning = chosen["finetune"]
+    beside = [tuning["controls"], tuning["probes"], tuning["kl_every_step"], bool(chosen["relearn"]["num_steps"])]
     return json.dumps([world, rules, phases, first, beside], sort_keys=True)
 
 

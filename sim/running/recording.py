@@ -35,7 +35,8 @@ def phase_record(trained: Trained) -> PhaseRecord:
     """Return what was recorded of one training, stacked over its evaluations."""
     fields = trained.evaluations[0]
     arrays = {field: np.stack([record[field] for record in trained.evaluations]) for field in fields}
-    return PhaseRecord(np.array(trained.steps, np.int64), np.array(trained.losses, np.float64), arrays)
+    steps, losses = np.array(trained.steps, np.int64), np.array(trained.losses, np.float64)
+    return PhaseRecord(steps, losses, arrays, np.array(trained.kl, np.float64) if trained.kl else None)
 
 
 def pretrained(trained: Trained, facts: Mapping[str, Any], content: Mapping[str, Any]) -> Pretrained:

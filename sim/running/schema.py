@@ -111,11 +111,12 @@ def finetune(
     prefixes: Prefixes = "sampled",
     controls: Annotated[list[Control], Distinct],
     probes: Annotated[list[str], Distinct] = [],  # noqa: B006
+    kl_every_step: bool = True,
 ) -> None:
     """The schema of `finetune`; its objective and its optimiser are top-level keys.
 
     controls: the trainings beside it, see `sim.training.simulation.finetunings`; probes: what else is recorded of the
-    model at every evaluation, see `sim.probes`.
+    model at every evaluation, see `sim.probes`; kl_every_step: whether KL(S||q) is recorded after every step.
     """
 
 

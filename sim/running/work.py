@@ -15,7 +15,7 @@ from sim.running.environment import check_platform
 from sim.running.identity import target
 from sim.running.memory import runs_at_once
 from sim.running.outcomes import Outcome, failure
-from sim.running.plan import Share
+from sim.running.plan import common_parts
 from sim.training.simulation import Observer, signature
 
 
@@ -60,11 +60,11 @@ def _group(chosen: Mapping[Path, Mapping[str, Any]], execution: Execution, obser
         failed = _all_failed(chosen, explained(first, runs[0]) or problem)
         return dict(zip(chosen, failed, strict=True))
     size = -(-len(runs) // -(-len(runs) // room))
-    share = Share.of(runs)
+    shared = common_parts(runs)
     outcomes: dict[Path, Outcome] = {}
     for begin in range(0, len(runs), size):
         part = dict(list(chosen.items())[begin : begin + size])
-        outcomes |= Cohort(part, execution, size, share, observe).perform()
+        outcomes |= Cohort(part, execution, size, shared, observe).perform()
     return outcomes
 
 

@@ -21,6 +21,7 @@ from sim.arguments import Parser, whole
 from sim.disk.news import News, silent_for
 from sim.numerics import SpecificationError, in_one_line
 from sim.places import reason
+from sim.running import compiling
 from sim.running.environment import load_jax, prepare
 from sim.running.identity import target
 from sim.streams import command
@@ -83,8 +84,10 @@ def work(task: Path) -> None:
     from sim.running.work import perform
 
     wanted = read_task(task)
+    compiling.watch()
     for outcome in perform(wanted.runs, Execution(**wanted.execution)):
         print(f"{outcome.target}: {outcome.state}{f' ({outcome.reason})' if outcome.reason else ''}", flush=True)
+    compiling.leave(task)
 
 
 def hold_on_to(lifeline: int) -> None:

@@ -125,9 +125,10 @@ class Ensemble:
         return np.concatenate([np.asarray(pick(states)) for states in self._states if states is not None])
 
     def read(self) -> None:
-        """Fetch the progress of every member: `steps` int64[K] and `loss_sums` float64[K] [nat per string]."""
+        """Fetch the progress of every member: `steps` int64[K], `loss_sums` float64[K] [nat per string], and `kl`."""
         self.steps = self._fetched(lambda states: states.step)[self.place].astype(np.int64)
         self.loss_sums = self._fetched(lambda states: states.loss_sum)[self.place].astype(np.float64)
+        self.kl = self._fetched(lambda states: states.kl)[self.place].astype(np.float64)
 
     def advance(self, until: Sequence[int]) -> None:
         """Advance each member to its step. A member that has reached its step is not changed."""

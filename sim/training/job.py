@@ -9,10 +9,11 @@ from flax import struct
 
 from sim.languages.device import Listed
 from sim.models._base import Bound, Model, TakesParts
-from sim.objectives._context import Additive, Batch, Context, LossOn, Objective, takes_exact_targets
+from sim.objectives._context import Additive, Batch, Context, Objective, takes_exact_targets
 from sim.optimizers._base import Optimizer
 from sim.training.parts import Team, value_and_gradient
-from sim.typing import Array, Bool, Float, Int, Number, Params, PRNGKey, Scalar
+from sim.training.watched import STEPS, Watched, watched_kl
+from sim.typing import Array, Bool, Flag, Float, Int, Number, Params, PRNGKey, Scalar
 
 
 @struct.dataclass
@@ -20,7 +21,8 @@ class Phase:
     """What is trained on, and how. Numbers are leaves, shapes are static.
 
     data: the language of this phase, the S of its objective; base: the pretraining language P; event: the event A over
-    `base.strings`; num_steps: optimiser steps, where the schedule ends; whole_support: each step uses every string of S
+    `base.strings`; num_steps: optimiser steps, where the schedule ends; on_document: whether the tokens of prompts are
+    scored too, or only answers; whole_support: each step uses every string of S
     with its exact probability (the exact gradient of the population loss), not a sample of `batch_size` strings.
     """
 
@@ -30,19 +32,23 @@ class Phase:
     objective: Objective
     optimizer: Optimizer
     num_steps: Number
+    on_document: Flag  # a leaf, so that pretraining and fine-tuning can share a program
     batch_size: int = struct.field(pytree_node=False)
-    loss_on: LossOn = struct.field(pytree_node=False)
     whole_support: bool = struct.field(pytree_node=False, default=False)
 
 
 @struct.dataclass
 class Job:
-    """Everything that one training depends on. Jobs in one program may have different leaves, but one structure."""
+    """Everything that one training depends on. Jobs in one program may have different leaves, but one structure.
+
+    watched: a language whose KL to the model is computed after every step; the training does not depend on it.
+    """
 
     key: PRNGKey
     init: Params
     phase: Phase
     model: Model
+    watched: Watched | None = None
 
 
 @struct.dataclass
@@ -53,6 +59,7 @@ class State:
     opt_state: optax.OptState
     step: Int[Array, "*K"]  # a scalar, with a leading axis if states are stacked
     loss_sum: Float[Array, "*K"]  # of the steps since the last evaluation [nat per string]
+    kl: Float[Array, "*K S 2"]  # of what is watched after step t, in row t modulo S, see `watched_kl`
 
 
 def start(job: Job, carried: optax.OptState | None = None) -> State:
@@ -65,7 +72,11 @@ def start(job: Job, carried: optax.OptState | None = None) -> State:
     opt_state = transformation.init(job.init)
     if carried is not None:
         opt_state = jax.tree.map(_fresh_schedule, opt_state, carried, is_leaf=_schedules)
-    return State(job.init, opt_state, jnp.zeros((), jnp.int32), jnp.zeros(()))
+    return State(job.init, opt_state, jnp.zeros((), jnp.int32), jnp.zeros(()), jnp.zeros((_kept_steps(job), 2)))
+
+
+def _kept_steps(job: Job) -> int:
+    return 1 if job.watched is None else STEPS  # jax does not place arrays without elements as it returns them
 
 
 def _fresh_schedule(new: Any, old: Any) -> Any:
@@ -120,7 +131,8 @@ def context_of(job: Job) -> Context:
     phase = job.phase
     anchor = Bound(job.model, job.init, phase.data.prompt_end)
     is_even = takes_exact_targets(phase.objective)
-    return Context(phase.data, phase.data, phase.base, anchor, phase.event, phase.loss_on, phase.whole_support, is_even)
+    on_document = jnp.asarray(phase.on_document)
+    return Context(phase.data, phase.data, phase.base, anchor, phase.event, on_document, phase.whole_support, is_even)
 
 
 def advance(job: Job, state: State, until: Int[Array, ""], team: Team | None = None) -> State:
@@ -140,6 +152,9 @@ def advance(job: Job, state: State, until: Int[Array, ""], team: Team | None = N
         value, grads = loss_and_gradient(job, state.params, key, team)
         updates, opt_state = transformation.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return State(params, opt_state, state.step + 1, state.loss_sum + value.astype(state.loss_sum.dtype))
+        done, kl = state.step + 1, state.kl
+        if job.watched is not None:
+            kl = kl.at[done % STEPS].set(watched_kl(job.model, params, job.watched, team))
+        return State(params, opt_state, done, state.loss_sum + value.astype(state.loss_sum.dtype), kl)
 
     return jax.lax.while_loop(unfinished, step, state)

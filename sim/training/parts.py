@@ -35,10 +35,14 @@ class Team:
 
 @dataclass(frozen=True)
 class Pieces:
-    """`number` pieces of work, done by one device (team None) or by the devices of a team, see `sim.models._base`."""
+    """`number` pieces of work, done by one device (team None) or by the devices of a team, see `sim.models._base`.
+
+    Only the first `used` pieces are done (traced), or all of them if it is None. Nothing is said of the others.
+    """
 
     number: int
     team: Team | None = None
+    used: Int[Array, ""] | None = None
 
     def map(self, function: Callable[..., PyTree], *arrays: Array) -> PyTree:
         """Return the results of a function on the rows of arrays, stacked. Rows of other devices are zeros."""
@@ -56,31 +60,41 @@ class Pieces:
 
     def _own(self) -> tuple[Any, Any]:
         """Return the first piece of this device, and the piece after its last one."""
+        used = self.number if self.used is None else self.used
         if self.team is None:
-            return 0, self.number
-        first = jnp.minimum(self.team.number * self._share, self.number)
-        last = jnp.minimum(first + self._share, self.number)
-        return jnp.where(self.team.together, first, 0), jnp.where(self.team.together, last, self.number)
+            return 0, used
+        share = self._shared(used)
+        first = jnp.minimum(self.team.number * share, used)
+        last = jnp.minimum(first + share, used)
+        return jnp.where(self.team.together, first, 0), jnp.where(self.team.together, last, used)
 
-    @property
-    def _share(self) -> int:
-        """The most pieces that a device does if all work together."""
-        return -(-self.number // (1 if self.team is None else self.team.size))
+    def _shared(self, number: Any) -> Any:
+        """The most pieces that a device does if all work together on so many."""
+        return -(-number // (1 if self.team is None else self.team.size))
 
     def gather(self, stacked: PyTree) -> PyTree:
         """Return results of `map` with the rows of all devices."""
         team = self.team
         if team is None:
             return stacked
-        missing = team.size * self._share - self.number
+        most, share = self._shared(self.number), self._shared(self.number if self.used is None else self.used)
 
         def exchanged(stacked: PyTree) -> PyTree:
-            """Exchange all leaves at once, because the devices wait for each other at every exchange."""
+            """Exchange all leaves at once, because the devices wait for each other at every exchange.
+
+            Each device sends as many rows as its share can be at most. The rows beyond its share are zeros, and those
+            of the next device take their place.
+            """
             leaves, tree = jax.tree.flatten(stacked)
             rows = jnp.concatenate([leaf.reshape(self.number, -1) for leaf in leaves], axis=1)
-            padded = jnp.concatenate([rows, jnp.zeros((missing, rows.shape[1]), rows.dtype)])
-            own = jax.lax.dynamic_slice_in_dim(padded, team.number * self._share, self._share)
-            every = jax.lax.all_gather(own, team.axis, tiled=True)[: self.number]
+            padded = jnp.concatenate([rows, jnp.zeros((team.size * most - self.number, rows.shape[1]), rows.dtype)])
+            own = jax.lax.dynamic_slice_in_dim(padded, team.number * share, most)
+            found = jax.lax.all_gather(own, team.axis, tiled=True)
+            if self.used is not None:
+                for number in range(1, team.size):
+                    some = found[number * most : (number + 1) * most]
+                    found = jax.lax.dynamic_update_slice_in_dim(found, some, number * share, axis=0)
+            every = found[: self.number]
             ends = np.cumsum([leaf[0].size for leaf in leaves])[:-1]
             parts = jnp.split(every, ends, axis=1)
             return jax.tree.unflatten(

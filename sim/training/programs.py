@@ -60,7 +60,7 @@ def programs(split: Sharing, mapping: Mapping, num_devices: int) -> tuple[Callab
     many = functools.partial(_batched if mapping == "vmap" else _each, split, num_devices)
     look = functools.partial(_look_batched if mapping == "vmap" else _look_each, split, num_devices)
     if mapping != "shards":
-        return jax.jit(many), jax.jit(look, static_argnums=0)
+        return _known(jax.jit(many), jax.jit(look, static_argnums=0))
     sharded = functools.partial(jax.shard_map, mesh=mesh(num_devices), check_vma=False)
     each, all_ = PartitionSpec(AXIS), PartitionSpec()
 
@@ -70,7 +70,20 @@ def programs(split: Sharing, mapping: Mapping, num_devices: int) -> tuple[Callab
         return found
 
     advancing = sharded(many, in_specs=(all_, PARTS, PARTS, PARTS, COUNTED), out_specs=PARTS)
-    return jax.jit(advancing), jax.jit(look_sharded, static_argnums=0)
+    return _known(jax.jit(advancing), jax.jit(look_sharded, static_argnums=0))
+
+
+_made: list[tuple[Any, Any]] = []
+
+
+def _known(advance: Any, evaluate: Any) -> tuple[Any, Any]:
+    _made.append((advance, evaluate))
+    return advance, evaluate
+
+
+def numbers() -> tuple[int, int]:
+    """Return how many programs this process has, to advance ensembles and to evaluate them."""
+    return sum(one._cache_size() for one, _ in _made), sum(one._cache_size() for _, one in _made)
 
 
 def _row(tree: PyTree, row: jax.Array) -> PyTree:

@@ -16,6 +16,7 @@ def packed(one: Training, state: State) -> dict[str, np.ndarray]:
     arrays = {
         "steps": np.array(trained.steps, np.int64),
         "losses": np.array(trained.losses, np.float64),
+        "kl": np.array(trained.kl, np.float64).reshape(-1, 2),
         **{f"state/{name}": values for name, values in flat(state).items()},
     }
     if trained.evaluations:
@@ -34,10 +35,13 @@ def resume(one: Training, arrays: Mapping[str, np.ndarray]) -> None:
     steps = [int(step) for step in arrays["steps"]]
     if steps != list(one.steps[: len(steps)]):
         raise ValueError(f"its evaluations were at other steps: {steps}")
+    if len(arrays["kl"]) != (int(restored.step) if one.watches else 0):
+        raise ValueError(f"it has watched {len(arrays['kl'])} of {int(restored.step)} steps")
     recorded = {
         name.removeprefix("recorded/"): values for name, values in arrays.items() if name.startswith("recorded/")
     }
     one.trained.steps = steps
     one.trained.losses = [float(loss) for loss in arrays["losses"]]
+    one.trained.kl = list(arrays["kl"])
     one.trained.evaluations = [{name: values[i] for name, values in recorded.items()} for i in range(len(steps))]
     one.state, one.step = restored, int(restored.step)

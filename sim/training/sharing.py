@@ -12,7 +12,7 @@ from sim.training.job import Job
 from sim.training.trie_logits import TriePlan
 from sim.typing import PyTree
 
-WORLD = ("plan", "model", "base", "data", "event")
+WORLD = ("plan", "model", "base", "data", "event", "watched")
 """Parts of a member that may be one object for all members. Then their tables exist once on a device."""
 
 

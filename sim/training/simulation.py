@@ -17,11 +17,13 @@ from sim.models._base import Model
 from sim.models._linearised import Linearised
 from sim.objectives._context import LossOn, Objective
 from sim.optimizers._base import Optimizer
+from sim.optimizers._schedules import in_common_form
 from sim.phases import Stage
 from sim.training.job import Job, Phase, State, start
 from sim.training.sharing import structure
 from sim.training.sweep import Probe, Trained, Training, by_structure, train_many
-from sim.training.trie_logits import trie_plan
+from sim.training.trie_logits import part_shape, trie_plan
+from sim.training.watched import watched
 from sim.typing import Array, Bool, Params, PRNGKey
 
 
@@ -51,6 +53,7 @@ class Simulation:
     controls: tuple[str, ...] = ("identity",)
     relearn: Recipe | None = None  # for learning again what S leaves out
     probes: tuple[Probe, ...] = ()  # for the fine-tuning on S
+    kl_every_step: bool = True  # whether KL(S||q) is computed after every step of the fine-tuning
 
 
 tables = functools.lru_cache(maxsize=32)(on_device)
@@ -71,10 +74,11 @@ def signature(run: Simulation) -> Hashable:
     """
     trie = run.p.trie
     levels = tuple(np.bincount(trie.depth, minlength=trie.length))
-    statics = [(one.batch_size, one.loss_on, one.whole_support) for one in (run.pretrain, run.finetune)]
-    recipes = structure([(one.objective, one.optimizer) for one in (run.pretrain, run.finetune)])
+    statics = [(one.batch_size, one.whole_support) for one in (run.pretrain, run.finetune)]
+    recipes = structure([(one.objective, in_common_form(one.optimizer)) for one in (run.pretrain, run.finetune)])
     world = (trie.strings.shape, trie.num_nodes, levels, trie.vocab_size, run.p.vocabulary.prompt_end)
-    return world, structure(run.model), recipes, tuple(statics), run.controls, run.relearn is None, run.probes
+    seen = part_shape(trie, run.restricted.s.log_p > -np.inf) if run.kl_every_step else None
+    return world, structure(run.model), recipes, tuple(statics), run.controls, run.relearn is None, run.probes, seen
 
 
 def phase_key(seed: int, name: str) -> PRNGKey:
@@ -85,7 +89,7 @@ def phase_key(seed: int, name: str) -> PRNGKey:
 def pretraining(run: Simulation) -> Training:
     """Return the pretraining on P. It does not depend on the restriction, so that runs can share it."""
     params = _initial(run.model, phase_key(run.seed, "init"))
-    return _training(run, "pretrain", run.pretrain, params, tables(run.p), None)
+    return _training(run, "pretrain", run.pretrain, params, tables(run.p), everything(run.p))
 
 
 def finetunings(run: Simulation, params: Params, opt_state: Any = None) -> dict[str, Training]:
@@ -119,7 +123,8 @@ def relearnings(run: Simulation, params: Params) -> dict[str, Training]:
         return {}
     data, key = tables(lost(run.p, run.restricted)), phase_key(run.seed, "relearn")
     starts = {"recovery": params, "scratch": _initial(run.model, phase_key(run.seed, "scratch"))}
-    return {name: _training(run, name, run.relearn, begun, data, None, key=key) for name, begun in starts.items()}
+    event = everything(run.p)
+    return {name: _training(run, name, run.relearn, begun, data, event, key=key) for name, begun in starts.items()}
 
 
 @functools.lru_cache(maxsize=32)
@@ -134,7 +139,7 @@ def _training(
     recipe: Recipe,
     params: Params,
     data: Listed,
-    event: Bool[Array, "N"] | None,
+    event: Bool[Array, "N"],
     key: PRNGKey | None = None,
     model: Model | None = None,
     probes: Sequence[Probe] = (),
@@ -144,19 +149,26 @@ def _training(
         tables(run.p),
         event,
         recipe.objective,
-        recipe.optimizer,
+        in_common_form(recipe.optimizer),
         float(recipe.num_steps),
+        recipe.loss_on == "document",
         recipe.batch_size,
-        recipe.loss_on,
         recipe.whole_support,
     )
-    job = Job(phase_key(run.seed, name) if key is None else key, params, phase, model or run.model)
+    seen = watched(run.restricted.s, recipe is run.finetune) if run.kl_every_step else None
+    job = Job(phase_key(run.seed, name) if key is None else key, params, phase, model or run.model, seen)
     return Training(job, run.p.trie, plans(run.p.trie), recipe.steps, probes=probes)
 
 
 @jax.jit
 def _initial(model: Model, key: PRNGKey) -> Params:
     return model.init(key)
+
+
+@functools.lru_cache(maxsize=32)
+def everything(p: FiniteLanguage) -> Bool[Array, "N"]:
+    """Return the event that holds every string, that of a training that restricts nothing."""
+    return jnp.ones(p.trie.num_strings, bool)
 
 
 @functools.lru_cache(maxsize=32)

@@ -14,6 +14,7 @@ from sim.training.node_record import node_record
 from sim.training.programs import Mapping
 from sim.training.sharing import structure
 from sim.training.trie_logits import TriePlan
+from sim.training.watched import STEPS
 from sim.typing import Params
 
 PIECE_SECONDS = 1.0
@@ -31,6 +32,7 @@ class Trained:
     steps: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)  # mean loss since the previous evaluation [nat per string]
     evaluations: list[dict[str, np.ndarray]] = field(default_factory=list)  # see `node_record`
+    kl: list[np.ndarray] = field(default_factory=list)  # after every step, see `sim.training.watched`; or empty
     params: Params = None
     opt_state: Any = None  # of the optimiser, after the last step
 
@@ -57,6 +59,11 @@ class Training:
     step: int = 0
     failure: str | None = None
     probes: Sequence[Probe] = ()
+
+    @property
+    def watches(self) -> bool:
+        """Whether the KL of a language is recorded at every step."""
+        return self.job.watched is not None and bool(self.job.watched.plan.num_chunks > 0)
 
     @property
     def next_step(self) -> int | None:
@@ -108,7 +115,7 @@ def train_many(
         )
         while _behind(trainings, ensemble, goals):
             pace.advance(ensemble, goals)
-            _note_divergence(trainings, ensemble)
+            _note(trainings, ensemble)
             observe(ensemble.state)
         _record(trainings, ensemble)
         observe(ensemble.state)
@@ -128,7 +135,8 @@ class _Pace:
         ensemble.advance(np.minimum(goals, before + self.steps).tolist())
         took, done = time.perf_counter() - began, int((ensemble.steps - before).max())
         if done == self.steps:  # a shorter piece would not show the speed
-            self.steps = max(1, round(done * min(8.0, PIECE_SECONDS / max(took, 1e-9))))
+            wanted = round(done * min(8.0, PIECE_SECONDS / max(took, 1e-9)))
+            self.steps = min(max(1, wanted), STEPS)
 
 
 def _behind(trainings: Sequence[Training], ensemble: Ensemble, goals: np.ndarray) -> bool:
@@ -137,8 +145,11 @@ def _behind(trainings: Sequence[Training], ensemble: Ensemble, goals: np.ndarray
     )
 
 
-def _note_divergence(trainings: Sequence[Training], ensemble: Ensemble) -> None:
-    for one, step, loss_sum in zip(trainings, ensemble.steps, ensemble.loss_sums, strict=True):
+def _note(trainings: Sequence[Training], ensemble: Ensemble) -> None:
+    """Note how far the trainings are, what was watched at each step, and whether one has diverged."""
+    for one, step, loss_sum, kl in zip(trainings, ensemble.steps, ensemble.loss_sums, ensemble.kl, strict=True):
+        if one.watches:
+            one.trained.kl.extend(kl[at % STEPS] for at in range(one.step + 1, int(step) + 1))
         one.step = int(step)
         if one.failure is None and not np.isfinite(loss_sum):
             one.failure = f"at step {step} the loss is not finite: training diverged; lower the learning rate"

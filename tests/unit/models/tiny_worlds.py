@@ -67,7 +67,7 @@ def on_device64(spoken: FiniteLanguage) -> Listed:
 
 def training(model: Model, params: Any, data: Listed, base: Listed, **chosen: Any) -> Job:
     """A job on exact targets over the whole support under plain SGD, unless chosen otherwise."""
-    key = chosen.pop("key", 0)
+    key, watched = chosen.pop("key", 0), chosen.pop("watched", None)
     phase: dict[str, Any] = {
         "event": None,
         "objective": Sft(),
@@ -79,7 +79,9 @@ def training(model: Model, params: Any, data: Listed, base: Listed, **chosen: An
     }
     unknown = chosen.keys() - phase.keys()
     assert not unknown, unknown
-    return Job(jax.random.key(key), params, Phase(data=data, base=base, **phase | chosen), model)
+    phase |= chosen
+    phase["on_document"] = phase.pop("loss_on") == "document"
+    return Job(jax.random.key(key), params, Phase(data=data, base=base, **phase), model, watched)
 
 
 def trained(job: Job, trie: Trie, steps: Sequence[int]) -> Trained:

@@ -29,7 +29,7 @@ from sim.training.trie_logits import trie_plan
 
 world = english(num_prompts=1)
 data, model = on_device(world), transformer(world.trie, width=32, depth=2, heads=2)
-phase = Phase(data, data, None, Sft("exact"), Adam(1e-2), 20.0, 160, "document")
+phase = Phase(data, data, None, Sft("exact"), Adam(1e-2), 20.0, True, 160)
 ones = [
     Training(
         Job(jax.random.key(k), jax.jit(model.init)(jax.random.key(k)), phase, model),

@@ -122,10 +122,13 @@ def test_phases_have_the_same_keys_whatever_other_phases_there_are(observed):
 def test_the_signature_is_that_of_runs_that_can_be_trained_together():
     run = a_run()
     assert signature(run) == signature(a_run(seed=5)) != signature(a_run(controls=()))
-    same = [recipe(optimizer=Adam(learning_rate=0.7)), recipe(num_steps=7, steps=[0, 7])]
+    same = [
+        recipe(optimizer=Adam(learning_rate=0.7)),
+        recipe(num_steps=7, steps=[0, 7]),
+        recipe(loss_on="response"),
+    ]
     other = [
         recipe(batch_size=9),
-        recipe(loss_on="response"),
         recipe(whole_support=True),
         recipe(objective=Replay(0.1)),
     ]

@@ -1,0 +1,71 @@
+"""KL(S‖q) after every step of a training, exact up to float32: evaluations are too far apart to see a short peak."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from sim.languages.finite import FiniteLanguage
+from sim.models._base import Model
+from sim.training.parts import Team
+from sim.training.trie_logits import TriePlan, node_logits, part_plan
+from sim.typing import Array, Float, Params
+
+STEPS = 1024
+"""Number of steps after which the host has to fetch the numbers."""
+
+
+@struct.dataclass
+class Watched:
+    """A language whose KL to the model is computed after every step, on the part of the trie that its strings need."""
+
+    plan: TriePlan
+    mass: Float[Array, "M"]  # S(h), the probability of the prefix h; 0 for padding
+    log_law: Float[Array, "M V"]  # log S(. | h) [nat]
+    in_prompt: Float[Array, "M"]  # 1 if the next token belongs to the prompt, else 0
+
+
+@functools.lru_cache(maxsize=32)
+def watched(language: FiniteLanguage, is_watched: bool = True) -> Watched:
+    """Prepare a language. If it is not watched, the tables have the same shapes, but nothing is computed."""
+    trie, kept = language.trie, language.log_p > -np.inf
+    plan = part_plan(trie, kept)
+    node, strings = np.asarray(plan.node), trie.strings[kept]
+    at, alive = trie.node[kept], trie.node[kept] >= 0
+    mass = np.zeros(trie.num_nodes)
+    np.add.at(mass, at[alive], np.broadcast_to(np.exp(language.log_p[kept])[:, None], at.shape)[alive])
+    is_padding = np.arange(len(node)) >= len(np.unique(at[alive]))
+    log_law = np.full((trie.num_nodes, trie.vocab_size), -np.inf)
+    log_law[trie.edge_node, trie.edge_token] = language.edge_log_prob
+    in_prompt = np.zeros(trie.num_nodes)
+    if language.vocabulary.prompt_end is not None:
+        closes = strings == language.vocabulary.prompt_end
+        in_prompt[at[alive & (np.cumsum(closes, axis=1) - closes == 0)]] = 1.0
+    if not is_watched:
+        none = jnp.zeros((), jnp.int32)
+        plan = dataclasses.replace(plan, num_chunks=none, num_string_chunks=none)
+    return Watched(
+        plan,
+        jnp.asarray(np.where(is_padding, 0.0, mass[node]), jnp.float32),
+        jnp.asarray(log_law[node], jnp.float32),
+        jnp.asarray(in_prompt[node], jnp.float32),
+    )
+
+
+def watched_kl(model: Model, params: Params, one: Watched, team: Team | None) -> Float[Array, "2"]:
+    """KL(S‖q) of the prompt, E_S(x)-averaged KL(S‖q) of the answer [nat per string]; their sum is that of documents.
+
+    Without a prompt the first number is 0. Both are 0 if nothing is watched.
+    """
+
+    def found() -> Float[Array, "2"]:
+        log_q = jax.nn.log_softmax(node_logits(model, params, one.plan, team))
+        law = jnp.exp(one.log_law)
+        each = jnp.sum(jnp.where(law > 0, law * (one.log_law - log_q), 0.0), axis=-1)
+        weighted = jnp.where(one.mass > 0, one.mass * each, 0.0)
+        return jnp.stack([jnp.sum(weighted * one.in_prompt), jnp.sum(weighted * (1.0 - one.in_prompt))])
+
+    return jax.lax.cond(one.plan.num_chunks > 0, found, lambda: jnp.zeros(2))
