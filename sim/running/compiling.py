@@ -1,6 +1,8 @@
 """How many programs a study compiled, and what that took. Each worker leaves a file beside its task."""
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from sim.disk.files import write_json
@@ -24,7 +26,7 @@ def _heard(event: str, duration_secs: float, **_: str | int) -> None:
         _seconds.append(duration_secs)
 
 
-def found() -> dict[str, float]:
+def found() -> dict[str, int | float]:
     """Return the number of training and of evaluation programs of this process, and the time that compiling took [s].
 
     The time covers all programs, also those that were read from the cache of compiled programs.
@@ -32,7 +34,7 @@ def found() -> dict[str, float]:
     from sim.training.programs import numbers
 
     training, evaluation = numbers()
-    return {"training": training, "evaluation": evaluation, "seconds": sum(_seconds)}
+    return {"training": training, "evaluation": evaluation, "seconds": math.fsum(_seconds)}
 
 
 def leave(task: Path) -> None:
@@ -47,7 +49,7 @@ def told(folder: Path) -> list[str]:
     return [in_words(total)] if all_ else []
 
 
-def in_words(total: dict[str, float]) -> str:
+def in_words(total: Mapping[str, int | float]) -> str:
     """Say what was found in one line."""
     trained, looked = (f"{total[name]:g} for {name}" for name in ("training", "evaluation"))
     return f"programs: {trained}, {looked}; compiled, or read from the cache, in {total['seconds']:.0f} s"

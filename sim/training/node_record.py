@@ -3,7 +3,9 @@
 import numpy as np
 
 from sim.languages.trie import Trie
-from sim.numerics import log_softmax
+
+BLOCK = 1 << 15
+"""Number of nodes that are computed at a time, so that a large trie needs little memory beside its logits."""
 
 
 def node_record(logits: np.ndarray, trie: Trie) -> dict[str, np.ndarray]:
@@ -14,16 +16,34 @@ def node_record(logits: np.ndarray, trie: Trie) -> dict[str, np.ndarray]:
     Softmax and sums are computed in float64. So the error is the error of the logits, about 1e-6 nats for float32.
     Raises FloatingPointError if a logit is nan or +inf, or if a row has no finite logit.
     """
-    logits = np.asarray(logits, np.float64)
-    if np.isnan(logits).any() or (logits == np.inf).any() or not (logits > -np.inf).any(axis=1).all():
+    ends = np.searchsorted(trie.edge_node, np.arange(0, trie.num_nodes + BLOCK, BLOCK))  # edges are in level order
+    parts = []
+    for at, first in enumerate(range(0, trie.num_nodes, BLOCK)):
+        edges = slice(ends[at], ends[at + 1])
+        node, token = trie.edge_node[edges] - first, trie.edge_token[edges]
+        rows = slice(first, first + BLOCK)
+        parts.append(_block(np.array(logits[rows], np.float64), trie.legal[rows], node, token))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _block(
+    logits: np.ndarray, legal: np.ndarray, edge_node: np.ndarray, edge_token: np.ndarray
+) -> dict[str, np.ndarray]:
+    top = logits.max(axis=1, keepdims=True)
+    if not np.isfinite(top).all():  # the largest of a row with a nan is nan
         raise FloatingPointError("the model's logits are not finite: training diverged")
-    log_q = log_softmax(logits)
-    illegal = np.where(trie.legal, 0.0, np.exp(log_q))
-    plogp = illegal * np.where(illegal > 0, log_q, 0.0)
+    shifted = np.subtract(logits, top, out=logits)
+    odds = np.exp(shifted)  # once: for the sum and for the illegal tokens
+    total = odds.sum(axis=1)
+    log_total = np.log(total)
+    illegal = np.divide(odds, total[:, None], out=odds)
+    illegal[legal] = 0.0
+    finite = shifted if shifted.min() > -np.inf else np.where(illegal > 0, shifted, 0.0)
+    leak = illegal.sum(axis=1)
     return {
-        "edge_log_q": log_q[trie.edge_node, trie.edge_token],
-        "leak": illegal.sum(axis=1),
-        "leak_plogp": plogp.sum(axis=1),
-        "leak_square": np.square(illegal).sum(axis=1),
+        "edge_log_q": shifted[edge_node, edge_token] - log_total[edge_node],
+        "leak": leak,
+        "leak_plogp": np.einsum("ma,ma->m", illegal, finite) - leak * log_total,
+        "leak_square": np.einsum("ma,ma->m", illegal, illegal),
         "leak_max": illegal.max(axis=1),
     }

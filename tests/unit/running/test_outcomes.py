@@ -1,10 +1,12 @@
 """What a multirun says at its end, and its exit status."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sim.running import compiling
 from sim.running.outcomes import FAILED, OK, REFUSED, Outcome, exit_status, told
 
 HOME = Path("outputs/name")
@@ -77,3 +79,12 @@ def test_every_folder_is_named() -> None:
         "more: python -m sim.status outputs/name",
         "more: python -m sim.status outputs/other",
     ]
+
+
+def test_the_programs_of_all_workers_are_counted(tmp_path: Path) -> None:
+    assert compiling.told(tmp_path) == []
+    for number, seconds in ((0, 1.25), (1, 2.5)):
+        found = {"training": 1, "evaluation": number, "seconds": seconds}
+        (tmp_path / f"worker-{number}.programs").write_text(json.dumps(found), encoding="utf-8")
+    said = "programs: 2 for training, 1 for evaluation; compiled, or read from the cache, in 4 s"
+    assert compiling.told(tmp_path) == [said]

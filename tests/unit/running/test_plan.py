@@ -18,13 +18,14 @@ WORLD = ("scale=smoke", "grammar=file", f"grammar.path={ROOT}/examples/grammars/
          "model=tabular_trie", "finetune.controls=[]")  # fmt: skip
 
 TRACED = ["seed=7", "pretrain.num_steps=30", "finetune.num_steps=30", "pretrain.num_evals=3", "finetune.spacing=linear",
-          "pretrain.limit=1", "optimizer.learning_rate=0.5", "optimizer.warmup=3", "optimizer.b1=0.5",
-          "pretrain.optimizer.weight_decay=0.5", "name=another", "outputs=elsewhere"]  # fmt: skip
+          "pretrain.limit=1", "finetune.loss_on=document", "optimizer.learning_rate=0.5", "optimizer.warmup=3",
+          "optimizer.b1=0.5", "pretrain.optimizer.weight_decay=0.5", "name=another", "outputs=elsewhere"]  # fmt: skip
 """Changes after which points still run in one program."""
 
-STRUCTURAL = ["pretrain.batch_size=16", "finetune.batch_size=16", "finetune.loss_on=document", "finetune.prefixes=all",
-              "model=tabular_strings", "objective=replay", "optimizer=sgd", "optimizer@pretrain.optimizer=sgd",
-              "objective.targets=sampled", "grammar.path=ROOT/examples/grammars/markov.yaml grammar.length=4",
+STRUCTURAL = ["pretrain.batch_size=16", "finetune.batch_size=16", "finetune.kl_every_step=false",
+              "finetune.prefixes=all", "model=tabular_strings", "objective=replay", "optimizer=sgd",
+              "optimizer@pretrain.optimizer=sgd", "objective.targets=sampled",
+              "grammar.path=ROOT/examples/grammars/markov.yaml grammar.length=4",
               "restriction=regular restriction.pattern='.* please'"]  # fmt: skip
 """Changes after which they do not, or need not."""
 

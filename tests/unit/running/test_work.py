@@ -21,7 +21,7 @@ import sim.disk.files
 import sim.disk.locks
 import sim.running.cohort
 import sim.running.saving
-import sim.training.ensemble
+import sim.training.programs
 from sim.disk import checkpoints, ledger, store
 from sim.disk.records import read
 from sim.metrics import kept
@@ -157,15 +157,15 @@ def test_batches_change_no_bits_and_compile_nothing_again(tmp_path: Path, mappin
     def points(where: str) -> list[dict[str, Any]]:
         return [point(tmp_path / where, f"seed={seed}") for seed in range(5)]
 
-    sim.training.ensemble._programs.cache_clear()
+    sim.training.programs.programs.cache_clear()
     with compilations() as first:
         perform(points("parts")[:2], Execution(max_runs=2, mapping=mapping))
     with compilations() as later:
         perform(points("parts"), Execution(max_runs=2, mapping=mapping))
     assert len(first) > 0
     assert later == [], "the first batch has compiled everything for the others of its group"
-    info = sim.training.ensemble._programs.cache_info()
-    assert info.misses == 2, "one layout for pretraining and one for fine-tuning"
+    info = sim.training.programs.programs.cache_info()
+    assert info.misses == 1, "one layout for pretraining and fine-tuning"
     perform(points("whole"), Execution(mapping=mapping))
     for one, other in zip(points("parts"), points("whole"), strict=True):
         mine, its = arrays(target(one)), arrays(target(other))
@@ -176,9 +176,9 @@ def test_batches_change_no_bits_and_compile_nothing_again(tmp_path: Path, mappin
 def test_a_group_of_several_worlds_shares_programs_too(tmp_path: Path) -> None:
     patterns = ["'.* please'", "'no .*'", "'tea .*'"]
     points = [point(tmp_path, f"restriction.pattern={pattern}", f"seed={k}") for k in (0, 1) for pattern in patterns]
-    sim.training.ensemble._programs.cache_clear()
+    sim.training.programs.programs.cache_clear()
     assert states(perform(points, Execution(max_runs=2))) == ["finished"] * 6
-    assert sim.training.ensemble._programs.cache_info().misses == 2
+    assert sim.training.programs.programs.cache_info().misses == 1
 
 
 def test_points_of_different_dials_have_data_of_their_own(tmp_path: Path) -> None:

@@ -58,3 +58,11 @@ def test_a_row_without_any_possible_token_is_refused():
     logits[3] = -np.inf
     with pytest.raises(FloatingPointError, match="not finite"):
         node_record(logits, TRIE)
+
+
+def test_blocks_of_nodes_change_no_bit(monkeypatch):
+    whole = node_record(LOGITS, TRIE)
+    monkeypatch.setattr("sim.training.node_record.BLOCK", 7)
+    assert TRIE.num_nodes > 3 * 7
+    for name, values in node_record(LOGITS, TRIE).items():
+        np.testing.assert_array_equal(values, whole[name])
