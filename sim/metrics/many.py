@@ -76,9 +76,14 @@ class Joined:
         self._varied = varying([run.config for run in runs], NOT_VARIED)
         self._kinds = {name: pl.Series(values).dtype for name, values in self._varied.items()}
 
+    @property
+    def runs(self) -> list[Measured]:
+        """The runs in their order."""
+        return [self._runs[at] for at in self._order()]
+
     def __iter__(self) -> Iterator[pl.DataFrame]:
         """Iterate over the tables of the runs."""
-        return map(self._widened, sorted(range(len(self._runs)), key=self._place))
+        return map(self._widened, self._order())
 
     def write_parquet(self, file: Path) -> int:
         """Write one table and return the number of its rows. The runs are read one after the other."""
@@ -100,6 +105,9 @@ class Joined:
         with file.open("w", encoding="utf-8", newline="") as stream:
             for at, table in enumerate(self):
                 stream.write(as_csv(table, header=at == 0))
+
+    def _order(self) -> list[int]:
+        return sorted(range(len(self._runs)), key=self._place)
 
     def _place(self, at: int) -> tuple[Any, ...]:
         own: list[tuple[bool, Leaf] | tuple[bool]] = [

@@ -307,7 +307,7 @@ def test_no_table_of_damaged_records_alone(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "abc" / "manifest.json").write_text("{")
     assert main([str(tmp_path)]) == 1
     assert capsys.readouterr().err.splitlines()[1:] == [
-        "1 of 1 records cannot be read and are left out; no table was written"
+        "1 of 1 records cannot be read and are left out; nothing was written"
     ]
     assert [file.name for file in tmp_path.iterdir()] == ["abc"]
 
