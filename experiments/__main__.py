@@ -3,6 +3,7 @@
 `python -m experiments board` puts the verdicts of all claims together; `python -m experiments claims` lists the claims.
 """
 
+import ast
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,7 +109,7 @@ def each(module: ModuleType, folder: Path, run: str | None, full: bool) -> int:
 
 def parser() -> Parser:
     """Return the parser of the arguments. Its help lists all experiments."""
-    found = "\n".join(f"  {name:<16}{_first_line(experiment(name))}" for name in members("experiment"))
+    found = "\n".join(f"  {name:<16}{_first_line(one.file)}" for name, one in members("experiment").items())
     others = {
         "board": "The verdicts of all claims that have been judged.",
         "claims": "The names of all claims; --full: with their digests.",
@@ -125,8 +126,13 @@ def parser() -> Parser:
     return made
 
 
-def _first_line(module: ModuleType) -> str:
-    return (module.__doc__ or "").strip().split("\n")[0]
+def _first_line(file: Path) -> str:
+    """Return the first line of the docstring of a module, which is not imported because that takes longer."""
+    try:
+        words = ast.get_docstring(ast.parse(file.read_bytes()))
+    except SyntaxError as problem:
+        raise SpecificationError(f"{file}: Python is required, found {problem}") from problem
+    return (words or "").strip().split("\n")[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

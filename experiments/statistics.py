@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy import stats
 
 from sim.quantity import Quantity
 
@@ -30,6 +29,7 @@ RESAMPLES = 4_999
 def interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Quantity:
     """Return the mean of one value per seed with its interval: Student's t below 20 seeds, else the BCa bootstrap.
 
+    scipy is imported where it is needed: `scipy.stats` takes longer to import than everything else of a report.
     The interval is infinitely wide for one seed, and it has width 0 if all values are equal. Raises ValueError if there
     are no values, or if a value is not finite. Source: Student 1908, "The probable error of a mean"; Efron 1987,
     "Better bootstrap confidence intervals".
@@ -43,8 +43,12 @@ def interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Quan
     if np.ptp(x) == 0:
         return _over_seeds(mean, mean, mean, level, len(x), "none")
     if len(x) < BOOTSTRAP_FROM:
-        half = float(stats.t.ppf(0.5 + level / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
+        from scipy.special import stdtrit
+
+        half = float(stdtrit(len(x) - 1, 0.5 + level / 2) * x.std(ddof=1) / math.sqrt(len(x)))
         return _over_seeds(mean, mean - half, mean + half, level, len(x), "t")
+    from scipy import stats
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         found = stats.bootstrap(

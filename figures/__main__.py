@@ -10,24 +10,19 @@ A figure is one file, `figures/<study>/<name>.py`, in this project or in an inst
 
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 os.environ["MPLBACKEND"] = "agg"  # figures are only written, and matplotlib refuses an unknown backend with a traceback
 
-import polars as pl
-from matplotlib.figure import Figure
-
-from figures.curves import Tables
-from figures.style import MEDIA, save, styled
-from figures.words import mark
+from figures.drawing import write_all
+from figures.style import MEDIA
 from sim.arguments import Parser
 from sim.config import members
 from sim.config.discovery import Member
 from sim.numerics import SpecificationError, in_one_line, nearest
-from sim.places import check_folder, check_writable, write_whole
+from sim.places import check_folder, check_writable
 from sim.streams import command
 
 REFUSED = 2
@@ -82,8 +77,8 @@ def report(study: str, folder: Path, run: str | None) -> Path:
     return reports[run or (whole or list(reports))[-1]]
 
 
-def read_tables(figures: Mapping[str, ModuleType], source: Path) -> Tables:
-    """Return the tables that some figures need. Raises SpecificationError for the first one that is missing."""
+def check_tables(figures: Mapping[str, ModuleType], source: Path) -> None:
+    """Raise SpecificationError for the first table that a figure needs and the report does not have."""
     there = sorted(file.stem for file in (source / "tables").glob("*.parquet"))
     for module in figures.values():
         for table in module.TABLES:
@@ -92,8 +87,6 @@ def read_tables(figures: Mapping[str, ModuleType], source: Path) -> Tables:
                     f"{module.__file__}: TABLES: one of {', '.join(there)}, the tables in {source / 'tables'}, is "
                     f"required, found {table!r}{_hint(table, there, str(module.__name__), source)}"
                 )
-    wanted = dict.fromkeys(table for module in figures.values() for table in module.TABLES)
-    return {table: pl.read_parquet(source / "tables" / f"{table}.parquet") for table in wanted}
 
 
 def _hint(table: str, there: Sequence[str], module: str, source: Path) -> str:
@@ -103,35 +96,6 @@ def _hint(table: str, there: Sequence[str], module: str, source: Path) -> str:
     if runs and source.name not in runs:
         return f"; choose the report of one run with --run, such as --run {runs[-1]}"
     return f"{nearest(table, there)}; python -m experiments {study} {folder} writes tables"
-
-
-def write(name: str, module: ModuleType, tables: Tables, folder: Path, medium: str) -> list[Path]:
-    """Draw one figure, write it with its caption, and return the files; none if the tables hold nothing for it.
-
-    Raises SpecificationError, with the file of the figure, if there is something wrong with what it draws or says.
-    """
-    stem = folder / (name if medium == "paper" else f"{name}-{medium}")
-    with styled(medium):
-        try:
-            drawn = module.draw(tables)
-            if drawn is None:
-                return []
-            caption = module.caption(tables)
-            for function, found, wanted in (("draw", drawn, Figure), ("caption", caption, str)):
-                if not isinstance(found, wanted):
-                    raise SpecificationError(f"{function}: {wanted.__name__} is required, found {found!r}")
-        except SpecificationError as refusal:
-            raise SpecificationError(f"{module.__file__}: {refusal}") from refusal
-        mark(drawn, tables)
-        files = save(drawn, stem)
-    files.append(folder / f"{name}.txt")
-    write_whole(files[-1], f"{caption}\n".encode())
-    if hasattr(module, "animate"):
-        files.append(folder / f"{name}.gif")
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as draft:
-            module.animate(tables, Path(draft) / files[-1].name)
-            (Path(draft) / files[-1].name).replace(files[-1])
-    return files
 
 
 def parser() -> Parser:
@@ -156,11 +120,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = chosen.folder or Path("outputs") / chosen.study
         figures = figures_of(chosen.study, chosen.only)
         source = report(chosen.study, folder, chosen.run)
-        tables = read_tables(figures, source)
+        check_tables(figures, source)
         target = source / "figures"
         check_writable(str(source), target, [], "change its permissions, or copy the folder")
         target.mkdir(parents=True, exist_ok=True)
-        written = {name: write(name, module, tables, target, chosen.medium) for name, module in figures.items()}
+        written = write_all(figures, source, target, chosen.medium)
     except SpecificationError as error:
         print(in_one_line(error), file=sys.stderr)
         return REFUSED

@@ -131,14 +131,15 @@ def figure(
 
 def save(drawn: Figure, stem: Path) -> list[Path]:
     """Write <stem>.<format> in every format of the medium, without dates, and return the files."""
-    drawn.draw_without_rendering()
-    drawn.set_layout_engine("none")  # the layout is computed once for all formats
+    drawn.draw_without_rendering()  # the layout is computed once for all formats
     files = []
-    for extension in _medium.get().formats:
-        files.append(stem.with_name(f"{stem.name}.{extension}"))
-        picture = io.BytesIO()
-        drawn.savefig(picture, format=extension, metadata=UNDATED[extension])
-        write_whole(files[-1], picture.getvalue())
+    with mpl.rc_context({"figure.constrained_layout.use": False}):
+        drawn.set_layout_engine(None)  # with "none", every `savefig` would draw twice: once only for a layout
+        for extension in _medium.get().formats:
+            files.append(stem.with_name(f"{stem.name}.{extension}"))
+            picture = io.BytesIO()
+            drawn.savefig(picture, format=extension, metadata=UNDATED[extension])
+            write_whole(files[-1], picture.getvalue())
     return files
 
 

@@ -1,6 +1,10 @@
-"""python -m sim.rows <dir> [--csv] [--out STEM]: write the records of a folder as one tidy table."""
+"""python -m sim.rows <dir> [--csv] [--out STEM]: write the records of a folder as one tidy table.
+
+With `--to TRACKER` they are written for an experiment tracker instead, see `sim.trackers`.
+"""
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -9,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from sim.arguments import Parser
+from sim.config import members
 from sim.disk import files
 from sim.disk.folders import finished
 from sim.metrics.frames import COLUMNS, metrics_help
@@ -18,6 +23,7 @@ from sim.numerics import SpecificationError, in_one_line
 from sim.places import check_writable, reason
 from sim.show.counting import counted
 from sim.streams import command
+from sim.trackers import _written as trackers
 
 DAMAGED, REFUSED = 1, 2
 """Exit statuses: some records could not be read and were left out of the table; the input is wrong."""
@@ -29,14 +35,18 @@ def help_text() -> str:
 Write all finished runs of a folder as one tidy table with a number in each row: rows.parquet. With --csv also write
 rows.csv, which takes many times as much space.
 
+With --to write them for an experiment tracker ({", ".join(members("tracker"))}) instead, into a new folder
+DIR/TRACKER: one run there for each run, its configuration, and each number over the steps of its phase. Nothing is
+sent anywhere.
+
 columns:
 {COLUMNS}
 metrics (name, symbol, unit, meaning):
 {metrics_help()}
 
 Runs are sorted by what varies between them, then by seed and by hash. An older rows.parquet in the folder is replaced,
-because it can be made again, and an older rows.csv only with --csv; --out replaces nothing. The exit status is 0; 1 if
-records are damaged and were left out; 2 if the input is wrong and nothing was written."""
+because it can be made again, and an older rows.csv only with --csv; --out and --to replace nothing. The exit status is
+0; 1 if records are damaged and were left out; 2 if the input is wrong and nothing was written."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,19 +55,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="the folder of the runs (outputs/<name>)")
     parser.add_argument("--out", type=Path, metavar="STEM", help="write STEM.parquet, and STEM.csv, instead")
     parser.add_argument("--csv", action="store_true", help="also write the table as CSV")
+    parser.add_argument("--to", metavar="TRACKER", help="write the runs for a tracker, into DIR/TRACKER or into --out")
     try:
         parser.description = help_text()
         chosen = parser.parse_args(arguments)
-        sources = finished(chosen.folder)
-        targets = _targets(chosen.folder, chosen.out, chosen.csv)
-        num_runs = _made(sources, targets)
+        if chosen.to is not None:
+            sources, num_runs = _tracked(chosen.folder, chosen.to, chosen.out, chosen.csv)
+        else:
+            sources = finished(chosen.folder)
+            num_runs = _made(sources, _targets(chosen.folder, chosen.out, chosen.csv))
         forget_others(sources)
     except SpecificationError as error:
         print(in_one_line(error), file=sys.stderr)
         return REFUSED
     if num_runs < len(sources):
         left_out = f"{len(sources) - num_runs} of {len(sources)} records cannot be read and are left out"
-        print(left_out if num_runs else f"{left_out}; no table was written", file=sys.stderr)
+        print(left_out if num_runs else f"{left_out}; nothing was written", file=sys.stderr)
         return DAMAGED
     return 0
 
@@ -98,12 +111,40 @@ def _made(sources: Sequence[Path], targets: Sequence[Path]) -> int:
                 _write(Joined(runs), targets, len(runs))
             shutil.rmtree(folder)
     except (OSError, pl.exceptions.ComputeError) as problem:
-        what = reason(problem) if isinstance(problem, OSError) else problem
-        raise SpecificationError(
-            f"{place}: a folder that can be written is required, found {what}; "
-            "make room there, or choose a stem elsewhere with --out"
-        ) from None
+        raise _full(place, problem, "choose a stem elsewhere with --out") from None
     return len(runs)
+
+
+def _full(place: Path, problem: Exception, mend: str) -> SpecificationError:
+    what = reason(problem) if isinstance(problem, OSError) else problem
+    return SpecificationError(
+        f"{place}: a folder that can be written is required, found {what}; make room there, or {mend}"
+    )
+
+
+def _tracked(folder: Path, name: str, out: Path | None, as_csv: bool) -> tuple[list[Path], int]:
+    """Write the records of a folder for a tracker. Return all records, and the number of those that can be read."""
+    if as_csv:
+        raise SpecificationError("--csv: --to TRACKER or --csv is required, found both; give one command for each")
+    module = trackers.tracker(name)
+    sources = finished(folder)
+    target = folder / name if out is None else out
+    argument = str(folder) if out is None else "--out"
+    if out is not None and not (out.name and os.path.isdir(out.parent)):
+        raise SpecificationError(f"--out: a new folder in an existing one is required, found {out}; make {out.parent}")
+    check_writable(argument, target.parent, [target.name], "choose a folder elsewhere with --out")
+    if os.path.lexists(target):
+        raise SpecificationError(
+            f"{argument}: a new folder is required, found {target}; delete it, or choose another one with --out"
+        )
+    try:
+        num_runs = trackers.write(module, sources, target)
+    except OSError as problem:
+        raise _full(target.parent, problem, "choose a folder elsewhere with --out") from None
+    if num_runs:
+        runs = "1 run" if num_runs == 1 else f"{num_runs} runs"
+        print(f"{target}: {runs}; {module.LOOK.format(folder=shlex.quote(str(target)))}")
+    return sources, num_runs
 
 
 def _write(table: Joined, targets: Sequence[Path], num_runs: int) -> None:

@@ -50,6 +50,7 @@ KINDS = {
     "probe": Kind("sim.probes"),
     "engine": Kind("sim.running.engines", "Engine"),
     "metric": Kind("sim.metrics", "METRICS"),
+    "tracker": Kind("sim.trackers", "write"),
     "experiment": Kind("experiments", "report|CLAIM"),
     "figure": Kind("figures", "draw", nested=True),
 }

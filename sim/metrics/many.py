@@ -1,13 +1,8 @@
 """The table of many runs. It is made run by run, so that only a few runs are in the memory at the same time."""
 
-import os
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +14,7 @@ from sim.disk.records import invalidity
 from sim.metrics.frames import NOT_VARIED, as_csv, numbers_table
 from sim.metrics.kept import numbers
 from sim.numerics import SpecificationError, in_one_line
+from sim.pool import in_processes
 
 FEW = 40
 """Up to this number of runs are measured in this process. Of more runs, each core measures some."""
@@ -66,30 +62,7 @@ def all_measured(sources: Sequence[Path], folder: Path) -> Iterator[Measured | s
     if len(sources) <= FEW:
         yield from map(one, sources)
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pool = ProcessPoolExecutor(cores, get_context("spawn"), _obey)
-    try:
-        yield from pool.map(one, sources, chunksize=CHUNK)
-    except BrokenExecutor:
-        raise SpecificationError(
-            f"{sources[0].parent}: {cores} processes that measure its runs are required, found that one was killed; "
-            "free some memory and give the same command again"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _obey() -> None:
-    """Leave Ctrl-C to the parent of this process, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    assert parent is not None
-
-    def end_with_it() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end_with_it, daemon=True).start()
+    yield from in_processes(one, sources, f"{sources[0].parent}: measuring its runs", CHUNK)
 
 
 class Joined:
@@ -103,9 +76,14 @@ class Joined:
         self._varied = varying([run.config for run in runs], NOT_VARIED)
         self._kinds = {name: pl.Series(values).dtype for name, values in self._varied.items()}
 
+    @property
+    def runs(self) -> list[Measured]:
+        """The runs in their order."""
+        return [self._runs[at] for at in self._order()]
+
     def __iter__(self) -> Iterator[pl.DataFrame]:
         """Iterate over the tables of the runs."""
-        return map(self._widened, sorted(range(len(self._runs)), key=self._place))
+        return map(self._widened, self._order())
 
     def write_parquet(self, file: Path) -> int:
         """Write one table and return the number of its rows. The runs are read one after the other."""
@@ -127,6 +105,9 @@ class Joined:
         with file.open("w", encoding="utf-8", newline="") as stream:
             for at, table in enumerate(self):
                 stream.write(as_csv(table, header=at == 0))
+
+    def _order(self) -> list[int]:
+        return sorted(range(len(self._runs)), key=self._place)
 
     def _place(self, at: int) -> tuple[Any, ...]:
         own: list[tuple[bool, Leaf] | tuple[bool]] = [

@@ -38,7 +38,7 @@ COMPUTES = 77
 DOORS = (
     Door("sim.run", "--cfg job", "seed=-1", ("outputs={}", "-m outputs={}", "grammar=file grammar.path={}")),
     Door("sim.run", "-m seed=1,2 outputs={new}", "-m seed=-1 outputs={new}", (), COMPUTES),
-    Door("sim.rows", "{runs}", "{new}", ("{}", "{runs} --out={}")),
+    Door("sim.rows", "{runs}", "{new}", ("{}", "{runs} --out={}", "{runs} --to=tensorboard --out={}")),
     Door("sim.status", "{runs}", "{new}", ("{}", "{} --watch", "{} --json")),
     Door("sim.cancel", "--help", "{new}", ("{}",)),
     Door("sim.verify", "{outputs}", "{new}", ("{}", "{} --json")),

@@ -3,6 +3,7 @@
 Nothing of the project is edited for it. The members are in `lab/`; the test installs them as a package would be.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -87,6 +88,15 @@ def test_the_table_has_the_metrics(lab: Lab) -> None:
     assert (set(lengths["unit"]), set(lengths["exactness"])) == ({"1"}, {"exact"})
     steps = len(read(lab.runs()[0]).phases["sft"].steps)
     assert table.filter(metric="parameter_norm", phase="sft").height == 2 * 3 * steps, "in both views"
+
+
+def test_the_tracker_gets_the_numbers(lab: Lab) -> None:
+    folder = lab.outputs / "l1_pairs"
+    said = lab.said("sim.rows", str(folder), "--to", "lines", "--out", str(lab.home / "lines"))
+    assert said == f"{lab.home}/lines: 3 runs; cat {lab.home}/lines/runs.jsonl\n"
+    (first, *_) = map(json.loads, (lab.home / "lines" / "runs.jsonl").read_text(encoding="utf-8").splitlines())
+    assert first["numbers"]["truth/joint/long_mass/P [1]"] == {"0": pytest.approx(0.5)}
+    assert "lines, mlflow, tensorboard, wandb" in lab.said("sim.rows", "--help")
 
 
 def test_the_board_has_the_claim_and_the_report_the_section(lab: Lab) -> None:

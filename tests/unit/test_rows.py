@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from sim import pool
 from sim.config.leaves import leaves, varying
 from sim.disk.files import publish
 from sim.disk.folders import finished
@@ -306,7 +307,7 @@ def test_no_table_of_damaged_records_alone(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "abc" / "manifest.json").write_text("{")
     assert main([str(tmp_path)]) == 1
     assert capsys.readouterr().err.splitlines()[1:] == [
-        "1 of 1 records cannot be read and are left out; no table was written"
+        "1 of 1 records cannot be read and are left out; nothing was written"
     ]
     assert [file.name for file in tmp_path.iterdir()] == ["abc"]
 
@@ -438,7 +439,7 @@ def test_a_killed_process_is_said_in_one_line(
 ) -> None:
     filled(tmp_path)
     monkeypatch.setattr(many, "FEW", 0)
-    monkeypatch.setattr(many, "ProcessPoolExecutor", Killed)
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", Killed)
     assert main([str(tmp_path)]) == 2
     assert capsys.readouterr().err.splitlines()[1].startswith(f"{tmp_path}: ")
     assert [place.name for place in tmp_path.iterdir() if place.is_file() or place.name.startswith(".")] == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from experiments import __main__ as command
 from experiments.__main__ import REFUSED, claims, experiment, main
 from sim.config import members
 from sim.numerics import SpecificationError
@@ -51,6 +52,20 @@ def test_the_help_lists_every_experiment(capsys: Captured) -> None:
         (line,) = (line for line in lines if line.split()[:1] == [name])
         assert line.split(maxsplit=1)[1] == str(module.__doc__).split("\n")[0]
     assert {line.split()[0] for line in lines if line.strip()} >= {"board", "claims", "--run", "--full"}
+
+
+def test_the_help_imports_no_experiment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is made whenever the command is called, and a claim takes as long to import as a report takes."""
+    found = dict(members("experiment"))
+    broken = tmp_path / "broken.py"
+    found["broken"] = dataclasses.replace(next(iter(found.values())), name="broken", file=broken)
+    monkeypatch.setattr(command, "members", lambda kind: found)
+    monkeypatch.setattr(type(next(iter(found.values()))), "load", lambda one: pytest.fail(f"{one.name} is imported"))
+    broken.write_text('"""Broken claims.\n\nMore."""\nraise ValueError\n', encoding="utf-8")
+    assert "  broken          Broken claims.\n" in command.parser().format_help()
+    broken.write_text("CLAIM = (", encoding="utf-8")
+    with pytest.raises(SpecificationError, match=f"{broken}: Python is required, found "):
+        command.parser()
 
 
 def test_the_claims_are_printed_one_a_line(capsys: Captured) -> None:

@@ -1,0 +1,95 @@
+"""Draw figures and write them with their captions, several at a time if there are several cores."""
+
+import gc
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from figures.style import save, styled
+from figures.words import mark
+from sim.numerics import SpecificationError
+from sim.places import write_whole
+from sim.pool import cores, shared
+
+FEW = 3
+"""Fewer figures than this are drawn in this process alone, because another one takes most of a second to begin."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A figure to draw: its name, the name of its module, where its tables are, where it goes, and for which medium."""
+
+    name: str
+    module: str
+    source: Path
+    target: Path
+    medium: str
+
+
+def write_all(figures: Mapping[str, ModuleType], source: Path, target: Path, medium: str) -> dict[str, list[Path]]:
+    """Draw figures from the tables in a report and return the files of each by name, see `write`.
+
+    The bytes do not depend on the number of processes. A moving figure takes longest and so is the first.
+    """
+    if len(figures) < FEW or cores() == 1:
+        with uncollected():
+            return {name: write(module, name, source, target, medium) for name, module in figures.items()}
+    order = sorted(figures, key=lambda name: not hasattr(figures[name], "animate"))
+    tasks = [Task(name, figures[name].__name__, source, target, medium) for name in order]
+    found = dict(zip(order, shared(written, tasks, f"{target}: drawing its figures"), strict=True))
+    return {name: found[name] for name in figures}
+
+
+def written(task: Task) -> list[Path]:
+    """Do a task and return the files."""
+    with uncollected():
+        return write(import_module(task.module), task.name, task.source, task.target, task.medium)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Let garbage in cycles wait. Looking for it takes a sixth of the time of a figure, and finds few megabytes."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def write(module: ModuleType, name: str, source: Path, folder: Path, medium: str) -> list[Path]:
+    """Draw one figure, write it with its caption, and return the files; none if the tables hold nothing for it.
+
+    Raises SpecificationError, with the file of the figure, if there is something wrong with what it draws or says.
+    """
+    tables = {table: pl.read_parquet(source / "tables" / f"{table}.parquet") for table in module.TABLES}
+    stem = folder / (name if medium == "paper" else f"{name}-{medium}")
+    with styled(medium):
+        try:
+            drawn = module.draw(tables)
+            if drawn is None:
+                return []
+            caption = module.caption(tables)
+            for function, found, wanted in (("draw", drawn, Figure), ("caption", caption, str)):
+                if not isinstance(found, wanted):
+                    raise SpecificationError(f"{function}: {wanted.__name__} is required, found {found!r}")
+        except SpecificationError as refusal:
+            raise SpecificationError(f"{module.__file__}: {refusal}") from refusal
+        mark(drawn, tables)
+        files = save(drawn, stem)
+    files.append(folder / f"{name}.txt")
+    write_whole(files[-1], f"{caption}\n".encode())
+    if hasattr(module, "animate"):
+        files.append(folder / f"{name}.gif")
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as draft:
+            module.animate(tables, Path(draft) / files[-1].name)
+            (Path(draft) / files[-1].name).replace(files[-1])
+    return files
