@@ -12,7 +12,9 @@ from sim.config import members
 from sim.disk.records import Record
 from sim.interface.model import TrainedModel, model_of
 from sim.interface.perform import again
+from sim.metrics.excursion import kl_by_step, rounded
 from sim.metrics.frames import metrics_table
+from sim.metrics.scored import VIEWS, View
 from sim.numerics import SpecificationError, nearest
 from sim.show.blocks import Block, fragments
 
@@ -37,6 +39,28 @@ class Result:
     def table(self) -> pl.DataFrame:
         """Return every measured number, one row each. `python -m sim.rows --help` explains columns and metrics."""
         return metrics_table(self.record)
+
+    def kl_by_step(self, phase: str = "sft", view: View = "response") -> pl.DataFrame:
+        """Return KL(S‖q) after every step of a phase [nat per string]: the columns step, lower and upper.
+
+        The training computes it in float32, so each number has certified bounds. The view `response` is about answers
+        given the prompt, averaged over S(x), `joint` about documents. Raises SpecificationError if the phase has none.
+        """
+        watched = [name for name, one in self.record.phases.items() if one.kl_every_step is not None]
+        for argument, found, allowed in (("phase", phase, watched), ("view", view, VIEWS)):
+            if found not in allowed:
+                known = f"one of {', '.join(allowed)}" if allowed else "a run with finetune.kl_every_step=true"
+                raise SpecificationError(f"{argument}: {known} is required, found {found!r}")
+        values = kl_by_step(self.record.phases[phase], view)
+        assert values is not None
+        bounds = [rounded(value, self.record.p.trie.length) for value in values]
+        return pl.DataFrame(
+            {
+                "step": range(1, len(bounds) + 1),
+                "lower": [one.lower for one in bounds],
+                "upper": [one.upper for one in bounds],
+            }
+        )
 
     def model(self, name: str = "finetuned") -> TrainedModel:
         """Return a trained model: "pretrained", "finetuned", "relearned", or a control; see `sim.model_of`."""

@@ -23,13 +23,12 @@ def kl_by_step(phase: PhaseRecord, view: View) -> np.ndarray | None:
     return None if found is None else found[:, 1] if view == "response" else found.sum(axis=1)
 
 
-def largest_kl(found: np.ndarray, length: int) -> Quantity:
-    """Return bounds of the largest of some numbers of `kl_by_step`, for strings of a horizon `length`."""
-    top = float(found.max())
-    if not np.isfinite(top):
-        return Quantity.of(top)
-    error = ERROR * length * max(1.0, top)
-    return Quantity(max(0.0, top - error), top + error)
+def rounded(value: float, length: int) -> Quantity:
+    """Return bounds of a number of `kl_by_step` for strings of a horizon `length`. An infinite one is exact."""
+    if not np.isfinite(value):
+        return Quantity.of(value)
+    error = ERROR * length * max(1.0, value)
+    return Quantity.within_rounding(value - error, value + error, error)
 
 
 def _largest(evaluation: Evaluation) -> Iterator[Cell]:
@@ -40,7 +39,9 @@ def _largest(evaluation: Evaluation) -> Iterator[Cell]:
     found = kl_by_step(phase, world.view)
     if found is not None:
         before = int(phase.steps[evaluation.index - 1])
-        yield Cell("q", largest_kl(found[before : evaluation.step], world.record.p.trie.length), world.law_names[1])
+        yield Cell(
+            "q", rounded(float(found[before : evaluation.step].max()), world.record.p.trie.length), world.law_names[1]
+        )
 
 
 METRICS = [

@@ -7,10 +7,12 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import polars as pl
 import pytest
 
 import sim
 from sim.interface.result import Result
+from sim.numerics import SpecificationError
 from sim.running.build import settings
 from sim.running.identity import target
 from tests.composed import ROOT, compose
@@ -220,3 +222,21 @@ def test_importing_it_is_quick_and_both_cores_are_used_all_the_same() -> None:
     environment = {"PATH": "/usr/bin", "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+# -- between the evaluations ------------------------------------------------------------------------------------------
+
+
+def test_the_kl_of_every_step_has_the_bounds_of_the_table(result: Result) -> None:
+    found, last = result.kl_by_step(), result.record.phases["sft"].steps[-1]
+    assert found["step"].to_list() == list(range(1, last + 1))
+    one = pl.col("metric") == "kl", pl.col("phase") == "sft", pl.col("of") == "S||q", pl.col("view") == "response"
+    exact = result.table().filter(*one, pl.col("step") == last)["value"].item()
+    end = found.row(-1, named=True)
+    assert end["lower"] <= exact <= end["upper"]
+    assert result.kl_by_step("identity", "joint")["upper"].min() > 0
+
+
+def test_what_was_not_watched_is_refused_in_one_line(result: Result) -> None:
+    with pytest.raises(SpecificationError, match="phase: one of sft, identity is required, found 'pretrain'"):
+        result.kl_by_step("pretrain")
