@@ -15,6 +15,7 @@ from sim.disk.files import FinishedError as FinishedError
 from sim.disk.files import pack, publish, unpack, verified
 from sim.disk.ledger import DESCRIPTION as DESCRIPTION
 from sim.disk.ledger import FAILED
+from sim.disk.stacking import rows
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
 from sim.languages.trie import Trie
@@ -33,6 +34,9 @@ ARRAYS = "arrays.safetensors"
 class PhaseRecord:
     """One training: its recorded arrays, with a leading axis of T evaluations (see `sim.training.node_record`).
 
+    With `record: laws` the arrays at nodes and edges are those of the first and the last evaluation only, and those of
+    `sim.metrics.law_record` are those of the evaluations between them.
+
     kl_every_step: KL(S‖q) of the prompt and of the answer after the steps 1, 2, ... [nat per string], float64[T, 2],
     see `sim.training.watched`; None if it was not recorded. Here T is the number of steps.
     """
@@ -41,6 +45,16 @@ class PhaseRecord:
     losses: np.ndarray  # float64[T], mean loss since the previous evaluation [nat per string], nan at step 0
     arrays: Mapping[str, np.ndarray]  # float64[T, E] and float64[T, M]
     kl_every_step: np.ndarray | None = None
+
+    def at(self, index: int) -> dict[str, np.ndarray]:
+        """Return the arrays of one evaluation; a negative index counts from the end."""
+        total = len(self.steps)
+        wanted, found = index % total, {}
+        for name, values in self.arrays.items():
+            held = rows(name, len(values), total)
+            if wanted in held:
+                found[name] = values[held.index(wanted)]
+        return found
 
 
 @dataclass(frozen=True, eq=False)

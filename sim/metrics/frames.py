@@ -31,6 +31,8 @@ COLUMNS = """\
   exactness   exact | bounded | estimated
   unit        unit of value, lower and upper; 1 for probabilities
   prompt_law  the law of the prompts over which the number is averaged; empty in the joint view
+
+With record=laws, numbers that need prefixes have rows only at the first and the last evaluation of a phase.
 """
 """Columns of the table of all runs of a folder. The table of one run has them without `valid` and the leaves."""
 

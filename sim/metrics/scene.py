@@ -11,6 +11,7 @@ import numpy as np
 from sim.config import construct, members
 from sim.disk.records import Record
 from sim.languages.finite import FiniteLanguage
+from sim.metrics.law_record import scored_from
 from sim.metrics.scored import Scored, TrieView, View, known
 from sim.numerics import SpecificationError
 from sim.phases import Meaning
@@ -97,8 +98,7 @@ class World:
 
     def scored(self, phase: str, index: int) -> Scored:
         """Return the model of a phase at one evaluation."""
-        arrays = {name: values[index] for name, values in self.record.phases[phase].arrays.items()}
-        return self.trie.score(arrays)
+        return scored_from(self.trie, self.view, self.record.p.prompts, self.record.phases[phase].at(index))
 
     def start(self, phase: str) -> Scored:
         """Return the model with which a phase began."""
@@ -146,8 +146,7 @@ class Evaluation:
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         """The recorded arrays of this evaluation; empty for the truth. Those of probes are only in the phase "sft"."""
-        found = {} if self.is_truth else self.world.record.phases[self.phase].arrays
-        return {name: values[self.index] for name, values in found.items()}
+        return {} if self.is_truth else self.world.record.phases[self.phase].at(self.index)
 
     def pairs(self) -> Iterator[tuple[str, Scored, str, np.ndarray]]:
         """Iterate over the distributions and, for each, over the prompt laws under which it can be averaged.

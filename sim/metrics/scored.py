@@ -13,12 +13,13 @@ The record does not say which illegal token was EOS. So `exit_room` uses the sec
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from sim.languages.finite import FiniteLanguage, Prompts
 from sim.languages.trie import Trie
+from sim.metrics.nodes import Nodes, UnrecordedError
 from sim.numerics import expectation, log_group_sum, nearest
 
 View = Literal["response", "joint"]
@@ -28,20 +29,21 @@ VIEWS: tuple[View, ...] = ("response", "joint")
 NODE_ARRAYS = ("leak", "leak_plogp", "leak_square", "leak_max")
 """Recorded per node n, over its illegal tokens a: the sums of q(a|n), q log q and q^2, and the largest q(a|n)."""
 
+EXITS = ("off", "exit_entropy", "exit_room", "exit_square", "exit_max")
+"""The fields of `Scored` with a number for each prompt group, about the mass off the support."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
     """A distribution on the trie of a support (N strings, M nodes, E edges), for each of G prompt groups x.
 
-    In the response view all masses are conditional on x. In the joint view there is one group.
+    In the response view all masses are conditional on x; the joint view has one group. What is known at nodes
+    and edges has the names of the fields of `Nodes`. If it was not recorded, these raise UnrecordedError.
     """
 
     trie: Trie
     group: np.ndarray  # int[N], prompt group of each string
     log_q: np.ndarray  # float64[N], log q(y|x) [nat]
-    edge_log_q: np.ndarray  # float64[E], log q(token | node) [nat]
-    leak: np.ndarray  # float64[M], mass of the illegal tokens at a node, given the node
-    leak_max: np.ndarray  # float64[M], probability of the likeliest illegal token, given the node
     off: np.ndarray  # float64[G], q(⊥|x)
     exit_entropy: np.ndarray  # float64[G], sum_e -q_e log q_e [nat]
     exit_room: np.ndarray  # float64[G], sum_e q_e log R_e [nat]
@@ -49,11 +51,25 @@ class Scored:
     exit_max: np.ndarray  # float64[G], max_e q_e
     node_group: np.ndarray  # int[M], -1 inside prompts
     node_position: np.ndarray  # int[M], scored tokens before a node (0 = first of the answer), -1 inside prompts
-    node_log_mass: np.ndarray  # float64[M], log q(node | x) [nat], -inf inside prompts
-    node_off: np.ndarray  # float64[M], sum of q_e over the exits at a node
-    node_off_max: np.ndarray  # float64[M], largest q_e at a node
-    next_entropy: np.ndarray  # float64[M], entropy of q(. | node) over all V tokens [nat], exact
-    next_max: np.ndarray  # float64[M], largest next-token probability over all V tokens, exact
+    nodes: Nodes | None
+    if TYPE_CHECKING:
+        edge_log_q: np.ndarray
+        leak: np.ndarray
+        leak_max: np.ndarray
+        node_log_mass: np.ndarray
+        node_off: np.ndarray
+        node_off_max: np.ndarray
+        next_entropy: np.ndarray
+        next_max: np.ndarray
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        """Return a field of `nodes`. It is called for names that are not fields of this class."""
+        if name not in Nodes.__dataclass_fields__:
+            raise AttributeError(name)
+        if self.nodes is None:
+            raise UnrecordedError(f"{name} was not recorded at this evaluation")
+        found: np.ndarray = getattr(self.nodes, name)
+        return found
 
     @property
     def num_groups(self) -> int:
@@ -192,25 +208,37 @@ class TrieView:
         for edge, above, below in self.levels:
             node_log_mass[below] = node_log_mass[above] + edge_log_q[edge]
         last_node, last_edge = self.ends
-        return Scored(
-            trie=trie,
-            group=self.group,
-            log_q=node_log_mass[last_node] + edge_log_q[last_edge],
+        exits, at_nodes = _exits(self, record, node_log_mass)
+        nodes = Nodes(
             edge_log_q=edge_log_q,
             leak=record["leak"],
             leak_max=record["leak_max"],
+            node_log_mass=node_log_mass,
+            **at_nodes,
+            **_next_token(trie, record),
+        )
+        return self._made(node_log_mass[last_node] + edge_log_q[last_edge], exits, nodes)
+
+    def of_law(self, log_q: np.ndarray, exits: np.ndarray) -> Scored:
+        """Make a `Scored` from log q(y|x), float64[N], and the fields EXITS, float64[5, G], without its nodes."""
+        return self._made(log_q, dict(zip(EXITS, exits, strict=True)), None)
+
+    def _made(self, log_q: np.ndarray, exits: Mapping[str, np.ndarray], nodes: Nodes | None) -> Scored:
+        return Scored(
+            trie=self.trie,
+            group=self.group,
+            log_q=log_q,
             node_group=self.node_group,
             node_position=self.node_position,
-            node_log_mass=node_log_mass,
-            **_exits(self, record, node_log_mass),
-            **_next_token(trie, record),
+            nodes=nodes,
+            **exits,
         )
 
 
 def truth(language: FiniteLanguage, prompts: Prompts, view: str) -> Scored:
     """Return a language on its own trie as a `Scored`. It has no mass off the support.
 
-    `prompts` defines the groups: the prompts of P, for every language on P's trie. If the language gives a prompt
+    `prompts` defines the groups: those of P, for every language on P's trie. If the language gives a prompt
     probability 0, all its log q(y|x) are -inf; average only under laws that give it no weight. The probabilities of
     strings are the listed ones, those of nodes and edges come from the trie: identities compare the two.
     """
@@ -238,7 +266,9 @@ def _checked(trie: Trie, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     return record
 
 
-def _exits(view: TrieView, record: Mapping[str, np.ndarray], log_mass: np.ndarray) -> dict[str, np.ndarray]:
+def _exits(
+    view: TrieView, record: Mapping[str, np.ndarray], log_mass: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     mass = np.exp(log_mass)
     off, off_max = mass * record["leak"], mass * record["leak_max"]
     surprise = -mass * record["leak_plogp"] - off * np.where(log_mass > -np.inf, log_mass, 0.0)
@@ -249,15 +279,14 @@ def _exits(view: TrieView, record: Mapping[str, np.ndarray], log_mass: np.ndarra
     def total(values: np.ndarray) -> np.ndarray:
         return np.bincount(group, values[inside], num_groups)
 
-    return {
+    exits = {
         "off": total(off),
         "exit_entropy": total(surprise),
         "exit_room": total(room),
         "exit_square": total(mass**2 * record["leak_square"]),
         "exit_max": group_max(off_max[inside], group, num_groups),
-        "node_off": off,
-        "node_off_max": off_max,
     }
+    return exits, {"node_off": off, "node_off_max": off_max}
 
 
 def _next_token(trie: Trie, record: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from sim.metrics import identities
 from sim.metrics.entropy import entropy_interval
 from sim.metrics.excursion import kl_by_step
 from sim.metrics.forgetting import waterfall
+from sim.metrics.nodes import UnrecordedError
 from sim.metrics.scene import Cell, Evaluation, Metric, World
 from sim.metrics.scored import VIEWS, Scored, View
 from sim.numerics import SpecificationError, nearest
@@ -131,11 +132,16 @@ def _add(found: Columns, evaluation: Evaluation, wanted: Collection[Metric]) -> 
 
 
 def _measured(metric: Metric, evaluation: Evaluation) -> list[Cell]:
-    """Return the cells of a metric. Whatever goes wrong in it becomes a SpecificationError that names its file."""
+    """Return the cells of a metric; none if it needs what this evaluation did not record.
+
+    Whatever goes wrong in it becomes a SpecificationError that names its file.
+    """
     try:
         cells = list(metric.measure(evaluation))
         if wrong := [cell for cell in cells if not isinstance(cell, Cell) or not isinstance(cell.number, Quantity)]:
             raise TypeError(f"cells with a Quantity are required, found {wrong[0]!r}")
+    except UnrecordedError:
+        return []
     except Exception as problem:  # a metric may be anybody's code
         file = next((one.file for one in members("metric").values() if metric in one.load().METRICS), "sim.metrics")
         lines = [frame.lineno for frame in extract_tb(problem.__traceback__) if frame.filename == str(file)]

@@ -117,6 +117,7 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
         _relearning(tuning, chosen["relearn"], restricted, p),
         tuple(probe(name) for name in second["probes"]),
         second["kl_every_step"],
+        chosen["record"] == "laws",
     )
     _check_carried(whole)
     return whole, dict(notes)

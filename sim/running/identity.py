@@ -107,6 +107,8 @@ def pretraining_content(chosen: Mapping[str, Any]) -> dict[str, Any]:
     """
     recipe = {name: value for name, value in chosen["pretrain"].items() if name != "limit"}  # it is used afterwards
     parts = {**world_parts(chosen), "model": chosen["model"], "pretrain": recipe}
+    if chosen["record"] != "full":
+        recipe["record"] = chosen["record"]
     return {**without_text(parts), "seed": chosen["seed"], "sources": digests(parts), **beside(parts)}
 
 

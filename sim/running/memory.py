@@ -51,7 +51,9 @@ def run_bytes(run: Simulation, mapping: Mapping) -> tuple[int, int]:
     phases = 1 + len(run.controls)
     evaluations = len(run.pretrain.steps) + phases * len(run.finetune.steps)
     evaluations += 0 if run.relearn is None else 2 * len(run.relearn.steps)
-    host = RECORDS * 8 * evaluations * (edges + 4 * nodes)
+    ends = 2 * (1 + phases + (0 if run.relearn is None else 2)) if run.laws_only else evaluations
+    laws = run.p.trie.num_strings + 6 * run.p.prompts.num_groups if run.laws_only else 0
+    host = RECORDS * 8 * (ends * (edges + 4 * nodes) + evaluations * laws)
     shape = jax.eval_shape(run.model.init, jax.random.key(0))
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
     one = finetunings(run, zeros)["sft"]

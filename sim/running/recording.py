@@ -12,6 +12,7 @@ import numpy as np
 
 from sim.config import GROUPS, described
 from sim.disk.records import RESULTS_VERSION, PhaseRecord, Record, write
+from sim.disk.stacking import stacked
 from sim.disk.store import Pretrained
 from sim.metrics.divergence import kl
 from sim.metrics.kept import numbers
@@ -33,8 +34,7 @@ class IdentityError(ArithmeticError):
 
 def phase_record(trained: Trained) -> PhaseRecord:
     """Return what was recorded of one training, stacked over its evaluations."""
-    fields = trained.evaluations[0]
-    arrays = {field: np.stack([record[field] for record in trained.evaluations]) for field in fields}
+    arrays = stacked(trained.evaluations)
     steps, losses = np.array(trained.steps, np.int64), np.array(trained.losses, np.float64)
     return PhaseRecord(steps, losses, arrays, np.array(trained.kl, np.float64) if trained.kl else None)
 

@@ -9,6 +9,7 @@ from sim.languages.tilting import Per
 Spacing = Literal["linear", "log"]
 LossOn = Literal["response", "document"]
 Prefixes = Literal["sampled", "all"]
+Recorded = Literal["full", "laws"]
 Control = Literal["identity", "carried", "linearised"]
 Seed = Check("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)  # jax silently drops higher bits
 Announced = Check(
@@ -40,14 +41,16 @@ def run(
     finetune: dict[str, Any],
     dial: dict[str, Any] = {},  # noqa: B006, a schema is never called
     relearn: dict[str, Any] = {},  # noqa: B006
+    record: Recorded = "full",
     claim: Annotated[str | None, Announced] = None,
     study: dict[str, Any] = {},  # noqa: B006
 ) -> None:
     """The schema of a run: its top-level keys. `objective` and `optimizer` belong to the fine-tuning.
 
-    `claim` names the predictions for which the run was made, as name@digest. `study` holds the sizes that a scale
-    offers; experiments refer to them. Neither decides a number. So the hash of a run leaves them out, like name and
-    outputs.
+    record: what an evaluation records. `full`: what is known at every prefix; `laws`: the same at the first and the
+    last evaluation of a phase, and only probabilities of strings between them. `claim` names the predictions for which
+    the run was made, as name@digest. `study` holds the sizes that a scale offers; experiments refer to them. Neither
+    decides a number. So the hash of a run leaves them out, like name and outputs.
     """
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
+from sim.disk.stacking import stacked, unstacked
 from sim.training.flat import flat, unflat
 from sim.training.job import State, start
 from sim.training.sweep import Training
@@ -19,10 +20,7 @@ def packed(one: Training, state: State) -> dict[str, np.ndarray]:
         "kl": np.array(trained.kl, np.float64).reshape(-1, 2),
         **{f"state/{name}": values for name, values in flat(state).items()},
     }
-    if trained.evaluations:
-        for name in trained.evaluations[0]:
-            arrays[f"recorded/{name}"] = np.stack([record[name] for record in trained.evaluations])
-    return arrays
+    return arrays | {f"recorded/{name}": values for name, values in stacked(trained.evaluations).items()}
 
 
 def resume(one: Training, arrays: Mapping[str, np.ndarray]) -> None:
@@ -43,5 +41,5 @@ def resume(one: Training, arrays: Mapping[str, np.ndarray]) -> None:
     one.trained.steps = steps
     one.trained.losses = [float(loss) for loss in arrays["losses"]]
     one.trained.kl = list(arrays["kl"])
-    one.trained.evaluations = [{name: values[i] for name, values in recorded.items()} for i in range(len(steps))]
+    one.trained.evaluations = unstacked(recorded, len(steps))
     one.state, one.step = restored, int(restored.step)

@@ -13,6 +13,8 @@ import numpy as np
 from sim.languages.device import Listed, on_device
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
+from sim.metrics.law_record import law_record
+from sim.metrics.scored import VIEWS, TrieView
 from sim.models._base import Model
 from sim.models._linearised import Linearised
 from sim.objectives._context import LossOn, Objective
@@ -54,6 +56,7 @@ class Simulation:
     relearn: Recipe | None = None  # for learning again what S leaves out
     probes: tuple[Probe, ...] = ()  # for the fine-tuning on S
     kl_every_step: bool = True  # whether KL(S||q) is computed after every step of the fine-tuning
+    laws_only: bool = False  # whether only laws of strings are recorded between the ends of a phase
 
 
 tables = functools.lru_cache(maxsize=32)(on_device)
@@ -157,7 +160,14 @@ def _training(
     )
     seen = watched(run.restricted.s, recipe is run.finetune) if run.kl_every_step else None
     job = Job(phase_key(run.seed, name) if key is None else key, params, phase, model or run.model, seen)
-    return Training(job, run.p.trie, plans(run.p.trie), recipe.steps, probes=probes)
+    reduce = _reducer(run.p) if run.laws_only else None
+    return Training(job, run.p.trie, plans(run.p.trie), recipe.steps, probes=probes, reduce=reduce)
+
+
+@functools.lru_cache(maxsize=32)
+def _reducer(p: FiniteLanguage) -> Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]:
+    views = {view: TrieView.of(p.trie, p.prompts, view) for view in VIEWS}
+    return functools.partial(law_record, views, p.prompts)
 
 
 @jax.jit

@@ -47,7 +47,8 @@ class Training:
     """One training: a job, the steps at which its model is recorded on a trie, and how far it is.
 
     state: the state from which it continues; None for the start. failure: why it did not finish, in one line; None if
-    it has not failed. probes: what else is recorded of the model at every evaluation.
+    it has not failed. probes: what else is recorded of the model at every evaluation. reduce: what is kept of the
+    recorded arrays between the first and the last evaluation; None for everything.
     """
 
     job: Job
@@ -59,6 +60,7 @@ class Training:
     step: int = 0
     failure: str | None = None
     probes: Sequence[Probe] = ()
+    reduce: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] | None = None
 
     @property
     def watches(self) -> bool:
@@ -176,6 +178,8 @@ def _evaluate(one: Training, logits: np.ndarray, params: Params, loss_sum: float
     except FloatingPointError as problem:
         one.failure = f"at step {step}: {problem}; lower the learning rate"
         return
+    if one.reduce is not None and 0 < len(trained.steps) < len(one.steps) - 1:
+        arrays = one.reduce(arrays)
     for probe in one.probes:
         arrays |= probe(one.job, params)
     trained.steps.append(step)

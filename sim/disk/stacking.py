@@ -1,0 +1,30 @@
+"""Arrays of several evaluations as one array each, and back. Evaluations may hold different arrays."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+BETWEEN = "law_"
+"""Beginning of the names of arrays that are recorded only between the first and the last evaluation of a phase."""
+
+
+def stacked(evaluations: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return each array with a leading axis over the evaluations that have it."""
+    names = dict.fromkeys(name for one in evaluations for name in one)
+    return {name: np.stack([one[name] for one in evaluations if name in one]) for name in names}
+
+
+def rows(name: str, number: int, total: int) -> Sequence[int]:
+    """Return which evaluations, `number` of `total`, hold an array: all, the first and the last, or those between."""
+    if name.startswith(BETWEEN):
+        return range(1, 1 + number)
+    return range(total) if number == total else (0, total - 1)[:number]
+
+
+def unstacked(arrays: Mapping[str, np.ndarray], total: int) -> list[dict[str, np.ndarray]]:
+    """Return the evaluations of which `stacked` has made these arrays."""
+    found: list[dict[str, np.ndarray]] = [{} for _ in range(total)]
+    for name, values in arrays.items():
+        for value, index in zip(values, rows(name, len(values), total), strict=True):
+            found[index][name] = value
+    return found
