@@ -7,12 +7,11 @@ keep everything in a folder of the test.
 """
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,10 @@ import pytest
 
 from tests.composed import ROOT
 from tests.optional import slurm
+from tests.optional.sweeps import WORLD, numbers, sweep
 
 pytestmark = [pytest.mark.optional, pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing())]
 
-WORLD = ("scale=smoke", "model=tabular_trie", "grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml",
-         "restriction=everything", "hydra.launcher.checkpoint_seconds=0.2")  # fmt: skip
 SHORT = (*WORLD, "seed=1,2,3", "optimizer.learning_rate=0.01,0.05", "name=short")
 LONG = (*WORLD, "seed=1,2", "pretrain.num_steps=150000", "name=long")
 """Half a minute of pretraining."""
@@ -45,23 +43,7 @@ def cluster(home: Path) -> Iterator[dict[str, str]]:
         yield environment
 
 
-def sweep(outputs: Path, *words: str, environment: Mapping[str, str] = os.environ) -> str:
-    command = [sys.executable, "-m", "sim.run", "-m", f"outputs={outputs}", *words]
-    done = subprocess.run(command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 ON_SLURM = ("hydra.launcher.engine=slurm", "+hydra.launcher.parameters.slurm_mem=1GB")
-
-
-def numbers(outputs: Path, name: str) -> dict[str, dict[str, str]]:
-    """The SHA-256 of all arrays and parameters of every run."""
-    found = {}
-    for manifest in (outputs / name).glob("*/manifest.json"):
-        files: dict[str, str] = json.loads(manifest.read_text(encoding="utf-8"))
-        found[manifest.parent.name] = {name: digest for name, digest in files.items() if name != "run.json"}
-    return found
 
 
 def overview(outputs: Path, cluster: dict[str, str]) -> dict[str, Any]:
