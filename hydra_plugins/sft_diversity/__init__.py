@@ -47,13 +47,14 @@ def launcher(
 ) -> None:
     """The schema of `hydra.launcher`.
 
-    engine: `processes` for child processes, `inline` for this process (for debugging), or `slurm` for SLURM jobs, with
-    `parameters` of submitit; workers: number of workers that run side by side and share the cores; max_runs: the
-    largest number of runs that are trained together, null for as many as the memory allows; mapping: how an ensemble is
-    mapped, null for the default of the backend; checkpoint_seconds: least time between two checkpoints of a training;
-    detach: whether to submit jobs and exit (slurm); timeout_seconds: a worker is ended if it gives no news for so long,
-    null for never; retries: how often a run is given to another worker if its worker was killed or ended for silence;
-    returns: the number that a sweeper gets of every run (`sim.metrics.named`), null for the folder of its record.
+    engine: `processes` for child processes, `inline` for this process (for debugging), `slurm` for SLURM jobs with
+    `parameters` of submitit, or `ray` for tasks of Ray; workers: number of workers that run side by side and share the
+    cores; max_runs: the largest number of runs that are trained together, null for as many as the memory allows;
+    mapping: how an ensemble is mapped, null for the default of the backend; checkpoint_seconds: least time between two
+    checkpoints of a training; detach: whether to submit jobs and exit (slurm); timeout_seconds: a worker is ended if it
+    gives no news for so long, null for never; retries: how often a run is given to another worker if its worker was
+    killed or ended for silence; returns: the number that a sweeper gets of every run (`sim.metrics.named`), null for
+    the folder of its record.
     """
 
 

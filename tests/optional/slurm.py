@@ -1,15 +1,18 @@
 """A SLURM of one node on the loopback, with its own munge, in one folder: Debian's packages slurm-wlm and munge.
 
 There are two partitions. A job in `urgent` takes the node from a job in `debug`, which goes back to the queue.
+`python -m tests.optional.slurm FOLDER` starts one to try things, as root, until Ctrl-C.
 """
 
 import os
 import shutil
 import socket
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "srun")
@@ -129,3 +132,17 @@ def _free_ports(number: int) -> Sequence[int]:
     for one in sockets:
         one.close()
     return found
+
+
+def main(folder: Path) -> None:
+    """Start a SLURM in a new folder and keep it until Ctrl-C."""
+    if why := missing():
+        sys.exit(f"{why}; nothing is started")
+    folder.mkdir()
+    with cluster(folder) as environment, suppress(KeyboardInterrupt):
+        print(f"export SLURM_CONF={environment['SLURM_CONF']}    # in the terminal from which you submit", flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).absolute())

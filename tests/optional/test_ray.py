@@ -29,7 +29,7 @@ SHORT = (*WORLD, "seed=1,2,3", "optimizer.learning_rate=0.01,0.05", "name=x")
 LONG = (*WORLD, "seed=1,2,3", "pretrain.num_steps=40000", "name=x")
 """Some twenty seconds of pretraining on two cores."""
 
-PATIENCE = 120.0  # [s]
+PATIENCE = 400.0  # [s]
 
 
 @pytest.fixture(scope="module", autouse=True)
