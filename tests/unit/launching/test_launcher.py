@@ -96,7 +96,7 @@ def test_parameters_are_for_jobs(
     assert run(monkeypatch, "--multirun", "seed=1,2", option, f"outputs={tmp_path}") == cli.REFUSED
     assert capfd.readouterr().err == (
         "hydra.launcher.parameters: an empty mapping is required with engine=processes, found timeout_min; "
-        "only engine=slurm takes parameters\n"
+        "only engine=slurm and engine=ray take parameters\n"
     )
 
 
