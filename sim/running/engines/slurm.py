@@ -21,6 +21,7 @@ from typing import Any, Literal
 from sim.disk.processes import fate, identity, is_certain
 from sim.numerics import SpecificationError, in_one_line
 from sim.running.engines import Ending, JobState, last_line
+from sim.running.together import of_slurm
 from sim.running.worker import main
 from sim.streams import Terminated
 
@@ -203,7 +204,9 @@ class Work:
         for number in (signal.SIGTERM, LIMIT):
             signal.signal(number, end)
         try:
-            return main([task])
+            where = of_slurm()
+            several = [] if where is None else [f"--together={where.address},{where.number},{where.index}"]
+            return main([task, *several])
         except Terminated as ended:
             for number in (signal.SIGTERM, LIMIT):
                 signal.signal(number, signal.SIG_IGN)
