@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -129,6 +130,7 @@ class Engine:
         with _own_handlers():
             try:
                 if self.address is not None:
+                    _knock(self.address)
                     self._ray.init(address=self.address, **quiet)
                     return
                 folder = tempfile.mkdtemp(prefix="sim-ray-")
@@ -152,6 +154,13 @@ class Engine:
         """End the cluster that was started here, and remove its logs."""
         self._ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens at host:port, because Ray would try it for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in address:
+        socket.create_connection((host, int(port)), timeout=10.0).close()
 
 
 def _set_environment() -> None:
