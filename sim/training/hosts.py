@@ -11,8 +11,8 @@ import pickle
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
 
@@ -70,14 +70,17 @@ def _shared(data: bytes) -> bytes:
 
 def _tell(name: str, *arguments: Any) -> None:
     message = pickle.dumps((name, arguments))
-    for one in _followers:
-        one.send_bytes(message)
+    try:
+        for one in _followers:
+            one.send_bytes(message)
+    except OSError:  # without all devices nothing can go on; runs that have begun are interrupted, not failed
+        print("a process that trains together with this one has ended", file=sys.stderr, flush=True)
+        os._exit(1)
 
 
 def dismiss() -> None:
     """Tell the followers that nothing more will come."""
-    with suppress(OSError):  # a follower has died, and jax ends the others
-        _tell("dismiss")
+    _tell("dismiss")
 
 
 def ensemble(

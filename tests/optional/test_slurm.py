@@ -76,6 +76,18 @@ def test_slurm_gives_the_bits_of_child_processes(home: Path, cluster: dict[str, 
     assert len(logs) == 2, "each worker is a job"
 
 
+def test_the_tasks_of_one_job_train_together(home: Path, cluster: dict[str, str]) -> None:
+    outputs = home / "short" / "together"
+    together = "+hydra.launcher.parameters.tasks_per_node=2"
+    said = sweep(outputs, *SHORT, *ON_SLURM, together, environment=cluster)
+    assert said.startswith("6 runs: 6 finished")
+    assert numbers(outputs, "short") == numbers(home / "short" / "processes", "short")
+    followers = list((outputs / "short").glob("multirun/*/jobs/*_1_log.out"))
+    assert len(followers) == 1
+    assert "Job completed successfully" in followers[0].read_text(encoding="utf-8")
+    assert ": finished" not in followers[0].read_text(encoding="utf-8"), "only the first task does runs"
+
+
 def begun(outputs: Path, cluster: dict[str, str], *more: str) -> str:
     """Submit the long sweep, wait until it has written checkpoints, and return the number of its job."""
     said = sweep(outputs, *LONG, *ON_SLURM, "hydra.launcher.detach=true", *more, environment=cluster)
