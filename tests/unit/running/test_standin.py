@@ -25,6 +25,7 @@ def test_the_arrays_are_those_of_constant_logits() -> None:
         np.testing.assert_allclose(found[name], values, rtol=1e-13, atol=1e-15, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_run_has_the_numbers_that_its_stand_in_has(tmp_path) -> None:
     chosen = settings(compose(*WORLD, "relearn.num_steps=2", f"outputs={tmp_path}"))
     columns = ["phase", "view", "metric", "of", "at", "prompt_law"]
