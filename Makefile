@@ -7,7 +7,7 @@ BENCH   := $(VENV)-bench
 
 export VENV PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup demo claims test slow faults chaos check fix figures bench lock hooks clean distclean
+.PHONY: help setup demo claims test slow optional faults chaos check fix figures bench lock hooks clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: $(VENV)/.test ## run the tests without the slow ones
 
 slow: $(VENV)/.test ## run the slow tests
 	@TEST_OPTIMISED=1 $(PY) -m pytest -q -n $(WORKERS) -m slow
+
+optional: $(VENV)/.test ## run the tests that need an extra (ray, optuna, slurm) or SLURM itself; the others are skipped
+	@$(PY) -m pytest -q -m optional
 
 faults: $(VENV)/.test ## plant mistakes in a copy of the source and check that the tests notice each (15 minutes)
 	@$(PY) -m tests.planted --workers $(WORKERS)

@@ -130,10 +130,10 @@ def _ended(main: Callable[[], int]) -> int:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and signals wait until a block has ended, so that what it begins is also written down."""
+def uninterrupted(*more: signal.Signals) -> Iterator[None]:
+    """Let Ctrl-C and signals, and `more` of them, wait until a block has ended, so that it is done as a whole."""
     arrived: list[tuple[int, FrameType | None]] = []
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in (*_SIGNALS, *more)}
     ours = {number: handler for number, handler in handlers.items() if callable(handler)}
     if threading.current_thread() is not threading.main_thread():
         ours = {}

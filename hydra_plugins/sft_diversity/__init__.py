@@ -29,7 +29,7 @@ from sim.running.engines import check, check_options
 
 if TYPE_CHECKING:
     from hydra_plugins.sft_diversity._composition import Plain
-    from sim.running.outcomes import Outcome
+    from hydra_plugins.sft_diversity._returns import Answer
 
 
 def launcher(
@@ -43,15 +43,18 @@ def launcher(
     detach: bool = False,
     timeout_seconds: Annotated[float, Positive] | None = None,
     retries: Annotated[int, NonNegative] = 0,
+    returns: str | None = None,
 ) -> None:
     """The schema of `hydra.launcher`.
 
-    engine: `processes` for child processes, `inline` for this process (for debugging), or `slurm` for SLURM jobs, with
-    `parameters` of submitit; workers: number of workers that run side by side and share the cores; max_runs: the
-    largest number of runs that are trained together, null for as many as the memory allows; mapping: how an ensemble is
-    mapped, null for the default of the backend; checkpoint_seconds: least time between two checkpoints of a training;
-    detach: whether to submit jobs and exit (slurm); timeout_seconds: a worker is ended if it gives no news for so long,
-    null for never; retries: how often a run is given to another worker if its worker was killed or ended for silence.
+    engine: `processes` for child processes, `inline` for this process (for debugging), `slurm` for SLURM jobs with
+    `parameters` of submitit, or `ray` for tasks of Ray; workers: number of workers that run side by side and share the
+    cores; max_runs: the largest number of runs that are trained together, null for as many as the memory allows;
+    mapping: how an ensemble is mapped, null for the default of the backend; checkpoint_seconds: least time between two
+    checkpoints of a training; detach: whether to submit jobs and exit (slurm); timeout_seconds: a worker is ended if it
+    gives no news for so long, null for never; retries: how often a run is given to another worker if its worker was
+    killed or ended for silence; returns: the number that a sweeper gets of every run (`sim.metrics.named`), null for
+    the folder of its record.
     """
 
 
@@ -87,7 +90,7 @@ class VmapLauncher(Launcher):
         self.context, self.task, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Do all runs. The JobReturn of each holds the path of its record, or the reason why there is none."""
+        """Do all runs. The JobReturn of each holds its number (`returns`) or the path of its record, or its failure."""
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         self.composition.told()
@@ -97,11 +100,11 @@ class VmapLauncher(Launcher):
                 job.made = self._made(job)
                 self.context.callbacks.on_job_start(config=job.made.hydra_cfg, task_function=self.task)  # type: ignore[arg-type]
         with env_override(dict(self.config.hydra.job.env_set)):
-            outcomes = self._outcomes(jobs)
+            answers = self._answers(jobs)
         from sim.running.outcomes import exit_status
 
-        status = exit_status(outcomes)
-        return [self._ended(job, outcome, status) for job, outcome in zip(jobs, outcomes, strict=True)]
+        status = exit_status([answer.outcome for answer in answers])
+        return [self._ended(job, answer, status) for job, answer in zip(jobs, answers, strict=True)]
 
     def _made(self, job: "_Job") -> JobReturn:
         """Return a job as Hydra's own launcher would start it."""
@@ -129,33 +132,39 @@ class VmapLauncher(Launcher):
             check_claim(job.claim)
         return fitting(plain.config, plain.choices, plain.written)
 
-    def _outcomes(self, jobs: Sequence["_Job"]) -> list["Outcome"]:
-        """Do the jobs, print the summary on stdout, and return their outcomes."""
+    def _answers(self, jobs: Sequence["_Job"]) -> list["Answer"]:
+        """Do the jobs, print the summary on stdout, and return their outcomes, with what a sweeper gets."""
         from sim.running.environment import load_jax, prepare
 
         if self.chosen["engine"] == "inline":  # then this process computes
             configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
             prepare(str(self.config.outputs))
         load_jax()
+        from hydra_plugins.sft_diversity._returns import answered, check_first
         from sim.running import compiling
         from sim.running.announced import kept_for_others
         from sim.running.multirun import Launch, multirun
         from sim.running.outcomes import told
 
         points = [(tuple(job.overrides), partial(self._config, job)) for job in jobs]
-        outcomes = multirun(points, _folder(self.config), Launch(**self.chosen))
+        launch = {key: value for key, value in self.chosen.items() if key != "returns"}
+        if self.chosen["returns"] is not None:
+            check_first([config for _, config in points], self.chosen["returns"])
+        outcomes = multirun(points, _folder(self.config), Launch(**launch))
+        answers = answered(outcomes, self.chosen["returns"])
+        outcomes = [answer.outcome for answer in answers]
         ended = [(job.claim, one) for job, one in zip(jobs, outcomes, strict=True)]
         kept = [(claim, one.target) for claim, one in ended if one.state == "kept" and one.target is not None]
         counts, *details = told(outcomes)
         said = [counts, *compiling.told(_folder(self.config)), *details, *kept_for_others(kept)]
         print(*said, sep="\n", flush=True)
-        return outcomes
+        return answers
 
-    def _ended(self, job: "_Job", outcome: "Outcome", status: int) -> JobReturn:
-        failed = outcome.wrong
+    def _ended(self, job: "_Job", answer: "Answer", status: int) -> JobReturn:
+        failed = answer.outcome.wrong
         ended = job.made or JobReturn(overrides=job.overrides, working_dir=str(Path.cwd()))
         ended.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
-        ended.return_value = FailedPointsError(outcome.reason, status) if failed else str(outcome.target)
+        ended.return_value = FailedPointsError(answer.outcome.reason, status) if failed else answer.value
         if job.made is not None:
             self.context.callbacks.on_job_end(config=job.made.hydra_cfg, job_return=ended)  # type: ignore[arg-type]
         return ended
@@ -176,6 +185,10 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
     chosen = canonical_of(launcher, given, "hydra.launcher")
     check(chosen["engine"], chosen["workers"], chosen["parameters"])
     check_options(chosen["engine"], chosen["detach"], chosen["timeout_seconds"], chosen["retries"])
+    if chosen["returns"] is not None:
+        from hydra_plugins.sft_diversity._returns import check_words
+
+        check_words(chosen["returns"], chosen["detach"])
     return chosen
 
 

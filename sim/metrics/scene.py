@@ -106,10 +106,14 @@ class World:
 
     def evaluations(self, phase: str) -> Iterator["Evaluation"]:
         """Iterate over the evaluations of a phase in the order of its steps."""
+        for index in range(len(self.record.phases[phase].steps)):
+            yield self.evaluation(phase, index)
+
+    def evaluation(self, phase: str, index: int) -> "Evaluation":
+        """Return one evaluation of a phase."""
         steps = self.record.phases[phase].steps
-        for index, step in enumerate(steps):
-            at_end = index in (0, len(steps) - 1)
-            yield Evaluation(self, phase, index, int(step), at_end, {"q": self.scored(phase, index)})
+        at_end = index in (0, len(steps) - 1)
+        return Evaluation(self, phase, index, int(steps[index]), at_end, {"q": self.scored(phase, index)})
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from sim.metrics.entropy import entropy_interval
 from sim.metrics.excursion import kl_by_step
 from sim.metrics.forgetting import waterfall
 from sim.metrics.nodes import UnrecordedError
-from sim.metrics.scene import Cell, Evaluation, Metric, World
+from sim.metrics.scene import TRUTH, Cell, Evaluation, Metric, World
 from sim.metrics.scored import VIEWS, Scored, View
 from sim.numerics import SpecificationError, nearest
 from sim.quantity import Quantity
@@ -106,6 +106,14 @@ def columns(
                 for evaluation in world.evaluations(phase):
                     _add(found, evaluation, wanted)
     return found
+
+
+def last_rows(record: Record, name: str, view: View, phase: str) -> list[Row]:
+    """Return the numbers of one metric at the last evaluation of a phase, or of the truth, one row each."""
+    world, found = World(record, view), dict[str, list[Any]]({name: [] for name in OF_A_NUMBER})
+    at_end = world.truth if phase == TRUTH else world.evaluation(phase, len(record.phases[phase].steps) - 1)
+    _add(found, at_end, chosen_metrics([name]))
+    return [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
 
 
 def _add(found: Columns, evaluation: Evaluation, wanted: Collection[Metric]) -> None:

@@ -100,10 +100,8 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
     It raises `SpecificationError` if a part does not fit the language, before anything is trained. Runs with equal
     worlds get the same language objects. So these are built once, and their tables can be shared.
     """
-    grammar = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
-    texts = [json.dumps(node, sort_keys=True) for node in (grammar, chosen["restriction"], chosen["model"])]
-    p, notes, restricted, model = _world(*texts)
-    _check_optimum(texts[0], texts[1], json.dumps(chosen["objective"], sort_keys=True))
+    p, notes, restricted, model = _world(*_texts(chosen, "restriction", "model"))
+    predicted(chosen)
     first, second = chosen["pretrain"], chosen["finetune"]
     tuning = _recipe(second, chosen, "")
     whole = Simulation(
@@ -121,6 +119,26 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
     )
     _check_carried(whole)
     return whole, dict(notes)
+
+
+def languages(chosen: Mapping[str, Any]) -> tuple[FiniteLanguage, Restricted]:
+    """Return P and its restriction for a canonical configuration. Nothing here needs the device."""
+    restricted = _restricted(*_texts(chosen, "restriction"))
+    return _language(*_texts(chosen))[0] if restricted.p is None else restricted.p, restricted
+
+
+def predicted(chosen: Mapping[str, Any]) -> np.ndarray | None:
+    """Return log q* of whole documents [nat], with P in place of the model, which is not trained yet.
+
+    It is None if the objective predicts no optimum.
+    """
+    return _optimum(*_texts(chosen, "restriction", "objective"))
+
+
+def _texts(chosen: Mapping[str, Any], *groups: str) -> list[str]:
+    """Return the grammar with its dial, and some groups, as texts. Languages and models are kept by their texts."""
+    grammar = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
+    return [json.dumps(node, sort_keys=True) for node in (grammar, *(chosen[group] for group in groups))]
 
 
 @functools.lru_cache(maxsize=32)
@@ -145,12 +163,11 @@ def _restricted(grammar: str, restriction: str) -> Restricted:
 
 
 @functools.lru_cache(maxsize=32)
-def _check_optimum(grammar: str, restriction: str, objective: str) -> None:
+def _optimum(grammar: str, restriction: str, objective: str) -> np.ndarray | None:
     node, result = json.loads(objective), _restricted(grammar, restriction)
     p = _language(grammar)[0] if result.p is None else result.p
-    # P stands for the model, which is not trained yet; a record is checked with the model itself.
-    laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p)
-    checks.optimum(_objective(node, "objective"), laws, node)
+    laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p)  # a record is checked with the model itself
+    return checks.optimum(_objective(node, "objective"), laws, node)
 
 
 def _objective(node: Mapping[str, Any], place: str) -> Any:

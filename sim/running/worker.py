@@ -1,4 +1,6 @@
-"""python -m sim.running.worker <task.json> [--lifeline] [--beside=N]: do the runs of a task. A multirun starts it.
+"""python -m sim.running.worker <task.json> [--lifeline] [--beside=N] [--together=...]: do the runs of a task.
+
+A multirun starts it.
 
 The task is {"runs": [canonical configuration, ...], "execution": {argument: value}}, with the arguments of
 `sim.running.cohort.Execution`. A job may have no driver. So its task also holds {"limit": {"seconds": s, "targets":
@@ -24,6 +26,7 @@ from sim.places import reason
 from sim.running import compiling
 from sim.running.environment import load_jax, prepare
 from sim.running.identity import target
+from sim.running.together import lead_or_follow, place
 from sim.streams import command
 
 REFUSED = 2
@@ -123,6 +126,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--beside", type=whole(1), default=1, help="number of workers that run side by side on this machine"
     )
+    parser.add_argument(
+        "--together",
+        type=place,
+        metavar="HOST:PORT,NUMBER,INDEX",
+        help="train with the devices of NUMBER processes, which meet there; INDEX is which of them this one is",
+    )
     given = parser.parse_args(arguments)
     if given.lifeline:
         hold_on_to(STDIN)
@@ -142,7 +151,10 @@ def main(arguments: list[str] | None = None) -> int:
     except SpecificationError as problem:
         print(problem, file=sys.stderr)
         return REFUSED
-    work(given.task)
+    if given.together is None:
+        work(given.task)
+    else:
+        lead_or_follow(given.together, lambda: work(given.task))
     return 0
 
 

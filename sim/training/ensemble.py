@@ -1,5 +1,6 @@
 """Jobs of one structure in one compiled program. They are stacked, mapped over devices, advanced and evaluated."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,8 +19,8 @@ LOGITS_BYTES = 1 << 28
 
 
 def default_mapping() -> Mapping:
-    """Return how an ensemble is mapped by default: over virtual devices on a CPU, in one batched program elsewhere."""
-    return "vmap" if jax.default_backend() != "cpu" else "shards"
+    """Return how an ensemble is mapped by default: in one batched program on an accelerator, else over all devices."""
+    return "vmap" if jax.default_backend() != "cpu" and jax.process_count() == 1 else "shards"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Ensemble:
         if different != 1:
             raise ValueError(f"jobs: one structure is required, found {different}")
         mapping = mapping or default_mapping()
-        num_devices = jax.local_device_count() if mapping == "shards" else 1  # always all, for one program
+        num_devices = jax.device_count() if mapping == "shards" else 1  # always all, for one program
         self.num_members = len(members)
         self.layout = Layout.of(max(size, len(members)), num_devices, num_parts(members[0][0]) > 1)
         self.place = self.layout.places(len(members))
@@ -122,7 +123,7 @@ class Ensemble:
 
     def _fetched(self, pick: Callable[[State], jax.Array]) -> np.ndarray:
         """Return a leaf of the states of all rows."""
-        return np.concatenate([np.asarray(pick(states)) for states in self._states if states is not None])
+        return np.concatenate([_whole(pick(states)) for states in self._states if states is not None])
 
     def read(self) -> None:
         """Fetch the progress of every member: `steps` int64[K], `loss_sums` float64[K] [nat per string], and `kl`."""
@@ -152,7 +153,7 @@ class Ensemble:
         row, spread = self.place[index], self.layout.num_devices * self.layout.spread
         states, at = (self._states.spread, row) if row < spread else (self._states.common, row - spread)
         # Slices are taken on the host, because jax would need a dispatch for each leaf of each member.
-        found: State = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[at]), states)
+        found: State = jax.tree.map(lambda leaf: jnp.asarray(_whole(leaf)[at]), states)
         return found
 
     def logits(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -168,7 +169,7 @@ class Ensemble:
             at = min(first, per_device - width)
             if not any(first <= row < at + width for _, row in looked):
                 continue
-            found = np.asarray(self._logits(width, self._shared, self._own, params, jnp.int32(at), self._counts))
+            found = _whole(self._logits(width, self._shared, self._own, params, np.int32(at), self._counts))
             for place, logits in enumerate(found):
                 device, row = place // width, at + place % width
                 if row >= first and (device, row) in looked:
@@ -180,4 +181,29 @@ def _placement(mapping: Mapping, num_devices: int) -> Callable[[Any, PartitionSp
     if mapping != "shards":
         return lambda tree, spec: jax.device_put(tree)
     devices = mesh(num_devices)
-    return lambda tree, spec: jax.device_put(tree, NamedSharding(devices, spec))
+    if jax.process_count() == 1:
+        return lambda tree, spec: jax.device_put(tree, NamedSharding(devices, spec))
+    return lambda tree, spec: jax.tree.map(lambda leaf: _spread(leaf, NamedSharding(devices, spec)), tree)
+
+
+def _spread(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    """Put an array that every process has on the devices of all processes."""
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        kind = str(jax.random.key_impl(leaf))
+        wrapped = jax.jit(lambda data: jax.random.wrap_key_data(data, impl=kind), out_shardings=sharding)
+        return wrapped(_spread(np.asarray(jax.random.key_data(leaf)), sharding))
+    array = np.asarray(leaf)
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+
+def _whole(array: jax.Array) -> np.ndarray:
+    """Return an array on the host, also if it is on the devices of several processes."""
+    if not array.is_fully_addressable:
+        assert isinstance(array.sharding, NamedSharding)
+        array = _replicated(NamedSharding(array.sharding.mesh, PartitionSpec()))(array).addressable_data(0)
+    return np.asarray(array)
+
+
+@functools.lru_cache(maxsize=8)
+def _replicated(sharding: NamedSharding) -> Callable[[jax.Array], jax.Array]:
+    return jax.jit(lambda array: array, out_shardings=sharding)

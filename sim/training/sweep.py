@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from sim.languages.trie import Trie
+from sim.training import hosts
 from sim.training.ensemble import Ensemble
 from sim.training.job import Job, State
 from sim.training.node_record import node_record
@@ -109,7 +110,7 @@ def train_many(
     if the structures differ.
     """
     members = [(one.job, one.plan) for one in trainings]
-    ensemble = Ensemble(members, [one.state for one in trainings], mapping, size, shared)
+    ensemble = hosts.ensemble(members, [one.state for one in trainings], mapping, size, shared)
     pace = _Pace()
     while any(one.next_step is not None for one in trainings):
         goals = np.array(

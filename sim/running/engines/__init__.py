@@ -113,5 +113,5 @@ def no_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     if parameters:
         raise SpecificationError(
             f"hydra.launcher.parameters: an empty mapping is required with engine={name}, "
-            f"found {', '.join(parameters)}; only engine=slurm takes parameters"
+            f"found {', '.join(parameters)}; only engine=slurm and engine=ray take parameters"
         )

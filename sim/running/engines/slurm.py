@@ -2,7 +2,8 @@
 
 submitit pickles the call of the worker and nothing else. Outcomes lie on the disk, which the driver and the jobs must
 share. A job goes on when its driver ends. Its handle is enough to find it again, without submitit: whether it is in the
-queue is asked of `squeue`, and whether it has ended well is read from its result file.
+queue is asked of `squeue`, and whether it has ended well is read from its result file. A job that is preempted, or that
+reaches its time limit, goes back to the queue and then continues from its checkpoints.
 """
 
 import os
@@ -20,6 +21,7 @@ from typing import Any, Literal
 from sim.disk.processes import fate, identity, is_certain
 from sim.numerics import SpecificationError, in_one_line
 from sim.running.engines import Ending, JobState, last_line
+from sim.running.together import of_slurm
 from sim.running.worker import main
 from sim.streams import Terminated
 
@@ -34,6 +36,12 @@ LATE = 15.0
 
 PATIENCE = {signal.SIGTERM: 10.0, signal.SIGINT: 5.0, signal.SIGKILL: 5.0}
 """How a local job is ended, and how long it may take after each signal [s]."""
+
+LIMIT = signal.SIGUSR2
+"""The signal with which submitit has SLURM announce the time limit of a job."""
+
+AT_THE_LIMIT = "slurm_max_num_timeout"
+"""A parameter that submitit takes in the constructor only: how often a job may begin again after its time limit."""
 
 WORKING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
 """States in which a job of SLURM has begun. In all other states of the queue it waits."""
@@ -146,12 +154,14 @@ class Engine:
 
     def __init__(self, workers: int = 1, cluster: str = "slurm", **parameters: Any) -> None:
         del workers  # each worker has the resources that SLURM gives to its job
-        self.cluster, self.parameters = cluster, parameters
+        self.cluster = cluster
+        self.parameters = {name: value for name, value in parameters.items() if name != AT_THE_LIMIT}
+        self.fixed = {name: value for name, value in parameters.items() if name == AT_THE_LIMIT}
         try:
             import submitit
 
             self._auto = submitit.AutoExecutor
-            self._executor(Path()).update_parameters(**parameters)
+            self._executor(Path()).update_parameters(**self.parameters)
         except ImportError:
             raise SpecificationError(
                 "hydra.launcher.engine: submitit is required for slurm, found none; install sft-diversity[slurm]"
@@ -177,18 +187,44 @@ class Engine:
         return Submitted(str(job.job_id), self.cluster, Path(job.paths.folder).absolute(), process)  # type: ignore[arg-type]
 
     def _executor(self, folder: Path) -> Any:
-        return self._auto(folder, cluster=self.cluster)
+        return self._auto(folder, cluster=self.cluster, **self.fixed)
 
 
-def work(task: str) -> int:
-    """Do a task in a job. If the job is cancelled, write the last checkpoints first; submitit ignores the signal."""
+class Work:
+    """The call that a job makes. If SLURM takes the node away, the last checkpoints are written first."""
 
-    def end(number: int, frame: FrameType | None) -> None:
-        del frame
-        raise Terminated(number)
+    def __call__(self, task: str) -> int:
+        """Do a task in a job. If a signal ends it, it leaves no result, so that the job may begin again."""
+        requeue = signal.getsignal(LIMIT)
 
-    signal.signal(signal.SIGTERM, end)
-    return main([task])
+        def end(number: int, frame: FrameType | None) -> None:
+            del frame
+            raise Terminated(number)
+
+        for number in (signal.SIGTERM, LIMIT):
+            signal.signal(number, end)
+        try:
+            where = of_slurm()
+            several = [] if where is None else [f"--together={where.address},{where.number},{where.index}"]
+            return main([task, *several])
+        except Terminated as ended:
+            for number in (signal.SIGTERM, LIMIT):
+                signal.signal(number, signal.SIG_IGN)
+            print(f"{ended}: the last checkpoints are written", flush=True)
+            if ended.status == 128 + LIMIT and callable(requeue):
+                requeue(LIMIT, None)  # submitit's: it counts the time limits, puts the job back, and exits
+            if ended.status == 128 + signal.SIGTERM and (job := os.environ.get("SLURM_JOB_ID")) and _is_preempted(job):
+                _asked(["scontrol", "requeue", job])
+            raise SystemExit(ended.status) from None
+
+    def checkpoint(self, task: str) -> Any:
+        """Return what submitit submits again at the time limit: the same call, which continues from the checkpoints."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, task)
+
+
+work = Work()
 
 
 # -- the scheduler ----------------------------------------------------------------------------------------------------
@@ -212,6 +248,15 @@ def _final(job: str) -> str:
     if said is not None and (found := re.search(r"JobState=(\w+)", said)):
         return found[1]
     return ((_asked(["sacct", "--noheader", "-X", f"--jobs={job}", "--format=State"]) or "").split() or [""])[0]
+
+
+def _is_preempted(job: str) -> bool:
+    """Return whether SLURM gives this job time to end before it takes the node. A job that ends then is not requeued.
+
+    A job that is cancelled, or that SLURM requeues itself, is not in the state RUNNING.
+    """
+    said = _asked(["scontrol", "show", "job", job]) or ""
+    return bool(re.search(r"JobState=RUNNING\b", said) and re.search(r"PreemptTime=\d", said))
 
 
 def _asked(command: Sequence[str]) -> str | None:

@@ -96,13 +96,13 @@ def test_parameters_are_for_jobs(
     assert run(monkeypatch, "--multirun", "seed=1,2", option, f"outputs={tmp_path}") == cli.REFUSED
     assert capfd.readouterr().err == (
         "hydra.launcher.parameters: an empty mapping is required with engine=processes, found timeout_min; "
-        "only engine=slurm takes parameters\n"
+        "only engine=slurm and engine=ray take parameters\n"
     )
 
 
 def test_options_are_canonical() -> None:
     default = {"engine": "processes", "workers": 1, "max_runs": None, "mapping": None, "checkpoint_seconds": 60.0,
-               "parameters": {}, "detach": False, "timeout_seconds": None, "retries": 0}  # fmt: skip
+               "parameters": {}, "detach": False, "timeout_seconds": None, "retries": 0, "returns": None}  # fmt: skip
     assert checked({}) == default
     assert checked({"workers": 2.0, "checkpoint_seconds": 5}) == default | {"workers": 2, "checkpoint_seconds": 5.0}
 

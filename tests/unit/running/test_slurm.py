@@ -19,7 +19,6 @@ from sim.running.engines import Ending, engine, slurm
 from sim.running.multirun import Launch, multirun
 from sim.running.outcomes import Outcome
 from sim.status import overviews
-from sim.streams import Terminated
 from tests.composed import ROOT, compose
 
 WORLD = ("scale=smoke", "model=tabular_trie", "grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml",
@@ -218,14 +217,76 @@ def test_a_cluster_that_does_not_exist_is_refused() -> None:
         slurm.check(1, {"cluster": "lokal"})
 
 
-def test_a_worker_in_a_job_hears_that_it_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(slurm, "main", lambda arguments: os.kill(os.getpid(), signal.SIGTERM))
+@pytest.mark.parametrize(
+    ("said", "requeued"),
+    [
+        ("JobState=RUNNING Reason=None PreemptTime=2026-11-29T15:05:18 ", True),
+        ("JobState=RUNNING Reason=None PreemptTime=None ", False),
+        ("JobState=CANCELLED Reason=None PreemptTime=2026-11-29T15:05:18 ", False),
+        ("JobState=COMPLETING Reason=None PreemptTime=2026-11-29T15:05:18 ", False),
+        (None, False),
+    ],
+)
+def test_a_job_that_is_asked_to_end_goes_back_to_the_queue_if_it_is_preempted(
+    said: str | None, requeued: bool, tmp_path: Path, commands: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands(scontrol=said)
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    assert ended_by(signal.SIGTERM, monkeypatch) == 143
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == ["scontrol show job 17"] + ["scontrol requeue 17"] * requeued
+
+
+def test_outside_a_job_nothing_is_requeued(
+    tmp_path: Path, commands: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands(scontrol="JobState=RUNNING PreemptTime=2")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert ended_by(signal.SIGTERM, monkeypatch) == 143
+    assert not (tmp_path / "asked").exists()
+
+
+def test_at_the_time_limit_submitit_decides(commands: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[int] = []
+    before = signal.signal(slurm.LIMIT, lambda number, frame: heard.append(number))
     try:
-        with pytest.raises(Terminated):
-            slurm.work(str(tmp_path))
+        assert ended_by(slurm.LIMIT, monkeypatch) == 128 + slurm.LIMIT
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(slurm.LIMIT, before)
+    assert heard == [slurm.LIMIT]
+
+
+def ended_by(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> object:
+    """The exit status of a job that a signal ends while it works, after the worker has seen to its checkpoints."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, slurm.LIMIT)}
+    heard: list[str] = []
+
+    def main(arguments: list[str]) -> int:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(DEADLINE)
+        except KeyboardInterrupt as interruption:
+            heard.append(str(interruption))
+            raise
+        return 0
+
+    monkeypatch.setattr(slurm, "main", main)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            slurm.work("task.json")
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert heard == [number.name]
+    return ended.value.code
+
+
+@pytest.mark.usefixtures("local")
+def test_a_job_at_its_limit_is_submitted_again_as_it_was(tmp_path: Path) -> None:
+    again = slurm.work.checkpoint("task.json")
+    assert (again.function, again.args, again.kwargs) == (slurm.work, ("task.json",), {})
+    made = slurm.Engine(cluster="local", slurm_max_num_timeout=7, timeout_min=5)
+    assert (made.parameters, made.fixed) == ({"timeout_min": 5}, {"slurm_max_num_timeout": 7})
 
 
 # -- from beginning to end --------------------------------------------------------------------------------------------

@@ -1,0 +1,72 @@
+"""A record of a run before it is done, with a stand-in for its models. So a question about its numbers can be checked.
+
+The stand-in gives every next token the same probability. So it has mass off the support, as a trained model has, and a
+number that is only bounded after the training is only bounded here too.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sim.disk.records import PhaseRecord, Record
+from sim.languages.trie import Trie
+from sim.metrics.named import Named, check_phase, is_known, only_bounded, the_row
+from sim.metrics.scene import TRUTH
+from sim.metrics.table import last_rows
+from sim.numerics import SpecificationError
+from sim.running.build import languages, predicted
+from sim.running.identity import without_text
+
+
+def check_number(chosen: Mapping[str, Any], wanted: Named) -> None:
+    """Raise SpecificationError if a run with this canonical configuration will not have the one number that is named.
+
+    Nothing is trained. A metric that reads what a probe records, or what this record lacks, cannot be measured here. It
+    is accepted, and what is wrong is found after the run.
+    """
+    record = standin(chosen)
+    check_phase((*record.phases, TRUTH), wanted)
+    try:
+        known = bool(last_rows(record, wanted.metric, wanted.view, wanted.phase)) or not chosen["finetune"]["probes"]
+    except SpecificationError:
+        known = False
+    if known and not is_known(the_row(record, wanted), wanted):
+        raise only_bounded(wanted, "one that may be only bounded")
+
+
+def standin(chosen: Mapping[str, Any]) -> Record:
+    """Return the record of a run in which the model of every phase gives every next token the same probability."""
+    p, restricted = languages(chosen)
+    best = predicted(chosen)
+    phases = ("pretrain", "sft", *chosen["finetune"]["controls"])
+    phases += ("recovery", "scratch") if chosen["relearn"]["num_steps"] else ()
+    arrays = {name: np.stack([values, values]) for name, values in uniform(p.trie).items()}
+    stages = {"pretrain": "pretrain", "recovery": "relearn", "scratch": "relearn"}
+    steps = {phase: chosen[stages.get(phase, "finetune")]["num_steps"] for phase in phases}
+    watches = chosen["finetune"]["kl_every_step"]
+    recorded = {
+        phase: PhaseRecord(
+            np.array([0, steps[phase]]),
+            np.array([np.nan, 0.0]),
+            dict(arrays),
+            np.ones((steps[phase], 2)) if watches and phase != "pretrain" and phase not in stages else None,
+        )
+        for phase in phases
+    }
+    facts = {"optimum": "none" if best is None else "predicted"}
+    return Record(chosen["name"], "", without_text(chosen), p, restricted, recorded, facts, log_optimum=best)
+
+
+def uniform(trie: Trie) -> dict[str, np.ndarray]:
+    """Return the recorded arrays of the model q(token | node) = 1/V, see `sim.training.node_record`."""
+    size = trie.vocab_size
+    illegal = size - np.bincount(trie.edge_node, minlength=trie.num_nodes)
+    leak = illegal / size
+    return {
+        "edge_log_q": np.full(len(trie.edge_node), -np.log(size)),
+        "leak": leak,
+        "leak_plogp": -leak * np.log(size),
+        "leak_square": leak / size,
+        "leak_max": np.where(illegal > 0, 1.0 / size, 0.0),
+    }
