@@ -15,6 +15,7 @@ from sim.grammars.english import english
 from sim.languages.finite import FiniteLanguage
 from sim.models.transformer import transformer
 from sim.numerics import EOS
+from sim.objectives.sft import Sft
 
 
 def test_contestants_take_turns_and_the_order_alternates():
@@ -109,7 +110,7 @@ def test_ways_that_disagree_are_found():
 def test_the_divergence_of_a_race_is_kl():
     world = english(num_prompts=1)
     setting = targets.Setting(1.0, (1e-2, 2e-2), (0,), (1,), width=8, batch_size=4)  # the program of a quick look
-    trainings = targets.Trainings(world, "exact", setting)
+    trainings = targets.Trainings(world, Sft("exact"), setting)
     found = trainings.divergences(1)
     assert found.shape == (2, 1)
     ensemble = trainings.ensemble(1)

@@ -226,7 +226,7 @@ def test_a_part_of_a_study_has_the_same_needs(folder):
 # -- what is found ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [["c9"], ["claims"], ["board"], ["--help"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["c9"], ["claims"]], ids=" ".join)
 def test_a_file_whose_claim_is_none_is_refused(arguments, monkeypatch, capsys):
     class Written(Member):
         def load(self) -> Any:

@@ -23,6 +23,8 @@ STEPS = (0, 10)
 RATE = 0.05
 PHASES = ("pretrain", "sft", "identity", "carried", "linearised", "recovery", "scratch")
 PROBED = "sft"
+WATCHED, PEAK = ("sft", "identity"), 0.25
+"""Phases with numbers after every step, and by how much the largest is above the last one [nat]."""
 """The phase in which derivatives are recorded."""
 
 
@@ -165,7 +167,8 @@ def recorded(
         arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         if phase == PROBED:
             arrays |= derivatives(len(documents), seed)
-        phases[phase] = PhaseRecord(np.array(STEPS), np.array([math.nan, 2.5]), arrays)
+        seen = by_step(models[phase, 1], s, vocabulary.prompt_end) if phase in WATCHED else None
+        phases[phase] = PhaseRecord(np.array(STEPS), np.array([math.nan, 2.5]), arrays, seen)
     objective = {"kind": "replay", "weight": float(weight)} if weight else {"kind": "sft"}
     config = {
         "name": "tiny", "seed": seed, "objective": objective, "pretrain": {"limit": 0.02, "num_steps": 20},
@@ -175,6 +178,23 @@ def recorded(
     record = Record("tiny", "0" * 12, config, language(world.p), restricted, phases, facts)
     record.facts["residuals"] = residuals(record)
     return record
+
+
+def by_step(q: Conditionals, s: Law, prompt_end: int | None) -> np.ndarray:
+    """KL(S‖q) of prompts and of answers after every step: that of the last evaluation, and more by PEAK at one step."""
+    parts = []
+    for of_prompt in (True, False):
+        total = 0.0
+        for document, mass in s.items():
+            end = 0 if prompt_end is None else document.index(prompt_end) + 1
+            for t in range(end) if of_prompt else range(end, len(document)):
+                here = sum((v for d, v in s.items() if d[:t] == document[:t]), NONE)
+                there = sum((v for d, v in s.items() if d[: t + 1] == document[: t + 1]), NONE)
+                total += float(mass) * (log(there / here) - log(q[document[:t]][document[t]])) if mass else 0.0
+        parts.append(total)
+    found = np.tile(np.array(parts), (STEPS[1], 1))
+    found[2, 1] += PEAK
+    return found
 
 
 def derivatives(number: int, seed: int) -> dict[str, np.ndarray]:

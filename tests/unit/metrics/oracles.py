@@ -7,7 +7,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 
-from tests.unit.metrics.oracle_worlds import NONE, PROBED, RATE, STEPS, STYLES, Seen, average
+from tests.unit.metrics.oracle_worlds import NONE, PEAK, PROBED, RATE, STEPS, STYLES, WATCHED, Seen, average
 from tests.unit.metrics.small_worlds import Conditionals, Law, Outcome, V, log, surprise
 
 Values = Iterator[tuple[str, int, str, str, str, float]]
@@ -404,7 +404,7 @@ def identity(seen: Seen) -> Values:
         ]
         for name in SLACKS:
             yield phase, 1, "P,q", name, "", min(one[name] for one in found)
-        for name in residuals:
+        for name in residuals | ({"kl_every_step"} if phase in WATCHED else set()):
             yield phase, 1, "P,q", name, "", 0.0
 
 
@@ -446,6 +446,14 @@ def decay_constant(seen: Seen) -> Values:
     yield "truth", 0, "S", "tabular_trie", seen.s_name, float(trie)
 
 
+def largest_fit_kl(seen: Seen) -> Values:
+    """The largest one is PEAK above KL(S||q) after the last step."""
+    on_s = seen.weights(seen.case.s)
+    for phase in WATCHED:
+        answers = {x: seen.answers(phase, 1, x) for x in on_s}
+        yield phase, 1, "q", "", seen.s_name, PEAK + kl_to(seen, seen.case.s, on_s, answers)
+
+
 def levelling(seen: Seen) -> Values:
     shares = [len(has) / len(has + lacks) for has, lacks in split_by_prompt(seen)]
     if shares:
@@ -464,7 +472,7 @@ ORACLES: dict[str, Callable[[Seen], Values]] = {
         kl, kl_moved, total_variation_moved, jensen_shannon_moved, hellinger_moved, kl_lost, behind, event_mass,
         style_mass, style_gate, style_within, zeros, live, branching, top_one_at, top_one, nucleus, kernel_r2,
         kernel_share, moved_unseen, first_order_r2, fisher, weight_distance, objective_gap, identity,
-        decay_constant, decay_slope, levelling,
+        decay_constant, decay_slope, levelling, largest_fit_kl,
     )
 }  # fmt: skip
 ORACLES |= {f"latent_shift_{part}": latent_shift(part) for part in ("total", "conditioning", "narrowing", "overlap")}

@@ -28,6 +28,10 @@ BOUNDED = {"entropy", "hill_1", "hill_2", "hill_inf", "epsilon_support", "nucleu
 """What mass off the support certainly leaves uncertain. Other metrics may be bounded too, but only where it does."""
 
 
+ROUNDED = {"largest_fit_kl"}
+"""What was summed in float32, so that rounding is bounded."""
+
+
 @pytest.fixture(scope="module")
 def tables() -> dict[str, list[Row]]:
     return {name: rows(made(name).record) for name in MAKERS}
@@ -62,7 +66,7 @@ def test_a_number_is_bounded_only_where_mass_lies_off_the_support(metric: Metric
     for name, table in tables.items():
         leaking = leaks(made(name).record)
         for row in table:
-            if row["metric"] == metric.name and row["exactness"] != "exact":
+            if row["metric"] == metric.name and row["exactness"] != "exact" and metric.name not in ROUNDED:
                 assert row["phase"] != TRUTH, row
                 assert leaking[row["phase"]], row
 
@@ -80,7 +84,7 @@ def test_what_is_uncertain_off_the_support_is_bounded_there(tables: dict[str, li
 
 def test_without_mass_off_the_support_every_number_is_exact() -> None:
     found = [row for row in rows(without_leaks(made("prompts").record)) if row["exactness"] != "exact"]
-    assert found == []
+    assert {row["metric"] for row in found} == ROUNDED
 
 
 def without_leaks(record: Record) -> Record:

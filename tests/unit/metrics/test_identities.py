@@ -107,7 +107,7 @@ def test_pinsker_is_nearly_attained_by_a_slightly_loaded_coin():
         ("cross_entropy", lambda q: replace(q, log_q=q.log_q - 1e-6)),
         ("chain_rule_kl", lambda q: replace(q, log_q=q.log_q - 1e-6)),
         ("chain_rule_entropy", lambda q: replace(q, exit_entropy=q.exit_entropy + 1e-6)),
-        ("conditionals", lambda q: replace(q, leak=q.leak + 1e-6)),
+        ("conditionals", lambda q: replace(q, nodes=replace(q.nodes, leak=q.leak + 1e-6))),
         ("total_mass", lambda q: replace(q, off=q.off + 1e-6)),
         ("gate_erasure", lambda q: replace(q, log_q=q.log_q - 1e-6)),
     ],

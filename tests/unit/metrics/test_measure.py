@@ -420,8 +420,8 @@ def test_metrics_bit_by_bit(seed: int, zeros: bool, leak: Fraction, view: str) -
     np.testing.assert_array_equal(q.node_log_mass, node_log_mass, strict=True)
     again, known = score(record.p.trie, record.p.prompts, arrays, view), truth(record.p, record.p.prompts, view)
     for one, other in ((q, again), (p, known)):
-        for name in vars(other):
-            if name != "trie":
+        for name in (*vars(other), *vars(other.nodes)):
+            if name not in ("trie", "nodes"):
                 np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
     for name, law in truths.laws.items():
         assert epsilon_support(q, EPSILONS, law) == [plain_epsilon_support(q, epsilon, law) for epsilon in EPSILONS]

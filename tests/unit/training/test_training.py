@@ -17,7 +17,7 @@ from sim.objectives.replay import Replay
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
 from sim.optimizers.sgd import Sgd
-from sim.training.job import Job, State, advance, loss, loss_and_gradient, start
+from sim.training.job import Job, State, advance, context_of, loss, loss_and_gradient, start
 from tests.unit.models.tiny_worlds import language, mask, training
 
 P = language({"a": 3, "ab": 5, "b": 2, "ba": 4, "bab": 6, "c": 1, "ca": 3, "": 2})
@@ -217,3 +217,18 @@ def test_the_gradient_in_parts_is_that_of_the_whole_batch(rows, targets, whole_s
     for one, other in zip(jax.tree.leaves(summed), jax.tree.leaves(gradient), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
     assert any(np.abs(leaf).max() > 1e-3 for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize(("targets", "is_even"), [("exact", True), ("sampled", False)])
+def test_only_exact_targets_are_trained_on_systematic_samples(targets, is_even):
+    """In a systematic sample of 8, each string is drawn floor(8 P) or ceil(8 P) times; independent ones exceed that."""
+    job = training(NET, fresh(), on_device(S), on_device(P), objective=Sft(targets), whole_support=False)
+    context = context_of(job)
+    assert context.is_even == is_even
+    expected = 8 * np.exp(S.log_p)
+    found = set()
+    for seed in range(20):
+        tokens = np.asarray(context.draw(job.phase.data, jax.random.key(seed), 8).tokens)
+        times = (tokens[:, None] == S.trie.strings[None]).all(axis=2).sum(axis=0)
+        found.add(bool((np.abs(times - expected) < 1).all()))
+    assert (found == {True}) == is_even
