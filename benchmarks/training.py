@@ -4,7 +4,7 @@ import dataclasses
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,13 +17,15 @@ import numpy as np
 from benchmarks.cases import CASES, TINY, Case, uniform_world
 from benchmarks.harness import Result, alternate, cores, ratios
 from sim.languages.device import on_device
+from sim.models._base import Model
 from sim.models.transformer import transformer
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
 from sim.training.ensemble import Ensemble
-from sim.training.job import Job, Phase
+from sim.training.job import Job, Phase, loss
 from sim.training.programs import Mapping
 from sim.training.trie_logits import trie_plan
+from sim.typing import Params
 
 PEER_REACH = {"A": (1.3, 2.0), "B": (1.0, 1.3), "C": (3.5, 6.0)}
 PEAK_REACH: dict[str, tuple[float, float | None]] = {"A": (0.35, 0.5), "B": (0.45, 0.6), "C": (0.2, None)}
@@ -32,18 +34,26 @@ PEAK_REACH: dict[str, tuple[float, float | None]] = {"A": (0.35, 0.5), "B": (0.4
 class Ours:
     """An ensemble as every run trains it (`sim.training.ensemble.Ensemble`), with sampled targets and Adam."""
 
-    def __init__(self, case: Case, mapping: Mapping | None = None) -> None:
+    def __init__(
+        self, case: Case, mapping: Mapping | None = None, wrap: Callable[[Model], Model] = lambda one: one
+    ) -> None:
         world = uniform_world(case)
         data, plan = on_device(world), trie_plan(world.trie)
-        model = transformer(world.trie, width=case.width, depth=case.depth, heads=case.heads)
+        model = wrap(transformer(world.trie, width=case.width, depth=case.depth, heads=case.heads))
         phase = Phase(data, data, None, Sft("sampled"), Adam(1e-3), 1e9, True, case.batch_size)
         init = jax.jit(model.init)
         keys = [jax.random.key(seed) for seed in range(case.num_models)]
         members = [(Job(key, init(key), phase, model), plan) for key in keys]
-        self.case, self.step = case, 0
+        self.case, self.step, self.member = case, 0, members[0]
         self.ensemble = Ensemble(members, [None] * case.num_models, mapping)
         self.advance(2)  # this compiles
         self.steps_per_second = 4 / self.advance(4)
+
+    def gradient(self) -> Params:
+        """Return the gradient of the first step of the first model."""
+        job = self.member[0]
+        found: Params = jax.jit(jax.grad(loss, argnums=1))(job, job.init, job.key)
+        return found
 
     def advance(self, num_steps: int) -> float:
         """Train every model for `num_steps` steps and return the seconds."""

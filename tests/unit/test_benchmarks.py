@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import device, elimination, evaluator, report, samplers, targets, training
+from benchmarks import device, elimination, evaluator, report, roofline, samplers, targets, training
 from benchmarks.cases import CASES, TINY, uniform_world
 from benchmarks.harness import Result, alternate, machine_name, ratios
 from sim.grammars.english import english
@@ -172,3 +172,19 @@ def test_names_are_checked(capsys):
     assert command.main(["samplrs"]) == 2
     assert "found 'samplrs'" in capsys.readouterr().err
     assert all((report.FOLDER / f"{name}.py").exists() for name in command.NAMES)
+
+
+def test_the_roofline_counts_a_step_and_bounds_it():
+    needs = roofline.demand(TINY)
+    assert needs.tokens == TINY.batch_size * TINY.length
+    assert needs.operations > needs.tokens * TINY.flops_per_token, "XLA also counts what is no matrix product"
+    assert needs.kernels > 20
+    limits = roofline.Ceiling(memory=1e6, arithmetic=1e9, start=1e-3)
+    one, many = needs.seconds(limits, 1), needs.seconds(limits, 10)
+    assert one["kernels"] == many["kernels"] == pytest.approx(1e-3 * needs.kernels)
+    assert many["memory"] == pytest.approx(10 * needs.bytes / 1e6)
+    assert needs.models_per_hour(limits, 10, 100) == pytest.approx(360 / max(many.values()))
+
+
+def test_an_accelerator_is_not_measured_where_there_is_none():
+    assert device.run() == []
