@@ -116,7 +116,7 @@ def leaves(node: Any, place: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...]
 
 OTHER = {"linear": "log", "log": "linear", "document": "response", "response": "document", "exact": "sampled",
          "sampled": "all", "constant": "linear", "cosine": "linear", "assistant": "plain",
-         "nature": "home", "string": "token"}  # fmt: skip
+         "nature": "home", "string": "token", "full": "laws"}  # fmt: skip
 
 
 def another(value: Any) -> Any:

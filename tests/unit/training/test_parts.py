@@ -45,7 +45,7 @@ for one in ones:
 """
 
 
-@pytest.mark.parametrize("num_parts", range(1, 40))
+@pytest.mark.parametrize("num_parts", [1, 2, 3, 5, 7, 12, 21])
 def test_groups_are_a_power_of_two_and_parts_are_close_to_the_wanted_number(num_parts):
     number = num_groups(num_parts)
     assert number in {1, 2, 4, MOST_GROUPS}

@@ -46,7 +46,9 @@ def watching(world, name, is_watched=True, **chosen):
 
 
 @pytest.mark.parametrize(
-    ("world", "name"), [(PROMPTED, "transformer"), (PLAIN, "strings"), (PROMPTED, "trie"), (PLAIN, "linearised")]
+    ("world", "name"),
+    [(PROMPTED, "transformer"), (PROMPTED, "trie")]
+    + [pytest.param(PLAIN, name, marks=pytest.mark.slow) for name in ("strings", "linearised")],
 )
 def test_it_is_the_kl_of_the_evaluations(world, name):
     """The second route: log q of whole strings from the recorded arrays, and a sum over strings in float64."""
