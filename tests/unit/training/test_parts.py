@@ -5,14 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType, PartitionSpec
 
 from sim.objectives._context import Batch
-from sim.training.parts import MOST_GROUPS, _grouped, num_groups
+from sim.training.parts import MOST_GROUPS, Pieces, Team, _grouped, num_groups
 
 ROOT = Path(__file__).resolve().parents[3]
+
+VALUES = jnp.arange(3.0, 10.0)
 
 ON_DEVICES = """
 import hashlib
@@ -60,6 +64,25 @@ def test_groups_are_a_power_of_two_and_parts_are_close_to_the_wanted_number(num_
     assert np.array_equal(flat[:strings], weight), "every string is in one part"
     assert not flat[strings:].any(), "what fills up the last parts has no weight"
     assert np.array_equal(divided.reshape(-1, 2)[:strings], tokens)
+
+
+@pytest.mark.parametrize("used", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("together", [True, False])
+def test_two_devices_that_work_together_have_all_rows_that_are_used(used, together):
+    """Of seven pieces only the first are computed; the devices share these evenly, and the rows come back in order."""
+    mesh = jax.make_mesh((2,), ("e",), axis_types=(AxisType.Auto,))
+
+    def squares(number, used, together):
+        pieces = Pieces(7, Team("e", 2, together, number[0]), used)
+        return pieces.gather(pieces.map(lambda value: {"a": value**2, "b": jnp.stack([value, -value])}, VALUES))
+
+    specs = PartitionSpec("e"), PartitionSpec(), PartitionSpec()
+    shared = jax.shard_map(squares, mesh=mesh, in_specs=specs, out_specs=PartitionSpec("e"), check_vma=False)
+    found = jax.jit(shared)(jnp.arange(2), jnp.int32(used), jnp.array(together))
+    for device in range(2):
+        rows = slice(7 * device, 7 * device + used)
+        assert np.array_equal(found["a"][rows], VALUES[:used] ** 2)
+        assert np.array_equal(found["b"][rows], np.stack([VALUES[:used], -VALUES[:used]], axis=1))
 
 
 @pytest.mark.slow
