@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks import report
-from benchmarks.harness import Result, cores, load
+from benchmarks.harness import Result, load
+from sim.pool import cores
 
 NAMES = (
     "training", "targets", "evaluator", "samplers", "elimination", "compiling", "sweep", "ledger", "demo", "device"

@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sim.pool import cores
+
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "hydra-core", "torch")
 """Packages; every result states their versions."""
 
@@ -105,11 +107,6 @@ def machine() -> dict[str, Any]:
 def machine_name() -> str:
     """Return the name of the results file of this machine, such as amd-epyc-2-cores; an accelerator comes first."""
     return re.sub(r"[^a-z0-9]+", "-", f"{_accelerator() or ''} {_cpu()} {cores()} cores".lower()).strip("-")
-
-
-def cores() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load() -> float:

@@ -15,12 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.cases import CASES, TINY, Case, uniform_world
-from benchmarks.harness import Result, alternate, cores, ratios
+from benchmarks.harness import Result, alternate, ratios
 from sim.languages.device import on_device
 from sim.models._base import Model
 from sim.models.transformer import transformer
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
+from sim.pool import cores
 from sim.training.ensemble import Ensemble
 from sim.training.job import Job, Phase, loss
 from sim.training.programs import Mapping

@@ -47,9 +47,9 @@ class PhaseRecord:
     kl_every_step: np.ndarray | None = None
 
     def at(self, index: int) -> dict[str, np.ndarray]:
-        """Return the arrays of one evaluation; a negative index counts from the end."""
+        """Return the arrays of one evaluation; a negative index counts from the end. Raises IndexError for others."""
         total = len(self.steps)
-        wanted, found = index % total, {}
+        wanted, found = range(total)[index], {}
         for name, values in self.arrays.items():
             held = rows(name, len(values), total)
             if wanted in held:

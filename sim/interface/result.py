@@ -43,8 +43,9 @@ class Result:
     def kl_by_step(self, phase: str = "sft", view: View = "response") -> pl.DataFrame:
         """Return KL(S‖q) after every step of a phase [nat per string]: the columns step, lower and upper.
 
-        The training computes it in float32, so each number has certified bounds. The view `response` is about answers
-        given the prompt, averaged over S(x), `joint` about documents. Raises SpecificationError if the phase has none.
+        The training computes it in float32, so each number has bounds of its rounding error. The view `response` is
+        about answers given the prompt, averaged over S(x), `joint` about documents. Raises SpecificationError if the
+        phase has none.
         """
         watched = [name for name, one in self.record.phases.items() if one.kl_every_step is not None]
         for argument, found, allowed in (("phase", phase, watched), ("view", view, VIEWS)):
@@ -53,7 +54,7 @@ class Result:
                 raise SpecificationError(f"{argument}: {known} is required, found {found!r}")
         values = kl_by_step(self.record.phases[phase], view)
         assert values is not None
-        bounds = [rounded(value, self.record.p.trie.length) for value in values]
+        bounds = [rounded(value, self.record.p.trie) for value in values]
         return pl.DataFrame(
             {
                 "step": range(1, len(bounds) + 1),

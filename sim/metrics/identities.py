@@ -12,7 +12,6 @@ import numpy as np
 
 from sim.metrics.divergence import kl, log_ratio
 from sim.metrics.entropy import entropy, exit_merged_entropy
-from sim.metrics.excursion import ERROR
 from sim.metrics.forgetting import Waterfall, gate_erasure, shift_accounting, style_split
 from sim.metrics.positions import entropy_by_position, kl_by_node, kl_by_position, node_weights
 from sim.metrics.scored import Scored
@@ -42,7 +41,7 @@ TOLERANCES: Mapping[str, Tolerance] = {
     "waterfall": Tolerance(1e-9, "residual", _SUMS),
     "conditionals": Tolerance(1e-9, "residual", _UNITS),
     "total_mass": Tolerance(1e-9, "residual", _UNITS),
-    "kl_every_step": Tolerance(ERROR, "residual", "sums in float32, against sums over strings in float64"),
+    "kl_every_step": Tolerance(3e-7, "residual", "sums in float32, per token; measured below 2e-8"),
     "kl_nonnegative": Tolerance(1e-9, "slack", _SLACK),
     "pinsker": Tolerance(1e-9, "slack", _SLACK),
     "collision_continuity": Tolerance(1e-9, "slack", _SLACK),

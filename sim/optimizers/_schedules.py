@@ -27,11 +27,17 @@ def scheduled_rate(
     return jnp.asarray(peak * rise * (final + (1.0 - final) * left))
 
 
-def in_common_form(optimizer: Any) -> Any:
-    """Return an optimiser with a constant rate as one whose rate decays to all of its peak, so to the same number.
+class Scheduled:
+    """An optimiser whose rate is `scheduled_rate`, with the fields `decay` and `final`."""
 
-    So it can share a program with optimisers whose rate does decay. Others are returned as they are.
-    """
-    if getattr(optimizer, "decay", None) != "constant" or not hasattr(optimizer, "final"):
-        return optimizer
-    return dataclasses.replace(optimizer, decay="cosine", final=1.0)
+    decay: Decay
+    final: Number
+
+    def in_common_form(self) -> Any:
+        """Return the same optimiser; a constant rate is one that decays to all of its peak, so to the same number.
+
+        So it can share a program with optimisers whose rate does decay.
+        """
+        if self.decay != "constant":
+            return self
+        return dataclasses.replace(self, decay="cosine", final=1.0)  # type: ignore[type-var]

@@ -8,7 +8,7 @@ import optax
 from flax import struct
 
 from sim.config import HalfOpenFraction, NonNegative, Positive
-from sim.optimizers._schedules import Decay, scheduled_rate
+from sim.optimizers._schedules import Decay, Scheduled, scheduled_rate
 from sim.typing import Number
 
 
@@ -62,7 +62,7 @@ def decay_weights(weight_decay: Number) -> optax.GradientTransformation:
 
 
 @struct.dataclass
-class Adam:
+class Adam(Scheduled):
     """Adam with decoupled weight decay: theta <- theta - lr_t (direction + wd theta). It is AdamW if wd > 0.
 
     lr_t is the scheduled learning rate, wd is `weight_decay`, and the direction comes from `scale_by_adam`. Source: D.

@@ -6,12 +6,12 @@ import optax
 from flax import struct
 
 from sim.config import HalfOpenFraction, NonNegative, Positive
-from sim.optimizers._schedules import Decay, scheduled_rate
+from sim.optimizers._schedules import Decay, Scheduled, scheduled_rate
 from sim.typing import Number
 
 
 @struct.dataclass
-class Sgd:
+class Sgd(Scheduled):
     """theta <- theta - lr_t v_t with v_t = momentum * v_(t-1) + gradient. Momentum 0 is plain gradient descent.
 
     lr_t is the scheduled learning rate.

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from sim.disk.files import write_json
@@ -11,35 +12,32 @@ SUFFIX = ".programs"
 """Ending of the file that a worker leaves beside its task file."""
 
 _EVENT = "/jax/core/compile/backend_compile_duration"
-_seconds: list[float] = []
 
 
-def watch() -> None:
-    """Begin to measure how long this process compiles. To be called once, after jax was imported."""
+@contextmanager
+def counted(task: Path) -> Iterator[None]:
+    """Count the training and evaluation programs that a block compiles, and leave the numbers beside a task file.
+
+    The time [s] covers all programs, also those that were read from the cache of compiled programs.
+    """
     import jax
 
-    jax.monitoring.register_event_duration_secs_listener(_heard)
-
-
-def _heard(event: str, duration_secs: float, **_: str | int) -> None:
-    if event == _EVENT:
-        _seconds.append(duration_secs)
-
-
-def found() -> dict[str, int | float]:
-    """Return the number of training and of evaluation programs of this process, and the time that compiling took [s].
-
-    The time covers all programs, also those that were read from the cache of compiled programs.
-    """
     from sim.training.programs import numbers
 
-    training, evaluation = numbers()
-    return {"training": training, "evaluation": evaluation, "seconds": math.fsum(_seconds)}
+    seconds, before = [], numbers()
 
+    def heard(event: str, duration_secs: float, **_: str | int) -> None:
+        if event == _EVENT:
+            seconds.append(duration_secs)
 
-def leave(task: Path) -> None:
-    """Write what was found beside a task file."""
-    write_json(task.with_suffix(SUFFIX), found())
+    jax.monitoring.register_event_duration_secs_listener(heard)
+    try:
+        yield
+    finally:
+        jax.monitoring.unregister_event_duration_listener(heard)
+    training, evaluation = (now - then for now, then in zip(numbers(), before, strict=True))
+    found = {"training": training, "evaluation": evaluation, "seconds": math.fsum(seconds)}
+    write_json(task.with_suffix(SUFFIX), found)
 
 
 def told(folder: Path) -> list[str]:

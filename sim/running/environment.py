@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 from sim.numerics import SpecificationError, in_one_line
+from sim.pool import cores
 
 # The devices of a CPU that work on one model wait for each other. By default XLA complains of that after 20 s, and ends
 # the process after 40 s, for example if it was stopped by Ctrl-Z and goes on later.
@@ -92,10 +93,3 @@ def _platforms() -> list[str]:
     asked = [sys.executable, "-c", "import jax; print(jax.default_backend())"]
     done = subprocess.run(asked, env=free, capture_output=True, text=True, check=False)
     return sorted({"cpu", *done.stdout.split()[-1:]})
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

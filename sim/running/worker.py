@@ -87,10 +87,10 @@ def work(task: Path) -> None:
     from sim.running.work import perform
 
     wanted = read_task(task)
-    compiling.watch()
-    for outcome in perform(wanted.runs, Execution(**wanted.execution)):
+    with compiling.counted(task):
+        outcomes = perform(wanted.runs, Execution(**wanted.execution))
+    for outcome in outcomes:
         print(f"{outcome.target}: {outcome.state}{f' ({outcome.reason})' if outcome.reason else ''}", flush=True)
-    compiling.leave(task)
 
 
 def hold_on_to(lifeline: int) -> None:

@@ -1,6 +1,7 @@
 """The compiled programs of an ensemble: to advance its members, and to evaluate their models on the trie."""
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -73,17 +74,20 @@ def programs(split: Sharing, mapping: Mapping, num_devices: int) -> tuple[Callab
     return _known(jax.jit(advancing), jax.jit(look_sharded, static_argnums=0))
 
 
-_made: list[tuple[Any, Any]] = []
+_advancing: weakref.WeakSet[Any] = weakref.WeakSet()
+_evaluating: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def _known(advance: Any, evaluate: Any) -> tuple[Any, Any]:
-    _made.append((advance, evaluate))
+    _advancing.add(advance)
+    _evaluating.add(evaluate)
     return advance, evaluate
 
 
 def numbers() -> tuple[int, int]:
     """Return how many programs this process has, to advance ensembles and to evaluate them."""
-    return sum(one._cache_size() for one, _ in _made), sum(one._cache_size() for _, one in _made)
+    advancing, evaluating = (sum(one._cache_size() for one in known) for known in (_advancing, _evaluating))
+    return advancing, evaluating
 
 
 def _row(tree: PyTree, row: jax.Array) -> PyTree:

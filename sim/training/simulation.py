@@ -19,7 +19,7 @@ from sim.models._base import Model
 from sim.models._linearised import Linearised
 from sim.objectives._context import LossOn, Objective
 from sim.optimizers._base import Optimizer
-from sim.optimizers._schedules import in_common_form
+from sim.optimizers._schedules import Scheduled
 from sim.phases import Stage
 from sim.training.job import Job, Phase, State, start
 from sim.training.sharing import structure
@@ -78,7 +78,7 @@ def signature(run: Simulation) -> Hashable:
     trie = run.p.trie
     levels = tuple(np.bincount(trie.depth, minlength=trie.length))
     statics = [(one.batch_size, one.whole_support) for one in (run.pretrain, run.finetune)]
-    recipes = structure([(one.objective, in_common_form(one.optimizer)) for one in (run.pretrain, run.finetune)])
+    recipes = structure([(one.objective, _optimizer(one)) for one in (run.pretrain, run.finetune)])
     world = (trie.strings.shape, trie.num_nodes, levels, trie.vocab_size, run.p.vocabulary.prompt_end)
     seen = part_shape(trie, run.restricted.s.log_p > -np.inf) if run.kl_every_step else None
     return world, structure(run.model), recipes, tuple(statics), run.controls, run.relearn is None, run.probes, seen
@@ -152,7 +152,7 @@ def _training(
         tables(run.p),
         event,
         recipe.objective,
-        in_common_form(recipe.optimizer),
+        _optimizer(recipe),
         float(recipe.num_steps),
         recipe.loss_on == "document",
         recipe.batch_size,
@@ -162,6 +162,11 @@ def _training(
     job = Job(phase_key(run.seed, name) if key is None else key, params, phase, model or run.model, seen)
     reduce = _reducer(run.p) if run.laws_only else None
     return Training(job, run.p.trie, plans(run.p.trie), recipe.steps, probes=probes, reduce=reduce)
+
+
+def _optimizer(recipe: Recipe) -> Optimizer:
+    """Return the optimiser in the form that most optimisers share."""
+    return recipe.optimizer.in_common_form() if isinstance(recipe.optimizer, Scheduled) else recipe.optimizer
 
 
 @functools.lru_cache(maxsize=32)

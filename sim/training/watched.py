@@ -24,6 +24,7 @@ class Watched:
 
     plan: TriePlan
     mass: Float[Array, "M"]  # S(h), the probability of the prefix h; 0 for padding
+    law: Float[Array, "M V"]  # S(. | h)
     log_law: Float[Array, "M V"]  # log S(. | h) [nat]
     in_prompt: Float[Array, "M"]  # 1 if the next token belongs to the prompt, else 0
 
@@ -50,6 +51,7 @@ def watched(language: FiniteLanguage, is_watched: bool = True) -> Watched:
     return Watched(
         plan,
         jnp.asarray(np.where(is_padding, 0.0, mass[node]), jnp.float32),
+        jnp.asarray(np.exp(log_law[node]), jnp.float32),
         jnp.asarray(log_law[node], jnp.float32),
         jnp.asarray(in_prompt[node], jnp.float32),
     )
@@ -63,8 +65,7 @@ def watched_kl(model: Model, params: Params, one: Watched, team: Team | None) ->
 
     def found() -> Float[Array, "2"]:
         log_q = jax.nn.log_softmax(node_logits(model, params, one.plan, team))
-        law = jnp.exp(one.log_law)
-        each = jnp.sum(jnp.where(law > 0, law * (one.log_law - log_q), 0.0), axis=-1)
+        each = jnp.sum(jnp.where(one.law > 0, one.law * (one.log_law - log_q), 0.0), axis=-1)
         weighted = jnp.where(one.mass > 0, one.mass * each, 0.0)
         return jnp.stack([jnp.sum(weighted * one.in_prompt), jnp.sum(weighted * (1.0 - one.in_prompt))])
 

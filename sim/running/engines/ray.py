@@ -195,8 +195,8 @@ def _attend(folder: str, task: str, beside: int, threads: str | None) -> str:
 
     os.chdir(folder)
     sys.path.insert(0, folder)
+    from sim.pool import cores
     from sim.running.engines.processes import Engine
-    from sim.running.environment import cores
 
     os.environ.pop("OMP_NUM_THREADS", None)
     if threads is not None:

@@ -215,7 +215,7 @@ def test_what_is_public_is_shown() -> None:
 def test_importing_it_is_quick_and_both_cores_are_used_all_the_same() -> None:
     code = (
         "import sys, sim; assert 'jax' not in sys.modules; import jax;"
-        "from sim.running.environment import prepare, cores;"
+        "from sim.pool import cores; from sim.running.environment import prepare;"
         "prepare('/nonexistent/outputs'); assert jax.device_count() == cores();"
         "assert jax.config.jax_compilation_cache_dir == '/nonexistent/outputs/.cache/xla'"
     )

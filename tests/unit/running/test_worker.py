@@ -14,6 +14,7 @@ import pytest
 
 import sim.running.work
 from sim.numerics import SpecificationError
+from sim.pool import cores
 from sim.running import environment, worker
 from sim.running.build import settings
 from sim.running.outcomes import Outcome
@@ -186,7 +187,7 @@ def test_a_bad_execution_is_refused(execution: object, tmp_path: Path, capsys: p
 
 
 def test_cores_are_counted() -> None:
-    assert 1 <= environment.cores() <= (os.cpu_count() or 1)
+    assert 1 <= cores() <= (os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize(
