@@ -1,7 +1,7 @@
 """What is recorded of a model between the ends of a phase if `record: laws`: probabilities of strings, not of nodes.
 
 For N strings and G prompts these are N + 6 G numbers. The full record has one for every edge of the trie and four for
-every node, about ten times as many.
+every node: 15 times as many in the demo, 7 times as many in a world of 10^6 strings of six symbols.
 """
 
 from collections.abc import Mapping
