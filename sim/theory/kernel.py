@@ -72,7 +72,9 @@ def nonnegative(matrix: np.ndarray) -> np.ndarray:
             inside &= ~(falling & (z <= 1e-15 * z.max()))
             z[~inside] = 0.0
         z = found
-    raise ValueError(f"nonnegative: a positive definite matrix is required, found the least eigenvalue {_least(matrix)}")
+    raise ValueError(
+        f"nonnegative: a positive definite matrix is required, found the least eigenvalue {_least(matrix)}"
+    )
 
 
 def _on(matrix: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -88,7 +90,7 @@ def _least(matrix: np.ndarray) -> float:
 
 def _ways(s: np.ndarray, lost: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Return a column for each lost string: -1 there, and S(y|x) on the kept strings of its prompt."""
-    of_prompt = s / np.bincount(group, s)[group]
+    of_prompt = np.divide(s, np.bincount(group, s)[group], out=np.zeros(len(s)), where=s > 0.0)
     columns = np.flatnonzero(lost)
     found = np.where(group[:, None] == group[columns], of_prompt[:, None], 0.0)
     found[columns, np.arange(len(columns))] = -1.0
