@@ -68,7 +68,8 @@ class Prediction:
     to exceed; margin: the largest difference that counts as equal, in the unit of the numbers; only: which runs count;
     window: the range of the steps that counts, as shares of all steps; control: what it is compared with; says: whether
     the conversation says the same, the opposite or nothing; instrument: whether it is true by construction, so that it
-    checks the instrument and supports no claim.
+    checks the instrument and supports no claim; null: whether it is a control that has to be null; condition: whether
+    it speaks only of cases in which the claim's condition is met, or is not met; "" for all cases.
     """
 
     identifier: str
@@ -85,6 +86,8 @@ class Prediction:
     window: tuple[float, float] | None = None
     says: Says = "silent"
     instrument: bool = False
+    null: bool = False
+    condition: Literal["", "met", "not met"] = ""
     figure: str = ""
 
     def criteria(self) -> dict[str, Any]:
@@ -161,7 +164,8 @@ class Claim:
 
     file: the file that defines the claim; title, sentence: texts for people; rule: how the predictions decide the
     sentence, in words; needs: the numbers that it reads; tables: a function from a study to the tables that predictions
-    and figures read; standing: a function from the findings to the verdict on the sentence, and its reason.
+    and figures read; standing: a function from the findings to the verdict on the sentence, and its reason; condition:
+    what the sentence may depend on, computed from the ground truth, in words.
     """
 
     identifier: str
@@ -173,6 +177,7 @@ class Claim:
     needs: tuple[Need, ...]
     tables: Callable[[Any], Tables]
     standing: Callable[[pl.DataFrame], tuple[Standing, str]]
+    condition: str = ""
     paired: tuple[str, ...] = ("seed",)  # columns of the table `runs` that tell its runs apart
     amendments: tuple[Amendment, ...] = field(default=())
 

@@ -28,7 +28,7 @@ def _kl_lost_given(evaluation: Evaluation) -> Iterator[Cell]:
 
 METRICS = [
     Metric(
-        "kl_lost_given", "KL(P_B‖q(·|B))", "nat", "divergence of the model from P_B, given that it says what S leaves out",
+        "kl_lost_given", "KL(P_B‖q(·|B))", "nat", "divergence from P_B, given that the model says what S leaves out",
         _kl_lost_given,
     )
 ]  # fmt: skip

@@ -26,7 +26,7 @@ def corrected_memory_law(beta2: float, steps: np.ndarray) -> np.ndarray:
     """log of 1 / (u - arctan u) with u = sqrt(e^(2 ρ t) - 1): the same with Adam's bias correction [nat], float64[T].
 
     The correction divides v by 1 - β₂^t = 1 - e^(-2 ρ t). Then d(1/m)/dt = c sqrt(e^(2 ρ t) - 1). For ρ t << 1, m falls
-    as t^(-3/2). For ρ t >> 1 both laws agree. It is the limit for lr >> ρ at a small lr, where it is exact to 0.03 nats.
+    as t^(-3/2). For ρ t >> 1 both laws agree. It is the limit for lr >> ρ with a small lr: exact to 0.03 nats.
     Source: docs/laws.md.
     """
     u = np.sqrt(np.expm1(2.0 * adam_ceiling(beta2) * np.asarray(steps, np.float64)))
