@@ -55,7 +55,7 @@ CLAIM = Claim(
     amendments=(
         Amendment(
             "2026-11-26", "C2.2g was asked of late times alone, after runs had been seen: the window had to begin "
-            "after 1/(1 − β₂) steps. The digest of that time did not cover the code that judges", "8780409d13dd", BEFORE,
+            "after 1/(1 − β₂) steps. The digest did not cover the code that judges", "8780409d13dd", BEFORE,
         ),
         Amendment(
             "2026-11-26", "savings (C2.4) were known between bounds only, so a lower bound refuted nothing any more; "

@@ -20,8 +20,11 @@ PREFACTORS = ("prefactor", "change", "limit", "limit_before", "speed")
 """Columns that need the kernel."""
 
 
-def decays(splits: pl.DataFrame, study: Study, runs: pl.DataFrame) -> pl.DataFrame:
-    """Return for every long run the laws that it follows, a row for each: `late`, `of_adam` and `prefactors`."""
+def decays(splits: pl.DataFrame, kernels: pl.DataFrame) -> pl.DataFrame:
+    """Return for every long run the laws that it follows, a row for each: `late`, `of_adam` and `prefactors`.
+
+    kernels: what `prefactors` returns.
+    """
     long = splits.filter(pl.col("part").str.starts_with("decay")) if splits.height else splits
     if not long.height:
         return pl.DataFrame()
@@ -30,7 +33,6 @@ def decays(splits: pl.DataFrame, study: Study, runs: pl.DataFrame) -> pl.DataFra
         for (run,), own in long.group_by("run", maintain_order=True)
     ]
     found = pl.DataFrame(rows, schema_overrides=dict.fromkeys(("law", "ceiling", "memory", "corrected"), pl.Float64))
-    kernels = prefactors(study, runs.filter(pl.col("part").str.starts_with("decay_sgd")))
     return found.join(kernels, on="run", how="left", maintain_order="left")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from experiments.c2_support.decays import decays
+from experiments.c2_support.decays import decays, prefactors
 from experiments.c2_support.race import PREDICTORS, race
 from experiments.c2_support.relearning import relearning, relearning_paths
 from experiments.predictions import Need, Tables
@@ -57,7 +57,7 @@ def tables(study: Study) -> Tables:
         "runs": runs,
         "sizes": size_paths(*of("support", "recovery")),
         "splits": splits,
-        "laws": decays(splits, study, runs),
+        "laws": decays(splits, prefactors(*of("decay_sgd"))),
         "kept": kept(study, runs),
         "relearning": relearning(paths),
         "relearning_paths": paths,

@@ -18,7 +18,7 @@ TIMES = np.geomspace(0.01, 5.0, 200)
 
 
 def draw(tables: Tables) -> Figure | None:
-    """Draw q_t(B) of every model: under SGD over steps, under Adam over ρ t; with the laws. Both axes are logarithmic."""
+    """Draw q_t(B) of every model: under SGD over steps, under Adam over ρ t; with the laws. Axes are logarithmic."""
     paths = long_paths(tables)
     if not paths.height:
         return None

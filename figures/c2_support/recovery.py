@@ -1,15 +1,13 @@
 """C2.4: how soon the lost answers are learnt again, from the fine-tuned model and from scratch."""
 
-import polars as pl
 from matplotlib.figure import Figure
 
-from experiments.c2_support.relearning import THRESHOLDS
 from figures.colours import DISTRIBUTIONS, PALE
 from figures.curves import Tables, num_seeds
 from figures.labels import head
 from figures.style import factor, figure, step_axis
 
-TABLES = ("runs", "relearning_paths")
+TABLES = ("runs", "relearning", "relearning_paths")
 
 STARTS = {"recovery": ("from the fine-tuned model", "q"), "scratch": ("from scratch", "control")}
 
@@ -24,7 +22,7 @@ def draw(tables: Tables) -> Figure | None:
     for number, (axes, (restriction, targets)) in enumerate(zip(panels, cases, strict=True)):
         own = paths.filter(restriction=restriction, targets=targets)
         axes.set_yscale("log")
-        for threshold in THRESHOLDS:
+        for threshold in thresholds(tables):
             axes.axhline(threshold, color=PALE, zorder=0)
         for start, (name, look) in STARTS.items():
             for place, (_, path) in enumerate(own.filter(start=start).group_by("run", maintain_order=True)):
@@ -40,9 +38,14 @@ def draw(tables: Tables) -> Figure | None:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    levels = ", ".join(f"{one:g}" for one in THRESHOLDS)
+    levels = ", ".join(f"{one:g}" for one in thresholds(tables))
     return (
-        "C2.4. Learning again: KL(P_B‖q(·|B)), the divergence from the lost part given that an answer is in it, over the "
-        f"steps of training on P_B; a line for each of {num_seeds(tables['relearning_paths'])}, exact. Grey: the "
+        "C2.4. Learning again: KL(P_B‖q(·|B)), the divergence from the lost part given that an answer is in it, over "
+        f"the steps of training on P_B; a line for each of {num_seeds(tables['relearning_paths'])}, exact. Grey: the "
         f"thresholds {levels} nats at which savings are counted. How closed the gate was at first costs nothing here."
     )
+
+
+def thresholds(tables: Tables) -> list[float]:
+    """Return the thresholds at which savings are counted, the largest first [nat]."""
+    return sorted(tables["relearning"]["threshold"].unique(), reverse=True)
