@@ -45,8 +45,8 @@ def caption(tables: Tables) -> str:
         f"{num_seeds(long_paths(tables))}, all numbers exact. Left: SGD and the power 1/t, of which only the slope "
         "means something. Right: Adam, with time in units of its memory, 1/ρ. Dashed: the law 1/(exp(ρt) − 1), through "
         "the end of a table within its conditions, at the least β₂. Dotted: its two regimes, the power 1/t within the "
-        "memory and exponential decay at the rate ρ after it. Dash-dotted: the law with the bias correction, whose first "
-        "power is −3/2, at the largest β₂."
+        "memory and exponential decay at the rate ρ after it. Dash-dotted: the law with the bias correction, whose "
+        "first power is −3/2, at the largest β₂."
     )
 
 

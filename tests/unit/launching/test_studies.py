@@ -94,8 +94,8 @@ def test_batches(asked, monkeypatch, tmp_path):
         (
             ["experiment=c2_support", "hydra.sweeper.only=kernels"],
             "hydra.sweeper.only: one of support, recovery, rates_adam, rates_sgd, decay_sgd_tables, decay_adam_tables, "
-            "decay_adam_long, decay_sgd_net, decay_adam_net, kernel, race_adam, race_sgd, replay is required, found 'kernels' "
-            "(did you mean 'kernel'?)",
+            "decay_adam_long, decay_sgd_net, decay_adam_net, kernel, race_adam, race_sgd, replay is required, "
+            "found 'kernels' (did you mean 'kernel'?)",
         ),
         (
             ["experiment=c2_support", "hydra.sweeper.studies.kernel=3"],
