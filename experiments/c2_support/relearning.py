@@ -54,7 +54,12 @@ def relearning(paths: pl.DataFrame) -> pl.DataFrame:
 
 
 def mean_log(steps: np.ndarray, values: np.ndarray) -> float:
-    """Mean of log KL over log(1 + t), by trapezia: the area under the curve, over the width of its axis [nat]."""
+    """Mean of log KL over log(1 + t), by trapezia: the area under the curve, over the width of its axis [nat].
+
+    It is nan if a KL is 0, or below 0 by rounding, because its logarithm is then unknown.
+    """
+    if np.min(values) <= 0.0:
+        return float("nan")
     axis = np.log1p(steps)
     return float(np.trapezoid(np.log(values), axis) / (axis[-1] - axis[0]))
 

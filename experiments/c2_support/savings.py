@@ -43,4 +43,9 @@ def areas(tables: Tables) -> Iterator[Case]:
         return
     own_ = relearning.unique("run", keep="first", maintain_order=True)
     for (targets, name), own in own_.group_by("targets", "restriction", maintain_order=True):
-        yield Case.exact(f"{targets} targets, {name}", own["area"].to_numpy(), "nat")
+        case, unknown = f"{targets} targets, {name}", own.filter(pl.col("area").is_nan()).height
+        if unknown:
+            note = f"{unknown} runs reach a KL of 0"
+            yield Case(case, np.zeros(0), np.zeros(0), "nat", note=note, undecided=True)
+        else:
+            yield Case.exact(case, own["area"].to_numpy(), "nat")

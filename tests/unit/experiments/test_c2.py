@@ -330,6 +330,9 @@ def test_learning_again_is_followed_at_every_threshold_and_on_the_whole_way(fast
 def test_the_area_is_a_mean_over_the_logarithm_of_the_steps():
     steps = np.array([0.0, 1.0, 3.0, 7.0])  # log2(1 + t) is 0, 1, 2, 3
     assert mean_log(steps, np.exp(np.array([0.0, 2.0, 4.0, 0.0]))) == pytest.approx((1 + 3 + 2) / 3)
+    assert math.isnan(mean_log(steps, np.array([1.0, 0.5, 0.1, 0.0])))
+    none = relearning(curves(10.0)).with_columns(area=pl.when(pl.col("seed") == 2).then(math.nan).otherwise("area"))
+    assert verdicts(judged(relearning=none), "C2.4b") == {"undecided"}
 
 
 def test_a_threshold_is_reached_between_two_evaluations():

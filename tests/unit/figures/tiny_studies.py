@@ -104,7 +104,8 @@ def made(
     base = (falling[0],) * 2
     phases = {"pretrain": PhaseRecord(np.array([0, 20]), np.ones(2), arrays(p, restricted.s, base, 2e-3))}
     for name, weights in {"sft": falling, **(others or {})}.items():
-        steps = [arrays(p, restricted.s, (one,), 1e-3) for one in weights]
+        other = restricting(p, FLAT).s if name in ("recovery", "scratch") else restricted.s
+        steps = [arrays(p, other, (one,), 1e-3) for one in weights]
         if name == "sft":
             steps[-1] = arrays(p, restricted.s, (weights[-1],), end_leak)
         found = {key: np.concatenate([one[key] for one in steps]) for key in steps[0]}
@@ -180,8 +181,8 @@ def _supports(seed: int) -> Iterator[Record]:
     still = {"identity": (1.0,) * len(STEPS), "carried": (1.0,) * len(STEPS)}
     yield made(FLAT, "support", seed, others=still)
     for node, targets in itertools.product((POETIC, BLIND), ("exact", "sampled")):
-        slow = (0.01, 0.02, 0.1, 0.5, 0.9) if seed == 0 else (0.01, 0.5, 1.0, 1.0)
-        back = {"recovery": slow if targets == "exact" else (1.0, 1.0), "scratch": (1e-6, 1e-3, 0.01, 0.1, 1.0)}
+        slow = (0.01, 0.02, 0.1, 0.5, 0.9) if seed == 0 else (0.01, 0.5, 0.9, 0.99)
+        back = {"recovery": slow if targets == "exact" else (0.9, 0.99), "scratch": (1e-6, 1e-3, 0.01, 0.1, 0.9)}
         yield made(node, "recovery", seed, targets, others={**still, **back})
 
 
