@@ -1,10 +1,8 @@
 """C2, support contraction and forgetting: does the support shrink, and is what is left out gated or erased?"""
 
-import polars as pl
-
 from experiments.c2_support import laws, mass
 from experiments.c2_support.tables import NEEDS, tables
-from experiments.predictions import Amendment, Claim, Prediction, Standing, verdicts_of
+from experiments.predictions import Amendment, Claim, Prediction
 
 ROUNDING = 1e-9
 """A difference of exact numbers up to this counts as 0."""
@@ -15,51 +13,28 @@ LATE, LATER = (0.1, 1.0), (0.5, 1.0)
 ALL = "all runs, valid or not"
 
 
-def standing(findings: pl.DataFrame) -> tuple[Standing, str]:
-    """Return the verdict on the sentence by the rule of the claim, and its reason."""
-    found = verdicts_of(findings)
-    controls = found["C2.0a"] | found["C2.0b"]
-    if "not valid" in controls:
-        return "not valid", "no run has come near enough to P before it was fine-tuned"
-    if "refuted" in controls:
-        return "not valid", "the identity control does not stay where it is"
-    falls, rises, known = (found[name] for name in ("C2.1a", "C2.1b", "C2.3d"))
-    if "refuted" in falls:
-        return "refuted", "the effective support does not follow that of the data"
-    if falls == {"holds"} and rises == known == {"refuted"}:
-        return "supported", "the effective support always shrinks, and what is left out is erased"
-    if controls == falls == rises == {"holds"}:
-        cases = findings.filter(prediction="C2.3d")["verdict"].to_list()
-        kept, gone = (cases.count(verdict) for verdict in ("holds", "refuted"))
-        split = f"most of what it leaves out is still known in {kept} of {len(cases)} cases, and erased in {gone}"
-        return "holds only if", f"S is narrower than P: sizes follow the data, down and up; {split}"
-    open_ = findings.filter(pl.col("prediction").is_in(["C2.0a", "C2.0b", "C2.1a", "C2.1b"]), verdict="undecided")
-    where = "; ".join(f"{row['prediction']} for {row['case']}" for row in open_.iter_rows(named=True))
-    return "undecided", f"some intervals are too wide ({where})" if where else "the parts of the sentence disagree"
-
-
 SIZES = (
     Prediction(
         "C2.0a", "Fine-tuning on fresh data from P, optimiser state fresh or carried, keeps the entropy.", "equality",
         mass.control_entropy, predicted="0", rule="H(control) − H(q₀) within the margin [nat]; mean over restrictions.",
-        control="it is the identity control", value=0.0, margin=0.1, figure="sizes",
+        control="it is the identity control", value=0.0, margin=0.1, null=True, figure="sizes",
     ),
     Prediction(
         "C2.0b", "The same keeps the ε-support.", "equality", mass.control_counts, predicted="0",
         rule="(N_ε(control) − N_ε(q₀)) / N_ε(P), mean over ε with N_ε(P) ≥ 1 and restrictions, within the margin.",
-        control="it is the identity control", value=0.0, margin=0.1, figure="sizes",
+        control="it is the identity control", value=0.0, margin=0.1, null=True, figure="sizes",
     ),
     Prediction(
         "C2.1a", "Where a size of the support is smaller for S than for P, fine-tuning lowers it.", "sign", mass.falls,
         predicted="N(S) − N(P), sizes e^H and N_ε",
         rule="The share of the way (N(q) − N(q₀)) / (N(S) − N(P)) of the size that goes the least far is above 0. "
         "Sizes of which S and P differ by a tenth of N(P) and by one answer at least.", control="C2.0",
-        only="valid and converged runs", says="same", figure="sizes",
+        only="valid and converged runs", says="same", condition="met", figure="sizes",
     ),
     Prediction(
         "C2.1b", "Where a size of the support is larger for S than for P, fine-tuning raises it.", "sign", mass.rises,
         predicted="N(S) − N(P), sizes e^H and N_ε", rule="As C2.1a.", control="C2.0",
-        only="valid and converged runs", says="opposite", figure="sizes",
+        only="valid and converged runs", says="opposite", condition="not met", figure="sizes",
     ),
     Prediction(
         "C2.1c", "The sizes of the support end near those of S.", "equality", mass.arrives, predicted="1",
@@ -205,7 +180,7 @@ CLAIM = Claim(
     predictions=(*SIZES, *DECAY, *ERASURE, *KERNEL),
     needs=NEEDS,
     tables=tables,
-    standing=standing,
+    condition="S is narrower than P",
     paired=("part", "restriction", "targets", "model", "width", "optimizer", "learning_rate", "weight", "num_steps",
             "seed"),
     amendments=(

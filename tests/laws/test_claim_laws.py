@@ -65,7 +65,7 @@ def goes_to_the_board(name: str, tmp_path: Path, smaller: list[str]) -> None:
     findings = pl.read_parquet(target / "tables" / "findings.parquet")
     assert set(findings["prediction"]) == {one.identifier for one in claim.predictions}
     assert set(findings["verdict"]) <= set(get_args(Verdict))
-    standing, _ = claim.standing(findings)
+    standing, _ = claim.verdict(findings)
     assert standing in get_args(Standing)
     assert f"{claim.identifier} {claim.title}: {standing}" in printed, "what becomes of the sentence"
     assert set(findings["made_for"]) == {"these"}

@@ -61,7 +61,7 @@ def test_models_that_follow_their_data_hold_the_claim_under_its_condition():
     found = judged(runs())
     assert set(found["verdict"]) == {"holds"}
     assert set(found["prediction"]) == {one.identifier for one in c1.CLAIM.predictions}
-    assert c1.standing(found)[0] == "holds only if"
+    assert c1.CLAIM.verdict(found)[0] == "holds only if"
     assert set(found["made_for"]) == {"these"}
 
 
@@ -87,25 +87,25 @@ def test_models_that_move_half_way_refute_it():
     found = judged(runs(follow=0.5))
     assert verdicts(found, "C1.1a") == {"refuted"}
     assert verdicts(found, "C1.2a") == {"holds"}
-    assert c1.standing(found)[0] == "refuted"
+    assert c1.CLAIM.verdict(found)[0] == "refuted"
 
 
 def test_models_whose_entropy_never_rises_support_the_sentence():
     found = judged(runs(rise=-0.3))
     assert verdicts(found, "C1.2b") == {"refuted"}
-    assert c1.standing(found)[0] == "supported"
+    assert c1.CLAIM.verdict(found)[0] == "supported"
 
 
 def test_a_control_that_moves_takes_the_verdict_away():
     found = judged(runs(drift=0.5))
     assert verdicts(found, "C1.0") == {"refuted"}
-    assert c1.standing(found)[0] == "not valid"
+    assert c1.CLAIM.verdict(found)[0] == "not valid"
 
 
 def test_one_seed_decides_nothing():
     found = judged(runs(num_seeds=1))
     assert verdicts(found, "C1.2a") == {"undecided"}
-    assert c1.standing(found)[0] == "undecided"
+    assert c1.CLAIM.verdict(found)[0] == "undecided"
 
 
 def test_what_has_not_converged_does_not_count():
@@ -119,7 +119,7 @@ def test_runs_that_never_reached_the_truth_do_not_count():
     found = judged(runs().with_columns(valid=pl.lit(False)))
     assert verdicts(found, "C1.1a") == {"not valid"}
     assert verdicts(found, "C1.3") == {"holds"}  # a bound is about every model
-    assert c1.standing(found)[0] == "not valid"
+    assert c1.CLAIM.verdict(found)[0] == "not valid"
 
 
 def test_a_violated_bound_is_found_in_a_single_run():
@@ -160,7 +160,7 @@ def standing(**changed: str) -> str:
         name.replace("_", "."): verdict for name, verdict in changed.items()
     }
     found = [Finding(name, "", None, None, "", verdict) for name, verdict in held.items()]
-    return c1.standing(table(c1.CLAIM, found, []))[0]
+    return c1.CLAIM.verdict(table(c1.CLAIM, found, []))[0]
 
 
 def test_what_becomes_of_the_sentence():

@@ -415,7 +415,7 @@ def standing(**changed: str) -> tuple[str, str]:
         name.replace("_", "."): verdict for name, verdict in changed.items()
     }
     found = [Finding(name, "a case", None, None, "", verdict) for name, verdict in held.items()]
-    return c2.standing(table(c2.CLAIM, found, []))
+    return c2.CLAIM.verdict(table(c2.CLAIM, found, []))
 
 
 def test_what_becomes_of_the_sentence():
