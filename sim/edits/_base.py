@@ -20,10 +20,15 @@ Change: TypeAlias = Callable[[Weights, Weights, PRNGKey], Weights]
 def applied(change: Change, before: Params, after: Params, key: PRNGKey) -> Params:
     """Return the parameters that an edit makes of those of q0, `before`, and those of the tuned model, `after`.
 
-    The edit computes in float64 on the host. Its result is rounded once, to the types of the parameters.
+    The edit computes in float64 on the host. Its result is rounded once, to the types of the parameters. Raises
+    FloatingPointError if a parameter is not finite then.
     """
     found = change(_on_host(before), _on_host(after), key)
-    return jax.tree.map(lambda old, new: jnp.asarray(new, old.dtype), before, found)
+    with np.errstate(over="ignore"):
+        rounded = jax.tree.map(lambda old, new: np.asarray(new, old.dtype), before, found)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(rounded)):
+        raise FloatingPointError("finite parameters are required, found others; choose a smaller edit")
+    return jax.tree.map(jnp.asarray, rounded)
 
 
 def _on_host(params: Params) -> Weights:
