@@ -57,6 +57,7 @@ def run(
 def study(
     *,
     seeds: Annotated[str, Seeds] = "range(5)",
+    rates: str = "2e-3",
     pretrain_steps: Annotated[int, Positive] = 2000,
     finetune_steps: Annotated[int, Positive] = 1000,
     decay_steps: Annotated[int, Positive] = 10_000,
@@ -64,7 +65,8 @@ def study(
     evals: Annotated[int, Positive] = 40,
     part: Annotated[str | None, Part] = None,
 ) -> None:
-    """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
+    """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds,
+    and `rates` is the sweep over learning rates of the fine-tuning.
 
     pretrain_steps, finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables if their late laws
     are measured; kernel_steps: steps of fine-tunings that are linearised; evals: evaluations of a fine-tuning if its
