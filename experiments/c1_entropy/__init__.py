@@ -33,7 +33,7 @@ def standing(findings: pl.DataFrame) -> tuple[Standing, str]:
 SUBSETS = (
     Prediction(
         "C1.7a", "If no text is much likelier than others, a random subset almost never has more entropy than P.",
-        "sign", measured.rare, predicted="a share of rises below 1 % at every P(A)",
+        "sign", measured.rare, predicted="1 % minus the share of rises at every P(A), above 0",
         rule="Strings are kept by a coin of probability P(A) each, weights uniform or Zipf ½. 0.01 minus the largest "
         "share of subsets with H(P_A) > H(P) over P(A) = 0.9, 0.5, 0.1, 0.01, 0.001 is above 0; mean over languages of "
         "exact binomial bounds.", control="C1.7b", only=TRUTH, says="same", condition="met", figure="subsets",
