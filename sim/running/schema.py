@@ -58,6 +58,7 @@ def study(
     *,
     seeds: Annotated[str, Seeds] = "range(5)",
     worlds: Annotated[str, Seeds] = "range(12)",
+    rates: str = "2e-3",
     pretrain_steps: Annotated[int, Positive] = 2000,
     finetune_steps: Annotated[int, Positive] = 1000,
     decay_steps: Annotated[int, Positive] = 10_000,
@@ -66,7 +67,8 @@ def study(
     evals: Annotated[int, Positive] = 40,
     part: Annotated[str | None, Part] = None,
 ) -> None:
-    """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
+    """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds,
+    and `rates` is the sweep over learning rates of the fine-tuning.
 
     worlds: the sweep over seeds where medians, sign tests or skewed numbers decide, which need 12 worlds or more;
     pretrain_steps, finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables if their late laws

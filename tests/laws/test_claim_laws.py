@@ -19,7 +19,7 @@ from sim.config import members
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALLER = {
-    "c1_entropy": ["objective.targets=exact", "model=tabular_trie"],
+    "c1_entropy": ["objective.targets=exact", "model=tabular_trie", "hydra.sweeper.only=[arms,varied]"],
     "c2_support": ["objective.targets=exact", "model=tabular_trie", "hydra.sweeper.only=[decay_sgd_tables,replay]"],
 }
 """What makes a claim small enough to run here, a small model or some of its parts; one without an entry runs whole."""

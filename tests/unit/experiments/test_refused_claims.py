@@ -73,8 +73,8 @@ KINDS = "sign, equality, bound, slope, exponent, ordering, report"
         ),
         (
             {"figure": "entropi"},
-            "figure: one of entropy, positions, waterfall, files in figures/c1_entropy, is required, found 'entropi' "
-            "(did you mean 'entropy'?)",
+            "figure: one of entropy, noise, positions, subsets, waterfall, files in figures/c1_entropy, is required, "
+            "found 'entropi' (did you mean 'entropy'?)",
         ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
