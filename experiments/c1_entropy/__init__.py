@@ -8,6 +8,8 @@ from experiments.predictions import Amendment, Claim, Prediction
 CONVERGED = f"valid runs of restrictions with a mean KL(S‖q) of at most {FIT} nats per answer"
 ALL = "all runs, valid or not"
 TRUTH = "no runs: random subsets of the languages"
+KINDS = 3
+"""Least number of languages over which a share of subsets is averaged; each share has an exact interval of its own."""
 FRESH = "C1.0: the same fine-tuning on fresh data from P, same world, targets and rate"
 
 
@@ -17,13 +19,13 @@ SUBSETS = (
         "sign", measured.rare, predicted="1 % minus the share of rises at every P(A), above 0",
         rule="Strings are kept by a coin of probability P(A) each, weights uniform or Zipf ½. 0.01 minus the largest "
         "share of subsets with H(P_A) > H(P) over P(A) = 0.9, 0.5, 0.1, 0.01, 0.001 is above 0; mean over languages of "
-        "exact binomial bounds.", control="C1.7b", only=TRUTH, says="same", condition="met", figure="subsets",
+        "exact binomial bounds.", control="C1.7b", only=TRUTH, says="same", condition="met", worlds=KINDS, figure="subsets",
     ),
     Prediction(
         "C1.7b", "If one text is much likelier than others, many random subsets have more entropy than P.", "sign",
         measured.common, predicted="a share of rises above 20 % at Zipf 2 and P(A) = ½",
         rule="As C1.7a: the share minus 0.2 is above 0.", control="C1.7a", threshold=measured.COMMON, only=TRUTH,
-        says="opposite", condition="not met", figure="subsets",
+        says="opposite", condition="not met", worlds=KINDS, figure="subsets",
     ),
     Prediction(
         "C1.7c", "How often the entropy rises depends on how a subset is drawn.", "report", measured.shares,

@@ -5,7 +5,6 @@ from experiments.c2_support.announced import DECAY, ERASURE, KERNEL, SIZES
 from experiments.c2_support.tables import NEEDS, tables
 from experiments.predictions import Amendment, Claim
 
-
 BEFORE = "holds only if S is narrower than P"
 """The verdict on the sentence before every amendment."""
 
@@ -15,8 +14,8 @@ CLAIM = Claim(
     title="Support contraction and forgetting",
     sentence="Fine-tuning data is a tiny subset; gradient descent forgets what is absent from it: the support shrinks "
     "and the paths to other styles are cut off.",
-    rule=f"Sizes are judged at convergence, a mean KL(S‖q) of at most {mass.FIT} nats per answer; E and X at the end of "
-    f"runs with KL(S‖q) ≤ KL(S‖q*) + {0.03:g} nats.",
+    rule=f"Sizes are judged at convergence, a mean KL(S‖q) of at most {mass.FIT} nats per answer. E and X are read at "
+    f"the end of runs with KL(S‖q) ≤ KL(S‖q*) + {0.03:g} nats.",
     predictions=(*SIZES, *DECAY, *ERASURE, *KERNEL),
     needs=NEEDS,
     tables=tables,

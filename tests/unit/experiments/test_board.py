@@ -217,6 +217,11 @@ def test_every_prediction_is_explained_with_its_rule_whom_it_counts_and_its_cont
     assert text.index("stands under a condition") < text.index(judged.claim.sentence)  # what stands comes first
 
 
+def tables_of_findings(blocks: list[Block]) -> list[Table]:
+    """The tables with a row for each finding, without those of amendments."""
+    return [one for one in blocks if isinstance(one, Table) and not one.columns[1].startswith("before")]
+
+
 @every_form
 def test_what_is_true_by_construction_is_shown_apart(form, judged):
     """After all others, below a remark that it supports nothing."""
@@ -230,7 +235,7 @@ def test_what_is_true_by_construction_is_shown_apart(form, judged):
     assert order == sorted(order)
     assert any(order)
     (said,) = (at for at, one in enumerate(blocks) if isinstance(one, Paragraph) and remark in one.text)
-    usual, apart = (one for one in blocks if isinstance(one, Table))
+    usual, apart = tables_of_findings(blocks)
     assert blocks.index(usual) < said < blocks.index(apart)
     assert not checks & {row[0] for row in usual.rows}
     assert {row[0] for row in apart.rows} == checks
@@ -240,7 +245,7 @@ def test_a_claim_without_such_checks_has_no_remark_on_them(judged):
     plain = [one for one in invented(judged.claim) if not judged.claim.prediction(one.prediction).instrument]
     findings = table(judged.claim, plain, [judged.claim.announced])
     blocks = list(board.blocks([Judged(judged.claim, findings, "undecided", "a reason", judged.folder)]))
-    assert len([one for one in blocks if isinstance(one, Table)]) == 1
+    assert len(tables_of_findings(blocks)) == 1
     assert "True by construction" not in markdown(blocks)
 
 

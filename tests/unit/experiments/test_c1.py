@@ -256,7 +256,7 @@ def test_what_becomes_of_the_sentence():
     assert standing() == "holds only if"
     assert standing(C1_0="refuted") == standing(C1_0="not valid") == "not valid"
     assert standing(C1_2a="refuted") == standing(C1_7a="refuted") == "refuted"
-    assert standing(C1_2b="refuted", C1_8a="refuted") == "supported"
+    assert standing(C1_2b="refuted", C1_7b="refuted", C1_8a="refuted") == "supported"
     assert standing(C1_2a="undecided") == standing(C1_8a="undecided") == standing(C1_0="undecided") == "undecided"
     assert standing(C1_5="refuted") == standing(C1_6="refuted") == "holds only if"  # no part of the sentence
 
