@@ -197,7 +197,8 @@ def _decays(seed: int) -> Iterator[Record]:
             law = 1.0 / (1.0 + speed * STEPS) if optimizer is SGD else np.exp(-0.3 * np.sqrt(speed * STEPS))
             path = tuple(law ** (1.0 + 0.05 * seed))
             node = {**TRANSFORMER, "kind": name} if name == "transformer" else {"kind": name}
-            yield made(part=f"decay_{optimizer['kind']}", seed=seed, model=node, optimizer=optimizer, falling=path)
+            quick = optimizer if name == "transformer" or optimizer is SGD else {**optimizer, "learning_rate": 0.03}
+            yield made(part=f"decay_{optimizer['kind']}", seed=seed, model=node, optimizer=quick, falling=path)
 
 
 def _kernels(seed: int) -> Iterator[Record]:
