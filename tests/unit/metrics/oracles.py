@@ -150,8 +150,8 @@ def event_mass(seen: Seen) -> Values:
     yield "truth", 0, "P(B)", "", "", 1 - kept
     for phase, index in models(seen):
         q = {x: seen.answers(phase, index, x) for x in weights}
-        for name, inside in (("A", True), ("B", False)):
-            masses = {x: sum(v for d, v in q[x].items() if (d in case.event) == inside) for x in weights}
+        for name, inside in (("A", case.event), ("B", case.p.keys() - case.event)):
+            masses = {x: sum(v for d, v in q[x].items() if d in inside) for x in weights}
             yield phase, index, f"q({name})", "", seen.p_name, average(weights, masses)
 
 
@@ -180,9 +180,10 @@ def by_style(seen: Seen) -> Iterator[tuple[str, int, float, list[float]]]:
 
 
 def in_style(seen: Seen, phase: str, index: int, x: Outcome, z: int) -> tuple[float, float]:
+    """A style is what P says in it: q(z) is q(supp P_z), without listed strings that P lacks."""
     share = seen.case.share
     p = {d: v * share[d][z] for d, v in seen.given(seen.case.p, x).items()}
-    q = {d: v * share[d][z] for d, v in seen.answers(phase, index, x).items()}
+    q = {d: v * share[d][z] for d, v in seen.answers(phase, index, x).items() if seen.case.p.get(d)}
     p_z, q_z = sum(p.values()), sum(q.values())
     if not p_z:
         return 0.0, 0.0
@@ -281,7 +282,7 @@ def top_one(seen: Seen) -> Values:
 
 def changes(seen: Seen, phase: str) -> list[float]:
     """The change of log q of every string of P that S lacks, in the order of the trie."""
-    unseen = [d for d in seen.case.documents if not seen.case.s.get(d)]
+    unseen = [d for d in seen.case.documents if seen.case.p.get(d) and not seen.case.s.get(d)]
     ends = [[log(product(seen.case.models[phase, at], d, seen.start(d))) for d in unseen] for at in (0, 1)]
     return [after - before for before, after in zip(*ends, strict=True)]
 
@@ -319,7 +320,8 @@ def differentiated(seen: Seen) -> bool:
 
 def first_order_r2(seen: Seen) -> Values:
     velocity = seen.case.record.phases[PROBED].arrays["tangent_velocity"][1]
-    guess = [RATE * STEPS[1] * v for d, v in zip(seen.case.documents, velocity, strict=True) if not seen.case.s.get(d)]
+    both, (p, s) = zip(seen.case.documents, velocity, strict=True), (seen.case.p, seen.case.s)
+    guess = [RATE * STEPS[1] * v for d, v in both if p.get(d) and not s.get(d)]
     truth = changes(seen, PROBED)
     if differentiated(seen) and truth and np.isfinite(truth).all():
         yield PROBED, 1, "q", "", "", r2(truth, guess)
