@@ -57,6 +57,7 @@ def run(
 def study(
     *,
     seeds: Annotated[str, Seeds] = "range(5)",
+    worlds: Annotated[str, Seeds] = "range(12)",
     pretrain_steps: Annotated[int, Positive] = 2000,
     finetune_steps: Annotated[int, Positive] = 1000,
     decay_steps: Annotated[int, Positive] = 10_000,
@@ -66,7 +67,7 @@ def study(
 ) -> None:
     """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
 
-    pretrain_steps, finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables if their late laws
+    worlds: the same sweep where medians or skewed numbers decide, which needs more worlds; pretrain_steps, finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables if their late laws
     are measured; kernel_steps: steps of fine-tunings that are linearised; evals: evaluations of a fine-tuning if its
     path is measured; part: the part of the experiment to which a run belongs, set by `hydra/sweeper=studies`.
     """
