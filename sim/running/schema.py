@@ -67,8 +67,9 @@ def study(
 ) -> None:
     """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
 
-    worlds: the same sweep where medians or skewed numbers decide, which needs more worlds; pretrain_steps, finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables if their late laws
-    are measured; kernel_steps: steps of fine-tunings that are linearised; evals: evaluations of a fine-tuning if its
+    worlds: the same sweep where medians or skewed numbers decide, which needs more worlds; pretrain_steps,
+    finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables if their late laws are measured;
+    kernel_steps: steps of fine-tunings that are linearised; evals: evaluations of a fine-tuning if its
     path is measured; part: the part of the experiment to which a run belongs, set by `hydra/sweeper=studies`.
     """
 
