@@ -35,9 +35,11 @@ STEPS = (0, 10)
 RATE = 0.05
 PHASES = ("pretrain", "sft", "identity", "carried", "linearised", "recovery", "scratch")
 PROBED = "sft"
+"""The phase in which derivatives are recorded."""
 WATCHED, PEAK = ("sft", "identity"), 0.25
 """Phases with numbers after every step, and by how much the largest is above the last one [nat]."""
-"""The phase in which derivatives are recorded."""
+SHOWS = 2
+"""The token that begins all answers of the second style in the world with shown styles."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,6 +77,11 @@ class Case:
         return dict(zip(self.documents, mixed, strict=True))
 
     @property
+    def shown(self) -> bool:
+        """Whether the second style is the one whose answers begin with its token."""
+        return bool(self.share) and all((d[d.index(BAR) + 1] == SHOWS) == bool(v[1]) for d, v in self.share.items())
+
+    @property
     def phases(self) -> list[str]:
         """The phases of the record."""
         return list(self.record.phases)
@@ -97,9 +104,10 @@ def case(
 ) -> Case:
     """A world with prompts or without, whose styles are disjoint, overlapping or none.
 
-    With overlapping styles S is P given the first one, which is no set of strings. whole: S keeps all that P has;
-    missed: models give probability 0 to some strings that S keeps and to some that it lacks; new: strings that P lacks
-    are listed too, and S has half of them in a third of its documents.
+    With overlapping styles S is P given the first one, which is no set of strings. With shown styles, the second one is
+    lost and all its answers, and no others, begin with one token. whole: S keeps all that P has; missed: models give
+    probability 0 to some strings that S keeps and to some that it lacks; new: strings that P lacks are listed too, and
+    S has half of them in a third of its documents.
     """
     world = make_world(seed, leak=Fraction(1, 10))
     strange = lacking(world) if new else []
@@ -113,6 +121,9 @@ def case(
     elif styles == "overlapping":
         event = {d for d in documents if share[d][0]}
         s = normalised({d: v * share[d][0] for d, v in world.p.items()})
+    elif styles == "shown":
+        event = {d for d in documents if share[d][0]}
+        s = normalised({d: v * (1 + len(d)) for d, v in world.p.items() if d in event})
     models = {(phase, index): a_model(world, number) for number, (phase, index) in enumerate(evaluations(whole))}
     for phase in ("carried", "identity", "linearised"):  # every fine-tuning begins where the pretraining ended
         models[phase, 0] = models["pretrain", 1]
@@ -159,6 +170,8 @@ def shares(documents: list[Outcome], styles: str, seed: int) -> dict[Outcome, tu
         return {}
     if styles == "disjoint":
         return {d: ((Fraction(1), NONE) if len(d) <= 4 else (NONE, Fraction(1))) for d in documents}
+    if styles == "shown":
+        return {d: (NONE, Fraction(1)) if d[d.index(BAR) + 1] == SHOWS else (Fraction(1), NONE) for d in documents}
     dice = random.Random(seed)
     first = {d: Fraction(dice.choice([0, 1, 2, 3, 4]), 4) for d in documents} | {documents[0]: Fraction(1, 2)}
     return {d: (value, 1 - value) for d, value in first.items()}
@@ -221,7 +234,7 @@ def recorded(
 
 
 def by_step(q: Conditionals, s: Law, prompt_end: int | None) -> np.ndarray:
-    """KL(S‖q) of prompts and of answers after every step: that of the last evaluation, and more by PEAK at one step."""
+    """KL(S‖q) of prompts and of answers after every step: 0, then that of the last evaluation, once PEAK above it."""
     parts = []
     for of_prompt in (True, False):
         total = 0.0
@@ -233,6 +246,7 @@ def by_step(q: Conditionals, s: Law, prompt_end: int | None) -> np.ndarray:
                 total += float(mass) * (log(there / here) - log(q[document[:t]][document[t]])) if mass else 0.0
         parts.append(total)
     found = np.tile(np.array(parts), (STEPS[1], 1))
+    found[0] = 0.0  # here the model is as near to S as any optimum is
     found[2, 1] += PEAK
     return found
 
@@ -250,12 +264,12 @@ def derivatives(number: int, seed: int) -> dict[str, np.ndarray]:
 
 MAKERS: dict[str, Callable[[], Case]] = {
     "prompts": lambda: case(11, weight=Fraction(1, 4)),
-    "other prompts": lambda: case(0),
+    "shown styles": lambda: case(8, styles="shown"),
     "no prompts": lambda: case(3, prompted=False, styles="none"),
     "overlapping styles": lambda: case(1, styles="overlapping", loss_on="document"),
     "missed strings": lambda: case(4, missed=True),
     "all kept": lambda: case(5, whole=True),
-    "new strings": lambda: case(6, new=True),
+    "new strings": lambda: case(8, new=True),
 }
 
 
