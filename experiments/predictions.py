@@ -68,7 +68,8 @@ class Prediction:
     to exceed; margin: the largest difference that counts as equal, in the unit of the numbers; only: which runs count;
     window: the range of the steps that counts, as shares of all steps; control: what it is compared with; says: whether
     the conversation says the same, the opposite or nothing; instrument: whether it is true by construction, so that it
-    checks the instrument and supports no claim.
+    checks the instrument and supports no claim; null: whether it is a control that has to be null; condition: whether
+    it speaks only of cases in which the condition of the claim is met, or is not met.
     """
 
     identifier: str
@@ -85,6 +86,8 @@ class Prediction:
     window: tuple[float, float] | None = None
     says: Says = "silent"
     instrument: bool = False
+    null: bool = False
+    condition: Literal["", "met", "not met"] = ""
     figure: str = ""
 
     def criteria(self) -> dict[str, Any]:
@@ -175,6 +178,7 @@ class Claim:
     standing: Callable[[pl.DataFrame], tuple[Standing, str]]
     paired: tuple[str, ...] = ("seed",)  # columns of the table `runs` that tell its runs apart
     amendments: tuple[Amendment, ...] = field(default=())
+    condition: str = ""  # the condition on which predictions may depend, such as "H(S) < H(P)"
 
     def __post_init__(self) -> None:
         for one in self.predictions:

@@ -77,9 +77,9 @@ def dyck(
 
     If no bracket is open and `min_length` symbols have been written, the string ends with probability `stop`; otherwise
     a bracket opens. If some are open, another one opens with probability `p_open`, and otherwise the innermost one
-    closes; at `max_depth` it always closes. Kinds follow Zipf's law with exponent `zipf`. With a `seed`, every stack has
-    a law of its own: the kinds are in random order with a random offset, and the log-odds of opening are moved by up
-    to ½. Every seed has the same strings (null: one law for all stacks). The length L counts EOS: the
+    closes; at `max_depth` it always closes. Kinds follow Zipf's law with exponent `zipf`. With a `seed`, every stack
+    has a law of its own: the kinds are in random order with a random offset, and the log-odds of opening are moved by
+    up to ½. Every seed has the same strings (null: one law for all stacks). The length L counts EOS: the
     language is P(. | |x| <= L - 1), renormalised exactly, and the note `dropped_mass` is the mass that this leaves out.
     The language without a horizon is `dyck_automaton`. Raises `SpecificationError` for more than 1000 states (stacks
     with the number of symbols so far, up to `min_length`), for more than 10^6 strings, or if no string is short enough.

@@ -58,6 +58,7 @@ def study(
     *,
     seeds: Annotated[str, Seeds] = "range(5)",
     worlds: Annotated[str, Seeds] = "range(12)",
+    rates: str = "2e-3",
     pretrain_steps: Annotated[int, Positive] = 2000,
     finetune_steps: Annotated[int, Positive] = 1000,
     decay_steps: Annotated[int, Positive] = 10_000,
@@ -67,10 +68,11 @@ def study(
 ) -> None:
     """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
 
-    worlds: the same sweep where medians or skewed numbers decide, which needs more worlds; pretrain_steps,
-    finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables if their late laws are measured;
-    kernel_steps: steps of fine-tunings that are linearised; evals: evaluations of a fine-tuning if its
-    path is measured; part: the part of the experiment to which a run belongs, set by `hydra/sweeper=studies`.
+    worlds: the same sweep where medians or skewed numbers decide, which needs more worlds; rates: the sweep over
+    learning rates of the fine-tuning; pretrain_steps, finetune_steps: optimiser steps of the two stages; decay_steps:
+    steps of tables if their late laws are measured; kernel_steps: steps of fine-tunings that are linearised; evals:
+    evaluations of a fine-tuning if its path is measured; part: the part of the experiment to which a run belongs, set
+    by `hydra/sweeper=studies`.
     """
 
 
