@@ -53,7 +53,8 @@ def numbers(study: Study) -> pl.DataFrame:
     """Return a row for each run: whether it is valid, its setup, P(A), P(B), the fit KL(S‖q), and QUANTITIES."""
     runs = study.runs
     found = runs.select(
-        "run", "seed", "part", "valid", targets="objective.targets", rate=pl.col("optimizer.learning_rate").cast(pl.Float64),
+        "run", "seed", "part", "valid", targets="objective.targets",
+        rate=pl.col("optimizer.learning_rate").cast(pl.Float64),
         share=(pl.col("restriction.share") if "restriction.share" in runs.columns else pl.lit(None)).cast(pl.Float64),
     )  # fmt: skip
     for name, of in (("p_kept", "P(A)"), ("p_lost", "P(B)")):

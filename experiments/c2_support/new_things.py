@@ -18,8 +18,11 @@ FITTED = 0.03
 SETTLED = 0.05
 """A flat table counts if lr·t·q(B) has changed by less than this share over the last doubling of the steps."""
 
-FEATURES = ("gate", "erased")
+FEATURES = ("gate", "gate_by_prompt", "erased")
 """What is read where q(B) is equal [nat]."""
+
+WORDS = {"all": "new words", "first": "a new first word"}
+"""What is new in N, by the argument `words` of the restriction."""
 
 NEW_NEEDS = (
     Need(("kl", "gate", "event_mass", "style_erasure", "style_mass"), phases=("sft",), part=PART),
@@ -27,29 +30,34 @@ NEW_NEEDS = (
 )
 """The numbers that are needed from the parts."""
 
-KEYS = ("seed", "targets", "optimizer", "learning_rate", "model_shown")
+KEYS = ("seed", "targets", "optimizer", "learning_rate", "model_shown", "words")
 """What pairs a run with new things and the run without. They have the same world and the same q0."""
 
 
 def new_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
-    """Return the fine-tunings at every evaluation: q(A), q(B), gate, E [nat], q(N), fit KL(S‖q), and ν and P(A).
+    """Return the fine-tunings at every evaluation: q(A), q(B), E [nat], q(N), fit KL(S‖q), ν and P(A), and two gates.
 
-    Masses and the gate are averaged under P(x), q(N) under S(x).
+    Masses are averaged under P(x), q(N) under S(x). gate: P(A) log P(A)/q(A) + P(B) log P(B)/q(B) of the averages;
+    gate_by_prompt: the same at every prompt, then averaged; it is larger where prompts differ.
     """
     if not runs.height:
         return pl.DataFrame()
     path = study.pick("event_mass", "q(B)", "P(x)", "sft", "every").select("run", "step", lost="lower")
     columns = {
-        "kept": ("event_mass", "q(A)", "P(x)", ""), "gate": ("gate", "A", "P(x)", ""),
+        "kept": ("event_mass", "q(A)", "P(x)", ""), "gate_by_prompt": ("gate", "A", "P(x)", ""),
         "erased": ("style_erasure", "E", "P(x)", ""), "fit": ("kl", "S||q", "S(x)", ""),
         "new": ("style_mass", "q", "S(x)", "new"),
     }  # fmt: skip
     for name, (metric, of, law, at) in columns.items():
         one = study.pick(metric, of, law, "sft", "every", at=at).select("run", "step", pl.col("lower").alias(name))
         path = path.join(one, on=["run", "step"], how="left", maintain_order="left")
-    share = study.runs.select("run", share=pl.col("restriction.share").cast(pl.Float64))
+    share = study.runs.select("run", words="restriction.words", share=pl.col("restriction.share").cast(pl.Float64))
     whole = study.pick("event_mass", "P(A)").select("run", p_kept="lower")
     found = path.join(share, on="run").join(whole, on="run")
+    p = pl.col("p_kept")
+    found = found.with_columns(
+        gate=p * (p / pl.col("kept")).log() + (1 - p) * ((1 - p) / pl.col("lost")).log(),
+    )
     return runs.join(found, on="run", maintain_order="left").sort("run", "step", maintain_order=True)
 
 
@@ -109,19 +117,29 @@ def at_level(path: pl.DataFrame, column: str, level: float) -> float:
 def _pairs(tables: Tables) -> Iterator[tuple[str, float, pl.DataFrame]]:
     """Iterate over the pairs by targets, optimiser and ν."""
     found = matched(counted(tables, "new_things"))
-    keys = ("targets", "optimizer", "learning_rate", "model_shown", "share")
-    for (targets, optimizer, rate, model, share), own in (
-        found.group_by(*keys, maintain_order=True) if found.height else ()
-    ):
-        yield f"{targets} targets, {model}, {optimizer}, lr {rate:g}, ν = {share:g}", float(share), own.sort("seed")
+    keys = (*KEYS[1:], "share")
+    for values, own in found.group_by(*keys, maintain_order=True) if found.height else ():
+        targets, optimizer, rate, model, words, share = values
+        case = f"{WORDS[words]}, ν = {share:g}, {targets} targets, {model}, {optimizer}, lr {rate:g}"
+        yield case, float(share), own.sort("seed")
+
+
+def _excess(tables: Tables, gate: str) -> Iterator[Case]:
+    """A gate with new things minus the gate without, in units of P(A) log 1/(1-ν)."""
+    for case, share, own in _pairs(tables):
+        if share < 1.0:
+            more = (own[gate] - own[f"{gate}_old"]) / own["p_kept"] / -np.log1p(-share)
+            yield Case.exact(case, more.to_numpy())
 
 
 def gates(tables: Tables) -> Iterator[Case]:
-    """C2.10a: the gate with new things minus the gate without, in units of P(A) log 1/(1-ν)."""
-    for case, share, own in _pairs(tables):
-        if share < 1.0:
-            more = (own["gate"] - own["gate_old"]) / own["p_kept"] / -np.log1p(-share)
-            yield Case.exact(case, more.to_numpy())
+    """C2.10a: the gate of the masses."""
+    return _excess(tables, "gate")
+
+
+def gates_by_prompt(tables: Tables) -> Iterator[Case]:
+    """C2.10e: the gate that is part of KL(P‖q)."""
+    return _excess(tables, "gate_by_prompt")
 
 
 def limits(tables: Tables) -> Iterator[Case]:
@@ -194,6 +212,16 @@ NEW = (
         only_new,
         predicted="–",
         rule="E(1) − E(0) at the same q(B), and q(A) in the end.",
+        control="ν = 0",
+        only=f"valid runs with KL(S‖q) of at most {FITTED} nats",
+    ),
+    Prediction(
+        "C2.10e",
+        "The gate given the prompt exceeds this where q(B|x) differs more between prompts.",
+        "report",
+        gates_by_prompt,
+        predicted="–",
+        rule="As C2.10a, with the gate that is part of KL(P‖q).",
         control="ν = 0",
         only=f"valid runs with KL(S‖q) of at most {FITTED} nats",
     ),

@@ -27,6 +27,7 @@ def runs(shares: tuple[float, ...] = (0.0, 0.5)) -> pl.DataFrame:
         {
             "run": f"{share}/{seed}", "seed": seed, "valid": True, "targets": "sampled", "optimizer": "adam",
             "learning_rate": 2e-3, "model_shown": "transformer", "restriction.share": share,
+            "restriction.words": "all",
         }
         for share in shares
         for seed in SEEDS
@@ -50,7 +51,7 @@ def study(slower: float = 1.0, erased: float = 1.0, fit: float = 0.01, shares: t
         for step in STEPS:
             lost = 0.75 / (1 + step / (slower if share else 1.0))
             kept, strange = (1 - share) * (1 - lost), share * (1 - lost)
-            gate = P_A * math.log(P_A / kept) + 0.75 * math.log(0.75 / lost) if kept else math.inf
+            gate = 7.0  # that of prompts, which the instrument does not use
             e = -math.log(lost / 0.75) * (erased if share else 1.0) * (1 + 0.01 * int(run[-1]))
             rows += [
                 numbers(run, "sft", step, "q(A)", "event_mass", "P(x)", kept),
@@ -64,7 +65,7 @@ def study(slower: float = 1.0, erased: float = 1.0, fit: float = 0.01, shares: t
 
 
 def found(identifier: str, of: Study) -> dict[str, tuple[str, float | None]]:
-    tables = {"runs": of.runs, "new_things": new.new_paths(of, of.runs.drop("restriction.share"))}
+    tables = {"runs": of.runs, "new_things": new.new_paths(of, of.runs.drop("restriction.share", "restriction.words"))}
     (asked,) = (one for one in new.NEW if one.identifier == identifier)
     assert isinstance(asked, Prediction)
     return {one.case: (one.verdict, one.measured.estimate if one.measured else None) for one in asked.judge(tables)}
@@ -80,7 +81,7 @@ def test_the_gate_at_equal_mass_is_larger_by_what_the_share_says() -> None:
 
 def test_a_gate_at_equal_steps_would_be_refuted() -> None:
     """The control of the test above: q(B) differs by a factor of 2 in the end, and so does the gate by 3/4 log 2."""
-    paths = new.new_paths(study(2.0), runs().drop("restriction.share"))
+    paths = new.new_paths(study(2.0), runs().drop("restriction.share", "restriction.words"))
     ends = paths.group_by("share").agg(pl.col("gate").last()).sort("share")["gate"]
     assert (ends[1] - ends[0]) / (P_A * math.log(2)) == pytest.approx(1 - 3, abs=0.1)
 
@@ -101,7 +102,9 @@ def test_data_that_are_all_new_are_reported() -> None:
     assert {one for one, _ in cases.values()} == {"reported"}
     assert len(cases) == 2
     assert cases[next(case for case in cases if case.startswith("q(A)"))][1] == 0.0
-    assert {case[-7:] for case in found("C2.10a", of)} == {"ν = 0.5"}, "the gate is infinite where A is lost"
+    (case,) = found("C2.10a", of)
+    assert case.startswith("new words, ν = 0.5"), "the gate is infinite where A is lost"
+    assert [value for _, value in found("C2.10e", of).values()] == [0.0], "both have the gate given the prompt"
 
 
 def test_the_level_is_crossed_between_evaluations() -> None:
@@ -167,7 +170,7 @@ def test_the_table_of_limits_is_read_at_the_end_and_at_half_of_the_steps() -> No
     rows = [numbers("0.5/0", "truth", 0, "S", "decay_constant", "S(x)", 38.4, "tabular_strings")]
     rows += [numbers("0.5/0", "sft", t, "q(B)", "event_mass", "P(x)", 1 / (1 + t)) for t in (0, 10, 48, 100)]
     of = Study(runs((0.5,)).head(1), pl.DataFrame(rows, schema=NUMBERS), {})
-    (row,) = new.new_limits(of, of.runs.drop("restriction.share")).iter_rows(named=True)
+    (row,) = new.new_limits(of, of.runs.drop("restriction.share", "restriction.words")).iter_rows(named=True)
     assert row["scaled"] == pytest.approx(2e-3 * 100 / 101)
     assert row["before"] == pytest.approx(2e-3 * 48 / 49)
     assert (row["limit"], row["share"]) == (38.4, 0.5)
