@@ -36,9 +36,10 @@ def with_controls(study: Study) -> Study:
         if row["run"] not in own and control is not None:
             known.setdefault(control, study.record(control))
             beside = _beside(study.record(row["run"]), known[control])
-            response = metrics_table(beside, ("entropy", "top_one"), ("response",), (CONTROL,))
-            found += [response, metrics_table(beside, ("entropy",), ("joint",), (CONTROL,))]
-    return replace(study, numbers=pl.concat([one.select(*NUMBERS) for one in found]))
+            for names, view in ((("entropy", "top_one"), "response"), (("entropy",), "joint")):
+                numbers = metrics_table(beside, names, (view,), (CONTROL,))
+                found.append(numbers.filter(phase=CONTROL).select(*NUMBERS))  # the truth is known already
+    return replace(study, numbers=pl.concat(found))
 
 
 def _setup(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -50,8 +51,9 @@ def _setup(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _beside(record: Record, control: Record) -> Record:
-    """Return the record of a run with the last model of another one as the only phase, its control."""
+    """Return the record of a run with the last model of another one as its control, in the place of its fine-tuning."""
     phase = control.phases["sft"]
     last = {name: values[None] for name, values in phase.at(-1).items()}
     recorded = PhaseRecord(phase.steps[-1:], phase.losses[-1:], last)
-    return replace(record, phases={CONTROL: recorded}, meanings={CONTROL: MEANINGS[CONTROL]})
+    phases = {"pretrain": record.phases["pretrain"], CONTROL: recorded}
+    return replace(record, phases=phases, meanings={name: MEANINGS[name] for name in phases})

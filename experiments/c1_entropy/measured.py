@@ -45,9 +45,8 @@ def converged(runs: pl.DataFrame) -> pl.DataFrame:
 
 def settled(tables: Tables, targets: tuple[str, ...] = BOTH) -> Iterator[tuple[str, pl.DataFrame]]:
     """Iterate over the valid and converged runs of every kind of targets and every rate that has restrictions."""
-    for (kind, rate), own in (
-        tables["runs"].filter(pl.col("valid"), "arm").group_by("targets", "rate", maintain_order=True)
-    ):
+    runs = tables["runs"].filter(pl.col("valid"), pl.col("arm"))
+    for (kind, rate), own in runs.group_by("targets", "rate", maintain_order=True):
         if kind in targets:
             yield f"{kind} targets" + ("" if rate is None else f", rate {rate:g}"), converged(own)
 
@@ -218,9 +217,9 @@ def common(tables: Tables) -> Iterator[Case]:
 
 def shares(tables: Tables) -> Iterator[Case]:
     """The share under the other rules, for answers, and under the languages' own weights, at P(A) = 1/2."""
-    cells = tables["subsets"].filter(pl.col("law").is_in(["uniform", "Zipf 2", "its own"]), mass=0.5)
+    cells = tables["subsets"].filter(pl.col("law").is_in(["Zipf 2", "its own"]), mass=0.5)
     for (rule, view, law), own in cells.group_by("rule", "view", "law", maintain_order=True):
-        yield Case(f"{RULES[rule]}, {view}, {law}", own["lower"].to_numpy(), own["upper"].to_numpy(), note="languages")
+        yield Case.exact(f"{RULES[rule]}, {view}, {law}", own["share"].to_numpy(), note="languages")
 
 
 def identity(tables: Tables) -> Iterator[Case]:

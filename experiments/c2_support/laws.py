@@ -7,7 +7,6 @@ import polars as pl
 
 from experiments.c2_support.mass import counted
 from experiments.c2_support.race import PREDICTORS, TARGETS, margins, race
-from experiments.c2_support.tables import HALF
 from experiments.predictions import Case, Tables
 
 FITTED = 0.02
@@ -20,14 +19,78 @@ TABLES = ("tabular_strings", "tabular_trie")
 # -- decay ------------------------------------------------------------------------------------------------------------
 
 
-def ceiling(tables: Tables) -> Iterator[Case]:
-    """C2.2g, for every run of Adam, valid or not, that is long enough to reach late times."""
-    adam = tables["laws"]
-    if adam.height:  # the law holds after 1 / (1 - β₂) steps, about half the inverse of its ceiling
-        late_enough = HALF * pl.col("num_steps") * 2 * pl.col("ceiling") >= 1
-        adam = adam.filter(pl.col("optimizer") == "adam", late_enough, pl.col("rate").is_finite())
-    if adam.height:
-        yield Case.exact("all runs", (adam["ceiling"] - adam["rate"]).to_numpy(), "1/step", note="the least slack")
+SPREAD, NEARLY = 0.6, 0.2
+"""Largest spreads of log q_t(B) about the law of Adam's memory, and about the one with the bias correction [nat]."""
+
+SETTLED = 0.05
+"""lr t m_t is judged if it has changed by less than this share from half of the steps to the end."""
+
+
+def _slacks(laws: pl.DataFrame, column: str, most: float) -> Iterator[Case]:
+    """The slack of the spread of every run, by model and β₂."""
+    laws = laws.filter(pl.col(column).is_not_null()) if laws.height else laws
+    groups = ("model_shown", "b2", "learning_rate")
+    for (name, b2, rate), own in laws.group_by(groups, maintain_order=True) if laws.height else ():
+        slack = most - own[column].to_numpy()
+        yield Case.exact(f"{name}, β₂ = {b2:g}, lr {rate:g}", slack, "nat", note="the least slack")
+
+
+def _adam(tables: Tables, tabular: bool) -> pl.DataFrame:
+    laws = counted(tables, "laws")
+    own = pl.col("model").is_in(TABLES) if tabular else ~pl.col("model").is_in(TABLES)
+    return laws.filter(own, pl.col("optimizer") == "adam") if laws.height else laws
+
+
+def memory_of_tables(tables: Tables) -> Iterator[Case]:
+    """C2.2g: the law of Adam's memory, tables within its conditions."""
+    laws = _adam(tables, tabular=True)
+    return _slacks(laws.filter("has_memory") if laws.height else laws, "memory", SPREAD)
+
+
+def memory_of_nets(tables: Tables) -> Iterator[Case]:
+    """C2.2h: the same of transformers. Their logits do not move by lr, so the condition on lr is not asked."""
+    return _slacks(_adam(tables, tabular=False), "memory", SPREAD)
+
+
+def corrected_memory(tables: Tables) -> Iterator[Case]:
+    """C2.2i: the law with the bias correction, tables within its conditions at a β₂ of 0.999 or more."""
+    laws = _adam(tables, tabular=True)
+    return _slacks(laws.filter("has_memory", pl.col("b2") >= 0.999) if laws.height else laws, "corrected", NEARLY)
+
+
+def _settled(tables: Tables, tabular: bool) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Iterate over the runs of SGD with a kernel in which lr t m_t has settled, by model."""
+    for case, own in _long(tables, "sgd", tabular):
+        yield case, own.filter(pl.col("limit").is_not_null(), pl.col("change") < SETTLED)
+
+
+def _prefactors(tables: Tables, tabular: bool) -> Iterator[Case]:
+    for case, own in _settled(tables, tabular):
+        yield Case.exact(case, (own["prefactor"] / own["limit"]).to_numpy(), note=f"{own.height} runs have settled")
+
+
+def table_prefactors(tables: Tables) -> Iterator[Case]:
+    """C2.2j: κ lr t m_t of tables."""
+    return _prefactors(tables, tabular=True)
+
+
+def net_prefactors(tables: Tables) -> Iterator[Case]:
+    """C2.2k: κ lr t m_t of transformers."""
+    return _prefactors(tables, tabular=False)
+
+
+def speeds(tables: Tables) -> Iterator[Case]:
+    """C2.2l: the speed of 1/m_t, measured over what the kernel says, every model."""
+    for tabular in (True, False):
+        for case, own in _long(tables, "sgd", tabular):
+            yield Case.exact(case, own.filter(pl.col("speed").is_not_null())["speed"].to_numpy())
+
+
+def foreseen(tables: Tables) -> Iterator[Case]:
+    """C2.2m: 1/κ by the kernel at q0 over lr t m_t in the end."""
+    for tabular in (True, False):
+        for case, own in _settled(tables, tabular):
+            yield Case.exact(case, (own["limit_before"] / own["prefactor"]).to_numpy())
 
 
 def _long(tables: Tables, optimizer: str, tabular: bool) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -75,9 +138,10 @@ def net_growths(tables: Tables) -> Iterator[Case]:
 
 
 def table_rates(tables: Tables) -> Iterator[Case]:
-    """C2.2c: the rates of tables, in units of the rate of the law."""
+    """C2.2c: the rates of tables, in units of the rate of the law, for learning rates up to ρ."""
     for case, own in _long(tables, "adam", tabular=True):
-        yield Case.exact(case, (own["rate"] / own["law"]).to_numpy())
+        slow = own.filter(pl.col("learning_rate") <= pl.col("ceiling"))
+        yield Case.exact(case, (slow["rate"] / slow["law"]).to_numpy())
 
 
 def net_steeper(tables: Tables) -> Iterator[Case]:

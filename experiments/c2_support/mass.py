@@ -1,4 +1,4 @@
-"""C2: the cases of the predictions about mass: sizes of the support, gate and erasure, learning again."""
+"""C2: the cases of the predictions about mass: sizes of the support, gate and erasure."""
 
 from collections.abc import Iterator
 
@@ -29,42 +29,44 @@ def counted(tables: Tables, name: str) -> pl.DataFrame:
 # -- sizes of the support ---------------------------------------------------------------------------------------------
 
 
-def _by_targets(tables: Tables) -> Iterator[tuple[str, pl.DataFrame]]:
-    sizes = counted(tables, "sizes")
-    if sizes.height:
-        for (targets,), own in sizes.group_by("targets", maintain_order=True):
-            yield f"{targets} targets", own
-
-
-def _changes_of_controls(tables: Tables) -> Iterator[tuple[str, pl.DataFrame]]:
+def _changes_of_controls(tables: Tables, targets: str) -> Iterator[tuple[str, pl.DataFrame]]:
     """Iterate over the bounds of the change of every size of a control: low, high; log_low, log_high for log N."""
-    for case, sizes in _by_targets(tables):
-        for phase, name in CONTROLS.items():
-            path = sizes.filter(phase=phase)
-            if path.height:
-                start, end = (path.filter(pl.col("step") == one) for one in (0, path["step"].max()))
-                both = end.join(start.select("run", "size", "lower", "upper"), on=["run", "size"], suffix="_start")
-                yield (
-                    f"{case}, {name}",
-                    both.with_columns(
-                        low=pl.col("lower") - pl.col("upper_start"),
-                        high=pl.col("upper") - pl.col("lower_start"),
-                        log_low=pl.col("lower").log() - pl.col("upper_start").log(),
-                        log_high=pl.col("upper").log() - pl.col("lower_start").log(),
-                    ),
-                )
+    sizes = counted(tables, "sizes")
+    for phase, name in CONTROLS.items() if sizes.height else ():
+        path = sizes.filter(phase=phase, targets=targets)
+        if path.height:
+            start, end = (path.filter(pl.col("step") == one) for one in (0, path["step"].max()))
+            both = end.join(start.select("run", "size", "lower", "upper"), on=["run", "size"], suffix="_start")
+            yield (
+                name,
+                both.with_columns(
+                    low=pl.col("lower") - pl.col("upper_start"),
+                    high=pl.col("upper") - pl.col("lower_start"),
+                    log_low=pl.col("lower").log() - pl.col("upper_start").log(),
+                    log_high=pl.col("upper").log() - pl.col("lower_start").log(),
+                ),
+            )
 
 
-def control_entropy(tables: Tables) -> Iterator[Case]:
-    """C2.0a: H of both identity controls, with means over restrictions, so that each seed counts once."""
-    for case, change in _changes_of_controls(tables):
+def _entropies_of_controls(tables: Tables, targets: str) -> Iterator[Case]:
+    for case, change in _changes_of_controls(tables, targets):
         low, high = _by_seed(change.filter(size=ENTROPY_SIZE), pl.col("log_low"), pl.col("log_high"))
         yield Case(case, low, high, "nat")
 
 
+def control_entropy(tables: Tables) -> Iterator[Case]:
+    """C2.0a: H of both identity controls on exact targets, with means over restrictions: each seed counts once."""
+    return _entropies_of_controls(tables, "exact")
+
+
+def noise_floor(tables: Tables) -> Iterator[Case]:
+    """C2.0c: the same on sampled targets."""
+    return _entropies_of_controls(tables, "sampled")
+
+
 def control_counts(tables: Tables) -> Iterator[Case]:
-    """C2.0b: the change of the eps-support of both controls, as a share of the eps-support of P."""
-    for case, change in _changes_of_controls(tables):
+    """C2.0b: the change of the eps-support of both controls on exact targets, as a share of that of P."""
+    for case, change in _changes_of_controls(tables, "exact"):
         counts = change.filter(pl.col("size") != ENTROPY_SIZE, pl.col("p") >= ONE)
         low, high = _by_seed(counts, pl.col("low") / pl.col("p"), pl.col("high") / pl.col("p"))
         yield Case(case, low, high)
@@ -84,32 +86,39 @@ def converged(sizes: pl.DataFrame) -> pl.DataFrame:
 
 
 def travelled(sizes: pl.DataFrame) -> pl.DataFrame:
-    """Return the share of the way from N(P) to N(S) for every run and size: (N(q) - N(q0)) / (N(S) - N(P)).
+    """Return the share of the way from N(P) to N(S) for every run and size: (N(q) - N(control)) / (N(S) - N(P)).
 
-    A size counts if P and S differ by at least FEW and ONE, and in the same direction, for every seed of a restriction:
-    a case has all its seeds. low and high are bounds of the share; `falls` says whether N(S) < N(P).
+    q and the identity control are read at the end, so that what sampled targets do by themselves does not count. A size
+    counts if P and S differ by at least FEW and ONE, and in the same direction, for every seed of a restriction: a case
+    has all its seeds. low and high are bounds of the share; `falls` says whether N(S) < N(P).
     """
-    path = converged(sizes).filter(phase="sft").sort("run", "size", "step", maintain_order=True)
+    path = converged(sizes).sort("run", "size", "step", maintain_order=True)
     keys = ["run", "seed", "targets", "restriction", "size", "p", "s"]
-    moved = path.group_by(keys, maintain_order=True).agg(
-        (pl.col("lower").last() - pl.col("upper").first()).alias("least"),
-        (pl.col("upper").last() - pl.col("lower").first()).alias("most"),
+    tuned, control = (
+        path.filter(phase=phase).group_by(keys, maintain_order=True).agg(pl.col("lower", "upper").last())
+        for phase in ("sft", "identity")
     )
-    way = pl.col("s") - pl.col("p")
+    both = tuned.join(control.select("run", "size", low_control="lower", high_control="upper"), on=["run", "size"])
+    way, least, most = (
+        pl.col("s") - pl.col("p"),
+        pl.col("lower") - pl.col("high_control"),
+        pl.col("upper") - pl.col("low_control"),
+    )
     far = (way.abs() >= FEW * pl.col("p")) & (way.abs() >= ONE)
     case = ["targets", "restriction", "size"]
-    asked = moved.filter(far.all().over(case), (way.sign() == way.sign().first()).all().over(case))
+    asked = both.filter(far.all().over(case), (way.sign() == way.sign().first()).all().over(case))
     return asked.with_columns(
         falls=way < 0,
-        low=pl.min_horizontal(pl.col("least") / way, pl.col("most") / way),
-        high=pl.max_horizontal(pl.col("least") / way, pl.col("most") / way),
+        low=pl.min_horizontal(least / way, most / way),
+        high=pl.max_horizontal(least / way, most / way),
     )
 
 
 def _ways(tables: Tables) -> Iterator[tuple[str, pl.DataFrame]]:
-    for case, sizes in _by_targets(tables):
-        for (name,), own in travelled(sizes).group_by("restriction", maintain_order=True):
-            yield f"{case}, {name}", own
+    sizes = counted(tables, "sizes")
+    for (targets,), part in sizes.group_by("targets", maintain_order=True) if sizes.height else ():
+        for (name,), own in travelled(part).group_by("restriction", maintain_order=True):
+            yield f"{targets} targets, {name}", own
 
 
 def _least(tables: Tables, falls: bool) -> Iterator[Case]:
@@ -154,17 +163,15 @@ def zeros(tables: Tables) -> Iterator[Case]:
 
 
 def last(splits: pl.DataFrame) -> pl.DataFrame:
-    """Return for every run what was forgotten in the end: its split, the share of the gate, and what is still known."""
+    """Return for every run what was forgotten in the end: its split, the share of the gate, what is known behind it."""
     path = splits.sort("run", "step", maintain_order=True)
     keys = ["run", "seed", "part", "targets", "restriction_kind", "model", "model_shown", "optimizer", "learning_rate",
-            "p_lost", "untrained", "unlearnt"]  # fmt: skip
+            "p_lost", "unlearnt"]  # fmt: skip
     names = ("kl", "gate", "kept", "erasure", "behind")
     change = [(pl.col(name).last() - pl.col(name).first()).alias(name) for name in names]
-    first = [pl.col(name).first().alias(f"{name}_before") for name in ("erasure", "behind")]
-    found = path.group_by(keys, maintain_order=True).agg(*change, *first)
+    found = path.group_by(keys, maintain_order=True).agg(*change, behind_before=pl.col("behind").first())
     return found.with_columns(
         share=pl.col("gate") / pl.col("kl"),
-        known=1 - pl.col("erasure") / (pl.col("untrained") - pl.col("erasure_before")),
         known_behind=1 - pl.col("behind") / (pl.col("unlearnt") - pl.col("behind_before")),
     )
 
@@ -178,42 +185,63 @@ def _tuned(tables: Tables) -> pl.DataFrame:
     return found.with_columns(long=pl.col("part").str.starts_with("decay"))
 
 
-def _ends(tables: Tables, column: str, transformer: bool) -> Iterator[Case]:
-    found = _tuned(tables)
-    keys = ["model", "model_shown", "optimizer", "learning_rate", "targets", "long"]
-    for values, own in found.group_by(keys, maintain_order=True) if found.height else ():
-        model, shown, optimizer, rate, targets, long = values
-        if (model == "transformer") == transformer:
-            case = f"{shown}, {optimizer}, lr {rate:g}, {targets} {'gradients' if long else 'targets'}"
-            yield Case.exact(case, own[column].to_numpy())
-
-
 def shares(tables: Tables) -> Iterator[Case]:
-    """C2.3c: the share of the gate in forgetting."""
-    return _ends(tables, "share", transformer=True)
+    """C2.3c: the share of the gate in what transformers have forgotten."""
+    found = _tuned(tables)
+    keys = ["model_shown", "optimizer", "learning_rate", "targets", "long"]
+    own_ = found.filter(model="transformer") if found.height else found
+    for values, own in own_.group_by(keys, maintain_order=True) if own_.height else ():
+        shown, optimizer, rate, targets, long = values
+        case = f"{shown}, {optimizer}, lr {rate:g}, {targets} {'gradients' if long else 'targets'}"
+        yield Case.exact(case, own["share"].to_numpy())
+
+
+WORLD = ("model_shown", "optimizer", "learning_rate", "targets", "num_steps", "seed")
+"""What tells fine-tunings on one style apart. Parts of the study may share one, which counts once."""
+
+
+def _kept(tables: Tables, short: bool) -> pl.DataFrame:
+    """Return what runs erase in the end, E [nat], where it exists: short tunings of transformers, or all others."""
+    found = counted(tables, "kept")
+    if not found.height:
+        return found
+    is_short = (pl.col("model") == "transformer") & ~pl.col("part").str.starts_with("decay")
+    found = found.filter(is_short == short, pl.col("erased").is_finite())
+    return found.unique(WORLD, keep="first", maintain_order=True).sort(WORLD)
+
+
+def _by_arm(found: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    for values, own in found.group_by(WORLD[:-1], maintain_order=True) if found.height else ():
+        shown, optimizer, rate, targets, steps = values
+        yield f"{shown}, {optimizer}, lr {rate:g}, {targets} targets, {steps} steps", own
 
 
 def known(tables: Tables) -> Iterator[Case]:
-    """C2.3d: what transformers still know of the lost styles."""
-    return _ends(tables, "known", transformer=True)
+    """C2.3d: -E of transformers, a world for each number; shown as exp(-E)."""
+    for case, own in _by_arm(_kept(tables, short=True)):
+        note = "geometric mean of the share that is kept"
+        yield Case.exact(case, -own["erased"].to_numpy(), note=note, logarithmic=True)
 
 
-def known_by_tables(tables: Tables) -> Iterator[Case]:
-    """C2.3f: what tables still know of the lost styles."""
-    return _ends(tables, "known", transformer=False)
+def known_by_others(tables: Tables) -> Iterator[Case]:
+    """C2.3f: the same of tables, and of transformers that are trained with exact gradients."""
+    for case, own in _by_arm(_kept(tables, short=False)):
+        yield Case.exact(case, -own["erased"].to_numpy(), note="geometric mean", logarithmic=True)
 
 
 def faster(tables: Tables) -> Iterator[Case]:
-    """C2.3e: what is known after Adam's smallest rate minus what is known after its largest."""
-    found = _tuned(tables)
-    if not found.height:
-        return
-    own = found.filter(model="transformer", optimizer="adam", targets="exact", long=False)
-    rates = sorted(own["learning_rate"].unique())
-    if len(rates) > 1:
-        kept = [own.filter(learning_rate=rate).sort("seed")["known"].to_numpy() for rate in (rates[0], rates[-1])]
-        case = f"{own['model_shown'][0]}, adam, lr {rates[0]:g} against {rates[-1]:g}"
-        yield Case.exact(case, kept[0] - kept[1])
+    """C2.3e: E after Adam's largest rate minus E after its smallest, in the worlds that have both; equal steps."""
+    found = _kept(tables, short=True)
+    found = found.filter(optimizer="adam") if found.height else found
+    for values, own in (
+        found.group_by("model_shown", "targets", "num_steps", maintain_order=True) if found.height else ()
+    ):
+        rates = sorted(own["learning_rate"].unique())
+        slow, fast = (own.filter(learning_rate=rate).select("seed", "erased") for rate in (rates[0], rates[-1]))
+        both = slow.join(fast, on="seed", suffix="_fast").sort("seed")
+        if len(rates) > 1 and both.height:
+            case = f"{values[0]}, lr {rates[-1]:g} against {rates[0]:g}, {values[1]} targets"
+            yield Case.exact(case, (both["erased_fast"] - both["erased"]).to_numpy(), "nat")
 
 
 def trie_erasure(tables: Tables) -> Iterator[Case]:
@@ -238,28 +266,3 @@ def flat_erasure(tables: Tables) -> Iterator[Case]:
     if own.height:
         grown = own.group_by("run", maintain_order=True).agg(pl.col("erasure").last() - pl.col("erasure").first())
         yield Case.exact("flat table, SGD", grown["erasure"].to_numpy(), "nat")
-
-
-# -- learning again ---------------------------------------------------------------------------------------------------
-
-
-def savings(tables: Tables) -> Iterator[Case]:
-    """C2.4: the logarithms of the least and of the largest possible savings.
-
-    The least savings are the lower bound of the steps from scratch over the upper bound of the steps of recovery.
-    """
-    relearning = counted(tables, "relearning")
-    groups = relearning.group_by("restriction", "targets", maintain_order=True) if relearning.height else ()
-    for (name, targets), own in groups:
-        case = f"{targets} targets, {name}"
-        slow = own.height - own.filter(pl.col("recovery_upper").is_finite()).height
-        none = own.filter((pl.col("scratch_lower") == 0) | (pl.col("recovery_upper") == 0)).height
-        if slow or none:  # in no steps, or before the first evaluation after the start: a ratio is not known
-            note = f"{slow} runs did not come back" if slow else f"{none} runs were there in no steps that are known"
-            yield Case(case, np.zeros(0), np.zeros(0), note=note, undecided=True)
-            continue
-        with np.errstate(divide="ignore"):
-            least = np.log(own["scratch_lower"].to_numpy() / own["recovery_upper"].to_numpy())
-            most = np.log(own["scratch_upper"].to_numpy() / own["recovery_lower"].to_numpy())
-        said = "geometric mean of the savings"
-        yield Case(case, least, most, "×", note=said, logarithmic=True, decided_by="lower")

@@ -3,10 +3,11 @@
 import numpy as np
 import polars as pl
 
+from experiments.c2_support.decays import decays, prefactors
 from experiments.c2_support.race import PREDICTORS, race
+from experiments.c2_support.relearning import relearning, relearning_paths
 from experiments.predictions import Need, Tables
 from experiments.study import Step, Study
-from sim.theory.decay import adam_ceiling, adam_rate
 from sim.theory.optima import replay_forgetting
 
 THRESHOLDS = ("0.0001", "0.001", "0.003", "0.01", "0.02", "0.05")
@@ -18,8 +19,8 @@ ENTROPY_SIZE = "e^H"
 SIZED = {"sft": "sft", "identity": "identity", "carried": "carried"}
 """The phases for which sizes are compared."""
 
-DECADE, HALF = 0.1, 0.5
-"""Beginnings of the windows for laws that hold late, as shares of all steps."""
+ARMS = ("erasing_adam", "erasing_exact", "erasing_slow")
+"""The parts of C2.8 that are plain fine-tunings: Adam at 2e-3 on sampled and on exact targets, and at 1e-4."""
 
 NEEDS = (
     *(Need(("hill_1", "epsilon_support"), phases=tuple(SIZED), part=part) for part in ("support", "recovery")),
@@ -28,7 +29,10 @@ NEEDS = (
              phases=("pretrain", "sft"), part=part)
         for part in ("support", "recovery", "decay", "rates")
     ),
-    Need(("kl_lost",), phases=("sft", "recovery", "scratch"), part="recovery"),
+    *(Need(("style_erasure", "kept_behind_gate"), phases=("sft",), part=part)
+      for part in ("recovery", "decay", "rates", *ARMS)),
+    Need(("lost_mass", "kernel_limit", "kernel_speed"), phases=("sft",), part="decay_sgd"),
+    Need(("kl_lost_given",), phases=("recovery", "scratch"), part="recovery"),
     Need(("kernel_r2", "first_order_r2", "kernel_share", "moved_unseen", "fisher", "weight_distance", "kl_moved"),
          phases=("sft",), part="kernel"),
     Need(("kl_moved", "total_variation_moved", "jensen_shannon_moved", "hellinger_moved", "fisher", "weight_distance",
@@ -47,13 +51,16 @@ def tables(study: Study) -> Tables:
         return study.restricted(own), own
 
     splits = split_paths(*of("support", "decay", "recovery", "rates"))
+    paths = relearning_paths(*of("recovery"))
     entrants_ = entrants(*of("race"))
     return {
         "runs": runs,
         "sizes": size_paths(*of("support", "recovery")),
         "splits": splits,
-        "laws": late(splits),
-        "relearning": relearning(*of("recovery")),
+        "laws": decays(splits, prefactors(*of("decay_sgd"))),
+        "kept": kept(study, runs),
+        "relearning": relearning(paths),
+        "relearning_paths": paths,
         "kernels": kernel_paths(*of("kernel")),
         "scatter": kernel_scatter(*of("kernel")),
         "entrants": entrants_,
@@ -114,13 +121,13 @@ def size_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
 def split_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     """Return the fine-tuning on S at every evaluation: KL(P‖q), its split, the error behind the gate [nat], and q(B).
 
-    The split is by style if one style is kept, else by the kept event. p_lost: P(B); untrained, unlearnt: the erasure
-    and the error behind the gate of the model before any training.
+    The split is by style if one style is kept, else by the kept event. p_lost: P(B); unlearnt: the error behind the
+    gate of the model before any training.
     """
     if not runs.height:
         return pl.DataFrame()
     p_lost = study.pick("event_mass", "P(B)").select("run", p_lost="lower")
-    begun = _splits(study, runs, "pretrain", "first").select("run", untrained="erasure", unlearnt="behind")
+    begun = _splits(study, runs, "pretrain", "first").select("run", unlearnt="behind")
     path = _splits(study, runs, "sft", "every")
     found = path.join(p_lost, on="run").join(begun, on="run")
     return runs.join(found, on="run", maintain_order="left").sort("run", "step", maintain_order=True)
@@ -150,72 +157,17 @@ def _by_style(study: Study, runs: pl.DataFrame, phase: str, step: Step) -> pl.Da
     return sums.join(gate, on=["run", "step"])
 
 
-def fitted(path: pl.DataFrame, column: str, begin: float, log_steps: bool = True, log: bool = True) -> float:
-    """Least-squares slope of a column, or its log, on (log) steps after the share `begin`; nan for under 3 points."""
-    end = path.filter(pl.col("step") >= begin * pl.col("step").max())
-    x, y = end["step"].to_numpy().astype(float), end[column].to_numpy()
-    if len(x) < 3:
-        return float("nan")
-    return float(np.polyfit(np.log(x) if log_steps else x, np.log(y) if log else y, 1)[0])
+def kept(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
+    """Return how much each run erases in the end, E [nat], and the share exp(-E) that it keeps behind the gate.
 
-
-def late(splits: pl.DataFrame) -> pl.DataFrame:
-    """Return for every long run the late laws that it follows.
-
-    exponent, growth: slopes of log q_t(B) and of KL(P‖q_t) on log t; rate: rate of exponential decay [1/step]; law:
-    its value for tables under Adam; ceiling: ½ |log β₂|; end: q_T(B).
+    These are the runs on one style in which E is known, of the parts recovery, decay and rates, and of plain arms.
     """
-    keep = ["seed", "model", "model_shown", "optimizer", "p_lost", "num_steps"]
-    long = splits.filter(pl.col("part").str.starts_with("decay")) if splits.height else splits
-    rows = [
-        {
-            "run": run, **{name: own[name][0] for name in keep}, "end": own.sort("step")["lost"][-1],
-            "exponent": fitted(own, "lost", DECADE), "growth": fitted(own, "kl", DECADE, log=False),
-            "rate": -fitted(own, "lost", HALF, log_steps=False), **_adam(own),
-        }
-        for (run,), own in long.group_by("run", maintain_order=True)
-    ] if long.height else []  # fmt: skip
-    return pl.DataFrame(rows, schema_overrides={"law": pl.Float64, "ceiling": pl.Float64})
-
-
-def _adam(own: pl.DataFrame) -> dict[str, float | None]:
-    if own["optimizer"][0] != "adam":
-        return {"law": None, "ceiling": None}
-    rate, b1, b2 = (float(own[name][0]) for name in ("learning_rate", "b1", "b2"))
-    return {"law": adam_rate(rate, b1, b2, 2.0), "ceiling": adam_ceiling(b2)}
-
-
-# -- learning again ---------------------------------------------------------------------------------------------------
-
-
-def relearning(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
-    """Return the steps on P_B until KL(P_B‖q) is back at its value before the fine-tuning, from both starting points.
-
-    They lie between the last evaluation above and the first one at or below; the upper bound is inf if KL never came
-    back. Prompts follow the law of P_B. before, after: KL(P_B‖q) of q0 and of the fine-tuned model [nat per answer].
-    """
-    curves = {
-        phase: study.pick("kl_lost", "P_B||q", "P_B(x)", phase, "every") for phase in ("sft", "recovery", "scratch")
-    }
-    rows = []
-    for tags in runs.iter_rows(named=True):
-        own = {phase: curve.filter(run=tags["run"]).sort("step") for phase, curve in curves.items()}
-        before = float(own["sft"]["lower"][0])
-        row = {**tags, "before": before, "after": float(own["sft"]["lower"][-1])}
-        for phase in ("recovery", "scratch"):
-            lower, upper = reached(own[phase]["step"].to_numpy(), own[phase]["lower"].to_numpy(), before)
-            row |= {f"{phase}_lower": lower, f"{phase}_upper": upper}
-        rows.append(row)
-    return pl.DataFrame(rows)
-
-
-def reached(steps: np.ndarray, values: np.ndarray, threshold: float) -> tuple[float, float]:
-    """Bounds of the step at which a curve first falls to a threshold; the upper bound is inf if it never does."""
-    below = np.flatnonzero(values <= threshold)
-    if not len(below):
-        return float(steps[-1]), float("inf")
-    first = int(below[0])
-    return float(steps[max(first - 1, 0)]), float(steps[first])
+    plain = pl.col("part").str.contains("^(recovery|decay|rates)") | pl.col("part").is_in(ARMS)
+    own = runs.filter(plain, pl.col("restriction_kind").is_in(["style", "regular"]))
+    for name, metric, of in (("erased", "style_erasure", "E"), ("share", "kept_behind_gate", "exp(-E)")):
+        found = study.pick(metric, of, "P(x)", "sft").select("run", pl.col("lower").alias(name))
+        own = own.join(found, on="run", maintain_order="left")
+    return own
 
 
 # -- kernel, race, replay ---------------------------------------------------------------------------------------------

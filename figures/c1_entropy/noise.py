@@ -20,7 +20,7 @@ def draw(tables: Tables) -> Figure | None:
     cells = _cells(tables)
     if not cells.height:
         return None
-    drawn, (axes,) = figure(3.0, 1, share=0.75)
+    drawn, (axes,) = figure(3.4, 1, share=0.75)
     axes.axhline(0.0, color=GUIDE, linewidth=0.8 * factor())
     lines = cells.select("targets", "rate").unique().sort("targets", "rate", descending=[True, True])
     for place, (targets, rate) in enumerate(lines.iter_rows()):
@@ -37,7 +37,7 @@ def draw(tables: Tables) -> Figure | None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlim(batches[0] / 1.4, batches[-1] * 1.8)
     axes.set(xlabel="strings in a step", ylabel="entropy added, $H(q) - H(q_0)$ [nat]")
-    drawn.legend(loc="outside right upper", handlelength=3)
+    drawn.legend(loc="outside lower center", ncols=2, handlelength=3)
     return drawn
 
 

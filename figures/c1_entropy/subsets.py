@@ -9,15 +9,15 @@ from figures.colours import look
 from figures.curves import Tables
 from figures.style import factor, figure
 
-TABLES = ("runs", "subsets")
+TABLES = ("subsets",)
 
 LAWS = ("Zipf 2", "Zipf 3/2", "Zipf 1", "Zipf ½", "uniform", "its own")
 RULES = {
     "string": "a coin for every text",
     "prompt": "a coin for every prompt",
     "style": "a coin for every style",
-    "reached": "in random order, until P(A)",
-    "skipped": "the same, none overshoots",
+    "reached": "in order, until $P(A)$",
+    "skipped": "in order, none overshoots",
 }
 STEEP = "Zipf 2"
 
@@ -25,7 +25,7 @@ STEEP = "Zipf 2"
 def draw(tables: Tables) -> Figure:
     """Draw the share of rises against P(A): under the announced rule for every law, and for every rule at Zipf 2."""
     cells = tables["subsets"].filter(view="texts")
-    drawn, panels = figure(3.6, 2)
+    drawn, panels = figure(4.0, 2)
     for place, law in enumerate(LAWS):
         _line(panels[0], cells.filter(rule="string", law=law), place, "its own weights" if law == "its own" else law)
     for place, (rule, words) in enumerate(RULES.items()):
@@ -40,7 +40,7 @@ def draw(tables: Tables) -> Figure:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
         axes.set(xlabel="share of the language that is kept, $P(A)$", ylim=(-0.03, 1.03))
         axes.invert_xaxis()
-        axes.legend(loc="upper right" if axes is panels[0] else "center right", handlelength=3)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.46, -0.16), ncols=2, handlelength=2.6, columnspacing=1.0)
     return drawn
 
 
@@ -51,8 +51,9 @@ def caption(tables: Tables) -> str:
     return (
         f"C1.7. Share of random subsets A with more entropy than the whole language, over {most} kinds of language "
         "with 342 to 1344 texts; means over languages, bars from the least to the largest. Nothing is trained, and "
-        f"every entropy is exact; the shares are counts over at least {least} subsets a language for a coin for every "
-        "text, and 200 orders. Weights: rank to the power of minus the exponent, in random order."
+        f"every entropy is exact. A share is a count over at least {least} subsets of a language for a coin for every "
+        "text, and over 200 orders. Weights: rank to the power of minus the exponent. In order: texts in random order "
+        "are added until they hold P(A), or without those that would overshoot it."
     )
 
 

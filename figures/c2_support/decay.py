@@ -9,87 +9,116 @@ from figures.colours import GUIDE, MARKERS, STYLE_CYCLE, Look
 from figures.curves import Tables, num_seeds
 from figures.labels import Label, beside
 from figures.style import factor, figure
+from sim.theory.memory import corrected_memory_law, memory_law
 
 TABLES = ("runs", "splits", "laws")
 
+TIMES = np.geomspace(0.01, 5.0, 200)
+"""Values of ρ t at which the law of Adam's memory is drawn."""
+
 
 def draw(tables: Tables) -> Figure | None:
-    """Draw q_t(B) of every model: under SGD on two logarithmic axes, under Adam over steps; with the laws."""
+    """Draw q_t(B) of every model: under SGD over steps, under Adam over ρ t; with the laws. Axes are logarithmic."""
     paths = long_paths(tables)
     if not paths.height:
         return None
     drawn, (sgd, adam) = figure(3.3, 2)
     sgd.set(xscale="log", yscale="log", title="SGD", xlabel="fine-tuning step $t$", ylabel="lost mass, $q_t(B)$")
-    adam.set(title="Adam", xlabel="fine-tuning step $t$")
+    words = "$\\rho\\,t$, $\\rho=\\frac{1}{2}|\\log\\,\\beta_2|$"
+    adam.set(xscale="log", yscale="log", title="Adam", xlabel=words)
+    named = looks(paths)
+    for axes, own in ((sgd, paths.filter(optimizer="sgd")), (adam, paths.filter(optimizer="adam"))):
+        for (name, _), path in own.group_by("name", "run", maintain_order=True):
+            axes.plot(path["time"], path["lost"], linewidth=factor(), **named[name].line, markevery=0.3)
+    _power(tables["laws"], sgd)
+    _memory(paths.filter(optimizer="adam"), adam)
     for axes, optimizer in ((sgd, "sgd"), (adam, "adam")):
-        own = paths.filter(optimizer=optimizer)
-        for name, look in looks(paths).items():
-            for _, path in own.filter(model_shown=name).group_by("run", maintain_order=True):
-                path = path.filter(pl.col("step") > 0).sort("step")
-                wide = 3.0 if name.startswith("flat") else 1.0  # under Adam the curves of the two tables coincide
-                axes.plot(path["step"], path["lost"], linewidth=wide * factor(), **look.line, markevery=0.3)
-    _guides(tables["laws"], sgd, adam)
-    for axes, optimizer in ((sgd, "sgd"), (adam, "adam")):
-        _names(axes, paths.filter(optimizer=optimizer), looks(paths))
+        _names(axes, paths.filter(optimizer=optimizer), named)
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     return (
-        "C2.2. Mass of the answers that the data leave out, over the steps of fine-tuning; a line for each run, "
-        f"{num_seeds(long_paths(tables))}, all numbers exact. The dashed lines are laws, of which only the slopes mean "
-        "something. Under SGD it is the power 1/t. Under Adam it is the exponential law of the tables, and for the "
-        "transformer the fastest late rate that Adam allows, ½ |log β₂| per step."
+        "C2.2. Mass of the answers that the data leave out, over the fine-tuning; a line for each run, "
+        f"{num_seeds(long_paths(tables))}, all numbers exact. Left: SGD and the power 1/t, of which only the slope "
+        "means something. Right: Adam, with time in units of its memory, 1/ρ. Dashed: the law 1/(exp(ρt) − 1), through "
+        "the end of a table within its conditions. Dotted: its two regimes, the power 1/t within the memory and "
+        "exponential decay at the rate ρ after it. Dash-dotted: the law with the bias correction, whose power is −3/2."
     )
 
 
 def long_paths(tables: Tables) -> pl.DataFrame:
-    """Return the long runs of tables and transformers."""
-    splits = tables["splits"]
-    return splits.filter(pl.col("part").str.starts_with("decay")) if splits.height else splits
+    """Return the long runs after their first step: their times (steps, or ρ t under Adam) and names.
+
+    Of tables under Adam, only those within the conditions of the law of Adam's memory are returned.
+    """
+    splits, laws = tables["splits"], tables["laws"]
+    if not splits.height or not laws.height:
+        return pl.DataFrame()
+    paths = splits.join(laws.select("run", "ceiling", "has_memory"), on="run", maintain_order="left")
+    is_table = pl.col("model").str.starts_with("tabular")
+    paths = paths.filter(pl.col("step") > 0, (pl.col("optimizer") == "sgd") | ~is_table | pl.col("has_memory"))
+    name = pl.when(pl.col("optimizer") == "sgd").then(pl.col("model_shown"))
+    name = name.otherwise(pl.format("{}, β₂ = {}", "model_shown", "b2"))
+    time = pl.col("step") * pl.col("ceiling").fill_null(1.0)
+    return paths.with_columns(name=name, time=time).sort("name", "run", "step", maintain_order=True)
 
 
 def looks(paths: pl.DataFrame) -> dict[str, Look]:
     """Solid lines for the models, in words and in the order of their names; dashes are for the laws."""
-    names = sorted(paths["model_shown"].unique())
-    return {name: Look(STYLE_CYCLE[place], MARKERS[place]) for place, name in enumerate(names)}
+    models = sorted(paths["model_shown"].unique())
+    found = {}
+    for name in sorted(paths["name"].unique()):
+        model = next(one for one in models if str(name).startswith(one))
+        number = models.index(model) + (3 if "0.999" in name else 0)
+        found[str(name)] = Look(STYLE_CYCLE[number], MARKERS[number])
+    return found
 
 
 def _names(axes: Axes, paths: pl.DataFrame, named: dict[str, Look]) -> None:
     """Write the names of the models at the ends of their lines."""
     labels = []
     for name, look in named.items():
-        own = paths.filter(pl.col("step") == pl.col("num_steps"), model_shown=name)
+        own = paths.filter(pl.col("step") == pl.col("num_steps"), name=name)
         if own.height:
             end = float(np.exp(np.log(own["lost"].to_numpy()).mean()))
-            labels.append(Label(name, end, look.colour, float(own["step"].to_numpy().max())))
+            labels.append(Label(name.replace(", ", ",\n"), end, look.colour, float(own["time"].to_numpy().max())))
     beside(axes, labels)
 
 
-def _guides(laws: pl.DataFrame, sgd: Axes, adam: Axes) -> None:
-    """Dashed: the power -1; the rate of the law of the tables; the fastest late rate that Adam allows."""
+def _power(laws: pl.DataFrame, axes: Axes) -> None:
+    """Dashed: the power -1 over the last two decades."""
     late = laws.filter(optimizer="sgd")
     if late.height:
         last = float(late["num_steps"].to_numpy().max())
         steps = np.array([last / 100, last])
-        _guide(sgd, steps, float(late["end"].to_numpy().max()) * 3 * last / steps, "$1/t$")
-    for column, own, name in (
-        ("law", laws.filter(pl.col("model").str.starts_with("tabular"), optimizer="adam"), "law of the tables"),
-        ("ceiling", laws.filter(~pl.col("model").str.starts_with("tabular"), optimizer="adam"), "Adam's fastest rate"),
-    ):
-        if own.height:
-            rate, last = float(own[column].to_numpy()[0]), float(own["num_steps"].to_numpy()[0])
-            steps = np.array([last / 2, last])
-            heights = 0.5 * float(own["end"].to_numpy().mean()) * np.exp(rate * (last - steps))
-            _guide(adam, steps, heights, name, below=column == "law")  # the lines of the tables are above it
+        heights = float(late["end"].to_numpy().max()) * 3 * last / steps
+        axes.plot(steps, heights, color=GUIDE, linestyle="--", linewidth=factor())
+        _word(axes, float(steps[0]), float(heights[0]), "$1/t$")
 
 
-def _guide(axes: Axes, steps: np.ndarray, heights: np.ndarray, name: str, below: bool = False) -> None:
-    """A dashed line and its name, above its beginning or below its end."""
-    axes.plot(steps, heights, color=GUIDE, linestyle="--", linewidth=factor())
-    at, shift = (-1, (0, -6)) if below else (0, (0, 3))
-    axes.annotate(
-        name, (float(steps[at]), float(heights[at])), shift, textcoords="offset points", fontsize="small", color=GUIDE,
-        ha="right" if below else "left", va="top" if below else "bottom",
-    )  # fmt: skip
+def _memory(paths: pl.DataFrame, axes: Axes) -> None:
+    """The law of Adam's memory, its two regimes, and the law with the bias correction."""
+    table = paths.filter("has_memory").sort("b2")
+    if not table.height:
+        return
+    low, high = axes.get_ylim()
+    beta2 = float(table["b2"][0])
+    own = table.filter(b2=beta2, run=table["run"][0])
+    steps = TIMES * float(own["step"][0]) / float(own["time"][0])
+    end = own.filter(pl.col("time") <= TIMES[-1]).sort("time")
+    shift = float(np.log(end["lost"][-1]) - memory_law(beta2, end["step"].to_numpy()[-1:])[0])
+    law = np.exp(memory_law(beta2, steps) + shift)
+    late = np.exp(shift - TIMES)
+    for heights, dashes in (
+        (law, "--"), (np.exp(shift) / TIMES, ":"), (late, ":"),
+        (np.exp(corrected_memory_law(beta2, steps) + shift), "-."),
+    ):  # fmt: skip
+        shown = heights < 1.0
+        axes.plot(TIMES[shown], heights[shown], color=GUIDE, linestyle=dashes, linewidth=factor(), zorder=3)
+    axes.set_ylim(low, high)
+
+
+def _word(axes: Axes, x: float, y: float, name: str) -> None:
+    axes.annotate(name, (x, y), (0, 3), textcoords="offset points", fontsize="small", color=GUIDE)

@@ -50,7 +50,7 @@ def _recorded(evaluation: Evaluation) -> dict[str, np.ndarray] | None:
     return arrays if "tangent_displacement" in arrays and evaluation.step > 0 else None
 
 
-def _of_this_view(world: World) -> bool:
+def of_this_view(world: World) -> bool:
     """Whether the recorded derivatives, those of the log-probabilities in the loss, are of those that the view has."""
     view = "response" if world.record.config["finetune"]["loss_on"] == "response" else "joint"
     return world.view == view or not world.record.p.prompts.length.any()
@@ -58,7 +58,7 @@ def _of_this_view(world: World) -> bool:
 
 def _fisher(evaluation: Evaluation) -> Iterator[Cell]:
     world, arrays = evaluation.world, _recorded(evaluation)
-    if arrays is not None and _of_this_view(world):
+    if arrays is not None and of_this_view(world):
         start = world.start(evaluation.phase)
         form = fisher_form(start, arrays["tangent_displacement"], world.s_law)
         yield Cell("q0,q", Quantity.of(form), world.law_names[1])
@@ -80,7 +80,7 @@ def _changes(evaluation: Evaluation, q: Scored) -> np.ndarray | None:
 def _first_order(evaluation: Evaluation) -> Iterator[Cell]:
     """R² of lr t (K S)(y), the first order of gradient descent in time, for the change of log q of unseen strings."""
     world, arrays = evaluation.world, _recorded(evaluation)
-    if arrays is None or not _of_this_view(world) or (moved := _changes(evaluation, evaluation.q)) is None:
+    if arrays is None or not of_this_view(world) or (moved := _changes(evaluation, evaluation.q)) is None:
         return
     rate = world.record.config["optimizer"]["learning_rate"]
     r2 = explained(moved, rate * float(evaluation.step) * arrays["tangent_velocity"][unseen(world)])

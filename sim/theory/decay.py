@@ -94,10 +94,11 @@ def adam_rate(learning_rate: float, beta1: float, beta2: float, speed: float = 1
 
 
 def adam_ceiling(beta2: float) -> float:
-    """½ |log β2|, the limit of `adam_rate` [1/update] as lr grows. The lost mass never decays faster for long.
+    """ρ = ½ |log β2|, the limit of `adam_rate` [1/update] as lr grows, and the rate at which sqrt(v) forgets.
 
-    Reason: at a higher rate the second moment shrinks more slowly than the squared gradient, so steps vanish. The bound
-    holds for any model in which the gradients of lost strings shrink with the lost mass, however fast its logits move.
+    No *constant* rate is higher: there, the second moment shrinks more slowly than the squared gradient, so steps
+    vanish. This is no bound on the rate at a finite time. The lost mass falls as 1/(e^(ρ t) - 1) while v remembers the
+    first gradients, which is faster than ρ at all times (`sim.theory.memory`).
     Raises ValueError unless 0 < β2 < 1.
     """
     if not 0.0 < beta2 < 1.0:

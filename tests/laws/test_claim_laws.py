@@ -19,7 +19,7 @@ from sim.config import members
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALLER = {
-    "c1_entropy": ["objective.targets=exact", "model=tabular_trie"],
+    "c1_entropy": ["objective.targets=exact", "model=tabular_trie", "hydra.sweeper.only=[arms,varied]"],
     "c2_support": ["objective.targets=exact", "model=tabular_trie", "hydra.sweeper.only=[decay_sgd_tables,replay]"],
 }
 """What makes a claim small enough to run here, a small model or some of its parts; one without an entry runs whole."""
@@ -65,7 +65,7 @@ def goes_to_the_board(name: str, tmp_path: Path, smaller: list[str]) -> None:
     findings = pl.read_parquet(target / "tables" / "findings.parquet")
     assert set(findings["prediction"]) == {one.identifier for one in claim.predictions}
     assert set(findings["verdict"]) <= set(get_args(Verdict))
-    standing, _ = claim.standing(findings)
+    standing, _ = claim.verdict(findings)
     assert standing in get_args(Standing)
     assert f"{claim.identifier} {claim.title}: {standing}" in printed, "what becomes of the sentence"
     assert set(findings["made_for"]) == {"these"}

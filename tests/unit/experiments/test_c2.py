@@ -8,8 +8,9 @@ import pytest
 
 from experiments import c2_support as c2
 from experiments.c2_support import mass
+from experiments.c2_support.decays import PREFACTORS, decays, fitted, prefactor
 from experiments.c2_support.race import PREDICTORS, TARGETS, margins, quadratic, race
-from experiments.c2_support.tables import fitted, late, reached
+from experiments.c2_support.relearning import STARTS, THRESHOLDS, mean_log, reached, relearning
 from experiments.predictions import Finding, Tables, table
 from sim.config import described
 from sim.metrics.tangent import explained
@@ -58,7 +59,7 @@ def long_paths(model: str, optimizer: str, gate: float = 0.9, erasure: float = 0
                     "run": f"{model}{optimizer}{seed}", "seed": seed, "part": f"decay_{optimizer}",
                     "restriction": STYLE, "restriction_kind": "style", "targets": "exact", "model": model,
                     "model_shown": SHOWN[model], "optimizer": optimizer, "learning_rate": 1e-3, "b1": 0.9, "b2": 0.99,
-                    "num_steps": 10_000, "step": int(step), "p_lost": 0.75, "untrained": 3.0, "kl": kl,
+                    "num_steps": 10_000, "step": int(step), "p_lost": 0.75, "kl": kl,
                     "gate": gate * kl, "kept": 0.0, "erasure": 0.01 + erasure * kl, "lost": lost, "zeros": 0.0,
                     "unlearnt": 2.0, "behind": 0.1,
                 }
@@ -71,7 +72,7 @@ def relearnt(back: float, scratch: float) -> pl.DataFrame:
         [
             {
                 "run": f"r{seed}", "seed": seed, "restriction": STYLE, "targets": "exact",
-                "recovery_lower": back / 1.2, "recovery_upper": back + seed,
+                "threshold": 0.1, "area": 1.0, "recovery_lower": back / 1.2, "recovery_upper": back + seed,
                 "scratch_lower": scratch + seed, "scratch_upper": 1.2 * (scratch + seed),
             }
             for seed in SEEDS
@@ -81,9 +82,10 @@ def relearnt(back: float, scratch: float) -> pl.DataFrame:
 
 def judged(**frames: pl.DataFrame) -> list[Finding]:
     """What the predictions find in some tables, while the others are empty; every run in them is valid."""
-    names = ("sizes", "splits", "relearning", "kernels", "entrants", "replays")
+    names = ("sizes", "splits", "kept", "relearning", "kernels", "entrants", "replays")
     tables: Tables = {name: frames.get(name, pl.DataFrame()) for name in names}
-    tables["laws"] = late(tables["splits"])
+    nothing = pl.DataFrame(schema={"run": pl.String, **dict.fromkeys(PREFACTORS, pl.Float64)})
+    tables["laws"] = decays(tables["splits"], frames.get("prefactors", nothing))
     hashes = sorted({run for frame in frames.values() for run in frame["run"]})
     tables["runs"] = frames.get("runs", pl.DataFrame({"run": hashes, "valid": [True] * len(hashes)}))
     return c2.CLAIM.judge(tables)
@@ -155,12 +157,27 @@ def test_a_size_that_is_only_bounded_is_judged_at_both_ends():
 
 
 def test_a_control_that_moves_is_found_whatever_the_other_does():
-    assert cases(judged(sizes=sizes(drift=0.4)), "C2.0a") == {
-        "exact targets, fresh optimiser state": "refuted",
-        "exact targets, carried optimiser state": "holds",
-        "sampled targets, fresh optimiser state": "refuted",
-        "sampled targets, carried optimiser state": "holds",
-    }
+    found = judged(sizes=sizes(drift=0.4))
+    both = {"fresh optimiser state": "refuted", "carried optimiser state": "holds"}
+    assert cases(found, "C2.0a") == cases(found, "C2.0b") == both
+    assert cases(found, "C2.0c") == dict.fromkeys(both, "reported")  # sampled targets have a floor of their own
+
+
+def test_only_exact_targets_decide_whether_a_control_is_null():
+    noisy = pl.when((pl.col("targets") == "sampled") & (pl.col("phase") == "identity") & (pl.col("step") > 0))
+    raised = {end: noisy.then(1.2 * pl.col(end)).otherwise(pl.col(end)) for end in ("lower", "upper")}
+    assert verdicts(judged(sizes=sizes().with_columns(**raised)), "C2.0a") == {"holds"}
+
+
+def test_what_the_control_does_as_well_is_no_effect_of_the_data():
+    """All sizes rise by as much as S asks for, and so do those of the control."""
+    up = sizes().filter(restriction=FLATTENED)
+    there = pl.when((pl.col("phase") == "identity") & (pl.col("step") == 100))
+    up = up.with_columns(
+        lower=there.then(pl.col("s")).otherwise("lower"), upper=there.then(pl.col("s")).otherwise("upper")
+    )
+    assert verdicts(judged(sizes=sizes()), "C2.1b") == {"holds"}
+    assert verdicts(judged(sizes=up), "C2.1b") == {"undecided"}
 
 
 def test_runs_that_never_reached_the_truth_count_for_bounds_alone():
@@ -189,37 +206,51 @@ def test_the_gate_has_most_of_the_forgetting_or_not(gate, verdict):
     assert verdicts(judged(splits=noisy), "C2.3c") == {verdict}
 
 
-@pytest.mark.parametrize(("erasure", "verdict"), [(0.02, "holds"), (0.6, "refuted")])
-def test_what_was_lost_is_known_or_erased(erasure, verdict):
-    frame = long_paths("transformer", "adam", erasure=erasure)
-    noisy = frame.with_columns(erasure=pl.col("erasure") * (1 + 0.01 * pl.col("seed")))
-    assert verdicts(judged(splits=noisy), "C2.3d") == {verdict}
-    assert verdicts(judged(splits=long_paths("tabular_trie", "adam")), "C2.3f") == {"reported"}
+def kept_rows(erased: float, rate: float = 2e-3, part: str = "rates_adam", model: str = "transformer") -> pl.DataFrame:
+    """What a dozen worlds erase in the end."""
+    rows = [
+        {
+            "run": f"{part}{model}{rate}{seed}", "seed": seed, "part": part, "restriction_kind": "style",
+            "targets": "exact", "model": model, "model_shown": SHOWN[model], "optimizer": "adam",
+            "learning_rate": rate, "num_steps": 1000, "erased": erased * (1 + 0.01 * seed),
+        }
+        for seed in range(12)
+    ]  # fmt: skip
+    return pl.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("erased", "verdict"), [(0.4, "holds"), (0.9, "refuted")])
+def test_more_than_half_is_kept_behind_the_gate_or_not(erased, verdict):
+    (found,) = (one for one in judged(kept=kept_rows(erased)) if one.prediction == "C2.3d")
+    assert found.verdict == verdict
+    assert found.threshold == pytest.approx(0.5)
+    assert found.measured is not None
+    assert found.measured.value == pytest.approx(math.exp(-erased * 1.055))
+    assert found.measured.count == 12
+    assert verdicts(judged(kept=kept_rows(erased, model="tabular_trie")), "C2.3f") == {"reported"}
+    assert verdicts(judged(kept=kept_rows(erased, part="decay_adam")), "C2.3d") == NOTHING
+
+
+def test_a_fine_tuning_that_two_parts_share_counts_once():
+    both = pl.concat([kept_rows(0.4), kept_rows(0.4, part="erasing_exact")])
+    (found,) = (one for one in judged(kept=both) if one.prediction == "C2.3d")
+    assert found.measured is not None
+    assert found.measured.count == 12
+
+
+def test_larger_steps_of_adam_are_set_against_smaller_ones_in_the_same_worlds():
+    slow, fast = kept_rows(0.02, rate=1e-4), kept_rows(0.4)
+    assert verdicts(judged(kept=pl.concat([slow, fast])), "C2.3e") == {"holds"}
+    assert verdicts(judged(kept=pl.concat([slow.with_columns(erased=0.5), fast])), "C2.3e") == {"refuted"}
+    assert verdicts(judged(kept=slow), "C2.3e") == NOTHING
+    other = fast.with_columns(pl.lit(5000).cast(pl.Int64).alias("num_steps"))
+    assert verdicts(judged(kept=pl.concat([slow, other])), "C2.3e") == NOTHING  # longer as well as faster
 
 
 @pytest.mark.parametrize(("kind", "counts"), [("style", True), ("regular", True), ("style_blind", False)])
 def test_what_is_gated_or_erased_is_asked_where_one_style_or_one_beginning_is_kept(kind, counts):
     frame = long_paths("transformer", "sgd").with_columns(restriction_kind=pl.lit(kind))
-    assert (verdicts(judged(splits=frame), "C2.3d") != NOTHING) == counts
-
-
-def test_larger_steps_of_adam_are_set_against_smaller_ones():
-    slow, fast = (long_paths("transformer", "adam", erasure=size) for size in (0.02, 0.2))
-    rates = [frame.with_columns(pl.lit(rate).alias("learning_rate"), pl.col("run") + f"{rate}")
-             for frame, rate in ((slow, 1e-4), (fast, 2e-3))]  # fmt: skip
-    noise = pl.col("erasure") * (1 + 0.01 * pl.col("seed"))
-    both = pl.concat(rates).with_columns(erasure=noise, part=pl.lit("rates_adam"))
-    assert verdicts(judged(splits=both), "C2.3e") == {"holds"}
-    assert verdicts(judged(splits=both.filter(learning_rate=1e-4)), "C2.3e") == NOTHING
-    assert verdicts(judged(splits=pl.concat(rates)), "C2.3e") == NOTHING  # long fine-tunings are a case of their own
-    every = [one.case for one in judged(splits=pl.concat([both, rates[0]])) if one.prediction == "C2.3d"]
-    assert len(set(every)) == len(every) == 3  # so that no seed counts twice
-
-
-def test_what_is_still_known_is_measured_from_the_base_to_an_untrained_model():
-    end = mass.last(long_paths("transformer", "sgd", erasure=0.1))
-    grown = end["kl"][0] * 0.1
-    assert end["known"][0] == pytest.approx(1 - grown / (3.0 - 0.01))
+    assert (verdicts(judged(splits=frame), "C2.3c") != NOTHING) == counts
 
 
 # -- learning again ---------------------------------------------------------------------------------------------------
@@ -249,13 +280,56 @@ def test_who_never_comes_back_saves_nothing():
     assert "5 runs did not come back" in found.note
 
 
-@pytest.mark.parametrize("column", ["scratch_lower", "recovery_upper"])
-def test_no_ratio_is_taken_of_no_steps(column):
-    """Before the first evaluation that is not the start, nobody knows how many steps it took; or it took none."""
-    soon = pl.when(pl.col("seed") == 1).then(0.0).otherwise(pl.col(column)).alias(column)
+def test_no_ratio_is_taken_of_no_steps_from_scratch():
+    """Before the first evaluation that is not the start, nobody knows how many steps it took."""
+    soon = pl.when(pl.col("seed") == 1).then(0.0).otherwise("scratch_lower").alias("scratch_lower")
     (found,) = (one for one in judged(relearning=relearnt(10, 200).with_columns(soon)) if one.prediction == "C2.4")
     assert found.verdict == "undecided"
     assert "1 run" in found.note
+
+
+def test_who_begins_below_the_threshold_counts_one_step():
+    none = pl.col("seed") == 1
+    there = [pl.when(none).then(0.0).otherwise(name).alias(name) for name in ("recovery_lower", "recovery_upper")]
+    (found,) = (one for one in judged(relearning=relearnt(10, 200).with_columns(there)) if one.prediction == "C2.4")
+    assert found.verdict == "holds"
+    assert "1 run" in found.note
+    wanted = np.exp(np.mean([np.log((200 + seed) / (1 if seed == 1 else 10 + seed)) for seed in SEEDS]))
+    assert found.measured is not None
+    assert found.measured.value == pytest.approx(wanted)
+
+
+def curves(faster: float) -> pl.DataFrame:
+    """KL falls as 1/(1 + t) from scratch, and `faster` times as fast in the recovery."""
+    steps = [0, *np.unique(np.round(np.geomspace(1, 1000, 30))).astype(int).tolist()]
+    return pl.DataFrame(
+        [
+            {
+                "run": f"r{seed}", "seed": seed, "targets": "exact", "restriction": STYLE, "start": start, "step": step,
+                "kl": (1.0 + 0.01 * seed) / (1.0 + (faster if start == "recovery" else 1.0) * step),
+            }
+            for seed in SEEDS for start in STARTS for step in steps
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("faster", "verdict"), [(10.0, "holds"), (0.1, "refuted")])
+def test_learning_again_is_followed_at_every_threshold_and_on_the_whole_way(faster, verdict):
+    found = relearning(curves(faster))
+    assert found.height == len(SEEDS) * len(THRESHOLDS)
+    last = found.filter(threshold=0.1, seed=0)
+    step = 9 / faster
+    assert last["recovery_lower"][0] < step <= last["recovery_upper"][0]
+    assert verdicts(judged(relearning=found), "C2.4b") == {verdict}
+    if faster > 1:
+        assert cases(judged(relearning=found), "C2.4") == {
+            f"exact targets, {STYLE}, {one:g} nats": "holds" for one in THRESHOLDS
+        }
+
+
+def test_the_area_is_a_mean_over_the_logarithm_of_the_steps():
+    steps = np.array([0.0, 1.0, 3.0, 7.0])  # log2(1 + t) is 0, 1, 2, 3
+    assert mean_log(steps, np.exp(np.array([0.0, 2.0, 4.0, 0.0]))) == pytest.approx((1 + 3 + 2) / 3)
 
 
 def test_a_threshold_is_reached_between_two_evaluations():
@@ -270,8 +344,9 @@ def test_a_threshold_is_reached_between_two_evaluations():
 
 def test_the_laws_of_sgd_are_read_off_the_last_decade():
     found = judged(splits=pl.concat([long_paths("tabular_trie", "sgd", erasure=0.0), long_paths("transformer", "sgd")]))
-    for identifier in ("C2.2a", "C2.2b", "C2.2d", "C2.2e", "C2.3a"):
+    for identifier in ("C2.2a", "C2.2b", "C2.2e", "C2.3a"):
         assert verdicts(found, identifier) == {"holds"}, identifier
+    assert verdicts(found, "C2.2d") == {"reported"}
     exponent = next(one for one in found if one.prediction == "C2.2a").measured
     assert exponent is not None
     assert exponent.value == pytest.approx(-1.0, abs=0.01)
@@ -299,21 +374,81 @@ def test_a_flat_table_levels_out_what_it_lost(erasure, verdict):
     assert verdicts(judged(splits=noisy), "C2.3b") == {verdict}
 
 
-def test_adam_is_held_to_its_rate_and_to_its_ceiling():
-    law = late(long_paths("tabular_strings", "adam"))["law"][0]
-    right = judged(splits=long_paths("tabular_strings", "adam", rate=law))
-    assert verdicts(right, "C2.2c") == {"holds"}
-    assert verdicts(right, "C2.2g") == {"holds"}
-    assert verdicts(judged(splits=long_paths("tabular_strings", "adam", rate=1.2 * law)), "C2.2c") == {"refuted"}
-    too_fast = judged(splits=long_paths("transformer", "adam", rate=0.0051))
-    assert verdicts(too_fast, "C2.2g") == {"refuted"}  # ½ |log 0.99| = 0.00503
-    assert verdicts(too_fast, "C2.2f") == {"holds"}
+def test_adam_at_a_small_rate_is_held_to_the_rate_of_the_law():
+    nothing = pl.DataFrame(schema={"run": pl.String, **dict.fromkeys(PREFACTORS, pl.Float64)})
+    law = decays(long_paths("tabular_strings", "adam"), nothing)["law"][0]
+    right, wrong = (long_paths("tabular_strings", "adam", rate=one) for one in (law, 1.2 * law))
+    assert verdicts(judged(splits=right), "C2.2c") == {"holds"}
+    assert verdicts(judged(splits=wrong), "C2.2c") == {"refuted"}
+    quick = right.with_columns(pl.lit(0.006).alias("learning_rate"))  # ½ |log 0.99| = 0.00503
+    assert verdicts(judged(splits=quick), "C2.2c") == NOTHING
+    assert verdicts(judged(splits=long_paths("transformer", "adam", rate=0.0051)), "C2.2f") == {"holds"}
 
 
-def test_a_path_that_is_too_short_for_a_late_law_decides_nothing():
-    short = long_paths("tabular_strings", "adam", rate=0.02).filter(pl.col("step") <= 40)
-    short = short.with_columns(num_steps=pl.lit(40))
-    assert verdicts(judged(splits=short), "C2.2g") == NOTHING  # 20 steps are fewer than 1 / (1 - β₂)
+def remembered(
+    model: str, rate: float = 0.03, corrected: bool = False, b2: float = 0.99, last: float = 5.01
+) -> pl.DataFrame:
+    """Paths of Adam that follow one of the laws of its memory, up to ρ t = `last`."""
+    rho, paths = -0.5 * math.log(b2), []
+    for seed in SEEDS:
+        steps = np.unique(np.round(np.geomspace(1, last / rho, 40)))
+        u = np.sqrt(np.expm1(2 * rho * steps))
+        lost = 1e-3 * (1 + seed) / (u - np.arctan(u) if corrected else np.expm1(rho * steps))
+        first = long_paths(model, "adam").filter(seed=seed)[0]
+        path = first.drop("step", "lost").join(pl.DataFrame({"step": steps.astype(int), "lost": lost}), how="cross")
+        paths.append(path.with_columns(learning_rate=rate, b2=b2, num_steps=int(steps[-1]), kl=-pl.col("lost").log()))
+    return pl.concat(paths)
+
+
+def test_tables_and_transformers_are_held_to_the_law_of_memory():
+    assert verdicts(judged(splits=remembered("tabular_trie")), "C2.2g") == {"holds"}
+    assert verdicts(judged(splits=remembered("transformer", rate=1e-4)), "C2.2h") == {"holds"}
+    for model, identifier in (("tabular_trie", "C2.2g"), ("transformer", "C2.2h")):
+        power = remembered(model).with_columns(lost=1 / pl.col("step"))
+        assert verdicts(judged(splits=power), identifier) == {"refuted"}
+
+
+def test_the_law_of_memory_is_asked_within_its_conditions_and_of_whole_windows():
+    assert verdicts(judged(splits=remembered("tabular_trie", rate=3e-3)), "C2.2g") == NOTHING
+    assert verdicts(judged(splits=remembered("tabular_trie", last=4.8)), "C2.2g") == NOTHING
+    few = remembered("tabular_trie").filter(pl.col("step").is_between(1, 300) | (pl.col("step") > 980))
+    assert verdicts(judged(splits=few.filter(pl.col("step") % 2 == 0)), "C2.2g") == NOTHING
+
+
+def test_the_law_with_the_bias_correction_is_another_one():
+    right = remembered("tabular_strings", rate=0.01, corrected=True, b2=0.999)
+    assert verdicts(judged(splits=right), "C2.2i") == {"holds"}
+    assert verdicts(judged(splits=right), "C2.2g") == {"holds"}  # half a nat
+    simple = judged(splits=remembered("tabular_strings", rate=0.01, b2=0.999))
+    assert verdicts(simple, "C2.2i") == {"refuted"}
+    assert verdicts(judged(splits=remembered("tabular_strings", corrected=True)), "C2.2i") == NOTHING  # β₂ = 0.99
+
+
+def test_the_prefactor_is_read_where_it_has_settled():
+    time, mass = np.array([0.0, 1.0, 2.0, 4.0, 8.0]), np.array([0.7, 0.25, 0.2, 0.12, 0.0625])
+    found = prefactor(time, mass, np.array([0.4, 0.4, 0.4, 0.5, 0.5]), np.array([1.0, 1.0, 1.0, 2.0, 1.5]))
+    assert found["prefactor"] == pytest.approx(0.5)
+    assert found["change"] == pytest.approx(0.5 / 0.48 - 1)
+    assert (found["limit"], found["limit_before"]) == (0.5, 0.4)
+    assert found["speed"] == pytest.approx((16 - 1 / 0.12) / 4 / 1.75)
+
+
+@pytest.mark.parametrize(
+    ("limit", "change", "wanted"), [(0.5, 0.01, {"holds"}), (0.7, 0.01, {"refuted"}), (0.5, 0.06, NOTHING)]
+)
+def test_the_prefactor_is_held_to_the_kernel(limit, change, wanted):
+    runs = [f"transformersgd{seed}" for seed in SEEDS]
+    kernels = pl.DataFrame(
+        {"run": runs, "prefactor": [0.5 + 0.001 * seed for seed in SEEDS], "change": [change] * 5, "limit": [limit] * 5,
+         "limit_before": [0.4] * 5, "speed": [1.0] * 5}
+    )  # fmt: skip
+    found = judged(splits=long_paths("transformer", "sgd"), prefactors=kernels)
+    assert verdicts(found, "C2.2k") == wanted
+    assert verdicts(found, "C2.2j") == NOTHING
+    assert verdicts(found, "C2.2l") == {"holds"}
+
+
+def test_a_path_with_too_few_late_points_has_no_power():
     few = long_paths("tabular_trie", "sgd").filter(pl.col("step").is_in([0, 1, 10_000]))
     assert verdicts(judged(splits=few), "C2.2a") == NOTHING
 
@@ -415,7 +550,7 @@ def standing(**changed: str) -> tuple[str, str]:
         name.replace("_", "."): verdict for name, verdict in changed.items()
     }
     found = [Finding(name, "a case", None, None, "", verdict) for name, verdict in held.items()]
-    return c2.standing(table(c2.CLAIM, found, []))
+    return c2.CLAIM.verdict(table(c2.CLAIM, found, []))
 
 
 def test_what_becomes_of_the_sentence():

@@ -93,6 +93,7 @@ def made(
     end_leak: float = 1e-3,
     others: Mapping[str, Sequence[float]] | None = None,
     tangent: bool = False,
+    batch: int = 64,
 ) -> Record:
     """A run that goes from P to S, with the weight of P at every step in `falling` and in the `others` phases.
 
@@ -115,7 +116,7 @@ def made(
     config = {
         "seed": seed, "study": {"part": part}, "grammar": {"kind": "styles_content"}, "restriction": restriction,
         "model": model, "objective": {**objective, "targets": targets}, "optimizer": optimizer,
-        "finetune": {"num_steps": int(STEPS[len(falling) - 1]), "loss_on": "response"},
+        "finetune": {"num_steps": int(STEPS[len(falling) - 1]), "batch_size": batch, "loss_on": "response"},
     }  # fmt: skip
     pretraining = {"joint_kl": 0.005, "limit": 0.02, "valid": True}
     return Record("tiny", "", config, p, restricted, phases, {"pretraining": pretraining, "world_notes": {}})
@@ -149,15 +150,19 @@ def _tangents(p: FiniteLanguage, restricted: Restricted, falling: Sequence[float
 
 
 def _c1() -> Iterator[Record]:
-    """Every restriction of the experiment, both targets; with sampled targets less is learnt."""
+    """Every restriction of the experiment, both targets; with sampled targets less is learnt. And the noise floor."""
     swept = yaml.safe_load((conf_folder() / "experiment" / "c1_entropy.yaml").read_text(encoding="utf-8"))
-    names = swept["hydra"]["sweeper"]["params"]["restriction"].split(",")
+    names = swept["hydra"]["sweeper"]["studies"]["arms"]["restriction"].split(",")
     nodes = [yaml.safe_load((conf_folder() / "restriction" / f"{name}.yaml").read_text("utf-8")) for name in names]
+    nodes.append({"kind": "style", "keep": "z2"})
     for node, targets, seed in itertools.product(nodes, ("exact", "sampled"), SEEDS):
         end = (0.01 if targets == "exact" else 0.1) * (1 + seed)
-        record = made(node, "", seed, targets, falling=(1.0, end), others={"identity": (1.0, 1.0)})
+        record = made(node, "", seed, targets, falling=(1.0, end))  # the run on everything is the control of all
         record.facts["residuals"] = residuals(record)  # the study looks at the slacks of the bounds
         yield record
+    for rate, batch, seed in itertools.product((5e-4, 2e-3), (128, 256), SEEDS):
+        slow = {**ADAM, "learning_rate": rate}
+        yield made({"kind": "everything"}, "", seed, "sampled", optimizer=slow, falling=(1.0, 1.0), batch=batch)
 
 
 # -- C2 ---------------------------------------------------------------------------------------------------------------

@@ -259,7 +259,13 @@ def derivatives(number: int, seed: int) -> dict[str, np.ndarray]:
         "tangent_displacement": dice.normal(size=size),
         "tangent_velocity": dice.normal(size=size),
         "weight_distance": np.array([[0.0], [1.75]]),
+        "kernel": np.array([triangle(dice.normal(size=(number, 2 * number))) for _ in STEPS]),
     }
+
+
+def triangle(jacobian: np.ndarray) -> np.ndarray:
+    """The lower triangle of the kernel of some derivatives, row by row."""
+    return np.concatenate([row[: at + 1] for at, row in enumerate(jacobian @ jacobian.T)])
 
 
 MAKERS: dict[str, Callable[[], Case]] = {

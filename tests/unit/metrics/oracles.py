@@ -1,5 +1,6 @@
 """What the rows of metrics are, as sums over listed strings in fractions: by their definitions, not by their code."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
@@ -124,6 +125,96 @@ def kl_lost(seen: Seen) -> Values:
     for phase, index in models(seen) if lost else ():
         q = {x: seen.answers(phase, index, x) for x in weights}
         yield phase, index, "P_B||q", "", law, kl_to(seen, lost, weights, q)
+
+
+def kl_lost_given(seen: Seen) -> Values:
+    """Answer by answer, with the shares of both laws among the lost answers to a prompt."""
+    lost, law = seen.case.lost, "P_B(x)" if seen.response else ""
+    weights = seen.weights(lost)
+    for phase, index in models(seen) if lost else ():
+        values = {}
+        for x in weights:
+            truth, q = seen.given(lost, x), seen.answers(phase, index, x)
+            total = sum(q[d] for d in truth)
+            values[x] = kl_of([(v, q[d] / total) for d, v in truth.items()]) if total else None
+        if None not in values.values():
+            yield phase, index, "P_B||q_B", "", law, average(weights, values)
+
+
+# -- the kernel -------------------------------------------------------------------------------------------------------
+
+
+def aim(seen: Seen) -> tuple[list[Outcome], list[Outcome]]:
+    """The documents that S has, and those that it leaves out of its own prompts."""
+    case = seen.case
+    has = [d for d, v in case.s.items() if v]
+    prompts = {d[: seen.start(d)] for d in has}
+    return has, [d for d, v in case.p.items() if v and d not in has and d[: seen.start(d)] in prompts]
+
+
+def said(seen: Seen, phase: str, index: int) -> Law:
+    """S(x) q(y|x) of every document."""
+    weights, q = seen.weights(seen.case.s), seen.case.models[phase, index]
+    return {d: weights.get(d[: seen.start(d)], NONE) * product(q, d, seen.start(d)) for d in seen.case.documents}
+
+
+def lost_mass(seen: Seen) -> Values:
+    _, gone = aim(seen)
+    for phase, index in models(seen) if gone else ():
+        q = said(seen, phase, index)
+        yield phase, index, "q", "", seen.s_name, float(sum(q[d] for d in gone))
+
+
+def kernels(seen: Seen) -> Iterator[tuple[int, np.ndarray]]:
+    """The recorded kernels, where the loss is on what the view looks at and S leaves out something."""
+    case, number = seen.case, len(seen.case.documents)
+    on = case.record.config["finetune"]["loss_on"] == "response"
+    if (on == seen.response or not case.record.p.prompts.length.any()) and aim(seen)[1]:
+        for index in range(len(STEPS)):
+            numbers, found = iter(case.record.phases[PROBED].arrays["kernel"][index]), np.zeros((number, number))
+            for a in range(number):
+                for b in range(a + 1):
+                    found[a, b] = found[b, a] = next(numbers)
+            yield index, found
+
+
+def kernel_limit(seen: Seen) -> Values:
+    """Of all sets of lost documents the one that fulfils the conditions of a minimum with w >= 0 on all of them."""
+    has, gone = aim(seen)
+    for index, kernel in kernels(seen):
+        sets = itertools.chain.from_iterable(itertools.combinations(gone, size) for size in range(len(gone), 0, -1))
+        best = next(kappa for chosen in sets if (kappa := curvature(seen, kernel, has, chosen, gone)))
+        yield PROBED, index, "q", "", seen.s_name, 1 / best
+
+
+def curvature(
+    seen: Seen, kernel: np.ndarray, has: list[Outcome], chosen: tuple[Outcome, ...], gone: list[Outcome]
+) -> float:
+    """vᵀ K v where only the chosen documents are lost, by the equations of Lagrange; 0 where it is not the minimum."""
+    place = {d: at for at, d in enumerate(seen.case.documents)}
+    names = [*has, *chosen]
+    own, size = [place[d] for d in names], len(names)
+    of_prompt = {x: [float(d[: seen.start(d)] == x) for d in names] for x in {d[: seen.start(d)] for d in has}}
+    rows = np.array([*of_prompt.values(), [float(d in chosen) for d in names]])
+    matrix = np.block([[kernel[np.ix_(own, own)], rows.T], [rows, np.zeros((len(rows),) * 2)]])
+    found = np.linalg.solve(matrix, np.append(np.zeros(size + len(rows) - 1), -1.0))
+    v, prices = found[:size], dict(zip(of_prompt, found[size:-1], strict=True))
+    others = [kernel[place[d], own] @ v + prices[d[: seen.start(d)]] + found[-1] for d in gone if d not in chosen]
+    right = (v[len(has) :] <= 0).all() and all(value <= 0 for value in others)
+    return float(v @ kernel[np.ix_(own, own)] @ v) if right else 0.0
+
+
+def kernel_speed(seen: Seen) -> Values:
+    documents, (_, gone) = seen.case.documents, aim(seen)
+    for index, kernel in kernels(seen):
+        q, weights = said(seen, PROBED, index), seen.weights(seen.case.s)
+        given = {d: weights.get(d[: seen.start(d)], NONE) * seen.given(seen.case.s, d[: seen.start(d)]).get(d, NONE)
+                 for d in documents if d[: seen.start(d)] in weights}  # fmt: skip
+        mass = sum(q[d] for d in gone)
+        gap = [float(given.get(d, NONE) - q[d]) for d in documents]
+        if mass:
+            falls = [float(q[d]) * (kernel[at] @ gap) if d in gone else 0.0 for at, d in enumerate(documents)]
+            yield PROBED, index, "q", "", seen.s_name, -math.fsum(falls) / float(mass) ** 2
 
 
 def behind(seen: Seen) -> Values:
@@ -622,6 +713,7 @@ ORACLES: dict[str, Callable[[Seen], Values]] = {
         kernel_share, moved_unseen, first_order_r2, fisher, weight_distance, objective_gap, identity,
         decay_constant, decay_slope, levelling, largest_fit_kl, excursion, style_erasure, kept_behind_gate,
         shown_erasure, reverse_kl, reverse_kl_moved, total_variation, coverage_lost, greedy_accuracy, collision,
+        kl_lost_given, lost_mass, kernel_limit, kernel_speed,
     )
 }  # fmt: skip
 ORACLES |= {f"latent_shift_{part}": latent_shift(part) for part in ("total", "conditioning", "narrowing", "overlap")}
