@@ -67,14 +67,13 @@ def study(
     evals: Annotated[int, Positive] = 40,
     part: Annotated[str | None, Part] = None,
 ) -> None:
-    """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds,
-    and `rates` is the sweep over learning rates of the fine-tuning.
+    """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
 
     worlds: the sweep over seeds where medians, sign tests or skewed numbers decide, which need 12 worlds or more;
-    pretrain_steps, finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables if their late laws
-    are measured; kernel_steps: steps of fine-tunings that are linearised; slow_steps: steps of fine-tunings with a
-    small learning rate; evals: evaluations of a fine-tuning if its path is measured; part: the part of the experiment
-    to which a run belongs, set by `hydra/sweeper=studies`.
+    rates: the sweep over learning rates of the fine-tuning; pretrain_steps, finetune_steps: optimiser steps of the two
+    stages; decay_steps: steps of tables if their late laws are measured; kernel_steps: steps of fine-tunings that are
+    linearised; slow_steps: steps of fine-tunings with a small learning rate; evals: evaluations of a fine-tuning if its
+    path is measured; part: the part of the experiment to which a run belongs, set by `hydra/sweeper=studies`.
     """
 
 

@@ -81,7 +81,8 @@ def goes_to_the_board(name: str, tmp_path: Path, smaller: list[str]) -> None:
 
 @pytest.mark.slow
 def test_robustness_is_one_table(tmp_path: Path) -> None:
-    small = ("scale=smoke", "seed=0", "model.width=32", "hydra.sweeper.only=[support_chain_adam,recovery_chain_adam]")
+    only = "hydra.sweeper.only=[support_chain_adam,recovery_chain_adam,rates_chain_adam]"
+    small = ("scale=smoke", "seed=0", "model.width=32", "optimizer.learning_rate=2e-3", only)
     assert "finished" in python("sim.run", "experiment=robustness", f"outputs={tmp_path}", *small)
     printed = python("experiments", "robustness", str(tmp_path / "robustness"))
     assert "Markov chain" in printed

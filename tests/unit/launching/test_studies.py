@@ -63,7 +63,7 @@ def test_params_are_swept_in_every_study(asked, monkeypatch, tmp_path):
     only = ("experiment=robustness", "hydra.sweeper.only=[support_chain_adam,recovery_hidden_momentum]", "seed=0")
     assert run(monkeypatch, tmp_path, *only) == 0
     found = [(config["grammar"]["kind"], config["model"]["width"]) for _, config in asked[0]]
-    assert found == 3 * [("ngram", 32)] + 3 * [("ngram", 64)] + [("hmm", 32), ("hmm", 64)]
+    assert found == 8 * [("ngram", 32)] + 8 * [("ngram", 64)] + 2 * [("hmm", 32)] + 2 * [("hmm", 64)]
 
 
 def test_the_command_line_has_the_last_word(asked, monkeypatch, tmp_path):
