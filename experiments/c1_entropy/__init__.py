@@ -89,9 +89,10 @@ FOLLOWS = (
         only=CONVERGED, figure="entropy",
     ),
     Prediction(
-        "C1.2d", "The entropy of whole texts, which pretraining is about, changes with that of answers.", "report",
+        "C1.2d", "The entropy of whole texts, which pretraining is about, beside that of answers.", "report",
         measured.texts, predicted="H(S) − H(P) of whole texts",
-        rule="H(q) − H(control) of whole texts, exact targets. The loss is on answers, so the model keeps its prompts.",
+        rule="H(q) − H(control) of whole texts, exact targets. The loss is on answers, so no data hold the prompts "
+        "that the model itself would write.",
         control=FRESH, only=CONVERGED, figure="entropy",
     ),
     Prediction(

@@ -36,9 +36,8 @@ def with_controls(study: Study) -> Study:
         if row["run"] not in own and control is not None:
             known.setdefault(control, study.record(control))
             beside = _beside(study.record(row["run"]), known[control])
-            for names, view in ((("entropy", "top_one"), "response"), (("entropy",), "joint")):
-                numbers = metrics_table(beside, names, (view,), (CONTROL,))
-                found.append(numbers.filter(phase=CONTROL).select(*NUMBERS))  # the truth is known already
+            numbers = metrics_table(beside, ("entropy", "top_one"), phases=(CONTROL,))
+            found.append(numbers.filter(phase=CONTROL).select(*NUMBERS))  # the truth is known already
     return replace(study, numbers=pl.concat(found))
 
 

@@ -54,9 +54,9 @@ def residuals(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     found: dict[str, float] = {}
     for run in runs.filter(kind="style")["run"]:
         record = study.record(run)
-        errors = parts(record.p, record.restricted.event).residual if record.restricted.log_member is None else []
-        if len(errors):
-            found[run] = float(np.abs(errors).max())
+        if record.restricted.log_member is None:  # otherwise a document has no single style
+            errors = np.abs(parts(record.p, record.restricted.event).residual)
+            found |= {run: float(errors.max())} if len(errors) else {}
     return pl.DataFrame(
         {"run": list(found), "style_residual": list(found.values())}, {"run": pl.String, "style_residual": pl.Float64}
     )

@@ -4,7 +4,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.colours import DISTRIBUTIONS, GUIDE, looks
+from figures.colours import DISTRIBUTIONS, GUIDE, MARKERS, looks
 from figures.curves import Tables, num_seeds
 from figures.style import factor, figure
 
@@ -30,9 +30,10 @@ def draw(tables: Tables) -> Figure:
         if row == 0:
             axes.set_title(f"{cases[column].capitalize()} targets")
             axes.annotate("$H(q) = H(S)$", (0.42, 0.36), xycoords="axes fraction", fontsize="small", color=GUIDE)
-        axes.set_xlabel(f"entropy of the data, {words} [nat]")
+        if row == 1:
+            axes.set_xlabel("entropy of the data, $H(S)$ [nat]")
         if column == 0:
-            axes.set_ylabel(f"entropy of the model, {words} [nat]")
+            axes.set_ylabel(f"{words},\n$H(q)$ [nat]")
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn
 
@@ -79,5 +80,6 @@ def _cloud(axes: Axes, runs: pl.DataFrame, case: str, view: str) -> None:
         middle = (lower + upper) / 2
         axes.errorbar(
             own[f"{view}_s"], middle, yerr=[middle - lower, upper - middle], fmt=look.marker, color=look.colour,
+            markerfacecolor="none" if place >= len(MARKERS) else look.colour,
             markersize=max(7.0 - 0.4 * place, 4.0) * factor(), elinewidth=factor(), label=name,
         )  # fmt: skip

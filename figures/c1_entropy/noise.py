@@ -44,8 +44,8 @@ def draw(tables: Tables) -> Figure | None:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     return (
-        "C1.9. The noise floor of sampling: entropy of answers that fine-tuning adds although its data are fresh "
-        "samples from P, against the number of strings in a step. Hollow marks are worlds, bars are certified bounds, "
+        "C1.9. What sampling adds: entropy of answers that fine-tuning adds although its data are fresh samples from "
+        "P, against the number of strings in a step. Hollow marks are worlds, bars are certified bounds, "
         f"and lines join the means over {num_seeds(_cells(tables))}. With exact targets a step samples only which "
         "prefixes it sees. Marks of one batch size are drawn side by side."
     )

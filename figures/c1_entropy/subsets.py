@@ -13,11 +13,11 @@ TABLES = ("subsets",)
 
 LAWS = ("Zipf 2", "Zipf 3/2", "Zipf 1", "Zipf ½", "uniform", "its own")
 RULES = {
-    "string": "a coin for every text",
-    "prompt": "a coin for every prompt",
-    "style": "a coin for every style",
-    "reached": "in order, until $P(A)$",
-    "skipped": "in order, none overshoots",
+    "string": "coin per text",
+    "prompt": "coin per prompt",
+    "style": "coin per style",
+    "reached": "until $P(A)$",
+    "skipped": "up to $P(A)$",
 }
 STEEP = "Zipf 2"
 
@@ -27,10 +27,10 @@ def draw(tables: Tables) -> Figure:
     cells = tables["subsets"].filter(view="texts")
     drawn, panels = figure(4.0, 2)
     for place, law in enumerate(LAWS):
-        _line(panels[0], cells.filter(rule="string", law=law), place, "its own weights" if law == "its own" else law)
+        _line(panels[0], cells.filter(rule="string", law=law), place, "own" if law == "its own" else law)
     for place, (rule, words) in enumerate(RULES.items()):
         _line(panels[1], cells.filter(rule=rule, law=STEEP), place, words)
-    panels[0].set(title="A coin for every text, by weights", ylabel="share of subsets with $H(P_A) > H(P)$")
+    panels[0].set(title="Coin per text, by weights", ylabel="share of subsets with $H(P_A) > H(P)$")
     panels[1].set(title="Weights of Zipf 2, by rule")
     for axes in panels:
         axes.set_xscale("log")
@@ -38,7 +38,7 @@ def draw(tables: Tables) -> Figure:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(_tick))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-        axes.set(xlabel="share of the language that is kept, $P(A)$", ylim=(-0.03, 1.03))
+        axes.set(xlabel="share that is kept, $P(A)$", ylim=(-0.03, 1.03))
         axes.invert_xaxis()
         axes.legend(loc="upper center", bbox_to_anchor=(0.46, -0.16), ncols=2, handlelength=2.6, columnspacing=1.0)
     return drawn
@@ -47,13 +47,15 @@ def draw(tables: Tables) -> Figure:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     cells = tables["subsets"]
-    least, most = (f"{cells.filter(rule='string')['draws'].min():,}", cells["language"].n_unique())
+    languages = cells["language"].n_unique()
+    least = int(cells.filter(rule="string")["draws"].to_numpy().min())
     return (
-        f"C1.7. Share of random subsets A with more entropy than the whole language, over {most} kinds of language "
-        "with 342 to 1344 texts; means over languages, bars from the least to the largest. Nothing is trained, and "
-        f"every entropy is exact. A share is a count over at least {least} subsets of a language for a coin for every "
-        "text, and over 200 orders. Weights: rank to the power of minus the exponent. In order: texts in random order "
-        "are added until they hold P(A), or without those that would overshoot it."
+        f"C1.7. Share of random subsets A with more entropy than the whole language, over {languages} kinds of "
+        "language with 342 to 1344 texts; means over languages, bars from the least to the largest. Nothing is "
+        f"trained, and every entropy is exact. A share is a count over at least {least:,} subsets of a language for a "
+        "coin per text, and over 200 random orders. Weights: rank to the power of minus the exponent. Rules: a text, "
+        "or all texts of a prompt or of a style, is kept with probability P(A); or texts in random order are added "
+        "until they hold P(A), or up to P(A) without those that would overshoot it."
     )
 
 
