@@ -34,7 +34,10 @@ def partial_rank_correlation(x: np.ndarray, y: np.ndarray, given: np.ndarray) ->
     then nothing is left that could be correlated. It is nan if one of the three does not vary.
     Source: M. Kendall, 1942, "Partial rank correlation"; here with Spearman's correlation.
     """
-    xy, xg, yg = rank_correlation(x, y), rank_correlation(x, given), rank_correlation(y, given)
+    return _partial(rank_correlation(x, y), rank_correlation(x, given), rank_correlation(y, given))
+
+
+def _partial(xy: float, xg: float, yg: float) -> float:
     left = [1.0 - r * r for r in (xg, yg)]
     if math.isnan(xy + xg + yg):
         return math.nan
@@ -47,5 +50,7 @@ def advantage(outcome: np.ndarray, favourite: np.ndarray, rival: np.ndarray) -> 
     partial(outcome, favourite | rival) - |partial(outcome, rival | favourite)|, both rank correlations. The favourite
     has to rise with the outcome; the rival may rise or fall.
     """
-    own = partial_rank_correlation(outcome, favourite, rival)
-    return own - abs(partial_rank_correlation(outcome, rival, favourite))
+    own, other, between = (
+        rank_correlation(*pair) for pair in ((outcome, favourite), (outcome, rival), (favourite, rival))
+    )
+    return _partial(own, other, between) - abs(_partial(other, own, between))

@@ -2,9 +2,13 @@
 
 import polars as pl
 
-from experiments.c2_support import laws, mass
-from experiments.c2_support.tables import NEEDS, tables
-from experiments.predictions import Amendment, Claim, Prediction, Standing, verdicts_of
+from experiments.c2_support import arms, crossed, laws, mass
+from experiments.c2_support.crossed import RACE
+from experiments.c2_support.erasing import ERASING
+from experiments.c2_support.tables import NEEDS
+from experiments.c2_support.tables import tables as tables_of_laws
+from experiments.predictions import Amendment, Claim, Prediction, Standing, Tables, verdicts_of
+from experiments.study import Study
 
 ROUNDING = 1e-9
 """A difference of exact numbers up to this counts as 0."""
@@ -13,6 +17,12 @@ LATE, LATER = (0.1, 1.0), (0.5, 1.0)
 """Windows for laws that hold late: the last decade of the steps, and their last half."""
 
 ALL = "all runs, valid or not"
+
+
+def tables(study: Study) -> Tables:
+    """Return the tables of all parts of the study."""
+    found = tables_of_laws(study)
+    return {**found, **arms.tables(study, found["runs"]), **crossed.tables(study, found["runs"])}
 
 
 def standing(findings: pl.DataFrame) -> tuple[Standing, str]:
@@ -202,8 +212,8 @@ CLAIM = Claim(
     "follow the data, down and up; then it is said in how many cases what is left out is still known (C2.3d holds) "
     "and in how many it is erased (refuted). Else undecided. Not valid unless the controls C2.0a and C2.0b hold. "
     f"Sizes are judged at convergence, a mean KL(S‖q) of at most {mass.FIT} nats per answer.",
-    predictions=(*SIZES, *DECAY, *ERASURE, *KERNEL),
-    needs=NEEDS,
+    predictions=(*SIZES, *DECAY, *ERASURE, *KERNEL, *RACE, *ERASING),
+    needs=(*NEEDS, *crossed.NEEDS, *arms.NEEDS),
     tables=tables,
     standing=standing,
     paired=("part", "restriction", "targets", "model", "width", "optimizer", "learning_rate", "weight", "num_steps",

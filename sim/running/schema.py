@@ -57,18 +57,22 @@ def run(
 def study(
     *,
     seeds: Annotated[str, Seeds] = "range(5)",
+    worlds: Annotated[str, Seeds] = "range(12)",
     pretrain_steps: Annotated[int, Positive] = 2000,
     finetune_steps: Annotated[int, Positive] = 1000,
     decay_steps: Annotated[int, Positive] = 10_000,
     kernel_steps: Annotated[int, Positive] = 100,
+    slow_steps: Annotated[int, Positive] = 5000,
     evals: Annotated[int, Positive] = 40,
     part: Annotated[str | None, Part] = None,
 ) -> None:
     """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
 
+    worlds: the sweep over seeds where medians, sign tests or skewed numbers decide, which need 12 worlds or more;
     pretrain_steps, finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables if their late laws
-    are measured; kernel_steps: steps of fine-tunings that are linearised; evals: evaluations of a fine-tuning if its
-    path is measured; part: the part of the experiment to which a run belongs, set by `hydra/sweeper=studies`.
+    are measured; kernel_steps: steps of fine-tunings that are linearised; slow_steps: steps of fine-tunings with a
+    small learning rate; evals: evaluations of a fine-tuning if its path is measured; part: the part of the experiment
+    to which a run belongs, set by `hydra/sweeper=studies`.
     """
 
 
