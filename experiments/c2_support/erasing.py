@@ -24,7 +24,7 @@ correlation of 0.4 before the ranks; tests/unit/experiments/test_c2_erasing.py):
     E = X + 0.6 noise         advantage  0.56, found in  95 %, covers in 94 %
     E = X + 0.8 noise         advantage  0.48, found in  69 %, covers in 96 %
 
-At a rank correlation of 0.9, which C2.8b announces, the noise is about 0.45. A rival with a correlation of 0.7 to X is
+At a rank correlation of 0.9, which C2.8b announces, the noise is about 0.37. A rival with a correlation of 0.7 to X is
 told apart in 99.5 % (noise 0.3) or 66 % (noise 0.6) of the studies.
 """
 

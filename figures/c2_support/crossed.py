@@ -14,7 +14,7 @@ TABLES = ("runs", "crossed")
 
 PAPER, INK = "#F4F1EA", "#0B3C5D"
 
-BREAKS = {", ": ",\n", "greedy ": "greedy\n"}
+BREAKS = {", N": ",\nN", "greedy ": "greedy\n"}
 """Where the names of columns are broken into two lines."""
 
 
@@ -39,6 +39,7 @@ def draw(tables: Tables) -> Figure | None:
     axes.set_xticks(range(len(targets)), [_broken(target) for target in targets])
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     axes.set_title("What is foretold, on prompts that S never shows")
     return drawn
 
@@ -47,10 +48,10 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     return (
         "C2.6. The crossed race: R² of a parabola that foretells a kind of forgetting (columns, on prompts that S "
-        "never shows) from a quantity that is measured on the prompts of S (rows), over the runs of a world; mean of "
-        f"{num_seeds(tables['crossed'])}. Frames: the predicted winners. Bold: the best of its column. An empty cell "
-        "has too few runs. The numbers of the runs are exact, except for the excursion, which has the rounding of "
-        "float32."
+        "never shows) from a quantity that is measured on the prompts of S (rows), over the runs of a world; means "
+        f"over {num_seeds(tables['crossed'])}. Frames: the predicted winners. Bold: the best of its column. A cell "
+        "with too few runs is empty. The numbers of the runs are exact, except for the excursion, which has the "
+        "rounding of float32."
     )
 
 

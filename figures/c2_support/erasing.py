@@ -22,20 +22,18 @@ def draw(tables: Tables) -> Figure | None:
     arms = shown(tables)
     if not arms.height:
         return None
-    drawn, (axes, beside) = figure(4.2, 2, sharey=False)
+    drawn, (axes,) = figure(4.2, 1)
     for name, (look, hollow) in marks(arms).items():
         own = arms.filter(arm=name)
         kind = look.hollow if hollow else look.points
         axes.plot(own["x"], own["e"], markersize=2.2 * factor(), alpha=0.5, **kind)
         mean = own.select(pl.col("x").log().mean().exp(), pl.col("e").mean()).row(0)
-        axes.plot(*mean, label=name, markersize=6.5 * factor(), markeredgecolor="white" if not hollow else None, **kind)
+        axes.plot(*mean, label=name, markersize=6.5 * factor(), **kind)
     axes.axhline(0.0, color=GUIDE, linewidth=0.7 * factor(), zorder=0)
     axes.set(xscale="log", xlabel="excursion $X$ [nat]", ylabel="erased behind the gate, $E$ [nat]")
     axes.set_yscale("symlog", linthresh=LINEAR, linscale=0.6)
     _ticks(axes, arms)
-    beside.set_axis_off()
-    handles, names = axes.get_legend_handles_labels()
-    beside.legend(handles, names, loc="center left", ncols=1, handletextpad=0.3)
+    drawn.legend(*axes.get_legend_handles_labels(), loc="outside right center")
     return drawn
 
 
@@ -81,6 +79,7 @@ def _ticks(axes: Axes, arms: pl.DataFrame) -> None:
     top = max(float(arms["e"].to_numpy().max()), LINEAR)
     bottom = min(float(arms["e"].to_numpy().min()), 0.0)
     places = [-1.0, -0.1, 0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
-    kept = [one for one in places if 2 * bottom <= one <= 1.2 * top]
+    kept = [one for one in places if 1.2 * bottom <= one <= 1.2 * top]
     axes.set_yticks(kept, [f"{one:g}".replace("-", "−") for one in kept])
     axes.set_yticks([], minor=True)
+    axes.set_ylim(1.2 * bottom - 0.3 * LINEAR, 1.3 * top)
