@@ -84,15 +84,18 @@ def _kl(evaluation: Evaluation) -> Iterator[Cell]:
     if world.best is not None and evaluation.meaning.data == "S":
         yield Cell("q*||q", _kl_to(world.best, q, world.s_law), s_name)
     yield Cell("P_A||q", _kl_to(world.kept, q, world.s_law), s_name)
-    yield from _kl_elsewhere(world, q)
+    for name, law in unshown(world).items():
+        yield Cell("P||q", _kl_to(world.p, q, law), name)
 
 
-def _kl_elsewhere(world: World, q: Scored) -> Iterator[Cell]:
-    """KL(P||q) on the prompts that S never has; nothing if there are none."""
+def unshown(world: World) -> dict[str, np.ndarray]:
+    """P's law of the prompts that S never shows, by its name: log P(x | S(x) = 0) [nat], float64[G].
+
+    Empty if S shows every prompt of P.
+    """
     off = np.where(world.s_law == -np.inf, world.p_law, -np.inf)
     total = float(np.exp(off).sum())
-    if total > 0.0:
-        yield Cell("P||q", _kl_to(world.p, q, off - np.log(total)), "P(x | S(x) = 0)")
+    return {"P(x | S(x) = 0)": off - np.log(total)} if total > 0.0 else {}
 
 
 def _moved(between: Between, comma: str) -> Callable[[Evaluation], Iterator[Cell]]:
@@ -113,6 +116,15 @@ def _moved(between: Between, comma: str) -> Callable[[Evaluation], Iterator[Cell
     return measure
 
 
+def _total_variation(evaluation: Evaluation) -> Iterator[Cell]:
+    """TV(P, q) under P(x), and on the prompts that S never shows."""
+    if not evaluation.is_truth:
+        world, q = evaluation.world, evaluation.q
+        for name, law in ({world.law_names[0]: world.p_law} | unshown(world)).items():
+            value = total_variation(world.p.merged, q.merged, q.log_merged_weights(law))
+            yield Cell("P,q", Quantity.of(value), name)
+
+
 def _from_p(between: Between) -> Callable[[World, Scored], float]:
     def function(world: World, q: Scored) -> float:
         return between(world.p.merged, q.merged, q.log_merged_weights(world.p_law))
@@ -123,7 +135,7 @@ def _from_p(between: Between) -> Callable[[World, Scored], float]:
 METRICS = [
     Metric("kl", "KL", "nat", "Kullback–Leibler divergence of the model from a truth", _kl),
     Metric("kl_moved", "KL(q₀‖q)", "nat", "divergence between the model and its start, both ways", _moved(kl, "||")),
-    of_model("total_variation", "TV", "1", "distance from P", _from_p(total_variation), "P,q", exact=True),
+    Metric("total_variation", "TV", "1", "distance from P", _total_variation),
     Metric("total_variation_moved", "TV(q₀, q)", "1", "distance from the start", _moved(total_variation, ",")),
     of_model("jensen_shannon", "JS", "nat", "divergence from P", _from_p(jensen_shannon), "P,q", exact=True),
     Metric("jensen_shannon_moved", "JS(q₀, q)", "nat", "divergence from the start", _moved(jensen_shannon, ",")),

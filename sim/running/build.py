@@ -14,10 +14,10 @@ from sim.languages.dial import dial as entropy_dial
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
-from sim.running import checks, schema
+from sim.running import checks, editing, schema
 from sim.theory.laws import Laws
 from sim.training.sharing import structure
-from sim.training.simulation import Recipe, Simulation
+from sim.training.simulation import Edit, Recipe, Simulation
 from sim.training.sweep import Probe, evaluation_steps
 
 
@@ -37,7 +37,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
         top[name] = _part(canonical_of, form, top[name], name)
     for group in ("objective", "optimizer"):
         first[group] = _part(canonical, group, first[group], f"pretrain.{group}")
-    second = _part(canonical_of, schema.finetune, top["finetune"], "finetune")
+    second = editing.canonical_edits(_part(canonical_of, schema.finetune, top["finetune"], "finetune"))
     for index, name in enumerate(second["probes"]):
         member("probe", name, f"finetune.probes[{index}]")
     for name, phase in (("pretrain", first), ("finetune", second)):
@@ -116,6 +116,7 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
         tuple(probe(name) for name in second["probes"]),
         second["kl_every_step"],
         chosen["record"] == "laws",
+        _edits(*_texts(chosen, "restriction", "model"), json.dumps(second.get("edits", []))),
     )
     _check_carried(whole)
     return whole, dict(notes)
@@ -148,6 +149,12 @@ def _world(grammar: str, restriction: str, model: str) -> tuple[Any, ...]:
     p = p if restricted.p is None else restricted.p
     node = json.loads(model)
     return p, notes, restricted, checks.model(construct("model", node, "model", p.trie), p.trie, node)
+
+
+@functools.lru_cache(maxsize=32)
+def _edits(grammar: str, restriction: str, model: str, entries: str) -> tuple[Edit, ...]:
+    found = json.loads(entries)
+    return editing.edits({"edits": found}, _world(grammar, restriction, model)[3]) if found else ()
 
 
 @functools.lru_cache(maxsize=32)

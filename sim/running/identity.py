@@ -44,7 +44,9 @@ def members_of(chosen: Mapping[str, Any]) -> list[Member]:
         for node in nodes(group, owner.get(group))
         if node["kind"] in members(group)
     }
-    found |= {members("probe")[name] for name in chosen.get("finetune", {}).get("probes", ())}
+    tuning = chosen.get("finetune", {})
+    found |= {members("probe")[name] for name in tuning.get("probes", ())}
+    found |= {members("edit")[node["kind"]] for node in tuning.get("edits", ()) if node["kind"] in members("edit")}
     return sorted(found, key=lambda one: (one.kind, one.name))
 
 

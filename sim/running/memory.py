@@ -52,10 +52,12 @@ def run_bytes(run: Simulation, mapping: Mapping) -> tuple[int, int]:
     evaluations = len(run.pretrain.steps) + phases * len(run.finetune.steps)
     evaluations += 0 if run.relearn is None else 2 * len(run.relearn.steps)
     ends = 2 * (1 + phases + (0 if run.relearn is None else 2)) if run.laws_only else evaluations
+    ends, evaluations = ends + len(run.edits), evaluations + len(run.edits)
     laws = run.p.trie.num_strings + 6 * run.p.prompts.num_groups if run.laws_only else 0
     host = RECORDS * 8 * (ends * (edges + 4 * nodes) + evaluations * laws)
     shape = jax.eval_shape(run.model.init, jax.random.key(0))
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
+    host += 2 * len(run.edits) * _bytes(shape)  # the parameters and the bytes that are written
     one = finetunings(run, zeros)["sft"]
     device = STATES * _bytes(start(one.job)) + _bytes((one.job, one.plan))
     if mapping == "vmap":

@@ -177,7 +177,8 @@ def _evaluate(one: Training, logits: np.ndarray, params: Params, loss_sum: float
     try:
         arrays = node_record(logits, one.trie)
     except FloatingPointError as problem:
-        one.failure = f"at step {step}: {problem}; lower the learning rate"
+        why = "training diverged; lower the learning rate" if one.steps[-1] else "choose a smaller edit"
+        one.failure = f"at step {step}: {problem}: {why}"
         return
     if one.reduce is not None and 0 < len(trained.steps) < len(one.steps) - 1:
         arrays = one.reduce(arrays)

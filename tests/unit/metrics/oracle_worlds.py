@@ -14,7 +14,17 @@ from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
 from sim.languages.vocabulary import Vocabulary
 from sim.metrics.table import residuals
-from tests.unit.metrics.small_worlds import Conditionals, Law, Outcome, World, log, make_world, random_model, spread
+from tests.unit.metrics.small_worlds import (
+    BAR,
+    Conditionals,
+    Law,
+    Outcome,
+    World,
+    log,
+    make_world,
+    random_model,
+    spread,
+)
 from tests.unit.metrics.small_worlds import record as node_arrays
 
 NONE = Fraction(0)
@@ -23,9 +33,11 @@ STEPS = (0, 10)
 RATE = 0.05
 PHASES = ("pretrain", "sft", "identity", "carried", "linearised", "recovery", "scratch")
 PROBED = "sft"
+"""The phase in which derivatives are recorded."""
 WATCHED, PEAK = ("sft", "identity"), 0.25
 """Phases with numbers after every step, and by how much the largest is above the last one [nat]."""
-"""The phase in which derivatives are recorded."""
+SHOWS = 2
+"""The token that begins all answers of the second style in the world with shown styles."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,6 +74,11 @@ class Case:
         return {d: (1 - self.weight) * self.s.get(d, NONE) + self.weight * v for d, v in self.p.items()}
 
     @property
+    def shown(self) -> bool:
+        """Whether the second style is the one whose answers begin with its token."""
+        return bool(self.share) and all((d[d.index(BAR) + 1] == SHOWS) == bool(v[1]) for d, v in self.share.items())
+
+    @property
     def phases(self) -> list[str]:
         """The phases of the record."""
         return list(self.record.phases)
@@ -83,7 +100,8 @@ def case(
 ) -> Case:
     """A world with prompts or without, whose styles are disjoint, overlapping or none.
 
-    With overlapping styles S is P given the first one, which is no set of strings. whole: S keeps all that P has;
+    With overlapping styles S is P given the first one, which is no set of strings. With shown styles, the second one is
+    lost and all its answers, and no others, begin with one token. whole: S keeps all that P has;
     missed: models give probability 0 to some strings that S keeps and to some that it lacks.
     """
     world = make_world(seed, leak=Fraction(1, 10))
@@ -95,6 +113,9 @@ def case(
     elif styles == "overlapping":
         event = {d for d in documents if share[d][0]}
         s = normalised({d: v * share[d][0] for d, v in world.p.items()})
+    elif styles == "shown":
+        event = {d for d in documents if share[d][0]}
+        s = normalised({d: v * (1 + len(d)) for d, v in world.p.items() if d in event})
     models = {(phase, index): a_model(world, number) for number, (phase, index) in enumerate(evaluations(whole))}
     for phase in ("carried", "identity", "linearised"):  # every fine-tuning begins where the pretraining ended
         models[phase, 0] = models["pretrain", 1]
@@ -119,6 +140,8 @@ def shares(documents: list[Outcome], styles: str, seed: int) -> dict[Outcome, tu
         return {}
     if styles == "disjoint":
         return {d: ((Fraction(1), NONE) if len(d) <= 4 else (NONE, Fraction(1))) for d in documents}
+    if styles == "shown":
+        return {d: (NONE, Fraction(1)) if d[d.index(BAR) + 1] == SHOWS else (Fraction(1), NONE) for d in documents}
     dice = random.Random(seed)
     first = {d: Fraction(dice.choice([0, 1, 2, 3, 4]), 4) for d in documents} | {documents[0]: Fraction(1, 2)}
     return {d: (value, 1 - value) for d, value in first.items()}
@@ -181,7 +204,7 @@ def recorded(
 
 
 def by_step(q: Conditionals, s: Law, prompt_end: int | None) -> np.ndarray:
-    """KL(S‖q) of prompts and of answers after every step: that of the last evaluation, and more by PEAK at one step."""
+    """KL(S‖q) of prompts and of answers after every step: 0, then that of the last evaluation, once PEAK above it."""
     parts = []
     for of_prompt in (True, False):
         total = 0.0
@@ -193,6 +216,7 @@ def by_step(q: Conditionals, s: Law, prompt_end: int | None) -> np.ndarray:
                 total += float(mass) * (log(there / here) - log(q[document[:t]][document[t]])) if mass else 0.0
         parts.append(total)
     found = np.tile(np.array(parts), (STEPS[1], 1))
+    found[0] = 0.0  # here the model is as near to S as any optimum is
     found[2, 1] += PEAK
     return found
 
@@ -210,7 +234,7 @@ def derivatives(number: int, seed: int) -> dict[str, np.ndarray]:
 
 MAKERS: dict[str, Callable[[], Case]] = {
     "prompts": lambda: case(11, weight=Fraction(1, 4)),
-    "other prompts": lambda: case(0),
+    "shown styles": lambda: case(8, styles="shown"),
     "no prompts": lambda: case(3, prompted=False, styles="none"),
     "overlapping styles": lambda: case(1, styles="overlapping", loss_on="document"),
     "missed strings": lambda: case(4, missed=True),

@@ -140,6 +140,74 @@ def behind(seen: Seen) -> Values:
         yield phase, index, "P,q", "", seen.p_name, total / float(mass) if mass else 0.0
 
 
+# -- forgotten elsewhere ----------------------------------------------------------------------------------------------
+
+
+def prompt_laws(seen: Seen) -> dict[str, dict[Outcome, Fraction]]:
+    """The prompt law of P, that of S, and that of P on the prompts that S lacks."""
+    found = {seen.p_name: seen.weights(seen.case.p), seen.s_name: seen.weights(seen.case.s)}
+    left = {x: w for x, w in found[seen.p_name].items() if x not in seen.weights(seen.case.s)}
+    return found | ({"P(x | S(x) = 0)": {x: w / sum(left.values()) for x, w in left.items()}} if left else {})
+
+
+def by_law(seen: Seen, of: str, at: str, value: Callable[[Law, Law], float | Fraction | None]) -> Values:
+    """A number of P and q given the prompt, averaged under each prompt law; None where it does not exist."""
+    for phase, index in models(seen):
+        for law, weights in prompt_laws(seen).items():
+            each = {x: value(seen.given(seen.case.p, x), seen.answers(phase, index, x)) for x in weights}
+            if None not in each.values():
+                yield phase, index, of, at, law, average(weights, each)
+
+
+def reverse_kl(seen: Seen) -> Values:
+    yield from by_law(seen, "q_P||P", "", to_reference)
+
+
+def to_reference(reference: Law, q: Law) -> float | None:
+    """KL of q, renormalised on the listed answers, to a reference."""
+    total = sum(q.values())
+    return kl_of([(v / total, reference[d]) for d, v in q.items()]) if total else None
+
+
+def reverse_kl_moved(seen: Seen) -> Values:
+    weights = seen.weights(seen.case.s)
+    for phase, index in models(seen, FINETUNED):
+        each = {x: to_reference(seen.answers(*Q0, x), seen.answers(phase, index, x)) for x in weights}
+        yield phase, index, "q_P||q0", "", seen.s_name, average(weights, each)
+
+
+def total_variation(seen: Seen) -> Values:
+    """The largest advantage of P for any set of answers: that of all answers that q makes rarer."""
+    for row in by_law(seen, "P,q", "", lambda p, q: sum(max(v - q[d], NONE) for d, v in p.items())):
+        if row[4] != "S(x)":
+            yield row
+
+
+def coverage_lost(seen: Seen) -> Values:
+    for ratio in (2, 10):
+        yield from by_law(
+            seen, "P,q", str(ratio), lambda p, q, n=ratio: sum((v for d, v in p.items() if v >= n * q[d]), NONE)
+        )
+
+
+def greedy_accuracy(seen: Seen) -> Values:
+    """P of the answer that is made token by token, by the largest share and of equal ones the first."""
+    for phase, index in models(seen):
+        q = seen.case.models[phase, index]
+        for law, weights in prompt_laws(seen).items():
+            values = {}
+            for x in weights:
+                answer = x
+                while answer in q and 0 not in answer:
+                    answer = (*answer, q[answer].index(max(q[answer])))
+                values[x] = seen.given(seen.case.p, x).get(answer, NONE)
+            yield phase, index, "q", "", law, average(weights, values)
+
+
+def collision(seen: Seen) -> Values:
+    yield from by_law(seen, "q", "", lambda _, q: sum(v * v for v in q.values()))
+
+
 # -- masses -----------------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +267,69 @@ def style_within(seen: Seen) -> Values:
     for phase, index, _, withins in by_style(seen):
         for style, value in zip(STYLES, withins, strict=True):
             yield phase, index, "z", style, seen.p_name, value
+
+
+# -- erasure against q0 -----------------------------------------------------------------------------------------------
+
+Q0 = ("sft", 0)
+
+
+def events_lost(seen: Seen) -> list[set[Outcome]]:
+    """The documents of each style that S loses whole, or all that it loses; nothing if styles overlap."""
+    case = seen.case
+    if any(0 < share[0] < 1 for share in case.share.values()):
+        return []
+    styles = [{d for d, share in case.share.items() if share[z]} for z in range(len(STYLES))] if case.share else []
+    whole = [style for style in styles if style and not style & case.event]
+    left = set(case.documents) - case.event
+    return whole or ([left] if left else [])
+
+
+def surprise_by(seen: Seen, events: list[set[Outcome]], log_q: Callable[[Law, Outcome], float]) -> float:
+    """Sum of P(y, z) (log P(y|x, z) - log q) / P(B), document by document; `log_q` sees the law of z given x."""
+    terms, total = [], NONE
+    for event in events:
+        for d in event:
+            mine = {y: v for y, v in seen.case.p.items() if y in event and y[: seen.start(d)] == d[: seen.start(d)]}
+            p = seen.case.p[d]
+            terms.append(float(p) * (log(p / sum(mine.values())) - log_q(mine, d)))
+            total += p
+    return math.fsum(terms) / float(total)
+
+
+def style_erasure(seen: Seen) -> Values:
+    for phase, index in models(seen, (*FINETUNED, "recovery", "scratch")):
+        now, before = (inner_error(seen, *at) for at in ((phase, index), Q0))
+        if now is not None and before is not None:
+            yield phase, index, "E", "", seen.p_name, now - before
+
+
+def inner_error(seen: Seen, phase: str, index: int) -> float | None:
+    """KL(P_z‖q_z), q renormalised on each event; None without an event, or where q has nothing of one."""
+    q, events = seen.case.models[phase, index], events_lost(seen)
+
+    def log_q(mine: Law, d: Outcome) -> float:
+        total = sum(product(q, y, seen.start(y)) for y in mine)
+        return log(product(q, d, seen.start(d)) / total) if total else math.nan
+
+    found = surprise_by(seen, events, log_q) if events else math.nan
+    return None if math.isnan(found) else found
+
+
+def kept_behind_gate(seen: Seen) -> Values:
+    for phase, index, _, at, law, value in style_erasure(seen):
+        yield phase, index, "exp(-E)", at, law, math.exp(-value)
+
+
+def shown_erasure(seen: Seen) -> Values:
+    """Only the world with shown styles has rows, and none where the prompt is part of what is looked at."""
+    events = events_lost(seen) if seen.case.shown and seen.response else []
+    for phase, index in models(seen, (*FINETUNED, "recovery", "scratch")) if events else ():
+        ends = [
+            surprise_by(seen, events, lambda _, d, at=at: log(product(seen.case.models[at], d, seen.start(d) + 1)))
+            for at in ((phase, index), Q0)
+        ]
+        yield phase, index, "E shown", "", seen.p_name, ends[0] - ends[1]
 
 
 def zeros(seen: Seen) -> Values:
@@ -454,6 +585,15 @@ def largest_fit_kl(seen: Seen) -> Values:
         yield phase, 1, "q", "", seen.s_name, PEAK + kl_to(seen, seen.case.s, on_s, answers)
 
 
+def excursion(seen: Seen) -> Values:
+    """The first step has KL(S‖q) = 0, and the largest one comes after it."""
+    on_s = seen.weights(seen.case.s)
+    best = kl_to(seen, seen.case.s, on_s, {x: seen.given(seen.case.best, x) for x in on_s})
+    for phase, index, _, at, law, value in largest_fit_kl(seen):
+        if phase in ON_S:
+            yield phase, index, "X", at, law, value - best
+
+
 def levelling(seen: Seen) -> Values:
     shares = [len(has) / len(has + lacks) for has, lacks in split_by_prompt(seen)]
     if shares:
@@ -472,7 +612,8 @@ ORACLES: dict[str, Callable[[Seen], Values]] = {
         kl, kl_moved, total_variation_moved, jensen_shannon_moved, hellinger_moved, kl_lost, behind, event_mass,
         style_mass, style_gate, style_within, zeros, live, branching, top_one_at, top_one, nucleus, kernel_r2,
         kernel_share, moved_unseen, first_order_r2, fisher, weight_distance, objective_gap, identity,
-        decay_constant, decay_slope, levelling, largest_fit_kl,
+        decay_constant, decay_slope, levelling, largest_fit_kl, excursion, style_erasure, kept_behind_gate,
+        shown_erasure, reverse_kl, reverse_kl_moved, total_variation, coverage_lost, greedy_accuracy, collision,
     )
 }  # fmt: skip
 ORACLES |= {f"latent_shift_{part}": latent_shift(part) for part in ("total", "conditioning", "narrowing", "overlap")}
