@@ -92,9 +92,13 @@ NEEDS = (
 
 
 def tables(study: Study, runs: pl.DataFrame) -> Tables:
-    """Return `arms` (the end of every arm), `arm_paths` (all evaluations) and `edits`. They are empty without arms."""
+    """Return `arms` (the end of every arm), `arm_paths` (all evaluations) and `edits`. They are empty without arms.
+
+    A part such as erasing_adam_in_chain is the arm erasing_adam, in a study of several languages or sizes.
+    """
     named = pl.DataFrame([{"part": part, "arm": arm.name, "role": arm.role} for part, arm in ARMS.items()])
-    own = runs.join(named, on="part", maintain_order="left")
+    own = runs.with_columns(pl.col("part").str.replace("_in_[a-z]+$", ""))
+    own = own.join(named, on="part", maintain_order="left")
     if not own.height:
         return {name: pl.DataFrame() for name in ("arms", "arm_paths", "edits")}
     study = study.restricted(own)
@@ -140,7 +144,7 @@ def ends(study: Study, tags: pl.DataFrame, paths: pl.DataFrame) -> pl.DataFrame:
         x=(pl.col("x_lower") + pl.col("x_upper")) / 2,
         missing=pl.col("x_lower").is_null(),
         excess=excess,
-        fits=(excess <= FIT).fill_null(False),
+        fits=((excess <= FIT) & pl.col("fit_best").is_finite()).fill_null(False),
         rate_time=pl.when(adam).then(rate * steps),
         rate_root=pl.when(adam).then(rate * steps.sqrt()),
         rate_sharpness=rate * pl.col("sharpness"),
