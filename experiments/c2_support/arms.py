@@ -85,8 +85,7 @@ EDITS = {
 
 NEEDS = (
     Need(("style_erasure", "excursion", "kl", "gate", "event_mass", "weight_distance", "sharpness", "gradient_noise"),
-         phases=("sft",), part=PART),
-    Need(("style_erasure", "kl", "event_mass"), phases=tuple(EDITS)[1:], part=PART),
+         phases=tuple(EDITS), part=PART),
 )  # fmt: skip
 """The numbers that are needed from the arms."""
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from experiments.c2_support.mass import counted
 from experiments.c2_support.race import PREDICTORS, Predictor, quadratic
+from experiments.c2_support.tables import NEEDS as OTHER_NEEDS
 from experiments.predictions import Case, Need, Prediction, Tables
 from experiments.ranks import rank_correlation
 from experiments.study import Study
@@ -63,11 +64,12 @@ LEAD = 0.01
 FEWEST = 8
 """Least number of runs of a world through which a parabola is drawn."""
 
+KNOWN = {metric for need in OTHER_NEEDS if need.part == PART for metric in need.metrics}
 NEEDS = (
-    Need(tuple(dict.fromkeys([*(one.metric for one in ENTRANTS.values()), *(one.metric for one in TARGETS.values())])),
-         phases=("sft",), part=PART),
+    Need(tuple(sorted({one.metric for one in (*ENTRANTS.values(), *TARGETS.values())} - KNOWN)), phases=("sft",),
+         part=PART),
 )  # fmt: skip
-"""The numbers that are needed from the race."""
+"""The numbers that are needed from the race, beside those that other tables need: none is read twice."""
 
 
 def tables(study: Study, runs: pl.DataFrame) -> Tables:
