@@ -64,11 +64,9 @@ LEAD = 0.01
 FEWEST = 8
 """Least number of runs of a world through which a parabola is drawn."""
 
+MEASURED = {one.metric for one in ENTRANTS.values()} | {one.metric for one in TARGETS.values()}
 KNOWN = {metric for need in OTHER_NEEDS if need.part == PART for metric in need.metrics}
-NEEDS = (
-    Need(tuple(sorted({one.metric for one in (*ENTRANTS.values(), *TARGETS.values())} - KNOWN)), phases=("sft",),
-         part=PART),
-)  # fmt: skip
+NEEDS = (Need(tuple(sorted(MEASURED - KNOWN)), phases=("sft",), part=PART),)
 """The numbers that are needed from the race, beside those that other tables need: none is read twice."""
 
 

@@ -81,7 +81,9 @@ def relearnt(back: float, scratch: float) -> pl.DataFrame:
 
 def judged(**frames: pl.DataFrame) -> list[Finding]:
     """What the predictions find in some tables, while the others are empty; every run in them is valid."""
-    names = ("sizes", "splits", "relearning", "kernels", "entrants", "replays")
+    names = (
+        "sizes", "splits", "relearning", "kernels", "entrants", "replays", "arms", "arm_paths", "edits", "crossed_runs",
+    )  # fmt: skip
     tables: Tables = {name: frames.get(name, pl.DataFrame()) for name in names}
     tables["laws"] = late(tables["splits"])
     hashes = sorted({run for frame in frames.values() for run in frame["run"]})
