@@ -110,7 +110,7 @@ def takes_exact_targets(objective: Objective, step: Int[Array, ""] | int = 0) ->
 
 
 def either(chosen: Flag, one: Callable[[], Array], other: Callable[[], Array]) -> Array:
-    """Return `one()` or `other()`. A traced truth value chooses inside the program; both are compiled for it only."""
+    """Return `one()` if `chosen`, else `other()`. With a truth value of Python a program contains only one of them."""
     if isinstance(chosen, bool):
         return one() if chosen else other()
     found: Array = jax.lax.cond(chosen, one, other)

@@ -56,6 +56,6 @@ class Sft:
 
 def label(*, sharpness: float = 0.0, switch: float | None = None, **_: object) -> str:
     """Name the objective for people."""
-    said = [f"sharpness-aware, ρ = {sharpness:g}"] * bool(sharpness)
-    said += [f"other targets after step {switch:g}"] * (switch is not None)
-    return ", ".join(["SFT", *said])
+    radius = f", sharpness-aware, ρ = {sharpness:g}" if sharpness else ""
+    change = "" if switch is None else f", other targets after step {switch:g}"
+    return f"SFT{radius}{change}"

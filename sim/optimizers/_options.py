@@ -61,5 +61,5 @@ def averaged(share: float, num_steps: Number) -> tuple[optax.GradientTransformat
 
 def in_words(clip: Number | None, average: float) -> str:
     """Describe the options that are used, to follow the name of an optimiser."""
-    said = [f"gradients up to norm {clip:g}"] * (clip is not None) + [f"mean of the last {average:.0%}"] * bool(average)
-    return "".join(f", {one}" for one in said)
+    limit = "" if clip is None else f", gradients up to norm {clip:g}"
+    return limit + (f", mean of the last {average:.0%}" if average else "")

@@ -229,6 +229,8 @@ def derivatives(number: int, seed: int) -> dict[str, np.ndarray]:
         "tangent_displacement": dice.normal(size=size),
         "tangent_velocity": dice.normal(size=size),
         "weight_distance": np.array([[0.0], [1.75]]),
+        "sharpness": np.array([[40.5], [40.5]]),
+        "gradient_noise": np.array([[0.5], [0.75]]),
     }
 
 
