@@ -1,5 +1,6 @@
 """What edits share: their signature, how they are applied, the matrices of a change, and random numbers."""
 
+import functools
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -20,10 +21,15 @@ Change: TypeAlias = Callable[[Weights, Weights, PRNGKey], Weights]
 def applied(change: Change, before: Params, after: Params, key: PRNGKey) -> Params:
     """Return the parameters that an edit makes of those of q0, `before`, and those of the tuned model, `after`.
 
-    The edit computes in float64 on the host. Its result is rounded once, to the types of the parameters.
+    The edit computes in float64 on the host. Its result is rounded once, to the types of the parameters. Raises
+    FloatingPointError if a parameter is not finite then.
     """
     found = change(_on_host(before), _on_host(after), key)
-    return jax.tree.map(lambda old, new: jnp.asarray(new, old.dtype), before, found)
+    with np.errstate(over="ignore"):
+        rounded = jax.tree.map(lambda old, new: np.asarray(new, old.dtype), before, found)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(rounded)):
+        raise FloatingPointError("finite parameters are required, found others; choose a smaller edit")
+    return jax.tree.map(jnp.asarray, rounded)
 
 
 def _on_host(params: Params) -> Weights:
@@ -58,6 +64,23 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     """
     sides = [(int(np.prod(shape[:at])), int(np.prod(shape[at:]))) for at in range(1, len(shape))]
     return max(sides, key=min)
+
+
+def decomposed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the singular value decomposition U, s, Vᵀ of a matrix.
+
+    Several edits of one model need the same one, so the last decompositions are kept, and cannot be written to.
+    """
+    return _decomposed(matrix.tobytes(), matrix.shape)
+
+
+@functools.lru_cache(maxsize=64)
+def _decomposed(content: bytes, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    parts = np.linalg.svd(np.frombuffer(content).reshape(shape), full_matrices=False)
+    for part in parts:
+        part.flags.writeable = False
+    left, values, right = parts
+    return left, values, right
 
 
 def generator(key: PRNGKey) -> np.random.Generator:

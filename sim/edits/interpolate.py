@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import jax
+import numpy as np
 
 from sim.config import Fraction
 from sim.edits._base import Weights
@@ -16,7 +17,7 @@ def interpolate(before: Weights, after: Weights, key: PRNGKey, *, weight: Annota
     Source: M. Wortsman et al., 2022, "Robust fine-tuning of zero-shot models" (arXiv 2109.01903), WiSE-FT.
     """
     del key
-    return jax.tree.map(lambda start, end: (1.0 - weight) * start + weight * end, before, after)
+    return jax.tree.map(lambda start, end: np.asarray((1.0 - weight) * start + weight * end), before, after)
 
 
 def label(weight: float) -> str:

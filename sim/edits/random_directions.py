@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 
 from sim.config import Positive
-from sim.edits._base import Weights, by_matrix, generator
+from sim.edits._base import Weights, by_matrix, decomposed, generator
 from sim.typing import PRNGKey
 
 
@@ -22,7 +22,7 @@ def random_directions(before: Weights, after: Weights, key: PRNGKey, *, rank: An
 
 def turned(change: np.ndarray, rank: int, dice: np.random.Generator) -> np.ndarray:
     """Return a matrix with the top singular values of another one, at most `rank`, in random directions."""
-    values = np.linalg.svd(change, compute_uv=False)[:rank]
+    values = decomposed(change)[1][:rank]
     left, right = (frame(size, len(values), dice) for size in change.shape)
     return np.asarray((left * values) @ right.T)
 

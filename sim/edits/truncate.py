@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 
 from sim.config import Positive
-from sim.edits._base import Weights, by_matrix
+from sim.edits._base import Weights, by_matrix, decomposed
 from sim.typing import PRNGKey
 
 
@@ -27,7 +27,7 @@ def top(change: np.ndarray, rank: int) -> np.ndarray:
     """
     if rank >= min(change.shape):
         return change
-    left, values, right = np.linalg.svd(change, full_matrices=False)
+    left, values, right = decomposed(change)
     return np.asarray((left[:, :rank] * values[:rank]) @ right[:rank])
 
 

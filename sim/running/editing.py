@@ -25,9 +25,6 @@ from sim.typing import PRNGKey
 
 PLACE = "finetune.edits"
 
-NOT_EDITED = ("linearised",)
-"""Controls that cannot be edited: a linearised model is not a function of its parameters alone."""
-
 
 def canonical_edits(tuning: Mapping[str, Any]) -> dict[str, Any]:
     """Return a canonical `finetune` whose edits are checked, cast and complete, each with the phase that it changes.
@@ -55,10 +52,11 @@ def canonical_edits(tuning: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _canonical(entry: Mapping[str, Any], place: str, tuning: Mapping[str, Any]) -> dict[str, Any]:
-    known = ("sft", *(name for name in tuning["controls"] if name not in NOT_EDITED))
+    known = ("sft", *(name for name in tuning["controls"] if MEANINGS[name].role == "control"))  # the model is the same
     of = entry.get("of", "sft")
     if of not in known:
-        fix = "; add it to finetune.controls" if of in MEANINGS and of not in NOT_EDITED else nearest(str(of), known)
+        is_left_out = any(of == name for name, one in MEANINGS.items() if one.role == "control")
+        fix = "; add it to finetune.controls" if is_left_out else nearest(str(of), known)
         raise SpecificationError(f"{place}.of: one of {', '.join(known)} is required, found {of!r}{fix}")
     node = canonical("edit", {key: value for key, value in entry.items() if key != "of"}, place)
     if "of" in node:
@@ -130,8 +128,7 @@ def evaluate_edits(runs: Sequence[ClaimedRun], rows: int, mapping: EnsembleMappi
             if training.failure is not None:
                 run.fail(FloatingPointError(f"{one.name}: {training.failure}"))
                 continue
-            params = jax.device_get(training.job.init)  # the device has more to do than to hold finished models
-            run.edited[one.name] = replace(training.trained, params=params, opt_state=None)
+            run.edited[one.name] = replace(training.trained, opt_state=None)  # nothing goes on from here
 
 
 def _made(run: ClaimedRun, one: Edit) -> Training | None:

@@ -57,12 +57,11 @@ def run_bytes(run: Simulation, mapping: Mapping) -> tuple[int, int]:
     host = RECORDS * 8 * (ends * (edges + 4 * nodes) + evaluations * laws)
     shape = jax.eval_shape(run.model.init, jax.random.key(0))
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
-    host += 2 * len(run.edits) * _bytes(shape)  # the parameters and the bytes that are written
     one = finetunings(run, zeros)["sft"]
     device = STATES * _bytes(start(one.job)) + _bytes((one.job, one.plan))
     if mapping == "vmap":
         device += computed_bytes(jax.make_jaxpr(jax.grad(loss, argnums=1))(one.job, zeros, jax.random.key(0)))
-    return host, phases * device
+    return host, phases * device + len(run.edits) * _bytes(shape)
 
 
 def computed_bytes(jaxpr: Any) -> int:

@@ -132,10 +132,13 @@ def edited(run: Simulation, edit: Edit, tuned: Mapping[str, Training]) -> Traini
     """Return an edit as a training of no steps, with one evaluation, at step 0.
 
     `tuned` are the finished trainings of `finetunings`. The structure is that of the fine-tuning on S, so the program
-    that evaluates it evaluates the edit as well.
+    that evaluates it evaluates the edit as well. Raises FloatingPointError if a parameter is not finite.
     """
     before, after = tuned["sft"].job.init, tuned[edit.of].trained.params
-    params = applied(edit.change, before, after, phase_key(run.seed, edit.name))
+    try:
+        params = applied(edit.change, before, after, phase_key(run.seed, edit.name))
+    except FloatingPointError as problem:
+        raise FloatingPointError(f"{edit.name}: {problem}") from None
     one = _training(run, edit.name, run.finetune, params, tables(run.restricted.s), _event(run.restricted))
     one.steps = [0]
     return one
