@@ -126,15 +126,17 @@ def ends(study: Study, tags: pl.DataFrame, paths: pl.DataFrame) -> pl.DataFrame:
 
     Columns beside those of the paths at the last step: kept = exp(−E); x, x_lower, x_upper: the excursion X [nat], and
     missing, whether there is none; excess = KL(S‖q) − KL(S‖q*), fits (it is at most `FIT`); and the rivals of X: lr·t
-    and lr·√t for Adam, lr·λ_max, and noise, the mean over the steps of the noise of gradients (see `over_time`).
+    and lr·√t for Adam, lr·λ_max, and noise, the mean of the noise of gradients at q0 and in the end. It is not defined
+    for SGD, which divides by no √v, and where the targets change.
     """
-    last = paths.group_by("run", maintain_order=True).agg(pl.col("step", "e", "gate", "lost", "fit", "distance").last())
-    noise = [(run, over_time(own)) for (run,), own in paths.group_by("run", maintain_order=True)]
+    last = paths.group_by("run", maintain_order=True).agg(
+        pl.col("step", "e", "gate", "lost", "fit", "distance").last(), pl.col("noise").mean()
+    )
     x = study.pick("excursion", "X", "S(x)", "sft").select("run", x_lower="lower", x_upper="upper")
     best = study.pick("kl", "S||q*", "S(x)").select("run", fit_best="lower")
     sharp = study.pick("sharpness", "q0", "", "sft", "first").select("run", sharpness="lower")
     found = tags.join(last, on="run", maintain_order="left")
-    for one in (x, best, sharp, pl.DataFrame(noise, {"run": pl.String, "noise": pl.Float64}, orient="row")):
+    for one in (x, best, sharp):
         found = found.join(one, on="run", how="left", maintain_order="left")
     excess, adam = pl.col("fit") - pl.col("fit_best"), pl.col("optimizer") == "adam"
     rate, steps = pl.col("learning_rate"), pl.col("num_steps").cast(pl.Float64)
@@ -148,15 +150,6 @@ def ends(study: Study, tags: pl.DataFrame, paths: pl.DataFrame) -> pl.DataFrame:
         rate_root=pl.when(adam).then(rate * steps.sqrt()),
         rate_sharpness=rate * pl.col("sharpness"),
     )
-
-
-def over_time(path: pl.DataFrame) -> float | None:
-    """Return the mean of `noise` over the steps of one run, by the trapezoidal rule; None if it has none."""
-    known = path.filter(pl.col("noise").is_not_null())
-    if known.height < 2:
-        return float(known["noise"][0]) if known.height else None
-    steps = known["step"].to_numpy().astype(np.float64)
-    return float(np.trapezoid(known["noise"].to_numpy(), steps) / (steps[-1] - steps[0]))
 
 
 def _edits(study: Study, tags: pl.DataFrame) -> pl.DataFrame:

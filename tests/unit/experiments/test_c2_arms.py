@@ -40,7 +40,8 @@ def numbers(own: dict[str, Any], e: float = 0.6, x: float | None = 3.0, fit: flo
                  fit, ("event_mass", "q(B)", "P(x)"): 0.75 - 0.7 * share}  # fmt: skip
         if step:
             known[("weight_distance", "q0,q", "")] = 5.0 * share
-            known[("gradient_noise", "q", "")] = 2.0 * share
+        if step in (STEPS[0], STEPS[-1]):
+            known[("gradient_noise", "q", "")] = 0.5 + share
         rows += [("sft", name, of, "", law, step, value, value) for (name, of, law), value in known.items()]
     rows.append(("sft", "sharpness", "q0", "", "", 0, 50.0, 50.0))
     if x is not None:
@@ -75,7 +76,7 @@ def test_the_end_of_an_arm_has_every_number():
     wanted = {"e": 0.6, "kept": np.exp(-0.6), "x": 3.0, "x_lower": 2.99, "gate": 4.0, "lost": 0.05, "distance": 5.0,
               "rate_time": 2.0, "rate_root": 2e-3 * 1000**0.5, "rate_sharpness": 0.1, "excess": 0.01}  # fmt: skip
     assert {name: found[name] for name in wanted} == pytest.approx(wanted)
-    assert found["noise"] == pytest.approx((0.2 + 2.0) / 2)  # over the steps from 100 to 1000
+    assert found["noise"] == pytest.approx((0.5 + 1.5) / 2)
     assert (found["fits"], found["missing"]) == (True, False)
 
 

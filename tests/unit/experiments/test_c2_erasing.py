@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.c2_support.arms import ARMS, BASE, matched, over_time
+from experiments.c2_support.arms import ARMS, BASE, matched
 from experiments.c2_support.crossed import ENTRANTS, FEWEST, RACE, TARGETS, cells, lead
 from experiments.c2_support.erasing import ERASING, RIVALS, by_world
 from experiments.predictions import Finding, Tables
@@ -143,13 +143,6 @@ def test_e_is_read_where_an_arm_is_as_far_as_the_least():
     assert early["e"].to_list() == pytest.approx([3.0, 0.3])  # a is at 3 halfway between its last two evaluations
     back = path.with_columns(gate=pl.when(pl.col("run") == "b").then(pl.Series([0, 0, 0, 0, 5, 3])).otherwise("gate"))
     assert matched(back, "gate").filter(run="b")["e"].to_list() == pytest.approx([0.06])  # the first crossing counts
-
-
-def test_noise_is_averaged_over_the_steps():
-    path = pl.DataFrame({"step": [0, 1, 3, 7], "noise": [None, 1.0, 3.0, 5.0]})
-    assert over_time(path) == pytest.approx((2 * 2.0 + 4 * 4.0) / 6)
-    assert over_time(path.head(1)) is None
-    assert over_time(path.head(2)) == 1.0
 
 
 # -- the rank of the gate ---------------------------------------------------------------------------------------------
