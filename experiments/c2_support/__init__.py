@@ -1,12 +1,23 @@
 """C2, support contraction and forgetting: does the support shrink, and is what is left out gated or erased?"""
 
-from experiments.c2_support import mass
+from experiments.c2_support import arms, crossed, mass
 from experiments.c2_support.announced import DECAY, ERASURE, KERNEL, SIZES
-from experiments.c2_support.tables import NEEDS, tables
-from experiments.predictions import Amendment, Claim
+from experiments.c2_support.crossed import RACE
+from experiments.c2_support.erasing import ERASING
+from experiments.c2_support.tables import NEEDS
+from experiments.c2_support.tables import tables as tables_of_laws
+from experiments.predictions import Amendment, Claim, Tables
+from experiments.study import Study
 
 BEFORE = "holds only if S is narrower than P"
 """The verdict on the sentence before every amendment."""
+
+
+def tables(study: Study) -> Tables:
+    """Return the tables of all parts of the study."""
+    found = tables_of_laws(study)
+    return {**found, **arms.tables(study, found["runs"]), **crossed.tables(study, found["runs"])}
+
 
 CLAIM = Claim(
     identifier="C2",
@@ -15,9 +26,9 @@ CLAIM = Claim(
     sentence="Fine-tuning data is a tiny subset; gradient descent forgets what is absent from it: the support shrinks "
     "and the paths to other styles are cut off.",
     rule=f"Sizes are judged at convergence, a mean KL(S‖q) of at most {mass.FIT} nats per answer. E and X are read at "
-    f"the end of runs with KL(S‖q) ≤ KL(S‖q*) + {0.03:g} nats.",
-    predictions=(*SIZES, *DECAY, *ERASURE, *KERNEL),
-    needs=NEEDS,
+    f"the end of runs with KL(S‖q) ≤ KL(S‖q*) + {arms.FIT:g} nats.",
+    predictions=(*SIZES, *DECAY, *ERASURE, *KERNEL, *RACE, *ERASING),
+    needs=(*NEEDS, *crossed.NEEDS, *arms.NEEDS),
     tables=tables,
     condition="S is narrower than P",
     paired=("part", "restriction", "targets", "model", "width", "optimizer", "learning_rate", "weight", "num_steps",

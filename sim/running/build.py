@@ -209,16 +209,30 @@ def _check_carried(run: Simulation) -> None:
     if first != second:
         raise SpecificationError(
             "finetune.controls: with carried, one kind of optimiser in both stages is required, found "
-            f"{type(run.finetune.optimizer).__name__} after {type(run.pretrain.optimizer).__name__}; "
-            "leave carried out, or choose optimizer and pretrain.optimizer of the same kind"
+            f"{_written(run.finetune.optimizer)} after {_written(run.pretrain.optimizer)}; "
+            "leave carried out, or choose optimizer and pretrain.optimizer of the same kind, both with clip and "
+            "average or both without"
         )
+
+
+def _written(optimizer: Any) -> str:
+    """Return the kind of an optimiser, with its options that need a state of their own."""
+    options = [f"{name} {value:g}" for name in ("clip", "average") if (value := getattr(optimizer, name, None))]
+    return " with ".join([type(optimizer).__name__, *options])
 
 
 def _recipe(phase: Mapping[str, Any], owner: Mapping[str, Any], place: str) -> Recipe:
     """Return the recipe of a stage; `owner` holds its objective and its optimiser."""
     optimizer, at = owner["optimizer"], f"{place}optimizer"
+    objective = _objective(owner["objective"], f"{place}objective")
+    switch = getattr(objective, "switch", None)
+    if switch is not None and switch >= phase["num_steps"]:
+        raise SpecificationError(
+            f"{place}objective.switch: less than num_steps ({phase['num_steps']}) is required, found {switch:g}; "
+            "choose an earlier step, or null for no switch"
+        )
     return Recipe(
-        _objective(owner["objective"], f"{place}objective"),
+        objective,
         checks.optimizer(construct("optimizer", optimizer, at), at, optimizer),
         phase["num_steps"],
         phase["batch_size"],

@@ -64,6 +64,7 @@ def study(
     decay_steps: Annotated[int, Positive] = 10_000,
     kernel_steps: Annotated[int, Positive] = 100,
     slow_steps: Annotated[int, Positive] = 5000,
+    switch_step: Annotated[int, Positive] = 200,
     evals: Annotated[int, Positive] = 40,
     part: Annotated[str | None, Part] = None,
 ) -> None:
@@ -72,8 +73,9 @@ def study(
     worlds: the sweep over seeds where medians, sign tests or skewed numbers decide, which need 12 worlds or more;
     rates: the sweep over learning rates of the fine-tuning; pretrain_steps, finetune_steps: optimiser steps of the two
     stages; decay_steps: steps of tables if their late laws are measured; kernel_steps: steps of fine-tunings that are
-    linearised; slow_steps: steps of fine-tunings with a small learning rate; evals: evaluations of a fine-tuning if its
-    path is measured; part: the part of the experiment to which a run belongs, set by `hydra/sweeper=studies`.
+    linearised; slow_steps: steps of fine-tunings with a small learning rate; switch_step: the step after which targets
+    change to the other kind; evals: evaluations of a fine-tuning if its path is measured; part: the part of the
+    experiment to which a run belongs, set by `hydra/sweeper=studies`.
     """
 
 

@@ -137,13 +137,14 @@ def quadratic(params: Params) -> jax.Array:
 
 def check_descends(optimizer: Optimizer) -> None:
     """A training lowers the loss of a small quadratic, with curvatures from 0.1 to 1 and its minimum far away."""
-    transformation = optimizer.transformation(float(NUM_STEPS))
+    transformation = optax.with_extra_args_support(optimizer.transformation(float(NUM_STEPS)))
 
     @jax.jit
     def train(params: Params) -> tuple[Params, jax.Array]:
         def step(_: int, carry: tuple[Params, Any]) -> tuple[Params, Any]:
             params, state = carry
-            change, state = transformation.update(jax.grad(quadratic)(params), state, params)
+            value, gradient = jax.value_and_grad(quadratic)(params)
+            change, state = transformation.update(gradient, state, params, value=value)
             return optax.apply_updates(params, change), state
 
         after = jax.lax.fori_loop(0, NUM_STEPS, step, (params, transformation.init(params)))[0]

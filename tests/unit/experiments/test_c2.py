@@ -82,7 +82,10 @@ def relearnt(back: float, scratch: float) -> pl.DataFrame:
 
 def judged(**frames: pl.DataFrame) -> list[Finding]:
     """What the predictions find in some tables, while the others are empty; every run in them is valid."""
-    names = ("sizes", "splits", "kept", "relearning", "kernels", "entrants", "replays")
+    names = (
+        "sizes", "splits", "kept", "relearning", "kernels", "entrants", "replays", "arms", "arm_paths", "edits",
+        "crossed_runs",
+    )  # fmt: skip
     tables: Tables = {name: frames.get(name, pl.DataFrame()) for name in names}
     nothing = pl.DataFrame(schema={"run": pl.String, **dict.fromkeys(PREFACTORS, pl.Float64)})
     tables["laws"] = decays(tables["splits"], frames.get("prefactors", nothing))

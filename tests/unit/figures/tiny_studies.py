@@ -12,12 +12,14 @@ import numpy as np
 import polars as pl
 import yaml
 
+from experiments.c2_support.arms import ARMS, BASE
 from experiments.study import Study
 from sim.config import conf_folder, construct, members
 from sim.disk.records import PhaseRecord, Record
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.metrics.table import residuals
+from sim.phases import MEANINGS, of_edit
 from sim.restrictions.style import style
 from tests.unit.figures.tiny_runs import arrays, run, world
 
@@ -94,11 +96,14 @@ def made(
     others: Mapping[str, Sequence[float]] | None = None,
     tangent: bool = False,
     batch: int = 64,
+    excursion: float = 0.0,
+    sharper: float = 0.0,
 ) -> Record:
     """A run that goes from P to S, with the weight of P at every step in `falling` and in the `others` phases.
 
     weight: share of P in a replay; end_leak: what the model wastes at every node in the end of the fine-tuning, 0.001
-    before; tangent: whether the probe ran.
+    before; tangent: whether the probe ran; excursion: KL(S‖q) of an answer halfway, 0 if it is not recorded;
+    sharper: in the end P is replaced by P^(1 + sharper) in the tuned model.
     """
     p = world()
     restricted = restricting(p, restriction)
@@ -107,9 +112,16 @@ def made(
     for name, weights in {"sft": falling, **(others or {})}.items():
         steps = [arrays(p, restricted.s, (one,), 1e-3) for one in weights]
         if name == "sft":
-            steps[-1] = arrays(p, restricted.s, (weights[-1],), end_leak)
+            end = (1.0 + sharper) * p.log_p
+            end = p.with_law(end - np.log(np.exp(end).sum()))
+            steps[-1] = arrays(end, restricted.s, (weights[-1],), end_leak)
         found = {key: np.concatenate([one[key] for one in steps]) for key in steps[0]}
         phases[name] = PhaseRecord(STEPS[: len(weights)], np.ones(len(weights)), found)
+    meanings = {name: MEANINGS[name] if name in MEANINGS else of_edit(name, "sft", name) for name in phases}
+    if excursion:
+        by_step = np.full((int(STEPS[len(falling) - 1]), 2), [0.0, 0.01])
+        by_step[len(by_step) // 2, 1] = excursion
+        phases["sft"] = dataclasses.replace(phases["sft"], kl_every_step=by_step)
     if tangent:
         phases["sft"].arrays.update(_tangents(p, restricted, falling))  # type: ignore[attr-defined]
     objective = {"kind": "replay", "weight": weight} if weight else {"kind": "sft"}
@@ -119,7 +131,8 @@ def made(
         "finetune": {"num_steps": int(STEPS[len(falling) - 1]), "batch_size": batch, "loss_on": "response"},
     }  # fmt: skip
     pretraining = {"joint_kl": 0.005, "limit": 0.02, "valid": True}
-    return Record("tiny", "", config, p, restricted, phases, {"pretraining": pretraining, "world_notes": {}})
+    facts = {"pretraining": pretraining, "world_notes": {}}
+    return Record("tiny", "", config, p, restricted, phases, facts, meanings=meanings)
 
 
 def restricting(p: FiniteLanguage, node: Node) -> Restricted:
@@ -175,6 +188,7 @@ def _c2() -> Iterator[Record]:
         yield from _decays(seed)
         yield from _kernels(seed)
         yield from _racers(seed)
+        yield from _arms(seed)
         for weight, targets in itertools.product((0.01, 0.1), ("exact", "sampled")):
             made_of = (1.0, weight * (1.0 if targets == "exact" else 1.2))
             yield made(part="replay", seed=seed, targets=targets, weight=weight, falling=made_of)
@@ -219,6 +233,20 @@ def _racers(seed: int) -> Iterator[Record]:
         yield made(
             {"kind": "in_turn", "steps": [ONE_PROMPT, FLAT]}, f"race_{optimizer['kind']}", seed, tangent=True,
             optimizer={**optimizer, "learning_rate": speed / 100}, falling=(1.0, 1.0 - speed), end_leak=leak,
+        )  # fmt: skip
+
+
+def _arms(seed: int) -> Iterator[Record]:
+    """Every arm, with more erased where the excursion is larger; the base arm with some of its edits."""
+    for place, part in enumerate(ARMS):
+        weights = {f"truncate_{rank}": 0.01 + 0.02 * rank for rank in (1, 4, 16)} | {"interpolate_0.5": 0.1}
+        edits = {f"random_directions_{rank}": (0.9,) for rank in (1, 4, 16)} | {"random_step_2": (0.8,)}
+        edits |= {name: (weight,) for name, weight in weights.items()} | {"identity": (1.0,) * len(STEPS)}
+        edits |= {f"truncate_{rank}_of_identity": (1.0,) for rank in (1, 4, 16)}
+        yield made(
+            part=part, seed=seed, targets="sampled", others=edits if part == BASE else None,
+            falling=(*FALLING[:-1], 0.001 * (1 + place)), excursion=0.05 * 1.4**place * (1 + 0.1 * seed),
+            sharper=0.1 * place,
         )  # fmt: skip
 
 

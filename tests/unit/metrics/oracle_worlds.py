@@ -260,6 +260,8 @@ def derivatives(number: int, seed: int) -> dict[str, np.ndarray]:
         "tangent_velocity": dice.normal(size=size),
         "weight_distance": np.array([[0.0], [1.75]]),
         "kernel": np.array([triangle(dice.normal(size=(number, 2 * number))) for _ in STEPS]),
+        "sharpness": np.array([[40.5], [40.5]]),
+        "gradient_noise": np.array([[0.5], [0.75]]),
     }
 
 

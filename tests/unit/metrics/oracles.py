@@ -579,6 +579,16 @@ def weight_distance(seen: Seen) -> Values:
     yield PROBED, 1, "q0,q", "", "", float(seen.case.record.phases[PROBED].arrays["weight_distance"][1][0])
 
 
+def sharpness(seen: Seen) -> Values:
+    """It is of q0, so it is a number of the start."""
+    yield PROBED, 0, "q0", "", "", float(seen.case.record.phases[PROBED].arrays["sharpness"][0][0])
+
+
+def gradient_noise(seen: Seen) -> Values:
+    for index, recorded in enumerate(seen.case.record.phases[PROBED].arrays["gradient_noise"]):
+        yield PROBED, index, "q", "", "", float(recorded[0])
+
+
 # -- accounts ---------------------------------------------------------------------------------------------------------
 
 
