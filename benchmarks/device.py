@@ -7,6 +7,7 @@ is measured.
 
 import argparse
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
@@ -204,7 +205,7 @@ def _rate(name: str, size: int, seconds: float, value: str) -> list[float]:
 
 
 def steps(quick: bool) -> Iterator[Callable[[], list[Result]]]:
-    """Iterate over what is measured, the most important first."""
+    """Iterate over what is measured, the most important first. What never ran on a device comes last."""
     if quick:
         setting = Setting(1.0, (1e-2,), (0,), (2,), width=8, batch_size=4)
         yield lambda: throughput("tiny", TINY, {"vmap": (1, 2), "loop": (2,)}, 1, 0.01)
@@ -219,13 +220,13 @@ def steps(quick: bool) -> Iterator[Callable[[], list[Result]]]:
         case, largest = CASES[name], SIZES["vmap"][-1]
         yield partial(throughput, name, case, {"vmap": (1, 64, 256, largest), "loop": (8,)}, 3, 0.5)
         yield partial(bfloat16, name, case, largest, 3, 0.5)
-        for size in (largest, 1):
-            measure = partial(fused, name, case, size, ROWS, 3, 0.5)
-            yield partial(tried, f"a kernel for each block, {size} models, {name}", measure)
         yield partial(batches, name, case, 3, 0.5)
     yield partial(flags, "C", 1, 1.0)
-    yield partial(tried, "products of 64 models, C", partial(packing, "C", CASES["C"], 64))
     yield lambda: [precision(Setting(0.02, (1e-2,), (0, 1, 2, 3), (800,)), quick)]
+    for name, size in itertools.product(("C", "A"), (SIZES["vmap"][-1], 1)):  # a fault could end the work of the device
+        measure = partial(fused, name, CASES[name], size, ROWS, 3, 0.5)
+        yield partial(tried, f"a kernel for each block, {size} models, {name}", measure)
+    yield partial(tried, "products of 64 models, C", partial(packing, "C", CASES["C"], 64))
 
 
 def run(quick: bool = False, minutes: float = 15.0) -> list[Result]:
