@@ -19,7 +19,8 @@ SUBSETS = (
         "sign", measured.rare, predicted="1 % minus the share of rises at every P(A), above 0",
         rule="Strings are kept by a coin of probability P(A) each, weights uniform or Zipf ½. 0.01 minus the largest "
         "share of subsets with H(P_A) > H(P) over P(A) = 0.9, 0.5, 0.1, 0.01, 0.001 is above 0; mean over languages of "
-        "exact binomial bounds.", control="C1.7b", only=TRUTH, says="same", condition="met", worlds=KINDS, figure="subsets",
+        "exact binomial bounds.", control="C1.7b", only=TRUTH, says="same", condition="met", worlds=KINDS,
+        figure="subsets",
     ),
     Prediction(
         "C1.7b", "If one text is much likelier than others, many random subsets have more entropy than P.", "sign",

@@ -1,9 +1,10 @@
 """C2, support contraction and forgetting: does the support shrink, and is what is left out gated or erased?"""
 
-from experiments.c2_support import arms, crossed, mass
+from experiments.c2_support import arms, crossed, mass, new_things
 from experiments.c2_support.announced import DECAY, ERASURE, KERNEL, SIZES
 from experiments.c2_support.crossed import RACE
 from experiments.c2_support.erasing import ERASING
+from experiments.c2_support.new_things import NEW, NEW_NEEDS
 from experiments.c2_support.tables import NEEDS
 from experiments.c2_support.tables import tables as tables_of_laws
 from experiments.predictions import Amendment, Claim, Tables
@@ -16,7 +17,8 @@ BEFORE = "holds only if S is narrower than P"
 def tables(study: Study) -> Tables:
     """Return the tables of all parts of the study."""
     found = tables_of_laws(study)
-    return {**found, **arms.tables(study, found["runs"]), **crossed.tables(study, found["runs"])}
+    others = (one.tables(study, found["runs"]) for one in (arms, crossed, new_things))
+    return {**found, **{name: table for each in others for name, table in each.items()}}
 
 
 CLAIM = Claim(
@@ -27,8 +29,8 @@ CLAIM = Claim(
     "and the paths to other styles are cut off.",
     rule=f"Sizes are judged at convergence, a mean KL(S‖q) of at most {mass.FIT} nats per answer. E and X are read at "
     f"the end of runs with KL(S‖q) ≤ KL(S‖q*) + {arms.FIT:g} nats.",
-    predictions=(*SIZES, *DECAY, *ERASURE, *KERNEL, *RACE, *ERASING),
-    needs=(*NEEDS, *crossed.NEEDS, *arms.NEEDS),
+    predictions=(*SIZES, *DECAY, *ERASURE, *KERNEL, *RACE, *ERASING, *NEW),
+    needs=(*NEEDS, *crossed.NEEDS, *arms.NEEDS, *NEW_NEEDS),
     tables=tables,
     condition="S is narrower than P",
     paired=("part", "restriction", "targets", "model", "width", "optimizer", "learning_rate", "weight", "num_steps",

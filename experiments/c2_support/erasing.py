@@ -231,25 +231,25 @@ ERASING = (
     Prediction(
         "C2.8a", "Fine-tuning on fresh data from P erases nothing.", "equality", control_keeps, predicted="0",
         rule="E of the identity control, exact targets [nat].", control="it is the identity control", value=0.0,
-        margin=0.05, figure="erasing",
+        margin=0.05, worlds=12, figure="erasing",
     ),
     Prediction(
         "C2.8b", "What is erased is a function of the excursion: E rises with X over the arms.", "sign", function_of_x,
         predicted="rank correlation above 0.9", rule="Rank correlation of E and X over the arms of a world, minus 0.9, "
         "above 0; mean over worlds. Without FINCH and replay.", control="random steps, C2.8f", threshold=0.9,
-        only=COUNTS, figure="erasing",
+        only=COUNTS, worlds=12, figure="erasing",
     ),
     Prediction(
         "C2.8c", "The excursion explains more of it than every rival.", "sign", against_rivals,
         predicted="above 0.3", rule="partial(E, X | R) − |partial(E, R | X)| minus 0.3 above 0, partial rank "
         "correlations over the arms of a world in which R is defined and varies; mean over worlds.",
-        control="the rivals R", threshold=0.3, only=COUNTS, figure="erasing",
+        control="the rivals R", threshold=0.3, only=COUNTS, worlds=12, figure="erasing",
     ),
     Prediction(
         "C2.8d", "What cuts the excursion at equal fit cuts what is erased.", "sign", interventions,
         predicted="above 0", rule="E(base) − E(arm) above 0 in the same worlds, for each intervention with mean "
         "X(base) − X(arm) above 0; for the others nothing follows.", control="the base arm", only=COUNTS,
-        figure="erasing",
+        worlds=12, figure="erasing",
     ),
     Prediction(
         "C2.8e", "How much less every arm erases than the base arm.", "report", differences, predicted="–",
@@ -274,12 +274,12 @@ ERASING = (
     Prediction(
         "C2.9a", "The first direction of every change of a matrix erases little of what all of them erase.", "sign",
         erased_by_the_rest, predicted="above 0.25", rule="E(all ranks) − E(rank 1) minus 0.25 nats above 0.",
-        control="random directions, and the truncated control", threshold=0.25, only=COUNTS, figure="truncation",
+        control="random directions, and the truncated control", threshold=0.25, only=COUNTS, worlds=12, figure="truncation",
     ),
     Prediction(
         "C2.9b", "The first direction of every change of a matrix has the gate.", "sign", gate_of_rank_one,
         predicted="q(B) ≤ 0.01, a ratio above 1", rule="log of 0.01 / q(B) of rank 1 above 0, mean over worlds.",
-        control="random directions, and the truncated control", only=COUNTS, figure="truncation",
+        control="random directions, and the truncated control", only=COUNTS, worlds=12, figure="truncation",
     ),
     Prediction(
         "C2.9c", "E of all truncations and of their controls.", "report", edited, predicted="–", rule="Shown.",

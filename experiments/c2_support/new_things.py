@@ -34,6 +34,15 @@ KEYS = ("seed", "targets", "optimizer", "learning_rate", "model_shown", "words")
 """What pairs a run with new things and the run without. They have the same world and the same q0."""
 
 
+def tables(study: Study, runs: pl.DataFrame) -> Tables:
+    """Return `new_things` (see `new_paths`) and `new_limits`. They are empty without runs of the parts."""
+    own = {part: runs.filter(pl.col("part").str.starts_with(part)) for part in (PART, TABLE_PART)}
+    return {
+        "new_things": new_paths(study.restricted(own[PART]), own[PART]),
+        "new_limits": new_limits(study.restricted(own[TABLE_PART]), own[TABLE_PART]),
+    }
+
+
 def new_paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     """Return the fine-tunings at every evaluation: q(A), q(B), E [nat], q(N), fit KL(S‖q), ν and P(A), and two gates.
 
@@ -204,6 +213,7 @@ NEW = (
         rule="E(ν) − E(0) at the same q(B), the larger one of both ends, above 0.",
         control="ν = 0",
         only=f"valid runs with KL(S‖q) of at most {FITTED} nats",
+        worlds=12,
     ),
     Prediction(
         "C2.10d",

@@ -94,10 +94,11 @@ def test_batches(asked, monkeypatch, tmp_path):
         (
             ["experiment=c2_support", "hydra.sweeper.only=kernels"],
             "hydra.sweeper.only: one of support, recovery, rates_adam, rates_sgd, decay_sgd_tables, decay_adam_tables, "
-            "decay_adam_long, decay_sgd_net, decay_adam_net, kernel, race_adam, race_sgd, replay, erasing_adam, erasing_exact, "
+            "decay_adam_long, decay_sgd_net, decay_adam_net, kernel, race_adam, race_sgd, replay, erasing_adam, "
+            "erasing_exact, "
             "erasing_slow, erasing_middle, erasing_half, erasing_batch, erasing_forgetful, erasing_exact_first, "
             "erasing_sampled_first, erasing_sgd, erasing_eps, erasing_warmup, erasing_clip, erasing_sharpness, "
-            "erasing_average, erasing_finch, erasing_replay is required, found 'kernels' "
+            "erasing_average, erasing_finch, erasing_replay, new_things, new_table is required, found 'kernels' "
             "(did you mean 'kernel'?)",
         ),
         (
