@@ -274,7 +274,8 @@ ERASING = (
     Prediction(
         "C2.9a", "The first direction of every change of a matrix erases little of what all of them erase.", "sign",
         erased_by_the_rest, predicted="above 0.25", rule="E(all ranks) − E(rank 1) minus 0.25 nats above 0.",
-        control="random directions, and the truncated control", threshold=0.25, only=COUNTS, worlds=12, figure="truncation",
+        control="random directions, and the truncated control", threshold=0.25, only=COUNTS, worlds=12,
+        figure="truncation",
     ),
     Prediction(
         "C2.9b", "The first direction of every change of a matrix has the gate.", "sign", gate_of_rank_one,
