@@ -111,7 +111,8 @@ def test_the_roofline_of_the_kernels_is_what_they_do(monkeypatch):
 @pytest.mark.parametrize("name", CASES)
 def test_the_kernels_are_lowered_for_a_gpu(name):
     tile, shapes = pieces(CASES[name])
-    lowered = jax.jit(both_ways(tile)).trace(*shapes).lower(lowering_platforms=("cuda",))
+    several = [jax.ShapeDtypeStruct((NUM_MODELS, *one.shape), one.dtype) for one in shapes]
+    lowered = jax.jit(jax.vmap(both_ways(tile))).trace(*several).lower(lowering_platforms=("cuda",))
     assert lowered.as_text().count("__gpu$xla.gpu.triton") == 2
 
 
