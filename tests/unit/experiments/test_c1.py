@@ -155,9 +155,13 @@ def test_models_whose_entropy_never_falls_refute_the_sentence():
     assert c1.CLAIM.verdict(found)[0] == "refuted"
 
 
-def test_models_whose_entropy_never_rises_support_the_sentence():
+def test_models_whose_entropy_never_rises_support_the_sentence_unless_random_subsets_do():
     found = judged(runs(rise=-0.3))
     assert verdicts(found, "C1.2b") == verdicts(found, "C1.8a") == {"refuted"}
+    assert c1.CLAIM.verdict(found) == ("undecided", "the parts of the sentence disagree")
+    few = SHARES.with_columns(lower=pl.col("lower") / 1e3, upper=pl.col("upper") / 1e3)
+    found = judged(runs(rise=-0.3), few)
+    assert verdicts(found, "C1.7b") == {"refuted"}
     assert c1.CLAIM.verdict(found)[0] == "supported"
 
 
