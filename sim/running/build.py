@@ -207,11 +207,12 @@ def _check_carried(run: Simulation) -> None:
     tiny = {"weight": np.zeros(1, np.float32)}
     first, second = (structure(one.optimizer.transformation(1.0).init(tiny)) for one in (run.pretrain, run.finetune))
     if first != second:
+        is_same_kind = type(run.pretrain.optimizer) is type(run.finetune.optimizer)
+        alike = "both with the same of clip and average" if is_same_kind else "of the same kind"
         raise SpecificationError(
             "finetune.controls: with carried, one kind of optimiser in both stages is required, found "
             f"{_written(run.finetune.optimizer)} after {_written(run.pretrain.optimizer)}; "
-            "leave carried out, or choose optimizer and pretrain.optimizer of the same kind, both with clip and "
-            "average or both without"
+            f"leave carried out, or choose optimizer and pretrain.optimizer {alike}"
         )
 
 

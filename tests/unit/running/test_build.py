@@ -278,7 +278,11 @@ MISFITS = [
     ("optimizer.average=1.5", "optimizer", "a number from 0 to 1"),
     ("optimizer=finch optimizer.ceiling=0.5", "optimizer", "a number of at least 1"),
     ("optimizer=finch optimizer.smoothing=1", "optimizer", "a number from 0 to 1, 1 excluded,"),
-    ("optimizer.average=0.5 finetune.controls=[carried]", "finetune.controls", "Adam with average 0.5 after Adam;"),
+    (
+        "optimizer.average=0.5 finetune.controls=[carried]",
+        "finetune.controls",
+        "Adam with average 0.5 after Adam; leave carried out,",
+    ),
 ]
 
 
