@@ -1,13 +1,14 @@
 """The noise of a step's gradient in the units of Adam's step."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from sim.probes._population import population
 from sim.training.job import Job, loss_and_gradient
 from sim.training.sweep import at_ends
-from sim.typing import Array, Float, Params
+from sim.typing import Array, Float, Int, Params
 
 BATCHES = 16
 """Number K of batches that are drawn at an evaluation."""
@@ -23,11 +24,14 @@ def gradient_noise(job: Job, params: Params) -> dict[str, np.ndarray]:
     are. The state of the optimiser is not looked at, and eps and clipping are left out. So the number is about 1 if a
     step is noise alone, and 0 if each step uses the whole support. A parameter without a gradient in any batch is left
     out, because Adam does not move it. With exact targets it is the noise of the drawn prefixes that is left. If the
-    targets change during the phase, it is the noise of the first ones.
+    targets change during the phase, they are those of the first step at q0, and those of the last step elsewhere.
     Source: D. Kingma and J. Ba, 2015, "Adam: a method for stochastic optimization", section 3 (v as an estimate of
     E g²).
     """
-    drawn, exact = (np.asarray(one, np.float64) for one in jax.device_get(_gradients(job, population(job), params)))
+    is_start = all(np.array_equal(*pair) for pair in zip(*map(jax.tree.leaves, (params, job.init)), strict=True))
+    step = jnp.int32(0 if is_start else int(job.phase.num_steps) - 1)  # a number that counts from 0
+    found = jax.device_get(_gradients(job, population(job), params, step))
+    drawn, exact = (np.asarray(one, np.float64) for one in found)
     return {"gradient_noise": np.array([relative_noise(drawn, exact)])}
 
 
@@ -40,11 +44,13 @@ def relative_noise(drawn: Float[np.ndarray, "K n"], exact: Float[np.ndarray, "n"
 
 
 @jax.jit
-def _gradients(job: Job, whole: Job, params: Params) -> tuple[Float[Array, "K n"], Float[Array, "n"]]:
-    """Return the gradients of K batches, and the gradient of the population loss."""
+def _gradients(
+    job: Job, whole: Job, params: Params, step: Int[Array, ""]
+) -> tuple[Float[Array, "K n"], Float[Array, "n"]]:
+    """Return the gradients of K batches as at a step, and the gradient of the population loss."""
 
     def gradient(of: Job, key: Array) -> Float[Array, "n"]:
-        return ravel_pytree(loss_and_gradient(of, params, key)[1])[0]
+        return ravel_pytree(loss_and_gradient(of, params, key, None, step)[1])[0]
 
     keys = jax.random.split(jax.random.fold_in(job.key, 2**32 - 1), BATCHES)  # no step has this number
     with jax.default_matmul_precision("highest"):

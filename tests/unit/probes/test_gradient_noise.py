@@ -21,10 +21,10 @@ TABLE = tabular_trie(P.trie, scale=0.5)
 SIZE = 4
 
 
-def job(targets: str, **chosen: object) -> Job:
+def job(targets: str, switch: float | None = None, **chosen: object) -> Job:
     chosen = {"whole_support": False, "batch_size": SIZE} | chosen
-    params = TABLE.init(jax.random.key(1))
-    return training(TABLE, params, on_device(S), on_device(P), objective=Sft(targets=targets), **chosen)
+    params, objective = TABLE.init(jax.random.key(1)), Sft(targets=targets, switch=switch)
+    return training(TABLE, params, on_device(S), on_device(P), objective=objective, **chosen)
 
 
 def gradient(params: dict, tokens: np.ndarray, weights: np.ndarray, targets: str) -> np.ndarray:
@@ -71,6 +71,13 @@ def test_sampled_targets_are_noisier_and_the_whole_support_has_no_noise():
     assert 0.05 < exact < sampled
     still = job("exact", whole_support=True)
     assert gradient_noise(still, still.init)["gradient_noise"][0] < 1e-3
+
+
+def test_targets_that_have_changed_are_those_of_the_end():
+    exact, mixed, sampled = job("exact"), job("exact", switch=500.0), job("sampled")
+    for params, same in ((exact.init, exact), ({"logits": exact.init["logits"] + 0.3}, sampled)):
+        found, expected = (gradient_noise(one, params)["gradient_noise"][0] for one in (mixed, same))
+        assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_parameters_without_a_gradient_are_left_out():
