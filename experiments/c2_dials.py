@@ -111,7 +111,7 @@ def tiny(runs: pl.DataFrame) -> pl.DataFrame:
 
 def _means(columns: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Return <name>, <name>_lower and <name>_upper; a mean with an infinite number is infinite and has no interval."""
-    found = {}
+    found: dict[str, float] = {}
     for name, values in columns.items():
         if not np.isfinite(values).all():
             found |= {name: float("inf"), f"{name}_lower": float("-inf"), f"{name}_upper": float("inf")}

@@ -153,7 +153,8 @@ def test_old_and_new_answers_set_the_limit_of_a_flat_table() -> None:
     assert scaled[40_000] == pytest.approx(38.4, rel=0.02)
     table = {"run": ["0"], "seed": [0], "share": [0.5], "scaled": [scaled[40_000]], "before": [scaled[20_000]]}
     for limit, verdict in ((38.4, "holds"), (24.0, "refuted")):
-        many = pl.concat([pl.DataFrame({**table, "limit": [limit]})] * 3)
+        worlds = [pl.DataFrame({**table, "limit": [limit * (1 + 1e-3 * seed)], "seed": [seed]}) for seed in range(5)]
+        many = pl.concat(worlds)
         ((one, _),) = judged_limits(many).values()
         assert one == verdict
     rising = pl.DataFrame({**table, "limit": [38.4]}).with_columns(before=pl.col("scaled") / 2)
