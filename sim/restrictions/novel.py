@@ -90,6 +90,7 @@ def _unused(name: str, names: Sequence[str], bare: bool = False) -> str:
     return next(found for primes in count(0 if bare else 1) if (found := name + "'" * primes) not in names)
 
 
-def label(*, keep: str | Sequence[str], share: float = 0.5, **_: object) -> str:
+def label(*, keep: str | Sequence[str], share: float = 0.5, words: str = "all", **_: object) -> str:
     """The restriction in words."""
-    return f"style {keep if isinstance(keep, str) else ', '.join(keep)}, {100 * share:g} % in new words"
+    new = "in new words" if words == "all" else "with a new first word"
+    return f"style {keep if isinstance(keep, str) else ', '.join(keep)}, {100 * share:g} % {new}"
