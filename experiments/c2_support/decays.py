@@ -72,7 +72,8 @@ def of_adam(own: pl.DataFrame) -> dict[str, float | bool | None]:
     rho = adam_ceiling(b2)
     found = {
         "law": adam_rate(rate, b1, b2, 2.0), "ceiling": rho,
-        "has_memory": has_memory(rate, b1, b2, 1.0 - float(own["p_lost"][0])), "memory": None, "corrected": None,
+        "has_memory": has_memory(rate, b1, b2, round(1.0 - float(own["p_lost"][0]), 9)),  # P(B) is a sum of floats
+        "memory": None, "corrected": None,
     }  # fmt: skip
     path = own.filter((pl.col("step") * rho).is_between(*WINDOW)).sort("step")
     if path.height >= FEWEST and float(own["step"].to_numpy().max()) * rho >= WINDOW[1]:

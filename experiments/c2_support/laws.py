@@ -19,7 +19,7 @@ TABLES = ("tabular_strings", "tabular_trie")
 # -- decay ------------------------------------------------------------------------------------------------------------
 
 
-SPREAD, NEARLY = 0.6, 0.2
+SPREAD, NEARLY = 0.6, 0.1
 """Largest spreads of log q_t(B) about the law of Adam's memory, and about the one with the bias correction [nat]."""
 
 SETTLED = 0.05

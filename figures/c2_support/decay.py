@@ -9,6 +9,7 @@ from figures.colours import GUIDE, MARKERS, STYLE_CYCLE, Look
 from figures.curves import Tables, num_seeds
 from figures.labels import Label, beside
 from figures.style import factor, figure
+from sim.theory.decay import adam_ceiling
 from sim.theory.memory import corrected_memory_law, memory_law
 
 TABLES = ("runs", "splits", "laws")
@@ -43,8 +44,9 @@ def caption(tables: Tables) -> str:
         "C2.2. Mass of the answers that the data leave out, over the fine-tuning; a line for each run, "
         f"{num_seeds(long_paths(tables))}, all numbers exact. Left: SGD and the power 1/t, of which only the slope "
         "means something. Right: Adam, with time in units of its memory, 1/ρ. Dashed: the law 1/(exp(ρt) − 1), through "
-        "the end of a table within its conditions. Dotted: its two regimes, the power 1/t within the memory and "
-        "exponential decay at the rate ρ after it. Dash-dotted: the law with the bias correction, whose power is −3/2."
+        "the end of a table within its conditions, at the least β₂. Dotted: its two regimes, the power 1/t within the "
+        "memory and exponential decay at the rate ρ after it. Dash-dotted: the law with the bias correction, whose first "
+        "power is −3/2, at the largest β₂."
     )
 
 
@@ -59,8 +61,8 @@ def long_paths(tables: Tables) -> pl.DataFrame:
     paths = splits.join(laws.select("run", "ceiling", "has_memory"), on="run", maintain_order="left")
     is_table = pl.col("model").str.starts_with("tabular")
     paths = paths.filter(pl.col("step") > 0, (pl.col("optimizer") == "sgd") | ~is_table | pl.col("has_memory"))
-    name = pl.when(pl.col("optimizer") == "sgd").then(pl.col("model_shown"))
-    name = name.otherwise(pl.format("{}, β₂ = {}", "model_shown", "b2"))
+    long_name = pl.format("{}, β₂ = {}", "model_shown", "b2")
+    name = pl.when(pl.col("optimizer") == "sgd").then(pl.col("model_shown")).otherwise(long_name)
     time = pl.col("step") * pl.col("ceiling").fill_null(1.0)
     return paths.with_columns(name=name, time=time).sort("name", "run", "step", maintain_order=True)
 
@@ -99,25 +101,28 @@ def _power(laws: pl.DataFrame, axes: Axes) -> None:
 
 
 def _memory(paths: pl.DataFrame, axes: Axes) -> None:
-    """The law of Adam's memory, its two regimes, and the law with the bias correction."""
-    table = paths.filter("has_memory").sort("b2")
-    if not table.height:
-        return
+    """The law of Adam's memory with its two regimes, for the least β₂, and the law with the correction for the largest.
+
+    Each goes through the end of a table that is within the conditions.
+    """
+    tables = paths.filter("has_memory", pl.col("model").str.starts_with("tabular"))
+    betas = sorted(tables["b2"].unique())
     low, high = axes.get_ylim()
-    beta2 = float(table["b2"][0])
-    own = table.filter(b2=beta2, run=table["run"][0])
-    steps = TIMES * float(own["step"][0]) / float(own["time"][0])
-    end = own.filter(pl.col("time") <= TIMES[-1]).sort("time")
-    shift = float(np.log(end["lost"][-1]) - memory_law(beta2, end["step"].to_numpy()[-1:])[0])
-    law = np.exp(memory_law(beta2, steps) + shift)
-    late = np.exp(shift - TIMES)
-    for heights, dashes in (
-        (law, "--"), (np.exp(shift) / TIMES, ":"), (late, ":"),
-        (np.exp(corrected_memory_law(beta2, steps) + shift), "-."),
-    ):  # fmt: skip
-        shown = heights < 1.0
-        axes.plot(TIMES[shown], heights[shown], color=GUIDE, linestyle=dashes, linewidth=factor(), zorder=3)
+    for beta2, law, dashes in zip(
+        betas[:1] + betas[-1:], (memory_law, corrected_memory_law), ("--", "-."), strict=False
+    ):
+        steps = TIMES / adam_ceiling(beta2)
+        own = tables.filter(pl.col("time") <= TIMES[-1], b2=beta2).sort("time")
+        shift = float(np.log(own["lost"][-1]) - law(beta2, own["step"].to_numpy()[-1:])[0])
+        _dashed(axes, np.exp(law(beta2, steps) + shift), dashes)
+        if law is memory_law:
+            _dashed(axes, np.exp(shift) / TIMES, ":")
+            _dashed(axes, np.exp(shift - TIMES), ":")
     axes.set_ylim(low, high)
+
+
+def _dashed(axes: Axes, heights: np.ndarray, dashes: str) -> None:
+    axes.plot(TIMES[heights < 1.0], heights[heights < 1.0], color=GUIDE, linestyle=dashes, linewidth=factor(), zorder=3)
 
 
 def _word(axes: Axes, x: float, y: float, name: str) -> None:
