@@ -155,7 +155,7 @@ def interventions(tables: Tables) -> Iterator[Case]:
             yield Case.exact(arm.name, difference, "nat", note=f"X was cut by {cut:.3g} nats")
         else:
             none = np.zeros(0)
-            yield Case(arm.name, none, none, "nat", note=f"X was not cut, by {cut:.3g} nats", undecided=True)
+            yield Case(arm.name, none, none, "nat", note=f"X was not cut: it rose by {-cut:.3g}", undecided=True)
 
 
 def differences(tables: Tables) -> Iterator[Case]:
@@ -220,7 +220,8 @@ def _every_edit(tables: Tables, column: str, symbol: str, unit: str) -> Iterator
     found = _edits(tables, part=BASE)
     found = found.filter("fits", pl.col("kind") != "random step") if found.height else found
     for _, own in found.group_by("phase", maintain_order=True) if found.height else ():
-        yield Case.exact(f"{_named(own.row(0, named=True))}, {symbol}", own[column].to_numpy(), unit)
+        note = f"KL(S‖q) = {own['fit'].to_numpy().mean():.3g} nats"
+        yield Case.exact(f"{_named(own.row(0, named=True))}, {symbol}", own[column].to_numpy(), unit, note=note)
 
 
 # -- the predictions --------------------------------------------------------------------------------------------------

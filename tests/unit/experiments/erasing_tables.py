@@ -61,7 +61,7 @@ def edits(
             for part in (BASE, EXACT) if phase in ("sft", "identity") else (BASE,):
                 rows.append(
                     {"run": f"{part}{seed}", "seed": seed, "part": part, "phase": phase, "kind": edit.kind,
-                     "number": float(edit.number), "of_control": edit.of_control,
+                     "number": float(edit.number), "of_control": edit.of_control, "fit": 0.02,
                      "e": e + 0.01 * dice.standard_normal(), "lost": mass * math.exp(0.2 * dice.standard_normal())}
                 )  # fmt: skip
     return pl.DataFrame(rows)
