@@ -25,7 +25,7 @@ SWEPT = {"width": ("depth", 2), "depth": ("width", 64)}
 
 
 def analyse(folder: Path) -> Tables:
-    """Return `sizes` (the end of every run, with its number of parameters) and `slopes` (one for each world and term).
+    """Return `sizes` (the end of every run, with its number of parameters) and `findings` (slopes of worlds and terms).
 
     Runs count if they are valid and fit. slope: least squares on the logarithm of the number of parameters, over the
     sizes that differ in width alone, or in depth alone; e: E, log_x: logarithm of the excursion.
@@ -34,13 +34,13 @@ def analyse(folder: Path) -> Tables:
     runs = tagged(study.runs)
     ends = arms.tables(study, runs)["arms"]
     if not ends.height:
-        return {"sizes": ends, "slopes": ends}
+        return {"sizes": ends, "findings": ends}
     shape = study.runs.select("run", width="model.width", depth="model.depth")
     number = [sum(leaf.size for leaf in study.record(run).params["sft"].values()) for run in ends["run"]]
     sizes = ends.join(shape, on="run", maintain_order="left")
     sizes = sizes.with_columns(parameters=pl.Series(number, dtype=pl.Float64), log_x=pl.col("x").log())
     valid = study.runs.filter("valid")["run"]
-    return {"sizes": sizes, "slopes": pl.DataFrame(list(slopes(sizes.filter(pl.col("run").is_in(valid.implode())))))}
+    return {"sizes": sizes, "findings": pl.DataFrame(list(slopes(sizes.filter(pl.col("run").is_in(valid.implode())))))}
 
 
 def slopes(sizes: pl.DataFrame) -> Iterator[dict[str, object]]:
@@ -59,7 +59,7 @@ def slopes(sizes: pl.DataFrame) -> Iterator[dict[str, object]]:
 def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
     """Report the mean slope of every term with its interval over worlds."""
     lines = []
-    found = tables["slopes"]
+    found = tables["findings"]
     keys = ("arm", "swept", "term")
     for (arm, swept, term), own in found.group_by(*keys, maintain_order=True) if found.height else ():
         mean = interval(own["slope"].to_numpy())

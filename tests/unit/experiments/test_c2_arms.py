@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
-from experiments import c2_size, erasing_everywhere
+from experiments import c2_everywhere, c2_size
 from experiments.c2_support import arms
 from experiments.c2_support.tables import tagged
 from experiments.study import NUMBERS, Study
@@ -115,7 +115,7 @@ def test_other_parts_are_no_arms():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["c2_support", "erasing_everywhere", "c2_size"])
+@pytest.mark.parametrize("name", ["c2_support", "c2_everywhere", "c2_size"])
 def test_every_part_is_an_arm(name):
     swept = yaml.safe_load((conf_folder() / "experiment" / f"{name}.yaml").read_text(encoding="utf-8"))
     parts = {part.split("_in_")[0] for part in swept["hydra"]["sweeper"]["studies"] if part.startswith(arms.PART)}
@@ -140,10 +140,10 @@ def everywhere() -> Study:
 
 def test_what_erases_is_judged_in_every_language():
     with mock.patch.object(Study, "of", return_value=everywhere()):
-        found = erasing_everywhere.analyse(Path("nowhere"))
+        found = c2_everywhere.analyse(Path("nowhere"))
     verdicts = dict(found["findings"].filter(prediction="C2.8b").select("language", "verdict").rows())
     assert verdicts == {"chain": "holds", "brackets": "refuted"}
-    said = repr(erasing_everywhere.report(found))
+    said = repr(c2_everywhere.report(found))
     assert "batch of 512" in said
     assert "2 of 2" in said
 
@@ -161,7 +161,7 @@ def test_slopes_are_those_of_the_logarithm_of_the_number_of_parameters():
 
     with mock.patch.multiple(Study, of=lambda folder, needs: studied(*found), record=record):
         tables_ = c2_size.analyse(Path("nowhere"))
-    slopes = tables_["slopes"]
+    slopes = tables_["findings"]
     assert slopes.height == 3 * 2 * 3
     for term, wanted in (("gate", 0.0), ("e", 0.2), ("log_x", 0.5)):
         assert slopes.filter(term=term)["slope"].to_list() == pytest.approx([wanted] * 6, abs=1e-9)
@@ -172,4 +172,4 @@ def test_reports_without_arms_say_so():
     own = run("recovery")
     with mock.patch.object(Study, "of", return_value=studied((own, numbers(own)))):
         assert "0 of 0 runs" in repr(c2_size.report(c2_size.analyse(Path("nowhere"))))
-        assert "not valid" in repr(erasing_everywhere.report(erasing_everywhere.analyse(Path("nowhere"))))
+        assert "not valid" in repr(c2_everywhere.report(c2_everywhere.analyse(Path("nowhere"))))
