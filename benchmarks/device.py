@@ -1,4 +1,4 @@
-"""On an accelerator: what larger ensembles, larger batches, bfloat16 and flags of XLA gain, and how far the limits are.
+"""On an accelerator: what larger ensembles and batches, bfloat16, a kernel per block and flags of XLA gain; the limits.
 
 `python -m benchmarks.device --minutes 6` measures in the order of importance until the time is used, and writes the
 results file. `--quick` runs everything in tiny sizes anywhere, and writes nothing. If jax finds no accelerator, nothing
@@ -7,25 +7,28 @@ is measured.
 
 import argparse
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import jax
 import numpy as np
 
 from benchmarks import report
 from benchmarks.cases import CASES, TINY, Case
+from benchmarks.fused import ROWS, Fused
 from benchmarks.harness import Result, alternate, load, ratios, spread
 from benchmarks.mixed import Mixed
-from benchmarks.roofline import H200, demand
+from benchmarks.roofline import H200, demand, fused_demand, products
 from benchmarks.targets import Setting, Trainings
 from benchmarks.training import Ours
 from sim.grammars.english import english
+from sim.models._base import Model
 from sim.objectives.sft import Sft
 
 SIZES = {"vmap": (1, 8, 64, 256, 1024), "loop": (8, 64)}
@@ -102,22 +105,59 @@ def batches(name: str, case: Case, rounds: int, seconds: float) -> list[Result]:
 
 def bfloat16(name: str, case: Case, size: int, rounds: int, seconds: float) -> list[Result]:
     """Compare activations in bfloat16 with float32: tokens per second, and how far one gradient is off."""
-    several = dataclasses.replace(case, num_models=size)
-    plain, mixed = Ours(several, "vmap"), Ours(several, "vmap", Mixed)
-    found = alternate(
-        {"mixed": partial(mixed.tokens_per_second, seconds), "plain": partial(plain.tokens_per_second, seconds)}, rounds
-    )
-    gradients = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(one.gradient())]) for one in (mixed, plain)]
-    off = float(np.linalg.norm(gradients[0] - gradients[1]) / np.linalg.norm(gradients[1]))
+    what = f"{size} models, activations in bfloat16 against float32, {name}"
     return [
-        Result(
-            "device",
-            f"{size} models, activations in bfloat16 against float32, {name}",
-            **ratios(found["mixed"], found["plain"]),
-            note="its own ceiling is twice that of float32 by bytes",
-            measured={"relative error of a gradient": off},
-        )
+        _against_plain(what, Mixed, case, size, rounds, seconds, "its own ceiling is twice that of float32 by bytes")
     ]
+
+
+def fused(name: str, case: Case, size: int, rows: int, rounds: int, seconds: float) -> list[Result]:
+    """Compare a kernel for each block with what XLA makes of it. On a CPU, the kernels are interpreted."""
+    plain, needs = demand(case), fused_demand(case, rows)
+    note = (
+        f"bytes per token {plain.bytes / plain.tokens:,.0f} and {needs.bytes / needs.tokens:,.0f}, kernels "
+        f"{plain.kernels} and {needs.kernels} (XLA's count on this backend; closed form for the blocks)"
+    )
+    wrap = partial(Fused, rows=rows, interpret=jax.default_backend() == "cpu")
+    what = f"{size} models, a kernel for each block against XLA's kernels, {name}"
+    return [_against_plain(what, wrap, case, size, rounds, seconds, note)]
+
+
+def _against_plain(
+    what: str, wrap: Callable[[Any], Model], case: Case, size: int, rounds: int, seconds: float, note: str
+) -> Result:
+    """Compare a variant of the model with the plain one: tokens per second, and how far one gradient is off."""
+    several = dataclasses.replace(case, num_models=size)
+    plain, other = Ours(several, "vmap"), Ours(several, "vmap", wrap)
+    found = alternate(
+        {"other": partial(other.tokens_per_second, seconds), "plain": partial(plain.tokens_per_second, seconds)}, rounds
+    )
+    gradients = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(one.gradient())]) for one in (other, plain)]
+    off = float(np.linalg.norm(gradients[0] - gradients[1]) / np.linalg.norm(gradients[1]))
+    return Result(
+        "device",
+        what,
+        **ratios(found["other"], found["plain"]),
+        note=note,
+        measured={"relative error of a gradient": off, "tokens/s": float(np.median(found["other"]))},
+    )
+
+
+def packing(name: str, case: Case, size: int) -> list[Result]:
+    """Compare the number of matrix products in the step of several models with one. At 1, packing can gain nothing."""
+    one, several = products(case, 1), products(case, size)
+    work = f"matrix products in the step of {size} models against one, {name}"
+    note = "products of equal shape that XLA computes in one batch count once"
+    return [Result("device", work, **ratios([several], [one]), note=note, measured={"products": several})]
+
+
+def tried(what: str, measure: Callable[[], list[Result]]) -> list[Result]:
+    """Return what is measured; if it fails, say so and return nothing. This is for code that never ran on a device."""
+    try:
+        return measure()
+    except Exception as error:
+        print(f"{what}: not measured, {type(error).__name__}: {str(error)[:300]}", file=sys.stderr)
+        return []
 
 
 def precision(setting: Setting, quick: bool) -> Result:
@@ -165,11 +205,13 @@ def _rate(name: str, size: int, seconds: float, value: str) -> list[float]:
 
 
 def steps(quick: bool) -> Iterator[Callable[[], list[Result]]]:
-    """Iterate over what is measured, the most important first."""
+    """Iterate over what is measured, the most important first. What never ran on a device comes last."""
     if quick:
         setting = Setting(1.0, (1e-2,), (0,), (2,), width=8, batch_size=4)
         yield lambda: throughput("tiny", TINY, {"vmap": (1, 2), "loop": (2,)}, 1, 0.01)
         yield lambda: bfloat16("tiny", TINY, 2, 1, 0.01)
+        yield lambda: fused("tiny", TINY, 2, 8, 1, 0.01)
+        yield lambda: packing("tiny", TINY, 2)
         yield lambda: batches("tiny", TINY, 1, 0.01)
         yield lambda: flags("tiny", 1, 0.01, {"a flag that any backend has": "--xla_dump_hlo_as_text=false"})
         yield lambda: [precision(setting, quick)]
@@ -181,6 +223,10 @@ def steps(quick: bool) -> Iterator[Callable[[], list[Result]]]:
         yield partial(batches, name, case, 3, 0.5)
     yield partial(flags, "C", 1, 1.0)
     yield lambda: [precision(Setting(0.02, (1e-2,), (0, 1, 2, 3), (800,)), quick)]
+    for name, size in itertools.product(("C", "A"), (SIZES["vmap"][-1], 1)):  # a fault could end the work of the device
+        measure = partial(fused, name, CASES[name], size, ROWS, 3, 0.5)
+        yield partial(tried, f"a kernel for each block, {size} models, {name}", measure)
+    yield partial(tried, "products of 64 models, C", partial(packing, "C", CASES["C"], 64))
 
 
 def run(quick: bool = False, minutes: float = 15.0) -> list[Result]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from benchmarks.cases import Case, uniform_world
@@ -62,17 +63,62 @@ class Demand:
 
 def demand(case: Case) -> Demand:
     """Count the step of one model of a case, as XLA compiles it for this backend."""
-    world = uniform_world(dataclasses.replace(case, num_models=1))
-    data, model = on_device(world), transformer(world.trie, width=case.width, depth=case.depth, heads=case.heads)
-    phase = Phase(data, data, None, Sft("sampled"), Adam(1e-3), 1e9, True, case.batch_size)
-    job = Job(jax.random.key(0), jax.jit(model.init)(jax.random.key(0)), phase, model)
-    leaves, tree = jax.tree.flatten((job, start(job)))
-    compiled = jax.jit(lambda *leaves: jax.tree.leaves(_step(*tree.unflatten(leaves)))).lower(*leaves).compile()
+    compiled = _compiled(case, 1)
     counted: dict[str, Any] = compiled.cost_analysis()
     kernels = len(
         re.findall(r" (?:fusion|dot|custom-call|convolution|reduce|gather|scatter)\(", _entry(compiled.as_text()))
     )
     return Demand(case.batch_size * case.length, counted["flops"], counted["bytes accessed"], kernels)
+
+
+def products(case: Case, num_models: int) -> int:
+    """Return the number of matrix products in the compiled step of several models in one program.
+
+    A batch of products of equal shape, such as those of all heads or of all models, counts once. On a GPU, XLA leaves
+    some products to cuBLAS.
+    """
+    return len(re.findall(r" dot\(|custom_call_target=\"__cublas", _compiled(case, num_models).as_text()))
+
+
+def fused_demand(case: Case, rows: int) -> Demand:
+    """What the step needs if the blocks are the kernels of `fused.py`, with tiles of `rows` tokens.
+
+    It is XLA's count for a model without blocks, plus closed forms for each block. Let N tokens have width d, and let
+    there be W = 12 d^2 + 7 d parameters and K tiles. Bytes: activations are read three times and written twice. The
+    parameters are read twice from memory, because each further tile finds them in a cache. K partial gradients are
+    written and read, and their sum is written. Adam reads and writes seven arrays. Operations: only products are
+    counted, with all `rows` columns of the scores. A token needs F = 24 d^2 + 4 d rows forward. Backward it needs
+    8 d^2 + 4 d rows for the attention again, F - 10 d^2 for what the gradients of both halves of the block use, and 2 F
+    for these. Kernels: one forward, one backward, and two for each of the eight leaves (sum, Adam).
+    """
+    rest, tokens, width = demand(dataclasses.replace(case, depth=0)), case.batch_size * case.length, case.width
+    weights, tiles = 12 * width**2 + 7 * width, tokens // rows
+    moved = 4 * (5 * tokens * width + weights * (2 + 2 * tiles + 1 + 7))
+    forward = 24 * width**2 + 4 * width * rows
+    computed = tokens * (4 * forward - 2 * width**2 + 4 * width * rows)
+    return Demand(
+        tokens,
+        rest.operations + case.depth * computed,
+        rest.bytes + case.depth * moved,
+        rest.kernels + case.depth * (2 + 2 * 8),
+    )
+
+
+def _compiled(case: Case, num_models: int) -> Any:
+    """Compile the step of several models with `vmap` for this backend, with the whole batch in one part."""
+    world = uniform_world(dataclasses.replace(case, num_models=1))
+    data, model = on_device(world), transformer(world.trie, width=case.width, depth=case.depth, heads=case.heads)
+    phase = Phase(data, data, None, Sft("sampled"), Adam(1e-3), 1e9, True, case.batch_size)
+    job = Job(jax.random.key(0), jax.jit(model.init)(jax.random.key(0)), phase, model)
+    leaves, tree = jax.tree.flatten((job, start(job)))
+
+    def step(*leaves: Any) -> list[Any]:
+        return jax.tree.leaves(_step(*tree.unflatten(leaves)))
+
+    if num_models == 1:
+        return jax.jit(step).lower(*leaves).compile()
+    arrays = [jax.ShapeDtypeStruct((num_models, *leaf.shape), leaf.dtype) for leaf in map(jnp.asarray, leaves)]
+    return jax.jit(jax.vmap(step)).lower(*arrays).compile()
 
 
 def _step(job: Job, state: State) -> State:

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from experiments.predictions import Amendment
+from experiments.standing import RULE
 from experiments.statistics import BOOTSTRAP_FROM, interval
 from experiments.study import Judged
 from sim.show.blocks import Block, Heading, Paragraph, Picture, Quote, Table
 from sim.show.writing import counted
 
-COLUMNS = ("prediction", "kind", "sentence", "case", "predicted", "measured", "seeds", "verdict")
+COLUMNS = ("prediction", "kind", "sentence", "case", "predicted", "measured", "worlds", "verdict")
 
 WORDS = {
     "supported": "stands",
@@ -34,6 +36,8 @@ def blocks(judged: Sequence[Judged]) -> Iterator[Block]:
         yield Paragraph(f"{one.claim.title} {WORDS[one.standing]}. {sentence(one)}", bullet=True)
     for one in judged:
         yield from _of_claim(one)
+    yield Heading("How the predictions decide a sentence")
+    yield Paragraph(RULE)
     yield Heading("How the intervals are made")
     yield Paragraph(method(judged))
 
@@ -42,19 +46,15 @@ def _of_claim(one: Judged) -> Iterator[Block]:
     claim = one.claim
     yield Heading(title(one))
     yield Quote(claim.sentence)
-    yield Paragraph(f"Rule. {claim.rule}")
+    yield Paragraph(f"What counts. {claim.rule}")
     if one.made_for == "other":
         yield Paragraph(
             "The predictions were edited after these runs were made, or some runs were made for other predictions, so "
             "the runs do not test them. Move or delete the records of these runs, and give the command below again; "
             "or add an Amendment to the claim, if it was changed on purpose."
         )
-    if one.made_for == "amended":
-        for amendment in claim.amendments:
-            yield Paragraph(
-                f"Amended on {amendment.date}: {amendment.reason}. Verdict before: {amendment.verdict_before}. "
-                f"Verdict now: {one.standing}."
-            )
+    for amendment in claim.amendments:
+        yield from _amended(one, amendment)
     yield Table(COLUMNS, tuple(lines(one.findings.filter(~pl.col("instrument")))), num_left=6)
     checks = tuple(lines(one.findings.filter(pl.col("instrument"))))
     if checks:
@@ -66,6 +66,26 @@ def _of_claim(one: Judged) -> Iterator[Block]:
     for file in one.figures:
         yield Picture(file, caption(file))
     yield Paragraph(f"Again: {claim.command}. Digest of the predictions: {claim.digest}.")
+
+
+def _amended(one: Judged, amendment: Amendment) -> Iterator[Block]:
+    """What was changed after runs were made, with the verdicts before and now."""
+    yield Paragraph(
+        f"Amended on {amendment.date}: {amendment.reason}. Verdict before: {amendment.verdict_before}. "
+        f"Verdict now: {one.standing}."
+    )
+    if amendment.predictions:
+        now = {name: " and ".join(sorted(found)) for name, found in _verdicts(one.findings).items()}
+        changed = tuple(
+            (name, before or "new", now.get(name, "withdrawn")) for name, before in amendment.predictions.items()
+        )
+        yield Table(("prediction", f"before {amendment.date}", "now"), changed, num_left=3)
+
+
+def _verdicts(findings: pl.DataFrame) -> dict[str, set[str]]:
+    """The verdicts on every prediction, over its cases."""
+    groups = findings.group_by("prediction", maintain_order=True)
+    return {str(name): set(rows["verdict"].to_list()) for (name,), rows in groups}
 
 
 def caption(file: Any) -> str:
@@ -147,13 +167,14 @@ def method(judged: Sequence[Judged]) -> str:
     """Explain which intervals are used and how often they cover."""
     sizes = sorted({int(n) for one in judged for n in one.findings.filter(pl.col("method") == "t")["num_seeds"]})
     said = [
-        f"with {size} seeds {found['normal']:.0%} of the time for normal and {found['skewed']:.0%} for skewed values"
+        f"with {size} worlds {found['normal']:.0%} of the time for normal and {found['skewed']:.0%} for skewed values"
         for size in sizes
         for found in [coverage(size)]
     ]
     return (
-        f"Intervals are 95 % over paired seeds: Student's t below {BOOTSTRAP_FROM} seeds, the BCa bootstrap from there "
-        f"on. They cover (simulated) {'; '.join(said) or 'as the tests say'}. Where a number of a run is only bounded, "
-        "the interval covers both ends. An equality holds if the 90 % interval lies within the margin, and is refuted "
-        "if the 95 % interval lies outside."
+        "Intervals are 95 % over paired worlds, and every seed has a world of its own: Student's t below "
+        f"{BOOTSTRAP_FROM} worlds, the BCa bootstrap from there on. They cover (simulated) "
+        f"{'; '.join(said) or 'as the tests say'}. Where a number of a run is only bounded, the interval covers both "
+        "ends. An equality holds if the 90 % interval lies within the margin, and is refuted if the 95 % interval lies "
+        "outside."
     )

@@ -9,6 +9,9 @@ from sim.numerics import SpecificationError, nearest
 
 Kind: TypeAlias = Literal["sign", "equality", "bound", "slope", "exponent", "ordering", "report"]
 Says: TypeAlias = Literal["same", "opposite", "silent"]
+Condition: TypeAlias = Literal["", "met", "not met"]
+"""Of which cases a prediction speaks: of all, or of those in which the condition of its claim is met, or is not."""
+
 Standing: TypeAlias = Literal["supported", "refuted", "holds only if", "undecided", "not valid"]
 """The verdict on the sentence of the conversation."""
 
@@ -19,11 +22,16 @@ SIDES = {"<": -1.0, "below": -1.0, "negative": -1.0, ">": 1.0, "above": 1.0, "po
 """Words for a predicted sign, and the sign."""
 
 
-def mistakes(kind: str, says: str, margin: float | None, figure: str, study: str) -> Iterator[str]:
-    """Iterate over what is wrong with a prediction. `study` is the folder of the claim's figures."""
-    for name, found, allowed in (("kind", kind, get_args(Kind)), ("says", says, get_args(Says))):
+def mistakes(one: Any, condition: str, study: str) -> Iterator[str]:
+    """Iterate over what is wrong with a prediction of a claim with this condition and this folder of figures."""
+    kind, margin, figure = one.kind, one.margin, one.figure
+    words = (("kind", kind, Kind), ("says", one.says, Says), ("condition", one.condition, Condition))
+    for name, found, allowed in ((name, found, get_args(words)) for name, found, words in words):
         if found not in allowed:
-            yield f"{name}: one of {', '.join(allowed)} is required, found {found!r}{nearest(found, allowed)}"
+            known = ", ".join(word or repr(word) for word in allowed)
+            yield f"{name}: one of {known} is required, found {found!r}{nearest(found, allowed)}"
+    if one.condition and not condition:
+        yield f"condition: a claim with a condition is required, found {one.condition!r}; write Claim(condition=...)"
     wanted = "a positive number" if kind in WITH_VALUE else "a number of at least 0" if kind == "bound" else ""
     if wanted and (margin is None or margin < 0.0 or (margin == 0.0 and kind in WITH_VALUE)):
         yield f"margin: {wanted} is required for the kind {kind}, found {margin!r}; write margin=..."
@@ -47,15 +55,4 @@ def check_value(kind: str, words: str, predicted: float | None) -> None:
         raise SpecificationError(
             f"predicted: a number in the Case with the sign of {words!r} is required, found {predicted!r}, with which "
             f"the prediction holds {'above' if tested > 0 else 'below'} 0; write predicted={signs[0]:g}"
-        )
-
-
-def check_verdict(found: Any) -> None:
-    """Raise SpecificationError unless it is a verdict on the sentence of a claim, and its reason."""
-    names = get_args(Standing)
-    verdict = found[0] if isinstance(found, tuple) and len(found) == 2 else None
-    if verdict not in names:
-        raise SpecificationError(
-            f"standing: one of {', '.join(names)}, and a reason, are required, found {found!r}"
-            f"{nearest(str(verdict), names)}"
         )

@@ -1,148 +1,38 @@
-"""Claims and predictions as data: what decides each of them, its digest, and how it is judged from tables."""
+"""Claims as data: their predictions, amendments and needs, the digest, and the table of their findings."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
-import numpy as np
 import polars as pl
 
-from experiments.checks import Kind as Kind
-from experiments.checks import Says as Says
+from experiments.cases import Case as Case
+from experiments.cases import Finding as Finding
+from experiments.cases import Prediction as Prediction
+from experiments.cases import Tables as Tables
 from experiments.checks import Standing as Standing
-from experiments.checks import check_value, check_verdict, mistakes
+from experiments.checks import mistakes
 from experiments.source import normalised as normalised
-from experiments.statistics import Verdict, judged
+from experiments.standing import standing
 from sim.numerics import SpecificationError
-from sim.quantity import Quantity
-
-Tables: TypeAlias = dict[str, pl.DataFrame]
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """What was measured for one case of a prediction: a number for each seed, given by two bounds.
-
-    predicted: the value or the direction that theory gives for this case; logarithmic: the numbers are logarithms, and
-    their exponentials are shown; decided_by: with "lower" it is enough that the prediction holds for the lower bounds.
-    """
-
-    name: str
-    lower: np.ndarray  # float64[seeds], float64[K, seeds] for an ordering of K means
-    upper: np.ndarray  # of the same shape
-    unit: str = "1"
-    predicted: float | None = None
-    note: str = ""
-    logarithmic: bool = False
-    decided_by: Literal["both", "lower"] = "both"
-    undecided: bool = False  # nothing can be said about this case, see the note
-
-    def __post_init__(self) -> None:
-        lower, upper = (np.asarray(one, np.float64) for one in (self.lower, self.upper))
-        same = lower.shape == upper.shape
-        missing = int((np.isnan(lower) | np.isnan(upper)).sum()) if same else 0
-        if missing or not same:
-            found = f"nan in {missing} of {lower.size}" if same else f"the shapes {lower.shape} and {upper.shape}"
-            raise SpecificationError(
-                f"case {self.name!r}: two numbers for every seed are required, found {found}; a number that a table "
-                "lacks is nan: `needs` must have its metric, its view and its phase"
-            )
-
-    @classmethod
-    def exact(cls, name: str, values: np.ndarray, unit: str = "1", **rest: Any) -> "Case":
-        """Return a case with exact numbers."""
-        return cls(name, np.asarray(values, np.float64), np.asarray(values, np.float64), unit, **rest)
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """One prediction, fixed before the runs, with everything that decides it.
-
-    kind: the kind of prediction, see `experiments.statistics.judged`; measure: a function from the tables of the claim
-    to the cases; predicted: how the predicted value follows from the ground truth, in words; rule: when the prediction
-    holds and when it is refuted, in words; value: the predicted value if it is a constant; threshold: what a sign has
-    to exceed; margin: the largest difference that counts as equal, in the unit of the numbers; only: which runs count;
-    window: the range of the steps that counts, as shares of all steps; control: what it is compared with; says: whether
-    the conversation says the same, the opposite or nothing; instrument: whether it is true by construction, so that it
-    checks the instrument and supports no claim; null: whether it is a control that has to be null; condition: whether
-    it speaks only of cases in which the claim's condition is met, or is not met; "" for all cases.
-    """
-
-    identifier: str
-    statement: str
-    kind: Kind
-    measure: Callable[[Tables], Iterator[Case]]
-    predicted: str
-    rule: str
-    control: str
-    value: float | None = None
-    threshold: float = 0.0
-    margin: float | None = None
-    only: str = "valid runs"
-    window: tuple[float, float] | None = None
-    says: Says = "silent"
-    instrument: bool = False
-    null: bool = False
-    condition: Literal["", "met", "not met"] = ""
-    figure: str = ""
-
-    def criteria(self) -> dict[str, Any]:
-        """Return everything that decides the prediction, except for the code of `measure`, as JSON."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("measure", "figure")}
-
-    def judge(self, tables: Tables) -> list["Finding"]:
-        """Return a finding for each case that has a number, or one finding "not valid" if no run counts."""
-        found = [self._finding(case) for case in self.measure(tables) if case.undecided or case.lower.size]
-        nothing = Finding(self.identifier, "", None, None, "", "not valid", "no run counts for it", self.figure)
-        return sorted(found, key=lambda one: one.case) or [nothing]
-
-    def _finding(self, case: Case) -> "Finding":
-        predicted = case.predicted if case.predicted is not None else self.value
-        if case.undecided:
-            return Finding(self.identifier, case.name, predicted, None, "", "undecided", case.note, self.figure)
-        by_lower = case.decided_by == "lower"
-        try:
-            check_value(self.kind, self.predicted, predicted)
-            verdict, measured = judged(
-                self.kind, case.lower, case.upper, predicted, self.threshold, self.margin, by_lower
-            )
-        except ValueError as problem:
-            raise SpecificationError(f"case {case.name!r}: {problem}") from problem
-        threshold = self.threshold
-        if case.logarithmic:
-            measured, threshold = measured.increasing(lambda value: float(np.exp(value))), float(np.exp(threshold))
-        return Finding(
-            self.identifier, case.name, predicted, measured, case.unit, verdict, case.note, self.figure, threshold
-        )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result for a prediction in one case, such as exact targets."""
-
-    prediction: str
-    case: str
-    predicted: float | None
-    measured: Quantity | None
-    unit: str
-    verdict: Verdict
-    note: str = ""
-    figure: str = ""
-    threshold: float = 0.0
 
 
 @dataclass(frozen=True)
 class Amendment:
-    """A change of a claim after runs were made for it: its date, its reason, and the digest and the verdict before."""
+    """A change of a claim after runs were made for it: its date, its reason, and the digest and the verdict before.
+
+    predictions: the predictions that were changed, each with its verdict before; "" for one that is new.
+    """
 
     date: str
     reason: str
     digest_before: str
     verdict_before: str
+    predictions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -164,8 +54,8 @@ class Claim:
 
     file: the file that defines the claim; title, sentence: texts for people; rule: how the predictions decide the
     sentence, in words; needs: the numbers that it reads; tables: a function from a study to the tables that predictions
-    and figures read; standing: a function from the findings to the verdict on the sentence, and its reason; condition:
-    what the sentence may depend on, computed from the ground truth, in words.
+    and figures read; condition: what may have to be true of the ground truth for the sentence to hold, in words.
+    What becomes of the sentence follows from the findings by one rule for all claims, see `experiments.standing`.
     """
 
     identifier: str
@@ -176,14 +66,13 @@ class Claim:
     predictions: tuple[Prediction, ...]
     needs: tuple[Need, ...]
     tables: Callable[[Any], Tables]
-    standing: Callable[[pl.DataFrame], tuple[Standing, str]]
     condition: str = ""
     paired: tuple[str, ...] = ("seed",)  # columns of the table `runs` that tell its runs apart
     amendments: tuple[Amendment, ...] = field(default=())
 
     def __post_init__(self) -> None:
         for one in self.predictions:
-            for mistake in mistakes(one.kind, one.says, one.margin, one.figure, self.name):
+            for mistake in mistakes(one, self.condition, self.name):
                 raise SpecificationError(f"{self.file}: {one.identifier}: {mistake}")
 
     @property
@@ -197,7 +86,7 @@ class Claim:
         """12 hex digits of a SHA-256 of the criteria of all predictions and of the code in the claim's own files."""
         content = {
             "criteria": [one.criteria() for one in self.predictions],
-            "claim": [self.identifier, self.title, self.sentence, self.rule, list(self.paired)],
+            "claim": [self.identifier, self.title, self.sentence, self.rule, self.condition, list(self.paired)],
             "code": [normalised(file.read_text(encoding="utf-8")) for file in self._files()],
         }
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
@@ -232,13 +121,8 @@ class Claim:
         return found
 
     def verdict(self, findings: pl.DataFrame) -> tuple[Standing, str]:
-        """Return what `standing` says. Raises SpecificationError if that is no verdict on a sentence, with a reason."""
-        found = self.standing(findings)
-        try:
-            check_verdict(found)
-        except SpecificationError as refusal:
-            raise SpecificationError(f"{self.file}: {refusal}") from refusal
-        return found
+        """Return what becomes of the sentence, and the reason."""
+        return standing(findings, self.condition)
 
     def made_for(self, announced: str | None) -> Literal["these", "amended", "other"]:
         """Return whether a run was made for these predictions, for predictions before an amendment, or for others."""
@@ -264,10 +148,12 @@ def table(claim: Claim, findings: Sequence[Finding], made_for: Iterable[str | No
                 "kind": prediction.kind,
                 "says": prediction.says,
                 "instrument": prediction.instrument,
+                "null": prediction.null,
+                "condition": prediction.condition,
                 "case": one.case,
                 "predicted": one.predicted,
                 "threshold": one.threshold,
-                "margin": prediction.margin,
+                "margin": prediction.margin if one.margin is None else one.margin,
                 "measured": None if found is None else found.value,
                 "lower": None if found is None else found.lower,
                 "upper": None if found is None else found.upper,
@@ -277,6 +163,8 @@ def table(claim: Claim, findings: Sequence[Finding], made_for: Iterable[str | No
                 "num_seeds": 0 if found is None else found.count,
                 "unit": one.unit,
                 "verdict": one.verdict,
+                "p_holds": one.p_holds,
+                "p_refuted": one.p_refuted,
                 "note": one.note,
                 "figure": one.figure,
                 "command": claim.command,
@@ -284,11 +172,7 @@ def table(claim: Claim, findings: Sequence[Finding], made_for: Iterable[str | No
                 "made_for": status,
             }
         )
-    numbers = dict.fromkeys(("predicted", "threshold", "margin", "measured", "lower", "upper", "level"), pl.Float64)
+    numbers = dict.fromkeys(
+        ("predicted", "threshold", "margin", "measured", "lower", "upper", "level", "p_holds", "p_refuted"), pl.Float64
+    )
     return pl.DataFrame(rows, schema_overrides=numbers)
-
-
-def verdicts_of(findings: pl.DataFrame) -> Mapping[str, set[str]]:
-    """Return the set of the verdicts on every prediction, over its cases."""
-    groups = findings.group_by("prediction", maintain_order=True)
-    return {str(name): set(rows["verdict"].to_list()) for (name,), rows in groups}

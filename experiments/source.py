@@ -1,25 +1,38 @@
 """The code of a claim as text for its digest: without what changes no verdict."""
 
 import ast
+from collections.abc import Iterator
 from typing import Any
 
 
 def normalised(source: str) -> str:
-    """The syntax tree of a module as text, without comments, docstrings, imports and names given by `as`.
+    """The syntax tree of a module as text, without comments, docstrings and imports, and with imported names numbered.
 
-    A helper that is moved elsewhere changes nothing; a number, a comparison, a formula or a call does.
+    The numbers follow the order in which the names are first used. So a helper that is moved or renamed elsewhere
+    changes nothing; a number, a comparison, a formula or another order of calls does. What shared helpers do is frozen
+    by tests of archived cases (`tests/unit/experiments/test_frozen.py`).
     """
     tree = ast.parse(source)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    own_names = {alias.asname: alias.name for node in imports for alias in node.names if alias.asname}
+    imported = {(alias.asname or alias.name).split(".")[0] for node in imports for alias in node.names}
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             kept = [one for one in body if not isinstance(one, ast.Import | ast.ImportFrom) and not _is_text(one)]
             node.body = kept  # type: ignore[attr-defined]
-        if isinstance(node, ast.Name):
-            node.id = own_names.get(node.id, node.id)
+    numbers: dict[str, str] = {}
+    for name in _names(tree):
+        if name.id in imported:
+            name.id = numbers.setdefault(name.id, f"import {len(numbers)}")
     return _written(tree)
+
+
+def _names(node: ast.AST) -> Iterator[ast.Name]:
+    """Iterate over the names of a tree in the order of the source."""
+    if isinstance(node, ast.Name):
+        yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _names(child)
 
 
 def _written(node: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import polars as pl
 
 from experiments.predictions import Claim, Need, Standing, Tables, table
+from experiments.standing import NEEDED
 from sim.disk.folders import finished
 from sim.disk.records import Record, read
 from sim.metrics.frames import as_csv, metrics_table, runs_table, strings_table
@@ -194,6 +195,11 @@ def judged_before(outputs: Path, claims: Sequence[Claim]) -> list[Judged]:
         file = folder / "tables" / "findings.parquet"
         if file.exists():
             findings = pl.read_parquet(file)
+            if missing := [name for name in NEEDED if name not in findings.columns]:
+                raise SpecificationError(
+                    f"{file}: verdicts of this version are required, found none with {', '.join(missing)}; "
+                    f"run python -m experiments {claim.name} {outputs / claim.name} again"
+                )
             found.append(Judged(claim, findings, *claim.verdict(findings), folder))
     if not found:
         names = ", ".join(claim.name for claim in claims)

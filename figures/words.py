@@ -85,9 +85,12 @@ def change(lower: float, upper: float) -> str:
 
 
 def mark(drawn: Figure, tables: Tables) -> None:
-    """Write a red line above a figure if its run, or all its runs, did not come near enough to P: it is no result."""
+    """Write a red line above a figure if its run, or all its runs, did not come near enough to P: it is no result.
+
+    A figure that has neither table shows what is known without any run.
+    """
     if "run" not in tables:
-        if not tables["runs"]["valid"].any():
+        if "runs" in tables and not tables["runs"]["valid"].any():
             drawn.suptitle("NOT VALID: no run came near enough to P", color=RED, fontweight="bold")
         return
     run = about(tables)

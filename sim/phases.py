@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
 Stage: TypeAlias = Literal["pretrain", "finetune", "relearn"]
-Role: TypeAlias = Literal["pretraining", "fine-tuning", "control", "linearisation", "relearning"]
+Role: TypeAlias = Literal["pretraining", "fine-tuning", "control", "linearisation", "edit", "relearning"]
 
 STAGES: dict[Stage, str] = {
     "pretrain": "pretraining",
@@ -17,11 +17,11 @@ STAGES: dict[Stage, str] = {
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a phase is: one training, from which parameters, on which language, and what it is compared with.
+    """What a phase is: one training, or an edit of its result, and what it is compared with.
 
     stage: the key of the configuration that holds its number of steps; role: how reports and figures use it; data: the
     language that it is trained on, "P", "S" or "P_B" (what S leaves out); model: the name of the model that it ends
-    with; title: the phase in words.
+    with; title: the phase in words. An edit has the stage and the data of the training whose result it changes.
     """
 
     stage: Stage
@@ -44,7 +44,13 @@ MEANINGS: dict[str, Meaning] = {
     "recovery": Meaning("relearn", "relearning", "P_B", "relearned", "learning again what S left out"),
     "scratch": Meaning("relearn", "relearning", "P_B", "scratch", "learning what S left out from fresh parameters"),
 }
-"""Every phase by the name that it has in a record."""
+"""Every phase that trains, by the name that it has in a record. Edits have names of their own, see `of_edit`."""
+
+
+def of_edit(name: str, of: str, words: str) -> Meaning:
+    """Return the meaning of the phase `name`: an edit, described by `words`, of the result of the phase `of`."""
+    edited = MEANINGS[of]
+    return Meaning(edited.stage, "edit", edited.data, name, f"edit of the model {edited.model}: {words}")
 
 
 def stored(meanings: Mapping[str, Meaning], phases: Iterable[str]) -> dict[str, dict[str, str]]:

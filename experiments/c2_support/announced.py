@@ -154,12 +154,12 @@ ERASURE = (
         "C2.3d", "Transformer: given a lost style, most of P(y|x, z) is kept behind the gate.", "sign", mass.known,
         predicted="above ½",
         rule="exp(−E) above ½, that is E below log 2: E = Σ P(z)/P(B) [KL(P_z‖q_z) − that of q₀] over the lost styles.",
-        control="the two tables", threshold=-math.log(2.0), says="opposite", figure="split",
+        control="the two tables", threshold=-math.log(2.0), says="opposite", worlds=12, figure="split",
     ),
     Prediction(
         "C2.3e", "Adam with larger steps erases more of it.", "sign", mass.faster, predicted="above 0",
         rule="E after the largest learning rate minus E after the smallest, equal steps, above 0.", control="C2.3d",
-        figure="split",
+        worlds=12, figure="split",
     ),
     Prediction(
         "C2.3f", "How much of it tables keep, and transformers under exact gradients.", "report", mass.known_by_others,

@@ -216,7 +216,7 @@ class Lines:
         truths = {P: self.truth("event_mass", "P(A)"), S: one if covered else None}
         yield self.line("forgetting", "kept_mass", "mass of A [1]", "event_mass", "q(A)", "P(x)", truths)
         truths = {P: zero, S: zero if covered else None} | ({BEST: zero} if self.own else {})
-        yield self.line("forgetting", "off_support", "mass off support [1]", "off_support", "q", "P(x)", truths)
+        yield self.line("forgetting", "outside_p", "mass off supp P [1]", "outside_p", "q", "P(x)", truths)
 
     def divergence_to_s(self) -> float:
         """Return KL(P‖S) under P(x), from the truths [nat]. It is infinite if S leaves out part of P."""

@@ -4,7 +4,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.c1_entropy.entropy import counted
+from figures.c1_entropy.entropy import arms
 from figures.colours import DISTRIBUTIONS, PALE
 from figures.curves import Tables, mean_over, num_seeds
 from figures.style import factor, figure
@@ -19,7 +19,7 @@ LIVE = 1e-9
 
 def draw(tables: Tables) -> Figure | None:
     """Draw the branching factor and the 90 % nucleus of P, S, q0 and q by position, for the extreme data."""
-    curves = tables["positions"].filter(targets="exact").filter(pl.col("run").is_in(counted(tables)["run"].implode()))
+    curves = tables["positions"].filter(targets="exact").filter(pl.col("run").is_in(arms(tables)["run"].implode()))
     shown = extremes(tables)
     if not curves.height:
         return None
@@ -41,13 +41,13 @@ def caption(tables: Tables) -> str:
         "C1.5. Above: branching factor, the exponential of the mean entropy of the next token. Below: mean number of "
         "likeliest next tokens that hold 90 % of the mass. Both by position in the answer, over prefixes x ~ S, for "
         "the data with the least and with the most entropy, exact targets. Bands are certified bounds, other numbers "
-        f"are exact; means over {num_seeds(counted(tables))}."
+        f"are exact; means over {num_seeds(arms(tables))}."
     )
 
 
 def extremes(tables: Tables) -> list[str]:
     """Return the restrictions with the least and with the most entropy of the data; only one if there is only one."""
-    means = counted(tables).filter(targets="exact").group_by("restriction", "kind").agg(pl.col("h_s").mean().round(2))
+    means = arms(tables).filter(targets="exact").group_by("restriction", "kind").agg(pl.col("h_s").mean().round(2))
     names = means.sort("h_s", "kind")["restriction"].to_list()  # among nearly equal ones a style comes first
     return names[:1] + names[-1:] if len(names) > 1 else names
 

@@ -5,7 +5,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.c1_entropy.entropy import counted
+from figures.c1_entropy.entropy import arms
 from figures.colours import HATCHES, PARTS
 from figures.curves import Tables, num_seeds
 from figures.style import factor, figure
@@ -17,7 +17,7 @@ STEPS = ("conditioning", "narrowing", "learning")
 
 def draw(tables: Tables) -> Figure:
     """Draw where H(P) - H(q) comes from, as means over seeds. Losses are to the right, gains to the left."""
-    runs = counted(tables)
+    runs = arms(tables)
     cases = runs["targets"].unique(maintain_order=True).to_list()
     order = runs.sort("h_s", descending=True)["restriction"].unique(maintain_order=True).to_list()
     drawn, panels = figure(3.3, len(cases))
@@ -44,7 +44,7 @@ def caption(tables: Tables) -> str:
     return (
         "C1.2. Entropy lost by fine-tuning, H(P) − H(q), split into three steps: conditioning on what S keeps, "
         "narrowing within it, and learning, H(S) − H(q). Losses are drawn to the right and gains to the left of 0. "
-        f"Means over {num_seeds(counted(tables))}; the learning step is the middle of its certified bounds. "
+        f"Means over {num_seeds(arms(tables))}; the learning step is the middle of its certified bounds. "
         "Restrictions are ordered by H(S)."
     )
 

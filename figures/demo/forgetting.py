@@ -102,7 +102,7 @@ def _mass(axes: Axes, tables: Tables, shown: list[str]) -> None:
     labels, metrics = [], tables["metrics"]
     for phase in shown:
         name, look = _named(tables, phase)
-        kept, off = curve(metrics, phase, "event_mass", "q(A)"), curve(metrics, phase, "off_support")
+        kept, off = curve(metrics, phase, "event_mass", "q(A)"), curve(metrics, phase, "outside_p")
         axes.plot(kept.steps, 1.0 - kept.lower, **look.line)
         labels.append(Label(name, float(1.0 - kept.lower[-1]), look.colour))
         if not is_control(tables, phase):

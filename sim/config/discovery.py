@@ -48,6 +48,7 @@ KINDS = {
     "objective": Kind("sim.objectives", is_class=True),
     "optimizer": Kind("sim.optimizers", is_class=True),
     "probe": Kind("sim.probes"),
+    "edit": Kind("sim.edits"),
     "engine": Kind("sim.running.engines", "Engine"),
     "metric": Kind("sim.metrics", "METRICS"),
     "tracker": Kind("sim.trackers", "write"),
@@ -58,6 +59,9 @@ KINDS = {
 
 GROUPS = ("grammar", "restriction", "model", "objective", "optimizer")
 """The kinds of which a configuration chooses a member by `kind: <name>` with arguments. Each has a folder in conf/."""
+
+CONFIGURED = (*GROUPS, "edit")
+"""The kinds with a constructor whose arguments a configuration sets. Edits stand in a list, so they have no folder."""
 
 
 @dataclass(frozen=True)

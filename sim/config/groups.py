@@ -6,7 +6,7 @@ from typing import Any
 
 from sim.config import given
 from sim.config.casting import REQUIRED, shown
-from sim.config.discovery import GROUPS, camel_case, member, members
+from sim.config.discovery import CONFIGURED, camel_case, member, members
 from sim.config.signatures import canonical_of, configurable, plain
 from sim.numerics import SpecificationError, in_one_line
 
@@ -17,8 +17,8 @@ def resolve(group: str, kind: str, place: str) -> Callable[..., Any]:
     Raises SpecificationError, which lists the known kinds, if there is no such member. Raises ValueError (a mistake in
     the program) for a group that a configuration cannot choose from.
     """
-    if group not in GROUPS:
-        raise ValueError(f"{group}: one of the groups {', '.join(GROUPS)} is required")
+    if group not in CONFIGURED:
+        raise ValueError(f"{group}: one of the groups {', '.join(CONFIGURED)} is required")
     module = member(group, kind, f"{place}.kind").load()
     constructor: Callable[..., Any] = getattr(module, kind if hasattr(module, kind) else camel_case(kind))
     return constructor

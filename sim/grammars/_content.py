@@ -97,6 +97,7 @@ def styles_content_factors(
     swing: float = 0.5,
     overlap: float = 0.0,
     seed: int = 0,
+    style_zipf: Sequence[float] | None = None,
 ) -> Factors:
     """The factors of `styles_content`, from the same arguments."""
     per_style = num_symbols // num_styles
@@ -110,13 +111,19 @@ def styles_content_factors(
         raise SpecificationError(
             f"style_weights: {num_styles} positive numbers (num_styles) or null are required, found {weights}"
         )
+    exponents = [zipf] * num_styles if style_zipf is None else list(style_zipf)
+    if len(exponents) != num_styles or not all(0 <= exponent < np.inf for exponent in exponents):
+        raise SpecificationError(
+            f"style_zipf: {num_styles} non-negative numbers (num_styles) or null are required, found {exponents}"
+        )
     shares = np.array(list(checked_shares(dict(zip(names, weights, strict=True)), names, "style_weights").values()))
     generator = np.random.default_rng(seed)
     prompt_law = zipf_law(num_prompts, prompt_zipf, generator.random())
     leans = generator.integers(num_styles, size=num_prompts)[:, None] == np.arange(num_styles)
     first = np.stack([_shuffled_zipf(generator, num_symbols, zipf) for _ in range(num_prompts)])
     shape = (num_prompts, num_styles, answer_length - 1, per_style)
-    step = np.stack([_shuffled_zipf(generator, per_style, zipf) for _ in np.ndindex(shape[:3])]).reshape(shape)
+    laws = [_shuffled_zipf(generator, per_style, exponents[z]) for _, z, _ in np.ndindex(shape[:3])]
+    step = np.stack(laws).reshape(shape)
     return Factors(prompt_law, style_shares(prompt_law, shares, leans, swing), first, step, overlap)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from sim.config import Check, NonNegative
+from sim.config import AtLeast, Check, NonNegative
 from sim.grammars._english import LISTS, NUM_TOPICS, Topic, Words, slots_of, word_list
 from sim.grammars._mixture import SWING, checked_shares, style_shares, zipf_law
 from sim.languages.finite import FiniteLanguage, Styles
@@ -19,6 +19,9 @@ SHARES = {"plain": 0.34, "poetic": 0.24, "pirate": 0.2, "assistant": 0.22}
 
 GOLDEN = (np.sqrt(5) - 1) / 2
 """Its multiples modulo 1 are spread evenly. As offsets of Zipf's law they make probabilities generic, without ties."""
+
+SLOTS = ("topic", "look", "mood", "simile", "degree")
+"""The slots of a form, in the order that numbers their laws."""
 
 Topics = Check(f"an integer from 1 to {NUM_TOPICS}", lambda value: 1 <= value <= NUM_TOPICS)
 WordList = Check(f"one of {', '.join(LISTS)}", lambda value: value in LISTS)
@@ -34,6 +37,7 @@ class Factors:
     styles: tuple[str, ...]
     shares: np.ndarray  # float64[G, Z], P(z | x)
     zipf: float
+    seed: int | None = None
 
     def choices(self, topic: int, slot: str) -> tuple[str, ...]:
         """The words that can fill a slot in the answers of a topic."""
@@ -47,10 +51,16 @@ class Factors:
         }[slot]
 
     def law(self, topic: int, style: str, slot: str) -> np.ndarray:
-        """P(word | x, z, slot): float64[words], Zipf-Mandelbrot with the style's exponent."""
-        kinds = ("topic", "look", "mood", "simile", "degree")
-        offset = ((topic + 1) * len(kinds) + kinds.index(slot)) * GOLDEN % 1.0
-        return zipf_law(len(self.choices(topic, slot)), self.zipf * self.words.styles[style].focus, offset)
+        """P(word | x, z, slot): float64[words], Zipf-Mandelbrot with the style's exponent.
+
+        With a seed, the offset and the order of the words are random, the same for all styles.
+        """
+        count, number = len(self.choices(topic, slot)), SLOTS.index(slot)
+        exponent = self.zipf * self.words.styles[style].focus
+        if self.seed is None:
+            return zipf_law(count, exponent, ((topic + 1) * len(SLOTS) + number) * GOLDEN % 1.0)
+        generator = np.random.default_rng([self.seed, topic, number])
+        return zipf_law(count, exponent, generator.random())[generator.permutation(count)]
 
     def answers(self, topic: int, style: str) -> Iterator[tuple[str, float]]:
         """Yield every answer of a style to a prompt, with P(y | x, z)."""
@@ -69,15 +79,19 @@ def english_factors(
     styles: Mapping[str, float] = SHARES,
     swing: float = 0.5,
     words: str = "nature",
+    seed: int | None = None,
 ) -> Factors:
     """The factors of `english`, from the same arguments."""
     chosen = word_list(words)
     shares = checked_shares(styles, tuple(chosen.styles), "styles")
     topics = chosen.topics[:num_prompts]
     prompt_law = zipf_law(num_prompts, prompt_zipf, GOLDEN)
+    if seed is not None:
+        generator = np.random.default_rng(seed)
+        prompt_law = zipf_law(num_prompts, prompt_zipf, generator.random())[generator.permutation(num_prompts)]
     leans = np.array([[topic.leans == style for style in shares] for topic in topics])
     by_prompt = style_shares(prompt_law, np.array(list(shares.values())), leans, swing)
-    return Factors(chosen, topics, prompt_law, tuple(shares), by_prompt, zipf)
+    return Factors(chosen, topics, prompt_law, tuple(shares), by_prompt, zipf, seed)
 
 
 def english(
@@ -88,6 +102,7 @@ def english(
     zipf: Annotated[float, NonNegative] = 1.0,
     styles: Mapping[str, float] = SHARES,
     swing: Annotated[float, SWING] = 0.5,
+    seed: Annotated[int | None, AtLeast(0)] = None,
 ) -> FiniteLanguage:
     """Questions about `num_prompts` topics with answers in the styles plain, poetic, pirate and assistant.
 
@@ -95,10 +110,11 @@ def english(
     P(x, z, y) = P(x) P(z|x) P(y|x,z). P(x) is Zipf's law with exponent `prompt_zipf`. `styles` are the shares P(z),
     which must sum to 1; a share of 0 leaves a style out. `swing` [1] is how far P(z|x) varies with the prompt (0: not
     at all). `zipf` is the exponent of word choice (0: uniform). Each style scales it: assistant prefers common words,
-    poetic rare ones. The string determines its style, in some answers only near its end. Raises `SpecificationError`
-    for shares that are not a law, and for unknown styles.
+    poetic rare ones. `seed` draws which prompts and words are common, and how common they are; without one (null) the
+    first of every list is the most common. Every seed has the same strings. The string determines its style, in some
+    answers only near its end. Raises `SpecificationError` for shares that are not a law, and for unknown styles.
     """
-    factors = english_factors(num_prompts, prompt_zipf, zipf, styles, swing, words)
+    factors = english_factors(num_prompts, prompt_zipf, zipf, styles, swing, words, seed)
     documents: list[list[str]] = []
     log_p: list[float] = []
     style_of: list[int] = []

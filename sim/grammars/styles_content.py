@@ -25,6 +25,7 @@ def styles_content(
     overlap: Annotated[float, HalfOpenFraction] = 0.0,
     shown: Annotated[float, Fraction] = 0.0,
     seed: Annotated[int, AtLeast(0)] = 0,
+    style_zipf: Sequence[float] | None = None,
 ) -> FiniteLanguage:
     """Documents "x0 : y5 y7 y2 y5 y0": a prompt, its end ":", and an answer of `answer_length` content symbols.
 
@@ -36,12 +37,15 @@ def styles_content(
     information about the style. With overlap 0 the second symbol determines it (styles are disjoint); otherwise a
     document has a posterior over styles. In the share `shown` of the documents, whatever their style, the style's token
     opens the answer, as in "x0 : z1 y5 ..." (0: styles are latent, 1: always shown). Both laws are Zipf's with exponent
-    `zipf` and a random offset, in random order. `seed` determines the tables, on the host. Raises `SpecificationError`
-    for too few symbols, weights that are not a law, or more than 10^6 strings.
+    `zipf` and a random offset, in random order. `style_zipf` gives each style an exponent of its own for its steps
+    (null: `zipf` for all; 0 makes a varied style, a large one a narrow style). `seed` determines the tables, on the
+    host; every seed has the same strings. Raises `SpecificationError` for too few symbols, weights that are not a law,
+    exponents that are not one non-negative number for each style, or more than 10^6 strings.
     """
     factors = styles_content_factors(
-        num_prompts, num_styles, num_symbols, answer_length, prompt_zipf, zipf, style_weights, swing, overlap, seed
-    )
+        num_prompts, num_styles, num_symbols, answer_length, prompt_zipf, zipf, style_weights, swing, overlap, seed,
+        style_zipf,
+    )  # fmt: skip
     _, in_one_style = factors.num_walks(answer_length - 1)
     told = factors.first.size * num_styles * in_one_style
     refuse_size((shown < 1) * factors.support_size + (shown > 0) * told, "answer_length, num_symbols or num_prompts")

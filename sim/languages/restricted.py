@@ -18,7 +18,7 @@ class Restricted:
     log P(z | x), A is the set of strings with `log_member` above -inf, and `kept` and `log_mass` refer to A.
     """
 
-    s: FiniteLanguage  # S, the language that SFT is trained on; supp S lies in A, except for data with noise
+    s: FiniteLanguage  # S, the language that SFT is trained on; supp S lies in A, unless it has strings that P lacks
     kept: FiniteLanguage  # P_A = P(. | A)
     event: np.ndarray  # bool[N], A
     log_mass: float  # log P(A) [nat], the mass of documents
@@ -46,3 +46,16 @@ def widens(constructor: Constructor) -> Constructor:
     """Mark a restriction that can give S strings that P lacks. All languages of such a run share a larger trie."""
     setattr(constructor, "widens", True)  # noqa: B010, mypy rejects a plain assignment to an attribute of a function
     return constructor
+
+
+def weighs(*arguments: str) -> Callable[[Constructor], Constructor]:
+    """Name the arguments of a restriction that `widens` which change probabilities alone, and no string.
+
+    Runs that differ only in them list the same strings, so they share their pretraining.
+    """
+
+    def mark(constructor: Constructor) -> Constructor:
+        setattr(constructor, "weighs", arguments)  # noqa: B010, as above
+        return constructor
+
+    return mark

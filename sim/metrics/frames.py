@@ -19,7 +19,7 @@ COLUMNS = """\
   valid       whether the pretraining reached pretrain.limit; if not, no verdict may rest on the run
   <leaf>      one column for every leaf of the configuration that is not the same in all runs, by its dotted name,
               such as optimizer.learning_rate; empty if a run has no such leaf
-  phase       truth (what is known of the world before any training), or a phase: pretrain, sft, a control, ...
+  phase       truth (what is known of the world before any training), or a phase: pretrain, sft, a control, an edit, ...
   step        optimiser steps of the phase before the evaluation
   view        response: answers given the prompt; joint: whole documents
   metric      what was measured

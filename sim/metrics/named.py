@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sim.config import members
 from sim.disk.records import Record
 from sim.metrics.scene import TRUTH
 from sim.metrics.scored import VIEWS, View
@@ -68,13 +69,18 @@ def named(text: str, place: str) -> Named:
             raise SpecificationError(f"{place}: one {key}= is required, found several; leave all but one out")
         said[key] = value
     for key, allowed in (("view", VIEWS), ("end", ENDS), ("phase", (*MEANINGS, TRUTH))):
-        if key in said and said[key] not in allowed:
+        if key in said and said[key] not in allowed and not (key == "phase" and _is_edit(said[key])):
             raise SpecificationError(
                 f"{place}: {key}: one of {', '.join(allowed)} is required, found {said[key]!r}"
                 f"{nearest(said[key], allowed)}"
             )
     telling = {key: said.pop(key) for key in TELLING if key in said}
     return Named(text, place, words[0], telling=telling, **said)  # type: ignore[arg-type]
+
+
+def _is_edit(phase: str) -> bool:
+    """Return whether a name may be that of an edit, such as truncate_2. Only a run says which edits it has."""
+    return any(phase == kind or phase.startswith(f"{kind}_") for kind in members("edit"))
 
 
 def number(record: Record, wanted: Named) -> float:

@@ -101,8 +101,9 @@ class World:
         return scored_from(self.trie, self.view, self.record.p.prompts, self.record.phases[phase].at(index))
 
     def start(self, phase: str) -> Scored:
-        """Return the model with which a phase began."""
-        return self.truth.once(("start", phase), lambda: self.scored(phase, 0))
+        """Return the model with which a phase began; for an edit it is q0, the model before the fine-tuning."""
+        place = ("pretrain", -1) if self.record.meanings[phase].role == "edit" else (phase, 0)
+        return self.truth.once(("start", *place), lambda: self.scored(*place))
 
     def evaluations(self, phase: str) -> Iterator["Evaluation"]:
         """Iterate over the evaluations of a phase in the order of its steps."""

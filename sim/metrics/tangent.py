@@ -65,8 +65,9 @@ def _fisher(evaluation: Evaluation) -> Iterator[Cell]:
 
 
 def _distance(evaluation: Evaluation) -> Iterator[Cell]:
-    if (arrays := _recorded(evaluation)) is not None:
-        yield Cell("q0,q", Quantity.of(float(arrays["weight_distance"][0])))
+    """Two probes record it, `tangent` and `sharpness`."""
+    if "weight_distance" in evaluation.arrays and evaluation.step > 0:
+        yield Cell("q0,q", Quantity.of(float(evaluation.arrays["weight_distance"][0])))
 
 
 def _changes(evaluation: Evaluation, q: Scored) -> np.ndarray | None:

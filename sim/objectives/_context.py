@@ -1,14 +1,16 @@
 """What an objective may use, and the protocol that it satisfies."""
 
+from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
 from sim.languages.device import Listed, alive
 from sim.theory.laws import Laws
-from sim.typing import Array, Bool, Float, Int, Language, NextLogProbs, PRNGKey, Scalar, Tokens
+from sim.typing import Array, Bool, Flag, Float, Int, Language, NextLogProbs, PRNGKey, Scalar, Tokens
 
 LossOn: TypeAlias = Literal["response", "document"]
 
@@ -29,7 +31,8 @@ class Context:
     the pretraining language P; anchor: the frozen model from which the phase started (q0 for a fine-tuning); event: A
     as a mask over `base.strings`, for objectives with a reward; on_document: whether tokens of prompts are scored too
     (traced); whole_support: whether a batch is the whole support with its probabilities; is_even:
-    whether a batch is a systematic sample, not strings that are drawn independently.
+    whether a batch is a systematic sample, not strings that are drawn independently; step: the number of steps of the
+    phase that are done (traced).
     """
 
     data: Listed
@@ -39,7 +42,8 @@ class Context:
     event: Bool[Array, "N"] | None
     on_document: Bool[Array, ""]
     whole_support: bool = struct.field(pytree_node=False)
-    is_even: bool = struct.field(pytree_node=False, default=False)
+    is_even: Flag = False  # a truth value of Python, unless it changes during the phase
+    step: Int[Array, ""] | int = 0
 
     def loss_mask(self, tokens: Tokens) -> Bool[Array, "*B L"]:
         """Mask of the scored positions: up to and including EOS; without the prompt if the loss is on the response."""
@@ -51,7 +55,14 @@ class Context:
         """Draw a batch of a language: its whole support with probabilities, or a fresh sample. The key is used up."""
         if self.whole_support:
             return Batch(source.strings, source.probability)
-        tokens = source.sample_evenly(key, batch_size) if self.is_even else source.sample(key, (batch_size,))
+
+        def evenly() -> Tokens:
+            return source.sample_evenly(key, batch_size)
+
+        def independently() -> Tokens:
+            return source.sample(key, (batch_size,))
+
+        tokens = either(self.is_even, evenly, independently)
         return Batch(tokens, jnp.full(batch_size, 1.0 / batch_size))
 
 
@@ -86,12 +97,24 @@ class Additive(Objective, Protocol):
         ...
 
 
-def takes_exact_targets(objective: Objective) -> bool:
+def takes_exact_targets(objective: Objective, step: Int[Array, ""] | int = 0) -> Flag:
     """Return whether an objective has a field `targets` that is `exact`. Then its batches are systematic samples.
 
-    Sampled targets stay independent, because a study of finite data is about their noise.
+    Sampled targets stay independent, because a study of finite data is about their noise. If the objective also has a
+    `switch` that is not None, it is the other way round from the step `switch` on, which is counted from 0. So batches
+    are drawn as without a switch before it, and as with the other targets after it.
     """
-    return getattr(objective, "targets", None) == "exact"
+    is_exact = getattr(objective, "targets", None) == "exact"
+    switch = getattr(objective, "switch", None)
+    return is_exact if switch is None else jnp.where(step < switch, is_exact, not is_exact)
+
+
+def either(chosen: Flag, one: Callable[[], Array], other: Callable[[], Array]) -> Array:
+    """Return `one()` if `chosen`, else `other()`. With a truth value of Python a program contains only one of them."""
+    if isinstance(chosen, bool):
+        return one() if chosen else other()
+    found: Array = jax.lax.cond(chosen, one, other)
+    return found
 
 
 def cross_entropy(

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from sim.config import HalfOpenFraction, NonNegative, Positive
+from sim.config import Fraction, HalfOpenFraction, NonNegative, Positive
+from sim.optimizers._options import averaged, clipped, in_words
 from sim.optimizers._schedules import Decay, Scheduled, scheduled_rate
 from sim.typing import Number
 
@@ -65,8 +66,9 @@ def decay_weights(weight_decay: Number) -> optax.GradientTransformation:
 class Adam(Scheduled):
     """Adam with decoupled weight decay: theta <- theta - lr_t (direction + wd theta). It is AdamW if wd > 0.
 
-    lr_t is the scheduled learning rate, wd is `weight_decay`, and the direction comes from `scale_by_adam`. Source: D.
-    Kingma and J. Ba, 2015; I. Loshchilov and F. Hutter, 2019, "Decoupled weight decay regularization".
+    lr_t is the scheduled learning rate, wd is `weight_decay`, and the direction comes from `scale_by_adam`. clip and
+    average: see `sim.optimizers._options`. Source: D. Kingma and J. Ba, 2015; I. Loshchilov and F. Hutter,
+    2019, "Decoupled weight decay regularization".
     """
 
     learning_rate: Annotated[Number, Positive]
@@ -77,18 +79,22 @@ class Adam(Scheduled):
     warmup: Annotated[Number, NonNegative] = 0.0  # [steps]
     final: Annotated[Number, NonNegative] = 0.0  # rate at the end of a decay, as a share of the peak
     decay: Decay = struct.field(pytree_node=False, default="constant")
+    clip: Annotated[Number | None, Positive] = None  # largest global norm of a gradient
+    average: Annotated[float, Fraction] = struct.field(pytree_node=False, default=0.0)  # share of the last steps
 
     def transformation(self, num_steps: Number) -> optax.GradientTransformation:
-        """The optax chain: Adam's direction, weight decay, then the scheduled rate."""
+        """The optax chain: Adam's direction, weight decay, then the scheduled rate; the options around them."""
         return optax.chain(
+            *clipped(self.clip),
             scale_by_adam(self.b1, self.b2, self.eps),
             decay_weights(self.weight_decay),
             optax.scale_by_learning_rate(
                 lambda step: scheduled_rate(self.learning_rate, self.warmup, self.final, self.decay, step, num_steps)
             ),
+            *averaged(self.average, num_steps),
         )
 
 
-def label(*, weight_decay: float = 0.0, **_: object) -> str:
+def label(*, weight_decay: float = 0.0, clip: float | None = None, average: float = 0.0, **_: object) -> str:
     """Name the optimiser for people."""
-    return "AdamW" if weight_decay > 0.0 else "Adam"
+    return ("AdamW" if weight_decay > 0.0 else "Adam") + in_words(clip, average)

@@ -17,9 +17,10 @@ def in_turn(p: ExactLanguage, *, steps: Sequence[Mapping[str, Any]]) -> Restrict
     """S is P after all `steps`, which are nodes such as {kind: style, keep: assistant}; A is what all steps keep.
 
     So "sharpen the assistant's answers" is a style and then sharpen, and "noise in them" is a style and then noise.
-    Noise must come last, because it leaves supp P. The accounting refers to P: `kept` is P(. | A), `log_mass` is
-    log P(A) [nat], and the narrowing contains everything that the steps did besides conditioning. A note of step i is
-    named `<i>_<note>`, counted from 1. Raises `SpecificationError` if there are no steps, and where a step raises it.
+    Noise and new words must come last, because they leave supp P. The accounting refers to P: `kept` is P(. | A),
+    `log_mass` is log P(A) [nat], and the narrowing contains everything that the steps did besides conditioning. A note
+    of step i is named `<i>_<note>`, counted from 1. Raises `SpecificationError` if there are no steps, and where a step
+    raises it.
     """
     if not steps:
         raise SpecificationError("restriction.steps: at least one step is required, found none; add {kind: ...}")
@@ -27,7 +28,8 @@ def in_turn(p: ExactLanguage, *, steps: Sequence[Mapping[str, Any]]) -> Restrict
     done: list[Restricted | Narrowed] = []
     for number, step in enumerate(steps, start=1):
         if done and isinstance(done[-1], Restricted) and done[-1].p is not None:
-            raise SpecificationError(f"restriction.steps[{number - 2}]: noise must come last, found steps after it")
+            last = steps[number - 2]["kind"]
+            raise SpecificationError(f"restriction.steps[{number - 2}]: {last} must come last, found steps after it")
         done.append(construct("restriction", step, f"restriction.steps[{number - 1}]", s))
         s = done[-1].s
     notes = {f"{i}_{name}": value for i, one in enumerate(done, start=1) for name, value in one.notes.items()}

@@ -14,10 +14,10 @@ from sim.languages.dial import dial as entropy_dial
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
-from sim.running import checks, schema
+from sim.running import checks, editing, schema
 from sim.theory.laws import Laws
 from sim.training.sharing import structure
-from sim.training.simulation import Recipe, Simulation
+from sim.training.simulation import Edit, Recipe, Simulation
 from sim.training.sweep import Probe, evaluation_steps
 
 
@@ -37,7 +37,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
         top[name] = _part(canonical_of, form, top[name], name)
     for group in ("objective", "optimizer"):
         first[group] = _part(canonical, group, first[group], f"pretrain.{group}")
-    second = _part(canonical_of, schema.finetune, top["finetune"], "finetune")
+    second = editing.canonical_edits(_part(canonical_of, schema.finetune, top["finetune"], "finetune"))
     for index, name in enumerate(second["probes"]):
         member("probe", name, f"finetune.probes[{index}]")
     for name, phase in (("pretrain", first), ("finetune", second)):
@@ -116,6 +116,7 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
         tuple(probe(name) for name in second["probes"]),
         second["kl_every_step"],
         chosen["record"] == "laws",
+        _edits(*_texts(chosen, "restriction", "model"), json.dumps(second.get("edits", []))),
     )
     _check_carried(whole)
     return whole, dict(notes)
@@ -148,6 +149,12 @@ def _world(grammar: str, restriction: str, model: str) -> tuple[Any, ...]:
     p = p if restricted.p is None else restricted.p
     node = json.loads(model)
     return p, notes, restricted, checks.model(construct("model", node, "model", p.trie), p.trie, node)
+
+
+@functools.lru_cache(maxsize=32)
+def _edits(grammar: str, restriction: str, model: str, entries: str) -> tuple[Edit, ...]:
+    found = json.loads(entries)
+    return editing.edits({"edits": found}, _world(grammar, restriction, model)[3]) if found else ()
 
 
 @functools.lru_cache(maxsize=32)
@@ -200,18 +207,33 @@ def _check_carried(run: Simulation) -> None:
     tiny = {"weight": np.zeros(1, np.float32)}
     first, second = (structure(one.optimizer.transformation(1.0).init(tiny)) for one in (run.pretrain, run.finetune))
     if first != second:
+        is_same_kind = type(run.pretrain.optimizer) is type(run.finetune.optimizer)
+        alike = "both with the same of clip and average" if is_same_kind else "of the same kind"
         raise SpecificationError(
             "finetune.controls: with carried, one kind of optimiser in both stages is required, found "
-            f"{type(run.finetune.optimizer).__name__} after {type(run.pretrain.optimizer).__name__}; "
-            "leave carried out, or choose optimizer and pretrain.optimizer of the same kind"
+            f"{_written(run.finetune.optimizer)} after {_written(run.pretrain.optimizer)}; "
+            f"leave carried out, or choose optimizer and pretrain.optimizer {alike}"
         )
+
+
+def _written(optimizer: Any) -> str:
+    """Return the kind of an optimiser, with its options that need a state of their own."""
+    options = [f"{name} {value:g}" for name in ("clip", "average") if (value := getattr(optimizer, name, None))]
+    return " with ".join([type(optimizer).__name__, *options])
 
 
 def _recipe(phase: Mapping[str, Any], owner: Mapping[str, Any], place: str) -> Recipe:
     """Return the recipe of a stage; `owner` holds its objective and its optimiser."""
     optimizer, at = owner["optimizer"], f"{place}optimizer"
+    objective = _objective(owner["objective"], f"{place}objective")
+    switch = getattr(objective, "switch", None)
+    if switch is not None and switch >= phase["num_steps"]:
+        raise SpecificationError(
+            f"{place}objective.switch: less than num_steps ({phase['num_steps']}) is required, found {switch:g}; "
+            "choose an earlier step, or null for no switch"
+        )
     return Recipe(
-        _objective(owner["objective"], f"{place}objective"),
+        objective,
         checks.optimizer(construct("optimizer", optimizer, at), at, optimizer),
         phase["num_steps"],
         phase["batch_size"],

@@ -9,6 +9,7 @@ import numpy as np
 from flax import struct
 
 from sim.config import given, members
+from sim.edits._base import Change
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.languages.trie import Trie
@@ -17,6 +18,7 @@ from sim.models._base import Model
 from sim.numerics import SpecificationError, log_sum_exp
 from sim.optimizers._base import Optimizer
 from sim.theory.laws import Laws
+from sim.typing import PyTree
 
 TOLERANCE = 1e-9
 """Largest error of a log-probability that a member states [nat]."""
@@ -123,6 +125,23 @@ def optimum(built: Any, laws: Laws, node: Mapping[str, Any]) -> np.ndarray | Non
         refuse("objective", wanted, f"{total:.12g}", node, "return log-probabilities [nat]")
     law: np.ndarray = found
     return law
+
+
+def edit(change: Change, like: PyTree, place: str, node: Mapping[str, Any]) -> Change:
+    """Return an edit, if it makes finite parameters of the model's shapes, `like`, from such parameters."""
+    before, after = (jax.tree.map(lambda leaf, one=one: np.full(leaf.shape, one), like) for one in (0.0, 1.0))
+    found = change(before, after, jax.random.key(0))
+    fix = "return a tree like before and after"
+    trees: list[Any] = [jax.tree.structure(tree) for tree in (before, found)]
+    if trees[0] != trees[1]:
+        refuse(place, "the parameters of the model", kind_of(found), node, fix, "edit")
+    for leaf, other in zip(jax.tree.leaves(before), jax.tree.leaves(found), strict=True):
+        if np.shape(other) != leaf.shape:
+            shapes = f"{list(leaf.shape)}", f"{list(np.shape(other))}"
+            refuse(place, f"parameters of shape {shapes[0]}", shapes[1], node, fix, "edit")
+        if not np.isfinite(np.asarray(other, np.float64)).all():
+            refuse(place, "finite parameters", "nan or infinity", node, "", "edit")
+    return change
 
 
 def _is_object(place: str, built: Any, node: Mapping[str, Any], group: str = "") -> None:

@@ -11,14 +11,16 @@ from typing import Any
 
 from sim.disk import ledger
 from sim.disk.files import FinishedError
-from sim.disk.locks import Lock
+from sim.disk.locks import Lock, holder
+from sim.disk.records import check
 from sim.disk.store import Pretrained
+from sim.numerics import SpecificationError
 from sim.phases import STAGES, Stage
 from sim.running.diagnosis import explained
 from sim.running.outcomes import MISTAKES, Outcome, failure
 from sim.running.recording import publish, recorded
 from sim.training.simulation import Simulation
-from sim.training.sweep import Training
+from sim.training.sweep import Trained, Training
 
 NOTE_SECONDS = 1.0
 """Least time between two notes of a run that is under way [s]."""
@@ -38,6 +40,7 @@ class ClaimedRun:
     key: str = ""  # of the run's pretraining in the store
     first: Pretrained | None = None
     tuned: dict[str, Training] = field(default_factory=dict)
+    edited: dict[str, Trained] = field(default_factory=dict)  # evaluated edits, see `sim.running.editing`
     ended: Outcome | None = None
     since: float = field(default_factory=time.time)  # for people [epoch s]; durations are measured from `began`
     began: float = field(default_factory=time.monotonic)
@@ -99,7 +102,7 @@ class ClaimedRun:
         if self.ended is not None:
             return
         known = {**facts, "world_notes": dict(self.notes), "seconds": time.monotonic() - self.began}
-        tuned = {name: one.trained for name, one in self.tuned.items()}
+        tuned = {name: one.trained for name, one in self.tuned.items()} | self.edited
         record = recorded(self.chosen, self.target.name, self.simulation, self.first, tuned, known)
         try:
             publish(record, self.target)
@@ -115,3 +118,22 @@ def note_failure(target: Path, outcome: Outcome, **facts: Any) -> None:
     """Note on the disk why a run failed."""
     with suppress(OSError):  # the outcome holds the reason too
         ledger.note(target, "failed", reason=outcome.reason, mistake=outcome.mistake, **facts)
+
+
+def kept(target: Path) -> Outcome:
+    """Return the outcome of a run that has a record. The record is verified, so that damage is reported."""
+    try:
+        check(target)
+    except (OSError, SpecificationError) as problem:
+        return failure(target, problem)
+    return Outcome(target, "kept")
+
+
+def refusal(target: Path) -> Outcome:
+    """Return the outcome of a run that another process is computing."""
+    who = holder(ledger.work(target) / ledger.LOCK) or {}
+    at = f"process {who['pid']} on {who['host']}" if who.get("pid") else "another process"
+    problem = SpecificationError(
+        f"{target}: {at} is computing this run now; wait until it has ended (python -m sim.status {target.parent})"
+    )
+    return Outcome(target, "refused", str(problem), mistake=True, error=problem)

@@ -10,14 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from sim.disk import ledger, store
-from sim.disk.locks import holder
-from sim.disk.records import check
 from sim.disk.store import Pretrained
 from sim.models._linearised import Linearised
 from sim.numerics import SpecificationError
 from sim.phases import Stage
 from sim.running.build import build
-from sim.running.claimed import ClaimedRun
+from sim.running.claimed import ClaimedRun, kept, refusal
+from sim.running.editing import evaluate_edits
 from sim.running.identity import pretraining_content, pretraining_key
 from sim.running.outcomes import Outcome, failure
 from sim.running.provenance import provenance
@@ -68,6 +67,7 @@ class Cohort:
             self._claim()
             self._guarded(self._working(), self._pretrain)
             self._guarded(self._working(), self._finetune)
+            self._guarded(self._working(), self._edit)
             self._guarded([run for run in self._working() if run.chosen["relearn"]["num_steps"]], self._relearn)
             for run in self._working():
                 self._guarded([run], self._publish)
@@ -168,6 +168,10 @@ class Cohort:
             run.tuned = finetunings(run.simulation, params, _carried(run, params))
         self._tune("finetune", {run: run.tuned for run in runs})
 
+    def _edit(self, runs: list[ClaimedRun]) -> None:
+        rows = self._rows(max(len(run.tuned) for run in runs))
+        evaluate_edits(runs, rows, self.execution.mapping or default_mapping(), self.shared)
+
     def _relearn(self, runs: list[ClaimedRun]) -> None:
         again: dict[ClaimedRun, dict[str, Training]] = {}
         for run in runs:
@@ -201,14 +205,10 @@ class Cohort:
     ) -> None:
         """Do trainings, those that can share a program together, each from its last checkpoint.
 
-        number: the most trainings of a run in this stage. On a CPU there is room for as many in every stage, because
-        rows without a training cost nothing there, and so the stages can share a program.
-
-        Meanwhile progress is noted on the disk and shown, and checkpoints are written.
+        number: the most trainings of a run in this stage. Meanwhile progress is noted on the disk and shown, and
+        checkpoints are written.
         """
         mapping, shared = self.execution.mapping or default_mapping(), self.shared
-        if mapping == "shards":
-            number = max(number, *(_most_trainings(run.chosen) for run in self.runs))
         for one in owners:
             restore(one, *works[one])
         for group in by_structure(list(owners)):
@@ -224,34 +224,25 @@ class Cohort:
 
             linear = isinstance(group[0].job.model, Linearised)  # each of these models has a q0 of its own
             try:
-                train_many(group, seen, mapping, self.size * number, shared - {"model"} if linear else shared)
+                train_many(group, seen, mapping, self._rows(number), shared - {"model"} if linear else shared)
             except KeyboardInterrupt:
                 saver.last()
                 raise
+
+    def _rows(self, number: int) -> int:
+        """Return for how many trainings an ensemble has room, if a run has `number` of them in a stage.
+
+        On a CPU there is room for as many in every stage, because rows without a training cost nothing there, and so
+        the stages can share a program.
+        """
+        if (self.execution.mapping or default_mapping()) == "shards":
+            number = max(number, *(_most_trainings(run.chosen) for run in self.runs))
+        return self.size * number
 
 
 def _most_trainings(chosen: Mapping[str, Any]) -> int:
     """Return how many trainings a run has at most in one stage."""
     return max(1 + len(chosen["finetune"]["controls"]), 2 if chosen["relearn"]["num_steps"] else 1)
-
-
-def kept(target: Path) -> Outcome:
-    """Return the outcome of a run that has a record. The record is verified, so that damage is reported."""
-    try:
-        check(target)
-    except (OSError, SpecificationError) as problem:
-        return failure(target, problem)
-    return Outcome(target, "kept")
-
-
-def refusal(target: Path) -> Outcome:
-    """Return the outcome of a run that another process is computing."""
-    who = holder(ledger.work(target) / ledger.LOCK) or {}
-    at = f"process {who['pid']} on {who['host']}" if who.get("pid") else "another process"
-    problem = SpecificationError(
-        f"{target}: {at} is computing this run now; wait until it has ended (python -m sim.status {target.parent})"
-    )
-    return Outcome(target, "refused", str(problem), mistake=True, error=problem)
 
 
 def _carried(run: ClaimedRun, params: Params) -> Any:

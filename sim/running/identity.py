@@ -44,7 +44,9 @@ def members_of(chosen: Mapping[str, Any]) -> list[Member]:
         for node in nodes(group, owner.get(group))
         if node["kind"] in members(group)
     }
-    found |= {members("probe")[name] for name in chosen.get("finetune", {}).get("probes", ())}
+    tuning = chosen.get("finetune", {})
+    found |= {members("probe")[name] for name in tuning.get("probes", ())}
+    found |= {members("edit")[node["kind"]] for node in tuning.get("edits", ()) if node["kind"] in members("edit")}
     return sorted(found, key=lambda one: (one.kind, one.name))
 
 
@@ -115,18 +117,30 @@ def pretraining_content(chosen: Mapping[str, Any]) -> dict[str, Any]:
 def world_parts(chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides P and the strings on which all languages of a run are listed: the grammar and the dial.
 
-    The restriction is added if it has strings that P does not have.
+    The restriction is added if it has strings that P does not have, without the arguments that change no string.
     """
-    parts = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
-    return parts | {"restriction": chosen["restriction"]} if _widens(chosen["restriction"]) else parts
+    parts, node = {"grammar": chosen["grammar"], "dial": chosen["dial"]}, chosen["restriction"]
+    return parts | {"restriction": _of_strings(node)} if _widens(node) else parts
 
 
 def _widens(node: Any) -> bool:
     """Return whether a restriction, or one inside it, adds strings to those of P. Its constructor is marked so."""
     if isinstance(node, Mapping):
-        kind = node.get("kind")
-        if given.is_given(node):
-            return bool(getattr(given.object_of(node, "restriction"), "widens", False))
-        own = isinstance(kind, str) and getattr(resolve("restriction", kind, "restriction"), "widens", False)
-        return own or any(_widens(value) for value in node.values())
+        return bool(_mark(node, "widens")) or any(_widens(value) for value in node.values())
     return isinstance(node, list | tuple) and any(_widens(value) for value in node)
+
+
+def _of_strings(node: Any) -> Any:
+    """Return a restriction without the arguments, also of those inside it, that change probabilities alone."""
+    if isinstance(node, Mapping):
+        without = _mark(node, "weighs") or ()
+        return {name: _of_strings(value) for name, value in node.items() if name not in without}
+    return [_of_strings(value) for value in node] if isinstance(node, list | tuple) else node
+
+
+def _mark(node: Mapping[str, Any], name: str) -> Any:
+    """Return a mark of the constructor of a restriction (`sim.languages.restricted`); None if it has none."""
+    kind = node.get("kind")
+    if given.is_given(node):
+        return getattr(given.object_of(node, "restriction"), name, None)
+    return getattr(resolve("restriction", kind, "restriction"), name, None) if isinstance(kind, str) else None

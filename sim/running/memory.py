@@ -52,6 +52,7 @@ def run_bytes(run: Simulation, mapping: Mapping) -> tuple[int, int]:
     evaluations = len(run.pretrain.steps) + phases * len(run.finetune.steps)
     evaluations += 0 if run.relearn is None else 2 * len(run.relearn.steps)
     ends = 2 * (1 + phases + (0 if run.relearn is None else 2)) if run.laws_only else evaluations
+    ends, evaluations = ends + len(run.edits), evaluations + len(run.edits)
     laws = run.p.trie.num_strings + 6 * run.p.prompts.num_groups if run.laws_only else 0
     host = RECORDS * 8 * (ends * (edges + 4 * nodes) + evaluations * laws)
     shape = jax.eval_shape(run.model.init, jax.random.key(0))
@@ -60,7 +61,7 @@ def run_bytes(run: Simulation, mapping: Mapping) -> tuple[int, int]:
     device = STATES * _bytes(start(one.job)) + _bytes((one.job, one.plan))
     if mapping == "vmap":
         device += computed_bytes(jax.make_jaxpr(jax.grad(loss, argnums=1))(one.job, zeros, jax.random.key(0)))
-    return host, phases * device
+    return host, phases * device + len(run.edits) * _bytes(shape)
 
 
 def computed_bytes(jaxpr: Any) -> int:

@@ -18,6 +18,7 @@ from sim.metrics.divergence import kl
 from sim.metrics.kept import numbers
 from sim.metrics.scene import laws_of
 from sim.metrics.table import residuals, violations
+from sim.phases import MEANINGS
 from sim.running import checks
 from sim.running.identity import beside, digests, grammar_file, without_text
 from sim.training.flat import flat
@@ -62,7 +63,10 @@ def recorded(
         "members": digests(chosen),
         "described": {group: described(group, chosen[group]) for group in GROUPS},
     }
-    record = Record(chosen["name"], name, without_text(chosen), run.p, run.restricted, phases, known, params)
+    meanings = MEANINGS | {one.name: one.meaning for one in run.edits}
+    meanings = {phase: meanings[phase] for phase in phases}
+    named, config = (chosen["name"], name), without_text(chosen)
+    record = Record(*named, config, run.p, run.restricted, phases, known, params, meanings=meanings)
     laws = laws_of(record)
     best = checks.optimum(run.finetune.objective, laws, chosen["objective"])
     record = replace(record, log_optimum=best)

@@ -58,21 +58,24 @@ def study(
     *,
     seeds: Annotated[str, Seeds] = "range(5)",
     worlds: Annotated[str, Seeds] = "range(12)",
+    rates: str = "2e-3",
     pretrain_steps: Annotated[int, Positive] = 2000,
     finetune_steps: Annotated[int, Positive] = 1000,
     decay_steps: Annotated[int, Positive] = 10_000,
     kernel_steps: Annotated[int, Positive] = 100,
     slow_steps: Annotated[int, Positive] = 5000,
+    switch_step: Annotated[int, Positive] = 200,
     evals: Annotated[int, Positive] = 40,
     part: Annotated[str | None, Part] = None,
 ) -> None:
     """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
 
     worlds: the sweep over seeds where medians, sign tests or skewed numbers decide, which need 12 worlds or more;
-    pretrain_steps, finetune_steps: optimiser steps of the two stages; decay_steps: steps of tables if their late laws
-    are measured; kernel_steps: steps of fine-tunings that are linearised; slow_steps: steps of fine-tunings with a
-    small learning rate; evals: evaluations of a fine-tuning if its path is measured; part: the part of the experiment
-    to which a run belongs, set by `hydra/sweeper=studies`.
+    rates: the sweep over learning rates of the fine-tuning; pretrain_steps, finetune_steps: optimiser steps of the two
+    stages; decay_steps: steps of tables if their late laws are measured; kernel_steps: steps of fine-tunings that are
+    linearised; slow_steps: steps of fine-tunings with a small learning rate; switch_step: the step after which targets
+    change to the other kind; evals: evaluations of a fine-tuning if its path is measured; part: the part of the
+    experiment to which a run belongs, set by `hydra/sweeper=studies`.
     """
 
 
@@ -119,11 +122,13 @@ def finetune(
     controls: Annotated[list[Control], Distinct],
     probes: Annotated[list[str], Distinct] = [],  # noqa: B006
     kl_every_step: bool = True,
+    edits: list[dict[str, Any]] = [],  # noqa: B006
 ) -> None:
     """The schema of `finetune`; its objective and its optimiser are top-level keys.
 
     controls: the trainings beside it, see `sim.training.simulation.finetunings`; probes: what else is recorded of the
-    model at every evaluation, see `sim.probes`; kl_every_step: whether KL(S||q) is recorded after every step.
+    model at every evaluation, see `sim.probes`; kl_every_step: whether KL(S||q) is recorded after every step; edits:
+    what is done to the parameters afterwards, without training, see `sim.running.editing`.
     """
 
 

@@ -15,6 +15,8 @@ from sim.metrics.named import Named, check_phase, is_known, only_bounded, the_ro
 from sim.metrics.scene import TRUTH
 from sim.metrics.table import last_rows
 from sim.numerics import SpecificationError
+from sim.phases import MEANINGS
+from sim.running import editing
 from sim.running.build import languages, predicted
 from sim.running.identity import without_text
 
@@ -54,8 +56,13 @@ def standin(chosen: Mapping[str, Any]) -> Record:
         )
         for phase in phases
     }
+    edited = editing.meanings(chosen["finetune"])
+    once = {name: values[:1] for name, values in arrays.items()}
+    recorded |= {phase: PhaseRecord(np.array([0]), np.array([np.nan]), dict(once)) for phase in edited}
+    meanings = {phase: (MEANINGS | edited)[phase] for phase in recorded}
     facts = {"optimum": "none" if best is None else "predicted"}
-    return Record(chosen["name"], "", without_text(chosen), p, restricted, recorded, facts, log_optimum=best)
+    named = (chosen["name"], "", without_text(chosen))
+    return Record(*named, p, restricted, recorded, facts, log_optimum=best, meanings=meanings)
 
 
 def uniform(trie: Trie) -> dict[str, np.ndarray]:

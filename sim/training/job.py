@@ -1,6 +1,6 @@
 """One pure program that trains one model: call `start`, then `advance` any number of times. It evaluates nothing."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,13 @@ from sim.languages.device import Listed
 from sim.models._base import Bound, Model, TakesParts
 from sim.objectives._context import Additive, Batch, Context, Objective, takes_exact_targets
 from sim.optimizers._base import Optimizer
+from sim.optimizers._options import AverageState
+from sim.optimizers.finch import LossState
 from sim.training.parts import Team, value_and_gradient
 from sim.training.watched import STEPS, Watched, watched_kl
 from sim.typing import Array, Bool, Flag, Float, Int, Number, Params, PRNGKey, Scalar
+
+Step: TypeAlias = Int[Array, ""] | int
 
 
 @struct.dataclass
@@ -65,8 +69,8 @@ class State:
 def start(job: Job, carried: optax.OptState | None = None) -> State:
     """Return the state before the first step. The optimiser state is fresh, or `carried` over from another training.
 
-    The moments and their step count are carried over. The schedule of the learning rate begins again. Both optimiser
-    states must have the same structure.
+    The moments and their step count are carried over. The schedule of the learning rate begins again, and so do a mean
+    of parameters and what a rate knows of the loss. Both optimiser states must have the same structure.
     """
     transformation = job.phase.optimizer.transformation(job.phase.num_steps)
     opt_state = transformation.init(job.init)
@@ -84,16 +88,18 @@ def _fresh_schedule(new: Any, old: Any) -> Any:
 
 
 def _schedules(node: object) -> bool:
-    return isinstance(node, optax.ScaleByScheduleState)
+    return isinstance(node, optax.ScaleByScheduleState | AverageState | LossState)
 
 
-def loss(job: Job, params: Params, key: PRNGKey) -> Scalar:
-    """Objective of one step's batch [nat per string]. The key is used up."""
-    context, batch, objective_key = _drawn(job, key)
+def loss(job: Job, params: Params, key: PRNGKey, step: Step = 0) -> Scalar:
+    """Objective of one step's batch [nat per string]. The key is used up. `step` counts from 0."""
+    context, batch, objective_key = _drawn(job, key, step)
     return job.phase.objective(Bound(job.model, params, job.phase.data.prompt_end), context, batch, objective_key)
 
 
-def loss_and_gradient(job: Job, params: Params, key: PRNGKey, team: Team | None = None) -> tuple[Scalar, Params]:
+def loss_and_gradient(
+    job: Job, params: Params, key: PRNGKey, team: Team | None = None, step: Step = 0
+) -> tuple[Scalar, Params]:
     """Return the value and the gradient of `loss`.
 
     They are summed over parts of the batch if the objective is additive and the model is faster that way. Then the
@@ -101,13 +107,36 @@ def loss_and_gradient(job: Job, params: Params, key: PRNGKey, team: Team | None 
     """
     number = num_parts(job)
     if number == 1:
-        return jax.value_and_grad(loss, argnums=1)(job, params, key)
-    context, batch, objective_key = _drawn(job, key)
+        return jax.value_and_grad(loss, argnums=1)(job, params, key, step)
+    context, batch, objective_key = _drawn(job, key, step)
 
     def of(params: Params, part: Batch) -> Scalar:
         return job.phase.objective(Bound(job.model, params, job.phase.data.prompt_end), context, part, objective_key)
 
     return value_and_gradient(of, params, batch, number, team)
+
+
+def ascended(params: Params, gradient: Params, radius: float) -> Params:
+    """theta + radius g/‖g‖, where a sharpness-aware step takes its gradient; theta itself if g is 0.
+
+    ‖g‖ is the Euclidean norm over all parameters. g is the gradient of the whole batch of the step, and the second
+    gradient is of the same batch (so m is the batch size in the terms of the source). It does not depend on the parts
+    of the batch.
+    Source: P. Foret et al., 2021, "Sharpness-aware minimization for efficiently improving generalization",
+    arXiv:2010.01412, equations 2 and 3. C. Watts et al. (arXiv:2605.02105) use it for pretraining.
+    """
+    norm = optax.tree.norm(gradient)
+    scale = jnp.where(norm > 0, radius / jnp.where(norm > 0, norm, 1.0), 0.0)
+    return jax.tree.map(lambda p, g: p + scale.astype(p.dtype) * g, params, gradient)
+
+
+def _descent(job: Job, state: State, key: PRNGKey, team: Team | None) -> tuple[Scalar, Params]:
+    """Return the loss of a step, and the gradient that it gives to the optimiser."""
+    value, gradient = loss_and_gradient(job, state.params, key, team, state.step)
+    radius: float = getattr(job.phase.objective, "sharpness", 0.0)
+    if not radius:
+        return value, gradient
+    return value, loss_and_gradient(job, ascended(state.params, gradient, radius), key, team, state.step)[1]
 
 
 def num_parts(job: Job) -> int:
@@ -119,20 +148,20 @@ def num_parts(job: Job) -> int:
     return 1 if rows is None else -(-batch_size * length // rows)
 
 
-def _drawn(job: Job, key: PRNGKey) -> tuple[Context, Batch, PRNGKey]:
+def _drawn(job: Job, key: PRNGKey, step: Step) -> tuple[Context, Batch, PRNGKey]:
     """Return the context of the objective, the batch of this step, and a key for the objective."""
-    context, phase = context_of(job), job.phase
+    context, phase = context_of(job, step), job.phase
     data_key, objective_key = jax.random.split(key)
     return context, context.draw(phase.data, data_key, phase.batch_size), objective_key
 
 
-def context_of(job: Job) -> Context:
-    """Return the context in which the objective of a job is computed."""
+def context_of(job: Job, step: Step = 0) -> Context:
+    """Return the context in which the objective of a job is computed at a step, which counts from 0."""
     phase = job.phase
     anchor = Bound(job.model, job.init, phase.data.prompt_end)
-    is_even = takes_exact_targets(phase.objective)
-    on_document = jnp.asarray(phase.on_document)
-    return Context(phase.data, phase.data, phase.base, anchor, phase.event, on_document, phase.whole_support, is_even)
+    is_even = takes_exact_targets(phase.objective, step)
+    on_document, whole = jnp.asarray(phase.on_document), phase.whole_support
+    return Context(phase.data, phase.data, phase.base, anchor, phase.event, on_document, whole, is_even, step)
 
 
 def advance(job: Job, state: State, until: Int[Array, ""], team: Team | None = None) -> State:
@@ -142,15 +171,15 @@ def advance(job: Job, state: State, until: Int[Array, ""], team: Team | None = N
     of steps up to and including that one. `until` is traced, so one compiled program serves every interval between
     evaluations. An interval that is cut into pieces gives the same bits as the whole interval.
     """
-    transformation = job.phase.optimizer.transformation(job.phase.num_steps)
+    transformation = optax.with_extra_args_support(job.phase.optimizer.transformation(job.phase.num_steps))
 
     def unfinished(state: State) -> Bool[Array, ""]:
         return (state.step < until) & jnp.isfinite(state.loss_sum)
 
     def step(state: State) -> State:
         key = jax.random.fold_in(job.key, state.step)
-        value, grads = loss_and_gradient(job, state.params, key, team)
-        updates, opt_state = transformation.update(grads, state.opt_state, state.params)
+        value, grads = _descent(job, state, key, team)
+        updates, opt_state = transformation.update(grads, state.opt_state, state.params, value=value)
         params = optax.apply_updates(state.params, updates)
         done, kl = state.step + 1, state.kl
         if job.watched is not None:

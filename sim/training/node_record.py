@@ -31,7 +31,7 @@ def _block(
 ) -> dict[str, np.ndarray]:
     top = logits.max(axis=1, keepdims=True)
     if not np.isfinite(top).all():  # the largest of a row with a nan is nan
-        raise FloatingPointError("the model's logits are not finite: training diverged")
+        raise FloatingPointError("the model's logits are not finite")
     shifted = np.subtract(logits, top, out=logits)
     odds = np.exp(shifted)  # once: for the sum and for the illegal tokens
     total = odds.sum(axis=1)

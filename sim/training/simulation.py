@@ -2,7 +2,7 @@
 
 import functools
 import zlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sim.edits._base import Change, applied
 from sim.languages.device import Listed, on_device
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
@@ -20,7 +21,7 @@ from sim.models._linearised import Linearised
 from sim.objectives._context import LossOn, Objective
 from sim.optimizers._base import Optimizer
 from sim.optimizers._schedules import Scheduled
-from sim.phases import Stage
+from sim.phases import Meaning, Stage
 from sim.training.job import Job, Phase, State, start
 from sim.training.sharing import structure
 from sim.training.sweep import Probe, Trained, Training, by_structure, train_many
@@ -42,6 +43,16 @@ class Recipe:
     whole_support: bool
 
 
+@dataclass(frozen=True)
+class Edit:
+    """An edit of the model that the phase `of` ended with. `name` is the phase that it becomes."""
+
+    name: str
+    of: str
+    change: Change
+    meaning: Meaning
+
+
 @dataclass(frozen=True, eq=False)
 class Simulation:
     """A simulation to do; all its parts are built."""
@@ -57,6 +68,7 @@ class Simulation:
     probes: tuple[Probe, ...] = ()  # for the fine-tuning on S
     kl_every_step: bool = True  # whether KL(S||q) is computed after every step of the fine-tuning
     laws_only: bool = False  # whether only laws of strings are recorded between the ends of a phase
+    edits: tuple[Edit, ...] = ()  # of the fine-tuned model or of a control
 
 
 tables = functools.lru_cache(maxsize=32)(on_device)
@@ -114,6 +126,22 @@ def finetunings(run: Simulation, params: Params, opt_state: Any = None) -> dict[
         if name == "carried":
             found[name].state = start(found[name].job, opt_state)
     return found
+
+
+def edited(run: Simulation, edit: Edit, tuned: Mapping[str, Training]) -> Training:
+    """Return an edit as a training of no steps, with one evaluation, at step 0.
+
+    `tuned` are the finished trainings of `finetunings`. The structure is that of the fine-tuning on S, so the program
+    that evaluates it evaluates the edit as well. Raises FloatingPointError if a parameter is not finite.
+    """
+    before, after = tuned["sft"].job.init, tuned[edit.of].trained.params
+    try:
+        params = applied(edit.change, before, after, phase_key(run.seed, edit.name))
+    except FloatingPointError as problem:
+        raise FloatingPointError(f"{edit.name}: {problem}") from None
+    one = _training(run, edit.name, run.finetune, params, tables(run.restricted.s), _event(run.restricted))
+    one.steps = [0]
+    return one
 
 
 def relearnings(run: Simulation, params: Params) -> dict[str, Training]:
@@ -192,9 +220,9 @@ def _event(restricted: Restricted) -> Bool[Array, "N"]:
 
 
 def simulate(run: Simulation, observe: Observer = lambda *_: None) -> dict[str, Trained]:
-    """Do all phases of one simulation in memory: pretraining, fine-tuning with its controls, relearning.
+    """Do all phases of one simulation in memory: pretraining, fine-tuning with its controls and edits, relearning.
 
-    The keys of the result are "pretrain", "sft", the controls of `finetunings`, and the phases of `relearnings`.
+    The keys of the result are "pretrain", "sft", the controls, the phases of `relearnings`, and the edits.
     `sim.running.work` does the same for many runs and uses results on the disk. It raises FloatingPointError with the
     names of phase and step if a training diverges.
     """
@@ -202,13 +230,15 @@ def simulate(run: Simulation, observe: Observer = lambda *_: None) -> dict[str, 
     _trained({"pretrain": first}, "pretrain", run.pretrain, observe)
     others = finetunings(run, first.trained.params, first.trained.opt_state)
     _trained(others, "finetune", run.finetune, observe)
+    changed = {one.name: edited(run, one, others) for one in run.edits}
+    _trained(changed, "finetune", run.finetune)
     again = relearnings(run, others["sft"].trained.params)
     if run.relearn is not None:
         _trained(again, "relearn", run.relearn, observe)
-    return {name: one.trained for name, one in ({"pretrain": first} | others | again).items()}
+    return {name: one.trained for name, one in ({"pretrain": first} | others | again | changed).items()}
 
 
-def _trained(trainings: dict[str, Training], stage: Stage, recipe: Recipe, observe: Observer) -> None:
+def _trained(trainings: dict[str, Training], stage: Stage, recipe: Recipe, observe: Observer = lambda *_: None) -> None:
     """Train the phases of one stage of a run. Phases of one structure are trained together."""
     for group in by_structure(list(trainings.values())):
 

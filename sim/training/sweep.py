@@ -26,6 +26,12 @@ Probe: TypeAlias = Callable[[Job, Params], dict[str, np.ndarray]]
 """It maps a job and parameters to named float64 arrays. They have the same shapes at every evaluation."""
 
 
+def at_ends(probe: Probe) -> Probe:
+    """Mark a costly probe: it is called at the first and at the last evaluation of a training only."""
+    probe.at_ends = True  # type: ignore[attr-defined]
+    return probe
+
+
 @dataclass
 class Trained:
     """The result of a training: recorded arrays at every evaluation, and the parameters after the last step."""
@@ -48,8 +54,8 @@ class Training:
     """One training: a job, the steps at which its model is recorded on a trie, and how far it is.
 
     state: the state from which it continues; None for the start. failure: why it did not finish, in one line; None if
-    it has not failed. probes: what else is recorded of the model at every evaluation. reduce: what is kept of the
-    recorded arrays between the first and the last evaluation; None for everything.
+    it has not failed. probes: what else is recorded of the model, at every evaluation or `at_ends`. reduce: what is
+    kept of the recorded arrays between the first and the last evaluation; None for everything.
     """
 
     job: Job
@@ -177,12 +183,15 @@ def _evaluate(one: Training, logits: np.ndarray, params: Params, loss_sum: float
     try:
         arrays = node_record(logits, one.trie)
     except FloatingPointError as problem:
-        one.failure = f"at step {step}: {problem}; lower the learning rate"
+        why = "training diverged; lower the learning rate" if one.steps[-1] else "choose a smaller edit"
+        one.failure = f"at step {step}: {problem}: {why}"
         return
-    if one.reduce is not None and 0 < len(trained.steps) < len(one.steps) - 1:
+    is_between = 0 < len(trained.steps) < len(one.steps) - 1
+    if one.reduce is not None and is_between:
         arrays = one.reduce(arrays)
     for probe in one.probes:
-        arrays |= probe(one.job, params)
+        if not (is_between and getattr(probe, "at_ends", False)):
+            arrays |= probe(one.job, params)
     trained.steps.append(step)
     trained.losses.append(loss_sum / (step - before) if step > before else float("nan"))
     trained.evaluations.append(arrays)

@@ -1,8 +1,9 @@
-"""Laws of each model and each optimiser in conf/: a model never sees the token it predicts, an optimiser descends."""
+"""Laws of each model, optimiser and edit: a model never sees the token it predicts, an optimiser descends."""
 
+import copy
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,8 @@ import optax
 import pytest
 from flax import struct
 
-from sim.config import construct
+from sim.config import configurable, construct, members, resolve
+from sim.edits._base import Weights
 from sim.languages.trie import Trie
 from sim.models._base import Model
 from sim.optimizers._base import Optimizer
@@ -135,13 +137,14 @@ def quadratic(params: Params) -> jax.Array:
 
 def check_descends(optimizer: Optimizer) -> None:
     """A training lowers the loss of a small quadratic, with curvatures from 0.1 to 1 and its minimum far away."""
-    transformation = optimizer.transformation(float(NUM_STEPS))
+    transformation = optax.with_extra_args_support(optimizer.transformation(float(NUM_STEPS)))
 
     @jax.jit
     def train(params: Params) -> tuple[Params, jax.Array]:
         def step(_: int, carry: tuple[Params, Any]) -> tuple[Params, Any]:
             params, state = carry
-            change, state = transformation.update(jax.grad(quadratic)(params), state, params)
+            value, gradient = jax.value_and_grad(quadratic)(params)
+            change, state = transformation.update(gradient, state, params, value=value)
             return optax.apply_updates(params, change), state
 
         after = jax.lax.fori_loop(0, NUM_STEPS, step, (params, transformation.init(params)))[0]
@@ -173,3 +176,55 @@ def test_an_optimiser_that_does_not_descend_is_found(rate: float) -> None:
     check_descends(Fixed(0.01))
     with pytest.raises(AssertionError):
         check_descends(Fixed(rate))
+
+
+# -- edits ------------------------------------------------------------------------------------------------------------
+
+BEFORE = {"bias": np.array([1.0, -2.0]), "kernel": np.array([[1.0, 2.0, 0.0], [0.5, -1.0, 3.0]])}
+AFTER = {"bias": np.array([0.5, 2.0]), "kernel": np.array([[1.5, -2.0, 0.3], [0.0, 1.0, 1.0]])}
+
+
+def arguments_of(constructor: Callable[..., Any]) -> dict[str, Any]:
+    """Some value for every argument that has no default: 1, or 0.5 for a number, which is a share as well."""
+    required = [one for one in configurable(constructor).values() if one.default is one.empty]
+    types = {one.name: get_args(one.annotation)[0] if get_args(one.annotation) else one.annotation for one in required}
+    return {name: {int: 1, float: 0.5, bool: True}[base] for name, base in types.items()}
+
+
+def check_edit(change: Callable[..., Weights]) -> None:
+    """The result has the shapes of the parameters and is finite; it depends on the key alone; inputs are left alone."""
+    before, after = copy.deepcopy((BEFORE, AFTER))
+    one, again = (change(before, after, jax.random.key(3)) for _ in range(2))
+    assert jax.tree.structure(one) == jax.tree.structure(BEFORE)
+    for name, start in BEFORE.items():
+        assert one[name].shape == start.shape
+        assert one[name].dtype == np.float64
+        assert np.isfinite(one[name]).all()
+        np.testing.assert_array_equal(one[name], again[name], err_msg="the same key gives the same bits")
+        np.testing.assert_array_equal(before[name], start, err_msg="q0 is left alone")
+        np.testing.assert_array_equal(after[name], AFTER[name], err_msg="the tuned model is left alone")
+
+
+@pytest.mark.parametrize("kind", members("edit"))
+def test_an_edit_makes_parameters(kind: str) -> None:
+    constructor = resolve("edit", kind, "edit")
+    assert "of" not in configurable(constructor), "this key of finetune.edits says which model is edited"
+    check_edit(functools.partial(constructor, **arguments_of(constructor)))
+
+
+DICE = np.random.default_rng(0)
+
+WRONG_EDITS: dict[str, Callable[..., Weights]] = {
+    "other shapes": lambda before, after, key: {name: leaf.T for name, leaf in after.items()},
+    "not all of them": lambda before, after, key: {"bias": after["bias"]},
+    "nan": lambda before, after, key: {name: leaf / np.nan for name, leaf in after.items()},
+    "in place": lambda before, after, key: {name: np.add(leaf, 1.0, out=leaf) for name, leaf in after.items()},
+    "its own dice": lambda before, after, key: {name: DICE.standard_normal(one.shape) for name, one in after.items()},
+}
+
+
+@pytest.mark.parametrize("name", WRONG_EDITS)
+def test_an_edit_that_does_something_else_is_found(name: str) -> None:
+    check_edit(lambda before, after, key: before)
+    with pytest.raises(AssertionError):
+        check_edit(WRONG_EDITS[name])

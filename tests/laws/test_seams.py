@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -77,7 +78,9 @@ def test_the_runs_are_made_of_the_members(lab: Lab) -> None:
     assert list(kinds.values()) == ["pair", "longest", "positions", "halved", "plain"]
     assert record.facts["optimum"] == "predicted", "by the objective's own file"
     assert "norm" in record.phases["sft"].arrays
-    assert set(record.facts["members"]) >= {"lab/objectives/halved.py", "lab/probes/norm.py"}
+    q0, tuned, half = (next(iter(record.params[phase].values())) for phase in ("pretrain", "sft", "halfway"))
+    np.testing.assert_allclose(half, (q0 + tuned) / 2, rtol=1e-6)
+    assert set(record.facts["members"]) >= {"lab/objectives/halved.py", "lab/probes/norm.py", "lab/edits/halfway.py"}
 
 
 def test_the_table_has_the_metrics(lab: Lab) -> None:
@@ -128,7 +131,7 @@ def test_the_help_lists_them(lab: Lab) -> None:
     for group, name in members:
         (line,) = [one for one in offered.splitlines() if one.startswith(f"{group}: ") and "," in one]
         assert name in line.replace(",", "").split()
-    assert {"norm", "tangent"} <= set(offered.replace(",", " ").split())
+    assert {"norm", "tangent", "halfway", "truncate"} <= set(offered.replace(",", " ").split())
     assert "long_mass" in lab.said("sim.rows", "--help")
     assert "l1_pairs" in lab.said("experiments", "--help")
     assert "l1_pairs/lengths" in lab.said("figures", "--help")

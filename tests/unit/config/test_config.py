@@ -247,7 +247,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (folder / f"{name}.py").write_text(source, encoding="utf-8")
     monkeypatch.setattr(sim, "__path__", [*sim.__path__, str(tmp_path)])
     monkeypatch.setitem(discovery.KINDS, "toy", discovery.Kind("sim.toy_kinds", is_class=True))
-    monkeypatch.setattr(groups, "GROUPS", (*groups.GROUPS, "toy"))
+    monkeypatch.setattr(groups, "CONFIGURED", (*groups.CONFIGURED, "toy"))
     discovery.forget()
     yield
     discovery.forget()

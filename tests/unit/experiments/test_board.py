@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from experiments import board
-from experiments.predictions import Claim, Finding, table
+from experiments.predictions import Amendment, Claim, Finding, table
+from experiments.standing import RULE
 from experiments.statistics import interval
 from experiments.study import Judged
 from sim.config import members
@@ -169,7 +171,7 @@ every_form = pytest.mark.parametrize("form", FORMS)
 
 def shown(form: str, blocks: list[Block]) -> Iterator[dict[str, str]]:
     """The rows of all tables by the names of their columns; parts of one table lie beside each other."""
-    parts = list(FORMS[form](blocks))
+    parts = [part for part in FORMS[form](blocks) if not part[0][1].startswith("before")]  # those of amendments
     while parts:
         head, *rows = parts.pop(0)
         found = [dict(zip(head, row, strict=True)) for row in rows]
@@ -195,7 +197,7 @@ def test_every_finding_is_a_row_with_what_was_predicted_what_was_measured_and_th
         assert row["verdict"] == one["verdict"]
         assert row["predicted"] == board.predicted(one)
         assert row["measured"] == board.measured(one)
-        assert row["seeds"].split()[0] == (str(one["num_seeds"]) if one["num_seeds"] else "–")
+        assert row["worlds"].split()[0] == (str(one["num_seeds"]) if one["num_seeds"] else "–")
 
 
 @every_form
@@ -204,14 +206,20 @@ def test_every_prediction_is_explained_with_its_rule_whom_it_counts_and_its_cont
     for one in judged.claim.predictions:
         said = f"{one.identifier} {one.statement} Predicted: {one.predicted}. {one.rule}"
         assert words(f"{said} Counts: {one.only}. Control: {one.control}.") in text
-    assert words(f"Rule. {judged.claim.rule}") in text
+    assert words(f"What counts. {judged.claim.rule}") in text
     assert judged.claim.sentence in text
     assert f"{judged.claim.title}: holds only if H(S) < H(P)" in text
     assert judged.claim.command in text
     assert judged.claim.digest in text
-    assert "with 5 seeds 9" in text  # the simulated coverage
+    assert words(RULE) in text
+    assert "with 5 worlds 9" in text  # the simulated coverage
     assert "edited" not in text
     assert text.index("stands under a condition") < text.index(judged.claim.sentence)  # what stands comes first
+
+
+def tables_of_findings(blocks: list[Block]) -> list[Table]:
+    """The tables with a row for each finding, without those of amendments."""
+    return [one for one in blocks if isinstance(one, Table) and not one.columns[1].startswith("before")]
 
 
 @every_form
@@ -227,7 +235,7 @@ def test_what_is_true_by_construction_is_shown_apart(form, judged):
     assert order == sorted(order)
     assert any(order)
     (said,) = (at for at, one in enumerate(blocks) if isinstance(one, Paragraph) and remark in one.text)
-    usual, apart = (one for one in blocks if isinstance(one, Table))
+    usual, apart = tables_of_findings(blocks)
     assert blocks.index(usual) < said < blocks.index(apart)
     assert not checks & {row[0] for row in usual.rows}
     assert {row[0] for row in apart.rows} == checks
@@ -237,7 +245,7 @@ def test_a_claim_without_such_checks_has_no_remark_on_them(judged):
     plain = [one for one in invented(judged.claim) if not judged.claim.prediction(one.prediction).instrument]
     findings = table(judged.claim, plain, [judged.claim.announced])
     blocks = list(board.blocks([Judged(judged.claim, findings, "undecided", "a reason", judged.folder)]))
-    assert len([one for one in blocks if isinstance(one, Table)]) == 1
+    assert len(tables_of_findings(blocks)) == 1
     assert "True by construction" not in markdown(blocks)
 
 
@@ -293,10 +301,26 @@ def test_predictions_that_were_edited_after_the_runs_are_pointed_out(form, claim
     assert said in FULL[form](list(board.blocks([result(claim, tmp_path, made_for=None)])))
     for one in claim.amendments[:1]:
         runs = f"{claim.name}@{one.digest_before}"
-        text = FULL[form](list(board.blocks([result(claim, tmp_path, made_for=runs)])))
-        assert said not in text
-        assert words(f"Amended on {one.date}: {one.reason}. Verdict before: {one.verdict_before}.") in text
-        assert "Verdict now: holds only if." in text
+        for made_for in (runs, "these"):  # an amendment is shown even if the runs were made after it
+            text = FULL[form](list(board.blocks([result(claim, tmp_path, made_for=made_for)])))
+            assert said not in text
+            assert words(f"Amended on {one.date}: {one.reason}. Verdict before: {one.verdict_before}.") in text
+            assert "Verdict now: holds only if." in text
+
+
+@every_form
+def test_an_amendment_shows_the_verdicts_before_and_now_of_what_it_changed(form, tmp_path):
+    plain = CLAIMS[0]
+    first, second, third = (one.identifier for one in plain.predictions[:3])
+    changed = {first: "refuted", second: "", "X.9": "holds"}
+    made = replace(plain, amendments=(Amendment("2000-01-01", "a reason", "0" * 12, "undecided", changed),))
+    found = [Finding(name, case, None, None, "", "holds") for name in (first, third) for case in ("a", "b")]
+    found += [Finding(second, "", None, None, "", "undecided")]
+    one = Judged(made, table(made, found, [made.announced]), "undecided", "a reason", tmp_path)
+    rows = [row for rows in FORMS[form](list(board.blocks([one]))) for row in rows]
+    assert (first, "refuted", "holds") in rows
+    assert (second, "new", "undecided") in rows
+    assert ("X.9", "holds", "withdrawn") in rows
 
 
 def test_all_claims_lie_on_one_board_and_what_stands_of_each_comes_first(tmp_path):
@@ -342,7 +366,7 @@ def test_the_coverage_that_is_printed_is_simulated_at_the_numbers_of_seeds_there
     covered = board.coverage(5)
     assert 0.93 < covered["normal"] < 0.97
     assert 0.83 < covered["skewed"] < 0.93
-    said = f"with 5 seeds {covered['normal']:.0%} of the time for normal and {covered['skewed']:.0%} for skewed values"
+    said = f"with 5 worlds {covered['normal']:.0%} of the time for normal and {covered['skewed']:.0%} for skewed values"
     assert said in board.method([found])
     nothing = Judged(found.claim, found.findings.clear(), "undecided", "", tmp_path)
-    assert "with 5 seeds" not in board.method([nothing])
+    assert "with 5 worlds" not in board.method([nothing])

@@ -87,7 +87,7 @@ def changed(**config: Any) -> Record:
         ("gate", "gate", "A", "", "P(x)"),
         ("erasure", "erasure", "A", "", "P(x)"),
         ("kept_mass", "event_mass", "q(A)", "", "P(x)"),
-        ("off_support", "off_support", "q", "", "P(x)"),
+        ("outside_p", "outside_p", "q", "", "P(x)"),
         ("support 0.01", "epsilon_support", "q", "0.01", "P(x)"),
         ("style poetic", "style_mass", "q", "poetic", "P(x)"),
     ],

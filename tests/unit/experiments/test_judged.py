@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.predictions import Case, Kind, Prediction, Tables
+from experiments.checks import Kind
+from experiments.predictions import Case, Prediction, Tables
 from experiments.statistics import Verdict, both_ends, interval, judged
 from sim.quantity import Quantity
 
@@ -220,7 +221,7 @@ def prediction(*cases: Case, **announced: object) -> Prediction:
     def measure(tables: Tables) -> Iterator[Case]:
         yield from cases
 
-    given = {"kind": "sign", "predicted": "above 0", "rule": "above 0", "control": "none", **announced}
+    given = {"kind": "sign", "predicted": "above 0", "rule": "above 0", "control": "none", "worlds": 2, **announced}
     return Prediction("X.1", "A statement.", measure=measure, **given)  # type: ignore[arg-type]
 
 
@@ -271,3 +272,30 @@ def test_logarithms_are_judged_and_their_exponentials_shown():
     assert found.measured is not None
     assert (found.measured.lower, found.measured.value, found.measured.upper) == pytest.approx((2.0, 4.0, 8.0))
     assert (found.threshold, found.unit) == (1.0, "×")
+
+
+def test_a_margin_of_a_case_counts_more_than_that_of_the_prediction():
+    exact = seeds(1.2, 0.01)
+    said = [Case.exact("its own", exact, margin=0.3), Case.exact("that of all", exact)]
+    own, common = prediction(*said, kind="equality", value=1.0, margin=0.1).judge({})
+    assert (own.verdict, own.margin) == ("holds", 0.3)
+    assert (common.verdict, common.margin) == ("refuted", 0.1)
+
+
+def test_too_few_worlds_decide_nothing_except_where_every_run_counts():
+    case = Case.exact("", seeds(1.0, 0.5), note="a note")
+    (found,) = prediction(case, worlds=4).judge({})
+    assert (found.verdict, found.p_holds, found.p_refuted) == ("undecided", 1.0, 1.0)
+    assert found.note == "a note; 4 worlds are required for a verdict, found 3"
+    assert found.measured is not None  # what was measured is shown all the same
+    assert prediction(case, worlds=3).judge({})[0].verdict == "holds"
+    assert prediction(case, worlds=4, kind="bound", margin=0.0).judge({})[0].verdict == "holds"
+    assert Prediction.__dataclass_fields__["worlds"].default == 5
+    steps = Case.exact("", columns(1.0, 2.0, 3.0, half=0.1))
+    assert [prediction(steps, kind="ordering", worlds=n).judge({})[0].verdict for n in (3, 4)] == ["holds", "undecided"]
+
+
+def test_a_finding_has_the_p_values_of_its_tests():
+    (found,) = prediction(Case.exact("", seeds(1.0, 1.0))).judge({})
+    assert found.p_holds == pytest.approx(0.05)  # the 95 % interval ends at 0
+    assert found.p_refuted == 1.0

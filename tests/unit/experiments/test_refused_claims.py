@@ -32,14 +32,11 @@ def measured(*cases: Case) -> Any:
 
 
 def claim(
-    cases: tuple[Case, ...] = (), needs: tuple[str, ...] = (), standing: Any = ("undecided", "a reason"),
-    make: Any = tables, **changed: Any,
+    cases: tuple[Case, ...] = (), needs: tuple[str, ...] = (), make: Any = tables, **changed: Any,
 ) -> Claim:  # fmt: skip
-    said = {"kind": "sign", "predicted": "above 0", "rule": "x", "control": "none", **changed}
+    said = {"kind": "sign", "predicted": "above 0", "rule": "x", "control": "none", "worlds": 2, **changed}
     one = Prediction("C9.1", "A statement.", measure=measured(*cases), **said)
-    return Claim(
-        "C9", FILE, "A title", "A sentence.", "A rule.", (one,), (Need(needs),), make, lambda findings: standing
-    )
+    return Claim("C9", FILE, "A title", "A sentence.", "A rule.", (one,), (Need(needs),), make)
 
 
 def line(refused: pytest.ExceptionInfo[SpecificationError]) -> str:
@@ -56,6 +53,11 @@ KINDS = "sign, equality, bound, slope, exponent, ordering, report"
     ("changed", "said"),
     [
         ({"kind": "sgin"}, f"kind: one of {KINDS} is required, found 'sgin' (did you mean 'sign'?)"),
+        (
+            {"condition": "met"},
+            "condition: a claim with a condition is required, found 'met'; write Claim(condition=...)",
+        ),
+        ({"condition": "mett"}, "condition: one of '', met, not met is required, found 'mett' (did you mean 'met'?)"),
         ({"says": "sam"}, "says: one of same, opposite, silent is required, found 'sam' (did you mean 'same'?)"),
         (
             {"kind": "equality", "value": 0.0},
@@ -71,8 +73,8 @@ KINDS = "sign, equality, bound, slope, exponent, ordering, report"
         ),
         (
             {"figure": "entropi"},
-            "figure: one of entropy, positions, waterfall, files in figures/c1_entropy, is required, found 'entropi' "
-            "(did you mean 'entropy'?)",
+            "figure: one of entropy, noise, positions, subsets, waterfall, files in figures/c1_entropy, is required, "
+            "found 'entropi' (did you mean 'entropy'?)",
         ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -164,7 +166,6 @@ def without(*names: str) -> Any:
     return lambda study: {"runs": tables(study)["runs"].drop(names)}
 
 
-STANDINGS = "supported, refuted, holds only if, undecided, not valid"
 WRONG = {
     "unknown metric": (
         {"needs": ("entropi",)},
@@ -189,15 +190,6 @@ WRONG = {
     "a column missing": (
         {"make": without("valid")},
         "tables: a table 'runs' with the columns run, valid, seed is required, found the columns run, seed",
-    ),
-    "standing misspelt": (
-        {"standing": ("suported", "a reason")},
-        f"standing: one of {STANDINGS}, and a reason, are required, found ('suported', 'a reason') (did you mean "
-        "'supported'?)",
-    ),
-    "standing without a reason": (
-        {"standing": "supported"},
-        f"standing: one of {STANDINGS}, and a reason, are required, found 'supported'",
     ),
 }
 

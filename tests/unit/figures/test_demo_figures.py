@@ -112,7 +112,7 @@ def test_fit_and_mass_off_the_kept_part_are_those_of_the_table(tables: Tables) -
     assert fit.lines[-1].get_ydata()[0] == ends(metrics, "truth", "shift_total", "S||P")[0]
     kept, off, *_ = mass.lines
     assert kept.get_ydata() == pytest.approx(1.0 - curve(metrics, "sft", "event_mass", "q(A)").lower)
-    assert off.get_ydata() == pytest.approx(curve(metrics, "sft", "off_support").lower)
+    assert off.get_ydata() == pytest.approx(curve(metrics, "sft", "outside_p").lower)
     assert said(mass) == {"SFT", "SFT, off P", "control", "$P$"}
 
 

@@ -12,12 +12,14 @@ import numpy as np
 import polars as pl
 import yaml
 
+from experiments.c2_support.arms import ARMS, BASE
 from experiments.study import Study
 from sim.config import conf_folder, construct, members
 from sim.disk.records import PhaseRecord, Record
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.metrics.table import residuals
+from sim.phases import MEANINGS, of_edit
 from sim.restrictions.style import style
 from tests.unit.figures.tiny_runs import arrays, run, world
 
@@ -93,11 +95,15 @@ def made(
     end_leak: float = 1e-3,
     others: Mapping[str, Sequence[float]] | None = None,
     tangent: bool = False,
+    batch: int = 64,
+    excursion: float = 0.0,
+    sharper: float = 0.0,
 ) -> Record:
     """A run that goes from P to S, with the weight of P at every step in `falling` and in the `others` phases.
 
     weight: share of P in a replay; end_leak: what the model wastes at every node in the end of the fine-tuning, 0.001
-    before; tangent: whether the probe ran.
+    before; tangent: whether the probe ran; excursion: KL(S‖q) of an answer halfway, 0 if it is not recorded;
+    sharper: in the end P is replaced by P^(1 + sharper) in the tuned model.
     """
     p = world()
     restricted = restricting(p, restriction)
@@ -107,19 +113,27 @@ def made(
         other = restricting(p, FLAT).s if name in ("recovery", "scratch") else restricted.s
         steps = [arrays(p, other, (one,), 1e-3) for one in weights]
         if name == "sft":
-            steps[-1] = arrays(p, restricted.s, (weights[-1],), end_leak)
+            end = (1.0 + sharper) * p.log_p
+            end = p.with_law(end - np.log(np.exp(end).sum()))
+            steps[-1] = arrays(end, restricted.s, (weights[-1],), end_leak)
         found = {key: np.concatenate([one[key] for one in steps]) for key in steps[0]}
         phases[name] = PhaseRecord(STEPS[: len(weights)], np.ones(len(weights)), found)
+    meanings = {name: MEANINGS[name] if name in MEANINGS else of_edit(name, "sft", name) for name in phases}
+    if excursion:
+        by_step = np.full((int(STEPS[len(falling) - 1]), 2), [0.0, 0.01])
+        by_step[len(by_step) // 2, 1] = excursion
+        phases["sft"] = dataclasses.replace(phases["sft"], kl_every_step=by_step)
     if tangent:
         phases["sft"].arrays.update(_tangents(p, restricted, falling))  # type: ignore[attr-defined]
     objective = {"kind": "replay", "weight": weight} if weight else {"kind": "sft"}
     config = {
         "seed": seed, "study": {"part": part}, "grammar": {"kind": "styles_content"}, "restriction": restriction,
         "model": model, "objective": {**objective, "targets": targets}, "optimizer": optimizer,
-        "finetune": {"num_steps": int(STEPS[len(falling) - 1]), "loss_on": "response"},
+        "finetune": {"num_steps": int(STEPS[len(falling) - 1]), "batch_size": batch, "loss_on": "response"},
     }  # fmt: skip
     pretraining = {"joint_kl": 0.005, "limit": 0.02, "valid": True}
-    return Record("tiny", "", config, p, restricted, phases, {"pretraining": pretraining, "world_notes": {}})
+    facts = {"pretraining": pretraining, "world_notes": {}}
+    return Record("tiny", "", config, p, restricted, phases, facts, meanings=meanings)
 
 
 def restricting(p: FiniteLanguage, node: Node) -> Restricted:
@@ -150,15 +164,19 @@ def _tangents(p: FiniteLanguage, restricted: Restricted, falling: Sequence[float
 
 
 def _c1() -> Iterator[Record]:
-    """Every restriction of the experiment, both targets; with sampled targets less is learnt."""
+    """Every restriction of the experiment, both targets; with sampled targets less is learnt. And the noise floor."""
     swept = yaml.safe_load((conf_folder() / "experiment" / "c1_entropy.yaml").read_text(encoding="utf-8"))
-    names = swept["hydra"]["sweeper"]["params"]["restriction"].split(",")
+    names = swept["hydra"]["sweeper"]["studies"]["arms"]["restriction"].split(",")
     nodes = [yaml.safe_load((conf_folder() / "restriction" / f"{name}.yaml").read_text("utf-8")) for name in names]
+    nodes.append({"kind": "style", "keep": "z2"})
     for node, targets, seed in itertools.product(nodes, ("exact", "sampled"), SEEDS):
         end = (0.01 if targets == "exact" else 0.1) * (1 + seed)
-        record = made(node, "", seed, targets, falling=(1.0, end), others={"identity": (1.0, 1.0)})
+        record = made(node, "", seed, targets, falling=(1.0, end))  # the run on everything is the control of all
         record.facts["residuals"] = residuals(record)  # the study looks at the slacks of the bounds
         yield record
+    for rate, batch, seed in itertools.product((5e-4, 2e-3), (128, 256), SEEDS):
+        slow = {**ADAM, "learning_rate": rate}
+        yield made({"kind": "everything"}, "", seed, "sampled", optimizer=slow, falling=(1.0, 1.0), batch=batch)
 
 
 # -- C2 ---------------------------------------------------------------------------------------------------------------
@@ -171,6 +189,7 @@ def _c2() -> Iterator[Record]:
         yield from _decays(seed)
         yield from _kernels(seed)
         yield from _racers(seed)
+        yield from _arms(seed)
         for weight, targets in itertools.product((0.01, 0.1), ("exact", "sampled")):
             made_of = (1.0, weight * (1.0 if targets == "exact" else 1.2))
             yield made(part="replay", seed=seed, targets=targets, weight=weight, falling=made_of)
@@ -215,6 +234,20 @@ def _racers(seed: int) -> Iterator[Record]:
         yield made(
             {"kind": "in_turn", "steps": [ONE_PROMPT, FLAT]}, f"race_{optimizer['kind']}", seed, tangent=True,
             optimizer={**optimizer, "learning_rate": speed / 100}, falling=(1.0, 1.0 - speed), end_leak=leak,
+        )  # fmt: skip
+
+
+def _arms(seed: int) -> Iterator[Record]:
+    """Every arm, with more erased where the excursion is larger; the base arm with some of its edits."""
+    for place, part in enumerate(ARMS):
+        weights = {f"truncate_{rank}": 0.01 + 0.02 * rank for rank in (1, 4, 16)} | {"interpolate_0.5": 0.1}
+        edits = {f"random_directions_{rank}": (0.9,) for rank in (1, 4, 16)} | {"random_step_2": (0.8,)}
+        edits |= {name: (weight,) for name, weight in weights.items()} | {"identity": (1.0,) * len(STEPS)}
+        edits |= {f"truncate_{rank}_of_identity": (1.0,) for rank in (1, 4, 16)}
+        yield made(
+            part=part, seed=seed, targets="sampled", others=edits if part == BASE else None,
+            falling=(*FALLING[:-1], 0.001 * (1 + place)), excursion=0.05 * 1.4**place * (1 + 0.1 * seed),
+            sharper=0.1 * place,
         )  # fmt: skip
 
 

@@ -120,6 +120,28 @@ def _next(language: FiniteLanguage, prefix: str) -> np.ndarray:
     return language.next_log_probs(language.vocabulary.encode(prefix.split()))
 
 
+def test_a_seed_keeps_the_strings_and_gives_every_stack_a_law_of_its_own() -> None:
+    plain, (one, notes), (other, _) = dyck()[0], dyck(seed=1), dyck(seed=2)
+    for drawn in (one, other):
+        np.testing.assert_array_equal(drawn.trie.strings, plain.trie.strings)
+    assert min(np.abs(a.log_p - b.log_p).max() for a, b in [(plain, one), (plain, other), (one, other)]) > 0.3
+    assert (dyck(seed=1)[0].log_p == one.log_p).all()
+    assert 0 < notes["dropped_mass"] < 0.5
+    automaton = dyck_automaton(seed=1)
+    index = automaton.vocabulary.index
+    openings, kinds = [], []
+    for stack in ("(", "[", "( [", "[ [", "( ("):
+        law = np.exp(automaton.next_log_probs(automaton.vocabulary.encode(stack.split())))
+        assert law.sum() == pytest.approx(1, abs=1e-13)
+        opens = law[[index("("), index("[")]]
+        assert law[index(")" if stack[-1] == "(" else "]")] == pytest.approx(1 - opens.sum(), abs=1e-13)
+        openings.append(math.log(opens.sum() / (1 - opens.sum())) - math.log(0.3 / 0.7))
+        kinds.append(opens[0] / opens[1])
+    assert len({round(one, 9) for one in openings}) == len({round(one, 9) for one in kinds}) == 5
+    assert max(map(abs, openings)) <= 0.5
+    assert all(1.5 <= max(ratio, 1 / ratio) <= 2 for ratio in kinds), "Zipf's law of two kinds with an offset below 1"
+
+
 def test_names_of_stacks() -> None:
     names = dyck_automaton(num_kinds=5, max_depth=2, min_length=0).state_names
     assert names[:3] == ("nothing open", "(", "[")
@@ -138,6 +160,7 @@ def test_names_of_stacks() -> None:
             {"max_depth": 9},
             "grammar: a machine of at most 1000 states is required, found 1023; reduce max_depth, num_k",
         ),
+        ({"seed": -1}, "grammar.seed: an integer of at least 0 or null is required, found -1"),
         ({"length": 4}, "grammar: dyck: length must be at least 5, the shortest string and its end, found 4"),
         ({"length": 21}, "grammar: length: at most 1000000 strings are listed, found .*; lower it or reduce num_kinds"),
     ],

@@ -22,6 +22,7 @@ VARIANTS = [
     {"num_prompts": 2, "styles": {"poetic": 1.0}},
     {"words": "home", "num_prompts": NUM_TOPICS},
     {"words": "home", "zipf": 0.0, "styles": {"assistant": 0.5, "poetic": 0.5}},
+    {"num_prompts": 3, "seed": 0},
 ]
 
 
@@ -180,6 +181,7 @@ def test_every_style_attracts_a_prompt_of_the_default_world(words: str) -> None:
         ({"styles": {"asistant": 1.0}}, r"grammar: styles: .* found 'asistant' \(did you mean 'assistant'\?\)"),
         ({"styles": {"plain": 0.5}}, r"grammar: styles: shares must sum to 1 .* found 0.5; divide each by the sum"),
         ({"styles": {"plain": 1.5, "poetic": -0.5}}, "grammar: styles.plain: a share from 0 to 1 is required"),
+        ({"seed": -1}, "grammar.seed: an integer of at least 0 or null is required, found -1"),
         ({"styles": {}}, "grammar: styles: shares must sum to 1"),
     ],
 )
@@ -196,3 +198,15 @@ def _count(factors: Factors) -> int:
         for topic in range(len(factors.topics))
         for _, form in forms
     )
+
+
+def test_a_seed_keeps_the_strings_and_draws_other_probabilities(world: FiniteLanguage) -> None:
+    one, other = english(seed=1), english(seed=2)
+    for drawn in (one, other):
+        np.testing.assert_array_equal(drawn.trie.strings, world.trie.strings)
+        assert drawn.entropy() == pytest.approx(world.entropy(), abs=0.2), "a world of the same kind"
+        assert len(np.unique(drawn.log_p.round(12))) == drawn.support_size, "no ties"
+    laws = [world.log_p, one.log_p, other.log_p]
+    assert all(np.abs(laws[i] - laws[j]).max() > 0.3 for i, j in [(0, 1), (0, 2), (1, 2)])
+    assert (english(seed=1).log_p == one.log_p).all()
+    assert (english(seed=None).log_p == world.log_p).all()

@@ -19,6 +19,7 @@ VARIANTS = [
     {"num_prompts": 1, "num_styles": 1, "num_symbols": 5},
     {"num_styles": 3, "num_symbols": 11, "answer_length": 2, "style_weights": [0.5, 0.3, 0.2], "seed": 7},
     {"num_prompts": 4, "num_styles": 2, "num_symbols": 4, "answer_length": 7, "zipf": 0.0, "prompt_zipf": 0.0},
+    {"num_prompts": 2, "num_styles": 3, "num_symbols": 9, "answer_length": 3, "style_zipf": [5.0, 1.0, 0.0]},
 ]
 OVERLAPPING = [
     {"num_prompts": 2, "num_styles": 3, "num_symbols": 6, "answer_length": 3, "overlap": 0.25, "shown": 0.25},
@@ -72,6 +73,19 @@ def test_style_shares_are_the_configured_ones() -> None:
     np.testing.assert_allclose(masses, [float(share) for share in configured], rtol=0, atol=1e-13)
     shares = styles_content_factors(num_styles=3, style_weights=[0.5, 0.3, 0.2]).shares
     assert np.ptp(shares, axis=0).min() > 0.01, "P(z|x) varies with the prompt"
+
+
+def test_every_style_can_have_an_exponent_of_its_own() -> None:
+    """Exponent 0 makes steps uniform, a large one makes them nearly certain; equal exponents change nothing."""
+    arguments = {"num_prompts": 2, "num_styles": 3, "num_symbols": 9, "answer_length": 3}
+    narrow, usual, varied = np.moveaxis(styles_content_factors(**arguments, style_zipf=[9.0, 1.0, 0.0]).step, 1, 0)
+    assert (varied == 1 / 3).all()
+    assert narrow.max(axis=-1).mean() > 0.9 > usual.max(axis=-1).mean()
+    plain = styles_content(**arguments)
+    assert (styles_content(**arguments, style_zipf=[1.0, 1.0, 1.0]).log_p == plain.log_p).all()
+    np.testing.assert_array_equal(
+        styles_content(**arguments, seed=5, style_zipf=[9.0, 1.0, 0.0]).trie.strings, plain.trie.strings
+    )
 
 
 def test_first_content_symbol_says_nothing_about_the_style() -> None:
@@ -217,6 +231,8 @@ def test_two_styles_that_overlap_by_half_cannot_be_told_apart() -> None:
             {"answer_length": 14},
             "grammar: a support of at most 1000000 strings is required, found .*; reduce answer_length",
         ),
+        ({"style_zipf": [5, 0]}, r"grammar: style_zipf: 4 non-negative numbers .* found \[5.0, 0.0\]"),
+        ({"style_zipf": [5, 0, -1, 1]}, "grammar: style_zipf: 4 non-negative numbers"),
         ({"swing": 1}, "grammar.swing: a number from 0 to 0.5 is required, found 1"),
         ({"overlap": 1}, "grammar.overlap: a number from 0 to 1, 1 excluded, is required, found 1"),
         ({"overlap": -0.1}, "grammar.overlap: a number from 0 to 1, 1 excluded, is required, found -0.1"),

@@ -63,7 +63,7 @@ def test_params_are_swept_in_every_study(asked, monkeypatch, tmp_path):
     only = ("experiment=robustness", "hydra.sweeper.only=[support_chain_adam,recovery_hidden_momentum]", "seed=0")
     assert run(monkeypatch, tmp_path, *only) == 0
     found = [(config["grammar"]["kind"], config["model"]["width"]) for _, config in asked[0]]
-    assert found == 3 * [("ngram", 32)] + 3 * [("ngram", 64)] + [("hmm", 32), ("hmm", 64)]
+    assert found == 8 * [("ngram", 32)] + 8 * [("ngram", 64)] + 2 * [("hmm", 32)] + 2 * [("hmm", 64)]
 
 
 def test_the_command_line_has_the_last_word(asked, monkeypatch, tmp_path):
@@ -94,8 +94,12 @@ def test_batches(asked, monkeypatch, tmp_path):
         (
             ["experiment=c2_support", "hydra.sweeper.only=kernels"],
             "hydra.sweeper.only: one of support, recovery, rates_adam, rates_sgd, decay_sgd_tables, decay_adam_tables, "
-            "decay_adam_long, decay_sgd_net, decay_adam_net, kernel, race_adam, race_sgd, replay is required, "
-            "found 'kernels' (did you mean 'kernel'?)",
+            "decay_adam_long, decay_sgd_net, decay_adam_net, kernel, race_adam, race_sgd, replay, erasing_adam, "
+            "erasing_exact, "
+            "erasing_slow, erasing_middle, erasing_half, erasing_batch, erasing_forgetful, erasing_exact_first, "
+            "erasing_sampled_first, erasing_sgd, erasing_eps, erasing_warmup, erasing_clip, erasing_sharpness, "
+            "erasing_average, erasing_finch, erasing_replay, new_things, new_table is required, found 'kernels' "
+            "(did you mean 'kernel'?)",
         ),
         (
             ["experiment=c2_support", "hydra.sweeper.studies.kernel=3"],

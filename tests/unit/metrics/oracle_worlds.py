@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cache
+from itertools import product
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from sim.metrics.table import residuals
 from tests.unit.metrics.small_worlds import (
     BAR,
     Conditionals,
+    L,
     Law,
     Outcome,
     World,
@@ -71,7 +73,8 @@ class Case:
     @property
     def best(self) -> Law:
         """q* of the fine-tuning: (1 - weight) S + weight P."""
-        return {d: (1 - self.weight) * self.s.get(d, NONE) + self.weight * v for d, v in self.p.items()}
+        mixed = ((1 - self.weight) * self.s.get(d, NONE) + self.weight * self.p.get(d, NONE) for d in self.documents)
+        return dict(zip(self.documents, mixed, strict=True))
 
     @property
     def shown(self) -> bool:
@@ -96,15 +99,20 @@ def case(
     weight: Fraction = NONE,
     whole: bool = False,
     missed: bool = False,
+    new: bool = False,
     loss_on: str = "response",
 ) -> Case:
     """A world with prompts or without, whose styles are disjoint, overlapping or none.
 
     With overlapping styles S is P given the first one, which is no set of strings. With shown styles, the second one is
-    lost and all its answers, and no others, begin with one token. whole: S keeps all that P has;
-    missed: models give probability 0 to some strings that S keeps and to some that it lacks.
+    lost and all its answers, and no others, begin with one token. whole: S keeps all that P has; missed: models give
+    probability 0 to some strings that S keeps and to some that it lacks; new: strings that P lacks are listed too, and
+    S has half of them in a third of its documents.
     """
     world = make_world(seed, leak=Fraction(1, 10))
+    strange = lacking(world) if new else []
+    if new:
+        world = with_new(world, strange)
     documents = world.documents()
     share = shares(documents, styles, seed)
     event, s = world.event, world.s
@@ -127,6 +135,28 @@ def case(
     prompts = world.group_prompts() if prompted else [()]
     record = recorded(world, prompted, event, s, share, styles, models, weight, loss_on, seed)
     return Case(documents, prompts, world.p, s, event, share, models, weight, record)
+
+
+def lacking(world: World) -> list[Outcome]:
+    """Two answers to every prompt that P lacks, in words that it knows."""
+    found = []
+    for x in world.prompts:
+        room = L - 1 - len(x)
+        answers = [(*x, *y, 0) for size in range(room + 1) for y in product((1, 2), repeat=size)]
+        found += [d for d in answers if d not in world.p][:2]
+    return found
+
+
+def with_new(world: World, strange: list[Outcome]) -> World:
+    """The world with more strings on its trie. S draws from every second one of them, where it has the prompt."""
+    strings, log_p = np.zeros((len(world.p) + len(strange), L), np.int32), []
+    for row, document in enumerate([*world.p, *strange]):
+        strings[row, : len(document)] = document
+        log_p.append(log(world.p.get(document, NONE)))
+    language = FiniteLanguage.from_strings(world.language.vocabulary, strings, np.array(log_p))
+    known = [d for d in strange[::2] if any(v and d[: d.index(BAR)] == y[: y.index(BAR)] for y, v in world.s.items())]
+    s = {d: v * Fraction(2, 3) for d, v in world.s.items()} | {d: Fraction(1, 3 * len(known)) for d in known}
+    return dataclasses.replace(world, language=language, s=s)
 
 
 def evaluations(whole: bool) -> list[tuple[str, int]]:
@@ -230,6 +260,8 @@ def derivatives(number: int, seed: int) -> dict[str, np.ndarray]:
         "tangent_velocity": dice.normal(size=size),
         "weight_distance": np.array([[0.0], [1.75]]),
         "kernel": np.array([triangle(dice.normal(size=(number, 2 * number))) for _ in STEPS]),
+        "sharpness": np.array([[40.5], [40.5]]),
+        "gradient_noise": np.array([[0.5], [0.75]]),
     }
 
 
@@ -245,6 +277,7 @@ MAKERS: dict[str, Callable[[], Case]] = {
     "overlapping styles": lambda: case(1, styles="overlapping", loss_on="document"),
     "missed strings": lambda: case(4, missed=True),
     "all kept": lambda: case(5, whole=True),
+    "new strings": lambda: case(8, new=True),
 }
 
 

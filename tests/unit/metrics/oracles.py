@@ -251,19 +251,24 @@ def by_law(seen: Seen, of: str, at: str, value: Callable[[Law, Law], float | Fra
 
 
 def reverse_kl(seen: Seen) -> Values:
-    yield from by_law(seen, "q_P||P", "", to_reference)
+    yield from by_law(seen, "q_P||P", "", lambda p, q: to_reference(p, known(seen, q)))
 
 
 def to_reference(reference: Law, q: Law) -> float | None:
-    """KL of q, renormalised on the listed answers, to a reference."""
+    """KL of q, renormalised on the answers of P, to a reference."""
     total = sum(q.values())
     return kl_of([(v / total, reference[d]) for d, v in q.items()]) if total else None
+
+
+def known(seen: Seen, q: Law) -> Law:
+    """A model's probabilities of the answers of P, without other strings that are listed."""
+    return {d: v for d, v in q.items() if d in seen.case.p}
 
 
 def reverse_kl_moved(seen: Seen) -> Values:
     weights = seen.weights(seen.case.s)
     for phase, index in models(seen, FINETUNED):
-        each = {x: to_reference(seen.answers(*Q0, x), seen.answers(phase, index, x)) for x in weights}
+        each = {x: to_reference(seen.answers(*Q0, x), known(seen, seen.answers(phase, index, x))) for x in weights}
         yield phase, index, "q_P||q0", "", seen.s_name, average(weights, each)
 
 
@@ -296,7 +301,7 @@ def greedy_accuracy(seen: Seen) -> Values:
 
 
 def collision(seen: Seen) -> Values:
-    yield from by_law(seen, "q", "", lambda _, q: sum(v * v for v in q.values()))
+    yield from by_law(seen, "q", "", lambda p, q: sum(q[d] ** 2 for d in p))
 
 
 # -- masses -----------------------------------------------------------------------------------------------------------
@@ -309,8 +314,8 @@ def event_mass(seen: Seen) -> Values:
     yield "truth", 0, "P(B)", "", "", 1 - kept
     for phase, index in models(seen):
         q = {x: seen.answers(phase, index, x) for x in weights}
-        for name, inside in (("A", True), ("B", False)):
-            masses = {x: sum(v for d, v in q[x].items() if (d in case.event) == inside) for x in weights}
+        for name, inside in (("A", case.event), ("B", case.p.keys() - case.event)):
+            masses = {x: sum(v for d, v in q[x].items() if d in inside) for x in weights}
             yield phase, index, f"q({name})", "", seen.p_name, average(weights, masses)
 
 
@@ -339,9 +344,10 @@ def by_style(seen: Seen) -> Iterator[tuple[str, int, float, list[float]]]:
 
 
 def in_style(seen: Seen, phase: str, index: int, x: Outcome, z: int) -> tuple[float, float]:
+    """A style is what P says in it: q(z) is q(supp P_z), without listed strings that P lacks."""
     share = seen.case.share
     p = {d: v * share[d][z] for d, v in seen.given(seen.case.p, x).items()}
-    q = {d: v * share[d][z] for d, v in seen.answers(phase, index, x).items()}
+    q = {d: v * share[d][z] for d, v in seen.answers(phase, index, x).items() if seen.case.p.get(d)}
     p_z, q_z = sum(p.values()), sum(q.values())
     if not p_z:
         return 0.0, 0.0
@@ -370,9 +376,10 @@ def events_lost(seen: Seen) -> list[set[Outcome]]:
     case = seen.case
     if any(0 < share[0] < 1 for share in case.share.values()):
         return []
-    styles = [{d for d, share in case.share.items() if share[z]} for z in range(len(STYLES))] if case.share else []
+    known = {d: share for d, share in case.share.items() if d in case.p}
+    styles = [{d for d, share in known.items() if share[z]} for z in range(len(STYLES))]
     whole = [style for style in styles if style and not style & case.event]
-    left = set(case.documents) - case.event
+    left = set(case.p) - case.event
     return whole or ([left] if left else [])
 
 
@@ -503,7 +510,7 @@ def top_one(seen: Seen) -> Values:
 
 def changes(seen: Seen, phase: str) -> list[float]:
     """The change of log q of every string of P that S lacks, in the order of the trie."""
-    unseen = [d for d in seen.case.documents if not seen.case.s.get(d)]
+    unseen = [d for d in seen.case.documents if seen.case.p.get(d) and not seen.case.s.get(d)]
     ends = [[log(product(seen.case.models[phase, at], d, seen.start(d))) for d in unseen] for at in (0, 1)]
     return [after - before for before, after in zip(*ends, strict=True)]
 
@@ -541,7 +548,8 @@ def differentiated(seen: Seen) -> bool:
 
 def first_order_r2(seen: Seen) -> Values:
     velocity = seen.case.record.phases[PROBED].arrays["tangent_velocity"][1]
-    guess = [RATE * STEPS[1] * v for d, v in zip(seen.case.documents, velocity, strict=True) if not seen.case.s.get(d)]
+    both, (p, s) = zip(seen.case.documents, velocity, strict=True), (seen.case.p, seen.case.s)
+    guess = [RATE * STEPS[1] * v for d, v in both if p.get(d) and not s.get(d)]
     truth = changes(seen, PROBED)
     if differentiated(seen) and truth and np.isfinite(truth).all():
         yield PROBED, 1, "q", "", "", r2(truth, guess)
@@ -569,6 +577,16 @@ def fisher(seen: Seen) -> Values:
 
 def weight_distance(seen: Seen) -> Values:
     yield PROBED, 1, "q0,q", "", "", float(seen.case.record.phases[PROBED].arrays["weight_distance"][1][0])
+
+
+def sharpness(seen: Seen) -> Values:
+    """It is of q0, so it is a number of the start."""
+    yield PROBED, 0, "q0", "", "", float(seen.case.record.phases[PROBED].arrays["sharpness"][0][0])
+
+
+def gradient_noise(seen: Seen) -> Values:
+    for index, recorded in enumerate(seen.case.record.phases[PROBED].arrays["gradient_noise"]):
+        yield PROBED, index, "q", "", "", float(recorded[0])
 
 
 # -- accounts ---------------------------------------------------------------------------------------------------------

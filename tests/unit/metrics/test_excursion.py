@@ -1,13 +1,16 @@
-"""The largest KL(S‖q) between two evaluations, from numbers that were recorded after every step."""
+"""The largest KL(S‖q) between two evaluations, and the excursion, from numbers recorded after every step."""
 
 import dataclasses
+import math
 from fractions import Fraction
 
 import numpy as np
+import pytest
 
 from sim.disk.records import Record
-from sim.metrics.excursion import ROUNDOFF, rounded
+from sim.metrics.excursion import ROUNDOFF, excursion, rounded
 from sim.metrics.table import residuals, rows, violations
+from sim.quantity import Quantity
 from tests.unit.metrics.small_worlds import BAR, World, log
 from tests.unit.recorded_worlds import recorded, twins
 
@@ -90,3 +93,65 @@ def test_the_bounds_of_rounding_hold_for_hard_sums() -> None:
         worst = max(worst, abs(float(found) - exact) / (bounds.upper - bounds.lower))
     assert worst > 1e-3, "they are no more than some hundred times too wide"
     assert ROUNDOFF == float(np.finfo(np.float32).eps) / 2
+
+
+# -- the excursion ----------------------------------------------------------------------------------------------------
+
+
+def excursion_of(by_step: list[float], start: float = 1.4, best: float = 0.0) -> Quantity | None:
+    return excursion(np.array(by_step), start, best, recorded(*twins(3)).p.trie)
+
+
+@pytest.mark.parametrize(
+    ("by_step", "start", "best", "wanted"),
+    [
+        ([0.5, 0.03, 3.0, 0.01], 1.4, 0.0, 3.0),
+        ([9.0, 0.03, 0.2, 0.01], 1.4, 0.0, 0.2),  # the peak is before the first crossing
+        ([0.04, 0.03, 0.02], 1.4, 0.0, 0.03),  # the step of the crossing itself does not count
+        ([2.0, 0.01], 0.02, 0.0, 2.0),  # the model began near the optimum
+        ([0.9, 0.54, 0.7, 0.5], 1.4, 0.5, 0.2),
+        ([0.52, 0.4, 0.3], 1.4, 0.5, -0.1),  # nearer to S than the optimum is
+    ],
+)
+def test_it_is_the_largest_one_after_the_first_crossing(by_step, start, best, wanted) -> None:
+    x = excursion_of(by_step, start, best)
+    assert x is not None
+    assert x.kind == "bounded"
+    assert x.lower < wanted < x.upper
+    assert x.width < 1e-3
+
+
+def test_it_is_missing_where_it_is_not_defined() -> None:
+    assert excursion_of([0.5, 0.06, 0.2]) is None, "it never crosses"
+    assert excursion_of([0.5, 0.06, 0.01]) is None, "nothing comes after it"
+    assert excursion_of([0.5, 0.01, 0.2], best=math.inf) is None
+
+
+def test_the_bounds_allow_for_every_step_that_may_be_the_first() -> None:
+    """Rounding hides whether step 1 is at the threshold. The next crossing is beyond doubt, and after the peak."""
+    x = excursion_of([0.05, 1.0, 0.01, 0.2])
+    assert x is not None
+    assert x.lower == pytest.approx(0.2, abs=1e-3)
+    assert x.upper == pytest.approx(1.0, abs=1e-3)
+    assert excursion_of([0.05, 1.0]) is None, "it is not certain that there is a crossing"
+
+
+def test_an_infinite_excursion_is_exact() -> None:
+    x = excursion_of([0.01, math.inf, 0.02])
+    assert x is not None
+    assert x.exact
+    assert x.value == math.inf
+
+
+def test_the_table_has_one_row_of_a_phase_on_s() -> None:
+    record = watched([(0.0, 0.01), (0.5, 3.0), *[(0.0, 0.5)] * 8])
+    both = dataclasses.replace(record, phases={**record.phases, "identity": record.phases["sft"]})
+    table = rows(both, ["excursion"])
+    assert {(row["phase"], row["step"], row["of"]) for row in table} == {("sft", 10, "X")}
+    assert {row["view"]: row["upper"] for row in table} == {
+        "response": pytest.approx(3.0, abs=1e-3),
+        "joint": pytest.approx(3.5, abs=1e-3),
+    }
+    unknown = {**record.config, "objective": {"kind": "sft"}}
+    facts = {**record.facts, "optimum": "none"}
+    assert not rows(dataclasses.replace(record, config=unknown, facts=facts, log_optimum=None), ["excursion"])

@@ -11,6 +11,7 @@ import pytest
 
 from sim.optimizers._schedules import scheduled_rate
 from sim.optimizers.adam import Adam
+from sim.optimizers.finch import Finch
 from sim.optimizers.sgd import Sgd
 
 DICE = np.random.default_rng(7)
@@ -156,8 +157,9 @@ def test_an_impossible_token_stays_impossible(weight_decay):
 @pytest.mark.parametrize(
     "optimizer",
     [
-        Adam(learning_rate=0.1, b1=0.9, b2=0.99, eps=1e-8, weight_decay=0.1, warmup=3.0, final=0.5, decay="cosine"),
-        Sgd(learning_rate=0.1, momentum=0.9, warmup=3.0, final=0.5, decay="linear"),
+        Adam(0.1, b1=0.9, b2=0.99, weight_decay=0.1, warmup=3.0, final=0.5, decay="cosine", clip=0.5),
+        Sgd(learning_rate=0.1, momentum=0.9, warmup=3.0, final=0.5, decay="linear", clip=0.5),
+        Finch(0.1, b2=0.99, weight_decay=0.1, warmup=3.0, final=0.5, decay="cosine", clip=0.5, ceiling=2.0),
     ],
 )
 def test_numbers_are_traced_leaves_and_one_program_serves_all_values(optimizer):
@@ -166,18 +168,19 @@ def test_numbers_are_traced_leaves_and_one_program_serves_all_values(optimizer):
     @jax.jit
     def train(optimizer, num_steps):
         traces.append(1)
-        transformation = optimizer.transformation(num_steps)
+        transformation = optax.with_extra_args_support(optimizer.transformation(num_steps))
 
         def step(t, carry):
             params, state = carry
-            change, state = transformation.update(params - 1.0, state, params)
+            value = 0.5 * jnp.sum((params - 1.0) ** 2)
+            change, state = transformation.update(params - 1.0, state, params, value=value)
             return optax.apply_updates(params, change), state
 
         params = jnp.zeros(3)
         return jax.lax.fori_loop(0, 20, step, (params, transformation.init(params)))[0]
 
     first = train(optimizer, 20.0)
-    numbers = [f.name for f in dataclasses.fields(optimizer) if f.name != "decay"]
+    numbers = [f.name for f in dataclasses.fields(optimizer) if f.name not in ("decay", "average")]
     assert len(jax.tree.leaves(optimizer)) == len(numbers)
     for name in numbers:
         other = train(optimizer.replace(**{name: 0.5 * getattr(optimizer, name)}), 20.0)

@@ -42,7 +42,7 @@ def test_another_digest_is_refused_with_the_one_that_is_required(written: str) -
         check_claim(written)
     said = str(refused.value)
     assert said.startswith(f"claim: {C1} is required, found {written!r}; write it into the YAML file of the experiment")
-    assert "experiments/c1_entropy.py have this digest" in said
+    assert "experiments/c1_entropy/__init__.py have this digest" in said
     assert "\n" not in said
 
 

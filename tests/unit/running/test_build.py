@@ -270,6 +270,19 @@ MISFITS = [
     ("grammar.styles={plain:0.5}", "grammar", "1"),
     ("+grammar.styles.plian=1", "grammar", "(did you mean 'plain'?)"),
     ("model.heads=3", "model", "3"),
+    ("objective.switch=300", "objective", "less than num_steps (300) is required, found 300"),
+    ("objective.switch=2.5", "objective", "a positive whole number or null is required, found 2.5"),
+    ("objective.sharpness=-1", "objective", "a non-negative number"),
+    ("optimizer.clip=0", "optimizer", "a positive number or null"),
+    ("optimizer.clip=.inf", "optimizer", "a positive number or null"),
+    ("optimizer.average=1.5", "optimizer", "a number from 0 to 1"),
+    ("optimizer=finch optimizer.ceiling=0.5", "optimizer", "a number of at least 1"),
+    ("optimizer=finch optimizer.smoothing=1", "optimizer", "a number from 0 to 1, 1 excluded,"),
+    (
+        "optimizer.average=0.5 finetune.controls=[carried]",
+        "finetune.controls",
+        "Adam with average 0.5 after Adam; leave carried out,",
+    ),
 ]
 
 

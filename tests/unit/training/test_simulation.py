@@ -12,8 +12,10 @@ from sim.models.tabular_trie import tabular_trie
 from sim.objectives.replay import Replay
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
+from sim.phases import of_edit
+from sim.training.node_record import node_record
 from sim.training.sharing import structure
-from sim.training.simulation import Recipe, Simulation, finetunings, pretraining, signature, simulate
+from sim.training.simulation import Edit, Recipe, Simulation, finetunings, pretraining, signature, simulate
 from sim.training.sweep import Trained
 from tests.unit.models.tiny_worlds import kl, language, log_strings, mask
 
@@ -91,6 +93,24 @@ def test_controls_are_optional(observed):
     assert list(alone) == ["pretrain", "sft"]
     assert equal(alone["sft"].evaluations[0], alone["pretrain"].evaluations[-1])
     assert alone["sft"].steps == observed[0]["sft"].steps
+
+
+def test_an_edit_is_evaluated_once(observed):
+    """Halfway between q0 and the control; nothing else of the simulation depends on it."""
+    meaning = of_edit("halfway", "identity", "halfway")
+    half = Edit("halfway", "identity", lambda before, after, _: jax.tree.map(half_of, before, after), meaning)
+    result = simulate(a_run(edits=(half,)))
+    assert list(result) == ["pretrain", "sft", "identity", "halfway"]
+    assert all(equal(result[name].evaluations[-1], one.evaluations[-1]) for name, one in observed[0].items())
+    assert (result["halfway"].steps, result["halfway"].kl) == ([0], [])
+    q0, control = (np.asarray(result[name].params["logits"], np.float64) for name in ("pretrain", "identity"))
+    np.testing.assert_array_equal(result["halfway"].params["logits"], np.float32((q0 + control) / 2))
+    expected = node_record(np.float32((q0 + control) / 2)[: P.trie.num_nodes], P.trie)
+    np.testing.assert_allclose(result["halfway"].evaluations[0]["edge_log_q"], expected["edge_log_q"], atol=1e-6)
+
+
+def half_of(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    return np.asarray((start + end) / 2)
 
 
 def test_phases_draw_from_keys_of_their_own():

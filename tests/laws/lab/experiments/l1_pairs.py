@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from experiments.predictions import Case, Claim, Need, Prediction, Standing, Tables, verdicts_of
+from experiments.predictions import Case, Claim, Need, Prediction, Tables
 from experiments.study import Study
 
 
@@ -22,14 +22,6 @@ def _longer(tables: Tables) -> Iterator[Case]:
         yield Case("", lower.to_numpy(), upper.to_numpy(), predicted=1.0)
 
 
-def standing(findings: pl.DataFrame) -> tuple[Standing, str]:
-    """Supported if they got likelier; not valid if no run counts."""
-    verdicts = verdicts_of(findings)["L1.1"]
-    if "not valid" in verdicts:
-        return "not valid", "no run counts"
-    return ("supported", "they got likelier") if verdicts == {"holds"} else ("undecided", "they may not be likelier")
-
-
 CLAIM = Claim(
     identifier="L1",
     file=__file__,
@@ -44,5 +36,4 @@ CLAIM = Claim(
     ),
     needs=(Need(("long_mass",), phases=("sft",)),),
     tables=tables,
-    standing=standing,
 )  # fmt: skip
