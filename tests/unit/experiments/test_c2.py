@@ -84,7 +84,7 @@ def judged(**frames: pl.DataFrame) -> list[Finding]:
     """What the predictions find in some tables, while the others are empty; every run in them is valid."""
     names = (
         "sizes", "splits", "kept", "relearning", "kernels", "entrants", "replays", "arms", "arm_paths", "edits",
-        "crossed_runs",
+        "crossed_runs", "new_things", "new_limits",
     )  # fmt: skip
     tables: Tables = {name: frames.get(name, pl.DataFrame()) for name in names}
     nothing = pl.DataFrame(schema={"run": pl.String, **dict.fromkeys(PREFACTORS, pl.Float64)})
