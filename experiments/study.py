@@ -47,7 +47,8 @@ class Study:
         for source in counted(places.values(), len(places), f"{{:,}} of {len(places):,} records are read".format):
             record = read(source)
             runs.append(runs_table([record]))
-            numbers += [_needed(record, need) for need in needs if _part(record).startswith(need.part)]
+            own = [_needed(record, need) for need in needs if _part(record).startswith(need.part)]
+            numbers += [pl.concat(own).unique(maintain_order=True)] if own else []  # the needs of parts may overlap
         nothing = pl.DataFrame(schema=NUMBERS)  # runs that are no part of a claim have none of its numbers
         needed = frozenset(name for need in needs for name in need.metrics)
         return cls(pl.concat(runs, how="diagonal_relaxed"), pl.concat([nothing, *numbers]), places, needed)

@@ -60,7 +60,7 @@ CLAIM = Claim(
              "C2.3d": "holds 8, undecided 1, refuted 1", "C2.3e": "undecided", "C2.4": "holds", "C2.4b": ""},
         ),
         Amendment(
-            "2026-11-29", "while the runs were made, before any of them was judged: a KL of 0 has no logarithm, so C2.4b "
+            "2026-11-29", "while the runs were made, before any was judged: a KL of 0 has no logarithm, so C2.4b "
             "is undecided there; C2.8a is a control that has to be null; C2.6a is built into its target, so it checks "
             "the instrument", "27817d9f563a", "undecided, because nothing had been judged",
         ),

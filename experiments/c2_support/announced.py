@@ -200,7 +200,8 @@ KERNEL = (
         "C2.6a", "Forward KL on the prompts of the fine-tuning foretells forgetting elsewhere best of all.", "sign",
         laws.rivals, predicted="R² above that of every rival (RL's Razor, arXiv 2509.04259: 0.96)",
         rule="R² of forward KL minus that of each other predictor, parabolas over the runs of a seed, above 0.",
-        control="nine other predictors", instrument=True, figure="race",
+        control="nine other predictors", instrument=True,
+        figure="race",
     ),
     Prediction(
         "C2.6b", "R² of every predictor, for forgetting on all prompts and elsewhere.", "report", laws.predictors,

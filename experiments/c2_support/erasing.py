@@ -232,7 +232,8 @@ ERASING = (
     Prediction(
         "C2.8a", "Fine-tuning on fresh data from P erases nothing.", "equality", control_keeps, predicted="0",
         rule="E of the identity control, exact targets [nat].", control="it is the identity control", value=0.0,
-        margin=0.05, null=True, worlds=12, figure="erasing",
+        margin=0.05, null=True, worlds=12,
+        figure="erasing",
     ),
     Prediction(
         "C2.8b", "What is erased is a function of the excursion: E rises with X over the arms.", "sign", function_of_x,

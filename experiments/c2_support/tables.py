@@ -58,7 +58,7 @@ def tables(study: Study) -> Tables:
         "sizes": size_paths(*of("support", "recovery")),
         "splits": splits,
         "laws": decays(splits, prefactors(*of("decay_sgd"))),
-        "kept": kept(study, runs),
+        "kept": kept(*of("recovery", "decay", "rates", *ARMS)),
         "relearning": relearning(paths),
         "relearning_paths": paths,
         "kernels": kernel_paths(*of("kernel")),

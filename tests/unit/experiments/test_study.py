@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from experiments.predictions import Claim
+from experiments.predictions import Claim, Need
 from experiments.study import Study, check_paired, judge, judged_before
 from sim.config import members
 from sim.metrics.frames import metrics_table, strings_table
@@ -44,6 +44,16 @@ def read_once(claim: Claim, folder: Path) -> "Watched":
 
 
 # -- the numbers of a claim -------------------------------------------------------------------------------------------
+
+
+def test_needs_that_overlap_count_a_number_once(tmp_path):
+    """Else a join would count a run twice, and its interval would be too narrow."""
+    folder = study(tmp_path, [variant(archived(), 1, "support")])
+    needs = (Need(("kl",), phases=("sft",)), Need(("kl", "gate"), part="supp"), Need(("gate",), phases=("sft",)))
+    found = Study.of(folder, needs).numbers
+    assert found.height == found.unique().height
+    assert set(found["metric"]) == {"kl", "gate"}
+    assert found.height == Study.of(folder, (Need(("kl", "gate")),)).numbers.height
 
 
 class Watched(Study):
