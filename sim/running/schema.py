@@ -20,6 +20,10 @@ Seeds = Check(
     "seeds to sweep, such as range(5) or 0,1,2,",
     lambda value: re.fullmatch(r"range\(\d+(,\d+)?\)|\d+(,\d+)*", value) is not None,
 )
+Rates = Check(
+    "learning rates to sweep, such as 2e-3,1e-4,",
+    lambda value: re.fullmatch(r"[0-9.]+(e-?\d+)?(,[0-9.]+(e-?\d+)?)*", value) is not None,
+)
 Part = Check(
     "the name of a part of an experiment in lower-case letters, digits and _,",
     lambda value: value is None or re.fullmatch("[a-z][a-z0-9_]*", value) is not None,
@@ -58,7 +62,7 @@ def study(
     *,
     seeds: Annotated[str, Seeds] = "range(5)",
     worlds: Annotated[str, Seeds] = "range(12)",
-    rates: str = "2e-3",
+    rates: Annotated[str, Rates] = "2e-3",
     pretrain_steps: Annotated[int, Positive] = 2000,
     finetune_steps: Annotated[int, Positive] = 1000,
     decay_steps: Annotated[int, Positive] = 10_000,

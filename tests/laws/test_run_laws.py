@@ -76,7 +76,7 @@ def test_every_experiment_composes_to_canonical_settings(
     overrides = [f"scale={scale}"] + [f"experiment={experiment}"] * (experiment != "none")
     config = settings(compose(*overrides))
     assert settings(config) == config
-    assert json.loads(json.dumps(config)) == config
+    assert settings(json.loads(json.dumps(config))) == config  # JSON has lists in place of tuples
     assert len(identity(config)) == 12
     if experiment != "none":
         assert config["name"] == experiment, "an experiment's results lie under its own name"

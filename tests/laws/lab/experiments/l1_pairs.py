@@ -31,7 +31,7 @@ CLAIM = Claim(
     predictions=(
         Prediction(
             "L1.1", "The mass of the longest strings rises.", "sign", _longer, predicted="> 0",
-            rule="Mass after minus before is above 0.", control="none", says="same", figure="lengths",
+            rule="Mass after minus before is above 0.", control="none", says="same", worlds=2, figure="lengths",
         ),
     ),
     needs=(Need(("long_mass",), phases=("sft",)),),
