@@ -123,7 +123,7 @@ def ascended(params: Params, gradient: Params, radius: float) -> Params:
     gradient is of the same batch (so m is the batch size in the terms of the source). It does not depend on the parts
     of the batch.
     Source: P. Foret et al., 2021, "Sharpness-aware minimization for efficiently improving generalization",
-    arXiv:2010.01412, equations 2 and 3. C. Watts et al. (arXiv:2605.02105) use it for pretraining.
+    arXiv:2010.01412, equations 2 and 3. I. Watts et al. (arXiv:2605.02105) use it for pretraining.
     """
     norm = optax.tree.norm(gradient)
     scale = jnp.where(norm > 0, radius / jnp.where(norm > 0, norm, 1.0), 0.0)
