@@ -36,6 +36,7 @@ def off(found: jax.Array, expected: jax.Array) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_a_kernel_for_a_block_is_the_plain_block():
     plain = model_of(ODD)
     params = jax.vmap(lambda key: params_of(plain, key))(jax.random.split(jax.random.key(0), NUM_MODELS))

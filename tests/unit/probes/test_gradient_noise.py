@@ -73,6 +73,7 @@ def test_sampled_targets_are_noisier_and_the_whole_support_has_no_noise():
     assert gradient_noise(still, still.init)["gradient_noise"][0] < 1e-3
 
 
+@pytest.mark.slow
 def test_targets_that_have_changed_are_those_of_the_end():
     exact, mixed, sampled = job("exact"), job("exact", switch=500.0), job("sampled")
     for params, same in ((exact.init, exact), ({"logits": exact.init["logits"] + 0.3}, sampled)):
