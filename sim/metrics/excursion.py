@@ -61,8 +61,10 @@ def excursion(by_step: np.ndarray, start: float, best: float, trie: Trie) -> Qua
     """
     finite = np.isfinite(by_step)
     error = np.where(finite, rounding(np.where(finite, by_step, 0.0), trie), 0.0)
-    lower = np.concatenate([[start], np.maximum(0.0, by_step - error)])
-    upper = np.concatenate([[start], np.maximum(0.0, by_step + error)])
+    if (by_step + error < 0.0).any():
+        raise ArithmeticError(f"bounds: KL(S‖q) of at least 0 is required, found {(by_step + error).min()!r} at most")
+    lower = np.concatenate([[start], np.maximum(0.0, by_step - error)])  # no KL is below 0
+    upper = np.concatenate([[start], by_step + error])
     certain, possible = (np.flatnonzero(ends[:-1] <= best + NEAR) for ends in (upper, lower))
     if not certain.size or not np.isfinite(best):
         return None

@@ -84,14 +84,17 @@ class Adam(Scheduled):
 
     def transformation(self, num_steps: Number) -> optax.GradientTransformation:
         """The optax chain: Adam's direction, weight decay, then the scheduled rate; the options around them."""
-        return optax.chain(
+        return optax.chain(*self._steps(num_steps), *averaged(self.average, num_steps))
+
+    def _steps(self, num_steps: Number) -> tuple[optax.GradientTransformation, ...]:
+        """What makes a step of a gradient, without the mean at the end."""
+        return (
             *clipped(self.clip),
             scale_by_adam(self.b1, self.b2, self.eps),
             decay_weights(self.weight_decay),
             optax.scale_by_learning_rate(
                 lambda step: scheduled_rate(self.learning_rate, self.warmup, self.final, self.decay, step, num_steps)
             ),
-            *averaged(self.average, num_steps),
         )
 
 

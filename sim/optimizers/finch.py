@@ -8,9 +8,8 @@ import optax
 from flax import struct
 
 from sim.config import AtLeast, HalfOpenFraction
-from sim.optimizers._options import averaged, clipped, in_words
-from sim.optimizers._schedules import scheduled_rate
-from sim.optimizers.adam import Adam, decay_weights, scale_by_adam
+from sim.optimizers._options import averaged, in_words
+from sim.optimizers.adam import Adam
 from sim.typing import Number
 
 
@@ -71,12 +70,7 @@ class Finch(Adam):
     def transformation(self, num_steps: Number) -> optax.GradientTransformation:
         """The optax chain of Adam, with the factor of the loss after the scheduled rate."""
         return optax.chain(
-            *clipped(self.clip),
-            scale_by_adam(self.b1, self.b2, self.eps),
-            decay_weights(self.weight_decay),
-            optax.scale_by_learning_rate(
-                lambda step: scheduled_rate(self.learning_rate, self.warmup, self.final, self.decay, step, num_steps)
-            ),
+            *self._steps(num_steps),
             scale_by_loss(self.smoothing, self.ceiling),
             *averaged(self.average, num_steps),
         )
