@@ -15,7 +15,8 @@ from sim.disk.files import FinishedError as FinishedError
 from sim.disk.files import pack, publish, unpack, verified
 from sim.disk.ledger import DESCRIPTION as DESCRIPTION
 from sim.disk.ledger import FAILED
-from sim.disk.stacking import rows
+from sim.disk.phase_record import BY_STEP
+from sim.disk.phase_record import PhaseRecord as PhaseRecord
 from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
 from sim.languages.trie import Trie
@@ -28,33 +29,6 @@ RESULTS_VERSION = 5
 """It is increased with every change of the program that can change numbers. It is part of the hash of every run."""
 
 ARRAYS = "arrays.safetensors"
-
-
-@dataclass(frozen=True, eq=False)
-class PhaseRecord:
-    """One training: its recorded arrays, with a leading axis of T evaluations (see `sim.training.node_record`).
-
-    With `record: laws` the arrays at nodes and edges are those of the first and the last evaluation only, and those of
-    `sim.metrics.law_record` are those of the evaluations between them.
-
-    kl_every_step: KL(S‖q) of the prompt and of the answer after the steps 1, 2, ... [nat per string], float64[T, 2],
-    see `sim.training.watched`; None if it was not recorded. Here T is the number of steps.
-    """
-
-    steps: np.ndarray  # int[T]
-    losses: np.ndarray  # float64[T], mean loss since the previous evaluation [nat per string], nan at step 0
-    arrays: Mapping[str, np.ndarray]  # float64[T, E] and float64[T, M]
-    kl_every_step: np.ndarray | None = None
-
-    def at(self, index: int) -> dict[str, np.ndarray]:
-        """Return the arrays of one evaluation; a negative index counts from the end. Raises IndexError for others."""
-        total = len(self.steps)
-        wanted, found = range(total)[index], {}
-        for name, values in self.arrays.items():
-            held = rows(name, len(values), total)
-            if wanted in held:
-                found[name] = values[held.index(wanted)]
-        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,8 +203,9 @@ def _arrays(record: Record) -> dict[str, np.ndarray]:
         arrays["world/log_optimum"] = record.log_optimum
     for phase, recorded in record.phases.items():
         arrays[f"{phase}/steps"], arrays[f"{phase}/losses"] = recorded.steps, recorded.losses
-        if recorded.kl_every_step is not None:
-            arrays[f"{phase}/kl_every_step"] = recorded.kl_every_step
+        for name in BY_STEP:
+            if (values := getattr(recorded, name)) is not None:
+                arrays[f"{phase}/{name}"] = values
         arrays |= {f"{phase}/{name}": values for name, values in recorded.arrays.items()}
     return arrays
 
@@ -277,7 +252,8 @@ def _record(about: Mapping[str, Any], files: Mapping[str, bytes]) -> Record:
     phases = {}
     for phase in about["phases"]:
         own = {name.split("/")[1]: values for name, values in arrays.items() if name.startswith(f"{phase}/")}
-        phases[phase] = PhaseRecord(own.pop("steps"), own.pop("losses"), own, own.pop("kl_every_step", None))
+        by_step = {name: own.pop(name, None) for name in BY_STEP}
+        phases[phase] = PhaseRecord(own.pop("steps"), own.pop("losses"), own, **by_step)
     params = {phase: unpack(files[_params_file(phase)]) for phase in about["params"]}
     meanings, best = restored(phases, about.get("meanings")), arrays.get("world/log_optimum")
     return Record(

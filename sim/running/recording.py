@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from sim.config import GROUPS, described
@@ -24,6 +25,7 @@ from sim.running.identity import beside, digests, grammar_file, without_text
 from sim.training.flat import flat
 from sim.training.simulation import Simulation
 from sim.training.sweep import Trained
+from sim.training.watched import squares
 
 SHARE, FIRST = 0.05, 0.2
 """Share of the time of a cohort that its measuring may take, and the assumed time of the first run [s]."""
@@ -37,7 +39,11 @@ def phase_record(trained: Trained) -> PhaseRecord:
     """Return what was recorded of one training, stacked over its evaluations."""
     arrays = stacked(trained.evaluations)
     steps, losses = np.array(trained.steps, np.int64), np.array(trained.losses, np.float64)
-    return PhaseRecord(steps, losses, arrays, np.array(trained.kl, np.float64) if trained.kl else None)
+    if not trained.kl:
+        return PhaseRecord(steps, losses, arrays)
+    watched = np.array(trained.kl, np.float64)
+    number = sum(np.size(leaf) for leaf in jax.tree.leaves(trained.params))
+    return PhaseRecord(steps, losses, arrays, watched[:, :2], squares(watched[:, 2], number))
 
 
 def pretrained(trained: Trained, facts: Mapping[str, Any], content: Mapping[str, Any]) -> Pretrained:

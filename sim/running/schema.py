@@ -62,12 +62,14 @@ def study(
     *,
     seeds: Annotated[str, Seeds] = "range(5)",
     worlds: Annotated[str, Seeds] = "range(12)",
+    fresh_worlds: Annotated[str, Seeds] = "range(12,24)",
     rates: Annotated[str, Rates] = "2e-3",
     pretrain_steps: Annotated[int, Positive] = 2000,
     finetune_steps: Annotated[int, Positive] = 1000,
     decay_steps: Annotated[int, Positive] = 10_000,
     kernel_steps: Annotated[int, Positive] = 100,
     slow_steps: Annotated[int, Positive] = 5000,
+    long_steps: Annotated[int, Positive] = 4000,
     switch_step: Annotated[int, Positive] = 200,
     evals: Annotated[int, Positive] = 40,
     part: Annotated[str | None, Part] = None,
@@ -75,11 +77,12 @@ def study(
     """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
 
     worlds: the sweep over seeds where medians, sign tests or skewed numbers decide, which need 12 worlds or more;
+    fresh_worlds: as many other worlds, for what is announced after runs in `worlds` were seen;
     rates: the sweep over learning rates of the fine-tuning; pretrain_steps, finetune_steps: optimiser steps of the two
     stages; decay_steps: steps of tables if their late laws are measured; kernel_steps: steps of fine-tunings that are
-    linearised; slow_steps: steps of fine-tunings with a small learning rate; switch_step: the step after which targets
-    change to the other kind; evals: evaluations of a fine-tuning if its path is measured; part: the part of the
-    experiment to which a run belongs, set by `hydra/sweeper=studies`.
+    linearised; slow_steps: steps of fine-tunings with a small learning rate; long_steps: four times finetune_steps;
+    switch_step: the step after which targets change to the other kind; evals: evaluations of a fine-tuning if its path
+    is measured; part: the part of the experiment to which a run belongs, set by `hydra/sweeper=studies`.
     """
 
 

@@ -52,7 +52,7 @@ def standin(chosen: Mapping[str, Any]) -> Record:
             np.array([0, steps[phase]]),
             np.array([np.nan, 0.0]),
             dict(arrays),
-            np.ones((steps[phase], 2)) if watches and phase != "pretrain" and phase not in stages else None,
+            *(2 * [np.ones((steps[phase], 2)) if watches and phase != "pretrain" and phase not in stages else None]),
         )
         for phase in phases
     }

@@ -221,7 +221,10 @@ def recorded(
         if phase == PROBED:
             arrays |= derivatives(len(documents), seed)
         seen = by_step(models[phase, 1], s, vocabulary.prompt_end) if phase in WATCHED else None
-        phases[phase] = PhaseRecord(np.array(STEPS), np.array([math.nan, 2.5]), arrays, seen)
+        squares = (
+            np.array([[0.9, 1.1]] * STEPS[1]) * np.arange(1.0, STEPS[1] + 1.0)[:, None] if phase in WATCHED else None
+        )
+        phases[phase] = PhaseRecord(np.array(STEPS), np.array([math.nan, 2.5]), arrays, seen, squares)
     objective = {"kind": "replay", "weight": float(weight)} if weight else {"kind": "sft"}
     config = {
         "name": "tiny", "seed": seed, "objective": objective, "pretrain": {"limit": 0.02, "num_steps": 20},

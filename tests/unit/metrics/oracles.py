@@ -694,6 +694,12 @@ def largest_fit_kl(seen: Seen) -> Values:
         yield phase, 1, "q", "", seen.s_name, PEAK + kl_to(seen, seen.case.s, on_s, answers)
 
 
+def squared_path(seen: Seen) -> Values:
+    """Step t has the squared length t, known within a tenth of itself."""
+    for phase in WATCHED:
+        yield phase, 1, "q0,q", "", "", float(sum(range(1, STEPS[1] + 1)))
+
+
 def excursion(seen: Seen) -> Values:
     """The first step has KL(S‖q) = 0, and the largest one comes after it."""
     on_s = seen.weights(seen.case.s)
@@ -721,8 +727,9 @@ ORACLES: dict[str, Callable[[Seen], Values]] = {
         kl, kl_moved, total_variation_moved, jensen_shannon_moved, hellinger_moved, kl_lost, behind, event_mass,
         style_mass, style_gate, style_within, zeros, live, branching, top_one_at, top_one, nucleus, kernel_r2,
         kernel_share, moved_unseen, first_order_r2, fisher, weight_distance, objective_gap, identity,
-        decay_constant, decay_slope, levelling, largest_fit_kl, excursion, style_erasure, kept_behind_gate,
-        shown_erasure, reverse_kl, reverse_kl_moved, total_variation, coverage_lost, greedy_accuracy, collision,
+        decay_constant, decay_slope, levelling, largest_fit_kl, squared_path, excursion, style_erasure,
+        kept_behind_gate, shown_erasure, reverse_kl, reverse_kl_moved, total_variation, coverage_lost,
+        greedy_accuracy, collision,
         kl_lost_given, lost_mass, kernel_limit, kernel_speed,
     )
 }  # fmt: skip

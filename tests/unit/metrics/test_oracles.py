@@ -36,7 +36,7 @@ def test_a_row_is_what_its_metric_says(name: str, metric: str) -> None:
             elif row["exactness"] == "exact":
                 assert row["value"] == pytest.approx(wanted[key], rel=1e-9, abs=1e-11), (view, key)
             else:
-                assert metric in ("nucleus", "largest_fit_kl", "excursion"), (view, key)
+                assert metric in ("nucleus", "largest_fit_kl", "squared_path", "excursion"), (view, key)
                 assert row["lower"] - 1e-11 <= wanted[key] <= row["upper"] + 1e-11, (view, key)
 
 
