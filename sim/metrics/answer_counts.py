@@ -83,7 +83,7 @@ def _m_dist(evaluation: Evaluation) -> Iterator[Cell]:
 
 METRICS = [
     Metric(
-        "excess_collision", "1/m_eff", "1", "excess of the collision probability over that of P, as a share of 1 − C(P)",
+        "excess_collision", "1/m_eff", "1", "excess of the collision probability over P's, as a share of 1 − C(P)",
         _excess,
     ),
     Metric(

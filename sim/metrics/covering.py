@@ -2,9 +2,10 @@
 
 The fit is weighted least squares with an intercept for each prompt, because normalisers differ by prompt. So a model
 q_x proportional to r_x^(1/tau) has exactly the slope 1/tau - 1: below 0 if it is flatter than r, above 0 if it is
-sharper, and 0 if it covers r. The column `at` names the weights of the answers to a prompt, which has the weight of the
-prompt law: `mass` weighs them by r(y|x), `equal` equally. Only answers with r > 0 count. There is no row if q is 0 at one
-of them, or if r is uniform over its answers to every prompt.
+sharper, and 0 if it covers r. So 1 / (1 + slope) is a fitted temperature. The column `at` names the weights of the
+answers to a prompt, which together have the weight of the prompt law: `mass` weighs them by r(y|x), `equal` equally.
+Only answers with r > 0 count. There is no row if q is 0 at one of them, or if r is uniform over its answers to every
+prompt.
 """
 
 from collections.abc import Iterator

@@ -1,12 +1,13 @@
 """How far a fine-tuned model has moved from the law P towards the data S, on the prompts that S shows.
 
-The dial of memorisation is q_x = (1 - rho) P_x + rho S_x: rho = 0 knows the law, and rho = 1 repeats the data. Numbers are
-averages under S(x), in the response view, and in all phases after the pretraining except relearning. Two starts of the
-movement are reported. `q-P` follows the definition: it also contains the error b = q0 - P of the pretrained model. `q-q0`
-subtracts this error: E<q0 - P, S - P> is subtracted from E<q - P, S - P>. For a model that moves from q0 towards S,
-q = (1 - rho) q0 + rho S, both are wrong by a multiple of beta = E<b, S - P> / E|S - P|^2, which is 0 on average over
+The dial of memorisation is q_x = (1 - rho) P_x + rho S_x: rho = 0 knows the law, and rho = 1 repeats the data. Numbers
+are averages under S(x), in the response view, and in all phases after the pretraining except relearning. Two starts of
+the movement are reported. `q-P` follows the definition: it also contains the error b = q0 - P of the pretrained model.
+`q-q0` subtracts this error: E<q0 - P, S - P> is subtracted from E<q - P, S - P>. For a model that moves from q0 towards
+S, q = (1 - rho) q0 + rho S, both are wrong by a multiple of beta = E<b, S - P> / E|S - P|^2, which is 0 on average over
 sampled data: rho_hat is rho (1 - beta) for `q-q0`, and rho + (1 - rho) beta for `q-P`. So the error of `q-q0` is
-relative: it is exactly 0 before the fine-tuning, and a small rho stays small.
+relative: rho_hat is exactly 0 before the fine-tuning, and a small rho stays small. A tempered or homogeneous annotator
+draws from T instead of P. Then S - P contains T - P, which a model can learn without memorising an answer.
 """
 
 from collections.abc import Iterator

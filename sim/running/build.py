@@ -72,7 +72,7 @@ LATER: Mapping[tuple[str, str], Mapping[str, Any]] = {
 
 
 def _as_before(group: str, node: dict[str, Any]) -> dict[str, Any]:
-    """Return a node without the arguments in `LATER` that have their defaults, so that no hash of an old run changes."""
+    """Return a node without the arguments of `LATER` at their defaults, because hashes of old runs must not change."""
     later = LATER.get((group, node.get("kind", "")), {})
     if any(node.get(name, later) is default for name, default in later.items()):
         return {name: value for name, value in node.items() if name not in later or value is not later[name]}

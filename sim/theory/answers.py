@@ -17,7 +17,7 @@ def _checked(p: np.ndarray, num_answers: int) -> np.ndarray:
     law = np.asarray(p, np.float64)
     if law.ndim != 1 or not (law >= 0.0).all() or not abs(law.sum() - 1.0) <= SUM_TOLERANCE:
         raise ValueError(f"p: probabilities that sum to 1 are required, found {p!r}; divide them by their sum")
-    if num_answers != int(num_answers) or num_answers < 1:
+    if num_answers < 1:
         raise ValueError(f"num_answers: a whole number of at least 1 is required, found {num_answers!r}")
     return law
 
@@ -42,7 +42,7 @@ def expected_collision(p: np.ndarray, num_answers: int, rho: float = 1.0) -> flo
 
 def expected_entropy(p: np.ndarray, num_answers: int) -> float:
     """E H(S) = sum_y sum_k Binom(m, p_y)(k) (-(k/m) log(k/m)) [nat]: each count is binomial. It is 0 for m = 1."""
-    law, m = _checked(p, num_answers), int(num_answers)
+    law, m = _checked(p, num_answers), num_answers
     k = np.arange(1, m)  # the term of k = m is 0
     log_choose = math.lgamma(m + 1) - np.array([math.lgamma(i + 1) + math.lgamma(m - i + 1) for i in k.tolist()])
     surprise = -(k / m) * np.log(k / m)
@@ -88,7 +88,7 @@ def unseen_mass(missing: float, rho: float) -> float:
     return (1.0 - rho) * missing
 
 
-def effective_answers(num_answers: float, rho: float) -> float:
+def effective_answers(num_answers: int | float, rho: float) -> float:
     """m_eff = m / rho^2: the number of answers that would give the dial's E C(q) if they were fitted exactly.
 
     It is +inf for rho = 0. Raises ValueError for m <= 0.

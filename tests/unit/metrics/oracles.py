@@ -15,6 +15,8 @@ Values = Iterator[tuple[str, int, str, str, str, float]]
 """Phase, index of the evaluation, the columns `of`, `at` and `prompt_law`, and the true value."""
 
 Pairs = list[tuple[Fraction, Fraction]]
+Floats = Mapping[Outcome, float]
+"""A law in floating-point numbers: sums over all outcomes of a model would be slow in fractions."""
 
 FINETUNED = ("sft", "identity", "carried", "linearised")
 ON_S = ("sft", "linearised")
@@ -723,83 +725,97 @@ def shown_and_not(seen: Seen) -> dict[str, dict[Outcome, Fraction]]:
     return {name: law for name, law in prompt_laws(seen).items() if name != seen.p_name}
 
 
-def apart(first: Law, second: Law, third: Law, fourth: Law) -> Fraction:
+def every(seen: Seen, phase: str, index: int, x: Outcome) -> Floats:
+    """q(. | x) over every outcome, rounded."""
+    return rounded(seen.model(phase, index, x))
+
+
+def rounded(law: Law) -> Floats:
+    return {d: float(v) for d, v in law.items()}
+
+
+def apart(first: Floats, second: Floats, third: Floats, fourth: Floats) -> float:
     """The inner product of two differences of laws."""
     keys = first.keys() | second.keys() | third.keys() | fourth.keys()
-    return sum(((first.get(d, NONE) - second.get(d, NONE)) * (third.get(d, NONE) - fourth.get(d, NONE)) for d in keys),
-               NONE)  # fmt: skip
+    return math.fsum((first.get(d, 0.0) - second.get(d, 0.0)) * (third.get(d, 0.0) - fourth.get(d, 0.0)) for d in keys)
 
 
-def moves(seen: Seen) -> Iterator[tuple[str, int, str, Fraction, Fraction, Fraction]]:
+def over(weights: Mapping[Outcome, Fraction], value: Callable[[Outcome], float]) -> float:
+    return average(weights, {x: value(x) for x in weights})
+
+
+def moves(seen: Seen) -> Iterator[tuple[str, int, str, float, float, float]]:
     """Of every movement E<moved, S - P>, E|S - P|^2 and E|moved|^2, over all outcomes."""
     weights = seen.weights(seen.case.s) if seen.response else {}
-    p, s = ({x: seen.given(law, x) for x in weights} for law in (seen.case.p, seen.case.s))
-    size = sum((w * apart(s[x], p[x], s[x], p[x]) for x, w in weights.items()), NONE)
+    p, s = ({x: rounded(seen.given(law, x)) for x in weights} for law in (seen.case.p, seen.case.s))
+    size = over(weights, lambda x: apart(s[x], p[x], s[x], p[x]))
+    q0 = {x: every(seen, *Q0, x) for x in weights}
     for phase, index in models(seen, FINETUNED) if size else ():
-        q = {x: seen.model(phase, index, x) for x in weights}
-        for of, start in (("q-P", p), ("q-q0", {x: seen.model(*Q0, x) for x in weights})):
-            along = sum((w * apart(q[x], start[x], s[x], p[x]) for x, w in weights.items()), NONE)
-            yield phase, index, of, along, size, sum((w * apart(q[x], start[x], q[x], start[x])
-                                                      for x, w in weights.items()), NONE)  # fmt: skip
+        q = {x: every(seen, phase, index, x) for x in weights}
+        for of, start in (("q-P", p), ("q-q0", q0)):
+            along, total = (
+                over(weights, lambda x, q=q, a=start, b=to: apart(q[x], a[x], b[x], p[x] if b is s else a[x]))
+                for to in (s, q)
+            )
+            yield phase, index, of, along, size, total
 
 
 def memorisation(seen: Seen) -> Values:
     for phase, index, of, along, size, _ in moves(seen):
-        yield phase, index, of, "", "S(x)", float(along / size)
+        yield phase, index, of, "", "S(x)", along / size
 
 
 def memorisation_residual(seen: Seen) -> Values:
     """One minus the squared cosine of the angle between the movement and S - P."""
     for phase, index, of, along, size, total in moves(seen):
         if total:
-            yield phase, index, of, "", "S(x)", float(1 - along**2 / (size * total))
+            yield phase, index, of, "", "S(x)", 1 - along**2 / (size * total)
 
 
-def worth(seen: Seen) -> Iterator[tuple[str, int, str, Fraction, Fraction]]:
+def worth(seen: Seen) -> Iterator[tuple[str, int, str, float, float]]:
     """Of the data and of every model the excess of C and the squared distance from P, by the chance of two answers."""
     weights = seen.weights(seen.case.s) if seen.response else {}
-    p = {x: seen.given(seen.case.p, x) for x in weights}
-    room = sum((w * sum(a * b for d, a in p[x].items() for e, b in p[x].items() if d != e)
-                for x, w in weights.items()), NONE)  # fmt: skip
-    laws = {("truth", 0, "S"): {x: seen.given(seen.case.s, x) for x in weights}}
-    laws |= {(*at, "q"): {x: seen.model(*at, x) for x in weights} for at in models(seen, FINETUNED)}
+    p, s = ({x: rounded(seen.given(law, x)) for x in weights} for law in (seen.case.p, seen.case.s))
+    room = over(weights, lambda x: math.fsum(a * b for d, a in p[x].items() for e, b in p[x].items() if d != e))
+    laws = {("truth", 0, "S"): s}
+    laws |= {(*at, "q"): {x: every(seen, *at, x) for x in weights} for at in models(seen, FINETUNED)}
     for (phase, index, of), q in laws.items() if room else ():
-        more = sum((w * (apart(q[x], {}, q[x], {}) - apart(p[x], {}, p[x], {})) for x, w in weights.items()), NONE)
-        far = sum((w * apart(q[x], p[x], q[x], p[x]) for x, w in weights.items()), NONE)
+        more = over(weights, lambda x, q=q: apart(q[x], {}, q[x], {}) - apart(p[x], {}, p[x], {}))
+        far = over(weights, lambda x, q=q: apart(q[x], p[x], q[x], p[x]))
         yield phase, index, of, more / room, far / room
 
 
 def excess_collision(seen: Seen) -> Values:
     for phase, index, of, more, _ in worth(seen):
-        yield phase, index, of, "", "S(x)", float(more)
+        yield phase, index, of, "", "S(x)", more
 
 
 def m_dist(seen: Seen) -> Values:
     for phase, index, of, _, far in worth(seen):
-        yield phase, index, of, "", "S(x)", float(1 / far) if far else math.inf
+        yield phase, index, of, "", "S(x)", 1 / far if far else math.inf
 
 
 def m_eff(seen: Seen) -> Values:
     number = seen.case.record.restricted.notes.get("num_answers")
     for phase, index, of, more, _ in worth(seen) if number else ():
-        yield phase, index, f"C({of})", "", "S(x)", float(1 / more) if more > 0 else math.inf
+        yield phase, index, f"C({of})", "", "S(x)", 1 / more if more > 0 else math.inf
     for phase, index, of, along, size, _ in moves(seen) if number else ():
         if of == "q-q0":
-            yield phase, index, "m/rho^2", "", "S(x)", number * float((size / along) ** 2) if along else math.inf
+            yield phase, index, "m/rho^2", "", "S(x)", number * (size / along) ** 2 if along else math.inf
 
 
 def answer_mass(seen: Seen) -> Values:
     case = seen.case
     for law, weights in shown_and_not(seen).items() if seen.response else ():
         for phase, index, of in [("truth", 0, "P"), *((*at, "q") for at in models(seen))]:
-            sums = dict.fromkeys(("seen", "unseen", "invalid"), NONE)
+            sums = dict.fromkeys(("seen", "unseen", "invalid"), 0.0)
             for x, w in weights.items():
-                q = seen.given(case.p, x) if of == "P" else seen.model(phase, index, x)
+                q = rounded(seen.given(case.p, x)) if of == "P" else every(seen, phase, index, x)
                 for d, v in q.items():
-                    sums["seen" if case.s.get(d) else "unseen" if case.p.get(d) else "invalid"] += w * v
+                    sums["seen" if case.s.get(d) else "unseen" if case.p.get(d) else "invalid"] += float(w) * v
             for at, value in sums.items():
                 if at != "seen" or law == seen.s_name:
-                    yield phase, index, of, at, law, float(value)
+                    yield phase, index, of, at, law, value
 
 
 def good_turing(seen: Seen) -> Values:
@@ -812,12 +828,12 @@ def good_turing(seen: Seen) -> Values:
 
 def answer_collision(seen: Seen) -> Values:
     for law, weights in prompt_laws(seen).items() if seen.response else ():
-        laws = {("truth", 0, "P"): {x: seen.given(seen.case.p, x) for x in weights},
-                ("truth", 0, "S"): {x: seen.given(seen.case.s, x) for x in weights}}  # fmt: skip
-        laws |= {(*at, "q"): {x: seen.model(*at, x) for x in weights} for at in models(seen)}
+        truths = {"P": seen.case.p, "S": seen.case.s}
+        laws = {("truth", 0, of): {x: rounded(seen.given(one, x)) for x in weights} for of, one in truths.items()}
+        laws |= {(*at, "q"): {x: every(seen, *at, x) for x in weights} for at in models(seen)}
         for (phase, index, of), q in laws.items():
             if all(q.values()):
-                yield phase, index, of, "", law, average(weights, {x: apart(q[x], {}, q[x], {}) for x in weights})
+                yield phase, index, of, "", law, over(weights, lambda x, q=q: apart(q[x], {}, q[x], {}))
 
 
 def entropy_held_out(seen: Seen) -> Values:
@@ -826,8 +842,12 @@ def entropy_held_out(seen: Seen) -> Values:
             p = {x: surprise(seen.given(seen.case.p, x).values()) for x in weights}
             yield "truth", 0, "P", "", law, average(weights, p)
             for at in models(seen):
-                q = {x: surprise(seen.model(*at, x).values()) for x in weights}
-                yield *at, "q", "", law, average(weights, q)
+                yield *at, "q", "", law, over(weights, lambda x, at=at: of_floats(every(seen, *at, x)))
+
+
+def of_floats(law: Floats) -> float:
+    """The entropy [nat]."""
+    return math.fsum(-v * math.log(v) for v in law.values() if v)
 
 
 def covering_slope(seen: Seen) -> Values:

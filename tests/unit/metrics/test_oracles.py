@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from functools import cache
 
 import pytest
 
@@ -22,12 +23,18 @@ def found(name: str, metric: str, view: str) -> dict[tuple[str, int, str, str, s
     return {(row["phase"], row["step"], row["of"], row["at"], row["prompt_law"]): row for row in table}
 
 
+@cache
+def seen_in(name: str, view: str) -> Seen:
+    """A world in a view, made once, so that its laws are computed once."""
+    return Seen(made(name), view)
+
+
 @pytest.mark.parametrize("metric", ORACLES)
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_row_is_what_its_metric_says(name: str, metric: str) -> None:
     """There is neither a row more nor a row less. Only the metrics of `NOT_EXACT` may give bounds."""
     for view in VIEWS:
-        seen = Seen(made(name), view)
+        seen = seen_in(name, view)
         wanted = {
             (phase, STEPS[index], of, at, law): value for phase, index, of, at, law, value in ORACLES[metric](seen)
         }
