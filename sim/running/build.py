@@ -31,7 +31,8 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     top = canonical_of(schema.run, config, "")
     top |= {group: _part(canonical, group, top[group], group) for group in GROUPS}
-    top["grammar"] = _with_text(top["grammar"])
+    top["grammar"] = _with_text(_as_before("grammar", top["grammar"]))
+    top["restriction"] = _as_before("restriction", top["restriction"])
     first = dict(_part(canonical_of, schema.pretrain, top["pretrain"], "pretrain"))
     for name, form in (("dial", schema.dial), ("study", schema.study), ("relearn", schema.relearn)):
         top[name] = _part(canonical_of, form, top[name], name)
@@ -63,13 +64,23 @@ def _checked_once(function: Callable[..., dict[str, Any]], form: Any, text: str,
     return function(form, json.loads(text), place)
 
 
-def _with_text(grammar: dict[str, Any]) -> dict[str, Any]:
-    """Return the node of a grammar with the content of its file. `normalise: false` is left out.
+LATER: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("grammar", "file"): {"normalise": False},
+    ("restriction", "answers"): {"temperature": None},
+}
+"""Arguments by group and kind that are younger than runs on disks, with their defaults."""
 
-    The argument `normalise` is younger than runs that are on disks, and their hashes must not change.
-    """
-    if grammar.get("kind") == "file" and grammar.get("normalise") is False:
-        grammar = {key: value for key, value in grammar.items() if key != "normalise"}
+
+def _as_before(group: str, node: dict[str, Any]) -> dict[str, Any]:
+    """Return a node without the arguments of `LATER` at their defaults, because hashes of old runs must not change."""
+    later = LATER.get((group, node.get("kind", "")), {})
+    if any(node.get(name, later) is default for name, default in later.items()):
+        return {name: value for name, value in node.items() if name not in later or value is not later[name]}
+    return node
+
+
+def _with_text(grammar: dict[str, Any]) -> dict[str, Any]:
+    """Return the node of a grammar with the content of its file."""
     if grammar.get("path") is None or grammar.get("text", "") is not None:
         return grammar
     try:

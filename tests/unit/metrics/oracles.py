@@ -15,6 +15,8 @@ Values = Iterator[tuple[str, int, str, str, str, float]]
 """Phase, index of the evaluation, the columns `of`, `at` and `prompt_law`, and the true value."""
 
 Pairs = list[tuple[Fraction, Fraction]]
+Floats = Mapping[Outcome, float]
+"""A law in floating-point numbers: sums over all outcomes of a model would be slow in fractions."""
 
 FINETUNED = ("sft", "identity", "carried", "linearised")
 ON_S = ("sft", "linearised")
@@ -721,6 +723,172 @@ def decay_slope(seen: Seen) -> Values:
     yield "truth", 0, "S", "", seen.p_name, float(sum(seen.case.p.get(d, NONE) for d in lost))
 
 
+# -- finite data ------------------------------------------------------------------------------------------------------
+
+
+def shown_and_not(seen: Seen) -> dict[str, dict[Outcome, Fraction]]:
+    """The prompt laws of the prompts that S has, and of those that it lacks."""
+    return {name: law for name, law in prompt_laws(seen).items() if name != seen.p_name}
+
+
+def every(seen: Seen, phase: str, index: int, x: Outcome) -> Floats:
+    """q(. | x) over every outcome, rounded."""
+    return rounded(seen.model(phase, index, x))
+
+
+def rounded(law: Law) -> Floats:
+    return {d: float(v) for d, v in law.items()}
+
+
+def apart(first: Floats, second: Floats, third: Floats, fourth: Floats) -> float:
+    """The inner product of two differences of laws."""
+    keys = first.keys() | second.keys() | third.keys() | fourth.keys()
+    return math.fsum((first.get(d, 0.0) - second.get(d, 0.0)) * (third.get(d, 0.0) - fourth.get(d, 0.0)) for d in keys)
+
+
+def over(weights: Mapping[Outcome, Fraction], value: Callable[[Outcome], float]) -> float:
+    return average(weights, {x: value(x) for x in weights})
+
+
+def moves(seen: Seen) -> Iterator[tuple[str, int, str, float, float, float]]:
+    """Of every movement E<moved, S - P>, E|S - P|^2 and E|moved|^2, over all outcomes."""
+    weights = seen.weights(seen.case.s) if seen.response else {}
+    p, s = ({x: rounded(seen.given(law, x)) for x in weights} for law in (seen.case.p, seen.case.s))
+    size = over(weights, lambda x: apart(s[x], p[x], s[x], p[x]))
+    q0 = {x: every(seen, *Q0, x) for x in weights}
+    for phase, index in models(seen, FINETUNED) if size else ():
+        q = {x: every(seen, phase, index, x) for x in weights}
+        for of, start in (("q-P", p), ("q-q0", q0)):
+            along, total = (
+                over(weights, lambda x, q=q, a=start, b=to: apart(q[x], a[x], b[x], p[x] if b is s else a[x]))
+                for to in (s, q)
+            )
+            yield phase, index, of, along, size, total
+
+
+def memorisation(seen: Seen) -> Values:
+    for phase, index, of, along, size, _ in moves(seen):
+        yield phase, index, of, "", "S(x)", along / size
+
+
+def memorisation_residual(seen: Seen) -> Values:
+    """One minus the squared cosine of the angle between the movement and S - P."""
+    for phase, index, of, along, size, total in moves(seen):
+        if total:
+            yield phase, index, of, "", "S(x)", 1 - along**2 / (size * total)
+
+
+def worth(seen: Seen) -> Iterator[tuple[str, int, str, float, float]]:
+    """Of the data and of every model the excess of C and the squared distance from P, by the chance of two answers."""
+    weights = seen.weights(seen.case.s) if seen.response else {}
+    p, s = ({x: rounded(seen.given(law, x)) for x in weights} for law in (seen.case.p, seen.case.s))
+    room = over(weights, lambda x: math.fsum(a * b for d, a in p[x].items() for e, b in p[x].items() if d != e))
+    laws = {("truth", 0, "S"): s}
+    laws |= {(*at, "q"): {x: every(seen, *at, x) for x in weights} for at in models(seen, FINETUNED)}
+    for (phase, index, of), q in laws.items() if room else ():
+        more = over(weights, lambda x, q=q: apart(q[x], {}, q[x], {}) - apart(p[x], {}, p[x], {}))
+        far = over(weights, lambda x, q=q: apart(q[x], p[x], q[x], p[x]))
+        yield phase, index, of, more / room, far / room
+
+
+def excess_collision(seen: Seen) -> Values:
+    for phase, index, of, more, _ in worth(seen):
+        yield phase, index, of, "", "S(x)", more
+
+
+def m_dist(seen: Seen) -> Values:
+    for phase, index, of, _, far in worth(seen):
+        yield phase, index, of, "", "S(x)", 1 / far if far else math.inf
+
+
+def m_eff(seen: Seen) -> Values:
+    number = seen.case.record.restricted.notes.get("num_answers")
+    for phase, index, of, more, _ in worth(seen) if number else ():
+        yield phase, index, f"C({of})", "", "S(x)", 1 / more if more > 0 else math.inf
+    for phase, index, of, along, size, _ in moves(seen) if number else ():
+        if of == "q-q0":
+            yield phase, index, "m/rho^2", "", "S(x)", number * (size / along) ** 2 if along else math.inf
+
+
+def answer_mass(seen: Seen) -> Values:
+    case = seen.case
+    for law, weights in shown_and_not(seen).items() if seen.response else ():
+        for phase, index, of in [("truth", 0, "P"), *((*at, "q") for at in models(seen))]:
+            sums = dict.fromkeys(("seen", "unseen", "invalid"), 0.0)
+            for x, w in weights.items():
+                q = rounded(seen.given(case.p, x)) if of == "P" else every(seen, phase, index, x)
+                for d, v in q.items():
+                    sums["seen" if case.s.get(d) else "unseen" if case.p.get(d) else "invalid"] += float(w) * v
+            for at, value in sums.items():
+                if at != "seen" or law == seen.s_name:
+                    yield phase, index, of, at, law, value
+
+
+def good_turing(seen: Seen) -> Values:
+    number = seen.case.record.restricted.notes.get("num_answers")
+    if seen.response and number:
+        weights = seen.weights(seen.case.s)
+        once = {x: sum(v * int(number) == 1 for v in seen.given(seen.case.s, x).values()) for x in weights}
+        yield "truth", 0, "S", "", "S(x)", average(weights, {x: Fraction(n, int(number)) for x, n in once.items()})
+
+
+def answer_collision(seen: Seen) -> Values:
+    for law, weights in prompt_laws(seen).items() if seen.response else ():
+        truths = {"P": seen.case.p, "S": seen.case.s}
+        laws = {("truth", 0, of): {x: rounded(seen.given(one, x)) for x in weights} for of, one in truths.items()}
+        laws |= {(*at, "q"): {x: every(seen, *at, x) for x in weights} for at in models(seen)}
+        for (phase, index, of), q in laws.items():
+            if all(q.values()):
+                yield phase, index, of, "", law, over(weights, lambda x, q=q: apart(q[x], {}, q[x], {}))
+
+
+def entropy_held_out(seen: Seen) -> Values:
+    for law, weights in shown_and_not(seen).items() if seen.response else ():
+        if law != seen.s_name:
+            p = {x: surprise(seen.given(seen.case.p, x).values()) for x in weights}
+            yield "truth", 0, "P", "", law, average(weights, p)
+            for at in models(seen):
+                yield *at, "q", "", law, over(weights, lambda x, at=at: of_floats(every(seen, *at, x)))
+
+
+def of_floats(law: Floats) -> float:
+    """The entropy [nat]."""
+    return math.fsum(-v * math.log(v) for v in law.values() if v)
+
+
+def covering_slope(seen: Seen) -> Values:
+    """By least squares on log r and an indicator of every prompt."""
+    shown = {seen.s_name: prompt_laws(seen)[seen.s_name]}
+    pairs = [("truth", 0, "P", shown)] if seen.response else []
+    for at in models(seen, FINETUNED) if seen.response else ():
+        pairs += [(*at, "P", prompt_laws(seen)), (*at, "S", shown)]
+    for phase, index, of, averaged in pairs:
+        r = seen.case.p if of == "P" else seen.case.s
+        for law, weights in averaged.items():
+            q = {x: seen.given(seen.case.s, x) if phase == "truth" else seen.answers(phase, index, x) for x in weights}
+            for at in ("mass", "equal"):
+                value = fitted({x: seen.given(r, x) for x in weights}, q, weights, at == "equal")
+                if value is not None:
+                    yield phase, index, f"{of},{'S' if phase == 'truth' else 'q'}", at, law, value
+
+
+def fitted(
+    r: Mapping[Outcome, Law], q: Mapping[Outcome, Law], weights: Mapping[Outcome, Fraction], equal: bool
+) -> float | None:
+    """The slope of log(q/r) on log r; None if q lacks an answer of r or r is uniform for every prompt."""
+    rows, sides = [], []
+    for place, (x, w) in enumerate(weights.items()):
+        for d, v in r[x].items():
+            if not q[x].get(d, NONE):
+                return None
+            root = math.sqrt(float(w) * (1 / len(r[x]) if equal else float(v)))
+            rows.append([root * log(v), *(root * (place == other) for other in range(len(weights)))])
+            sides.append(root * (log(q[x][d]) - log(v)))
+    if all(len(set(law.values())) == 1 for law in r.values()):
+        return None
+    return float(np.linalg.lstsq(np.array(rows), np.array(sides))[0][0])
+
+
 ORACLES: dict[str, Callable[[Seen], Values]] = {
     one.__name__: one
     for one in (
@@ -730,7 +898,8 @@ ORACLES: dict[str, Callable[[Seen], Values]] = {
         decay_constant, decay_slope, levelling, largest_fit_kl, squared_path, excursion, style_erasure,
         kept_behind_gate, shown_erasure, reverse_kl, reverse_kl_moved, total_variation, coverage_lost,
         greedy_accuracy, collision,
-        kl_lost_given, lost_mass, kernel_limit, kernel_speed,
+        kl_lost_given, lost_mass, kernel_limit, kernel_speed, memorisation, memorisation_residual, excess_collision,
+        m_dist, m_eff, answer_mass, good_turing, answer_collision, entropy_held_out, covering_slope,
     )
 }  # fmt: skip
 ORACLES |= {f"latent_shift_{part}": latent_shift(part) for part in ("total", "conditioning", "narrowing", "overlap")}
