@@ -42,9 +42,9 @@ def corridor(
     it) or returns (with probability `recovery`, if it is off it). If it is on the path and the step is one of the first
     `branching` ones, it then draws a new symbol; else it keeps its symbol. So the last token and the step determine the
     law of the next token. The hazard of symbol i is `hazard` (1 + `swing` d_i); the d_i are evenly spaced from -1 to 1,
-    in random order. Symbols follow Zipf's law with exponent `zipf` and a random offset, in random order, for each
-    branching step and each symbol before it. `seed` determines laws and orders, on the host; every seed has the same
-    strings.
+    in random order. Without branching there is one symbol, and its hazard is `hazard`. Symbols follow Zipf's law with
+    exponent `zipf` and a random offset, in random order, for each branching step and each symbol before it. `seed`
+    determines laws and orders, on the host; every seed has the same strings.
 
     With `recovery` 0, leaving is final: the walk breaks off after its first step off the path, because nothing is left
     to decide, and the steps up to T count as off. So there are K + (number of ways to leave) strings for the
@@ -52,14 +52,15 @@ def corridor(
     `decisions` D is the number of steps at which the walker may leave or return: the steps 1 + floor(k T / D),
     k = 0..D-1 (null: as many as give at most 1,024 walks, all T if possible). Between them it keeps its state. Hazard
     and recovery at a decision are those of all the steps since the last one, together: with g steps, π = ε / (ε + r)
-    and λ = 1 - ε - r, they are π (1 - λ^g) and (1 - π) (1 - λ^g). So at decisions the walker is on the path with exactly
-    the probability that it has with decisions at all steps, if its symbol stays the same.
+    and λ = 1 - ε - r, they are π (1 - λ^g) and (1 - π) (1 - λ^g). So at decisions the walker is on the path with
+    exactly the probability that it has with decisions at all steps, if its symbol stays the same.
 
     Styles: `on` (never off the path), `back` (off it, and on it at the end; only with `recovery`) and `off`. Note:
-    `decisions`. Raises `SpecificationError` for a hazard of 1 or more, more decisions than steps, branching beyond T, or
-    more than 16,384 walks.
+    `decisions`. Raises `SpecificationError` for a hazard of 1 or more, more decisions than steps, branching beyond T,
+    or more than 16,384 walks.
     """
     _check(num_steps, hazard, branching, swing, decisions)
+    num_symbols = num_symbols if branching else 1
     chosen = decisions
     if chosen is None:
         chosen = _most_decisions(num_steps, branching, num_symbols, recovery > 0)

@@ -1,9 +1,10 @@
 """The hazard of leaving supp S at a step: under true prefixes, under the model's own prefixes, and their difference.
 
-At a prefix h on supp S, the hazard ε(h) is the probability that the next token leaves supp S: to another string of P, or
-to ⊥, out of supp P. Steps are counted from 1. The last step T is the last symbol of the longest answer of S; whether an
-answer ends in time after it is not a step. The mean at a step is over the prefixes of S that reach it (S_t), or over the
+At a prefix h on supp S, the hazard ε(h) is the probability that the next token leaves supp S: to another string of P,
+or to ⊥, out of supp P. Steps are counted from 1. The last step T is the last symbol of the longest answer of S; whether
+an answer ends in time after it is not a step. The mean at a step is over the prefixes of S that reach it, or over the
 model's own prefixes that are still on supp S. With w(h) = q(h) / S(h), own mean - true mean = Cov_S(w, ε) / E_S[w].
+There are rows for the model, and at the truth for P, if P has every string of S.
 """
 
 from collections.abc import Callable, Iterator
@@ -84,8 +85,7 @@ class Leaving:
     def shift(self, hazard: np.ndarray) -> np.ndarray:
         """Cov_S(w, ε_t) / E_S[w]: float64[T]; nan where q has no mass on supp S. It is `own` - `true`."""
         s, q, positions = self.world.s, self.q, self.world.s.node_position
-        ratio = np.where(self.on, np.exp(np.where(self.on, q.node_log_mass - s.node_log_mass, 0.0)), 0.0)
-        ratio = np.where(q.node_log_mass > -np.inf, ratio, 0.0)
+        ratio = np.exp(np.where(self.on, q.node_log_mass, -np.inf) - np.where(self.on, s.node_log_mass, 0.0))
         mean_ratio, mean_hazard = self._by_step(s, ratio) / self.live, self.true(hazard)
         step = np.clip(positions, 0, self.num_steps - 1)
         apart = (ratio - mean_ratio[step]) * (hazard - mean_hazard[step])
@@ -102,17 +102,23 @@ def horizons(num_steps: int) -> list[int]:
     return [*(2**k for k in range(num_steps.bit_length()) if 2**k < num_steps), *([num_steps] if num_steps else [])]
 
 
-def leaving(evaluation: Evaluation, of: str) -> Leaving:
-    """How a subject of an evaluation leaves supp S, made once."""
-    return evaluation.once(("leaving", of), lambda: Leaving(evaluation.world, evaluation.subjects[of]))
+def walkers(evaluation: Evaluation) -> Iterator[tuple[str, Leaving]]:
+    """The distributions that have a next-token law at all prefixes of S, by name: a model, or P if S is within P."""
+    world = evaluation.world
+    if evaluation.is_truth:
+        shown = world.s.log_q + world.s.log_weights(world.s_law) > -np.inf
+        found = {"P": world.p} if (world.p.log_q[shown] > -np.inf).all() else {}
+    else:
+        found = {"q": evaluation.q}
+    for of, q in found.items():
+        yield of, evaluation.once(("leaving", of), lambda q=q: Leaving(world, q))
 
 
 def _rows(by_step: Callable[[Leaving, np.ndarray], np.ndarray]) -> Callable[[Evaluation], Iterator[Cell]]:
     """The rows of a mean hazard: over all steps, and at the ends of a phase at some steps. A nan gives no row."""
 
     def measure(evaluation: Evaluation) -> Iterator[Cell]:
-        for of in evaluation.subjects:
-            found = leaving(evaluation, of)
+        for of, found in walkers(evaluation):
             shown = horizons(found.num_steps)
             hazards = {of: found.to_p + found.out, f"{of} to P": found.to_p, f"{of} to ⊥": found.out}
             for name, hazard in hazards.items() if shown else ():

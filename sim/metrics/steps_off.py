@@ -2,8 +2,8 @@
 
 Steps are counted as in `hazards`, and prompts have the law S(x). Up to a step t:
 
-* `steps_off` counts the steps after which the prefix is no prefix of a string of S. A string that left supp S never comes
-  back, so the number is exact, whatever the model does afterwards.
+* `steps_off` counts the steps after which the prefix is no prefix of a string of S. A string that left supp S never
+  comes back, so the number is exact, whatever the model does afterwards.
 * `tokens_off` counts the steps whose token S never has at this step of an answer to the prompt. A walk can come back.
   What happens after a leak off the list of strings is not recorded. The leaking token counts; the tokens after it
   count in the upper end only. After the end of an answer the token is EOS: a walk that breaks off stays off, unless
@@ -20,7 +20,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sim.metrics.hazards import Leaving, horizons, leaving
+from sim.metrics.hazards import Leaving, horizons, walkers
 from sim.metrics.positions import node_weights
 from sim.metrics.scene import Cell, Evaluation, Metric, World
 from sim.metrics.scored import Scored
@@ -102,8 +102,9 @@ def tokens_off(known: Known, q: Scored) -> tuple[np.ndarray, np.ndarray]:
     before = np.cumsum(ended, axis=1) - ended
     after_end = (before * ~known.table[:, :, EOS]).sum(axis=0)
     leaks = known.nodes(at_node * q.leak)
-    certain = listed + after_end + leaks
-    return np.cumsum(certain), np.cumsum(certain + np.cumsum(leaks) - leaks)
+    lower = np.cumsum(listed + after_end + leaks)
+    leaked_before = np.concatenate([np.zeros(1), np.cumsum(leaks)[:-1]])
+    return lower, lower + np.cumsum(leaked_before)
 
 
 def recoveries(known: Known, law: Scored, q: Scored) -> np.ndarray:
@@ -139,8 +140,7 @@ def _shown(evaluation: Evaluation, num_steps: int) -> dict[str, int]:
 
 
 def _steps_off(evaluation: Evaluation) -> Iterator[Cell]:
-    for of in evaluation.subjects:
-        found = leaving(evaluation, of)
+    for of, found in walkers(evaluation):
         hazard = found.to_p + found.out
         by_step = np.cumsum(np.cumsum(found.escaped(hazard)))
         true = np.minimum(found.of_all(hazard), 1.0)  # rounding can give more than 1
@@ -152,9 +152,10 @@ def _steps_off(evaluation: Evaluation) -> Iterator[Cell]:
 
 def _tokens_off(evaluation: Evaluation) -> Iterator[Cell]:
     known = _known(evaluation)
-    for of, q in evaluation.subjects.items():
+    for of, walker in walkers(evaluation):
+        q = walker.q
         lower, upper = tokens_off(known, q)
-        back = np.nan_to_num(recoveries(known, evaluation.world.p, q), nan=0.0)
+        back = np.nan_to_num(recoveries(known, evaluation.world.p, q), nan=0.0)  # a step at which P is never off
         predicted = steps_off(np.minimum(strange_hazards(known, q), 1.0), np.minimum(back, 1.0))
         for at, t in _shown(evaluation, known.num_steps).items():
             bounds = Quantity(float(lower[t - 1]), float(upper[t - 1]))
@@ -165,9 +166,9 @@ def _tokens_off(evaluation: Evaluation) -> Iterator[Cell]:
 def _recovery(evaluation: Evaluation) -> Iterator[Cell]:
     """Recovery under the prefixes of P and under the model's own, at some steps. No row where no prefix is off."""
     known = _known(evaluation)
-    for of, q in evaluation.subjects.items() if evaluation.at_end else ():
-        for name, law in ((of, evaluation.world.p), (f"{of}, own", q)):
-            values = recoveries(known, law, q)
+    for of, walker in walkers(evaluation) if evaluation.at_end else ():
+        for name, law in ((of, evaluation.world.p), (f"{of}, own", walker.q)):
+            values = recoveries(known, law, walker.q)
             for t in horizons(known.num_steps):
                 if not np.isnan(values[t - 1]):
                     yield Cell(name, Quantity.of(float(values[t - 1])), evaluation.world.law_names[1], str(t))
@@ -179,7 +180,7 @@ METRICS = [
         _steps_off,
     ),
     Metric(
-        "tokens_off", "J with returns", "steps", "expected number of tokens that S never has at their step, up to a step",
+        "tokens_off", "J with returns", "steps", "expected number of tokens that S never has there, up to a step",
         _tokens_off,
     ),
     Metric(

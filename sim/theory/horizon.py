@@ -1,9 +1,9 @@
 """How the expected number of steps off the path grows with the horizon T, for a walker with two states.
 
-A walker begins on the path. At each step t = 1, 2, ... it leaves the path with the hazard ε_t if it is on it, and returns
-with the recovery r_t if it is off it. J(T) is the expected number of steps 1..T that it spends off the path [steps].
-The local slope of a growth law is s = d log J / d log T: 2 for rare errors that are never repaired, 1 for a walker that
-is off the path nearly all the time.
+A walker begins on the path. At each step t = 1, 2, ... it leaves the path with the hazard ε_t if it is on it, and
+returns with the recovery r_t if it is off it. J(T) is the expected number of steps 1..T that it spends off the path
+[steps]. The local slope is s = d log J / d log T: 2 for rare errors that are never repaired, 1 for a walker that is off
+the path nearly all the time.
 Source: Ross & Bagnell 2010, "Efficient reductions for imitation learning", for the quadratic growth.
 """
 
@@ -63,12 +63,12 @@ def changed(rate: float, steps: int) -> float:
     return -math.expm1(steps * math.log1p(-rate)) if rate < 1.0 else 1.0 - (1.0 - rate) ** steps
 
 
-def slope_between(first: float, second: float, first_horizon: float, second_horizon: float) -> float:
+def slope_between(first: float, second: float, first_horizon: int, second_horizon: int) -> float:
     """Slope of log J on log T between two horizons, from J at each of them. Raises ValueError unless all are positive.
 
     Equal horizons raise ValueError too.
     """
-    numbers = (first, second, first_horizon, second_horizon)
+    numbers: tuple[float, ...] = (first, second, first_horizon, second_horizon)
     if not all(0.0 < number < math.inf for number in numbers) or first_horizon == second_horizon:
         raise ValueError(f"slope: positive J at two different horizons are required, found {numbers}")
     return math.log(second / first) / math.log(second_horizon / first_horizon)
