@@ -4,8 +4,9 @@ At each such prompt x, q_x is the model's law of answers, renormalised on supp P
 KL(q_x ‖ Σ_z w_z P(. | x, z)): they are the maximum-likelihood weights for answers drawn from q_x. If the tuned style is
 said everywhere, its weight is 1. If nothing is carried over to the other prompts, w = P(z | x), the rows of P.
 Weights and the remaining KL are averaged over these prompts under P(x). For disjoint styles w_z = q_x(z), exactly.
-Otherwise the fit is found by expectation maximisation, and both are bounded by convex duality.
-Source: Lindsay 1983, "The geometry of mixture likelihoods", for the gap max_z g_z - 1.
+Otherwise the fit is found by an interior-point method, and both are bounded by convex duality.
+Source: Lindsay 1983, "The geometry of mixture likelihoods", for the gap; Koenker & Mizera 2014, "Convex optimization,
+shape constraints, compound decisions, and empirical Bayes rules", for the method.
 """
 
 from collections.abc import Iterator
@@ -22,11 +23,17 @@ from sim.metrics.scene import Cell, Evaluation, Metric, World
 from sim.metrics.scored import Scored
 from sim.quantity import Quantity
 
-GAP = 1e-12
-"""The fit ends when the certified distance from the best log-likelihood is at most so large [nat]."""
+BARRIERS = tuple(10.0**-k for k in range(1, 14))
+"""The barriers of the interior-point method; the last one bounds the distance from the best log-likelihood [nat]."""
 
-MOST_STEPS = 20_000
-"""The fit ends after so many steps in any case. Its bounds are certified all the same."""
+MOST_STEPS = 50
+"""Newton's method ends after so many steps in any case. The bounds are certified all the same."""
+
+SHORTEST = 1e-6
+"""A step that has to be shorter than this share of itself is the last one."""
+
+ROUNDING = 1e-15
+"""Differences of log-likelihoods below this are rounding [nat]."""
 
 NUDGE = 1e-6
 """How far the certificate for a weight looks beside the fit; the bounds are about so far apart."""
@@ -44,7 +51,7 @@ class Fit:
 
 
 def fitted(q: np.ndarray, density: np.ndarray, kl_to_p: float, start: np.ndarray) -> Fit:
-    """The weights that maximise f(w) = Σ_y q(y) log Σ_z w_z B(y, z), by expectation maximisation from `start`.
+    """The weights that maximise f(w) = Σ_y q(y) log Σ_z w_z B(y, z), with certified bounds.
 
     q: a law, float64[n]; density: B(y, z) = P(y | x, z) / P(y | x), float64[n, Z]; kl_to_p: KL(q ‖ P(. | x)) [nat];
     start: positive weights with sum 1. With the gradient g, Σ_z w_z g_z = 1 and max f - f(w) <= log max_z g_z, because
@@ -54,18 +61,43 @@ def fitted(q: np.ndarray, density: np.ndarray, kl_to_p: float, start: np.ndarray
         raise ValueError(f"style weights: a positive start is required, found {start!r}")
     seen = q > 0.0
     q, density, w = q[seen], density[seen], start
-    for _ in range(MOST_STEPS):
-        gradient = (q / (density @ w)) @ density
-        if np.log(gradient.max()) <= GAP:
-            break
-        w = w * gradient
-        w = w / w.sum()  # the sum is 1 up to rounding, which would add up
+    for barrier in BARRIERS:
+        w = _centred(q, density, w, barrier)
+    w = w / w.sum()  # the sum is 1 up to the error of the last step
     mixed = density @ w
     gap = max(0.0, float(np.log(((q / mixed) @ density).max())))
     rest = max(0.0, kl_to_p - float(q @ np.log(mixed)))  # the KL of two laws; rounding can give less than 0
     bounds = [_extreme(q, density, w, z, sign) for sign in (-1.0, 1.0) for z in range(len(w))]
     lower, upper = -np.array(bounds[: len(w)]), np.array(bounds[len(w) :])
     return Fit(w, np.clip(lower, 0.0, w), np.clip(upper, w, 1.0), max(0.0, rest - gap), rest)
+
+
+def _centred(q: np.ndarray, density: np.ndarray, w: np.ndarray, barrier: float) -> np.ndarray:
+    """Where f(w) + τ Σ log w_z - (1 + Z τ) Σ w_z is largest, for the barrier τ, by Newton's method from positive w.
+
+    f is homogeneous, so Σ w_z = 1 at this point, and log max_z g_z is at most Z τ. Unlike expectation maximisation, the
+    method is fast where an optimal weight is 0.
+    """
+    price = 1.0 + len(w) * barrier
+
+    def value(v: np.ndarray) -> float:
+        return float(q @ np.log(density @ v) + barrier * np.log(v).sum() - price * v.sum())
+
+    for _ in range(MOST_STEPS):
+        mixed = density @ w
+        slope = (q / mixed) @ density + barrier / w - price
+        curvature = (density.T * (q / mixed**2)) @ density + np.diag(barrier / w**2)
+        scale = w[:, None] * w  # in relative steps the matrix is well-conditioned
+        step = w * np.linalg.lstsq(curvature * scale, w * slope, rcond=None)[0]
+        falling = step < 0.0
+        length = min(1.0, 0.99 * float(np.min(w[falling] / -step[falling], initial=np.inf)))
+        now, gain = value(w), float(slope @ step)
+        while length > SHORTEST and value(w + length * step) < now + 0.1 * length * gain - ROUNDING:
+            length *= 0.5
+        w = w + length * step
+        if gain <= 1e-3 * barrier or length <= SHORTEST:
+            break
+    return w
 
 
 def _extreme(q: np.ndarray, density: np.ndarray, w: np.ndarray, z: int, sign: float) -> float:
@@ -76,22 +108,25 @@ def _extreme(q: np.ndarray, density: np.ndarray, w: np.ndarray, z: int, sign: fl
     Newton's method leads from w. A bad step makes the bound loose, and not wrong.
     """
     size, mixed = len(w), density @ w
-    free = w > NUDGE
-    hessian = (density[:, free].T * (q / mixed**2)) @ density[:, free]
-    unit = np.zeros(size)
+    unit, move, free = np.zeros(size), np.zeros(size), np.ones(size, bool)
     unit[z] = sign
-    ones = np.ones((int(free.sum()), 1))
-    system = np.block([[hessian, ones], [ones.T, np.zeros((1, 1))]])
-    move = np.zeros(size)
-    move[free] = np.linalg.lstsq(system, np.append(unit[free], 0.0), rcond=None)[0][:-1]
-    move -= np.where(free, move.sum() / free.sum(), 0.0)  # the sum of the weights stays 1
-    falling = move < 0.0
-    room = np.min(w[falling] / -move[falling], initial=np.inf)
-    nudge = min(NUDGE, 0.5 * float(room))
-    u = w + nudge * move
+    hessian = (density.T * (q / mixed**2)) @ density
+    aim = NUDGE * unit + (q / mixed) @ density - 1.0
+    while free.any():
+        ones = np.ones((int(free.sum()), 1))
+        system = np.block([[hessian[np.ix_(free, free)], ones], [ones.T, np.zeros((1, 1))]])
+        move[:] = 0.0
+        move[free] = np.linalg.lstsq(system, np.append(aim[free], 0.0), rcond=None)[0][:-1]
+        if not (negative := w + move < 0.0).any():
+            break
+        free &= ~negative
+    else:
+        move[:] = 0.0
+    u = w + move
+    u = u / u.sum()  # a law, whatever rounding did
     higher = float(q @ np.log1p(density @ (u - w) / mixed))
     gradient = (q / (density @ u)) @ density
-    return float(np.max(unit + (higher + gradient - 1.0) / nudge))
+    return float(np.max(unit + (higher + gradient - 1.0) / NUDGE))
 
 
 def style_fits(world: World, q: Scored) -> tuple[np.ndarray, list[Fit]]:

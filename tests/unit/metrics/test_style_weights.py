@@ -88,7 +88,9 @@ def test_a_style_that_nothing_was_drawn_from_has_weight_0() -> None:
 @pytest.mark.parametrize("name", ["no prompts", "all kept"])
 def test_where_there_is_nothing_to_fit_it_says_so(name: str) -> None:
     world = World(made(name).record, "response")
-    with pytest.raises(UnavailableError, match="style weights: .*; (choose a world with styles|restrict it to a part)"):
+    with pytest.raises(
+        UnavailableError, match=r"style weights: .*; (choose a world with styles|restrict it to a part)"
+    ):
         style_fits(world, world.scored("sft", -1))
     with pytest.raises(ValueError, match="a positive start is required"):
         fitted(np.ones(1), np.ones((1, 2)), 0.0, np.array([1.0, 0.0]))
