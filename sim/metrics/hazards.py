@@ -9,7 +9,7 @@ There are rows for the model, and at the truth for P, if P has every string of S
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -111,7 +111,7 @@ def walkers(evaluation: Evaluation) -> Iterator[tuple[str, Leaving]]:
     else:
         found = {"q": evaluation.q}
     for of, q in found.items():
-        yield of, evaluation.once(("leaving", of), lambda q=q: Leaving(world, q))
+        yield of, evaluation.once(("leaving", of), partial(Leaving, world, q))
 
 
 def _rows(by_step: Callable[[Leaving, np.ndarray], np.ndarray]) -> Callable[[Evaluation], Iterator[Cell]]:
