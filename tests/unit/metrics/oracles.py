@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import cache
 
 import mpmath
 import numpy as np
@@ -889,6 +890,261 @@ def fitted(
     return float(np.linalg.lstsq(np.array(rows), np.array(sides))[0][0])
 
 
+# -- leaving the path of S -------------------------------------------------------------------------------------------
+
+
+def starts(law: Law) -> set[Outcome]:
+    """Every beginning of a document that has probability."""
+    return {d[:size] for d, v in law.items() if v for size in range(len(d) + 1)}
+
+
+def last_step(seen: Seen) -> int:
+    """The number of symbols in the longest answer of S."""
+    return max(len(d) - seen.start(d) - 1 for d, v in seen.case.s.items() if v)
+
+
+def walkers(seen: Seen) -> Iterator[tuple[str, int, str, Conditionals]]:
+    """P where it has all of S, and the models."""
+    for phase, index, of, q in tellers(seen):
+        if of == "q" or (of == "P" and all(seen.case.p.get(d) for d, v in seen.case.s.items() if v)):
+            yield phase, index, of, q
+
+
+def shown_steps(seen: Seen) -> list[int]:
+    last = last_step(seen)
+    return sorted({t for t in (1, 2, 4, 8, last) if 0 < t <= last})
+
+
+def leaving(seen: Seen, q: Conditionals, h: Outcome) -> tuple[Fraction, Fraction]:
+    """Probability of the next tokens that lead from a prefix of S to other strings of P, and to none."""
+    kept, known = starts(seen.case.s), starts(seen.case.p)
+    gone = [a for a in range(V) if (*h, a) not in kept]
+    to_p = sum((q[h][a] for a in gone if (*h, a) in known), NONE)
+    return to_p, sum((q[h][a] for a in gone), NONE) - to_p
+
+
+def by_prefix(seen: Seen, q: Conditionals) -> dict[int, list[tuple[Fraction, Fraction, tuple[Fraction, ...]]]]:
+    """By step: S(h), S(x) q(h|x), and the hazards (all, to P, out) of the prefixes of S."""
+    found: dict[int, list[tuple[Fraction, Fraction, tuple[Fraction, ...]]]] = {}
+    weights = seen.weights(seen.case.s)
+    for at, mass, h in seen.prefixes(seen.case.s):
+        if at < last_step(seen):
+            to_p, out = leaving(seen, q, h)
+            own = weights[h[: seen.start(h)]] * product(q, h, seen.start(h))
+            found.setdefault(at + 1, []).append((mass, own, (to_p + out, to_p, out)))
+    return found
+
+
+def hazards(law: int | None) -> Callable[[Seen], Values]:
+    """Means under S (0) or under q (1), or their difference (None)."""
+
+    def mean(rows: list[tuple[Fraction, Fraction, tuple[Fraction, ...]]], kind: int, law: int) -> Fraction | None:
+        total = sum(row[law] for row in rows)
+        return sum(row[law] * row[2][kind] for row in rows) / total if total else None
+
+    def values(seen: Seen) -> Values:
+        for phase, index, of, q in walkers(seen):
+            table = by_prefix(seen, q)
+            for kind, name in enumerate((of, f"{of} to P", f"{of} to ⊥")):
+                at = {t: [mean(rows, kind, one) for one in (0, 1)] for t, rows in table.items()}
+                live = {t: sum(row[0] for row in rows) for t, rows in table.items()}
+                picked = {
+                    t: both[law] if law is not None else None if both[1] is None else both[1] - both[0]
+                    for t, both in at.items()
+                }
+                shown = {str(t): picked[t] for t in shown_steps(seen)}
+                if None not in picked.values():
+                    shown[""] = sum(live[t] * value for t, value in picked.items()) / sum(live.values())
+                for label, value in shown.items():
+                    if value is not None:
+                        yield phase, index, name, label, seen.s_name, float(value)
+
+    return values
+
+
+def expected(seen: Seen, phase: str, index: int, of: str, counts: Callable[[Outcome], list[bool]]) -> list[float]:
+    """The mean of some flags, one for each step, over every outcome that the vocabulary can write (of P: documents)."""
+    total = np.zeros(last_step(seen))
+    for x, weight in seen.weights(seen.case.s).items():
+        law = seen.model(phase, index, x) if of == "q" else seen.given(seen.case.p, x)
+        for d, v in law.items():
+            total += float(weight * v) * np.array(counts(d if d[: len(x)] == x else x + d))
+    return total.tolist()
+
+
+def shown_sums(seen: Seen, by_step: list[float]) -> Iterator[tuple[str, float]]:
+    for t in shown_steps(seen):
+        yield str(t), math.fsum(by_step[:t])
+    yield "", math.fsum(by_step)
+
+
+def two_states(hazards: list[Fraction], recoveries: list[Fraction]) -> list[float]:
+    """The probability to be off after each step, as a product of matrices."""
+    on, off, found = Fraction(1), NONE, []
+    for hazard, recovery in zip(hazards, recoveries, strict=True):
+        on, off = on * (1 - hazard) + off * recovery, on * hazard + off * (1 - recovery)
+        found.append(float(off))
+    return found
+
+
+def steps_off(seen: Seen) -> Values:
+    """Outcome by outcome: how many of the first t tokens come at or after the first one that leaves S."""
+    kept, last = starts(seen.case.s), last_step(seen)
+
+    @cache
+    def gone(d: Outcome) -> list[bool]:
+        return [d[: seen.start(d) + t + 1] not in kept for t in range(last)]
+
+    for phase, index, of, q in walkers(seen):
+        by_step = expected(seen, phase, index, of, gone)
+        for at, value in shown_sums(seen, by_step):
+            yield phase, index, of, at, seen.s_name, value
+        rows = by_prefix(seen, q)
+        true = [sum(mass * hazard[0] for mass, _, hazard in rows[t + 1]) for t in range(last)]
+        for at, value in shown_sums(seen, two_states(true, [NONE] * last)):
+            yield phase, index, f"{of}, E_S[ε]", at, seen.s_name, value
+
+
+def token(seen: Seen, d: Outcome, t: int) -> int:
+    """The token of an answer at a step from 0; 0 after the end."""
+    at = seen.start(d) + t
+    return d[at] if at < len(d) else 0
+
+
+def known_tokens(seen: Seen, x: Outcome) -> list[set[int]]:
+    """What S says at each step of an answer to a prompt."""
+    mine = [d for d, v in seen.case.s.items() if v and d[: len(x)] == x]
+    return [{token(seen, d, t) for d in mine} for t in range(last_step(seen))]
+
+
+def tokens_off(seen: Seen) -> Values:
+    """Outcome by outcome; the token with which an outcome leaves the list counts in any case."""
+    listed, last = starts(dict.fromkeys(seen.case.documents, Fraction(1))), last_step(seen)
+    known = {x: known_tokens(seen, x) for x in seen.weights(seen.case.s)}
+
+    @cache
+    def strange(d: Outcome) -> list[bool]:
+        x = d[: seen.start(d)]
+        leaks = [d[: len(x) + t] in listed and d[: len(x) + t + 1] not in listed for t in range(last)]
+        return [leak or token(seen, d, t) not in known[x][t] for t, leak in enumerate(leaks)]
+
+    for phase, index, of, q in walkers(seen):
+        by_step = expected(seen, phase, index, of, strange)
+        for at, value in shown_sums(seen, by_step):
+            yield phase, index, of, at, seen.s_name, value
+        hazard = [NONE] * last
+        for at, mass, h in seen.prefixes(seen.case.s):
+            if at < last:
+                x = h[: seen.start(h)]
+                hazard[at] += mass * sum(
+                    v for a, v in enumerate(q[h]) if (*h, a) not in listed or a not in known[x][at]
+                )
+        back = [value or NONE for value in returns(seen, q, seen.case.p, known, listed)]
+        for at, value in shown_sums(seen, two_states(hazard, back)):
+            yield phase, index, f"{of}, E_S[ε]", at, seen.s_name, value
+
+
+def returns(
+    seen: Seen, q: Conditionals, law: Law | Conditionals, known: Mapping[Outcome, list[set[int]]], listed: set[Outcome]
+) -> list[Fraction | None]:
+    """Mean probability of q to come back at each step, over the prefixes of a law or model; None without any."""
+    last, weights = last_step(seen), seen.weights(seen.case.s)
+    parts: list[list[tuple[Fraction, Fraction]]] = [[] for _ in range(last)]
+    for h in {d[:size] for d in seen.case.documents for size in range(len(d))}:
+        x = next((x for x in weights if h[: len(x)] == x), None)
+        t = -1 if x is None else len(h) - len(x)
+        if x is None or not 0 < t < last or h[-1] in known[x][t - 1]:
+            continue
+        if () in law and not isinstance(law[()], Fraction):
+            mass = product(law, h, len(x))
+        else:
+            given = seen.given(law, x)
+            mass = sum((v for d, v in given.items() if d[: len(h)] == h), NONE)
+        if mass:
+            back = sum(v for a, v in enumerate(q[h]) if (*h, a) in listed and a in known[x][t])
+            parts[t].append((weights[x] * mass, back))
+    return [sum(w * v for w, v in part) / sum(w for w, _ in part) if part else None for part in parts]
+
+
+def recovery(seen: Seen) -> Values:
+    listed = starts(dict.fromkeys(seen.case.documents, Fraction(1)))
+    known = {x: known_tokens(seen, x) for x in seen.weights(seen.case.s)}
+    for phase, index, of, q in walkers(seen):
+        for name, law in ((of, seen.case.p), (f"{of}, own", seen.case.p if of == "P" else q)):
+            values = returns(seen, q, law, known, listed)
+            for t in shown_steps(seen):
+                if values[t - 1] is not None:
+                    yield phase, index, name, str(t), seen.s_name, float(values[t - 1])
+
+
+def total_variation_s(seen: Seen) -> Values:
+    weights = seen.weights(seen.case.s)
+    for phase, index in models(seen):
+        both = {x: pairs(seen.given(seen.case.s, x), seen.merged(phase, index, x)) for x in weights}
+        far = {x: float(sum(max(b - a, NONE) for a, b in both[x])) for x in weights}
+        yield phase, index, "S,q", "", seen.s_name, average(weights, far)
+
+
+def step_variation(seen: Seen) -> Values:
+    truth = next_tokens(seen.case.s)
+    for phase, index in models(seen):
+        q = seen.case.models[phase, index]
+        rows = [(w, sum(max(a - b, NONE) for a, b in zip(truth[h], q[h], strict=True)))
+                for _, w, h in seen.prefixes(seen.case.s)]  # fmt: skip
+        yield phase, index, "S,q", "", seen.s_name, math.fsum(float(w * far) for w, far in rows)
+
+
+# -- styles elsewhere -------------------------------------------------------------------------------------------------
+
+
+def mixtures(seen: Seen) -> Iterator[tuple[str, int, str, list[float], float]]:
+    """The weights of two styles by bisection of the derivative, and the KL that remains, at prompts that S lacks."""
+    law = prompt_laws(seen).get("P(x | S(x) = 0)", {}) if seen.case.share else {}
+    for phase, index in models(seen) if law else ():
+        weights, rest = {}, {}
+        for x in law:
+            p, q = seen.given(seen.case.p, x), seen.answers(phase, index, x)
+            total = sum(q[d] for d in p)
+            if not total:
+                break
+            prior = sum(v * seen.case.share[d][0] for d, v in p.items())
+            parts = [
+                (float(q[d] / total), *(float(v * seen.case.share[d][z] / mass) if mass else 0.0
+                                        for z, mass in enumerate((prior, 1 - prior))))
+                for d, v in p.items() if q[d]
+            ]  # fmt: skip
+            weights[x] = 1.0 if prior == 1 else 0.0 if not prior else root(parts)
+            rest[x] = math.fsum(c * math.log(c / (weights[x] * a + (1 - weights[x]) * b)) for c, a, b in parts)
+        else:
+            mean = average(law, weights)
+            yield phase, index, "P(x | S(x) = 0)", [mean, 1 - mean], average(law, rest)
+
+
+def root(parts: list[tuple[float, float, float]]) -> float:
+    """Where the likelihood of w a + (1 - w) b is largest; its derivative falls."""
+    lower, upper = 0.0, 1.0
+    for _ in range(60):
+        w = (lower + upper) / 2
+        rises = math.fsum(c * (a - b) / (w * a + (1 - w) * b) for c, a, b in parts) > 0
+        lower, upper = (w, upper) if rises else (lower, w)
+    return (lower + upper) / 2
+
+
+def style_weight(seen: Seen) -> Values:
+    law = prompt_laws(seen).get("P(x | S(x) = 0)", {}) if seen.case.share else {}
+    for z, style in enumerate(STYLES) if law else ():
+        shares = {x: sum(v * seen.case.share[d][z] for d, v in seen.given(seen.case.p, x).items()) for x in law}
+        yield "truth", 0, "P", style, "P(x | S(x) = 0)", average(law, shares)
+    for phase, index, name, weights, _ in mixtures(seen):
+        for style, value in zip(STYLES, weights, strict=True):
+            yield phase, index, "q", style, name, value
+
+
+def style_residual(seen: Seen) -> Values:
+    for phase, index, name, _, rest in mixtures(seen):
+        yield phase, index, "q", "", name, rest
+
+
 ORACLES: dict[str, Callable[[Seen], Values]] = {
     one.__name__: one
     for one in (
@@ -900,7 +1156,9 @@ ORACLES: dict[str, Callable[[Seen], Values]] = {
         greedy_accuracy, collision,
         kl_lost_given, lost_mass, kernel_limit, kernel_speed, memorisation, memorisation_residual, excess_collision,
         m_dist, m_eff, answer_mass, good_turing, answer_collision, entropy_held_out, covering_slope,
+        steps_off, tokens_off, recovery, total_variation_s, step_variation, style_weight, style_residual,
     )
 }  # fmt: skip
 ORACLES |= {f"latent_shift_{part}": latent_shift(part) for part in ("total", "conditioning", "narrowing", "overlap")}
+ORACLES |= {"hazard": hazards(0), "own_hazard": hazards(1), "hazard_shift": hazards(None)}
 """What every row of a metric is; of a metric whose numbers are only bounded, the true value."""
