@@ -10,8 +10,8 @@ def contexts(trie: Trie, order: int) -> tuple[np.ndarray, np.ndarray]:
 
     A context is the depth of a node with the last `order` - 1 tokens that lead to it, or with all of them if they are
     fewer. `order` 1 leaves the position alone, 2 is a table by position and previous token, and from the horizon on the
-    contexts are the nodes. The root has the context 0. Contexts that no node has, and what follows EOS, are the dead context C, which nothing
-    leaves. Raises ValueError if `order` is below 1.
+    contexts are the nodes. The root has the context 0. Contexts that no node has, and what follows EOS, are the dead
+    context C, which nothing leaves. Raises ValueError if `order` is below 1.
     """
     if order < 1:
         raise ValueError(f"order: at least 1 is required, found {order!r}")

@@ -12,12 +12,12 @@ from sim.objectives._context import Batch, Context
 from sim.objectives._enumerated import Answers, answers, prompts_of
 from sim.theory import answers as theory
 from sim.theory.laws import Laws
-from sim.typing import Array, Bool, Float, Language, Number, PRNGKey, Scalar
+from sim.typing import Array, Float, Language, Number, PRNGKey, Scalar
 
 
 @struct.dataclass
 class Dpo:
-    """-E log sigmoid(beta [h(y+) - h(y-)]), h = log q(y|x)/q_ref(y|x), the mean over prompts x from S(x) [nat per pair].
+    """-E log sigmoid(beta [h(y+) - h(y-)]), h = log q(y|x)/q_ref(y|x); prompts x come from S(x) [nat per pair].
 
     q_ref is the model with which the stage began. A pair is two independent draws from q_ref(.|x), given that the
     answer is listed. "Outside" never occurs in a pair. So the loss does not depend on q(outside|x), and only the law of
@@ -76,7 +76,7 @@ class Dpo:
     def _reward(self, every: Answers, context: Context) -> Float[Array, "N"]:
         """r of every listed answer."""
         size = len(every.tokens)
-        kept: Bool[Array, "N"] = every.rewards(context.event)[:size]
+        kept = every.rewards(context.event)[:size]
         if self.reward == "event":
             return kept.astype(context.base.probability.dtype)
         law = jnp.exp(every.log_law(context.base))
