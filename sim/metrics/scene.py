@@ -284,4 +284,6 @@ def laws_of(record: Record) -> Laws:
     """Return what the optimum of a run may depend on. The record must hold its pretraining."""
     p, restricted = record.p, record.restricted
     q0 = World(record, "joint").scored("pretrain", -1).log_q
-    return Laws(p.trie, p.log_p, restricted.s.log_p, restricted.event, q0)
+    on_answers = record.config.get("finetune", {}).get("loss_on") == "response"
+    group = p.prompts.group if on_answers else None
+    return Laws(p.trie, p.log_p, restricted.s.log_p, restricted.event, q0, group)

@@ -144,7 +144,7 @@ def predicted(chosen: Mapping[str, Any]) -> np.ndarray | None:
 
     It is None if the objective predicts no optimum.
     """
-    return _optimum(*_texts(chosen, "restriction", "objective"))
+    return _optimum(*_texts(chosen, "restriction", "objective"), chosen["finetune"]["loss_on"])
 
 
 def _texts(chosen: Mapping[str, Any], *groups: str) -> list[str]:
@@ -181,10 +181,11 @@ def _restricted(grammar: str, restriction: str) -> Restricted:
 
 
 @functools.lru_cache(maxsize=32)
-def _optimum(grammar: str, restriction: str, objective: str) -> np.ndarray | None:
+def _optimum(grammar: str, restriction: str, objective: str, loss_on: str) -> np.ndarray | None:
     node, result = json.loads(objective), _restricted(grammar, restriction)
     p = _language(grammar)[0] if result.p is None else result.p
-    laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p)  # a record is checked with the model itself
+    group = p.prompts.group if loss_on == "response" else None
+    laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p, group)  # a record has the model as q0
     return checks.optimum(_objective(node, "objective"), laws, node)
 
 

@@ -19,6 +19,7 @@ from sim.metrics.scored import VIEWS, TrieView
 from sim.models._base import Model
 from sim.models._linearised import Linearised
 from sim.objectives._context import LossOn, Objective
+from sim.objectives._enumerated import TakesReward
 from sim.optimizers._base import Optimizer
 from sim.optimizers._schedules import Scheduled
 from sim.phases import Meaning, Stage
@@ -112,17 +113,19 @@ def finetunings(run: Simulation, params: Params, opt_state: Any = None) -> dict[
 
     identity: fine-tuning on fresh data from P, with a fresh optimiser state like the fine-tuning on S. carried: the
     same, but with the final optimiser state of the pretraining, `opt_state`. linearised: fine-tuning on S, with the
-    same batches, of the model that is linear in its parameters around q0.
+    same batches, of the model that is linear in its parameters around q0. Under a reward, controls on P have reward 1
+    everywhere.
     """
     base, tuned = tables(run.p), tables(run.restricted.s)
     event = _event(run.restricted)
+    of_control = everything(run.p) if isinstance(run.finetune.objective, TakesReward) else event
     found = {"sft": _training(run, "sft", run.finetune, params, tuned, event, probes=run.probes)}
     for name in run.controls:
         if name == "linearised":
             key, model = phase_key(run.seed, "sft"), Linearised(run.model, params)
             found[name] = _training(run, name, run.finetune, params, tuned, event, key, model)
         else:
-            found[name] = _training(run, name, run.finetune, params, base, event)
+            found[name] = _training(run, name, run.finetune, params, base, of_control)
         if name == "carried":
             found[name].state = start(found[name].job, opt_state)
     return found
@@ -154,7 +157,8 @@ def relearnings(run: Simulation, params: Params) -> dict[str, Training]:
         return {}
     data, key = tables(lost(run.p, run.restricted)), phase_key(run.seed, "relearn")
     starts = {"recovery": params, "scratch": _initial(run.model, phase_key(run.seed, "scratch"))}
-    event = everything(run.p)
+    rewarded = isinstance(run.relearn.objective, TakesReward)
+    event = jnp.asarray(~run.restricted.event) if rewarded else everything(run.p)
     return {name: _training(run, name, run.relearn, begun, data, event, key=key) for name, begun in starts.items()}
 
 
