@@ -64,15 +64,15 @@ class Result:
         )
 
     def model(self, name: str = "finetuned") -> TrainedModel:
-        """Return a trained model: "pretrained", "finetuned", "relearned", or a control; see `sim.model_of`."""
+        """Return a model: "pretrained", "finetuned", "relearned", a later stage, or a control: `sim.model_of`."""
         return model_of(self.record, name)
 
     def finetune(self, *, progress: bool | None = None, **changes: Any) -> "Result":
         """Fine-tune the same pretrained model q0 in another way.
 
         The arguments are the arguments of `sim.simulate` that do not affect the pretraining: restriction, objective,
-        optimizer, finetune, relearn, name, outputs. What is not named stays as it was. It raises SpecificationError if
-        a change needs another pretraining.
+        optimizer, finetune, stages, relearn, name, outputs. What is not named stays as it was. It raises
+        SpecificationError if a change needs another pretraining.
         """
         shown = self.progress if progress is None else progress
         return Result(*again(self.record, changes, shown), shown)
