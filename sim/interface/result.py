@@ -13,7 +13,7 @@ from sim.disk.records import Record
 from sim.interface.model import TrainedModel, model_of
 from sim.interface.perform import again
 from sim.metrics.excursion import kl_by_step, rounded
-from sim.metrics.frames import metrics_table
+from sim.metrics.frames import metrics_table, stages_table
 from sim.metrics.scored import VIEWS, View
 from sim.numerics import SpecificationError, nearest
 from sim.show.blocks import Block, fragments
@@ -62,6 +62,10 @@ class Result:
                 "upper": [one.upper for one in bounds],
             }
         )
+
+    def stages(self, view: View = "response") -> pl.DataFrame:
+        """Return the waterfall by stage: what every stage loses against the model at its start, one row each."""
+        return stages_table(self.record, view)
 
     def model(self, name: str = "finetuned") -> TrainedModel:
         """Return a model: "pretrained", "finetuned", "relearned", a later stage, or a control: `sim.model_of`."""
