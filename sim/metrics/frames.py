@@ -10,7 +10,7 @@ from sim.config.leaves import leaves
 from sim.disk.records import NOT_CONTENT, Record, invalidity
 from sim.metrics.scene import World
 from sim.metrics.scored import VIEWS, View
-from sim.metrics.table import Columns, columns, metrics
+from sim.metrics.table import Columns, columns, last_rows, metrics
 
 COLUMNS = """\
   run         hash of the run

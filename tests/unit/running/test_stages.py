@@ -121,13 +121,20 @@ def test_a_wrong_stage_is_refused_in_one_line(stages: str, line: str) -> None:
     ("stages", "line"),
     [
         ("{restriction: {kind: regular, pattern: 'beer'}}", r"stages\[0\].restriction.pattern: .*'beer'"),
-        ("{},{restriction: {kind: novel, share: 0.5}}", r"stages\[1\].restriction: .*novel"),
         ("{objective: {kind: sft, switch: 6}}", r"stages\[0\].objective.switch: less than num_steps \(6\)"),
     ],
 )
 def test_a_stage_that_does_not_fit_is_refused_before_anything_is_trained(stages: str, line: str) -> None:
     with pytest.raises(SpecificationError, match=f"^{line}"):
         build(chosen("x", stages))
+
+
+def test_a_stage_adds_no_strings_to_p() -> None:
+    world = ("scale=smoke", "grammar=styles_content", "restriction=style_z0", "model=tabular_trie")
+    with pytest.raises(
+        SpecificationError, match=r"^stages\[0\].restriction: a restriction that adds no strings .* novel"
+    ):
+        build(settings(compose(*world, "stages=[{restriction: {kind: novel, keep: z0}}]")))
 
 
 def test_only_lists_are_stages_and_objects_become_nodes() -> None:
@@ -234,12 +241,14 @@ def test_a_stand_in_has_the_same_phases_and_names(made: Record) -> None:
 
 KILLED = """
 import os, signal, sys
+from sim.running import saving
 from tests.unit.running.test_stages import Execution, chosen, perform
 
 def observe(stage, step, *_):
     if stage == "stage_2" and step >= 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
+saving.CHECKPOINT_SHARE = float("inf")  # a checkpoint after every piece
 perform([chosen(sys.argv[1])], Execution(checkpoint_seconds=0.0), observe)
 """
 
