@@ -13,14 +13,15 @@ import numpy as np
 from sim.disk.files import MANIFEST as MANIFEST
 from sim.disk.files import FinishedError as FinishedError
 from sim.disk.files import pack, publish, unpack, verified
+from sim.disk.later import LaterWorld, later_arrays, later_description, later_worlds
 from sim.disk.ledger import DESCRIPTION as DESCRIPTION
 from sim.disk.ledger import FAILED
 from sim.disk.phase_record import BY_STEP
 from sim.disk.phase_record import PhaseRecord as PhaseRecord
-from sim.languages.finite import FiniteLanguage, Styles
+from sim.disk.worlds import language, language_arrays, language_description, restricted_arrays, restricted_description
+from sim.disk.worlds import restricted as restricted_of
+from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
-from sim.languages.trie import Trie
-from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError, in_one_line
 from sim.phases import Meaning, restored, stored
 from sim.places import check_writable
@@ -49,6 +50,7 @@ class Record:
     params: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)  # final, flat, per phase
     log_optimum: np.ndarray | None = None
     meanings: Mapping[str, Meaning] = field(default_factory=dict)  # of the phases; filled in where it is empty
+    stages: Mapping[str, LaterWorld] = field(default_factory=dict)  # the worlds of later stages, by name
 
     def __post_init__(self) -> None:
         if not self.meanings:
@@ -187,18 +189,7 @@ def _params_file(phase: str) -> str:
 
 
 def _arrays(record: Record) -> dict[str, np.ndarray]:
-    p, restricted = record.p, record.restricted
-    arrays = {
-        "world/strings": p.trie.strings,
-        "world/log_p": p.log_p,
-        "world/log_s": restricted.s.log_p,
-        "world/log_kept": restricted.kept.log_p,
-        "world/event": restricted.event,
-    }
-    if p.styles is not None:
-        arrays["world/log_style_posterior"] = p.styles.log_posterior
-    if restricted.log_member is not None:
-        arrays["world/log_member"] = restricted.log_member
+    arrays = language_arrays(record.p) | restricted_arrays(record.restricted, "world") | later_arrays(record.stages)
     if record.log_optimum is not None:
         arrays["world/log_optimum"] = record.log_optimum
     for phase, recorded in record.phases.items():
@@ -211,18 +202,13 @@ def _arrays(record: Record) -> dict[str, np.ndarray]:
 
 
 def _description(record: Record) -> dict[str, Any]:
-    vocabulary, styles = record.p.vocabulary, record.p.styles
     return {
         "name": record.name,
         "hash": record.hash,
         "config": dict(record.config),
-        "vocabulary": {
-            "symbols": list(vocabulary.symbols),
-            "prompt_end": vocabulary.prompt_end,
-            "joiner": vocabulary.joiner,
-        },
-        "styles": None if styles is None else list(styles.names),
-        "restriction": {"log_mass": record.restricted.log_mass, "notes": dict(record.restricted.notes)},
+        **language_description(record.p),
+        "restriction": restricted_description(record.restricted),
+        **later_description(record.stages),
         "phases": list(record.phases),
         "meanings": stored(record.meanings, record.phases),
         "params": list(record.params),
@@ -248,7 +234,8 @@ def read(source: str | Path, identified: bool = False) -> Record:
 
 def _record(about: Mapping[str, Any], files: Mapping[str, bytes]) -> Record:
     arrays = unpack(files[ARRAYS])
-    p, restricted = _world(about, arrays)
+    p = language(about, arrays)
+    restricted = restricted_of(p, about["restriction"], arrays, "world")
     phases = {}
     for phase in about["phases"]:
         own = {name.split("/")[1]: values for name, values in arrays.items() if name.startswith(f"{phase}/")}
@@ -256,20 +243,5 @@ def _record(about: Mapping[str, Any], files: Mapping[str, bytes]) -> Record:
         phases[phase] = PhaseRecord(own.pop("steps"), own.pop("losses"), own, **by_step)
     params = {phase: unpack(files[_params_file(phase)]) for phase in about["params"]}
     meanings, best = restored(phases, about.get("meanings")), arrays.get("world/log_optimum")
-    return Record(
-        about["name"], about["hash"], about["config"], p, restricted, phases, about["facts"], params, best, meanings
-    )
-
-
-def _world(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tuple[FiniteLanguage, Restricted]:
-    words = about["vocabulary"]
-    vocabulary = Vocabulary(tuple(words["symbols"]), words["prompt_end"], words["joiner"])
-    trie = Trie(arrays["world/strings"], len(vocabulary))
-    names = about["styles"]
-    styles = None if names is None else Styles(tuple(names), arrays["world/log_style_posterior"])
-    p, s, kept = (
-        FiniteLanguage(vocabulary, trie, arrays[f"world/{name}"], styles) for name in ("log_p", "log_s", "log_kept")
-    )
-    said = about["restriction"]
-    member = arrays.get("world/log_member")
-    return p, Restricted(s, kept, arrays["world/event"], said["log_mass"], said["notes"], member)
+    named, stages = (about["name"], about["hash"], about["config"]), later_worlds(about, arrays, p, restricted)
+    return Record(*named, p, restricted, phases, about["facts"], params, best, meanings, stages)

@@ -44,6 +44,7 @@ def run(
     pretrain: dict[str, Any],
     finetune: dict[str, Any],
     dial: dict[str, Any] = {},  # noqa: B006, a schema is never called
+    stages: list[dict[str, Any]] = [],  # noqa: B006
     relearn: dict[str, Any] = {},  # noqa: B006
     record: Recorded = "full",
     claim: Annotated[str | None, Announced] = None,
@@ -51,6 +52,7 @@ def run(
 ) -> None:
     """The schema of a run: its top-level keys. `objective` and `optimizer` belong to the fine-tuning.
 
+    stages: what is trained after the fine-tuning, one entry for each later stage, see `stage`.
     record: what an evaluation records. `full`: what is known at every prefix; `laws`: the same at the first and the
     last evaluation of a phase, and only probabilities of strings between them. `claim` names the predictions for which
     the run was made, as name@digest. `study` holds the sizes that a scale offers; experiments refer to them. Neither
@@ -139,12 +141,32 @@ def finetune(
     """
 
 
+def stage(
+    *,
+    objective: dict[str, Any],
+    optimizer: dict[str, Any],
+    restriction: dict[str, Any],
+    num_steps: Annotated[int, Positive],
+    batch_size: Annotated[int, Positive],
+    num_evals: Annotated[int, Positive],
+    loss_on: LossOn,
+    prefixes: Prefixes,
+    spacing: Spacing,
+) -> None:
+    """The schema of an entry of `stages`, a later stage: a fine-tuning from the model of the stage before.
+
+    What an entry does not name is as in the fine-tuning. objective, optimizer, restriction: `kind: <name>` plus
+    arguments, the name of an option in conf/<group>/, or a mapping without `kind`, which changes only the arguments
+    that it names. restriction: the S of this stage, a part of the P of the run.
+    """
+
+
 def relearn(
     *,
     num_steps: Annotated[int, NonNegative] = 0,
     num_evals: Annotated[int, Positive] = 30,
 ) -> None:
-    """The schema of `relearn`: learning again what the restriction left out, after the fine-tuning.
+    """The schema of `relearn`: learning again what the restriction of the run left out, from the last stage's model.
 
     With num_steps = 0 there is no such stage. The objective, the optimiser, the batch size and the scored tokens are
     those of the fine-tuning. Evaluations are spaced logarithmically; several that fall on one step are done once.

@@ -369,6 +369,44 @@ def style_within(seen: Seen) -> Values:
             yield phase, index, "z", style, seen.p_name, value
 
 
+# -- what a stage loses against its start -----------------------------------------------------------------------------
+
+
+def by_event(seen: Seen, q: Mapping[Outcome, Law]) -> dict[str, float]:
+    """KL(P‖q) and its parts by the event A: sums over the documents of each prompt."""
+    found = dict.fromkeys(("kl", "gate", "kept", "erasure"), 0.0)
+    for x, weight in seen.weights(seen.case.p).items():
+        p = seen.given(seen.case.p, x)
+        found["kl"] += float(weight) * kl_of([(v, q[x].get(d, NONE)) for d, v in p.items()])
+        for name, inside in (("kept", True), ("erasure", False)):
+            mine = [d for d in p if (d in seen.case.event) == inside]
+            mass, left = sum(p[d] for d in mine), sum(q[x].get(d, NONE) for d in mine)
+            if mine:
+                found["gate"] += float(weight) * kl_of([(mass, left)])
+            if mine and left:
+                inner = kl_of([(p[d] / mass, q[x].get(d, NONE) / left) for d in mine])
+                found[name] += float(weight * mass) * inner
+    return found
+
+
+def started(seen: Seen, phase: str, x: Outcome) -> Law:
+    """The law of the answers at the start of a phase. The start of the pretraining is P."""
+    return seen.given(seen.case.p, x) if phase == "pretrain" else seen.answers(phase, 0, x)
+
+
+def stage_part(part: str) -> Callable[[Seen], Values]:
+    def values(seen: Seen) -> Values:
+        for phase, index in models(seen, ("pretrain", *FINETUNED)):
+            if index == len(STEPS) - 1:
+                laws = {x: (started(seen, phase, x), seen.answers(phase, index, x)) for x in seen.weights(seen.case.p)}
+                first, now = (by_event(seen, {x: pair[at] for x, pair in laws.items()})[part] for at in (0, 1))
+                if not math.isinf(first):
+                    of = "KL(P||q)-KL(P||start)" if part == "kl" else "A"
+                    yield phase, index, of, "", seen.p_name, now - first
+
+    return values
+
+
 # -- erasure against q0 -----------------------------------------------------------------------------------------------
 
 Q0 = ("sft", 0)
@@ -1159,6 +1197,7 @@ ORACLES: dict[str, Callable[[Seen], Values]] = {
         steps_off, tokens_off, recovery, total_variation_s, step_variation, style_weight, style_residual,
     )
 }  # fmt: skip
+ORACLES |= {f"stage_{part}": stage_part(part) for part in ("kl", "gate", "kept", "erasure")}
 ORACLES |= {f"latent_shift_{part}": latent_shift(part) for part in ("total", "conditioning", "narrowing", "overlap")}
 ORACLES |= {"hazard": hazards(0), "own_hazard": hazards(1), "hazard_shift": hazards(None)}
 """What every row of a metric is; of a metric whose numbers are only bounded, the true value."""
