@@ -143,8 +143,8 @@ def test_the_first_answers_of_a_seed_are_what_they_were():
     [
         ({"annotator": "tempered"}, "temperature: a positive number is required for a tempered annotator, found null"),
         ({"temperature": 0.5}, "temperature: null is required for a sampled annotator, found 0.5; leave it out"),
-        ({"annotator": "tempered", "temperature": 0}, "temperature: a positive number is required, found 0"),
-        ({"num_answers": 0}, "num_answers: an integer of at least 1 is required, found 0"),
+        ({"annotator": "tempered", "temperature": 0}, "temperature: a positive number or null is required, found 0"),
+        ({"num_answers": 0}, "num_answers: an integer of at least 1 or null is required, found 0"),
     ],
 )
 def test_annotators_that_cannot_be_are_refused(arguments, message):
