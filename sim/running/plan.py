@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from sim.config import construct
 from sim.running.identity import pretraining_key, world_parts
 
 Chosen: TypeAlias = Mapping[str, Any]
@@ -34,9 +35,16 @@ def common_parts(chosen: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     restricted = listed and same("restriction")
     found = {"plan", "base"} if listed else set()
     found |= {"model"} if listed and same("model") else set()
-    found |= {"event", "watched"} if restricted else set()
-    found |= {"data"} if restricted and not any(one["finetune"]["controls"] for one in chosen) else set()
+    alone = not any(one["finetune"]["controls"] for one in chosen)  # controls have other data, and another reward
+    found |= {"watched"} if restricted else set()
+    found |= {"event"} if restricted and (alone or not any(map(_takes_reward, chosen))) else set()
+    found |= {"data"} if restricted and alone else set()
     return frozenset(found)
+
+
+def _takes_reward(chosen: Chosen) -> bool:
+    """Return whether the objective of the fine-tuning has a reward, see `sim.objectives._enumerated.TakesReward`."""
+    return hasattr(construct("objective", chosen["objective"], "objective"), "takes_reward")
 
 
 def hint(chosen: Chosen) -> str:
