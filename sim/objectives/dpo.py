@@ -66,12 +66,13 @@ class Dpo:
             same = every.prompt[:size, None] == every.prompt[None, :size]
             weight = jnp.where(same, (every.weight[:size] * law)[:, None] * law[None, :], 0.0)
             wins = self._wins(reward[:, None] - reward[None, :])
-            return jnp.sum(weight * _loss(self.beta * (margin[:, None] - margin[None, :]), wins))
+            return jnp.sum(weight * _loss(jnp.asarray(self.beta * (margin[:, None] - margin[None, :])), wins))
         pair_key, label_key = jax.random.split(key)
         only_listed = jnp.concatenate([log_ref, jnp.full(len(every.prompt) - size, -jnp.inf)])
         one, other = every.draw(only_listed, prompts_of(context, batch.tokens), pair_key, 2)
         first = jax.random.bernoulli(label_key, self._wins(reward[one] - reward[other]))
-        return jnp.sum(batch.weight * _loss(self.beta * (margin[one] - margin[other]), first.astype(margin.dtype)))
+        gap = jnp.asarray(self.beta * (margin[one] - margin[other]))
+        return jnp.sum(batch.weight * _loss(gap, first.astype(margin.dtype)))
 
     def _reward(self, every: Answers, context: Context) -> Float[Array, "N"]:
         """r of every listed answer."""
@@ -82,7 +83,7 @@ class Dpo:
         law = jnp.exp(every.log_law(context.base))
         kept_mass = every.of_prompt(jnp.where(every.rewards(context.event), law, 0.0))[:size]
         odds = jnp.where(kept & (kept_mass > 0), 1.0 / jnp.where(kept_mass > 0, kept_mass, 1.0), 0.0)
-        return self.beta * jnp.log((1.0 - self.delta) * odds + self.delta)
+        return jnp.asarray(self.beta * jnp.log((1.0 - self.delta) * odds + self.delta))
 
     def _wins(self, gap: Array) -> Array:
         """The probability that the first answer of a pair is preferred, from its advantage in reward."""

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
@@ -37,7 +38,7 @@ class MixedKl:
         every = answers(context)
         log_s, log_q = every.log_law(context.truth), every.log_law(q)
         forward, reverse = divergence(log_s, log_q), divergence(log_q, every.smoothed(log_s, self.delta))
-        return every.mean(self.eta * forward + (1.0 - self.eta) * reverse)
+        return jnp.asarray(self.eta * every.mean(forward) + (1.0 - self.eta) * every.mean(reverse))
 
 
 def label(*, eta: float = 0.5, delta: float = 1e-3, **_: object) -> str:

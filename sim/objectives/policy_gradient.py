@@ -1,5 +1,6 @@
 """Reinforcement learning with the reward 1_A and a penalty of KL to the model with which the stage began."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import jax
@@ -57,15 +58,15 @@ class PolicyGradient:
         every = answers(context)
         log_q, rewarded = every.log_law(q), every.rewards(context.event)
         penalty = divergence(log_q, every.log_start(context))
-        if (
-            self.estimator == "exact"
-        ):  # E_q[1_A] = 1 - q(not A): its gradient is exactly 0 if the reward is 1 everywhere
-            return every.mean(jnp.where(rewarded, 0.0, jnp.exp(log_q)) + self.beta * penalty) - 1.0
+        if self.estimator == "exact":
+            # E_q[1_A] = 1 - q(not A). In this form the gradient is exactly 0 if the reward is 1 everywhere.
+            missed = every.mean(jnp.where(rewarded, 0.0, jnp.exp(log_q)))
+            return jnp.asarray(missed - 1.0 + self.beta * every.mean(penalty))
         prompts = prompts_of(context, batch.tokens)
         shown = jax.ops.segment_sum(batch.weight, prompts, len(every.prompt) - len(every.tokens))
-        own = every.replace(weight=shown[every.prompt])
+        own = replace(every, weight=shown[every.prompt])
         gained = self._gained(own, log_q, rewarded.astype(log_q.dtype), batch.weight, prompts, key)
-        return self.beta * own.mean(penalty) - gained
+        return jnp.asarray(self.beta * own.mean(penalty) - gained)
 
     def _gained(
         self,

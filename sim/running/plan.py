@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from sim.config import construct
 from sim.phases import entries
 from sim.running.identity import pretraining_key, world_parts
 
@@ -35,14 +36,22 @@ def common_parts(chosen: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     restricted = listed and same("restriction") and all(_languages(one) == _languages(chosen[0]) for one in chosen)
     found = {"plan", "base"} if listed else set()
     found |= {"model"} if listed and same("model") else set()
-    found |= {"event", "watched"} if restricted else set()
-    found |= {"data"} if restricted and not any(one["finetune"]["controls"] for one in chosen) else set()
+    alone = not any(one["finetune"]["controls"] for one in chosen)  # controls have other data, and another reward
+    found |= {"watched"} if restricted else set()
+    found |= {"event"} if restricted and (alone or not any(map(_takes_reward, chosen))) else set()
+    found |= {"data"} if restricted and alone else set()
     return frozenset(found)
 
 
 def _languages(chosen: Chosen) -> list[Any]:
     """Return the restrictions of the later stages."""
     return [entry["restriction"] for entry in entries(chosen).values()]
+
+
+def _takes_reward(chosen: Chosen) -> bool:
+    """Return whether an objective after the pretraining has a reward, see `sim.objectives._enumerated.TakesReward`."""
+    nodes = [chosen["objective"], *(entry["objective"] for entry in entries(chosen).values())]
+    return any(hasattr(construct("objective", node, "objective"), "takes_reward") for node in nodes)
 
 
 def hint(chosen: Chosen) -> str:

@@ -7,7 +7,7 @@ from sim.edits._base import Change
 from sim.languages.restricted import Restricted
 from sim.objectives._context import LossOn, Objective
 from sim.optimizers._base import Optimizer
-from sim.phases import Meaning
+from sim.phases import Meaning, Stage
 
 
 @dataclass(frozen=True)
