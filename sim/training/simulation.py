@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.edits._base import Change, applied
+from sim.edits._base import applied
 from sim.languages.device import Listed, on_device
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
@@ -21,48 +21,18 @@ from sim.metrics.law_record import law_record
 from sim.metrics.scored import VIEWS, TrieView
 from sim.models._base import Model
 from sim.models._linearised import Linearised
-from sim.objectives._context import LossOn, Objective
 from sim.optimizers._base import Optimizer
 from sim.optimizers._schedules import Scheduled
-from sim.phases import Meaning, Stage, control_of
+from sim.phases import Stage, control_of
 from sim.training.job import Job, Phase, State, start
+from sim.training.recipes import Edit as Edit
+from sim.training.recipes import Later as Later
+from sim.training.recipes import Recipe as Recipe
 from sim.training.sharing import structure
 from sim.training.sweep import Probe, Trained, Training, by_structure, train_many
 from sim.training.trie_logits import part_shape, trie_plan
 from sim.training.watched import Watched, watched
 from sim.typing import Array, Bool, Params, PRNGKey
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a phase is trained; its data are given separately."""
-
-    objective: Objective
-    optimizer: Optimizer
-    num_steps: int
-    batch_size: int
-    steps: Sequence[int]  # the steps at which it is evaluated
-    loss_on: LossOn
-    whole_support: bool
-
-
-@dataclass(frozen=True)
-class Edit:
-    """An edit of the model that the phase `of` ended with. `name` is the phase that it becomes."""
-
-    name: str
-    of: str
-    change: Change
-    meaning: Meaning
-
-
-@dataclass(frozen=True, eq=False)
-class Later:
-    """A later stage: a training from the model of the stage before, whose S may differ. `name` is also its phase."""
-
-    name: Stage
-    recipe: Recipe
-    restricted: Restricted
 
 
 @dataclass(frozen=True, eq=False)
