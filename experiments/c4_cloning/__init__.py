@@ -17,13 +17,13 @@ CLAIM = Claim(
     identifier="C4",
     file=__file__,
     title="Behaviour cloning",
-    sentence="Fine-tuning is behaviour cloning, with distribution shift and compounding errors, so its data are safe and "
-    "conservative; it is a very strong conditioning, P_SFT(y|x) ≈ P_pretrain(y|x, style = assistant).",
-    rule="Runs are compared at equal steps, at equal q(A), or at equal KL(S‖q), as each prediction says; hazards in the "
-    f"end are read from runs with KL(S‖q) ≤ {cloning.FIT:g} nats.",
+    sentence="Fine-tuning is behaviour cloning, with distribution shift and compounding errors, so its data are safe "
+    "and conservative; it is a very strong conditioning, P_SFT(y|x) ≈ P_pretrain(y|x, style = assistant).",
+    rule="Runs are compared at equal steps, at equal q(A), or at equal KL(S‖q), as each prediction says; hazards in "
+    f"the end are read from runs with KL(S‖q) ≤ {cloning.FIT:g} nats.",
     predictions=(*CONTROLS, *CONDITIONING, *HORIZON, *DRIFT, *FORGETTING, *STAGES, *CONSERVATIVE),
     needs=NEEDS,
     tables=tables,
     condition="errors are never repaired",
-    paired=("part", "targets", "restriction", "horizon", "shown", "seed"),
+    paired=("part", "targets", "restriction", "horizon", "swing", "shown", "seed"),
 )

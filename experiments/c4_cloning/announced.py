@@ -50,18 +50,24 @@ CONDITIONING = (
 
 HORIZON = (
     Prediction(
-        "C4.2a", "Without returns, expected steps off the path grow as the recursion says that has the hazard under true "
-        "prefixes plugged in.", "equality", cloning.recursion(returns=False), predicted="0",
+        "C4.2a", "Transformer: expected steps off the path grow as the recursion says that has the hazard under true "
+        "prefixes plugged in.", "equality", cloning.recursion("horizon_net"), predicted="0",
         rule="Slope of log J on log T between neighbouring horizons, minus that of the recursion, within the margin.",
         control="J of the recursion", value=0.0, margin=0.1, figure="horizons",
     ),
     Prediction(
-        "C4.2b", "The same where walkers come back.", "equality", cloning.recursion(returns=True), predicted="0",
-        rule="As C4.2a, with the recovery under prefixes of P.", control="C4.2a", value=0.0, margin=0.1,
+        "C4.2b", "Tables: the same, where walkers come back.", "equality", cloning.recursion("horizon_returns"),
+        predicted="0", rule="As C4.2a, with the recovery under prefixes of P.", control="C4.2a", value=0.0, margin=0.1,
         figure="horizons",
     ),
     Prediction(
-        "C4.2c", "Where an error is never repaired and ε T ≤ 1, errors compound: J grows nearer to T² than to T.", "sign",
+        "C4.2f", "Tables: the same, where hazards do not depend on the path.", "equality",
+        cloning.recursion("horizon_table"), predicted="0", rule="As C4.2a.", control="C4.2a", value=0.0, margin=0.1,
+        instrument=True, figure="horizons",
+    ),
+    Prediction(
+        "C4.2c", "Where an error is never repaired and ε T ≤ 1, errors compound: J grows nearer to T² than to T.",
+        "sign",
         cloning.compounding(returns=False), predicted="slope above 1.5",
         rule=f"Slope of log J on log T minus {cloning.QUADRATIC:g} is above 0, ε the mean hazard of both models.",
         control="C4.2d", says="same", condition="met", figure="horizons",
@@ -84,6 +90,11 @@ DRIFT = (
         "C4.3a", "Own prefixes within the data are safer than true ones.", "sign", cloning.shift,
         predicted="below 0", rule="Own hazard / true hazard − 1, mean over steps, is below 0 in the end.",
         control="the same at q₀ (C4.3b)", only=FIT, says="opposite", worlds=12, figure="hazards",
+    ),
+    Prediction(
+        "C4.3f", "Within the data there is hardly a shift.", "equality", cloning.sizes, predicted="0",
+        rule="As C4.3a, within a quarter of what the shift is at q₀ (the margin of each case).", control="C4.3b",
+        value=0.0, margin=0.02, only=FIT, worlds=12, figure="hazards",
     ),
     Prediction(
         "C4.3b", "Before the fine-tuning own prefixes are more dangerous, because S shows those that were survived.",
@@ -160,8 +171,8 @@ FORGETTING = (
 STAGES = (
     Prediction(
         "C4.5a", "DPO with labels by Bradley and Terry ends at q* ∝ q_ref e^(r/β), table.", "bound", forgetting.optimum,
-        predicted=f"KL(q*‖q) ≤ {forgetting.OPTIMAL:g} nats", rule="The limit minus KL(q*‖q), every run.", control="none",
-        value=0.0, margin=0.0, instrument=True, figure="stages",
+        predicted=f"KL(q*‖q) ≤ {forgetting.OPTIMAL:g} nats", rule="The limit minus KL(q*‖q), every run.",
+        control="none", value=0.0, margin=0.0, instrument=True, figure="stages",
     ),
     Prediction(
         "C4.5b", "As a second stage, DPO with hard labels loses more than with labels by Bradley and Terry.", "sign",

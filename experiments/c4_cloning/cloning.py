@@ -73,57 +73,60 @@ def control_weight(tables: Tables) -> Iterator[Case]:
 
 
 def local_slopes(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the slopes of log J on log T between neighbouring horizons: a row for each part, seed and pair.
+    """Return the slopes of log J on log T between neighbouring horizons: a row for each part, swing, seed and pair.
 
-    Columns: part, returns, seed, first, second (horizons), lower, upper (bounds of the slope), plugged (slope of the
-    recursion), slope_p (the same of P), hazard (the mean of both models), and fit, the larger KL(S‖q).
+    Columns: part, swing, returns, seed, first, second (horizons), lower, upper (bounds of the slope), plugged (slope
+    of the recursion), slope_p (the same of P), hazard (the mean of both models), and fit, the larger KL(S‖q).
     """
     rows = []
-    for (part, seed), own in table.sort("horizon").group_by("part", "seed", maintain_order=True):
+    keys = ["part", "swing", "seed"]
+    for (part, swing, seed), own in table.sort("horizon").group_by(keys, maintain_order=True):
         for one, other in zip(own.iter_rows(named=True), own[1:].iter_rows(named=True), strict=False):
             step = np.log(other["horizon"] / one["horizon"])
             lower = np.log(other["j_lower"] / one["j_upper"]) / step
             upper = np.log(other["j_upper"] / one["j_lower"]) / step
             plugged, slope_p = (np.log(other[name] / one[name]) / step for name in ("plugged", "j_p"))
-            rows.append({"part": part, "returns": one["returns"], "seed": seed, "first": one["horizon"],
-                         "second": other["horizon"], "lower": lower, "upper": upper, "plugged": plugged,
-                         "slope_p": slope_p, "hazard": (one["hazard"] + other["hazard"]) / 2,
+            rows.append({"part": part, "swing": swing, "returns": one["returns"], "seed": seed,
+                         "first": one["horizon"], "second": other["horizon"], "lower": lower, "upper": upper,
+                         "plugged": plugged, "slope_p": slope_p, "hazard": (one["hazard"] + other["hazard"]) / 2,
                          "fit": max(one["fit"], other["fit"])})  # fmt: skip
     return pl.DataFrame(rows)
 
 
-def _pairs(tables: Tables) -> Iterator[tuple[str, bool, pl.DataFrame]]:
+def _pairs(tables: Tables) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    """The slopes of each pair of horizons, with the part of the study and the case in words."""
     found = counted(tables, "horizons")
-    slopes = local_slopes(found) if found.height else found
-    for (part, first, second), own in (
-        slopes.group_by("part", "first", "second", maintain_order=True) if (slopes.height) else ()
-    ):
-        model = "transformer" if str(part).endswith("net") else "table"
-        yield f"{model}, T = {first} to {second}", bool(own["returns"][0]), own
+    if not found.height:
+        return
+    keys = ["part", "swing", "first", "second"]
+    for (part, swing, first, second), own in local_slopes(found).group_by(keys, maintain_order=True):
+        hazards = "equal hazards" if swing == 0.0 else "hazards that differ"
+        yield str(part), f"{hazards}, T = {first} to {second}", own
 
 
-def recursion(returns: bool) -> Callable[[Tables], Iterator[Case]]:
+def recursion(part: str) -> Callable[[Tables], Iterator[Case]]:
     """The slope of J between two horizons minus that of the recursion with hazards under true prefixes plugged in."""
 
     def measure(tables: Tables) -> Iterator[Case]:
-        for name, comes_back, own in _pairs(tables):
-            if comes_back == returns:
+        for found, name, own in _pairs(tables):
+            if found == part:
                 lower, upper = (own[end].to_numpy() - own["plugged"].to_numpy() for end in ("lower", "upper"))
-                yield Case(name, lower, upper, note=f"recursion {own['plugged'].mean():.3f}")
+                yield Case(name, lower, upper, note=f"recursion {own['plugged'].to_numpy().mean():.3f}")
 
     return measure
 
 
 def compounding(returns: bool) -> Callable[[Tables], Iterator[Case]]:
-    """The slope of log J on log T where ε T is at most 1, or where walkers come back, from T = 8 on."""
+    """The slope of log J on log T, less 1.5, where ε T is at most 1; or 1.5 less the slope where walkers come back."""
 
     def measure(tables: Tables) -> Iterator[Case]:
-        for name, comes_back, own in _pairs(tables):
-            exposed = float((own["hazard"] * own["second"]).mean())  # type: ignore[arg-type]
-            if comes_back == returns and (returns or exposed <= 1.0):
-                sign = -1.0 if returns else 1.0
-                lower, upper = (sign * (own[end].to_numpy() - QUADRATIC) for end in ("lower", "upper"))
-                yield Case(name, np.minimum(lower, upper), np.maximum(lower, upper), note=f"ε T = {exposed:.3g}")
+        for part, name, own in _pairs(tables):
+            exposed = float(own["hazard"].to_numpy().mean()) * int(own["second"][0])
+            if (part == "horizon_returns") == returns and (returns or exposed <= 1.0):
+                lower, upper = (own[end].to_numpy() - QUADRATIC for end in ("lower", "upper"))
+                model = "transformer" if part == "horizon_net" else "table"
+                ends = (-upper, -lower) if returns else (lower, upper)
+                yield Case(f"{model}, {name}", *ends, note=f"ε T = {exposed:.3g}")
 
     return measure
 
@@ -148,6 +151,15 @@ def shift(tables: Tables) -> Iterator[Case]:
             relative = own["shift"].to_numpy() / own["true"].to_numpy()
             note = f"mean hazard {own['true'].to_numpy().mean():.3g}" if own.height else ""
             yield Case.exact(f"{targets} targets", relative, predicted=-1.0, note=note)
+
+
+def sizes(tables: Tables) -> Iterator[Case]:
+    """The same. The margin is a quarter of what it is in P on average."""
+    whole = counted(tables, "drift")
+    for case in shift(tables) if whole.height else ():
+        first = whole.filter(pl.col("step") == 0, part="drift", phase="sft", targets="exact")
+        margin = abs(float((first["shift"] / first["true"]).to_numpy().mean())) / 4
+        yield Case.exact(case.name, case.lower, predicted=0.0, margin=margin, note=case.note)
 
 
 def start_shift(tables: Tables) -> Iterator[Case]:
@@ -211,7 +223,10 @@ def recovering(tables: Tables) -> Iterator[Case]:
 
 
 def narrowness(table: pl.DataFrame, equal_fit: bool) -> pl.DataFrame:
-    """Return the own hazard of every run at equal fit, or at the end: run, seed, targets, h_s, hazard, before, after."""
+    """Return the own hazard of every run at equal fit, or at the end.
+
+    Columns: run, seed, targets, h_s = H(S) [nat], hazard, and the two neighbours before and after.
+    """
     rows = []
     for (run,), own in table.filter(phase="sft").sort("step").group_by("run", maintain_order=True):
         said = own.select("run", "seed", "targets", "h_s").row(0, named=True)

@@ -198,7 +198,7 @@ def lost(tables: Tables) -> Iterator[Case]:
 
 
 def control_stage(tables: Tables) -> Iterator[Case]:
-    """What a second stage of SFT on fresh data from P adds to KL(P‖q), after the first stage: below 0, it learns again."""
+    """What a second stage of SFT on fresh data from P adds to KL(P‖q). Below 0, it learns again."""
     own = _stage(tables, "sft", "stage_2_identity")
     if own.height:
         yield Case.exact("second stage on P", own["kl"].to_numpy(), "nat")

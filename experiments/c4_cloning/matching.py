@@ -43,8 +43,8 @@ def odds(gate: np.ndarray) -> np.ndarray:
 def at_gates(paths: pl.DataFrame) -> pl.DataFrame:
     """Return KL(P_A‖q_A) of every run at each level of q(A) that it reaches: a row for each run and level.
 
-    Columns: run, seed, part, restriction, targets, paid, narrowed, level, forgot, and the two neighbours before and after. It is
-    read on a straight line over −log(1 − q(A)).
+    Columns: run, seed, part, restriction, targets, paid, narrowed, level, forgot, and the two neighbours before
+    and after. It is read on a straight line over −log(1 − q(A)).
     """
     rows = []
     keys = ["run", "seed", "part", "restriction", "targets", "paid", "narrowed"]

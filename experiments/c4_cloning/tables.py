@@ -21,7 +21,11 @@ STAGES = ("sft", "stage_2")
 LOSSES = {"kl": "KL(P||q)-KL(P||start)", "gate": "A", "kept": "A", "erasure": "A"}
 """What a stage loses of KL(P‖q), and the name of its rows, see `sim.metrics.by_stage`."""
 
-LEAVES = {"horizon": ("grammar.num_steps", pl.Int64), "shown": ("grammar.shown", pl.Float64)}
+LEAVES = {
+    "horizon": ("grammar.num_steps", pl.Int64),
+    "shown": ("grammar.shown", pl.Float64),
+    "swing": ("grammar.swing", pl.Float64),
+}
 """Leaves of the configuration that some worlds lack; then the column is empty."""
 
 NEEDS = (
@@ -48,7 +52,7 @@ def tables(study: Study) -> Tables:
     ]
     targets = pl.col("objective.targets").fill_null("exact").alias("targets")
     runs = study.runs.select("run", "seed", "valid", "claim", "part", "restriction", targets, *given)
-    runs = runs.sort("part", "targets", "restriction", "horizon", "shown", "seed", nulls_last=True)
+    runs = runs.sort("part", "targets", "restriction", "horizon", "swing", "shown", "seed", nulls_last=True)
     makers = {"weights": _weights, "horizons": _horizons, "hazards": _hazards, "drift": _drift, "returns": _returns,
               "forgetting": _forgetting, "optima": _optima, "stages": _stages}  # fmt: skip
     parts = {"horizons": "horizon", "hazards": "drift", "forgetting": "forget", "optima": "dpo"}
@@ -104,7 +108,7 @@ def _horizons(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     hazard = study.pick("hazard", "q", "S(x)", "sft").select("run", hazard="lower")
     fit = study.pick("kl", "S||q", "S(x)", "sft").select("run", fit="lower")
     both = pl.concat(found).join(hazard, on="run", how="left", maintain_order="left")
-    return both.join(fit, on="run", how="left", maintain_order="left").sort("part", "horizon", "seed")
+    return both.join(fit, on="run", how="left", maintain_order="left").sort("part", "swing", "horizon", "seed")
 
 
 def _hazards(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
@@ -127,7 +131,8 @@ def _drift(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     """
     h_s = study.pick("entropy", "S", "S(x)").select("run", h_s="lower")
     h_p = study.pick("own_hazard", "P", "S(x)").select("run", hazard_p="lower")
-    columns = {"true": ("hazard", "q"), "own": ("own_hazard", "q"), "shift": ("hazard_shift", "q"), "fit": ("kl", "S||q"),
+    columns = {"true": ("hazard", "q"), "own": ("own_hazard", "q"), "shift": ("hazard_shift", "q"),
+               "fit": ("kl", "S||q"),
                "tv": ("total_variation_s", "S,q"), "tv_steps": ("step_variation", "S,q")}  # fmt: skip
     rows = []
     for phase in TUNED:
@@ -146,7 +151,8 @@ def _drift(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
 def _returns(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     """A row for each run and phase: off, the mass of walks that end off the path or out of P, and the recovery.
 
-    recovery: the probability to come back at the last step, over prefixes of P that are off; only for data without errors.
+    recovery: the probability to come back at the last step, over prefixes of P that are off. It is read
+    only where the data have no errors.
     """
     rows = []
     for phase in TUNED:
@@ -171,7 +177,8 @@ def _forgetting(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     p_kept = study.pick("event_mass", "P(A)").select("run", p_kept="lower")
     paid = pl.DataFrame([{"run": run, **_paid(study, run)} for run in runs["run"]])
     columns = {"gate": ("event_mass", "q(A)", "P(x)"), "kept": ("kept", "A", "P(x)"), "fit": ("kl", "S||q", "S(x)"),
-               "gap": ("kl", "q*||q", "S(x)"), "e": ("style_erasure", "E", "P(x)"), "kl": ("kl", "P||q", "P(x)")}  # fmt: skip
+               "gap": ("kl", "q*||q", "S(x)"), "e": ("style_erasure", "E", "P(x)"),
+               "kl": ("kl", "P||q", "P(x)")}  # fmt: skip
     rows = []
     for phase in TUNED:
         frame: pl.DataFrame | None = None
@@ -203,7 +210,10 @@ def _optima(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _stages(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
-    """A row for each run and stage: what it loses of KL(P‖q) and its parts, of entropy, and the share of e^H that stays."""
+    """A row for each run and stage: what it loses of KL(P‖q) and its parts, of entropy, and the share of e^H.
+
+    Entropies and shares are known between bounds; the upper ends are in columns of their own.
+    """
     rows = []
     for phase in ("pretrain", *STAGES, "identity", "stage_2_identity"):
         names = {f"{part}": (f"stage_{part}", of, "") for part, of in LOSSES.items()}

@@ -58,10 +58,10 @@ def draw(tables: Tables) -> Figure | None:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     return (
-        "C4.4. Forgetting within A, KL(P_A‖q_A). Left: at q(A) = 0.999, tables and exact gradients, against KL(S‖P_A) of "
-        "the data; horizontal lines are arms that see no S. Right: along the fine-tuning of the transformer, against "
-        "the mass that is still outside A; it begins at the left. Thin lines are runs and thick lines are means; dotted: "
-        f"the levels q(A) = 0.9, 0.99 and 0.999. {num_seeds(_paths(tables)).capitalize()}; "
+        "C4.4. Forgetting within A, KL(P_A‖q_A). Left: at q(A) = 0.999, tables and exact gradients, against KL(S‖P_A) "
+        "of the data; horizontal lines are arms that see no S. Right: along the fine-tuning of the transformer, against "
+        "the mass that is still outside A, from the left. Thin lines are runs and thick lines are means; "
+        f"dotted: the levels q(A) = 0.9, 0.99 and 0.999. {num_seeds(_paths(tables)).capitalize()}; "
         "values at a level are read between two evaluations."
     )
 

@@ -11,9 +11,10 @@ from figures.style import factor, figure
 TABLES = ("runs", "horizons", "slopes")
 
 LOOKS = {
-    "horizon_table": ("table", Look("#0072B2", "o")),
-    "horizon_net": ("transformer", Look("#D55E00", "s")),
-    "horizon_returns": ("table, walkers come back", Look("#009E73", "^", (0, (5, 1.5)))),
+    ("horizon_table", 0.0): ("table", Look("#0072B2", "o")),
+    ("horizon_net", 0.0): ("transformer", Look("#D55E00", "s")),
+    ("horizon_net", 0.5): ("transformer, hazards differ", Look("#E69F00", "D", (0, (1.5, 1)))),
+    ("horizon_returns", 0.0): ("table, walkers come back", Look("#009E73", "^", (0, (5, 1.5)))),
 }
 
 
@@ -26,13 +27,13 @@ def draw(tables: Tables) -> Figure | None:
     drawn, (left, right) = figure(3.2, 2, sharey=False)
     middle = (pl.col("lower") + pl.col("upper")) / 2
     slopes = slopes.with_columns(slope=middle, exposure=pl.col("hazard") * (pl.col("first") * pl.col("second")).sqrt())
-    for part, (name, look) in LOOKS.items():
-        own = horizons.filter(part=part).with_columns(j=(pl.col("j_lower") + pl.col("j_upper")) / 2)
+    for (part, swing), (name, look) in LOOKS.items():
+        own = horizons.filter(part=part, swing=swing).with_columns(j=(pl.col("j_lower") + pl.col("j_upper")) / 2)
         if own.height:
             mean = mean_over(own, "horizon", "j", "plugged")
             left.plot(mean["horizon"], mean["j"], label=name, **look.line)
             left.plot(mean["horizon"], mean["plugged"], **{**look.hollow, "marker": "x"})
-        at = slopes.filter(part=part)
+        at = slopes.filter(part=part, swing=swing)
         right.plot(at["exposure"], at["slope"], markersize=2.2 * factor(), alpha=0.4, **look.points)
         if at.height:
             both = mean_over(at, "second", "exposure", "slope", "plugged")
@@ -47,7 +48,7 @@ def draw(tables: Tables) -> Figure | None:
     right.set_ylim(0.8, 2.2)
     handles, names = left.get_legend_handles_labels()
     more, others = right.get_legend_handles_labels()
-    drawn.legend([*handles, *more], [*names, *others], loc="outside lower center", ncols=4)
+    drawn.legend([*handles, *more], [*names, *others], loc="outside lower center", ncols=3)
     return drawn
 
 

@@ -49,9 +49,9 @@ def draw(tables: Tables) -> Figure | None:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     return (
-        "C4.5. The waterfall by stage: what the first stage (SFT on the styles z0 and z1) and each of four second stages "
-        "(that keep z0 alone) add to KL(P‖q), split into gate, kept and erasure with respect to what the stage itself "
-        "keeps; and the entropy that a stage loses. The last bar is a second stage on fresh data from P. Means over "
+        "C4.5. The waterfall by stage: what the first stage (SFT on the styles z0 and z1) and each of four second "
+        "stages (that keep z0 alone) add to KL(P‖q), split into gate, kept and erasure as the stage itself "
+        "divides A and B; and the entropy that a stage loses. The last bar is a second stage on fresh data from P. Means over "
         f"{num_seeds(_valid(tables))}; points are worlds (their entropy is the middle of its bounds)."
     )
 
