@@ -216,7 +216,8 @@ def _stages(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     """
     rows = []
     for phase in ("pretrain", *STAGES, "identity", "stage_2_identity"):
-        names = {f"{part}": (f"stage_{part}", of, "") for part, of in LOSSES.items()}
+        own = "_2" if phase.startswith("stage_2") else ""  # a stage with data of its own has an A of its own
+        names = {part: (f"stage_{part}", f"A{own}" if of == "A" else of, "") for part, of in LOSSES.items()}
         names |= {"entropy": ("stage_entropy", "H(start)-H(q)", ""), "share": ("stage_support", "N(q)/N(start)", "e^H")}
         frame = runs.select("run")
         for name, (metric, of, at) in names.items():

@@ -16,7 +16,7 @@ LEVEL = 0.999
 
 LOOKS = {
     "oracle": ("SFT on $P_A$", Look("#009E73", "D")),
-    "sampled": ("the same, sampled", Look("#7A7A7A", "P", (0, (5, 1.5, 1, 1.5)))),
+    "sampled": ("SFT on $P_A$, sampled", Look("#7A7A7A", "P", (0, (5, 1.5, 1, 1.5)))),
     "rejection": ("rejection + SFT", Look("#56B4E9", "s", (0, (5, 1.5)))),
     "klpg": ("KL policy gradient", Look("#E69F00", "^", (0, (1.5, 1)))),
     "pg": ("policy gradient", Look("#D55E00", "v")),
@@ -59,7 +59,7 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     return (
         "C4.4. Forgetting within A, KL(P_A‖q_A). Left: at q(A) = 0.999, tables and exact gradients, against KL(S‖P_A) "
-        "of the data; horizontal lines are arms that see no S. Right: along the fine-tuning of the transformer, against "
+        "of the data; lines are other arms; three of them are near 0. Right: along the training of the transformer, against "
         "the mass that is still outside A, from the left. Thin lines are runs and thick lines are means; "
         f"dotted: the levels q(A) = 0.9, 0.99 and 0.999. {num_seeds(_paths(tables)).capitalize()}; "
         "values at a level are read between two evaluations."
@@ -79,7 +79,7 @@ def _paths_of(axes: Axes, paths: pl.DataFrame) -> None:
                 1.0 - run["gate"].to_numpy(), run["forgot"], color=look.colour, linewidth=0.6 * factor(), alpha=0.5
             )
         if own.height:
-            mean = own.group_by("step").agg((1.0 - pl.col("gate")).log().mean().exp(), pl.col("forgot").mean())
+            mean = own.group_by("step").agg(pl.col("forgot").mean(), gate=(1.0 - pl.col("gate")).log().mean().exp())
             mean = mean.sort("step")
             axes.plot(mean["gate"], mean["forgot"], label=label, markevery=5, **look.line)
     for level in (0.9, 0.99, 0.999):

@@ -4,8 +4,8 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from figures.colours import DISTRIBUTIONS, GUIDE, Look
-from figures.curves import Tables, num_seeds
-from figures.style import factor, figure
+from figures.curves import Tables, mean_over, num_seeds
+from figures.style import factor, figure, step_axis
 
 TABLES = ("runs", "hazards", "drift")
 
@@ -27,14 +27,13 @@ def draw(tables: Tables) -> Figure | None:
     left.legend()
     for targets, look in (("exact", Look("#D55E00", "o")), ("sampled", Look("#0072B2", "s", (0, (5, 1.5))))):
         own = drift.filter(targets=targets).with_columns(relative=pl.col("shift") / pl.col("true"))
-        mean = own.group_by("step").agg(pl.col("relative").mean(), pl.col("fit").mean()).sort("step")
+        mean = mean_over(own, "step", "relative")
         for _, run in own.sort("step").group_by("run", maintain_order=True):
-            right.plot(run["fit"], run["relative"], color=look.colour, linewidth=0.5 * factor(), alpha=0.3)
-        right.plot(mean["fit"], mean["relative"], label=f"{targets} targets", **look.line)
+            right.plot(run["step"], run["relative"], color=look.colour, linewidth=0.5 * factor(), alpha=0.3)
+        right.plot(mean["step"], mean["relative"], label=f"{targets} targets", **look.line)
     right.axhline(0.0, color=GUIDE, linewidth=0.8 * factor(), zorder=0)
-    right.set_xscale("log")
-    right.invert_xaxis()
-    right.set(xlabel="$KL(S\\|q)$ [nat], falling", ylabel="own / true hazard − 1")
+    step_axis(right, int(drift["step"].to_numpy().max()))
+    right.set_ylabel("own / true hazard − 1")
     right.legend()
     return drawn
 

@@ -51,8 +51,8 @@ def caption(tables: Tables) -> str:
     return (
         "C4.5. The waterfall by stage: what the first stage (SFT on the styles z0 and z1) and each of four second "
         "stages (that keep z0 alone) add to KL(P‖q), split into gate, kept and erasure as the stage itself "
-        "divides A and B; and the entropy that a stage loses. The last bar is a second stage on fresh data from P. Means over "
-        f"{num_seeds(_valid(tables))}; points are worlds (their entropy is the middle of its bounds)."
+        "divides A and B; and the entropy that a stage loses. The last bar is a second stage on fresh data from P. "
+        f"Means over {num_seeds(_valid(tables))}; points are worlds (their entropy is the middle of its bounds)."
     )
 
 
