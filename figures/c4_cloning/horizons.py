@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.c4_cloning.weights import counted
@@ -21,25 +22,14 @@ LOOKS = {
 
 def draw(tables: Tables) -> Figure | None:
     """Draw J against T, and the local slope of log J against εT beside the curve of the theory."""
-    horizons = counted(tables["horizons"])
-    slopes = tables["slopes"]
-    if not horizons.height or not slopes.height:
+    horizons, slopes = counted(tables["horizons"]), tables["slopes"]
+    if not horizons.height:
         return None
     drawn, (left, right) = figure(3.2, 2, sharey=False)
-    middle = (pl.col("lower") + pl.col("upper")) / 2
-    slopes = slopes.with_columns(slope=middle, exposure=pl.col("hazard") * (pl.col("first") * pl.col("second")).sqrt())
     for (part, swing), (name, look) in LOOKS.items():
-        own = horizons.filter(part=part, swing=swing).with_columns(j=(pl.col("j_lower") + pl.col("j_upper")) / 2)
-        if own.height:
-            mean = mean_over(own, "horizon", "j", "plugged")
-            left.plot(mean["horizon"], mean["j"], label=name, **look.line)
-            left.plot(mean["horizon"], mean["plugged"], **{**look.hollow, "marker": "x"})
-        at = slopes.filter(part=part, swing=swing)
-        right.plot(at["exposure"], at["slope"], markersize=2.2 * factor(), alpha=0.4, **look.points)
-        if at.height:
-            both = mean_over(at, "second", "exposure", "slope", "plugged")
-            right.plot(both["exposure"], both["slope"], **look.line)
-            right.plot(both["exposure"], both["plugged"], **{**look.hollow, "marker": "x"})
+        _growth(left, horizons.filter(part=part, swing=swing), name, look)
+        if slopes.height:
+            _slope(right, slopes.filter(part=part, swing=swing), look)
     u = np.geomspace(1e-4, 20.0, 200)
     right.plot(u, u * -np.expm1(-u) / (u + np.expm1(-u)), color=GUIDE, linestyle=":", label="continuous time")
     left.set(xscale="log", yscale="log", xlabel="horizon $T$ [steps]", ylabel="expected steps off, $J$")
@@ -51,6 +41,26 @@ def draw(tables: Tables) -> Figure | None:
     more, others = right.get_legend_handles_labels()
     drawn.legend([*handles, *more], [*names, *others], loc="outside lower center", ncols=3)
     return drawn
+
+
+def _growth(axes: Axes, own: pl.DataFrame, name: str, look: Look) -> None:
+    """J against T: means over seeds, and crosses for the recursion."""
+    if own.height:
+        own = own.with_columns(j=(pl.col("j_lower") + pl.col("j_upper")) / 2)
+        mean = mean_over(own, "horizon", "j", "plugged")
+        axes.plot(mean["horizon"], mean["j"], label=name, **look.line)
+        axes.plot(mean["horizon"], mean["plugged"], **{**look.hollow, "marker": "x"})
+
+
+def _slope(axes: Axes, own: pl.DataFrame, look: Look) -> None:
+    """The local slope against the exposure: a small mark for each world, means, and crosses for the recursion."""
+    if own.height:
+        exposure = pl.col("hazard") * (pl.col("first") * pl.col("second")).sqrt()
+        own = own.with_columns(slope=(pl.col("lower") + pl.col("upper")) / 2, exposure=exposure)
+        axes.plot(own["exposure"], own["slope"], markersize=2.2 * factor(), alpha=0.4, **look.points)
+        both = mean_over(own, "second", "exposure", "slope", "plugged")
+        axes.plot(both["exposure"], both["slope"], **look.line)
+        axes.plot(both["exposure"], both["plugged"], **{**look.hollow, "marker": "x"})
 
 
 def caption(tables: Tables) -> str:
