@@ -5,9 +5,13 @@ from pathlib import Path
 
 from hypothesis import settings
 
+from tests import typechecked
+
+typechecked.install()
+
 # Read when jax is first imported, so that a test of host code does not pay for importing it. The two devices are there
 # for the ensemble mapping; child processes of a test inherit all of it. Nothing here may import sim: the run-time check
-# of types is installed before its first import (pyproject.toml, --jaxtyping-packages).
+# of types is installed before its first import (pyproject.toml, --jaxtyping-packages, and tests/typechecked.py).
 os.environ["JAX_PLATFORMS"] = os.environ.get("TEST_PLATFORM", "cpu")  # or cuda, by hand, for tests of numerics
 os.environ["JAX_NUM_CPU_DEVICES"] = "2"
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
@@ -19,9 +23,12 @@ os.environ["MPLBACKEND"] = "agg"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "xla"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
-# Without the optimiser of LLVM programs are compiled faster, and tests mostly compile. Users compile with it. So do the
-# laws of multiruns, which compare records bit for bit, and the slow tests.
-UNOPTIMISED = "--xla_backend_optimization_level=0"
+# Tests mostly compile, and these make that three times as fast: no optimiser of LLVM, the older and plainer code for
+# fused operations, and one module for each program. Users compile with XLA's own choices. So do the laws of multiruns,
+# which compare records bit for bit, and the slow tests. XLA ends the process at a flag that it does not know.
+UNOPTIMISED = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+)
 if "TEST_OPTIMISED" not in os.environ and os.environ["JAX_PLATFORMS"] == "cpu":
     os.environ["XLA_FLAGS"] = " ".join(filter(None, (os.environ.get("XLA_FLAGS"), UNOPTIMISED)))
 
