@@ -5,6 +5,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from figures.c4_cloning.weights import counted
 from figures.colours import GUIDE, Look
 from figures.curves import Tables, num_seeds
 from figures.style import factor, figure
@@ -59,7 +60,7 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     return (
         "C4.4. Forgetting within A, KL(P_A‖q_A). Left: at q(A) = 0.999, tables and exact gradients, against KL(S‖P_A) "
-        "of the data; lines are other arms; three of them are near 0. Right: along the training of the transformer, against "
+        "of the data; lines: other arms, three of them near 0. Right: along the training of the transformer, against "
         "the mass that is still outside A, from the left. Thin lines are runs and thick lines are means; "
         f"dotted: the levels q(A) = 0.9, 0.99 and 0.999. {num_seeds(_paths(tables)).capitalize()}; "
         "values at a level are read between two evaluations."
@@ -67,8 +68,8 @@ def caption(tables: Tables) -> str:
 
 
 def _paths(tables: Tables) -> pl.DataFrame:
-    found = tables["forgetting"]
-    return found.filter(pl.col("valid"), phase="sft") if found.height else found
+    found = counted(tables["forgetting"])
+    return found.filter(phase="sft") if found.height else found
 
 
 def _paths_of(axes: Axes, paths: pl.DataFrame) -> None:

@@ -3,6 +3,7 @@
 import polars as pl
 from matplotlib.figure import Figure
 
+from figures.c4_cloning.weights import counted
 from figures.colours import DISTRIBUTIONS, GUIDE, Look
 from figures.curves import Tables, mean_over, num_seeds
 from figures.style import factor, figure, step_axis
@@ -51,5 +52,5 @@ def caption(tables: Tables) -> str:
 def _shown(found: pl.DataFrame) -> pl.DataFrame:
     if not found.height:
         return found
-    own = found.filter(pl.col("valid"), part="drift")
+    own = counted(found).filter(part="drift")
     return own.filter(targets="exact") if "when" in own.columns else own.filter(phase="sft")

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
+from figures.c4_cloning.weights import counted
 from figures.colours import GUIDE, Look
 from figures.curves import Tables, mean_over, num_seeds
 from figures.style import factor, figure
@@ -20,7 +21,7 @@ LOOKS = {
 
 def draw(tables: Tables) -> Figure | None:
     """Draw J against T, and the local slope of log J against εT beside the curve of the theory."""
-    horizons = _valid(tables["horizons"])
+    horizons = counted(tables["horizons"])
     slopes = tables["slopes"]
     if not horizons.height or not slopes.height:
         return None
@@ -58,10 +59,6 @@ def caption(tables: Tables) -> str:
         "C4.2. Left: expected number of steps off the path of the data, J, up to the horizon T, after fine-tuning. "
         "Right: the slope of log J on log T between neighbouring horizons, against the mean hazard times the geometric "
         "mean of both horizons. Crosses: the recursion with hazards under true prefixes plugged in. Dotted: its limit "
-        f"in continuous time without returns. Means over {num_seeds(_valid(tables['horizons']))}; small marks are "
+        f"in continuous time without returns. Means over {num_seeds(counted(tables['horizons']))}; small marks are "
         "worlds. Numbers are exact, or the middle of bounds where walkers come back."
     )
-
-
-def _valid(found: pl.DataFrame) -> pl.DataFrame:
-    return found.filter("valid") if found.height else found

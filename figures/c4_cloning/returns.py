@@ -3,6 +3,7 @@
 import polars as pl
 from matplotlib.figure import Figure
 
+from figures.c4_cloning.weights import counted
 from figures.colours import looks
 from figures.curves import Tables, num_seeds
 from figures.style import factor, figure
@@ -53,5 +54,4 @@ def caption(tables: Tables) -> str:
 
 
 def _valid(tables: Tables) -> pl.DataFrame:
-    found = tables["returns"]
-    return found.filter(pl.col("valid")) if found.height else found
+    return counted(tables["returns"])

@@ -4,6 +4,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from figures.c4_cloning.weights import counted
 from figures.colours import HATCHES, PARTS
 from figures.curves import Tables, num_seeds
 from figures.style import factor, figure
@@ -57,8 +58,7 @@ def caption(tables: Tables) -> str:
 
 
 def _valid(tables: Tables) -> pl.DataFrame:
-    found = tables["stages"]
-    return found.filter(pl.col("valid")) if found.height else found
+    return counted(tables["stages"])
 
 
 def _stack(axes: Axes, place: int, own: pl.DataFrame, first: bool) -> None:

@@ -36,12 +36,20 @@ def caption(tables: Tables) -> str:
     )
 
 
+def counted(found: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of runs that came near enough to P. If none did, return all; then the figure is marked."""
+    if not found.height:
+        return found
+    valid = found.filter(pl.col("valid"))
+    return valid if valid.height else found
+
+
 def _shown(tables: Tables) -> pl.DataFrame:
-    found = tables["weights"]
+    found = counted(tables["weights"])
     if not found.height:
         return found
     middle = (pl.col("w_lower") + pl.col("w_upper")) / 2
-    return found.filter(pl.col("valid"), phase="sft", targets="exact").with_columns(w=middle)
+    return found.filter(phase="sft", targets="exact").with_columns(w=middle)
 
 
 def _panel(axes: Axes, found: pl.DataFrame) -> None:
