@@ -15,6 +15,10 @@ SHARES = {0.016: "1.6 %", 0.04: "4 %", 0.1: "10 %", 1.0: "all"}
 """Shares of the steps at which ρ̂ is drawn, and their names."""
 
 
+APART = 0.05
+"""Curves that differ by more than this in ρ̂ do not count as one."""
+
+
 def draw(tables: Tables) -> Figure | None:
     """Draw ρ̂ against bits of data per parameter, and the residual of the dial against ρ̂."""
     paths = _paths(tables)
@@ -50,10 +54,10 @@ def caption(tables: Tables) -> str:
     spread = _spread(paths)
     return (
         "C3.3. Left: the dial of memorisation against the information in the data, n·m·H(P) in bits, per parameter of "
-        f"the model, at four times; {marks}; means over up to {num_seeds(paths)}. The cells would lie on one curve for "
-        f"each time if this ratio decided; at 10 % of the steps, widths differ by up to {spread:.2f} in ρ̂ where their "
-        "ranges of bits overlap, so they do not collapse if that is not small beside the range of ρ̂. Right: the share "
-        "of the squared movement that is not along Ŝ − P; below the dotted line the dial describes the model."
+        f"the model, at four times; {marks}; means over up to {num_seeds(paths)}. If this ratio decided, widths would "
+        f"lie on one curve for each time; at 10 % of the steps they differ by up to {spread:.2f} in ρ̂"
+        f"{', so they do not' if spread > APART else ''}. Right: the share of the squared movement that is not along "
+        "Ŝ − P; below the dotted line the dial describes the model."
     )
 
 

@@ -46,7 +46,8 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     modes = tables["modes"]
     return (
-        "C3.5. Left: a prompt with two answers in the data, and the laws that an n-gram table of order 3 learns under "
+        "C3.5. Left: two answers to a prompt in the data (the prompt at which reverse KL tells them apart most), and "
+        "the laws that an n-gram table of order 3 learns under "
         f"forward, mixed and reverse KL; the {MOST} likeliest valid answers, one world. Right: the mass that each fit "
         f"puts on what S lacks, of the n-gram table and of a table that can express S; marks are worlds "
         f"({num_seeds(modes)}), lines are means."
@@ -54,14 +55,19 @@ def caption(tables: Tables) -> str:
 
 
 def example(answers: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of the first prompt with two different answers in the data, or of the first prompt."""
-    number = answers.group_by("objective", "prompt", maintain_order=True).agg((pl.col("s") > 0).sum().alias("number"))
-    two = number.filter(pl.col("number") == 2)["prompt"]
-    return answers.filter(prompt=(two if len(two) else number["prompt"])[0])
+    """Return the rows of the prompt with two answers in the data that the reverse fit tells apart most."""
+    number = (pl.col("s") > 0).sum().over("objective", "prompt")
+    two = answers.filter(number == 2)
+    if not two.height:
+        return answers.filter(prompt=answers["prompt"][0])
+    name = "reverse_kl" if "reverse_kl" in two["objective"] else two["objective"][0]
+    fit = two.filter(pl.col("s") > 0, objective=name)
+    apart = fit.group_by("prompt", maintain_order=True).agg((pl.col("q").max() - pl.col("q").min()).alias("apart"))
+    return answers.filter(prompt=apart.sort("apart", descending=True, maintain_order=True)["prompt"][0])
 
 
 def _leaks(axes: Axes, modes: pl.DataFrame) -> None:
-    labels = []
+    labels: list[str] = []
     for place, model in enumerate(("tabular_ngram", "tabular_trie")):
         for number, (objective, name) in enumerate(NAMES.items()):
             own = modes.filter(model=model, objective=objective)
