@@ -1,6 +1,8 @@
 """What every test shares: a strict jax on two virtual devices, no windows, and the same examples on every machine."""
 
+import gc
 import os
+import signal
 from pathlib import Path
 
 from hypothesis import settings
@@ -34,3 +36,17 @@ if "TEST_OPTIMISED" not in os.environ and os.environ["JAX_PLATFORMS"] == "cpu":
 
 settings.register_profile("reproducible", deadline=None, derandomize=True, database=None)
 settings.load_profile("reproducible")
+
+# A shell ignores Ctrl-C in what it starts in the background, and so would the commands that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Importing and tracing make millions of objects that stay. With Python's own thresholds 5 % of the time would go
+# into looking for garbage among them.
+gc.set_threshold(10_000, 20, 20)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays to the end."""
+    gc.collect()
+    gc.freeze()

@@ -2,7 +2,7 @@
 
 jaxtyping's own decorator binds the arguments of every call to their names and checks them twice. That took more time
 than what was called. This one has the same verdicts for what `sim` uses: axes with one name have one size within a
-call, and what is annotated by a text is not checked. `conftest.py` puts it in place before `sim` is imported.
+call, and a text that names nothing known is no annotation. `conftest.py` puts it in place before `sim` is imported.
 """
 
 import dataclasses
@@ -10,7 +10,8 @@ import functools
 import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, get_args
+from types import SimpleNamespace
+from typing import Any, get_args, get_type_hints
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
@@ -37,10 +38,11 @@ def typechecked(checked: Any = None, *, typechecker: Any = None) -> Any:
 
 def _function(plain: Callable[..., Any]) -> Callable[..., Any]:
     written = plain.__annotations__
-    plain.__annotations__ = {name: one for name, one in written.items() if not isinstance(one, str)}
+    known = {name: _resolved(one, plain.__globals__) for name, one in written.items()}
+    plain.__annotations__ = known
     checked = CHECK(plain)
     plain.__annotations__ = checked.__annotations__ = written
-    if not any(map(_mentions_arrays, written.values())):
+    if not any(map(_mentions_arrays, known.values())):
         return checked
     within = _context()
 
@@ -50,6 +52,16 @@ def _function(plain: Callable[..., Any]) -> Callable[..., Any]:
             return checked(*positional, **named)
 
     return one_call
+
+
+def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
+    """Return an annotation without texts; `Any` for one with names that are not known yet, or not at all."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation
+    try:
+        return get_type_hints(SimpleNamespace(__annotations__={"it": annotation}), names, include_extras=True)["it"]
+    except Exception:
+        return Any
 
 
 @functools.cache

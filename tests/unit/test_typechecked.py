@@ -42,6 +42,10 @@ def by_a_text(other: "Nowhere") -> "Nowhere":
     return other
 
 
+def by_a_known_text(other: "Vector | None", *rest: "list[Nowhere]") -> None:
+    pass
+
+
 def two_levels(one: Vector, other: Float64[np.ndarray, "M"]) -> None:
     """It calls another function twice, whose axis N is neither its own nor that of the other call."""
     LEVELS[-1](one)
@@ -82,6 +86,8 @@ CALLS = [
     (tree, ({"a": N2, "b": [NM]},), {}, True),
     (tree, ({"a": N2, "b": ["no"]},), {}, False),
     (by_a_text, (3,), {}, True),
+    (by_a_known_text, (N2, 3), {}, True),
+    (by_a_known_text, (NM,), {}, False),
     (two_levels, (N2, N2), {}, True),
     (two_levels, (N2, N3), {}, True),
     (two_levels, (N2, NM), {}, False),
