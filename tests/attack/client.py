@@ -22,10 +22,10 @@ class Said:
 
 
 class Client:
-    """A server that was started."""
+    """A server that was started, in the environment of the tests and with `more` variables."""
 
-    def __init__(self, doors: Sequence[str]) -> None:
-        environment = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}
+    def __init__(self, doors: Sequence[str], **more: str) -> None:
+        environment = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"} | more
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.attack.server", *doors],
             cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -37,7 +37,7 @@ STEADY = {"JAX_COMPILATION_CACHE_DIR": str(Path(os.environ["JAX_COMPILATION_CACH
 
 WORLD = ("scale=smoke", "model=tabular_trie", "grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml",
          "restriction=everything")  # fmt: skip
-LONG = (*WORLD, "pretrain.num_steps=2000", "finetune.num_steps=2000")
+LONG = (*WORLD, "pretrain.num_steps=1000", "finetune.num_steps=1000")
 SWEEP = ("--multirun", *LONG, "seed=0,1,2", "optimizer.learning_rate=0.05,0.02", "hydra.launcher.max_runs=2",
          "hydra.launcher.checkpoint_seconds=0.02")  # fmt: skip
 NUM_POINTS = 6
@@ -319,7 +319,7 @@ def test_two_multiruns_at_once_end_in_one_result(home: Path, reference: dict[str
 
 def test_two_single_runs_at_once_end_in_one_result(home: Path) -> None:
     outputs = home / "single"
-    words = (*LONG, "pretrain.num_steps=20000")
+    words = (*LONG, "pretrain.num_steps=8000")
     with started(outputs, *words) as one, started(outputs, *words) as other:
         ends = sorted([end(one), end(other)], key=lambda done: done.status)
     assert ends[0].status == 0

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,19 @@ from sim.config import GROUPS
 from sim.config.discovery import KINDS
 from sim.disk.folders import finished
 from sim.disk.records import read
+from tests.attack.client import Client
 from tests.composed import ROOT
 
 LAB = Path(__file__).parent / "lab"
+DOORS = ("experiments", "figures", "sim.rows", "sim.run")
 
 
 class Lab:
-    """The package `lab`, installed in a folder of its own, and the commands that see it."""
+    """The package `lab`, installed in a folder of its own, and the commands that see it.
+
+    What trains is a process of its own (`trained`). The other commands are children of one that has imported what they
+    need (`said`).
+    """
 
     def __init__(self, home: Path) -> None:
         self.home, self.outputs = home, home / "outputs"
@@ -34,8 +41,13 @@ class Lab:
         about.mkdir()
         (about / "METADATA").write_text("Metadata-Version: 2.1\nName: lab\nVersion: 1.2\n", encoding="utf-8")
         (about / "entry_points.txt").write_text("[sft_diversity]\nlab = lab\n", encoding="utf-8")
+        self.server = Client(DOORS, PYTHONPATH=self.path)
         (announced,) = [one for one in self.said("experiments", "claims", "--full").split() if one.startswith("l1_")]
         self.edit("conf/experiment/l1_pairs.yaml", "claim: CLAIM", f"claim: {announced}")
+
+    @property
+    def path(self) -> str:
+        return f"{self.home / 'site'}{os.pathsep}{ROOT}"
 
     def edit(self, name: str, old: str, new: str) -> None:
         file = self.package / name
@@ -43,27 +55,29 @@ class Lab:
         assert old in text
         file.write_text(text.replace(old, new), encoding="utf-8")
 
-    def called(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": f"{self.home / 'site'}{os.pathsep}{ROOT}"}
-        return subprocess.run(
-            [sys.executable, "-m", module, *arguments], cwd=self.home, env=environment, capture_output=True, text=True,
-            timeout=300,
+    def trained(self, *words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *words], cwd=self.home, env={**os.environ, "PYTHONPATH": self.path}, capture_output=True,
+            text=True, timeout=300,
         )  # fmt: skip
-
-    def said(self, module: str, *arguments: str) -> str:
-        done = self.called(module, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def said(self, module: str, *arguments: str) -> str:
+        done = self.server.do(module, arguments, folder=self.home)
+        assert done.status == 0, done.out + done.err
+        return done.out
 
     def runs(self) -> list[Path]:
         return finished(self.outputs / "l1_pairs")
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     made = Lab(tmp_path_factory.mktemp("lab"))
-    made.said("sim.run", "experiment=l1_pairs", f"outputs={made.outputs}")
-    return made
+    made.trained("-m", "sim.run", "experiment=l1_pairs", f"outputs={made.outputs}")
+    yield made
+    made.server.close()
 
 
 def test_there_is_a_member_of_every_kind_that_a_package_can_bring() -> None:
@@ -138,18 +152,18 @@ def test_the_help_lists_them(lab: Lab) -> None:
 
 
 def test_a_wrong_name_is_told_with_theirs(lab: Lab) -> None:
-    done = lab.called("sim.run", "grammar=pear")
-    assert done.returncode == 2
-    assert ", pair, " in done.stderr
-    assert "did you mean 'pair'?" in done.stderr
+    done = lab.server.do("sim.run", ["grammar=pear"], folder=lab.home)
+    assert done.status == 2
+    assert ", pair, " in done.err
+    assert "did you mean 'pair'?" in done.err
 
 
 def test_an_edited_member_is_a_new_run(lab: Lab) -> None:
-    words = ("experiment=l1_pairs", f"outputs={lab.outputs}", "seed=1", "hydra.mode=RUN")
+    words = ("-m", "sim.run", "experiment=l1_pairs", f"outputs={lab.outputs}", "seed=1", "hydra.mode=RUN")
     lab.edit("objectives/halved.py", "return self.share * jnp.sum", "return 2 * self.share * jnp.sum")
-    assert "finished in" in lab.said("sim.run", *words)
+    assert "finished in" in lab.trained(*words)
     lab.edit("objectives/halved.py", "return 2 * self.share * jnp.sum", "return self.share * jnp.sum")
-    assert "kept as it is" in lab.said("sim.run", *words)
+    assert "kept as it is" in lab.trained(*words)
 
 
 def test_in_python_too(lab: Lab) -> None:
@@ -164,6 +178,4 @@ assert r.model().sample(2)
 """
     file = lab.home / "notebook.py"
     file.write_text(code, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": f"{lab.home / 'site'}{os.pathsep}{ROOT}"}
-    done = subprocess.run([sys.executable, str(file)], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    lab.trained(str(file))

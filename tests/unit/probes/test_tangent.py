@@ -38,8 +38,8 @@ def job(name: str, loss_on: str = "response", **chosen: object) -> Job:
 
 
 def jacobian(of: Job) -> np.ndarray:
-    """Explicit, by reverse derivatives: [N, parameters]."""
-    rows = jax.jacrev(lambda params: log_probs(of, params, of.phase.base.strings))(of.init)
+    """Explicit, by reverse derivatives: [N, parameters]. It is one program; op by op there would be hundreds."""
+    rows = jax.jit(jax.jacrev(log_probs, argnums=1))(of, of.init, of.phase.base.strings)
     return np.concatenate([np.asarray(leaf, np.float64).reshape(len(A), -1) for leaf in jax.tree.leaves(rows)], axis=1)
 
 
@@ -82,7 +82,7 @@ def test_many_strings_are_scored_in_parts(monkeypatch):
 def test_velocity_is_the_derivative_along_one_small_step():
     one, rate = job("transformer", optimizer=Sgd(learning_rate=1e-3)), 1e-3
     run = trained(one, P.trie, [0, 1])
-    before, after = (log_probs(one, params, one.phase.base.strings) for params in (one.init, run.params))
+    before, after = (jax.jit(log_probs)(one, params, one.phase.base.strings) for params in (one.init, run.params))
     np.testing.assert_allclose(
         (after - before) / rate, tangent(one, one.init)["tangent_velocity"], rtol=0.02, atol=0.02
     )
@@ -176,5 +176,5 @@ def test_probes_are_recorded_at_every_evaluation():
     distances = [record["weight_distance"][0] for record in run.trained.evaluations]
     assert distances[0] == 0.0 < distances[1] < distances[2]
     assert {record["tangent_displacement"].shape for record in run.trained.evaluations} == {(6,)}
-    gradient = jax.grad(loss, argnums=1)(one, one.init, one.key)
+    gradient = jax.jit(jax.grad(loss, argnums=1))(one, one.init, one.key)
     assert distances[1] <= 0.2 * np.linalg.norm(vector(gradient)) * 1.5
