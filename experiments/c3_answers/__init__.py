@@ -1,6 +1,7 @@
 """C3, forward KL and one answer per prompt: does maximum likelihood seek a mode, or do few and equal answers do it?"""
 
 from experiments.c3_answers import measured
+from experiments.c3_answers.amendments import AMENDMENTS
 from experiments.c3_answers.announced import PREDICTIONS
 from experiments.c3_answers.tables import NEEDS, PAIRED, tables
 from experiments.predictions import Claim
@@ -19,4 +20,5 @@ CLAIM = Claim(
     tables=tables,
     paired=PAIRED,
     condition="the data say one answer to the prompt: H(Ŝ_x) = 0",
+    amendments=AMENDMENTS,
 )

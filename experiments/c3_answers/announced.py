@@ -182,7 +182,7 @@ UNSEEN = (
     ),
     Prediction(
         "C3.6b", "Good and Turing's estimate of that mass, from the data alone.", "report", dial.good_turing,
-        predicted="1", rule="f₁/m over P(unseen).", control="none", value=1.0, only=PARTS,
+        predicted="1", rule="f₁/m over P(unseen).", control="none", only=PARTS,
     ),
     Prediction(
         "C3.7a", "The entropy on trained prompts by number of answers.", "report", measured.trained, predicted="–",

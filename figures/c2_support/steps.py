@@ -14,17 +14,17 @@ TABLES = ("runs", "steps")
 ARMS = {
     "steps_low": ("1,000 steps at 5e-4", 0, "o", False),
     "steps_low_long": ("4,000 steps at 2.5e-4", 0, "s", False),
-    "steps_middle": ("1,000 steps at 1e-3", 1, "o", False),
-    "steps_middle_long": ("4,000 steps at 5e-4", 1, "s", False),
     "steps_constant": ("constant 3.1e-4", 0, "D", False),
-    "steps_base": ("1,000 steps at 2e-3", 2, "o", False),
+    "steps_middle": ("1,000 steps at 1e-3", 1, "v", False),
+    "steps_middle_long": ("4,000 steps at 5e-4", 1, "^", False),
+    "steps_base": ("1,000 steps at 2e-3", 2, "p", False),
     "steps_exact": ("2e-3, exact targets", 6, "*", False),
     "steps_sgd": ("SGD 0.1, exact targets", 6, "h", False),
-    "steps_eps": ("2e-3, ε = 0.01", 5, "o", True),
-    "steps_grafted_middle": ("grafted, 1e-3", 3, "^", True),
-    "steps_grafted": ("grafted, 2e-3", 3, "v", True),
     "steps_small_batch": ("1e-3, batches of 16", 4, "P", False),
     "steps_large_batch": ("1e-3, batches of 128", 4, "X", False),
+    "steps_grafted_middle": ("undivided, 1e-3", 3, "^", True),
+    "steps_grafted": ("undivided, 2e-3", 3, "v", True),
+    "steps_eps": ("2e-3, ε = 0.01", 5, "o", True),
     "steps_small_batch_eps": ("1e-3, 16, ε = 0.01", 5, "P", True),
     "steps_large_batch_eps": ("1e-3, 128, ε = 0.01", 5, "X", True),
 }
@@ -74,7 +74,7 @@ def caption(tables: Tables) -> str:
     return (
         "C2.8, second attempt, in worlds that no run had seen. What fine-tuning erases behind the gate, E, "
         "against Q, the sum of the squared Euclidean lengths of all steps. A small mark is a run, and a large one the "
-        f"geometric mean of an arm, {num_seeds(steps)}. Grafted steps are as long as Adam's, without the division of "
+        f"geometric mean of an arm, {num_seeds(steps)}. Undivided steps are as long as Adam's, without the division of "
         "each coordinate. E is exact, and Q is exact but for the rounding of float32. "
         f"{left} of {steps.height} runs are left out, because they do not fit or E is not above 0."
     )
