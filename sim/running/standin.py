@@ -1,7 +1,7 @@
 """A record of a run before it is done, with a stand-in for its models. So a question about its numbers can be checked.
 
-The stand-in gives every next token the same probability. So it has mass off the support, as a trained model has, and a
-number that is only bounded after the training is only bounded here too.
+The stand-in begins with equal probabilities of every next token. So it has mass off the support, as a trained model
+has, and a number that is only bounded after the training is only bounded here too.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ from sim.phases import MEANINGS, steps_by_stage
 from sim.running import editing, stages
 from sim.running.build import languages, later_worlds, predicted
 from sim.running.identity import without_text
+from sim.training.node_record import node_record
 
 
 def check_number(chosen: Mapping[str, Any], wanted: Named) -> None:
@@ -38,13 +39,18 @@ def check_number(chosen: Mapping[str, Any], wanted: Named) -> None:
 
 
 def standin(chosen: Mapping[str, Any]) -> Record:
-    """Return the record of a run in which the model of every phase gives every next token the same probability."""
+    """Return the record of a run that never ran: its first model gives every next token the same probability.
+
+    The models of all later phases prefer some tokens to others, so that they differ from the first one.
+    """
     p, restricted = languages(chosen)
     best = predicted(chosen)
     after = stages.meanings(chosen)
     phases = ("pretrain", "sft", *chosen["finetune"]["controls"], *after)
     phases += ("recovery", "scratch") if chosen["relearn"]["num_steps"] else ()
-    arrays = {name: np.stack([values, values]) for name, values in uniform(p.trie).items()}
+    first, later = uniform(p.trie), node_record(_ramp(p.trie), p.trie)
+    begun = {name: np.stack([values, values]) for name, values in first.items()}
+    moved = {name: np.stack([values, later[name]]) for name, values in first.items()}
     known, number = MEANINGS | after, steps_by_stage(chosen)
     steps = {phase: number[known[phase].stage] for phase in phases}
     watches = chosen["finetune"]["kl_every_step"]
@@ -52,19 +58,24 @@ def standin(chosen: Mapping[str, Any]) -> Record:
         phase: PhaseRecord(
             np.array([0, steps[phase]]),
             np.array([np.nan, 0.0]),
-            dict(arrays),
+            dict(begun if phase == "pretrain" else moved),
             *(2 * [np.ones((steps[phase], 2)) if watches and known[phase].tunes else None]),
         )
         for phase in phases
     }
     edited = editing.meanings(chosen["finetune"])
-    once = {name: values[:1] for name, values in arrays.items()}
+    once = {name: values[1:] for name, values in moved.items()}
     recorded |= {phase: PhaseRecord(np.array([0]), np.array([np.nan]), dict(once)) for phase in edited}
     meanings = {phase: (known | edited)[phase] for phase in recorded}
     facts = {"optimum": "none" if best is None else "predicted"}
     named = (chosen["name"], "", without_text(chosen))
     worlds = later_worlds(chosen)
     return Record(*named, p, restricted, recorded, facts, log_optimum=best, meanings=meanings, stages=worlds)
+
+
+def _ramp(trie: Trie) -> np.ndarray:
+    """Logits that rise with the token, from 0 to 1, the same at every node."""
+    return np.tile(np.linspace(0.0, 1.0, trie.vocab_size), (trie.num_nodes, 1))
 
 
 def uniform(trie: Trie) -> dict[str, np.ndarray]:

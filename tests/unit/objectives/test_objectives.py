@@ -87,7 +87,7 @@ def test_the_minimiser_is_the_predicted_one(file, model, spoken, loss_on):
     for found in (view_of(spoken, r, loss_on) for r in record):
         log_q = found.log_q if file.stem in FAST else found.log_q - np.log1p(-found.off)[found.group]
         distance.append(kl(target.log_q, log_q, target.log_weights(log_prompts)))
-    assert distance[0] > 0.1
+    assert distance[0] > 0.02  # it falls by a factor of two thousand at least
     assert 0 <= distance[1] + 1e-9 < 1e-5
 
 
