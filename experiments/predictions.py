@@ -20,6 +20,9 @@ from experiments.source import normalised as normalised
 from experiments.standing import standing
 from sim.numerics import SpecificationError
 
+HISTORY = "amendments.py"
+"""The file of a claim's folder that no digest covers: what is said of earlier predictions decides nothing."""
+
 
 @dataclass(frozen=True)
 class Amendment:
@@ -83,7 +86,10 @@ class Claim:
 
     @cached_property
     def digest(self) -> str:
-        """12 hex digits of a SHA-256 of the criteria of all predictions and of the code in the claim's own files."""
+        """12 hex digits of a SHA-256 of the criteria of all predictions and of the code in the claim's own files.
+
+        Its amendments are not covered if they are in a file of their own, see `HISTORY`.
+        """
         content = {
             "criteria": [one.criteria() for one in self.predictions],
             "claim": [self.identifier, self.title, self.sentence, self.rule, self.condition, list(self.paired)],
@@ -94,7 +100,8 @@ class Claim:
 
     def _files(self) -> list[Path]:
         path = Path(self.file)
-        return sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]
+        own = sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]
+        return [one for one in own if one.name != HISTORY]
 
     @property
     def announced(self) -> str:

@@ -1,27 +1,32 @@
 """The phases of a run and their meanings. Every record holds this table, and reports and figures read it there."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-Stage: TypeAlias = Literal["pretrain", "finetune", "relearn"]
-Role: TypeAlias = Literal["pretraining", "fine-tuning", "control", "linearisation", "edit", "relearning"]
+Stage: TypeAlias = str
+"""`pretrain`, `finetune`, a later stage (`stage_2`, `stage_3`, ...), or `relearn`. Its phases train together."""
 
-STAGES: dict[Stage, str] = {
-    "pretrain": "pretraining",
-    "finetune": "fine-tuning",
-    "relearn": "relearning",
-}
-"""The stages of a run in their order, in words. A stage is a key of the configuration; its phases train together."""
+Role: TypeAlias = Literal[
+    "pretraining", "fine-tuning", "control", "linearisation", "edit", "relearning", "later stage", "later control"
+]
+
+TITLES: dict[Stage, str] = {"pretrain": "pretraining", "finetune": "fine-tuning", "relearn": "relearning"}
+"""The stages that are keys of the configuration, in words. Later stages are entries of its list `stages`."""
+
+_LATER = re.compile(r"stage_([2-9]|[1-9][0-9]+)")
+_CONTROL = "_identity"
 
 
 @dataclass(frozen=True)
 class Meaning:
     """What a phase is: one training, or an edit of its result, and what it is compared with.
 
-    stage: the key of the configuration that holds its number of steps; role: how reports and figures use it; data: the
-    language that it is trained on, "P", "S" or "P_B" (what S leaves out); model: the name of the model that it ends
-    with; title: the phase in words. An edit has the stage and the data of the training whose result it changes.
+    stage: the stage to which it belongs; role: how reports and figures use it; data: the language that it is trained
+    on: "P", "S", "P_B" (what S leaves out), or "S_2" for a second stage with data of its own; model: the name of the
+    model that it ends with; title: the phase in words. An edit has the stage and the data of the training whose result
+    it changes.
     """
 
     stage: Stage
@@ -29,6 +34,16 @@ class Meaning:
     data: str
     model: str
     title: str
+
+    @property
+    def tunes(self) -> bool:
+        """Whether the phase belongs to the fine-tuning or to a later stage."""
+        return self.stage not in ("pretrain", "relearn")
+
+    @property
+    def on_s(self) -> bool:
+        """Whether the phase is trained on the S of its stage."""
+        return self.data not in ("P", "P_B")
 
 
 MEANINGS: dict[str, Meaning] = {
@@ -44,7 +59,63 @@ MEANINGS: dict[str, Meaning] = {
     "recovery": Meaning("relearn", "relearning", "P_B", "relearned", "learning again what S left out"),
     "scratch": Meaning("relearn", "relearning", "P_B", "scratch", "learning what S left out from fresh parameters"),
 }
-"""Every phase that trains, by the name that it has in a record. Edits have names of their own, see `of_edit`."""
+"""Every phase that trains, by the name that it has in a record.
+
+Edits and later stages have names of their own, see `of_edit` and `of_later`.
+"""
+
+
+def later(number: int) -> Stage:
+    """Return the name of the stage with a number, which counts from 2; it is also the name of its phase."""
+    return f"stage_{number}"
+
+
+def control_of(stage: Stage) -> str:
+    """Return the name of the identity control of a later stage."""
+    return f"{stage}{_CONTROL}"
+
+
+def is_later(phase: str) -> bool:
+    """Return whether a name is that of a later stage or of its control. Only a run says which of them it has."""
+    return _LATER.fullmatch(phase.removesuffix(_CONTROL)) is not None
+
+
+def in_words(stage: Stage) -> str:
+    """Return the name of a stage for people, such as "pretraining" or "stage 2"."""
+    return TITLES.get(stage, stage.replace("_", " "))
+
+
+def of_later(stage: Stage, before: str, data: str, words: str) -> dict[str, Meaning]:
+    """Return the meanings of a later stage and of its identity control, by name.
+
+    before: the phase from whose model it begins; data: the name of its S; words: its objective in words.
+    """
+    name, control = in_words(stage), control_of(stage)
+    return {
+        stage: Meaning(stage, "later stage", data, stage, f"{name}: {words} on {data}, from the model of {before}"),
+        control: Meaning(stage, "later control", "P", control, f"control of {name}: the same on fresh data from P"),
+    }
+
+
+INHERITED = ("num_steps", "batch_size", "num_evals", "loss_on", "prefixes", "spacing")
+"""Keys that a later stage takes from `finetune` where it does not name them."""
+
+
+def entries(config: Mapping[str, Any]) -> dict[Stage, dict[str, Any]]:
+    """Return the entry of every later stage of a canonical configuration, by name, with what the fine-tuning gives.
+
+    In the configuration an entry holds only what differs from the fine-tuning. Here it has all keys.
+    """
+    given = {key: config[key] for key in ("objective", "optimizer", "restriction") if key in config}
+    given |= {key: value for key, value in config.get("finetune", {}).items() if key in INHERITED}
+    return {later(number): {**given, **entry} for number, entry in enumerate(config.get("stages", ()), 2)}
+
+
+def steps_by_stage(config: Mapping[str, Any]) -> dict[Stage, int]:
+    """Return the number of optimiser steps of every stage of a canonical configuration, in the order of the stages."""
+    after = {stage: entry["num_steps"] for stage, entry in entries(config).items()}
+    first, tuning, again = (config[stage]["num_steps"] for stage in TITLES)
+    return {"pretrain": first, "finetune": tuning, **after, "relearn": again}
 
 
 def of_edit(name: str, of: str, words: str) -> Meaning:

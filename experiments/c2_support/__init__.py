@@ -1,23 +1,22 @@
 """C2, support contraction and forgetting: does the support shrink, and is what is left out gated or erased?"""
 
-from experiments.c2_support import arms, crossed, mass, new_things
+from experiments.c2_support import arms, crossed, mass, new_things, steps
+from experiments.c2_support.amendments import AMENDMENTS
 from experiments.c2_support.announced import DECAY, ERASURE, KERNEL, SIZES
 from experiments.c2_support.crossed import RACE
 from experiments.c2_support.erasing import ERASING
 from experiments.c2_support.new_things import NEW, NEW_NEEDS
+from experiments.c2_support.steps import STEPS
 from experiments.c2_support.tables import NEEDS
 from experiments.c2_support.tables import tables as tables_of_laws
-from experiments.predictions import Amendment, Claim, Tables
+from experiments.predictions import Claim, Tables
 from experiments.study import Study
-
-BEFORE = "holds only if S is narrower than P"
-"""The verdict on the sentence before every amendment."""
 
 
 def tables(study: Study) -> Tables:
     """Return the tables of all parts of the study."""
     found = tables_of_laws(study)
-    others = (one.tables(study, found["runs"]) for one in (arms, crossed, new_things))
+    others = (one.tables(study, found["runs"]) for one in (arms, steps, crossed, new_things))
     return {**found, **{name: table for each in others for name, table in each.items()}}
 
 
@@ -29,40 +28,11 @@ CLAIM = Claim(
     "and the paths to other styles are cut off.",
     rule=f"Sizes are judged at convergence, a mean KL(S‖q) of at most {mass.FIT} nats per answer. E and X are read at "
     f"the end of runs with KL(S‖q) ≤ KL(S‖q*) + {arms.FIT:g} nats.",
-    predictions=(*SIZES, *DECAY, *ERASURE, *KERNEL, *RACE, *ERASING, *NEW),
-    needs=(*NEEDS, *crossed.NEEDS, *arms.NEEDS, *NEW_NEEDS),
+    predictions=(*SIZES, *DECAY, *ERASURE, *KERNEL, *RACE, *ERASING, *STEPS, *NEW),
+    needs=(*NEEDS, *crossed.NEEDS, *arms.NEEDS, *steps.NEEDS, *NEW_NEEDS),
     tables=tables,
     condition="S is narrower than P",
     paired=("part", "restriction", "targets", "model", "width", "optimizer", "learning_rate", "weight", "num_steps",
             "seed"),
-    amendments=(
-        Amendment(
-            "2026-11-26", "C2.2g was asked of late times alone, after runs had been seen: the window had to begin "
-            "after 1/(1 − β₂) steps. The digest did not cover the code that judges", "8780409d13dd", BEFORE,
-            {"C2.2g": "holds"},
-        ),
-        Amendment(
-            "2026-11-26", "savings (C2.4) were known between bounds only, so a lower bound refuted nothing any more; "
-            "changed after runs had been seen, with the same digest", "8780409d13dd", BEFORE,
-            {"C2.4": "holds"},
-        ),
-        Amendment(
-            "2026-11-29", "restated as data that judges itself; criteria, margins and windows are as before, and the "
-            "verdicts on the archived runs are the same", "8780409d13dd", BEFORE,
-        ),
-        Amendment(
-            "2026-11-29", "third edition, before its runs: C2.2g was false as stated and is the law of Adam's memory; "
-            "the prefactor by the kernel in place of the exponent (C2.2d); E in place of what is known; relearning at "
-            "thresholds that do not depend on P(B); signs against the control; exact targets alone decide whether a "
-            "control is null, with a quarter of the margin; 12 worlds where it is asked how much is kept",
-            "96c8d32dca77", BEFORE,
-            {"C2.0a": "holds", "C2.0b": "holds", "C2.2d": "holds", "C2.2g": "holds", "C2.2j": "", "C2.2k": "",
-             "C2.3d": "holds 8, undecided 1, refuted 1", "C2.3e": "undecided", "C2.4": "holds", "C2.4b": ""},
-        ),
-        Amendment(
-            "2026-11-29", "while the runs were made, before any was judged: a KL of 0 has no logarithm, so C2.4b "
-            "is undecided there; C2.8a is a control that has to be null; C2.6a is built into its target, so it checks "
-            "the instrument", "27817d9f563a", "undecided, because nothing had been judged",
-        ),
-    ),
+    amendments=AMENDMENTS,
 )  # fmt: skip

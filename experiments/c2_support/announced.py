@@ -3,6 +3,7 @@
 import math
 
 from experiments.c2_support import laws, mass, savings
+from experiments.c2_support.tables import FITTED
 from experiments.predictions import Prediction
 from sim.theory.memory import WINDOW
 
@@ -20,6 +21,8 @@ NO_EFFECT = mass.FEW / 4
 SETTLED = (
     f"valid runs in which lr t m_t changed by less than {100 * laws.SETTLED:g} % from half of the steps to the end"
 )
+
+FIT = f"valid runs with KL(S‖q) ≤ {FITTED:g} nats in the end"
 
 MEMORY = "0.5 <= ρ t <= 5, ρ = ½ |log β₂|"
 
@@ -154,11 +157,12 @@ ERASURE = (
         "C2.3d", "Transformer: given a lost style, most of P(y|x, z) is kept behind the gate.", "sign", mass.known,
         predicted="above ½",
         rule="exp(−E) above ½, that is E below log 2: E = Σ P(z)/P(B) [KL(P_z‖q_z) − that of q₀] over the lost styles.",
-        control="the two tables", threshold=-math.log(2.0), says="opposite", worlds=12, figure="split",
+        control="the two tables", threshold=-math.log(2.0), only=FIT, says="opposite", worlds=12, figure="split",
     ),
     Prediction(
         "C2.3e", "Adam with larger steps erases more of it.", "sign", mass.faster, predicted="above 0",
         rule="E after the largest learning rate minus E after the smallest, equal steps, above 0.", control="C2.3d",
+        only=FIT,
         worlds=12, figure="split",
     ),
     Prediction(

@@ -102,11 +102,11 @@ def tables(study: Study, runs: pl.DataFrame) -> Tables:
         return {name: pl.DataFrame() for name in ("arms", "arm_paths", "edits")}
     study = study.restricted(own)
     tags = own.select("run", "seed", "part", "arm", "role", "targets", "optimizer", "learning_rate", "num_steps")
-    paths = _paths(study, tags)
+    paths = paths_of(study, tags)
     return {"arms": ends(study, tags, paths), "arm_paths": paths, "edits": _edits(study, tags)}
 
 
-def _paths(study: Study, tags: pl.DataFrame) -> pl.DataFrame:
+def paths_of(study: Study, tags: pl.DataFrame) -> pl.DataFrame:
     """Return every evaluation of the arms. e: E; gate: mass that moved [nat]; lost: q(B); distance: ‖θ − θ₀‖."""
     found = tags
     columns = {

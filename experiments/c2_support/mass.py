@@ -201,12 +201,12 @@ WORLD = ("model_shown", "optimizer", "learning_rate", "targets", "num_steps", "s
 
 
 def _kept(tables: Tables, short: bool) -> pl.DataFrame:
-    """Return what runs erase in the end, E [nat], where it exists: short tunings of transformers, or all others."""
+    """Return what runs erase in the end, E [nat]: short tunings of transformers, or all others."""
     found = counted(tables, "kept")
     if not found.height:
         return found
     is_short = (pl.col("model") == "transformer") & ~pl.col("part").str.starts_with("decay")
-    found = found.filter(is_short == short, pl.col("erased").is_finite())
+    found = found.filter(is_short == short)
     return found.unique(WORLD, keep="first", maintain_order=True).sort(WORLD)
 
 
@@ -217,21 +217,29 @@ def _by_arm(found: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def known(tables: Tables) -> Iterator[Case]:
-    """C2.3d: -E of transformers, a world for each number; shown as exp(-E)."""
+    """C2.3d: -E of transformers that fit S, a world for each number; shown as exp(-E)."""
     for case, own in _by_arm(_kept(tables, short=True)):
-        note = "geometric mean of the share that is kept"
-        yield Case.exact(case, -own["erased"].to_numpy(), note=note, logarithmic=True)
+        fit = own.filter("fits")
+        note = f"geometric mean of the share that is kept; {own.height - fit.height} runs left out for their fit"
+        if fit["erased"].is_infinite().any():
+            none = np.zeros(0)
+            yield Case(case, none, none, note=f"{note}; E is infinite in a world", undecided=True)
+        else:
+            yield Case.exact(case, -fit["erased"].to_numpy(), note=note, logarithmic=True)
 
 
 def known_by_others(tables: Tables) -> Iterator[Case]:
-    """C2.3f: the same of tables, and of transformers that are trained with exact gradients."""
+    """C2.3f: the same of tables, and of transformers that are trained with exact gradients; where E is finite."""
     for case, own in _by_arm(_kept(tables, short=False)):
-        yield Case.exact(case, -own["erased"].to_numpy(), note="geometric mean", logarithmic=True)
+        finite = own.filter(pl.col("erased").is_finite())
+        note = f"geometric mean; {own.height - finite.height} worlds left out because E is infinite or not known"
+        yield Case.exact(case, -finite["erased"].to_numpy(), note=note, logarithmic=True)
 
 
 def faster(tables: Tables) -> Iterator[Case]:
-    """C2.3e: E after Adam's largest rate minus E after its smallest, in the worlds that have both; equal steps."""
+    """C2.3e: E after Adam's largest rate minus E after its smallest, in the worlds in which both fit; equal steps."""
     found = _kept(tables, short=True)
+    found = found.filter("fits") if found.height else found
     found = found.filter(optimizer="adam") if found.height else found
     for values, own in (
         found.group_by("model_shown", "targets", "num_steps", maintain_order=True) if found.height else ()

@@ -22,6 +22,9 @@ SIZED = {"sft": "sft", "identity": "identity", "carried": "carried"}
 ARMS = ("erasing_adam", "erasing_exact", "erasing_slow")
 """The parts of C2.8 that are plain fine-tunings: Adam at 2e-3 on sampled and on exact targets, and at 1e-4."""
 
+FITTED = 0.03
+"""E is compared between runs that end with at most this KL(S‖q), since plain fine-tuning has q* = S [nat]."""
+
 NEEDS = (
     *(Need(("hill_1", "epsilon_support"), phases=tuple(SIZED), part=part) for part in ("support", "recovery")),
     *(
@@ -29,7 +32,7 @@ NEEDS = (
              phases=("pretrain", "sft"), part=part)
         for part in ("support", "recovery", "decay", "rates")
     ),
-    *(Need(("style_erasure", "kept_behind_gate"), phases=("sft",), part=part)
+    *(Need(("style_erasure", "kept_behind_gate", "kl"), phases=("sft",), part=part)
       for part in ("recovery", "decay", "rates", *ARMS)),
     Need(("lost_mass", "kernel_limit", "kernel_speed"), phases=("sft",), part="decay_sgd"),
     Need(("kl_lost_given",), phases=("recovery", "scratch"), part="recovery"),
@@ -160,14 +163,16 @@ def _by_style(study: Study, runs: pl.DataFrame, phase: str, step: Step) -> pl.Da
 def kept(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     """Return how much each run erases in the end, E [nat], and the share exp(-E) that it keeps behind the gate.
 
-    These are the runs on one style in which E is known, of the parts recovery, decay and rates, and of plain arms.
+    These are the runs on one style, of the parts recovery, decay and rates, and of plain arms. fits: whether KL(S‖q) is
+    at most `FITTED` in the end, where E is compared.
     """
     plain = pl.col("part").str.contains("^(recovery|decay|rates)") | pl.col("part").is_in(ARMS)
     own = runs.filter(plain, pl.col("restriction_kind").is_in(["style", "regular"]))
     for name, metric, of in (("erased", "style_erasure", "E"), ("share", "kept_behind_gate", "exp(-E)")):
         found = study.pick(metric, of, "P(x)", "sft").select("run", pl.col("lower").alias(name))
         own = own.join(found, on="run", maintain_order="left")
-    return own
+    fit = study.pick("kl", "S||q", "S(x)", "sft").select("run", fit="lower")
+    return own.join(fit, on="run", maintain_order="left").with_columns(fits=pl.col("fit") <= FITTED)
 
 
 # -- kernel, race, replay ---------------------------------------------------------------------------------------------

@@ -13,13 +13,15 @@ import numpy as np
 from sim.disk.files import MANIFEST as MANIFEST
 from sim.disk.files import FinishedError as FinishedError
 from sim.disk.files import pack, publish, unpack, verified
+from sim.disk.later import LaterWorld, later_arrays, later_description, later_worlds
 from sim.disk.ledger import DESCRIPTION as DESCRIPTION
 from sim.disk.ledger import FAILED
-from sim.disk.stacking import rows
-from sim.languages.finite import FiniteLanguage, Styles
+from sim.disk.phase_record import BY_STEP
+from sim.disk.phase_record import PhaseRecord as PhaseRecord
+from sim.disk.worlds import language, language_arrays, language_description, restricted_arrays, restricted_description
+from sim.disk.worlds import restricted as restricted_of
+from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
-from sim.languages.trie import Trie
-from sim.languages.vocabulary import Vocabulary
 from sim.numerics import SpecificationError, in_one_line
 from sim.phases import Meaning, restored, stored
 from sim.places import check_writable
@@ -28,33 +30,6 @@ RESULTS_VERSION = 5
 """It is increased with every change of the program that can change numbers. It is part of the hash of every run."""
 
 ARRAYS = "arrays.safetensors"
-
-
-@dataclass(frozen=True, eq=False)
-class PhaseRecord:
-    """One training: its recorded arrays, with a leading axis of T evaluations (see `sim.training.node_record`).
-
-    With `record: laws` the arrays at nodes and edges are those of the first and the last evaluation only, and those of
-    `sim.metrics.law_record` are those of the evaluations between them.
-
-    kl_every_step: KL(S‖q) of the prompt and of the answer after the steps 1, 2, ... [nat per string], float64[T, 2],
-    see `sim.training.watched`; None if it was not recorded. Here T is the number of steps.
-    """
-
-    steps: np.ndarray  # int[T]
-    losses: np.ndarray  # float64[T], mean loss since the previous evaluation [nat per string], nan at step 0
-    arrays: Mapping[str, np.ndarray]  # float64[T, E] and float64[T, M]
-    kl_every_step: np.ndarray | None = None
-
-    def at(self, index: int) -> dict[str, np.ndarray]:
-        """Return the arrays of one evaluation; a negative index counts from the end. Raises IndexError for others."""
-        total = len(self.steps)
-        wanted, found = range(total)[index], {}
-        for name, values in self.arrays.items():
-            held = rows(name, len(values), total)
-            if wanted in held:
-                found[name] = values[held.index(wanted)]
-        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +50,7 @@ class Record:
     params: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)  # final, flat, per phase
     log_optimum: np.ndarray | None = None
     meanings: Mapping[str, Meaning] = field(default_factory=dict)  # of the phases; filled in where it is empty
+    stages: Mapping[str, LaterWorld] = field(default_factory=dict)  # the worlds of later stages, by name
 
     def __post_init__(self) -> None:
         if not self.meanings:
@@ -213,41 +189,26 @@ def _params_file(phase: str) -> str:
 
 
 def _arrays(record: Record) -> dict[str, np.ndarray]:
-    p, restricted = record.p, record.restricted
-    arrays = {
-        "world/strings": p.trie.strings,
-        "world/log_p": p.log_p,
-        "world/log_s": restricted.s.log_p,
-        "world/log_kept": restricted.kept.log_p,
-        "world/event": restricted.event,
-    }
-    if p.styles is not None:
-        arrays["world/log_style_posterior"] = p.styles.log_posterior
-    if restricted.log_member is not None:
-        arrays["world/log_member"] = restricted.log_member
+    arrays = language_arrays(record.p) | restricted_arrays(record.restricted, "world") | later_arrays(record.stages)
     if record.log_optimum is not None:
         arrays["world/log_optimum"] = record.log_optimum
     for phase, recorded in record.phases.items():
         arrays[f"{phase}/steps"], arrays[f"{phase}/losses"] = recorded.steps, recorded.losses
-        if recorded.kl_every_step is not None:
-            arrays[f"{phase}/kl_every_step"] = recorded.kl_every_step
+        for name in BY_STEP:
+            if (values := getattr(recorded, name)) is not None:
+                arrays[f"{phase}/{name}"] = values
         arrays |= {f"{phase}/{name}": values for name, values in recorded.arrays.items()}
     return arrays
 
 
 def _description(record: Record) -> dict[str, Any]:
-    vocabulary, styles = record.p.vocabulary, record.p.styles
     return {
         "name": record.name,
         "hash": record.hash,
         "config": dict(record.config),
-        "vocabulary": {
-            "symbols": list(vocabulary.symbols),
-            "prompt_end": vocabulary.prompt_end,
-            "joiner": vocabulary.joiner,
-        },
-        "styles": None if styles is None else list(styles.names),
-        "restriction": {"log_mass": record.restricted.log_mass, "notes": dict(record.restricted.notes)},
+        **language_description(record.p),
+        "restriction": restricted_description(record.restricted),
+        **later_description(record.stages),
         "phases": list(record.phases),
         "meanings": stored(record.meanings, record.phases),
         "params": list(record.params),
@@ -273,27 +234,14 @@ def read(source: str | Path, identified: bool = False) -> Record:
 
 def _record(about: Mapping[str, Any], files: Mapping[str, bytes]) -> Record:
     arrays = unpack(files[ARRAYS])
-    p, restricted = _world(about, arrays)
+    p = language(about, arrays)
+    restricted = restricted_of(p, about["restriction"], arrays, "world")
     phases = {}
     for phase in about["phases"]:
         own = {name.split("/")[1]: values for name, values in arrays.items() if name.startswith(f"{phase}/")}
-        phases[phase] = PhaseRecord(own.pop("steps"), own.pop("losses"), own, own.pop("kl_every_step", None))
+        by_step = {name: own.pop(name, None) for name in BY_STEP}
+        phases[phase] = PhaseRecord(own.pop("steps"), own.pop("losses"), own, **by_step)
     params = {phase: unpack(files[_params_file(phase)]) for phase in about["params"]}
     meanings, best = restored(phases, about.get("meanings")), arrays.get("world/log_optimum")
-    return Record(
-        about["name"], about["hash"], about["config"], p, restricted, phases, about["facts"], params, best, meanings
-    )
-
-
-def _world(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tuple[FiniteLanguage, Restricted]:
-    words = about["vocabulary"]
-    vocabulary = Vocabulary(tuple(words["symbols"]), words["prompt_end"], words["joiner"])
-    trie = Trie(arrays["world/strings"], len(vocabulary))
-    names = about["styles"]
-    styles = None if names is None else Styles(tuple(names), arrays["world/log_style_posterior"])
-    p, s, kept = (
-        FiniteLanguage(vocabulary, trie, arrays[f"world/{name}"], styles) for name in ("log_p", "log_s", "log_kept")
-    )
-    said = about["restriction"]
-    member = arrays.get("world/log_member")
-    return p, Restricted(s, kept, arrays["world/event"], said["log_mass"], said["notes"], member)
+    named, stages = (about["name"], about["hash"], about["config"]), later_worlds(about, arrays, p, restricted)
+    return Record(*named, p, restricted, phases, about["facts"], params, best, meanings, stages)

@@ -10,9 +10,8 @@ from typing import Any, TypeAlias
 
 from omegaconf import DictConfig, OmegaConf
 
-from sim.config import conf_folders
 from sim.config.fitting import fitting
-from sim.numerics import SpecificationError, nearest
+from sim.config.options import file_of
 
 Node: TypeAlias = Any
 """A `DictConfig` of Omegaconf. It is Any because the run-time checks of types refuse the base classes of DictConfig."""
@@ -53,23 +52,8 @@ def changed(config: Mapping[str, Any], options: Mapping[str, str], changes: Mapp
     return _finished(made, changes)
 
 
-def options_of(group: str) -> dict[str, Path]:
-    """Return the files of the options of a group by name."""
-    found: dict[str, Path] = {}
-    for folder in conf_folders():
-        for file in sorted((folder / group).glob("*.yaml")):
-            found.setdefault(file.stem, file)
-    return found
-
-
 def _file(name: str, group: str) -> Path:
-    found = options_of(group)
-    if name not in found:
-        names = ", ".join(found)
-        raise SpecificationError(
-            f"{group or 'config'}: one of {names} is required, found {name!r}{nearest(name, list(found))}"
-        )
-    return found[name]
+    return file_of(name, group, group or "config")
 
 
 def _load(file: Path) -> Node:

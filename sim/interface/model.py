@@ -60,7 +60,7 @@ class TrainedModel:
 
 
 def model_of(record: Record, name: str = "finetuned") -> TrainedModel:
-    """Return a trained model of a record: "pretrained", "finetuned", "relearned", or a control such as "identity".
+    """Return a trained model of a record: "pretrained", "finetuned", "stage_2", "relearned", or a control ("identity").
 
     Raises SpecificationError if the record has no such model or does not hold its parameters.
     """

@@ -1,6 +1,6 @@
 """From the arguments of the Python interface to a finished run, as the commands do it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ a `kind`; a Path of a grammar file; an object; None for the default option."""
 
 def again(record: Record, changes: Mapping[str, Any], progress: bool = True) -> tuple[Record, Path]:
     """Do a run with the pretraining of another. Raises SpecificationError for changes that need a new pretraining."""
-    known = ("restriction", "objective", "optimizer", "finetune", "relearn", "name", "outputs")
+    known = ("restriction", "objective", "optimizer", "finetune", "stages", "relearn", "name", "outputs")
     for key in changes:
         if key not in known:
             raise SpecificationError(
@@ -37,7 +37,23 @@ def split(choices: Mapping[str, Choice]) -> tuple[dict[str, str], dict[str, Any]
     there = {key: value for key, value in choices.items() if value is not None}
     options = {key: value for key, value in there.items() if key in GROUPS and isinstance(value, str)}
     changes = {key: node(value) if key in GROUPS else value for key, value in there.items() if key not in options}
+    if "stages" in changes:
+        changes["stages"] = [stage(entry) for entry in listed(changes["stages"])]
     return options, changes
+
+
+def listed(value: Any) -> Sequence[Any]:
+    """Return a list of later stages. It raises SpecificationError for anything else, such as a single mapping."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return value
+    raise SpecificationError(f"stages: a list of mappings is required, found {value!r:.60}; write [...] around it")
+
+
+def stage(entry: Any) -> Any:
+    """Return an entry of `stages` in which objects are nodes. The names of options stay as they are."""
+    if not isinstance(entry, Mapping):
+        return entry
+    return {key: node(value) if key in GROUPS and not isinstance(value, str) else value for key, value in entry.items()}
 
 
 def node(value: Choice) -> Any:

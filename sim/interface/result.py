@@ -13,7 +13,7 @@ from sim.disk.records import Record
 from sim.interface.model import TrainedModel, model_of
 from sim.interface.perform import again
 from sim.metrics.excursion import kl_by_step, rounded
-from sim.metrics.frames import metrics_table
+from sim.metrics.frames import metrics_table, stages_table
 from sim.metrics.scored import VIEWS, View
 from sim.numerics import SpecificationError, nearest
 from sim.show.blocks import Block, fragments
@@ -63,16 +63,20 @@ class Result:
             }
         )
 
+    def stages(self, view: View = "response") -> pl.DataFrame:
+        """Return the waterfall by stage: what every stage loses against the model at its start, one row each."""
+        return stages_table(self.record, view)
+
     def model(self, name: str = "finetuned") -> TrainedModel:
-        """Return a trained model: "pretrained", "finetuned", "relearned", or a control; see `sim.model_of`."""
+        """Return a model: "pretrained", "finetuned", "relearned", a later stage, or a control: `sim.model_of`."""
         return model_of(self.record, name)
 
     def finetune(self, *, progress: bool | None = None, **changes: Any) -> "Result":
         """Fine-tune the same pretrained model q0 in another way.
 
         The arguments are the arguments of `sim.simulate` that do not affect the pretraining: restriction, objective,
-        optimizer, finetune, relearn, name, outputs. What is not named stays as it was. It raises SpecificationError if
-        a change needs another pretraining.
+        optimizer, finetune, stages, relearn, name, outputs. What is not named stays as it was. It raises
+        SpecificationError if a change needs another pretraining.
         """
         shown = self.progress if progress is None else progress
         return Result(*again(self.record, changes, shown), shown)

@@ -1,6 +1,6 @@
 """Simulations from Python. Choices are named as in conf/ or given as objects; the commands do the same."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ def simulate(
     seed: int = 0,
     pretrain: Mapping[str, Any] | None = None,
     finetune: Mapping[str, Any] | None = None,
+    stages: Sequence[Mapping[str, Any]] | None = None,
     relearn: Mapping[str, Any] | None = None,
     dial: Mapping[str, Any] | None = None,
     scale: str | None = None,
@@ -40,7 +41,7 @@ def simulate(
     choices = {
         "grammar": grammar, "restriction": restriction, "model": model, "objective": objective, "optimizer": optimizer
     }  # fmt: skip
-    settings = {"pretrain": pretrain, "finetune": finetune, "relearn": relearn, "dial": dial}
+    settings = {"pretrain": pretrain, "finetune": finetune, "stages": stages, "relearn": relearn, "dial": dial}
     options, changes = split(choices | settings)
     options |= {key: value for key, value in {"scale": scale, "experiment": experiment}.items() if value is not None}
     top = {"seed": seed, "name": name, "outputs": outputs if outputs is None else str(outputs)}

@@ -81,7 +81,7 @@ def _kl(evaluation: Evaluation) -> Iterator[Cell]:
     yield Cell(f"S||{of}", _kl_to(world.s, q, world.s_law), s_name)
     if evaluation.is_truth:
         return
-    if world.best is not None and evaluation.meaning.data == "S":
+    if world.best is not None and evaluation.meaning.on_s:
         yield Cell("q*||q", _kl_to(world.best, q, world.s_law), s_name)
     yield Cell("P_A||q", _kl_to(world.kept, q, world.s_law), s_name)
     for name, law in unshown(world).items():
@@ -101,11 +101,11 @@ def unshown(world: World) -> dict[str, np.ndarray]:
 def _moved(between: Between, comma: str) -> Callable[[Evaluation], Iterator[Cell]]:
     """A divergence between the model at the start of a fine-tuning, q0, and the model later, with ⊥ as one atom.
 
-    It is averaged under S(x), the law of the prompts of the fine-tuning.
+    In a later stage q0 is the model of the stage before. It is averaged under S(x), the law of the prompts of the data.
     """
 
     def measure(evaluation: Evaluation) -> Iterator[Cell]:
-        if not evaluation.is_truth and evaluation.meaning.stage == "finetune":
+        if not evaluation.is_truth and evaluation.meaning.tunes:
             world, q = evaluation.world, evaluation.q
             start = world.start(evaluation.phase)
             weights = q.log_merged_weights(world.s_law)

@@ -101,9 +101,12 @@ def _coverage_lost(evaluation: Evaluation) -> Iterator[Cell]:
 
 
 def _reverse_kl_moved(evaluation: Evaluation) -> Iterator[Cell]:
-    """KL(q_P‖q0) under S(x), the prompts of the fine-tuning, in all phases of this stage."""
+    """KL(q_P‖q0) under S(x), the prompts of the fine-tuning. In a later stage q0 is the model of the stage before."""
     world = evaluation.world
-    if evaluation.is_truth or evaluation.meaning.stage != "finetune" or (start := first_model(world)) is None:
+    if evaluation.is_truth or not evaluation.meaning.tunes:
+        return
+    start = world.start(evaluation.phase) if world.stage else first_model(world)
+    if start is None:
         return
     value = reverse_kl(world, evaluation.q, start, world.s_law)
     if value is not None:

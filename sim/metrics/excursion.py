@@ -86,7 +86,7 @@ def _largest(evaluation: Evaluation) -> Iterator[Cell]:
 def _excursion(evaluation: Evaluation) -> Iterator[Cell]:
     """X of a phase that is trained on S, at its last evaluation; nothing if q* is not predicted."""
     world = evaluation.world
-    if evaluation.is_truth or evaluation.meaning.data != "S" or world.best is None:
+    if evaluation.is_truth or not evaluation.meaning.on_s or world.best is None:
         return
     phase = world.record.phases[evaluation.phase]
     found = kl_by_step(phase, world.view)

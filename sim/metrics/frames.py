@@ -10,7 +10,7 @@ from sim.config.leaves import leaves
 from sim.disk.records import NOT_CONTENT, Record, invalidity
 from sim.metrics.scene import World
 from sim.metrics.scored import VIEWS, View
-from sim.metrics.table import Columns, columns, metrics
+from sim.metrics.table import Columns, columns, last_rows, metrics
 
 COLUMNS = """\
   run         hash of the run
@@ -165,6 +165,26 @@ def phases_table(record: Record) -> pl.DataFrame:
             for name, recorded in record.phases.items()
         ]
     )
+
+
+BY_STAGE = ("stage_entropy", "stage_target", "stage_kl", "stage_gate", "stage_kept", "stage_erasure", "stage_support")
+"""The metrics of `stages_table`."""
+
+
+def stages_table(record: Record, view: View = "response") -> pl.DataFrame:
+    """Return the waterfall by stage: what every stage, and every control, loses against the model at its start.
+
+    It holds the rows of the metrics BY_STAGE, see `sim.metrics.by_stage`, in the order of the phases. The losses of
+    `pretrain`, `sft`, `stage_2`, ... under one prompt law add up to all that is lost against P.
+    """
+    found = [
+        {name: row[name] for name in ("phase", "metric", "of", "at", "lower", "upper", "exactness", "prompt_law")}
+        for phase, meaning in record.meanings.items()
+        if phase in record.phases and meaning.role not in ("relearning", "edit")
+        for name in BY_STAGE
+        for row in last_rows(record, name, view, phase)
+    ]
+    return pl.DataFrame(found, schema_overrides={"lower": pl.Float64, "upper": pl.Float64})
 
 
 def _styles(record: Record) -> np.ndarray:

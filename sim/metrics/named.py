@@ -11,7 +11,7 @@ from sim.metrics.scene import TRUTH
 from sim.metrics.scored import VIEWS, View
 from sim.metrics.table import Row, chosen_metrics, last_rows
 from sim.numerics import SpecificationError, nearest
-from sim.phases import MEANINGS
+from sim.phases import MEANINGS, is_later
 
 TELLING = ("of", "at", "prompt_law")
 """The columns that tell the numbers of one metric apart, after one phase and in one view."""
@@ -69,7 +69,7 @@ def named(text: str, place: str) -> Named:
             raise SpecificationError(f"{place}: one {key}= is required, found several; leave all but one out")
         said[key] = value
     for key, allowed in (("view", VIEWS), ("end", ENDS), ("phase", (*MEANINGS, TRUTH))):
-        if key in said and said[key] not in allowed and not (key == "phase" and _is_edit(said[key])):
+        if key in said and said[key] not in allowed and not (key == "phase" and _may_be(said[key])):
             raise SpecificationError(
                 f"{place}: {key}: one of {', '.join(allowed)} is required, found {said[key]!r}"
                 f"{nearest(said[key], allowed)}"
@@ -78,9 +78,9 @@ def named(text: str, place: str) -> Named:
     return Named(text, place, words[0], telling=telling, **said)  # type: ignore[arg-type]
 
 
-def _is_edit(phase: str) -> bool:
-    """Return whether a name may be that of an edit, such as truncate_2. Only a run says which edits it has."""
-    return any(phase == kind or phase.startswith(f"{kind}_") for kind in members("edit"))
+def _may_be(phase: str) -> bool:
+    """Return whether a name may be that of a later stage or of an edit, such as truncate_2. Only a run says."""
+    return is_later(phase) or any(phase == kind or phase.startswith(f"{kind}_") for kind in members("edit"))
 
 
 def number(record: Record, wanted: Named) -> float:

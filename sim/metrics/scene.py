@@ -8,15 +8,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sim.config import construct, members
 from sim.disk.records import Record
 from sim.languages.finite import FiniteLanguage
 from sim.metrics.law_record import scored_from
+from sim.metrics.optimum import in_stage, optimum, seen_from
 from sim.metrics.scored import Scored, TrieView, View, known
 from sim.numerics import SpecificationError
 from sim.phases import Meaning
 from sim.quantity import Quantity
-from sim.theory.laws import Laws
 
 Found = TypeVar("Found")
 
@@ -26,10 +25,40 @@ TRUTH = "truth"
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """What is exactly known about a run's world in one view: P, P_A, S and q* on P's trie, and the two prompt laws."""
+    """What is exactly known about a run's world in one view: P, P_A, S and q* on P's trie, and the two prompt laws.
+
+    S, A and q* are those of the fine-tuning or, with `stage`, those of this later stage; then `record` holds them where
+    a record holds those of the fine-tuning. `whole` is the world of the fine-tuning; None for itself.
+    """
 
     record: Record
     view: View
+    stage: str = ""
+    whole: "World | None" = None
+    _stages: dict[str, "World"] = field(default_factory=dict, repr=False)
+
+    def of_phase(self, phase: str) -> "World":
+        """Return the world with the S, A and q* of the stage of a phase."""
+        stage = self.record.meanings[phase].stage
+        return self.of_stage(stage if stage in self.record.stages else "")
+
+    def of_stage(self, stage: str) -> "World":
+        """Return the world of a later stage; that of the fine-tuning for ""."""
+        whole = self.whole or self
+        if stage == self.stage or not stage:
+            return self if stage == self.stage else whole
+        if stage not in whole._stages:
+            found = World(seen_from(whole.record, stage), self.view, stage, whole)
+            found.__dict__.update({name: getattr(whole, name) for name in ("trie", "p", "p_law")})  # they are the same
+            whole._stages[stage] = found
+        return whole._stages[stage]
+
+    def shown(self, text: str) -> str:
+        """Return a text of the columns `of` and `prompt_law` with the names of this stage: S_2, A_2, q*_2.
+
+        S and A keep their names in a stage that has those of the fine-tuning. Its q* has a name of its own.
+        """
+        return in_stage(text, self.stage, self.record.stages[self.stage].own) if self.stage else text
 
     @cached_property
     def trie(self) -> TrieView:
@@ -111,10 +140,11 @@ class World:
             yield self.evaluation(phase, index)
 
     def evaluation(self, phase: str, index: int) -> "Evaluation":
-        """Return one evaluation of a phase."""
+        """Return one evaluation of a phase. Its world is that of the stage of the phase."""
         steps = self.record.phases[phase].steps
         at_end = index in (0, len(steps) - 1)
-        return Evaluation(self, phase, index, int(steps[index]), at_end, {"q": self.scored(phase, index)})
+        subjects = {"q": self.scored(phase, index)}
+        return Evaluation(self.of_phase(phase), phase, index, int(steps[index]), at_end, subjects)
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,27 +291,3 @@ def certified(name: str, value: Quantity | float, exact: bool) -> Quantity:
     if not exact:
         raise TypeError(f"metric {name}: a Quantity or exact=True is required, found a plain number without either")
     return Quantity.of(value)
-
-
-def optimum(record: Record) -> np.ndarray | None:
-    """log q* of whole documents [nat] that theory predicts for the fine-tuning of a run; None if nothing is predicted.
-
-    The record holds it. For older records, which do not, it is computed from the objective.
-    """
-    chosen = record.config.get("objective", {})
-    if "optimum" in record.facts or chosen.get("kind") not in members("objective"):
-        return record.log_optimum
-    return predicted(construct("objective", chosen, "objective"), laws_of(record))
-
-
-def predicted(objective: Any, laws: Laws) -> Any:
-    """Return what an objective states as its optimum (`sim.running.checks` checks it); None if it predicts none."""
-    stated = getattr(objective, "optimum", None)
-    return None if stated is None else stated(laws)
-
-
-def laws_of(record: Record) -> Laws:
-    """Return what the optimum of a run may depend on. The record must hold its pretraining."""
-    p, restricted = record.p, record.restricted
-    q0 = World(record, "joint").scored("pretrain", -1).log_q
-    return Laws(p.trie, p.log_p, restricted.s.log_p, restricted.event, q0)

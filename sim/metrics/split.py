@@ -41,7 +41,8 @@ def behind(world: World, q: Scored) -> float:
     return float(kl_by_node(world.p, q, world.p_law)[unvisited].sum()) / mass
 
 
-def _parts_of_event(world: World) -> list[Part]:
+def parts_of_event(world: World) -> list[Part]:
+    """Return the two parts of P that a split by the event needs, A and the rest, under P(x). They are made once."""
     event = world.record.restricted.event
     return world.truth.once("event parts", lambda: event_parts(world.p, event, world.p_law))
 
@@ -50,7 +51,7 @@ def _gate_erasure(part: str) -> Metric:
     def measure(evaluation: Evaluation) -> Iterator[Cell]:
         if not evaluation.is_truth:
             world = evaluation.world
-            parts = _parts_of_event(world)
+            parts = parts_of_event(world)
             split = evaluation.once("gate and erasure", lambda: gate_erasure_of(parts, evaluation.q))
             yield Cell("A", Quantity.of(getattr(split, part)), world.law_names[0])
 

@@ -100,7 +100,7 @@ def columns(
     found: Columns = {name: [] for name in OF_A_NUMBER}
     for view in views:
         world = World(record, view)
-        _add(found, world.truth, wanted)
+        _add_truths(found, world, wanted)
         for phase in record.phases:
             if phases is None or phase in phases:
                 for evaluation in world.evaluations(phase):
@@ -111,29 +111,41 @@ def columns(
 def last_rows(record: Record, name: str, view: View, phase: str) -> list[Row]:
     """Return the numbers of one metric at the last evaluation of a phase, or of the truth, one row each."""
     world, found = World(record, view), dict[str, list[Any]]({name: [] for name in OF_A_NUMBER})
-    at_end = world.truth if phase == TRUTH else world.evaluation(phase, len(record.phases[phase].steps) - 1)
-    _add(found, at_end, chosen_metrics([name]))
+    if phase == TRUTH:
+        _add_truths(found, world, chosen_metrics([name]))
+    else:
+        _add(found, world.evaluation(phase, len(record.phases[phase].steps) - 1), chosen_metrics([name]))
     return [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
+
+
+def _add_truths(found: Columns, world: World, wanted: Collection[Metric]) -> None:
+    """Add the rows of the world, and of every later stage those that name something of its own, such as S_2."""
+    _add(found, world.truth, wanted)
+    for stage in world.record.stages:
+        _add(found, world.of_stage(stage).truth, wanted)
 
 
 def _add(found: Columns, evaluation: Evaluation, wanted: Collection[Metric]) -> None:
     """Add the rows of one evaluation. A number that is only bounded has no value."""
+    shown = evaluation.world.shown
     for metric in wanted:
         cells = _measured(metric, evaluation)
+        if evaluation.is_truth and evaluation.world.stage:  # of a later stage, only what has a name of its own is new
+            cells = [cell for cell in cells if (shown(cell.of), shown(cell.law)) != (cell.of, cell.law)]
         numbers = [cell.number for cell in cells]
         new: Columns = {
             "phase": [evaluation.phase] * len(cells),
             "step": [evaluation.step] * len(cells),
             "view": [evaluation.world.view] * len(cells),
             "metric": [metric.name] * len(cells),
-            "of": [cell.of for cell in cells],
+            "of": [shown(cell.of) for cell in cells],
             "at": [cell.at for cell in cells],
             "value": [number.value for number in numbers],
             "lower": [number.lower for number in numbers],
             "upper": [number.upper for number in numbers],
             "exactness": [number.kind for number in numbers],
             "unit": [metric.unit] * len(cells),
-            "prompt_law": [cell.law for cell in cells],
+            "prompt_law": [shown(cell.law) for cell in cells],
         }
         for name, values in new.items():
             found[name] += values
@@ -170,11 +182,11 @@ def residuals(record: Record) -> dict[str, dict[str, float]]:
     for view in VIEWS:
         world = World(record, view)
         for phase in record.phases:
-            q = world.scored(phase, -1)
-            found[f"{phase}/{view}"] = _residuals(world, q)
+            q, own = world.scored(phase, -1), world.of_phase(phase)
+            found[f"{phase}/{view}"] = _residuals(own, q)
             by_step = kl_by_step(record.phases[phase], view)
             if by_step is not None:
-                residual = identities.kl_every_step_identity(float(by_step[-1]), world.s, q, world.s_law)
+                residual = identities.kl_every_step_identity(float(by_step[-1]), own.s, q, own.s_law)
                 found[f"{phase}/{view}"]["kl_every_step"] = residual
     return found
 

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from sim.config import GROUPS, canonical, canonical_of, construct, given, member
+from sim.disk.later import LaterWorld
 from sim.grammars._reading import content
 from sim.languages.dial import dial as entropy_dial
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
-from sim.running import checks, editing, schema
+from sim.phases import entries
+from sim.running import checks, editing, schema, stages
 from sim.theory.laws import Laws
-from sim.training.sharing import structure
-from sim.training.simulation import Edit, Recipe, Simulation
+from sim.training.simulation import Edit, Later, Recipe, Simulation
 from sim.training.sweep import Probe, evaluation_steps
 
 
@@ -31,7 +32,8 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     top = canonical_of(schema.run, config, "")
     top |= {group: _part(canonical, group, top[group], group) for group in GROUPS}
-    top["grammar"] = _with_text(top["grammar"])
+    top["grammar"] = _with_text(_as_before("grammar", top["grammar"]))
+    top["restriction"] = _as_before("restriction", top["restriction"])
     first = dict(_part(canonical_of, schema.pretrain, top["pretrain"], "pretrain"))
     for name, form in (("dial", schema.dial), ("study", schema.study), ("relearn", schema.relearn)):
         top[name] = _part(canonical_of, form, top[name], name)
@@ -45,7 +47,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
             raise SpecificationError(
                 f"{name}.num_evals: at most num_steps ({phase['num_steps']}) is required, found {phase['num_evals']}"
             )
-    return top | {"pretrain": first, "finetune": second}
+    return stages.canonical_stages(top | {"pretrain": first, "finetune": second})
 
 
 def _part(function: Callable[..., dict[str, Any]], form: Any, node: Any, place: str) -> dict[str, Any]:
@@ -63,13 +65,23 @@ def _checked_once(function: Callable[..., dict[str, Any]], form: Any, text: str,
     return function(form, json.loads(text), place)
 
 
-def _with_text(grammar: dict[str, Any]) -> dict[str, Any]:
-    """Return the node of a grammar with the content of its file. `normalise: false` is left out.
+LATER: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("grammar", "file"): {"normalise": False},
+    ("restriction", "answers"): {"temperature": None},
+}
+"""Arguments by group and kind that are younger than runs on disks, with their defaults."""
 
-    The argument `normalise` is younger than runs that are on disks, and their hashes must not change.
-    """
-    if grammar.get("kind") == "file" and grammar.get("normalise") is False:
-        grammar = {key: value for key, value in grammar.items() if key != "normalise"}
+
+def _as_before(group: str, node: dict[str, Any]) -> dict[str, Any]:
+    """Return a node without the arguments of `LATER` at their defaults, because hashes of old runs must not change."""
+    later = LATER.get((group, node.get("kind", "")), {})
+    if any(node.get(name, later) is default for name, default in later.items()):
+        return {name: value for name, value in node.items() if name not in later or value is not later[name]}
+    return node
+
+
+def _with_text(grammar: dict[str, Any]) -> dict[str, Any]:
+    """Return the node of a grammar with the content of its file."""
     if grammar.get("path") is None or grammar.get("text", "") is not None:
         return grammar
     try:
@@ -117,8 +129,9 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
         second["kl_every_step"],
         chosen["record"] == "laws",
         _edits(*_texts(chosen, "restriction", "model"), json.dumps(second.get("edits", []))),
+        _later(chosen),
     )
-    _check_carried(whole)
+    checks.carried(whole)
     return whole, dict(notes)
 
 
@@ -133,7 +146,31 @@ def predicted(chosen: Mapping[str, Any]) -> np.ndarray | None:
 
     It is None if the objective predicts no optimum.
     """
-    return _optimum(*_texts(chosen, "restriction", "objective"))
+    return _optimum(*_texts(chosen, "restriction", "objective"), chosen["finetune"]["loss_on"])
+
+
+def later_worlds(chosen: Mapping[str, Any]) -> dict[str, LaterWorld]:
+    """Return the world of every later stage, by name, with the P of the run in place of the model before the stage.
+
+    It raises SpecificationError, which names the entry, if a restriction or an objective does not fit.
+    """
+    found = {}
+    for number, (stage, entry) in enumerate(entries(chosen).items(), 2):
+        place, texts = stages.place_of(number), _texts(chosen, "restriction")
+        parts = [json.dumps(entry[group], sort_keys=True) for group in ("restriction", "objective")]
+        restricted = _restricted_later(*texts, parts[0], f"{place}.restriction")
+        best = _optimum_later(*texts, *parts, place, entry["loss_on"])
+        found[stage] = LaterWorld(restricted, entry["restriction"] != chosen["restriction"], best)
+    return found
+
+
+def _later(chosen: Mapping[str, Any]) -> tuple[Later, ...]:
+    """Return the later stages of a canonical configuration. It raises SpecificationError if one cannot be built."""
+    worlds = later_worlds(chosen)
+    return tuple(
+        Later(stage, _recipe(entry, entry, f"{stages.place_of(number)}."), worlds[stage].restricted)
+        for number, (stage, entry) in enumerate(entries(chosen).items(), 2)
+    )
 
 
 def _texts(chosen: Mapping[str, Any], *groups: str) -> list[str]:
@@ -170,10 +207,43 @@ def _restricted(grammar: str, restriction: str) -> Restricted:
 
 
 @functools.lru_cache(maxsize=32)
-def _optimum(grammar: str, restriction: str, objective: str) -> np.ndarray | None:
+def _restricted_later(grammar: str, first: str, restriction: str, place: str) -> Restricted:
+    """Return the restriction of a later stage. It is on the strings of the run; `first` is the restriction of the run.
+
+    Stages that have the restriction of the run get the same object.
+    """
+    before = _restricted(grammar, first)
+    if restriction == first:
+        return before
+    p, node = _language(grammar)[0] if before.p is None else before.p, json.loads(restriction)
+    found = stages.at(place, lambda: checks.restricted(construct("restriction", node, place, p), p, node))
+    if found.p is not None:
+        raise SpecificationError(
+            f"{place}: a restriction that adds no strings to P is required, found {node['kind']}; "
+            "make it the restriction of the run"
+        )
+    return found
+
+
+@functools.lru_cache(maxsize=32)
+def _optimum_later(
+    grammar: str, first: str, restriction: str, objective: str, place: str, loss_on: str
+) -> np.ndarray | None:
+    node, result = json.loads(objective), _restricted_later(grammar, first, restriction, f"{place}.restriction")
+    first_p = _restricted(grammar, first).p
+    p = _language(grammar)[0] if first_p is None else first_p
+    group = p.prompts.group if loss_on == "response" else None
+    laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p, group)
+    at = f"{place}.objective"
+    return stages.at(at, lambda: checks.optimum(_objective(node, at), laws, node))
+
+
+@functools.lru_cache(maxsize=32)
+def _optimum(grammar: str, restriction: str, objective: str, loss_on: str) -> np.ndarray | None:
     node, result = json.loads(objective), _restricted(grammar, restriction)
     p = _language(grammar)[0] if result.p is None else result.p
-    laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p)  # a record is checked with the model itself
+    group = p.prompts.group if loss_on == "response" else None
+    laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p, group)  # a record has the model as q0
     return checks.optimum(_objective(node, "objective"), laws, node)
 
 
@@ -198,28 +268,6 @@ def _relearning(tuning: Recipe, wanted: Mapping[str, Any], restricted: Restricte
         )
     steps = evaluation_steps(wanted["num_steps"], wanted["num_evals"], "log")
     return replace(tuning, num_steps=wanted["num_steps"], steps=steps)
-
-
-def _check_carried(run: Simulation) -> None:
-    """Raise SpecificationError if the fine-tuning cannot continue with the optimiser state of the pretraining."""
-    if "carried" not in run.controls:
-        return
-    tiny = {"weight": np.zeros(1, np.float32)}
-    first, second = (structure(one.optimizer.transformation(1.0).init(tiny)) for one in (run.pretrain, run.finetune))
-    if first != second:
-        is_same_kind = type(run.pretrain.optimizer) is type(run.finetune.optimizer)
-        alike = "both with the same of clip and average" if is_same_kind else "of the same kind"
-        raise SpecificationError(
-            "finetune.controls: with carried, one kind of optimiser in both stages is required, found "
-            f"{_written(run.finetune.optimizer)} after {_written(run.pretrain.optimizer)}; "
-            f"leave carried out, or choose optimizer and pretrain.optimizer {alike}"
-        )
-
-
-def _written(optimizer: Any) -> str:
-    """Return the kind of an optimiser, with its options that need a state of their own."""
-    options = [f"{name} {value:g}" for name in ("clip", "average") if (value := getattr(optimizer, name, None))]
-    return " with ".join([type(optimizer).__name__, *options])
 
 
 def _recipe(phase: Mapping[str, Any], owner: Mapping[str, Any], place: str) -> Recipe:

@@ -13,11 +13,13 @@ from sim.edits._base import Change
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.languages.trie import Trie
-from sim.metrics.scene import predicted
+from sim.metrics.optimum import predicted
 from sim.models._base import Model
 from sim.numerics import SpecificationError, log_sum_exp
 from sim.optimizers._base import Optimizer
 from sim.theory.laws import Laws
+from sim.training.sharing import structure
+from sim.training.simulation import Simulation
 from sim.typing import PyTree
 
 TOLERANCE = 1e-9
@@ -142,6 +144,28 @@ def edit(change: Change, like: PyTree, place: str, node: Mapping[str, Any]) -> C
         if not np.isfinite(np.asarray(other, np.float64)).all():
             refuse(place, "finite parameters", "nan or infinity", node, "", "edit")
     return change
+
+
+def carried(run: Simulation) -> None:
+    """Raise SpecificationError if the fine-tuning cannot continue with the optimiser state of the pretraining."""
+    if "carried" not in run.controls:
+        return
+    tiny = {"weight": np.zeros(1, np.float32)}
+    first, second = (structure(one.optimizer.transformation(1.0).init(tiny)) for one in (run.pretrain, run.finetune))
+    if first != second:
+        is_same_kind = type(run.pretrain.optimizer) is type(run.finetune.optimizer)
+        alike = "both with the same of clip and average" if is_same_kind else "of the same kind"
+        raise SpecificationError(
+            "finetune.controls: with carried, one kind of optimiser in both stages is required, found "
+            f"{_written(run.finetune.optimizer)} after {_written(run.pretrain.optimizer)}; "
+            f"leave carried out, or choose optimizer and pretrain.optimizer {alike}"
+        )
+
+
+def _written(optimizer: Any) -> str:
+    """Return the kind of an optimiser, with its options that need a state of their own."""
+    options = [f"{name} {value:g}" for name in ("clip", "average") if (value := getattr(optimizer, name, None))]
+    return " with ".join([type(optimizer).__name__, *options])
 
 
 def _is_object(place: str, built: Any, node: Mapping[str, Any], group: str = "") -> None:

@@ -15,7 +15,7 @@ from sim.disk.locks import Lock, holder
 from sim.disk.records import check
 from sim.disk.store import Pretrained
 from sim.numerics import SpecificationError
-from sim.phases import STAGES, Stage
+from sim.phases import Stage, steps_by_stage
 from sim.running.diagnosis import explained
 from sim.running.outcomes import MISTAKES, Outcome, failure
 from sim.running.recording import publish, recorded
@@ -77,7 +77,7 @@ class ClaimedRun:
 
     def fraction(self, stage: Stage, step: int) -> float:
         """Share of the run's optimiser steps that are done [0..1]. The phases of one stage count once."""
-        steps = {name: self.chosen[name]["num_steps"] for name in STAGES}
+        steps = steps_by_stage(self.chosen)
         before = list(steps)[: list(steps).index(stage)]
         done: int = sum(steps[name] for name in before) + step
         return done / sum(steps.values())
@@ -97,8 +97,8 @@ class ClaimedRun:
         """Check the record of the run and publish it."""
         assert self.simulation is not None
         assert self.first is not None
-        last = [name for name in STAGES if self.chosen[name]["num_steps"]][-1]
-        self.note(last, self.chosen[last]["num_steps"], self.chosen[last]["num_steps"], now=True)  # a sign of life
+        last, steps = [(stage, steps) for stage, steps in steps_by_stage(self.chosen).items() if steps][-1]
+        self.note(last, steps, steps, now=True)  # a sign of life
         if self.ended is not None:
             return
         known = {**facts, "world_notes": dict(self.notes), "seconds": time.monotonic() - self.began}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sim.disk import ledger, store
 from sim.disk.store import Pretrained
 from sim.models._linearised import Linearised
 from sim.numerics import SpecificationError
-from sim.phases import Stage
+from sim.phases import Stage, later
 from sim.running.build import build
 from sim.running.claimed import ClaimedRun, kept, refusal
 from sim.running.editing import evaluate_edits
@@ -26,7 +27,7 @@ from sim.training.ensemble import default_mapping
 from sim.training.flat import unflat
 from sim.training.job import State
 from sim.training.programs import Mapping as EnsembleMapping
-from sim.training.simulation import Observer, finetunings, pretraining, relearnings
+from sim.training.simulation import Observer, before, finetunings, later_trainings, pretraining, relearnings
 from sim.training.sweep import Training, by_structure, train_many
 from sim.typing import Params
 
@@ -68,6 +69,8 @@ class Cohort:
             self._guarded(self._working(), self._pretrain)
             self._guarded(self._working(), self._finetune)
             self._guarded(self._working(), self._edit)
+            for number in range(max((len(run.chosen.get("stages", ())) for run in self.runs), default=0)):
+                self._guarded(self._working(), partial(self._go_on, number))
             self._guarded([run for run in self._working() if run.chosen["relearn"]["num_steps"]], self._relearn)
             for run in self._working():
                 self._guarded([run], self._publish)
@@ -172,11 +175,23 @@ class Cohort:
         rows = self._rows(max(len(run.tuned) for run in runs))
         evaluate_edits(runs, rows, self.execution.mapping or default_mapping(), self.shared)
 
+    def _go_on(self, number: int, runs: list[ClaimedRun]) -> None:
+        """Do a later stage. Runs of one signature have equally many of them."""
+        ensuing: dict[ClaimedRun, dict[str, Training]] = {}
+        for run in runs:
+            assert run.simulation is not None
+            stage = run.simulation.later[number]
+            params = run.tuned[before(run.simulation, stage)].trained.params
+            ensuing[run] = later_trainings(run.simulation, stage, jax.tree.map(jnp.asarray, params))
+            run.tuned |= ensuing[run]
+        self._tune(later(number + 2), ensuing)
+
     def _relearn(self, runs: list[ClaimedRun]) -> None:
         again: dict[ClaimedRun, dict[str, Training]] = {}
         for run in runs:
             assert run.simulation is not None
-            again[run] = relearnings(run.simulation, jax.tree.map(jnp.asarray, run.tuned["sft"].trained.params))
+            params = run.tuned[run.simulation.last].trained.params
+            again[run] = relearnings(run.simulation, jax.tree.map(jnp.asarray, params))
             run.tuned |= again[run]
         self._tune("relearn", again)
 

@@ -12,7 +12,9 @@ import jax
 import numpy as np
 
 from sim.numerics import SpecificationError, in_one_line
+from sim.phases import entries
 from sim.running.checks import kind_of, refuse
+from sim.running.stages import place_of
 from sim.training.job import loss
 from sim.training.simulation import Recipe, Simulation, pretraining
 
@@ -41,7 +43,11 @@ def _traced(run: Simulation, chosen: Mapping[str, Any]) -> None:
     shape = getattr(logits, "shape", None)
     if shape != wanted:
         refuse("model", f"logits of shape {wanted} for tokens {size}", f"{shape or kind_of(logits)}", node, "")
-    for place, recipe, owners in (("pretrain.", run.pretrain, chosen["pretrain"]), ("", run.finetune, chosen)):
+    recipes: list[tuple[str, Recipe, Mapping[str, Any]]] = [("pretrain.", run.pretrain, chosen["pretrain"])]
+    recipes.append(("", run.finetune, chosen))
+    for number, (stage, entry) in enumerate(zip(run.later, entries(chosen).values(), strict=True), 2):
+        recipes.append((f"{place_of(number)}.", stage.recipe, entry))
+    for place, recipe, owners in recipes:
         _trying(
             f"{place}optimizer", "transformation(num_steps) that returns an optax.GradientTransformation",
             owners["optimizer"], partial(_started, recipe, params), "optimizer",

@@ -15,7 +15,7 @@ from sim.edits._base import Weights
 from sim.metrics.scene import TRUTH
 from sim.models._base import Model
 from sim.numerics import SpecificationError, nearest
-from sim.phases import MEANINGS, Meaning, of_edit
+from sim.phases import MEANINGS, Meaning, is_later, of_edit
 from sim.running import checks
 from sim.running.claimed import ClaimedRun
 from sim.training.programs import Mapping as EnsembleMapping
@@ -42,7 +42,7 @@ def canonical_edits(tuning: Mapping[str, Any]) -> dict[str, Any]:
         place = f"{PLACE}[{index}]"
         if name in names[:index]:
             raise SpecificationError(f"{place}: edits that differ are required, found a second {name}; leave it out")
-        if name in (*MEANINGS, TRUTH) or not re.fullmatch("[a-z][a-z0-9_.+-]*", name):
+        if name in (*MEANINGS, TRUTH) or is_later(name) or not re.fullmatch("[a-z][a-z0-9_.+-]*", name):
             found = f"{name!r} from the edit {entry['kind']}"
             fix = "use other arguments, or rename the kind"
             raise SpecificationError(

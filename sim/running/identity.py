@@ -36,7 +36,7 @@ def beside(chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 def members_of(chosen: Mapping[str, Any]) -> list[Member]:
     """Return the members that a canonical configuration, or a part of one, names: sorted, each once."""
-    owners = [chosen, chosen.get("pretrain", {})]
+    owners = [chosen, chosen.get("pretrain", {}), *chosen.get("stages", ())]
     found = {
         members(group)[node["kind"]]
         for owner in owners

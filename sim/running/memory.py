@@ -11,7 +11,8 @@ import numpy as np
 from sim.training.ensemble import LOGITS_BYTES, default_mapping
 from sim.training.job import loss, start
 from sim.training.programs import Mapping
-from sim.training.simulation import Simulation, finetunings
+from sim.training.simulation import Simulation, finetunings, later_trainings
+from sim.training.sweep import Training
 from sim.typing import PyTree
 
 USABLE = 0.5
@@ -51,17 +52,28 @@ def run_bytes(run: Simulation, mapping: Mapping) -> tuple[int, int]:
     phases = 1 + len(run.controls)
     evaluations = len(run.pretrain.steps) + phases * len(run.finetune.steps)
     evaluations += 0 if run.relearn is None else 2 * len(run.relearn.steps)
-    ends = 2 * (1 + phases + (0 if run.relearn is None else 2)) if run.laws_only else evaluations
+    in_stage = 1 + ("identity" in run.controls)
+    evaluations += in_stage * sum(len(stage.recipe.steps) for stage in run.later)
+    trainings = 1 + phases + in_stage * len(run.later) + (0 if run.relearn is None else 2)
+    ends = 2 * trainings if run.laws_only else evaluations
     ends, evaluations = ends + len(run.edits), evaluations + len(run.edits)
     laws = run.p.trie.num_strings + 6 * run.p.prompts.num_groups if run.laws_only else 0
     host = RECORDS * 8 * (ends * (edges + 4 * nodes) + evaluations * laws)
     shape = jax.eval_shape(run.model.init, jax.random.key(0))
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
-    one = finetunings(run, zeros)["sft"]
-    device = STATES * _bytes(start(one.job)) + _bytes((one.job, one.plan))
+    device = phases * _device_bytes(finetunings(run, zeros)["sft"], zeros, mapping)
+    for stage in run.later:  # one stage is on the device at a time
+        one = later_trainings(run, stage, zeros)[stage.name]
+        device = max(device, in_stage * _device_bytes(one, zeros, mapping))
+    return host, device + len(run.edits) * _bytes(shape)
+
+
+def _device_bytes(one: Training, zeros: PyTree, mapping: Mapping) -> int:
+    """Return the need of one training [bytes]. `zeros` are parameters of its shapes."""
+    need = STATES * _bytes(start(one.job)) + _bytes((one.job, one.plan))
     if mapping == "vmap":
-        device += computed_bytes(jax.make_jaxpr(jax.grad(loss, argnums=1))(one.job, zeros, jax.random.key(0)))
-    return host, phases * device + len(run.edits) * _bytes(shape)
+        need += computed_bytes(jax.make_jaxpr(jax.grad(loss, argnums=1))(one.job, zeros, jax.random.key(0)))
+    return need
 
 
 def computed_bytes(jaxpr: Any) -> int:

@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from sim.config import construct
+from sim.phases import entries
 from sim.running.identity import pretraining_key, world_parts
 
 Chosen: TypeAlias = Mapping[str, Any]
@@ -31,12 +33,25 @@ def common_parts(chosen: Sequence[Mapping[str, Any]]) -> frozenset[str]:
         return all(one[group] == chosen[0][group] for one in chosen for group in groups)
 
     listed = all(world_parts(one) == world_parts(chosen[0]) for one in chosen)
-    restricted = listed and same("restriction")
+    restricted = listed and same("restriction") and all(_languages(one) == _languages(chosen[0]) for one in chosen)
     found = {"plan", "base"} if listed else set()
     found |= {"model"} if listed and same("model") else set()
-    found |= {"event", "watched"} if restricted else set()
-    found |= {"data"} if restricted and not any(one["finetune"]["controls"] for one in chosen) else set()
+    alone = not any(one["finetune"]["controls"] for one in chosen)  # controls have other data, and another reward
+    found |= {"watched"} if restricted else set()
+    found |= {"event"} if restricted and (alone or not any(map(_takes_reward, chosen))) else set()
+    found |= {"data"} if restricted and alone else set()
     return frozenset(found)
+
+
+def _languages(chosen: Chosen) -> list[Any]:
+    """Return the restrictions of the later stages."""
+    return [entry["restriction"] for entry in entries(chosen).values()]
+
+
+def _takes_reward(chosen: Chosen) -> bool:
+    """Return whether an objective after the pretraining has a reward, see `sim.objectives._enumerated.TakesReward`."""
+    nodes = [chosen["objective"], *(entry["objective"] for entry in entries(chosen).values())]
+    return any(hasattr(construct("objective", node, "objective"), "takes_reward") for node in nodes)
 
 
 def hint(chosen: Chosen) -> str:
@@ -50,7 +65,13 @@ def hint(chosen: Chosen) -> str:
     first = {group: _without(chosen["pretrain"][group], int | float) for group in _TRACED}
     tuning = chosen["finetune"]
     beside = [tuning["controls"], tuning["probes"], tuning["kl_every_step"], bool(chosen["relearn"]["num_steps"])]
+    beside += [_hint_of_stage(entry) for entry in entries(chosen).values()]
     return json.dumps([world, rules, phases, first, beside], sort_keys=True)
+
+
+def _hint_of_stage(entry: Mapping[str, Any]) -> list[Any]:
+    rules = [_without(entry[group], int | float) for group in _TRACED]
+    return [*rules, _without(entry["restriction"], float), *(entry[key] for key in _SIZES_OF_A_PHASE)]
 
 
 def groups(runs: Sequence[Chosen]) -> list[list[int]]:
@@ -81,7 +102,9 @@ def cost(chosen: Chosen) -> float:
     """Return the number of strings that a run trains on: steps times batch size, summed over its phases."""
     first, second = (chosen[name]["num_steps"] * chosen[name]["batch_size"] for name in _PHASES)
     again = 2 * chosen["relearn"]["num_steps"] * chosen["finetune"]["batch_size"]
-    return float(first + second * (1 + len(chosen["finetune"]["controls"])) + again)
+    controls = chosen["finetune"]["controls"]
+    later = sum(entry["num_steps"] * entry["batch_size"] for entry in entries(chosen).values())
+    return float(first + second * (1 + len(controls)) + later * (1 + ("identity" in controls)) + again)
 
 
 def _pieces(group: Sequence[int], costs: Sequence[float], limit: float) -> list[list[int]]:

@@ -8,22 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from sim.config import GROUPS, described
+from sim.disk.later import LaterWorld
 from sim.disk.records import RESULTS_VERSION, PhaseRecord, Record, write
 from sim.disk.stacking import stacked
 from sim.disk.store import Pretrained
 from sim.metrics.divergence import kl
 from sim.metrics.kept import numbers
-from sim.metrics.scene import laws_of
+from sim.metrics.optimum import laws_of
 from sim.metrics.table import residuals, violations
-from sim.phases import MEANINGS
-from sim.running import checks
+from sim.phases import MEANINGS, entries
+from sim.running import checks, stages
 from sim.running.identity import beside, digests, grammar_file, without_text
 from sim.training.flat import flat
-from sim.training.simulation import Simulation
+from sim.training.simulation import Simulation, before
 from sim.training.sweep import Trained
+from sim.training.watched import squares
 
 SHARE, FIRST = 0.05, 0.2
 """Share of the time of a cohort that its measuring may take, and the assumed time of the first run [s]."""
@@ -37,7 +40,11 @@ def phase_record(trained: Trained) -> PhaseRecord:
     """Return what was recorded of one training, stacked over its evaluations."""
     arrays = stacked(trained.evaluations)
     steps, losses = np.array(trained.steps, np.int64), np.array(trained.losses, np.float64)
-    return PhaseRecord(steps, losses, arrays, np.array(trained.kl, np.float64) if trained.kl else None)
+    if not trained.kl:
+        return PhaseRecord(steps, losses, arrays)
+    watched = np.array(trained.kl, np.float64)
+    number = sum(np.size(leaf) for leaf in jax.tree.leaves(trained.params))
+    return PhaseRecord(steps, losses, arrays, watched[:, :2], squares(watched[:, 2], number))
 
 
 def pretrained(trained: Trained, facts: Mapping[str, Any], content: Mapping[str, Any]) -> Pretrained:
@@ -63,13 +70,13 @@ def recorded(
         "members": digests(chosen),
         "described": {group: described(group, chosen[group]) for group in GROUPS},
     }
-    meanings = MEANINGS | {one.name: one.meaning for one in run.edits}
+    meanings = MEANINGS | {one.name: one.meaning for one in run.edits} | stages.meanings(chosen)
     meanings = {phase: meanings[phase] for phase in phases}
     named, config = (chosen["name"], name), without_text(chosen)
     record = Record(*named, config, run.p, run.restricted, phases, known, params, meanings=meanings)
     laws = laws_of(record)
     best = checks.optimum(run.finetune.objective, laws, chosen["objective"])
-    record = replace(record, log_optimum=best)
+    record = replace(record, log_optimum=best, stages=_later_worlds(record, run, chosen))
     record.facts["optimum"] = "none" if best is None else "predicted"
     reached = kl(laws.log_p, laws.log_q0)
     limit = chosen["pretrain"]["limit"]
@@ -80,6 +87,16 @@ def recorded(
         "provenance": first.facts,
     }
     return record
+
+
+def _later_worlds(record: Record, run: Simulation, chosen: Mapping[str, Any]) -> dict[str, LaterWorld]:
+    """Return the worlds of the later stages. The q0 of a prediction is the model of the stage before."""
+    found = {}
+    for stage, entry in zip(run.later, entries(chosen).values(), strict=True):
+        laws = laws_of(replace(record, restricted=stage.restricted), before(run, stage), entry["loss_on"])
+        best = checks.optimum(stage.recipe.objective, laws, entry["objective"])
+        found[stage.name] = LaterWorld(stage.restricted, stage.restricted is not run.restricted, best)
+    return found
 
 
 def publish(record: Record, target: Path) -> None:

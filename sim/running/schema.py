@@ -44,6 +44,7 @@ def run(
     pretrain: dict[str, Any],
     finetune: dict[str, Any],
     dial: dict[str, Any] = {},  # noqa: B006, a schema is never called
+    stages: list[dict[str, Any]] = [],  # noqa: B006
     relearn: dict[str, Any] = {},  # noqa: B006
     record: Recorded = "full",
     claim: Annotated[str | None, Announced] = None,
@@ -51,6 +52,7 @@ def run(
 ) -> None:
     """The schema of a run: its top-level keys. `objective` and `optimizer` belong to the fine-tuning.
 
+    stages: what is trained after the fine-tuning, one entry for each later stage, see `stage`.
     record: what an evaluation records. `full`: what is known at every prefix; `laws`: the same at the first and the
     last evaluation of a phase, and only probabilities of strings between them. `claim` names the predictions for which
     the run was made, as name@digest. `study` holds the sizes that a scale offers; experiments refer to them. Neither
@@ -62,12 +64,14 @@ def study(
     *,
     seeds: Annotated[str, Seeds] = "range(5)",
     worlds: Annotated[str, Seeds] = "range(12)",
+    fresh_worlds: Annotated[str, Seeds] = "range(12,24)",
     rates: Annotated[str, Rates] = "2e-3",
     pretrain_steps: Annotated[int, Positive] = 2000,
     finetune_steps: Annotated[int, Positive] = 1000,
     decay_steps: Annotated[int, Positive] = 10_000,
     kernel_steps: Annotated[int, Positive] = 100,
     slow_steps: Annotated[int, Positive] = 5000,
+    long_steps: Annotated[int, Positive] = 4000,
     switch_step: Annotated[int, Positive] = 200,
     evals: Annotated[int, Positive] = 40,
     part: Annotated[str | None, Part] = None,
@@ -75,11 +79,12 @@ def study(
     """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
 
     worlds: the sweep over seeds where medians, sign tests or skewed numbers decide, which need 12 worlds or more;
+    fresh_worlds: as many other worlds, for what is announced after runs in `worlds` were seen;
     rates: the sweep over learning rates of the fine-tuning; pretrain_steps, finetune_steps: optimiser steps of the two
     stages; decay_steps: steps of tables if their late laws are measured; kernel_steps: steps of fine-tunings that are
-    linearised; slow_steps: steps of fine-tunings with a small learning rate; switch_step: the step after which targets
-    change to the other kind; evals: evaluations of a fine-tuning if its path is measured; part: the part of the
-    experiment to which a run belongs, set by `hydra/sweeper=studies`.
+    linearised; slow_steps: steps of fine-tunings with a small learning rate; long_steps: four times finetune_steps;
+    switch_step: the step after which targets change to the other kind; evals: evaluations of a fine-tuning if its path
+    is measured; part: the part of the experiment to which a run belongs, set by `hydra/sweeper=studies`.
     """
 
 
@@ -136,12 +141,32 @@ def finetune(
     """
 
 
+def stage(
+    *,
+    objective: dict[str, Any],
+    optimizer: dict[str, Any],
+    restriction: dict[str, Any],
+    num_steps: Annotated[int, Positive],
+    batch_size: Annotated[int, Positive],
+    num_evals: Annotated[int, Positive],
+    loss_on: LossOn,
+    prefixes: Prefixes,
+    spacing: Spacing,
+) -> None:
+    """The schema of an entry of `stages`, a later stage: a fine-tuning from the model of the stage before.
+
+    What an entry does not name is as in the fine-tuning. objective, optimizer, restriction: `kind: <name>` plus
+    arguments, the name of an option in conf/<group>/, or a mapping without `kind`, which changes only the arguments
+    that it names. restriction: the S of this stage, a part of the P of the run.
+    """
+
+
 def relearn(
     *,
     num_steps: Annotated[int, NonNegative] = 0,
     num_evals: Annotated[int, Positive] = 30,
 ) -> None:
-    """The schema of `relearn`: learning again what the restriction left out, after the fine-tuning.
+    """The schema of `relearn`: learning again what the restriction of the run left out, from the last stage's model.
 
     With num_steps = 0 there is no such stage. The objective, the optimiser, the batch size and the scored tokens are
     those of the fine-tuning. Evaluations are spaced logarithmically; several that fall on one step are done once.

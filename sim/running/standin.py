@@ -15,9 +15,9 @@ from sim.metrics.named import Named, check_phase, is_known, only_bounded, the_ro
 from sim.metrics.scene import TRUTH
 from sim.metrics.table import last_rows
 from sim.numerics import SpecificationError
-from sim.phases import MEANINGS
-from sim.running import editing
-from sim.running.build import languages, predicted
+from sim.phases import MEANINGS, steps_by_stage
+from sim.running import editing, stages
+from sim.running.build import languages, later_worlds, predicted
 from sim.running.identity import without_text
 
 
@@ -41,28 +41,30 @@ def standin(chosen: Mapping[str, Any]) -> Record:
     """Return the record of a run in which the model of every phase gives every next token the same probability."""
     p, restricted = languages(chosen)
     best = predicted(chosen)
-    phases = ("pretrain", "sft", *chosen["finetune"]["controls"])
+    after = stages.meanings(chosen)
+    phases = ("pretrain", "sft", *chosen["finetune"]["controls"], *after)
     phases += ("recovery", "scratch") if chosen["relearn"]["num_steps"] else ()
     arrays = {name: np.stack([values, values]) for name, values in uniform(p.trie).items()}
-    stages = {"pretrain": "pretrain", "recovery": "relearn", "scratch": "relearn"}
-    steps = {phase: chosen[stages.get(phase, "finetune")]["num_steps"] for phase in phases}
+    known, number = MEANINGS | after, steps_by_stage(chosen)
+    steps = {phase: number[known[phase].stage] for phase in phases}
     watches = chosen["finetune"]["kl_every_step"]
     recorded = {
         phase: PhaseRecord(
             np.array([0, steps[phase]]),
             np.array([np.nan, 0.0]),
             dict(arrays),
-            np.ones((steps[phase], 2)) if watches and phase != "pretrain" and phase not in stages else None,
+            *(2 * [np.ones((steps[phase], 2)) if watches and known[phase].tunes else None]),
         )
         for phase in phases
     }
     edited = editing.meanings(chosen["finetune"])
     once = {name: values[:1] for name, values in arrays.items()}
     recorded |= {phase: PhaseRecord(np.array([0]), np.array([np.nan]), dict(once)) for phase in edited}
-    meanings = {phase: (MEANINGS | edited)[phase] for phase in recorded}
+    meanings = {phase: (known | edited)[phase] for phase in recorded}
     facts = {"optimum": "none" if best is None else "predicted"}
     named = (chosen["name"], "", without_text(chosen))
-    return Record(*named, p, restricted, recorded, facts, log_optimum=best, meanings=meanings)
+    worlds = later_worlds(chosen)
+    return Record(*named, p, restricted, recorded, facts, log_optimum=best, meanings=meanings, stages=worlds)
 
 
 def uniform(trie: Trie) -> dict[str, np.ndarray]:

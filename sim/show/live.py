@@ -16,7 +16,7 @@ from rich.text import Text
 
 from sim.disk.ledger import RunState, state
 from sim.disk.news import QUIET, News
-from sim.phases import STAGES
+from sim.phases import in_words
 from sim.show.overview import STATES, Overview, Session, progress, silence
 from sim.show.writing import duration
 
@@ -26,7 +26,6 @@ FEW, SHOWN = 12, 5
 DRAWN, SAID = 0.5, 10.0
 """Least time between two pictures in a terminal, and between two plain lines [s]."""
 
-_STAGES = {str(stage): title for stage, title in STAGES.items()}
 _STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "misplaced": "red",
            "waiting": "dim"}  # fmt: skip
 
@@ -192,7 +191,7 @@ def details(run: RunState, short: bool = False) -> str:
         stage, step = _line(facts.get("stage") or ""), facts.get("step")
         counted = "" if step is None else f"{_line(step)}/{_line(facts.get('num_steps'))}"
         quiet = f"no news for {duration(silence(run))}" if silence(run) >= QUIET else ""
-        where = [_STAGES.get(stage, stage), counted, percent(progress(run)), quiet]
+        where = [in_words(stage), counted, percent(progress(run)), quiet]
     return "  ".join(part for part in (*where, " ".join(overrides)) if part)
 
 

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
-from sim.phases import STAGES, Stage
+from sim.phases import Stage, in_words
 from sim.show.writing import duration
 
 DATA: dict[Stage, str] = {"pretrain": " on P", "finetune": " on S", "relearn": " of the rest"}
-"""The data of the first phase of each stage, in words that follow the stage's name."""
+"""The data of the first phase of a stage, in words that follow the stage's name. A later stage has none."""
 
-BESIDE: dict[Stage, str] = {"finetune": ", control on P", "relearn": ", and from scratch"}
-"""The phases that are trained beside the first phase of a stage, if there are any."""
+BESIDE: dict[Stage, str] = {"pretrain": "", "relearn": ", and from scratch"}
+"""The phases that are trained beside the first one of a stage, if there are any. In other stages it is the control."""
 
 
 class Clock:
@@ -57,7 +57,8 @@ class Progress:
 
     def update(self, stage: Stage, step: int, num_steps: int, losses: Sequence[float]) -> None:
         """Show that a stage has reached a step. This is an observer for `sim.training.simulation.simulate`."""
-        title = STAGES[stage] + DATA[stage] + (BESIDE.get(stage, "") if len(losses) > 1 else "")
+        beside = BESIDE.get(stage, ", control on P") if len(losses) > 1 else ""
+        title = in_words(stage) + DATA.get(stage, "") + beside
         known = not any(math.isnan(loss) for loss in losses)  # before the first interval there is no mean loss
         shown = "loss " + " / ".join(f"{loss:.4f}" for loss in losses) + " nat" if known else ""
         if self._live:

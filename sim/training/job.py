@@ -63,7 +63,7 @@ class State:
     opt_state: optax.OptState
     step: Int[Array, "*K"]  # a scalar, with a leading axis if states are stacked
     loss_sum: Float[Array, "*K"]  # of the steps since the last evaluation [nat per string]
-    kl: Float[Array, "*K S 2"]  # of what is watched after step t, in row t modulo S, see `watched_kl`
+    kl: Float[Array, "*K S 3"]  # see `watched_kl`, and the squared length of the step; of step t in row t modulo S
 
 
 def start(job: Job, carried: optax.OptState | None = None) -> State:
@@ -76,7 +76,7 @@ def start(job: Job, carried: optax.OptState | None = None) -> State:
     opt_state = transformation.init(job.init)
     if carried is not None:
         opt_state = jax.tree.map(_fresh_schedule, opt_state, carried, is_leaf=_schedules)
-    return State(job.init, opt_state, jnp.zeros((), jnp.int32), jnp.zeros(()), jnp.zeros((_kept_steps(job), 2)))
+    return State(job.init, opt_state, jnp.zeros((), jnp.int32), jnp.zeros(()), jnp.zeros((_kept_steps(job), 3)))
 
 
 def _kept_steps(job: Job) -> int:
@@ -183,7 +183,9 @@ def advance(job: Job, state: State, until: Int[Array, ""], team: Team | None = N
         params = optax.apply_updates(state.params, updates)
         done, kl = state.step + 1, state.kl
         if job.watched is not None:
-            kl = kl.at[done % STEPS].set(watched_kl(job.model, params, job.watched, team))
+            of_step = watched_kl(job.model, params, job.watched, team)
+            length = jnp.where(job.watched.plan.num_chunks > 0, optax.tree.norm(updates, squared=True), 0.0)
+            kl = kl.at[done % STEPS].set(jnp.append(of_step, length))
         return State(params, opt_state, done, state.loss_sum + value.astype(state.loss_sum.dtype), kl)
 
     return jax.lax.while_loop(unfinished, step, state)

@@ -17,7 +17,7 @@ def packed(one: Training, state: State) -> dict[str, np.ndarray]:
     arrays = {
         "steps": np.array(trained.steps, np.int64),
         "losses": np.array(trained.losses, np.float64),
-        "kl": np.array(trained.kl, np.float64).reshape(-1, 2),
+        "kl": np.array(trained.kl, np.float64).reshape(-1, 3),
         **{f"state/{name}": values for name, values in flat(state).items()},
     }
     return arrays | {f"recorded/{name}": values for name, values in stacked(trained.evaluations).items()}

@@ -1,4 +1,7 @@
-"""One simulation: pretrain on P, then fine-tune on S and, as a control, on P. All is recorded on the trie of P."""
+"""One simulation: pretrain on P, fine-tune on S and, as a control, on P, then do its later stages, and learn again.
+
+All is recorded on the trie of P.
+"""
 
 import functools
 import zlib
@@ -10,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.edits._base import Change, applied
+from sim.edits._base import applied
 from sim.languages.device import Listed, on_device
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
@@ -18,39 +21,19 @@ from sim.metrics.law_record import law_record
 from sim.metrics.scored import VIEWS, TrieView
 from sim.models._base import Model
 from sim.models._linearised import Linearised
-from sim.objectives._context import LossOn, Objective
+from sim.objectives._enumerated import TakesReward
 from sim.optimizers._base import Optimizer
 from sim.optimizers._schedules import Scheduled
-from sim.phases import Meaning, Stage
+from sim.phases import Stage, control_of
 from sim.training.job import Job, Phase, State, start
+from sim.training.recipes import Edit as Edit
+from sim.training.recipes import Later as Later
+from sim.training.recipes import Recipe as Recipe
 from sim.training.sharing import structure
 from sim.training.sweep import Probe, Trained, Training, by_structure, train_many
 from sim.training.trie_logits import part_shape, trie_plan
-from sim.training.watched import watched
+from sim.training.watched import Watched, watched
 from sim.typing import Array, Bool, Params, PRNGKey
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a phase is trained; its data are given separately."""
-
-    objective: Objective
-    optimizer: Optimizer
-    num_steps: int
-    batch_size: int
-    steps: Sequence[int]  # the steps at which it is evaluated
-    loss_on: LossOn
-    whole_support: bool
-
-
-@dataclass(frozen=True)
-class Edit:
-    """An edit of the model that the phase `of` ended with. `name` is the phase that it becomes."""
-
-    name: str
-    of: str
-    change: Change
-    meaning: Meaning
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +52,12 @@ class Simulation:
     kl_every_step: bool = True  # whether KL(S||q) is computed after every step of the fine-tuning
     laws_only: bool = False  # whether only laws of strings are recorded between the ends of a phase
     edits: tuple[Edit, ...] = ()  # of the fine-tuned model or of a control
+    later: tuple[Later, ...] = ()  # what is trained after the fine-tuning, in order
+
+    @property
+    def last(self) -> Stage:
+        """The phase whose model relearning begins from: that of the last stage."""
+        return self.later[-1].name if self.later else "sft"
 
 
 tables = functools.lru_cache(maxsize=32)(on_device)
@@ -92,8 +81,14 @@ def signature(run: Simulation) -> Hashable:
     statics = [(one.batch_size, one.whole_support) for one in (run.pretrain, run.finetune)]
     recipes = structure([(one.objective, _optimizer(one)) for one in (run.pretrain, run.finetune)])
     world = (trie.strings.shape, trie.num_nodes, levels, trie.vocab_size, run.p.vocabulary.prompt_end)
-    seen = part_shape(trie, run.restricted.s.log_p > -np.inf) if run.kl_every_step else None
-    return world, structure(run.model), recipes, tuple(statics), run.controls, run.relearn is None, run.probes, seen
+    later = tuple(
+        (structure((one.recipe.objective, _optimizer(one.recipe))), one.recipe.batch_size, one.recipe.whole_support)
+        for one in run.later
+    )
+    watched_parts = (run.restricted, *(one.restricted for one in run.later)) if run.kl_every_step else ()
+    seen = tuple(part_shape(trie, one.s.log_p > -np.inf) for one in watched_parts)
+    beside = run.controls, run.relearn is None, run.probes, seen, later
+    return world, structure(run.model), recipes, tuple(statics), *beside
 
 
 def phase_key(seed: int, name: str) -> PRNGKey:
@@ -104,7 +99,8 @@ def phase_key(seed: int, name: str) -> PRNGKey:
 def pretraining(run: Simulation) -> Training:
     """Return the pretraining on P. It does not depend on the restriction, so that runs can share it."""
     params = _initial(run.model, phase_key(run.seed, "init"))
-    return _training(run, "pretrain", run.pretrain, params, tables(run.p), everything(run.p))
+    unwatched = watched_part(run, run.restricted, False)
+    return _training(run, "pretrain", run.pretrain, params, tables(run.p), everything(run.p), unwatched)
 
 
 def finetunings(run: Simulation, params: Params, opt_state: Any = None) -> dict[str, Training]:
@@ -112,17 +108,19 @@ def finetunings(run: Simulation, params: Params, opt_state: Any = None) -> dict[
 
     identity: fine-tuning on fresh data from P, with a fresh optimiser state like the fine-tuning on S. carried: the
     same, but with the final optimiser state of the pretraining, `opt_state`. linearised: fine-tuning on S, with the
-    same batches, of the model that is linear in its parameters around q0.
+    same batches, of the model that is linear in its parameters around q0. Under a reward, controls on P have reward 1
+    everywhere.
     """
     base, tuned = tables(run.p), tables(run.restricted.s)
-    event = _event(run.restricted)
-    found = {"sft": _training(run, "sft", run.finetune, params, tuned, event, probes=run.probes)}
+    event, watches = _event(run.restricted), watched_part(run, run.restricted)
+    of_control = everything(run.p) if isinstance(run.finetune.objective, TakesReward) else event
+    found = {"sft": _training(run, "sft", run.finetune, params, tuned, event, watches, probes=run.probes)}
     for name in run.controls:
         if name == "linearised":
             key, model = phase_key(run.seed, "sft"), Linearised(run.model, params)
-            found[name] = _training(run, name, run.finetune, params, tuned, event, key, model)
+            found[name] = _training(run, name, run.finetune, params, tuned, event, watches, key, model)
         else:
-            found[name] = _training(run, name, run.finetune, params, base, event)
+            found[name] = _training(run, name, run.finetune, params, base, of_control, watches)
         if name == "carried":
             found[name].state = start(found[name].job, opt_state)
     return found
@@ -139,29 +137,60 @@ def edited(run: Simulation, edit: Edit, tuned: Mapping[str, Training]) -> Traini
         params = applied(edit.change, before, after, phase_key(run.seed, edit.name))
     except FloatingPointError as problem:
         raise FloatingPointError(f"{edit.name}: {problem}") from None
-    one = _training(run, edit.name, run.finetune, params, tables(run.restricted.s), _event(run.restricted))
+    event, watches = _event(run.restricted), watched_part(run, run.restricted)
+    one = _training(run, edit.name, run.finetune, params, tables(run.restricted.s), event, watches)
     one.steps = [0]
     return one
 
 
-def relearnings(run: Simulation, params: Params) -> dict[str, Training]:
-    """Return the trainings on what S left out, P given not A.
+def later_trainings(run: Simulation, stage: Later, params: Params) -> dict[str, Training]:
+    """Return the training of a later stage and, if `identity` is among the controls, its control on fresh data from P.
 
-    "recovery" begins with the fine-tuned model. "scratch" begins with fresh parameters, not with those from which the
-    pretraining began. Both see the same batches.
+    Both begin from `params`, the parameters at the end of the stage before, with a fresh optimiser state. So the
+    anchor of their objective is the model of the stage before.
+    """
+    event, watches = _event(stage.restricted), watched_part(run, stage.restricted)
+    found = {stage.name: _training(run, stage.name, stage.recipe, params, tables(stage.restricted.s), event, watches)}
+    if "identity" in run.controls:
+        name, rewarded = control_of(stage.name), isinstance(stage.recipe.objective, TakesReward)
+        event = everything(run.p) if rewarded else event
+        found[name] = _training(run, name, stage.recipe, params, tables(run.p), event, watches)
+    return found
+
+
+def before(run: Simulation, stage: Later) -> str:
+    """Return the phase whose model a later stage begins from."""
+    number = run.later.index(stage)
+    return run.later[number - 1].name if number else "sft"
+
+
+def relearnings(run: Simulation, params: Params) -> dict[str, Training]:
+    """Return the trainings on what S left out, P given not A; S and A are those of the fine-tuning.
+
+    "recovery" begins with `params`, the model of the last stage. "scratch" begins with fresh parameters, not with those
+    from which the pretraining began. Both see the same batches.
     """
     if run.relearn is None:
         return {}
     data, key = tables(lost(run.p, run.restricted)), phase_key(run.seed, "relearn")
     starts = {"recovery": params, "scratch": _initial(run.model, phase_key(run.seed, "scratch"))}
-    event = everything(run.p)
-    return {name: _training(run, name, run.relearn, begun, data, event, key=key) for name, begun in starts.items()}
+    rewarded = isinstance(run.relearn.objective, TakesReward)
+    event = jnp.asarray(~run.restricted.event) if rewarded else everything(run.p)
+    unwatched = watched_part(run, run.restricted, False)
+    return {
+        name: _training(run, name, run.relearn, begun, data, event, unwatched, key) for name, begun in starts.items()
+    }
 
 
 @functools.lru_cache(maxsize=32)
 def lost(p: FiniteLanguage, restricted: Restricted) -> FiniteLanguage:
     """P_B = P(. | not A), the part of P that a restriction leaves out."""
     return p.condition(~restricted.event)[0]
+
+
+def watched_part(run: Simulation, restricted: Restricted, is_watched: bool = True) -> Watched | None:
+    """Return what a training watches at every step, the S of a restriction; None if the run watches nothing."""
+    return watched(restricted.s, is_watched) if run.kl_every_step else None
 
 
 def _training(
@@ -171,6 +200,7 @@ def _training(
     params: Params,
     data: Listed,
     event: Bool[Array, "N"],
+    watches: Watched | None,
     key: PRNGKey | None = None,
     model: Model | None = None,
     probes: Sequence[Probe] = (),
@@ -186,8 +216,7 @@ def _training(
         recipe.batch_size,
         recipe.whole_support,
     )
-    seen = watched(run.restricted.s, recipe is run.finetune) if run.kl_every_step else None
-    job = Job(phase_key(run.seed, name) if key is None else key, params, phase, model or run.model, seen)
+    job = Job(phase_key(run.seed, name) if key is None else key, params, phase, model or run.model, watches)
     reduce = _reducer(run.p) if run.laws_only else None
     return Training(job, run.p.trie, plans(run.p.trie), recipe.steps, probes=probes, reduce=reduce)
 
@@ -220,9 +249,10 @@ def _event(restricted: Restricted) -> Bool[Array, "N"]:
 
 
 def simulate(run: Simulation, observe: Observer = lambda *_: None) -> dict[str, Trained]:
-    """Do all phases of one simulation in memory: pretraining, fine-tuning with its controls and edits, relearning.
+    """Do all phases of one simulation in memory: pretraining, fine-tuning, edits, later stages, relearning.
 
-    The keys of the result are "pretrain", "sft", the controls, the phases of `relearnings`, and the edits.
+    The keys of the result are "pretrain", "sft", the controls, the later stages, each with its control, the phases of
+    `relearnings`, and the edits.
     `sim.running.work` does the same for many runs and uses results on the disk. It raises FloatingPointError with the
     names of phase and step if a training diverges.
     """
@@ -232,7 +262,12 @@ def simulate(run: Simulation, observe: Observer = lambda *_: None) -> dict[str, 
     _trained(others, "finetune", run.finetune, observe)
     changed = {one.name: edited(run, one, others) for one in run.edits}
     _trained(changed, "finetune", run.finetune)
-    again = relearnings(run, others["sft"].trained.params)
+    for stage in run.later:
+        params = others[before(run, stage)].trained.params
+        trainings = later_trainings(run, stage, params)
+        _trained(trainings, stage.name, stage.recipe, observe)
+        others |= trainings
+    again = relearnings(run, others[run.last].trained.params)
     if run.relearn is not None:
         _trained(again, "relearn", run.relearn, observe)
     return {name: one.trained for name, one in ({"pretrain": first} | others | again | changed).items()}

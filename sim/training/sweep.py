@@ -39,7 +39,7 @@ class Trained:
     steps: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)  # mean loss since the previous evaluation [nat per string]
     evaluations: list[dict[str, np.ndarray]] = field(default_factory=list)  # see `node_record`
-    kl: list[np.ndarray] = field(default_factory=list)  # after every step, see `sim.training.watched`; or empty
+    kl: list[np.ndarray] = field(default_factory=list)  # of every step, see `sim.training.job.State`; or empty
     params: Params = None
     opt_state: Any = None  # of the optimiser, after the last step
 

@@ -57,6 +57,16 @@ def watched(language: FiniteLanguage, is_watched: bool = True) -> Watched:
     )
 
 
+def squares(found: np.ndarray, number: int) -> np.ndarray:
+    """Return bounds of the squared lengths of steps, float64[T, 2], from sums in float32 over `number` parameters.
+
+    A sum of n squares is off by at most n u of itself, in any order of the additions, u = 2^-24 (N. Higham, 2002,
+    "Accuracy and stability of numerical algorithms", section 4.2; terms of order u² are covered by n + 2).
+    """
+    error = (number + 2) * 2.0**-24
+    return np.stack([found * (1.0 - error), found * (1.0 + error)], axis=1)
+
+
 def watched_kl(model: Model, params: Params, one: Watched, team: Team | None) -> Float[Array, "2"]:
     """KL(S‖q) of the prompt, E_S(x)-averaged KL(S‖q) of the answer [nat per string]; their sum is that of documents.
 

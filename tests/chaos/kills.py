@@ -18,7 +18,9 @@ from sim.numerics import SpecificationError
 from tests.chaos.outputs import SHORT, TINY, reference, same
 from tests.composed import ROOT
 
-SWEEP = ("-m", *TINY, *SHORT, "seed=0,1", "optimizer.learning_rate=0.01,0.1", "hydra.launcher.checkpoint_seconds=0.01")
+LATER = "stages=[{num_steps: 3},{objective: {kind: replay, weight: 0.5}}]"
+SWEEP = ("-m", *TINY, *SHORT, LATER, "seed=0,1", "optimizer.learning_rate=0.01,0.1",
+         "hydra.launcher.checkpoint_seconds=0.01")  # fmt: skip
 SAID = 50
 """Number of kills after which a line says how far the campaign is."""
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from sim.config.fitting import fitting
-from sim.interface.compose import composed, options_of
+from sim.config.options import options_of
+from sim.interface.compose import composed
 from sim.numerics import SpecificationError
 from sim.running.build import settings
 

@@ -86,6 +86,6 @@ def racers(wrong: str = "", worlds: range = range(5), with_excursion: int = 30) 
 def tables(**frames: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Tables of the claim, in which every run is valid; those that are not given are empty."""
     runs = sorted({run for frame in frames.values() if frame.height for run in frame["run"]})
-    names = ("arms", "arm_paths", "edits", "crossed_runs")
+    names = ("arms", "arm_paths", "edits", "crossed_runs", "steps")
     found = {name: frames.get(name, pl.DataFrame()) for name in names}
     return {"runs": pl.DataFrame({"run": runs, "valid": [True] * len(runs)}), **found}

@@ -162,7 +162,7 @@ def of_html(blocks: list[Block]) -> Iterator[list[tuple[str, ...]]]:
 
 FORMS = {"text": of_text, "Markdown": of_markdown, "HTML": of_html}
 FULL = {
-    "text": lambda blocks: words(" ".join(printed(blocks))),
+    "text": lambda blocks: re.sub(r"(?<=\w)- (?=\w)", "-", words(" ".join(printed(blocks)))),  # a break after a hyphen
     "Markdown": lambda blocks: words(markdown(blocks)),
     "HTML": lambda blocks: words(html.unescape(re.sub("<[^>]*>", " ", page("Verdict board", blocks)))),
 }

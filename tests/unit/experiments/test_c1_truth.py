@@ -39,9 +39,13 @@ def subsets() -> pl.DataFrame:
     return drawn.subsets()
 
 
+LATER = {"corridor", "topics"}
+"""Kinds of language that came after C1 was announced; to add one to C1.7 would be an amendment."""
+
+
 def test_every_kind_of_language_that_lists_its_strings_is_there(subsets):
     own = {name for name, one in members("grammar").items() if one.file.is_relative_to(drawn_root())}
-    assert set(drawn.WORLDS) == own - {"file"}
+    assert set(drawn.WORLDS) == own - {"file", *LATER}
     assert set(subsets["language"]) == set(drawn.WORLDS)
 
 

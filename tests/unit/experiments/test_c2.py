@@ -84,7 +84,7 @@ def judged(**frames: pl.DataFrame) -> list[Finding]:
     """What the predictions find in some tables, while the others are empty; every run in them is valid."""
     names = (
         "sizes", "splits", "kept", "relearning", "kernels", "entrants", "replays", "arms", "arm_paths", "edits",
-        "crossed_runs", "new_things", "new_limits",
+        "crossed_runs", "new_things", "new_limits", "steps",
     )  # fmt: skip
     tables: Tables = {name: frames.get(name, pl.DataFrame()) for name in names}
     nothing = pl.DataFrame(schema={"run": pl.String, **dict.fromkeys(PREFACTORS, pl.Float64)})
@@ -215,7 +215,7 @@ def kept_rows(erased: float, rate: float = 2e-3, part: str = "rates_adam", model
         {
             "run": f"{part}{model}{rate}{seed}", "seed": seed, "part": part, "restriction_kind": "style",
             "targets": "exact", "model": model, "model_shown": SHOWN[model], "optimizer": "adam",
-            "learning_rate": rate, "num_steps": 1000, "erased": erased * (1 + 0.01 * seed),
+            "learning_rate": rate, "num_steps": 1000, "fits": True, "erased": erased * (1 + 0.01 * seed),
         }
         for seed in range(12)
     ]  # fmt: skip
@@ -232,6 +232,17 @@ def test_more_than_half_is_kept_behind_the_gate_or_not(erased, verdict):
     assert found.measured.count == 12
     assert verdicts(judged(kept=kept_rows(erased, model="tabular_trie")), "C2.3f") == {"reported"}
     assert verdicts(judged(kept=kept_rows(erased, part="decay_adam")), "C2.3d") == NOTHING
+
+
+def test_what_does_not_fit_is_left_out_and_an_infinite_erasure_is_said():
+    unfit = kept_rows(0.4).with_columns(fits=pl.col("seed") < 6)
+    (found,) = (one for one in judged(kept=unfit) if one.prediction == "C2.3d")
+    assert (found.verdict, found.measured.count) == ("undecided", 6)
+    assert "6 runs left out for their fit" in found.note
+    gone = kept_rows(0.4).with_columns(erased=pl.when(pl.col("seed") == 3).then(math.inf).otherwise("erased"))
+    (found,) = (one for one in judged(kept=gone) if one.prediction == "C2.3d")
+    assert (found.verdict, found.measured) == ("undecided", None)
+    assert "E is infinite in a world" in found.note
 
 
 def test_a_fine_tuning_that_two_parts_share_counts_once():

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from experiments.__main__ import experiment
-from experiments.predictions import Amendment, Claim, Finding, Prediction, Standing, normalised, table
+from experiments.predictions import HISTORY, Amendment, Claim, Finding, Prediction, Standing, normalised, table
 from sim.config import members
 from tests.composed import compose
 
@@ -99,9 +99,10 @@ def test_the_digest_sees_a_prediction_that_is_dropped_and_what_is_said_of_all(cl
 
 
 def files(claim: Claim) -> list[Path]:
-    """The files that a claim owns."""
+    """The files that a claim owns, without its history."""
     file = Path(claim.file)
-    return sorted(file.parent.glob("*.py")) if file.name == "__init__.py" else [file]
+    own = sorted(file.parent.glob("*.py")) if file.name == "__init__.py" else [file]
+    return [one for one in own if one.name != HISTORY]
 
 
 def copied(claim: Claim, folder: Path, edit: Edit, edited: Path | None = None) -> Claim:
@@ -255,6 +256,15 @@ def swapped(source: str, node: ast.stmt, line: str) -> str:
     rows = source.splitlines()
     rows[node.lineno - 1 : node.end_lineno] = [line]
     return "\n".join(rows)
+
+
+def test_the_digest_does_not_see_the_history_of_a_claim(tmp_path):
+    claim = next(one for one in CLAIMS if (Path(one.file).parent / HISTORY).exists())
+    found = copied(claim, tmp_path, lambda source: source)
+    (tmp_path / claim.name / HISTORY).write_text("AMENDMENTS = ()\n", encoding="utf-8")
+    assert found.digest == claim.digest
+    (tmp_path / claim.name / "history.py").write_text("AMENDMENTS = ()\n", encoding="utf-8")
+    assert replace(found).digest != claim.digest
 
 
 CODE = "from a import b as c\n\ndef f(x: int) -> int:\n    return c(x) if x < 2 else 1\n"

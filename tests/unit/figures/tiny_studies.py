@@ -14,6 +14,7 @@ import yaml
 
 from experiments.c2_support.arms import ARMS, BASE
 from experiments.study import Study
+from figures.c2_support.steps import ARMS as WAYS
 from sim.config import conf_folder, construct, members
 from sim.disk.records import PhaseRecord, Record
 from sim.languages.finite import FiniteLanguage
@@ -194,6 +195,7 @@ def _c2() -> Iterator[Record]:
         yield from _kernels(seed)
         yield from _racers(seed)
         yield from _arms(seed)
+        yield from _steps(seed)
         for weight, targets in itertools.product((0.01, 0.1), ("exact", "sampled")):
             made_of = (1.0, weight * (1.0 if targets == "exact" else 1.2))
             yield made(part="replay", seed=seed, targets=targets, weight=weight, falling=made_of)
@@ -254,6 +256,20 @@ def _arms(seed: int) -> Iterator[Record]:
             falling=(*FALLING[:-1], 0.001 * (1 + place)), excursion=0.05 * 1.4**place * (1 + 0.1 * seed),
             sharper=0.1 * place,
         )  # fmt: skip
+
+
+def _steps(seed: int) -> Iterator[Record]:
+    """Every way to train of the second attempt, with more erased where the steps are longer."""
+    for place, part in enumerate(WAYS):
+        record = made(
+            part=part, seed=seed, targets="sampled", falling=(*FALLING[:-1], 0.001), excursion=0.1,
+            sharper=0.05 * (1 + place),
+        )  # fmt: skip
+        sft = record.phases["sft"]
+        squares = np.full((int(STEPS[-1]), 2), 1e-3 * 1.5**place) * [1.0 - 1e-6, 1.0 + 1e-6]
+        yield dataclasses.replace(
+            record, phases={**record.phases, "sft": dataclasses.replace(sft, squared_steps=squares)}
+        )
 
 
 RECORDS: dict[str, Callable[[], Iterator[Record]]] = {"c1_entropy": _c1, "c2_support": _c2}

@@ -98,7 +98,10 @@ def test_batches(asked, monkeypatch, tmp_path):
             "erasing_exact, "
             "erasing_slow, erasing_middle, erasing_half, erasing_batch, erasing_forgetful, erasing_exact_first, "
             "erasing_sampled_first, erasing_sgd, erasing_eps, erasing_warmup, erasing_clip, erasing_sharpness, "
-            "erasing_average, erasing_finch, erasing_replay, new_things, new_table is required, found 'kernels' "
+            "erasing_average, erasing_finch, erasing_replay, steps_base, steps_low, steps_low_long, steps_middle, "
+            "steps_middle_long, steps_constant, steps_grafted, steps_grafted_middle, steps_small_batch, "
+            "steps_large_batch, steps_small_batch_eps, steps_large_batch_eps, steps_eps, steps_exact, "
+            "steps_sgd, new_things, new_table is required, found 'kernels' "
             "(did you mean 'kernel'?)",
         ),
         (

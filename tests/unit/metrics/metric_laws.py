@@ -44,8 +44,8 @@ def sought(metric: Metric, record: Record) -> set[str]:
     return asked.difference(*(one.arrays for one in record.phases.values()))
 
 
-ESTIMATED = {"sharpness", "gradient_noise"}
-"""Metrics of some batches, or of an iteration that ends: they have to say that they are estimates."""
+ESTIMATED = {"sharpness", "gradient_noise", "good_turing"}
+"""Metrics of samples, or of an iteration that ends: they have to say that they are estimates."""
 
 
 def check(metric: Metric, own: Sequence[Row]) -> None:

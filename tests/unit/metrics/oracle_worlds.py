@@ -101,13 +101,14 @@ def case(
     missed: bool = False,
     new: bool = False,
     loss_on: str = "response",
+    answers: int = 0,
 ) -> Case:
     """A world with prompts or without, whose styles are disjoint, overlapping or none.
 
     With overlapping styles S is P given the first one, which is no set of strings. With shown styles, the second one is
     lost and all its answers, and no others, begin with one token. whole: S keeps all that P has; missed: models give
     probability 0 to some strings that S keeps and to some that it lacks; new: strings that P lacks are listed too, and
-    S has half of them in a third of its documents.
+    S has half of them in a third of its documents; answers: how many were drawn for each of the first two prompts.
     """
     world = make_world(seed, leak=Fraction(1, 10))
     strange = lacking(world) if new else []
@@ -124,6 +125,9 @@ def case(
     elif styles == "shown":
         event = {d for d in documents if share[d][0]}
         s = normalised({d: v * (1 + len(d)) for d, v in world.p.items() if d in event})
+    elif answers:
+        s = drawn(world, answers, seed)
+        event = set(s)
     models = {(phase, index): a_model(world, number) for number, (phase, index) in enumerate(evaluations(whole))}
     for phase in ("carried", "identity", "linearised"):  # every fine-tuning begins where the pretraining ended
         models[phase, 0] = models["pretrain", 1]
@@ -133,8 +137,20 @@ def case(
         for key in [("sft", 1), ("linearised", 1)]:
             models[key] = without(models[key], left)
     prompts = world.group_prompts() if prompted else [()]
-    record = recorded(world, prompted, event, s, share, styles, models, weight, loss_on, seed)
+    notes = {"kept": 0.25} | ({"num_answers": float(answers)} if answers else {})
+    record = recorded(world, prompted, event, s, share, styles, models, weight, loss_on, seed, notes)
     return Case(documents, prompts, world.p, s, event, share, models, weight, record)
+
+
+def drawn(world: World, number: int, seed: int) -> Law:
+    """S: the shares of some draws from P(y|x) for each of the first two prompts, which keep their relative weight."""
+    dice, law = random.Random(seed), dict[Outcome, Fraction]()
+    for x in world.prompts[:2]:
+        own = [d for d in world.p if d[: len(x)] == x]
+        mass = sum(world.p[d] for d in own)
+        for d in dice.choices(own, [float(world.p[d]) for d in own], k=number):
+            law[d] = law.get(d, NONE) + mass / number
+    return normalised(law)
 
 
 def lacking(world: World) -> list[Outcome]:
@@ -201,6 +217,7 @@ def recorded(
     weight: Fraction,
     loss_on: str,
     seed: int,
+    notes: Mapping[str, float],
 ) -> Record:
     documents = world.documents()
     named = Styles(STYLES, np.array([[log(v) for v in share[d]] for d in documents])) if share else None
@@ -213,7 +230,7 @@ def recorded(
     kept = normalised({d: v for d, v in world.p.items() if d in event})
     mask, log_mass = np.array([d in event for d in documents]), log(sum(v for d, v in world.p.items() if d in event))
     member = np.array([log(share[d][0]) for d in documents]) if styles == "overlapping" else None
-    restricted = Restricted(language(s), language(kept), mask, log_mass, {"kept": 0.25}, member)
+    restricted = Restricted(language(s), language(kept), mask, log_mass, notes, member)
     phases = {}
     for phase in dict.fromkeys(name for name, _ in models):
         rows = [node_arrays(world.trie, models[phase, index]) for index in range(len(STEPS))]
@@ -221,7 +238,10 @@ def recorded(
         if phase == PROBED:
             arrays |= derivatives(len(documents), seed)
         seen = by_step(models[phase, 1], s, vocabulary.prompt_end) if phase in WATCHED else None
-        phases[phase] = PhaseRecord(np.array(STEPS), np.array([math.nan, 2.5]), arrays, seen)
+        squares = (
+            np.array([[0.9, 1.1]] * STEPS[1]) * np.arange(1.0, STEPS[1] + 1.0)[:, None] if phase in WATCHED else None
+        )
+        phases[phase] = PhaseRecord(np.array(STEPS), np.array([math.nan, 2.5]), arrays, seen, squares)
     objective = {"kind": "replay", "weight": float(weight)} if weight else {"kind": "sft"}
     config = {
         "name": "tiny", "seed": seed, "objective": objective, "pretrain": {"limit": 0.02, "num_steps": 20},
@@ -278,6 +298,7 @@ MAKERS: dict[str, Callable[[], Case]] = {
     "missed strings": lambda: case(4, missed=True),
     "all kept": lambda: case(5, whole=True),
     "new strings": lambda: case(8, new=True),
+    "few answers": lambda: case(2, answers=3),
 }
 
 

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import cache
 
 import mpmath
 import numpy as np
@@ -15,6 +16,8 @@ Values = Iterator[tuple[str, int, str, str, str, float]]
 """Phase, index of the evaluation, the columns `of`, `at` and `prompt_law`, and the true value."""
 
 Pairs = list[tuple[Fraction, Fraction]]
+Floats = Mapping[Outcome, float]
+"""A law in floating-point numbers: sums over all outcomes of a model would be slow in fractions."""
 
 FINETUNED = ("sft", "identity", "carried", "linearised")
 ON_S = ("sft", "linearised")
@@ -366,6 +369,44 @@ def style_within(seen: Seen) -> Values:
             yield phase, index, "z", style, seen.p_name, value
 
 
+# -- what a stage loses against its start -----------------------------------------------------------------------------
+
+
+def by_event(seen: Seen, q: Mapping[Outcome, Law]) -> dict[str, float]:
+    """KL(P‖q) and its parts by the event A: sums over the documents of each prompt."""
+    found = dict.fromkeys(("kl", "gate", "kept", "erasure"), 0.0)
+    for x, weight in seen.weights(seen.case.p).items():
+        p = seen.given(seen.case.p, x)
+        found["kl"] += float(weight) * kl_of([(v, q[x].get(d, NONE)) for d, v in p.items()])
+        for name, inside in (("kept", True), ("erasure", False)):
+            mine = [d for d in p if (d in seen.case.event) == inside]
+            mass, left = sum(p[d] for d in mine), sum(q[x].get(d, NONE) for d in mine)
+            if mine:
+                found["gate"] += float(weight) * kl_of([(mass, left)])
+            if mine and left:
+                inner = kl_of([(p[d] / mass, q[x].get(d, NONE) / left) for d in mine])
+                found[name] += float(weight * mass) * inner
+    return found
+
+
+def started(seen: Seen, phase: str, x: Outcome) -> Law:
+    """The law of the answers at the start of a phase. The start of the pretraining is P."""
+    return seen.given(seen.case.p, x) if phase == "pretrain" else seen.answers(phase, 0, x)
+
+
+def stage_part(part: str) -> Callable[[Seen], Values]:
+    def values(seen: Seen) -> Values:
+        for phase, index in models(seen, ("pretrain", *FINETUNED)):
+            if index == len(STEPS) - 1:
+                laws = {x: (started(seen, phase, x), seen.answers(phase, index, x)) for x in seen.weights(seen.case.p)}
+                first, now = (by_event(seen, {x: pair[at] for x, pair in laws.items()})[part] for at in (0, 1))
+                if not math.isinf(first):
+                    of = "KL(P||q)-KL(P||start)" if part == "kl" else "A"
+                    yield phase, index, of, "", seen.p_name, now - first
+
+    return values
+
+
 # -- erasure against q0 -----------------------------------------------------------------------------------------------
 
 Q0 = ("sft", 0)
@@ -694,6 +735,12 @@ def largest_fit_kl(seen: Seen) -> Values:
         yield phase, 1, "q", "", seen.s_name, PEAK + kl_to(seen, seen.case.s, on_s, answers)
 
 
+def squared_path(seen: Seen) -> Values:
+    """Step t has the squared length t, known within a tenth of itself."""
+    for phase in WATCHED:
+        yield phase, 1, "q0,q", "", "", float(sum(range(1, STEPS[1] + 1)))
+
+
 def excursion(seen: Seen) -> Values:
     """The first step has KL(S‖q) = 0, and the largest one comes after it."""
     on_s = seen.weights(seen.case.s)
@@ -715,16 +762,442 @@ def decay_slope(seen: Seen) -> Values:
     yield "truth", 0, "S", "", seen.p_name, float(sum(seen.case.p.get(d, NONE) for d in lost))
 
 
+# -- finite data ------------------------------------------------------------------------------------------------------
+
+
+def shown_and_not(seen: Seen) -> dict[str, dict[Outcome, Fraction]]:
+    """The prompt laws of the prompts that S has, and of those that it lacks."""
+    return {name: law for name, law in prompt_laws(seen).items() if name != seen.p_name}
+
+
+def every(seen: Seen, phase: str, index: int, x: Outcome) -> Floats:
+    """q(. | x) over every outcome, rounded."""
+    return rounded(seen.model(phase, index, x))
+
+
+def rounded(law: Law) -> Floats:
+    return {d: float(v) for d, v in law.items()}
+
+
+def apart(first: Floats, second: Floats, third: Floats, fourth: Floats) -> float:
+    """The inner product of two differences of laws."""
+    keys = first.keys() | second.keys() | third.keys() | fourth.keys()
+    return math.fsum((first.get(d, 0.0) - second.get(d, 0.0)) * (third.get(d, 0.0) - fourth.get(d, 0.0)) for d in keys)
+
+
+def over(weights: Mapping[Outcome, Fraction], value: Callable[[Outcome], float]) -> float:
+    return average(weights, {x: value(x) for x in weights})
+
+
+def moves(seen: Seen) -> Iterator[tuple[str, int, str, float, float, float]]:
+    """Of every movement E<moved, S - P>, E|S - P|^2 and E|moved|^2, over all outcomes."""
+    weights = seen.weights(seen.case.s) if seen.response else {}
+    p, s = ({x: rounded(seen.given(law, x)) for x in weights} for law in (seen.case.p, seen.case.s))
+    size = over(weights, lambda x: apart(s[x], p[x], s[x], p[x]))
+    q0 = {x: every(seen, *Q0, x) for x in weights}
+    for phase, index in models(seen, FINETUNED) if size else ():
+        q = {x: every(seen, phase, index, x) for x in weights}
+        for of, start in (("q-P", p), ("q-q0", q0)):
+            along, total = (
+                over(weights, lambda x, q=q, a=start, b=to: apart(q[x], a[x], b[x], p[x] if b is s else a[x]))
+                for to in (s, q)
+            )
+            yield phase, index, of, along, size, total
+
+
+def memorisation(seen: Seen) -> Values:
+    for phase, index, of, along, size, _ in moves(seen):
+        yield phase, index, of, "", "S(x)", along / size
+
+
+def memorisation_residual(seen: Seen) -> Values:
+    """One minus the squared cosine of the angle between the movement and S - P."""
+    for phase, index, of, along, size, total in moves(seen):
+        if total:
+            yield phase, index, of, "", "S(x)", 1 - along**2 / (size * total)
+
+
+def worth(seen: Seen) -> Iterator[tuple[str, int, str, float, float]]:
+    """Of the data and of every model the excess of C and the squared distance from P, by the chance of two answers."""
+    weights = seen.weights(seen.case.s) if seen.response else {}
+    p, s = ({x: rounded(seen.given(law, x)) for x in weights} for law in (seen.case.p, seen.case.s))
+    room = over(weights, lambda x: math.fsum(a * b for d, a in p[x].items() for e, b in p[x].items() if d != e))
+    laws = {("truth", 0, "S"): s}
+    laws |= {(*at, "q"): {x: every(seen, *at, x) for x in weights} for at in models(seen, FINETUNED)}
+    for (phase, index, of), q in laws.items() if room else ():
+        more = over(weights, lambda x, q=q: apart(q[x], {}, q[x], {}) - apart(p[x], {}, p[x], {}))
+        far = over(weights, lambda x, q=q: apart(q[x], p[x], q[x], p[x]))
+        yield phase, index, of, more / room, far / room
+
+
+def excess_collision(seen: Seen) -> Values:
+    for phase, index, of, more, _ in worth(seen):
+        yield phase, index, of, "", "S(x)", more
+
+
+def m_dist(seen: Seen) -> Values:
+    for phase, index, of, _, far in worth(seen):
+        yield phase, index, of, "", "S(x)", 1 / far if far else math.inf
+
+
+def m_eff(seen: Seen) -> Values:
+    number = seen.case.record.restricted.notes.get("num_answers")
+    for phase, index, of, more, _ in worth(seen) if number else ():
+        yield phase, index, f"C({of})", "", "S(x)", 1 / more if more > 0 else math.inf
+    for phase, index, of, along, size, _ in moves(seen) if number else ():
+        if of == "q-q0":
+            yield phase, index, "m/rho^2", "", "S(x)", number * (size / along) ** 2 if along else math.inf
+
+
+def answer_mass(seen: Seen) -> Values:
+    case = seen.case
+    for law, weights in shown_and_not(seen).items() if seen.response else ():
+        for phase, index, of in [("truth", 0, "P"), *((*at, "q") for at in models(seen))]:
+            sums = dict.fromkeys(("seen", "unseen", "invalid"), 0.0)
+            for x, w in weights.items():
+                q = rounded(seen.given(case.p, x)) if of == "P" else every(seen, phase, index, x)
+                for d, v in q.items():
+                    sums["seen" if case.s.get(d) else "unseen" if case.p.get(d) else "invalid"] += float(w) * v
+            for at, value in sums.items():
+                if at != "seen" or law == seen.s_name:
+                    yield phase, index, of, at, law, value
+
+
+def good_turing(seen: Seen) -> Values:
+    number = seen.case.record.restricted.notes.get("num_answers")
+    if seen.response and number:
+        weights = seen.weights(seen.case.s)
+        once = {x: sum(v * int(number) == 1 for v in seen.given(seen.case.s, x).values()) for x in weights}
+        yield "truth", 0, "S", "", "S(x)", average(weights, {x: Fraction(n, int(number)) for x, n in once.items()})
+
+
+def answer_collision(seen: Seen) -> Values:
+    for law, weights in prompt_laws(seen).items() if seen.response else ():
+        truths = {"P": seen.case.p, "S": seen.case.s}
+        laws = {("truth", 0, of): {x: rounded(seen.given(one, x)) for x in weights} for of, one in truths.items()}
+        laws |= {(*at, "q"): {x: every(seen, *at, x) for x in weights} for at in models(seen)}
+        for (phase, index, of), q in laws.items():
+            if all(q.values()):
+                yield phase, index, of, "", law, over(weights, lambda x, q=q: apart(q[x], {}, q[x], {}))
+
+
+def entropy_held_out(seen: Seen) -> Values:
+    for law, weights in shown_and_not(seen).items() if seen.response else ():
+        if law != seen.s_name:
+            p = {x: surprise(seen.given(seen.case.p, x).values()) for x in weights}
+            yield "truth", 0, "P", "", law, average(weights, p)
+            for at in models(seen):
+                yield *at, "q", "", law, over(weights, lambda x, at=at: of_floats(every(seen, *at, x)))
+
+
+def of_floats(law: Floats) -> float:
+    """The entropy [nat]."""
+    return math.fsum(-v * math.log(v) for v in law.values() if v)
+
+
+def covering_slope(seen: Seen) -> Values:
+    """By least squares on log r and an indicator of every prompt."""
+    shown = {seen.s_name: prompt_laws(seen)[seen.s_name]}
+    pairs = [("truth", 0, "P", shown)] if seen.response else []
+    for at in models(seen, FINETUNED) if seen.response else ():
+        pairs += [(*at, "P", prompt_laws(seen)), (*at, "S", shown)]
+    for phase, index, of, averaged in pairs:
+        r = seen.case.p if of == "P" else seen.case.s
+        for law, weights in averaged.items():
+            q = {x: seen.given(seen.case.s, x) if phase == "truth" else seen.answers(phase, index, x) for x in weights}
+            for at in ("mass", "equal"):
+                value = fitted({x: seen.given(r, x) for x in weights}, q, weights, at == "equal")
+                if value is not None:
+                    yield phase, index, f"{of},{'S' if phase == 'truth' else 'q'}", at, law, value
+
+
+def fitted(
+    r: Mapping[Outcome, Law], q: Mapping[Outcome, Law], weights: Mapping[Outcome, Fraction], equal: bool
+) -> float | None:
+    """The slope of log(q/r) on log r; None if q lacks an answer of r or r is uniform for every prompt."""
+    rows, sides = [], []
+    for place, (x, w) in enumerate(weights.items()):
+        for d, v in r[x].items():
+            if not q[x].get(d, NONE):
+                return None
+            root = math.sqrt(float(w) * (1 / len(r[x]) if equal else float(v)))
+            rows.append([root * log(v), *(root * (place == other) for other in range(len(weights)))])
+            sides.append(root * (log(q[x][d]) - log(v)))
+    if all(len(set(law.values())) == 1 for law in r.values()):
+        return None
+    return float(np.linalg.lstsq(np.array(rows), np.array(sides))[0][0])
+
+
+# -- leaving the path of S -------------------------------------------------------------------------------------------
+
+
+def starts(law: Law) -> set[Outcome]:
+    """Every beginning of a document that has probability."""
+    return {d[:size] for d, v in law.items() if v for size in range(len(d) + 1)}
+
+
+def last_step(seen: Seen) -> int:
+    """The number of symbols in the longest answer of S."""
+    return max(len(d) - seen.start(d) - 1 for d, v in seen.case.s.items() if v)
+
+
+def walkers(seen: Seen) -> Iterator[tuple[str, int, str, Conditionals]]:
+    """P where it has all of S, and the models."""
+    for phase, index, of, q in tellers(seen):
+        if of == "q" or (of == "P" and all(seen.case.p.get(d) for d, v in seen.case.s.items() if v)):
+            yield phase, index, of, q
+
+
+def shown_steps(seen: Seen) -> list[int]:
+    last = last_step(seen)
+    return sorted({t for t in (1, 2, 4, 8, last) if 0 < t <= last})
+
+
+def leaving(seen: Seen, q: Conditionals, h: Outcome) -> tuple[Fraction, Fraction]:
+    """Probability of the next tokens that lead from a prefix of S to other strings of P, and to none."""
+    kept, known = starts(seen.case.s), starts(seen.case.p)
+    gone = [a for a in range(V) if (*h, a) not in kept]
+    to_p = sum((q[h][a] for a in gone if (*h, a) in known), NONE)
+    return to_p, sum((q[h][a] for a in gone), NONE) - to_p
+
+
+def by_prefix(seen: Seen, q: Conditionals) -> dict[int, list[tuple[Fraction, Fraction, tuple[Fraction, ...]]]]:
+    """By step: S(h), S(x) q(h|x), and the hazards (all, to P, out) of the prefixes of S."""
+    found: dict[int, list[tuple[Fraction, Fraction, tuple[Fraction, ...]]]] = {}
+    weights = seen.weights(seen.case.s)
+    for at, mass, h in seen.prefixes(seen.case.s):
+        if at < last_step(seen):
+            to_p, out = leaving(seen, q, h)
+            own = weights[h[: seen.start(h)]] * product(q, h, seen.start(h))
+            found.setdefault(at + 1, []).append((mass, own, (to_p + out, to_p, out)))
+    return found
+
+
+def hazards(law: int | None) -> Callable[[Seen], Values]:
+    """Means under S (0) or under q (1), or their difference (None)."""
+
+    def mean(rows: list[tuple[Fraction, Fraction, tuple[Fraction, ...]]], kind: int, law: int) -> Fraction | None:
+        total = sum(row[law] for row in rows)
+        return sum(row[law] * row[2][kind] for row in rows) / total if total else None
+
+    def values(seen: Seen) -> Values:
+        for phase, index, of, q in walkers(seen):
+            table = by_prefix(seen, q)
+            for kind, name in enumerate((of, f"{of} to P", f"{of} to ⊥")):
+                at = {t: [mean(rows, kind, one) for one in (0, 1)] for t, rows in table.items()}
+                live = {t: sum(row[0] for row in rows) for t, rows in table.items()}
+                picked = {
+                    t: both[law] if law is not None else None if both[1] is None else both[1] - both[0]
+                    for t, both in at.items()
+                }
+                shown = {str(t): picked[t] for t in shown_steps(seen)}
+                if None not in picked.values():
+                    shown[""] = sum(live[t] * value for t, value in picked.items()) / sum(live.values())
+                for label, value in shown.items():
+                    if value is not None:
+                        yield phase, index, name, label, seen.s_name, float(value)
+
+    return values
+
+
+def expected(seen: Seen, phase: str, index: int, of: str, counts: Callable[[Outcome], list[bool]]) -> list[float]:
+    """The mean of some flags, one for each step, over every outcome that the vocabulary can write (of P: documents)."""
+    total = np.zeros(last_step(seen))
+    for x, weight in seen.weights(seen.case.s).items():
+        law = seen.model(phase, index, x) if of == "q" else seen.given(seen.case.p, x)
+        for d, v in law.items():
+            total += float(weight * v) * np.array(counts(d if d[: len(x)] == x else x + d))
+    return total.tolist()
+
+
+def shown_sums(seen: Seen, by_step: list[float]) -> Iterator[tuple[str, float]]:
+    for t in shown_steps(seen):
+        yield str(t), math.fsum(by_step[:t])
+    yield "", math.fsum(by_step)
+
+
+def two_states(hazards: list[Fraction], recoveries: list[Fraction]) -> list[float]:
+    """The probability to be off after each step, as a product of matrices."""
+    on, off, found = Fraction(1), NONE, []
+    for hazard, recovery in zip(hazards, recoveries, strict=True):
+        on, off = on * (1 - hazard) + off * recovery, on * hazard + off * (1 - recovery)
+        found.append(float(off))
+    return found
+
+
+def steps_off(seen: Seen) -> Values:
+    """Outcome by outcome: how many of the first t tokens come at or after the first one that leaves S."""
+    kept, last = starts(seen.case.s), last_step(seen)
+
+    @cache
+    def gone(d: Outcome) -> list[bool]:
+        return [d[: seen.start(d) + t + 1] not in kept for t in range(last)]
+
+    for phase, index, of, q in walkers(seen):
+        by_step = expected(seen, phase, index, of, gone)
+        for at, value in shown_sums(seen, by_step):
+            yield phase, index, of, at, seen.s_name, value
+        rows = by_prefix(seen, q)
+        true = [sum(mass * hazard[0] for mass, _, hazard in rows[t + 1]) for t in range(last)]
+        for at, value in shown_sums(seen, two_states(true, [NONE] * last)):
+            yield phase, index, f"{of}, E_S[ε]", at, seen.s_name, value
+
+
+def token(seen: Seen, d: Outcome, t: int) -> int:
+    """The token of an answer at a step from 0; 0 after the end."""
+    at = seen.start(d) + t
+    return d[at] if at < len(d) else 0
+
+
+def known_tokens(seen: Seen, x: Outcome) -> list[set[int]]:
+    """What S says at each step of an answer to a prompt."""
+    mine = [d for d, v in seen.case.s.items() if v and d[: len(x)] == x]
+    return [{token(seen, d, t) for d in mine} for t in range(last_step(seen))]
+
+
+def tokens_off(seen: Seen) -> Values:
+    """Outcome by outcome; the token with which an outcome leaves the list counts in any case."""
+    listed, last = starts(dict.fromkeys(seen.case.documents, Fraction(1))), last_step(seen)
+    known = {x: known_tokens(seen, x) for x in seen.weights(seen.case.s)}
+
+    @cache
+    def strange(d: Outcome) -> list[bool]:
+        x = d[: seen.start(d)]
+        leaks = [d[: len(x) + t] in listed and d[: len(x) + t + 1] not in listed for t in range(last)]
+        return [leak or token(seen, d, t) not in known[x][t] for t, leak in enumerate(leaks)]
+
+    for phase, index, of, q in walkers(seen):
+        by_step = expected(seen, phase, index, of, strange)
+        for at, value in shown_sums(seen, by_step):
+            yield phase, index, of, at, seen.s_name, value
+        hazard = [NONE] * last
+        for at, mass, h in seen.prefixes(seen.case.s):
+            if at < last:
+                x = h[: seen.start(h)]
+                hazard[at] += mass * sum(
+                    v for a, v in enumerate(q[h]) if (*h, a) not in listed or a not in known[x][at]
+                )
+        back = [value or NONE for value in returns(seen, q, seen.case.p, known, listed)]
+        for at, value in shown_sums(seen, two_states(hazard, back)):
+            yield phase, index, f"{of}, E_S[ε]", at, seen.s_name, value
+
+
+def returns(
+    seen: Seen, q: Conditionals, law: Law | Conditionals, known: Mapping[Outcome, list[set[int]]], listed: set[Outcome]
+) -> list[Fraction | None]:
+    """Mean probability of q to come back at each step, over the prefixes of a law or model; None without any."""
+    last, weights = last_step(seen), seen.weights(seen.case.s)
+    parts: list[list[tuple[Fraction, Fraction]]] = [[] for _ in range(last)]
+    for h in {d[:size] for d in seen.case.documents for size in range(len(d))}:
+        x = next((x for x in weights if h[: len(x)] == x), None)
+        t = -1 if x is None else len(h) - len(x)
+        if x is None or not 0 < t < last or h[-1] in known[x][t - 1]:
+            continue
+        if () in law and not isinstance(law[()], Fraction):
+            mass = product(law, h, len(x))
+        else:
+            given = seen.given(law, x)
+            mass = sum((v for d, v in given.items() if d[: len(h)] == h), NONE)
+        if mass:
+            back = sum(v for a, v in enumerate(q[h]) if (*h, a) in listed and a in known[x][t])
+            parts[t].append((weights[x] * mass, back))
+    return [sum(w * v for w, v in part) / sum(w for w, _ in part) if part else None for part in parts]
+
+
+def recovery(seen: Seen) -> Values:
+    listed = starts(dict.fromkeys(seen.case.documents, Fraction(1)))
+    known = {x: known_tokens(seen, x) for x in seen.weights(seen.case.s)}
+    for phase, index, of, q in walkers(seen):
+        for name, law in ((of, seen.case.p), (f"{of}, own", seen.case.p if of == "P" else q)):
+            values = returns(seen, q, law, known, listed)
+            for t in shown_steps(seen):
+                if values[t - 1] is not None:
+                    yield phase, index, name, str(t), seen.s_name, float(values[t - 1])
+
+
+def total_variation_s(seen: Seen) -> Values:
+    weights = seen.weights(seen.case.s)
+    for phase, index in models(seen):
+        both = {x: pairs(seen.given(seen.case.s, x), seen.merged(phase, index, x)) for x in weights}
+        far = {x: float(sum(max(b - a, NONE) for a, b in both[x])) for x in weights}
+        yield phase, index, "S,q", "", seen.s_name, average(weights, far)
+
+
+def step_variation(seen: Seen) -> Values:
+    truth = next_tokens(seen.case.s)
+    for phase, index in models(seen):
+        q = seen.case.models[phase, index]
+        rows = [(w, sum(max(a - b, NONE) for a, b in zip(truth[h], q[h], strict=True)))
+                for _, w, h in seen.prefixes(seen.case.s)]  # fmt: skip
+        yield phase, index, "S,q", "", seen.s_name, math.fsum(float(w * far) for w, far in rows)
+
+
+# -- styles elsewhere -------------------------------------------------------------------------------------------------
+
+
+def mixtures(seen: Seen) -> Iterator[tuple[str, int, str, list[float], float]]:
+    """The weights of two styles by bisection of the derivative, and the KL that remains, at prompts that S lacks."""
+    law = prompt_laws(seen).get("P(x | S(x) = 0)", {}) if seen.case.share else {}
+    for phase, index in models(seen) if law else ():
+        weights, rest = {}, {}
+        for x in law:
+            p, q = seen.given(seen.case.p, x), seen.answers(phase, index, x)
+            total = sum(q[d] for d in p)
+            if not total:
+                break
+            prior = sum(v * seen.case.share[d][0] for d, v in p.items())
+            parts = [
+                (float(q[d] / total), *(float(v * seen.case.share[d][z] / mass) if mass else 0.0
+                                        for z, mass in enumerate((prior, 1 - prior))))
+                for d, v in p.items() if q[d]
+            ]  # fmt: skip
+            weights[x] = 1.0 if prior == 1 else 0.0 if not prior else root(parts)
+            rest[x] = math.fsum(c * math.log(c / (weights[x] * a + (1 - weights[x]) * b)) for c, a, b in parts)
+        else:
+            mean = average(law, weights)
+            yield phase, index, "P(x | S(x) = 0)", [mean, 1 - mean], average(law, rest)
+
+
+def root(parts: list[tuple[float, float, float]]) -> float:
+    """Where the likelihood of w a + (1 - w) b is largest; its derivative falls."""
+    lower, upper = 0.0, 1.0
+    for _ in range(60):
+        w = (lower + upper) / 2
+        rises = math.fsum(c * (a - b) / (w * a + (1 - w) * b) for c, a, b in parts) > 0
+        lower, upper = (w, upper) if rises else (lower, w)
+    return (lower + upper) / 2
+
+
+def style_weight(seen: Seen) -> Values:
+    law = prompt_laws(seen).get("P(x | S(x) = 0)", {}) if seen.case.share else {}
+    for z, style in enumerate(STYLES) if law else ():
+        shares = {x: sum(v * seen.case.share[d][z] for d, v in seen.given(seen.case.p, x).items()) for x in law}
+        yield "truth", 0, "P", style, "P(x | S(x) = 0)", average(law, shares)
+    for phase, index, name, weights, _ in mixtures(seen):
+        for style, value in zip(STYLES, weights, strict=True):
+            yield phase, index, "q", style, name, value
+
+
+def style_residual(seen: Seen) -> Values:
+    for phase, index, name, _, rest in mixtures(seen):
+        yield phase, index, "q", "", name, rest
+
+
 ORACLES: dict[str, Callable[[Seen], Values]] = {
     one.__name__: one
     for one in (
         kl, kl_moved, total_variation_moved, jensen_shannon_moved, hellinger_moved, kl_lost, behind, event_mass,
         style_mass, style_gate, style_within, zeros, live, branching, top_one_at, top_one, nucleus, kernel_r2,
         kernel_share, moved_unseen, first_order_r2, fisher, weight_distance, objective_gap, identity,
-        decay_constant, decay_slope, levelling, largest_fit_kl, excursion, style_erasure, kept_behind_gate,
-        shown_erasure, reverse_kl, reverse_kl_moved, total_variation, coverage_lost, greedy_accuracy, collision,
-        kl_lost_given, lost_mass, kernel_limit, kernel_speed,
+        decay_constant, decay_slope, levelling, largest_fit_kl, squared_path, excursion, style_erasure,
+        kept_behind_gate, shown_erasure, reverse_kl, reverse_kl_moved, total_variation, coverage_lost,
+        greedy_accuracy, collision,
+        kl_lost_given, lost_mass, kernel_limit, kernel_speed, memorisation, memorisation_residual, excess_collision,
+        m_dist, m_eff, answer_mass, good_turing, answer_collision, entropy_held_out, covering_slope,
+        steps_off, tokens_off, recovery, total_variation_s, step_variation, style_weight, style_residual,
     )
 }  # fmt: skip
+ORACLES |= {f"stage_{part}": stage_part(part) for part in ("kl", "gate", "kept", "erasure")}
 ORACLES |= {f"latent_shift_{part}": latent_shift(part) for part in ("total", "conditioning", "narrowing", "overlap")}
+ORACLES |= {"hazard": hazards(0), "own_hazard": hazards(1), "hazard_shift": hazards(None)}
 """What every row of a metric is; of a metric whose numbers are only bounded, the true value."""

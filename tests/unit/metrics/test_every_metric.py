@@ -28,7 +28,7 @@ BOUNDED = {"entropy", "hill_1", "hill_2", "hill_inf", "epsilon_support", "nucleu
 """What mass off the support certainly leaves uncertain. Other metrics may be bounded too, but only where it does."""
 
 
-ROUNDED = {"largest_fit_kl", "excursion"}
+ROUNDED = {"largest_fit_kl", "squared_path", "excursion"}
 """What was summed in float32, so that rounding is bounded."""
 
 

@@ -12,6 +12,7 @@ import pytest
 from sim.optimizers._schedules import scheduled_rate
 from sim.optimizers.adam import Adam
 from sim.optimizers.finch import Finch
+from sim.optimizers.grafted import Grafted
 from sim.optimizers.sgd import Sgd
 
 DICE = np.random.default_rng(7)
@@ -146,6 +147,27 @@ def test_adam_at_eps_zero_is_finite_at_the_ends_of_single_precision(gradient, b1
         np.testing.assert_allclose(found[:20], -0.1, rtol=1e-4)
 
 
+def grafted_by_hand(gradients: np.ndarray, b1: float, b2: float, eps: float) -> np.ndarray:
+    """Steps in float64: Adam's length over all coordinates, along the mean of the gradients; 0 while there are none."""
+    first, second, out = np.zeros(gradients.shape[1]), np.zeros(gradients.shape[1]), []
+    for t, gradient in enumerate(gradients, start=1):
+        first, second = b1 * first + (1 - b1) * gradient, b2 * second + (1 - b2) * gradient**2
+        adam = first / (1 - b1**t) / (np.sqrt(second / (1 - b2**t)) + eps)
+        out.append(np.linalg.norm(adam) * first / np.linalg.norm(first) if np.any(first) else np.zeros_like(first))
+    return np.array(out)
+
+
+@pytest.mark.parametrize(("b1", "b2", "eps"), [(0.9, 0.999, 1e-8), (0.5, 0.9, 0.3), (0.0, 0.99, 1e-8)])
+def test_grafted_steps_have_the_length_of_adam_and_the_direction_of_the_momentum(b1, b2, eps):
+    gradients = np.random.default_rng(3).normal(size=(40, 3)) * [1.0, 30.0, 0.01]  # what Adam would make equal
+    gradients[:2] = 0.0
+    found = updates(Grafted(learning_rate=0.1, b1=b1, b2=b2, eps=eps), gradients, np.zeros(3))
+    np.testing.assert_allclose(found, -0.1 * grafted_by_hand(gradients, b1, b2, eps), rtol=0, atol=1e-5)
+    like_adam = updates(Adam(learning_rate=0.1, b1=b1, b2=b2, eps=eps), gradients, np.zeros(3))
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), np.linalg.norm(like_adam, axis=1), rtol=1e-4, atol=1e-6)
+    assert np.abs(found - like_adam).max() > 0.05
+
+
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 def test_an_impossible_token_stays_impossible(weight_decay):
     optimizer = Adam(learning_rate=0.1, eps=0.0, weight_decay=weight_decay)
@@ -160,6 +182,7 @@ def test_an_impossible_token_stays_impossible(weight_decay):
         Adam(0.1, b1=0.9, b2=0.99, weight_decay=0.1, warmup=3.0, final=0.5, decay="cosine", clip=0.5),
         Sgd(learning_rate=0.1, momentum=0.9, warmup=3.0, final=0.5, decay="linear", clip=0.5),
         Finch(0.1, b2=0.99, weight_decay=0.1, warmup=3.0, final=0.5, decay="cosine", clip=0.5, ceiling=2.0),
+        Grafted(0.1, b2=0.99, weight_decay=0.1, warmup=3.0, final=0.5, decay="cosine", clip=0.5),
     ],
 )
 def test_numbers_are_traced_leaves_and_one_program_serves_all_values(optimizer):

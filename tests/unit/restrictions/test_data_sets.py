@@ -8,6 +8,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
+from sim.config import construct, described
 from sim.languages.exact import UnavailableError
 from sim.numerics import SpecificationError
 from sim.restrictions.answers import answers
@@ -16,6 +17,8 @@ from sim.restrictions.in_turn import in_turn
 from sim.restrictions.noise import noise
 from tests.unit.restrictions.small_worlds import LAW, as_law, given, spoken, written
 
+FIRST = {"x : a": 4, "x : b": 1, "y : a": 1, "y : c": 4}
+"""The answers that seed 7 has always drawn: 5 to each prompt."""
 SHARES = (0.1, 0.3, 0.5, 0.8, 1.0)
 
 
@@ -49,6 +52,7 @@ def test_answers_of_an_annotator_who_always_says_the_same():
     assert as_law(found.s) == pytest.approx({"x : a": 0.6, "y : c": 0.4}, rel=1e-13)
     assert as_law(found.kept) == pytest.approx({"x : a": 12 / 18, "y : c": 6 / 18}, rel=1e-13)
     assert found.notes == pytest.approx({"num_prompts": 2, "num_strings": 2, "mass": 0.45}, rel=1e-13)
+    assert as_law(answers(spoken(), num_answers=None, annotator="homogeneous").s) == as_law(found.s)
 
 
 @pytest.mark.parametrize("number", [1, 3, 7])
@@ -83,6 +87,81 @@ def test_sampled_answers_have_the_law_of_p_and_its_collision():
         collisions = np.array([sum(p**2 for p in law.values()) for law in laws])
         c = float(sum(p**2 for p in own.values()))
         assert abs(collisions.mean() - (c + (1 - c) / m)) < 6 * collisions.std() / math.sqrt(repeats)
+
+
+def tempered(temperature):
+    """P(x) and P(y|x)^(1/tau), normalised for each prompt."""
+    found = {}
+    for prompt, weight in (("x :", 0.6), ("y :", 0.4)):
+        powers = {text: float(p) ** (1 / temperature) for text, p in LAW.items() if text.startswith(prompt)}
+        found |= {text: weight * p / sum(powers.values()) for text, p in powers.items()}
+    return found
+
+
+@pytest.mark.parametrize("temperature", [0.5, 0.7, 1.4])
+def test_answers_of_a_tempered_annotator_have_the_tempered_law(temperature):
+    """Infinitely many have it exactly, and many draws are as near as chance allows; at six standard errors."""
+    exact = answers(spoken(), num_answers=None, annotator="tempered", temperature=temperature)
+    assert as_law(exact.s) == pytest.approx(tempered(temperature), rel=1e-12)
+    assert exact.notes == pytest.approx({"num_prompts": 2, "num_strings": 9, "mass": 1.0, "temperature": temperature})
+    number = 20_000
+    drawn = answers(spoken(), num_answers=number, annotator="tempered", temperature=temperature)
+    assert drawn.notes["num_answers"] == number
+    for text, p in tempered(temperature).items():
+        weight = 0.6 if text[0] == "x" else 0.4
+        deviation = abs(as_law(drawn.s).get(text, 0.0) - p)
+        assert deviation < 6 * math.sqrt(p / weight * (1 - p / weight) / number) * weight
+
+
+def test_infinitely_many_sampled_answers_are_p_at_the_chosen_prompts():
+    whole = answers(spoken(), num_answers=None)
+    assert as_law(whole.s) == pytest.approx({text: float(p) for text, p in LAW.items()}, rel=1e-13)
+    assert "num_answers" not in whole.notes
+    one, few = (answers(spoken(), num_answers=m, num_prompts=1, seed=1) for m in (None, 5))
+    assert (np.isfinite(one.s.prompts.log_p) == np.isfinite(few.s.prompts.log_p)).all()
+    np.testing.assert_allclose(one.s.log_p, one.kept.log_p, atol=1e-13)
+
+
+def test_annotators_of_every_temperature_draw_with_the_same_numbers():
+    """At temperature 1 they draw what a sampling annotator draws; sharper ones nest for larger m as well."""
+    alike = [answers(spoken(), num_answers=6, annotator=one, temperature=tau) for one, tau in
+             (("sampled", None), ("tempered", 1.0))]  # fmt: skip
+    np.testing.assert_array_equal(alike[0].s.log_p, alike[1].s.log_p)
+    few, many = (answers(spoken(), num_answers=m, annotator="tempered", temperature=0.5) for m in (2, 8))
+    assert not (few.event & ~many.event).any()
+
+
+def test_the_first_answers_of_a_seed_are_what_they_were():
+    """Finished runs must be repeatable."""
+    counts = {text: round(5 * p / (0.6 if text[0] == "x" else 0.4))
+              for text, p in as_law(answers(spoken(), num_answers=5, seed=7).s).items()}  # fmt: skip
+    assert counts == FIRST
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"annotator": "tempered"}, "temperature: a positive number is required for a tempered annotator, found null"),
+        ({"temperature": 0.5}, "temperature: null is required for a sampled annotator, found 0.5; leave it out"),
+        ({"annotator": "tempered", "temperature": 0}, "temperature: a positive number or null is required, found 0"),
+        ({"num_answers": 0}, "num_answers: an integer of at least 1 or null is required, found 0"),
+    ],
+)
+def test_annotators_that_cannot_be_are_refused(arguments, message):
+    with pytest.raises(SpecificationError, match=f"^restriction.{message}"):
+        construct("restriction", {"kind": "answers", **arguments}, "restriction", spoken())
+
+
+def test_every_annotator_has_its_words():
+    names = [{}, {"num_answers": 4}, {"num_answers": None}, {"num_answers": 2, "annotator": "homogeneous"},
+             {"num_answers": 4, "annotator": "tempered", "temperature": 0.5}]  # fmt: skip
+    assert [described("restriction", {"kind": "answers", **one}) for one in names] == [
+        "1 answer per prompt",
+        "4 answers per prompt",
+        "infinitely many answers per prompt",
+        "2 answers per prompt, always the likeliest",
+        "4 answers per prompt, tempered, τ = 0.5",
+    ]
 
 
 def test_too_many_prompts_are_refused():

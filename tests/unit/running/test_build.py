@@ -184,6 +184,19 @@ def test_a_foreign_format_is_read_from_its_text_alone(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.exp(build(chosen)[0].p.log_p), [0.75, 0.25])
 
 
+def test_without_a_temperature_a_data_set_keeps_the_hash_that_it_had_before_there_was_any() -> None:
+    node = {"kind": "answers", "num_answers": 2}
+    more = {"annotator": "tempered", "temperature": 0.5}
+    plain, said, other, endless = (
+        settings(DEFAULT | {"restriction": node | one})
+        for one in ({}, {"temperature": None}, more, {"num_answers": None})
+    )
+    assert set(plain["restriction"]) == {"kind", "num_answers", "num_prompts", "annotator", "seed"}
+    assert identity(plain) == identity(said) == identity(settings(plain))
+    assert len({identity(plain), identity(other), identity(endless)}) == 3
+    assert settings(other)["restriction"] == other["restriction"]
+
+
 def test_without_weights_a_run_keeps_the_hash_that_it_had_before_there_were_any(tmp_path: Path) -> None:
     file = tmp_path / "grammar.yaml"
     file.write_text("type: strings\nstrings: {a: 1/2, b: 1/2}\n", encoding="utf-8")

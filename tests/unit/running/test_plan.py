@@ -121,3 +121,10 @@ def test_numbers_are_told_from_switches() -> None:
     assert len({plan.hint(one) for one in variants()}) == 7, "floats alone are traced in a model"
     rates = [copy.deepcopy(BASE) | {"optimizer": {"kind": "x", "a": a}} for a in (1, 2, 2.5, True, "b")]
     assert len({plan.hint(one) for one in rates}) == 3
+
+
+@pytest.mark.parametrize(("objective", "is_shared"), [("sft", True), ("policy_gradient", False), ("dpo", False)])
+def test_an_event_is_not_shared_with_controls_that_have_another_reward(objective: str, is_shared: bool) -> None:
+    for controls, expected in (("[identity]", is_shared), ("[]", True)):
+        chosen = settings(compose(*WORLD, f"objective={objective}", f"finetune.controls={controls}"))
+        assert ("event" in plan.common_parts([chosen, chosen])) == expected

@@ -59,8 +59,9 @@ def expected(folder: Path) -> dict[str, dict[str, dict[int, float]]]:
     found: dict[str, dict[str, dict[int, float]]] = {}
     for row in table.iter_rows(named=True):
         phase, view, metric, of, at, law, unit = (row[name] for name in key)
+        of = of.replace("%", "%25").replace("/", "%2F")  # a slash divides the parts of a name
         name = f"{phase}/{view}/{metric}/{of}" + (f"/at={at}" if at else "") + (f"/law={law}" if law else "")
-        if (phase, view, metric, of, at, law, unit) in bounded:
+        if tuple(row[one] for one in key) in bounded:
             numbers = {f"{name}/end=lower": row["lower"], f"{name}/end=upper": row["upper"]}
         else:
             numbers = {name: row["value"]}

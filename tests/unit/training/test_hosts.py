@@ -82,7 +82,7 @@ def test_every_call_that_uses_devices_is_told_first(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(hosts, "_tell", lambda name, *arguments: done.append(("told", name)))
     for name in ("__init__", "advance", "reset_losses"):
         monkeypatch.setattr(Ensemble, name, lambda self, *arguments, name=name: done.append(("done", name)))
-    state = State(None, None, jnp.int32(0), jnp.zeros(()), jnp.zeros((1, 2)))
+    state = State(None, None, jnp.int32(0), jnp.zeros(()), jnp.zeros((1, 3)))
     monkeypatch.setattr(Ensemble, "state", lambda self, index: done.append(("done", "state")) or state)
     monkeypatch.setattr(Ensemble, "logits", lambda self: iter([(0, "a"), (1, "b")]))
     led = hosts.Led([], [], "shards", 0, frozenset())

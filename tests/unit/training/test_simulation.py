@@ -9,13 +9,26 @@ import pytest
 from sim.languages.restricted import Restricted
 from sim.models.tabular_strings import tabular_strings
 from sim.models.tabular_trie import tabular_trie
+from sim.objectives.dpo import Dpo
+from sim.objectives.policy_gradient import PolicyGradient
+from sim.objectives.rejection import Rejection
 from sim.objectives.replay import Replay
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
 from sim.phases import of_edit
+from sim.training.job import loss_and_gradient
 from sim.training.node_record import node_record
 from sim.training.sharing import structure
-from sim.training.simulation import Edit, Recipe, Simulation, finetunings, pretraining, signature, simulate
+from sim.training.simulation import (
+    Edit,
+    Recipe,
+    Simulation,
+    finetunings,
+    pretraining,
+    relearnings,
+    signature,
+    simulate,
+)
 from sim.training.sweep import Trained
 from tests.unit.models.tiny_worlds import kl, language, log_strings, mask
 
@@ -180,3 +193,21 @@ def test_a_fresh_optimiser_starts_each_phase():
     result = simulate(run)
     change = np.asarray(result["sft"].params["logits"]) - np.asarray(result["pretrain"].params["logits"])
     np.testing.assert_allclose(np.abs(change), 1e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize("objective", [PolicyGradient(), Rejection(), Dpo()], ids=lambda one: type(one).__name__)
+def test_controls_have_reward_1_everywhere_and_nothing_to_gain(objective):
+    """Every answer then is in A, what is not listed too. Without a reward nothing changes."""
+    run = a_run(controls=("identity", "linearised"))
+    for tuning, is_everything in ((recipe(objective=objective, loss_on="response"), True), (recipe(), False)):
+        one = dataclasses.replace(run, finetune=tuning, relearn=tuning)
+        jobs = {name: training.job for name, training in finetunings(one, _initial(run)).items()}
+        for name in ("sft", "linearised"):
+            np.testing.assert_array_equal(jobs[name].phase.event, A)
+        np.testing.assert_array_equal(jobs["identity"].phase.event, A | is_everything)
+        for training in relearnings(one, _initial(run)).values():
+            np.testing.assert_array_equal(training.job.phase.event, ~A if is_everything else np.ones_like(A))
+        if is_everything:
+            for name, at_rest in (("identity", True), ("sft", False)):
+                gradient = jax.jit(lambda job: loss_and_gradient(job, job.init, job.key)[1]["logits"])(jobs[name])
+                assert (np.abs(gradient).max() < 1e-7) == at_rest

@@ -19,7 +19,7 @@ from sim.training import trie_logits
 from sim.training.resume import packed, resume
 from sim.training.sweep import Training, train_many
 from sim.training.trie_logits import FEW, SMALL_CHUNK, part_plan, part_shape, trie_plan
-from sim.training.watched import watched
+from sim.training.watched import squares, watched
 from tests.unit.models.tiny_worlds import kl, language, log_strings, mask, training
 
 PLAIN = language({"a": 3, "ab": 5, "b": 2, "ba": 4, "bab": 6, "c": 1, "ca": 3, "": 2})
@@ -54,7 +54,7 @@ def test_it_is_the_kl_of_the_evaluations(world, name):
     """The second route: log q of whole strings from the recorded arrays, and a sum over strings in float64."""
     one, s = watching(world, name)
     train_many([one], size=2)
-    found = np.array(one.trained.kl)
+    found = np.array(one.trained.kl)[:, :2]
     assert found.shape == (STEPS[-1], 2)
     for step, record in zip(STEPS[1:], one.trained.evaluations[1:], strict=True):
         whole = kl(s.log_p, log_strings(world.trie, record))
@@ -66,6 +66,21 @@ def test_it_is_the_kl_of_the_evaluations(world, name):
         assert found[step - 1, 1] == pytest.approx(expected, abs=3e-6)
     assert (found[:, 0] > 1e-3).all() if world is PROMPTED else (found[:, 0] == 0).all()
     assert len(np.unique(found[:, 1])) == STEPS[-1]
+
+
+def test_the_squared_length_of_every_step_is_that_of_the_change_of_the_parameters():
+    one, _ = watching(PROMPTED, "transformer")
+    one.steps = [0, 1, 2, 3, 4]
+    params = {0: one.job.init}
+    train_many([one], lambda state: params.update({one.step: state(0).params}))
+    leaves = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params[t])]).astype(float) for t in range(5)]
+    expected = [np.sum(np.square(after - before)) for before, after in itertools.pairwise(leaves)]
+    found = np.array(one.trained.kl)[:, 2]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)  # a parameter is rounded when a step is added to it
+    assert len(np.unique(found)) == 4
+    bounds = squares(found, len(leaves[0]))
+    assert (bounds[:, 0] < found).all()
+    assert (found < bounds[:, 1]).all()
 
 
 def test_watching_changes_no_bit_of_the_training():

@@ -1,0 +1,1 @@
+"""Figures of C3: few answers to each prompt."""

@@ -1,0 +1,1 @@
+"""Figures of C4, behaviour cloning."""
