@@ -46,7 +46,10 @@ def chosen(model: str, objective: str, optimizer: str, *more: str) -> dict[str, 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_choice_builds(model: str) -> None:
-    combinations = list(itertools.product(OBJECTIVES, OPTIMIZERS))
+    """All pairs of an objective and an optimiser with one model, and each of them with every model."""
+    pairs = list(itertools.product(OBJECTIVES, OPTIMIZERS))
+    first = model == MODELS[0]
+    combinations = [pair for pair in pairs if first or OBJECTIVES[0] in pair or OPTIMIZERS[0] in pair]
     assert len(combinations) >= 8
     hashes = set()
     for objective, optimizer in combinations:

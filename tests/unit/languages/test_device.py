@@ -145,11 +145,15 @@ def test_a_language_of_one_string_is_always_that_string():
 
 @given(
     st.lists(st.integers(0, 1000), min_size=2, max_size=40).filter(lambda weights: sum(weights) > 0),
-    st.integers(1, 50),
+    st.sampled_from([1, 2, 3, 5, 8, 13, 32, 50]),
     st.integers(0, 2**32 - 1),
 )
 def test_a_systematic_sample_holds_each_string_as_often_as_expected(weights, number, seed):
-    """Each of N equally distant points of a circle: n P rounded up or down, whatever the random number is."""
+    """Each of N equally distant points of a circle: n P rounded up or down, whatever the random number is.
+
+    All languages list as many strings, some of probability 0, so that the samples are of few shapes.
+    """
+    weights = weights + [0] * (40 - len(weights))
     spoken = language({"a" * n: weight for n, weight in enumerate(weights)})
     drawn = np.asarray(on_device(spoken).sample_evenly(jax.random.key(seed), number))
     counts = np.bincount((drawn == 1).sum(axis=1), minlength=len(weights))
