@@ -43,8 +43,9 @@ AMENDMENTS = (
             (one.identifier for one in STEPS), "")},
     ),
     Amendment(
-        "2026-11-29", "before any run of the second attempt was judged: amendments are no part of the digest any more; "
-        "no criterion was changed. Runs with 0c343a7e07fa were made for these predictions", "0c343a7e07fa", "undecided",
+        "2026-11-29", "before any run of the second attempt was judged: amendments are no part of the digest any more, "
+        "and C2.8i uses the function of C2.8b; no criterion was changed. Runs with 0c343a7e07fa were made for these "
+        "predictions", "0c343a7e07fa", "undecided",
     ),
     Amendment(
         "2026-11-29", "while the second attempt was written: it was announced with Σ lr² at first, and with Q after a "

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from experiments.c2_support.arms import ends, paths_of
+from experiments.c2_support.erasing import by_world
 from experiments.c2_support.mass import counted
 from experiments.predictions import Case, Need, Prediction, Tables
 from experiments.ranks import advantage, rank_correlation
@@ -34,9 +35,6 @@ RISES = 0.8
 
 RIVALS = {"x": "X", "distance": "‖Δθ‖", "number": "the number of steps"}
 """The rivals of Q, by columns of the table `steps`: the excursion, the distance, and the number of steps."""
-
-FEWEST = 6
-"""Least number of arms of a world over which a rank correlation is computed."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +96,17 @@ def _fitting(tables: Tables) -> pl.DataFrame:
 
 def _over_arms(tables: Tables, rival: str | None) -> tuple[np.ndarray, str]:
     """Return a number for every world over its arms: a rank correlation, or the advantage of Q over a rival."""
-    found, values = _fitting(tables), []
+    found = _fitting(tables)
     if rival is not None and found.height:
         found = found.filter(pl.col(rival).is_not_null())
-    for _, own in found.sort("seed", "part").group_by("seed", maintain_order=True) if found.height else ():
+
+    def number(own: pl.DataFrame) -> float:
         e, q = own["e"].to_numpy(), own["q"].to_numpy()
-        if own.height >= FEWEST:
-            values.append(rank_correlation(e, q) if rival is None else advantage(e, q, own[rival].to_numpy()))
-    kept = np.array([one for one in values if np.isfinite(one)], np.float64)
-    left_out = tables["steps"].height - found.height if tables["steps"].height else 0
-    return kept, f"{left_out} of {tables['steps'].height} runs left out for their fit or because the rival is missing"
+        return rank_correlation(e, q) if rival is None else advantage(e, q, own[rival].to_numpy())
+
+    total = tables["steps"].height
+    left_out = total - found.height if total else 0
+    return by_world(found, number), f"{left_out} of {total} runs left out for their fit or because the rival is missing"
 
 
 def function_of_q(tables: Tables) -> Iterator[Case]:

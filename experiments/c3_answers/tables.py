@@ -77,9 +77,11 @@ def tagged(runs: pl.DataFrame) -> pl.DataFrame:
     return runs.select("run", "seed", "valid", "claim", "part", model="model.kind", objective=objective, **columns)
 
 
-def _middle(study: Study, metric: str, of: str, law: str = "", name: str = "", **rest: str) -> pl.DataFrame:
+def _middle(
+    study: Study, metric: str, of: str, law: str = "", name: str = "", phase: str = "truth", at: str = ""
+) -> pl.DataFrame:
     """Return the middle of the bounds of a number at the end of every run."""
-    found = study.pick(metric, of, law, **rest)  # type: ignore[arg-type]
+    found = study.pick(metric, of, law, phase, at=at)
     return found.select("run", ((pl.col("lower") + pl.col("upper")) / 2).alias(name))
 
 

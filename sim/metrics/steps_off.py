@@ -28,6 +28,9 @@ from sim.numerics import EOS
 from sim.quantity import Quantity
 from sim.theory.horizon import steps_off
 
+ROUNDING = 1e-9
+"""What rounding may add to a probability."""
+
 
 @dataclass(frozen=True, eq=False)
 class Known:
@@ -127,6 +130,13 @@ def strange_hazards(known: Known, q: Scored) -> np.ndarray:
     return np.asarray(strange + known.nodes(at_node * q.leak))
 
 
+def _at_most_one(probabilities: np.ndarray) -> np.ndarray:
+    """Return probabilities that rounding may have lifted above 1. Raises ArithmeticError if it was more than that."""
+    if (probabilities > 1.0 + ROUNDING).any():
+        raise ArithmeticError(f"hazards: at most 1 is required, found {probabilities.max()!r}")
+    return np.minimum(probabilities, 1.0)
+
+
 def _known(evaluation: Evaluation) -> Known:
     world = evaluation.world
     return world.truth.once("tokens of S", lambda: Known(world, Leaving(world, world.s).num_steps))
@@ -143,7 +153,7 @@ def _steps_off(evaluation: Evaluation) -> Iterator[Cell]:
     for of, found in walkers(evaluation):
         hazard = found.to_p + found.out
         by_step = np.cumsum(np.cumsum(found.escaped(hazard)))
-        true = np.minimum(found.of_all(hazard), 1.0)  # rounding can give more than 1
+        true = _at_most_one(found.of_all(hazard))
         predicted = steps_off(true, np.zeros(len(true)))
         for at, t in _shown(evaluation, found.num_steps).items():
             yield Cell(of, Quantity.of(float(by_step[t - 1])), evaluation.world.law_names[1], at)
@@ -155,8 +165,9 @@ def _tokens_off(evaluation: Evaluation) -> Iterator[Cell]:
     for of, walker in walkers(evaluation):
         q = walker.q
         lower, upper = tokens_off(known, q)
-        back = np.nan_to_num(recoveries(known, evaluation.world.p, q), nan=0.0)  # a step at which P is never off
-        predicted = steps_off(np.minimum(strange_hazards(known, q), 1.0), np.minimum(back, 1.0))
+        back = recoveries(known, evaluation.world.p, q)
+        back = np.where(np.isnan(back), 0.0, back)  # nobody can come back at a step at which P is never off
+        predicted = steps_off(_at_most_one(strange_hazards(known, q)), _at_most_one(back))
         for at, t in _shown(evaluation, known.num_steps).items():
             bounds = Quantity(float(lower[t - 1]), float(upper[t - 1]))
             yield Cell(of, bounds, evaluation.world.law_names[1], at)

@@ -32,6 +32,9 @@ MOST_STEPS = 50
 SHORTEST = 1e-6
 """A step that has to be shorter than this share of itself is the last one."""
 
+SLACK = 1e-9
+"""What rounding may take from a KL [nat]."""
+
 ROUNDING = 1e-15
 """Differences of log-likelihoods below this are rounding [nat]."""
 
@@ -55,7 +58,8 @@ def fitted(q: np.ndarray, density: np.ndarray, kl_to_p: float, start: np.ndarray
 
     q: a law, float64[n]; density: B(y, z) = P(y | x, z) / P(y | x), float64[n, Z]; kl_to_p: KL(q ‖ P(. | x)) [nat];
     start: positive weights with sum 1. With the gradient g, Σ_z w_z g_z = 1 and max f - f(w) <= log max_z g_z, because
-    log is concave. The remaining KL is kl_to_p - f(w). Raises ValueError unless `start` is positive.
+    log is concave. The remaining KL is kl_to_p - f(w). Raises ValueError unless `start` is positive, and
+    ArithmeticError if this KL is below 0 by more than rounding.
     """
     if not (start > 0.0).all():
         raise ValueError(f"style weights: a positive start is required, found {start!r}")
@@ -66,7 +70,10 @@ def fitted(q: np.ndarray, density: np.ndarray, kl_to_p: float, start: np.ndarray
     w = w / w.sum()  # the sum is 1 up to the error of the last step
     mixed = density @ w
     gap = max(0.0, float(np.log(((q / mixed) @ density).max())))
-    rest = max(0.0, kl_to_p - float(q @ np.log(mixed)))  # the KL of two laws; rounding can give less than 0
+    rest = kl_to_p - float(q @ np.log(mixed))
+    if rest < -SLACK:
+        raise ArithmeticError(f"style weights: a KL of at least 0 is required, found {rest!r}")
+    rest = max(0.0, rest)
     bounds = [_extreme(q, density, w, z, sign) for sign in (-1.0, 1.0) for z in range(len(w))]
     lower, upper = -np.array(bounds[: len(w)]), np.array(bounds[len(w) :])
     return Fit(w, np.clip(lower, 0.0, w), np.clip(upper, w, 1.0), max(0.0, rest - gap), rest)

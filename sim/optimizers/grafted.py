@@ -1,6 +1,6 @@
 """Momentum with the length of Adam's steps: Adam without its division of each coordinate."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +13,6 @@ from sim.optimizers.adam import Adam, decay_weights, scale_by_adam
 from sim.typing import Number
 
 
-class GraftState(NamedTuple):
-    """The state of Adam, whose first moment is the momentum."""
-
-    adam: Any
-
-
 def scale_by_graft(b1: Number, b2: Number, eps: Number) -> optax.GradientTransformation:
     """‖u‖ m/‖m‖, where u is Adam's direction on the same gradients and m its first moment; 0 where m is 0.
 
@@ -26,16 +20,13 @@ def scale_by_graft(b1: Number, b2: Number, eps: Number) -> optax.GradientTransfo
     """
     adam = scale_by_adam(b1, b2, eps)
 
-    def update(
-        grads: optax.Updates, state: GraftState, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, GraftState]:
-        direction, inner = adam.update(grads, state.adam, params)
-        length, norm = optax.tree.norm(direction), optax.tree.norm(inner.first)
+    def update(grads: optax.Updates, state: Any, params: optax.Params | None = None) -> tuple[optax.Updates, Any]:
+        direction, state = adam.update(grads, state, params)
+        length, norm = optax.tree.norm(direction), optax.tree.norm(state.first)
         scale = jnp.where(norm > 0, length / jnp.where(norm > 0, norm, 1.0), 0.0)
-        found = jax.tree.map(lambda m: m * scale.astype(m.dtype), inner.first)
-        return found, GraftState(inner)
+        return jax.tree.map(lambda m: m * scale.astype(m.dtype), state.first), state
 
-    return optax.GradientTransformation(lambda params: GraftState(adam.init(params)), update)
+    return optax.GradientTransformation(adam.init, update)
 
 
 @struct.dataclass

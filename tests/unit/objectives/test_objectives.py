@@ -70,7 +70,7 @@ def test_the_minimiser_is_the_predicted_one(file, model, spoken, loss_on):
     if not isinstance(objective, Predicts):
         pytest.skip(f"{node['kind']} predicts no optimum")
     optimizer = Adam(learning_rate=0.05, b2=0.99, decay="cosine")
-    event = restricted(spoken).log_p > -np.inf
+    event = mask(spoken, lambda text: text in ("a|y", "b|", "ba", "b"))  # S itself is nearly all that q0 says
     one = job(
         spoken, model, objective, optimizer=optimizer, num_steps=4000.0, loss_on=loss_on, event=jnp.asarray(event)
     )
@@ -87,7 +87,7 @@ def test_the_minimiser_is_the_predicted_one(file, model, spoken, loss_on):
     for found in (view_of(spoken, r, loss_on) for r in record):
         log_q = found.log_q if file.stem in FAST else found.log_q - np.log1p(-found.off)[found.group]
         distance.append(kl(target.log_q, log_q, target.log_weights(log_prompts)))
-    assert distance[0] > 0.02  # it falls by a factor of two thousand at least
+    assert distance[0] > 0.1
     assert 0 <= distance[1] + 1e-9 < 1e-5
 
 
