@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -27,10 +28,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         print(f"name: one of {', '.join(NAMES)} is required, found {unknown[0]!r}", file=sys.stderr)
         return 2
+    names = chosen.names or NAMES
+    if len(names) > 1 and not chosen.render:
+        return one_by_one(names, chosen.quick)
     if not chosen.render:
-        measure(chosen.names or NAMES, chosen.quick)
+        measure(names, chosen.quick)
     if not chosen.quick:
         report.render()
+    return 0
+
+
+def one_by_one(names: Sequence[str], quick: bool) -> int:
+    """Measure each benchmark in a process of its own. Return the first exit status that is not 0, else 0.
+
+    The memory of a command that a benchmark starts counts at least as much as that of the process which starts it,
+    because Linux keeps the maximum across `exec`. So a benchmark must not start commands after another one has used
+    much memory.
+    """
+    for name in names:
+        command = [sys.executable, "-m", "benchmarks", name, *(["--quick"] if quick else [])]
+        if status := subprocess.run(command, check=False).returncode:
+            return status
     return 0
 
 

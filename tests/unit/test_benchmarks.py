@@ -1,6 +1,7 @@
 """The benchmarks run, compare like with like, and say what they found; sizes are tiny, the ratios mean nothing."""
 
 import json
+import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -172,6 +173,21 @@ def test_names_are_checked(capsys):
     assert command.main(["samplrs"]) == 2
     assert "found 'samplrs'" in capsys.readouterr().err
     assert all((report.FOLDER / f"{name}.py").exists() for name in command.NAMES)
+
+
+def test_several_benchmarks_are_measured_in_processes_of_their_own(monkeypatch):
+    asked, statuses = [], {"ledger": 3}
+
+    def pretended(arguments, check):
+        asked.append(list(arguments[3:]))
+        return subprocess.CompletedProcess(arguments, statuses.get(arguments[3], 0))
+
+    monkeypatch.setattr(command.subprocess, "run", pretended)
+    assert command.main(["samplers", "elimination", "--quick"]) == 0
+    assert asked == [["samplers", "--quick"], ["elimination", "--quick"]]
+    asked.clear()
+    assert command.main(["samplers", "ledger", "demo"]) == 3, "a benchmark that fails ends the measurement"
+    assert asked == [["samplers"], ["ledger"]]
 
 
 def test_the_roofline_counts_a_step_and_bounds_it():
