@@ -1,0 +1,32 @@
+"""C6, consequences: one style, dull at high temperature, and worse than the base model with examples?"""
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+
+import polars as pl
+
+from experiments.predictions import Claim
+from experiments.study import Study
+
+TOPICS: Sequence[ModuleType] = ()
+"""The parts of the claim. Each has PREDICTIONS, NEEDS, and a function `tables` from a study to its own tables."""
+
+
+def tables(study: Study) -> Mapping[str, pl.DataFrame]:
+    """Return `runs` and the tables of all topics; a table is empty if its part of the study has no run."""
+    runs = study.runs.select("run", "seed", "valid", "claim", "part").sort("part", "seed", "run")
+    return {"runs": runs} | {name: table for topic in TOPICS for name, table in topic.tables(study).items()}
+
+
+CLAIM = Claim(
+    identifier="C6",
+    file=__file__,
+    title="Consequences",
+    sentence="The tuned model always answers in one style; at a high temperature it is less creative than the base model; "
+    "for creative work the base model with a few examples is better.",
+    rule="Each prediction says at which fit runs are compared.",
+    predictions=tuple(one for topic in TOPICS for one in topic.PREDICTIONS),
+    needs=tuple(one for topic in TOPICS for one in topic.NEEDS),
+    tables=tables,
+    paired=("part", "seed"),
+)
