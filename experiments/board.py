@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from experiments import conversation
 from experiments.predictions import Amendment
 from experiments.standing import RULE
 from experiments.statistics import BOOTSTRAP_FROM, interval
@@ -36,6 +37,13 @@ def blocks(judged: Sequence[Judged]) -> Iterator[Block]:
         yield Paragraph(f"{one.claim.title} {WORDS[one.standing]}. {sentence(one)}", bullet=True)
     for one in judged:
         yield from _of_claim(one)
+    yield Heading("Sentence by sentence")
+    yield Paragraph(
+        "What the conversation says, in English, and what is done with it here. A dial is assumed, and varied. Only what "
+        "is tested can come out otherwise."
+    )
+    yield Table(conversation.COLUMNS, tuple(conversation.rows({one.claim.identifier: one.findings for one in judged})),
+                num_left=4)  # fmt: skip
     yield Heading("How the predictions decide a sentence")
     yield Paragraph(RULE)
     yield Heading("How the intervals are made")
