@@ -39,8 +39,8 @@ def blocks(judged: Sequence[Judged]) -> Iterator[Block]:
         yield from _of_claim(one)
     yield Heading("Sentence by sentence")
     yield Paragraph(
-        "What the conversation says, in English, and what is done with it here. A dial is assumed, and varied. Only what "
-        "is tested can come out otherwise."
+        "What the conversation says, in English, and what is done with it here. A dial is assumed, and varied. Only "
+        "what is tested can come out otherwise."
     )
     yield Table(conversation.COLUMNS, tuple(conversation.rows({one.claim.identifier: one.findings for one in judged})),
                 num_left=4)  # fmt: skip

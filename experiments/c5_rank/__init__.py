@@ -22,8 +22,8 @@ CLAIM = Claim(
     identifier="C5",
     file=__file__,
     title="Rank",
-    sentence="The update ΔW of fine-tuning has a very low rank, and this low rank limits how diverse a distribution the "
-    "model can express.",
+    sentence="The update ΔW of fine-tuning has a very low rank, and this low rank limits how diverse a distribution "
+    "the model can express.",
     rule="Each prediction says at which fit runs are compared.",
     predictions=tuple(one for topic in TOPICS for one in topic.PREDICTIONS),
     needs=tuple(one for topic in TOPICS for one in topic.NEEDS),
