@@ -19,6 +19,7 @@ from sim.phases import of_edit
 from sim.training.job import loss_and_gradient
 from sim.training.node_record import node_record
 from sim.training.sharing import structure
+from sim.training.alone import simulate
 from sim.training.simulation import (
     Edit,
     Recipe,
@@ -27,7 +28,6 @@ from sim.training.simulation import (
     pretraining,
     relearnings,
     signature,
-    simulate,
 )
 from sim.training.sweep import Trained
 from tests.unit.models.tiny_worlds import kl, language, log_strings, mask
