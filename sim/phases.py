@@ -109,7 +109,9 @@ def entries(config: Mapping[str, Any]) -> dict[Stage, dict[str, Any]]:
     In the configuration an entry holds only what differs from the fine-tuning. Here it has all keys.
     """
     given = {key: config[key] for key in ("objective", "optimizer", "restriction") if key in config}
-    given |= {"begin": "previous"} | {key: value for key, value in config.get("finetune", {}).items() if key in INHERITED}
+    given |= {"begin": "previous"} | {
+        key: value for key, value in config.get("finetune", {}).items() if key in INHERITED
+    }
     return {later(number): {**given, **entry} for number, entry in enumerate(config.get("stages", ()), 2)}
 
 

@@ -1,6 +1,5 @@
 """Restrictions that are built when their stage begins, from the model with which it begins."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 

@@ -11,7 +11,6 @@ from sim.objectives._context import LossOn, Objective
 from sim.optimizers._base import Optimizer
 from sim.phases import Meaning, Stage
 
-
 Make: TypeAlias = Callable[[StartingModel], Restricted]
 """It makes the restriction of a stage from the model with which the stage begins."""
 

@@ -28,7 +28,8 @@ from sim.phases import Stage, control_of
 from sim.training.job import Job, Phase, start
 from sim.training.recipes import Edit as Edit
 from sim.training.recipes import Later as Later
-from sim.training.recipes import Make, Recipe as Recipe
+from sim.training.recipes import Make
+from sim.training.recipes import Recipe as Recipe
 from sim.training.sharing import structure
 from sim.training.sweep import Probe, Training
 from sim.training.trie_logits import part_shape, trie_plan

@@ -19,8 +19,8 @@ from sim.running.build import build, settings
 from sim.running.cohort import Execution
 from sim.running.identity import pretraining_key, target
 from sim.running.work import perform
-from sim.training.job import start
 from sim.training.alone import simulate
+from sim.training.job import start
 from sim.training.simulation import Simulation, finetunings, phase_key, pretraining, relearnings
 from sim.training.sweep import Trained, Training, train_many
 from tests.composed import ROOT, compose

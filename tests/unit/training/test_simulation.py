@@ -16,10 +16,10 @@ from sim.objectives.replay import Replay
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
 from sim.phases import of_edit
+from sim.training.alone import simulate
 from sim.training.job import loss_and_gradient
 from sim.training.node_record import node_record
 from sim.training.sharing import structure
-from sim.training.alone import simulate
 from sim.training.simulation import (
     Edit,
     Recipe,
