@@ -47,14 +47,13 @@ def construct(group: str, node: Any, place: str, *values: Any, **named: Any) -> 
         if given.is_given(node):
             return given.constructed(node, place, *values)
         kind, constructor, arguments = _resolved(group, node, place)
-        wanted = injected(constructor)
+        checked, wanted = canonical_of(constructor, arguments, place), injected(constructor)
         if not wanted <= named.keys():
             raise SpecificationError(
                 f"{place}: a {group} that needs no trained model is required here, found {kind}, which is known only "
                 "after pretraining; make it the restriction of a run or of a stage"
             )
-        own = {name: named[name] for name in wanted}
-        return constructor(*values, **own, **canonical_of(constructor, arguments, place))
+        return constructor(*values, **{name: named[name] for name in wanted}, **checked)
     except ValueError as error:
         message = in_one_line(error)
         named = re.match(rf"{re.escape(place)}(?!\w)", message) is not None
