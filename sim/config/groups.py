@@ -56,9 +56,9 @@ def construct(group: str, node: Any, place: str, *values: Any, **named: Any) -> 
         return constructor(*values, **{name: named[name] for name in wanted}, **checked)
     except ValueError as error:
         message = in_one_line(error)
-        named = re.match(rf"{re.escape(place)}(?!\w)", message) is not None
-        kind = type(error) if isinstance(error, SpecificationError) else SpecificationError
-        raise kind(message if named else f"{place}: {message}") from error
+        is_named = re.match(rf"{re.escape(place)}(?!\w)", message) is not None
+        refusal = type(error) if isinstance(error, SpecificationError) else SpecificationError
+        raise refusal(message if is_named else f"{place}: {message}") from error
 
 
 def is_late(group: str, node: Any) -> bool:
