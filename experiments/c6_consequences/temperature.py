@@ -145,7 +145,7 @@ PREDICTIONS = (
     Prediction(
         "C6.2b", "The base model has it.", "sign", reached, predicted="above 0",
         rule=f"The largest q_T(B) of the base model minus P(B) / 2, over {GRID}.", control="C6.2a", only=FITS,
-        worlds=12, figure="temperature",
+        instrument=True, worlds=12, figure="temperature",
     ),
     Prediction(
         "C6.2c", "The gate, which is the law of the first token, bounds what a rule brings back.", "bound", bounded,
@@ -183,8 +183,8 @@ PREDICTIONS = (
     ),
     Prediction(
         "C6.2i", "If S is narrower, a temperature brings back answers of the kept style.", "sign", unsharpened,
-        predicted="above 0", rule=f"Covered P_A-mass of the model given A, N = 2: the largest over {GRID}, minus that "
-        "at T = 1.", control="C6.2a, the lost styles", only=FITS, worlds=12,
+        predicted=f"above {SAME:g}", rule=f"Covered P_A-mass of the model given A, N = 2: the largest over {GRID}, "
+        "minus that at T = 1.", control="C6.2a, the lost styles", threshold=SAME, only=FITS, worlds=12,
     ),
     Prediction(
         "C6.2j", "Within the style, for the other data.", "report",
