@@ -126,7 +126,9 @@ def nearest(tables: Tables) -> Iterator[Case]:
     """KL(P‖q) at T = 1 minus the least KL(P‖q_T) at a validity of at least VALID [nat]."""
     found = _counted(tables, "paths")
     if found.height:
-        heated = found.filter(pl.col("rule") == "temperature", pl.col("model") == "tuned", pl.col("validity") >= read.VALID)
+        heated = found.filter(
+            pl.col("rule") == "temperature", pl.col("model") == "tuned", pl.col("validity") >= read.VALID
+        )
         plain = found.filter(pl.col("number") == 1.0, rule="temperature", model="tuned").select("run", plain="kl")
         least = heated.group_by("run", "arm", "seed").agg(least=pl.col("kl").min()).join(plain, on="run")
         for name, own in _by_arm(least):
@@ -154,7 +156,7 @@ PREDICTIONS = (
     ),
     Prediction(
         "C6.2d", "How much comes back follows from q(B), q(⊥) and the vocabulary at the gate.", "equality", by_law,
-        predicted="0", rule="log of the largest q_T(B) at the gate over that of a gate that spreads both masses evenly, "
+        predicted="0", rule="log of the largest q_T(B) at the gate over that of a gate with both masses spread evenly, "
         "within the margin.", control="the law of an even gate", value=0.0, margin=LAW, only=FITS, worlds=12,
         figure="temperature",
     ),

@@ -71,25 +71,32 @@ def paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
 def best(study: Study, found: pl.DataFrame) -> pl.DataFrame:
     """Return for each run that loses something, and each model, the temperature that brings back most of it.
 
-    most_lost, most_gate: the largest q_T(B) among the recorded temperatures at which the validity is at least VALID,
-    and the same of the first token alone; law: the same of a gate with the same q(B) and q(⊥), spread evenly over the
-    tokens (`sim.theory.tempering`); leak: its q(⊥); needed: the largest leak at which a temperature would bring back
-    P(B) / 2; most_in_style_2: the largest coverage within the kept style at such a temperature, and in_style_2 at T = 1.
+    most_lost: the largest q_T(B) among the recorded temperatures at which the validity is at least VALID; most_gate:
+    the same of the first token alone, also between recorded temperatures; law: the same of a gate with the same q(B)
+    and q(⊥), spread evenly over the tokens (`sim.theory.tempering`); leak: its q(⊥); needed: the largest leak at which
+    a temperature would bring back P(B) / 2; most_in_style_2: the largest coverage within the kept style at such a temperature; in_style_2: at T = 1.
     """
     rows = []
     for (run, model), own in found.filter(rule="temperature").group_by("run", "model", maintain_order=True):
         if own["p_lost"][0] == 0.0:
             continue
-        valid, gate = own.filter(pl.col("validity") >= VALID), own.filter(pl.col("gate_leak") <= 1.0 - VALID)
+        valid = own.filter(pl.col("validity") >= VALID)
         plain = own.filter(number=1.0).row(0, named=True)
         rows.append({
             "run": run, "model": model, "leak": plain["gate_leak"], "lost": plain["gate_lost"],
-            "most_lost": valid["lost"].max(), "most_gate": gate["gate_lost"].max(),
+            "most_lost": valid["lost"].max(), "most_gate": _at_the_gate(own),
             "in_style_2": plain["in_style_2"], "most_in_style_2": valid["in_style_2"].max(),
             **_law(study, str(run), plain),
         })  # fmt: skip
     tags = found.select("run", "part", "arm", "seed", "valid", "fit", "p_lost").unique(maintain_order=True)
     return tags.join(pl.DataFrame(rows), on="run") if rows else pl.DataFrame()
+
+
+def _at_the_gate(path: pl.DataFrame) -> float:
+    """Return the largest q_T(B) of the first token at a validity of at least VALID there, or where it falls to VALID."""
+    gate = path.select("number", "gate_lost", validity=1.0 - pl.col("gate_leak"))
+    allowed = [*gate.filter(pl.col("validity") >= VALID)["gate_lost"].to_list(), at_level(gate, VALID, "gate_lost")]
+    return float(max(one for one in allowed if one is not None))
 
 
 def _law(study: Study, run: str, plain: dict[str, float]) -> dict[str, float | None]:
@@ -136,8 +143,10 @@ def repairs(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     """Return for each run and model KL(P‖q), the same after re-weighting by style, and Σ P(z) KL(P_z‖q_z) [nat]."""
     parts = []
     for model, step in MODELS.items():
-        within = study.pick("style_within", "z", "P(x)", "sft", step, at=None).group_by("run").agg(
-            within=pl.col("lower").sum()
+        within = (
+            study.pick("style_within", "z", "P(x)", "sft", step, at=None)
+            .group_by("run")
+            .agg(within=pl.col("lower").sum())
         )
         for name, metric, of in (("kl", "kl", "P||q"), ("reweighted", "reweighted_kl", "P||q_w")):
             one = study.pick(metric, of, "P(x)", "sft", step).select("run", pl.col("lower").alias(name))

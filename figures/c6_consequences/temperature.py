@@ -1,4 +1,4 @@
-"""C6.2: what a temperature brings back, and what it costs: coverage against validity, and the mass of the lost styles."""
+"""C6.2: what a temperature brings back, and what it costs: coverage against validity, and mass of the lost styles."""
 
 import numpy as np
 import polars as pl

@@ -1,8 +1,8 @@
 """What a model would be if its styles were given the weights that they have in P, and nothing else were changed.
 
-q_w(y|x) = q(y|x) P(z|x) / q(z|x) for the style z of the answer y, with q(z|x) = q(supp P_z | x). Of all weights by style
-and prompt these make KL(P‖q_w) least, by Gibbs' inequality, and then it is Σ_z P(z) KL(P_z‖q_z). So what decoding by
-style can undo is the gate, and what is wrong within the styles remains.
+q_w(y|x) = q(y|x) P(z|x) / q(z|x) for the style z of the answer y, with q(z|x) = q(supp P_z | x). Of all weights by
+style and prompt these make KL(P‖q_w) least, by Gibbs' inequality, and then it is Σ_z P(z) KL(P_z‖q_z). So what decoding
+by style can undo is the gate, and what is wrong within the styles remains.
 """
 
 from collections.abc import Iterator

@@ -69,7 +69,7 @@ class Gate:
         """Return the gate at the temperature T >= 1 with the largest q_T(B) among those with at least this validity.
 
         It is None if the validity is below this even at T = 1. Raises ValueError unless 0 <= validity < 1, and if a
-        uniform law over the vocabulary has this validity too, since then the valid temperatures need not be an interval.
+        uniform law over the vocabulary has this validity: then the valid temperatures need not be an interval.
         """
         if not 0.0 <= validity < 1.0:
             raise ValueError(f"gate: a validity from 0 to below 1 is required, found {validity!r}")

@@ -1,4 +1,4 @@
-"""Runs of C6.2 that never ran: models between P and S, decoded exactly, whose leak is spread over all illegal tokens."""
+"""Runs of C6.2 that never ran: models between P and S, decoded exactly; all illegal tokens share the leak."""
 
 import dataclasses
 from collections.abc import Iterator

@@ -30,7 +30,9 @@ def frame(columns: list[dict[str, object]], **rest: object) -> pl.DataFrame:
     """A row for each seed and each of some rows, all valid and fitted unless said otherwise."""
     rows = [{"valid": True, "fit": 0.01, "seed": seed, **one, **rest} for seed in SEEDS for one in columns]
     noise = np.random.default_rng(0).normal(size=len(rows))
-    names = [name for name, value in rows[0].items() if isinstance(value, float) and name not in ("fit", "p_lost", "level")]
+    names = [
+        name for name, value in rows[0].items() if isinstance(value, float) and name not in ("fit", "p_lost", "level")
+    ]
     return pl.DataFrame(rows).with_columns([pl.col(name) * (1 + 0.02 * pl.Series(noise)) for name in names])
 
 
@@ -41,7 +43,9 @@ def arms(parts: list[str]) -> list[dict[str, object]]:
 def best(tuned: float = 0.1, base: float = 0.75, law: float = 0.11, back: float = 0.9) -> pl.DataFrame:
     rows = [{**one, "model": model, "most_lost": most} for one in arms(TUNED)
             for model, most in (("tuned", tuned), ("base", base))]  # fmt: skip
-    return frame(rows, p_lost=0.75, leak=1e-4, needed=1e-9, most_gate=0.1, law=law, in_style_2=0.5, most_in_style_2=back)
+    return frame(
+        rows, p_lost=0.75, leak=1e-4, needed=1e-9, most_gate=0.1, law=law, in_style_2=0.5, most_in_style_2=back
+    )
 
 
 def equal(covered: float = 0.4, control: float = 0.01, in_style: float = 0.01) -> pl.DataFrame:
@@ -136,7 +140,9 @@ def test_each_run_has_both_models_at_every_rule(tables: dict[str, pl.DataFrame])
     np.testing.assert_allclose(tuned / base, [1e-3, 2e-3], rtol=1e-6)
 
 
-def test_the_best_temperature_is_that_of_the_paths_and_the_law_that_of_the_gate(tables: dict[str, pl.DataFrame]) -> None:
+def test_the_best_temperature_is_that_of_the_paths_and_the_law_that_of_the_gate(
+    tables: dict[str, pl.DataFrame],
+) -> None:
     found = tables["temperature_best"]
     assert len(found) == 12, "six runs lose something"
     for row in found.iter_rows(named=True):

@@ -1,4 +1,4 @@
-"""What a model is after a decoding rule, string by string: the rule is applied to a list of fractions at every prefix."""
+"""What a model is after a decoding rule, string by string: at every prefix the rule acts on a list of fractions."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -55,9 +55,7 @@ def each(seen: Seen) -> Iterator[tuple[int, str, Decoded, dict[Outcome, Law]]]:
     for index in range(len(STEPS)):
         for kind, number in RULES:
             q = Decoded(seen.case.models[PROBED, index], kind, number)
-            laws = {
-                x: {d: q.answer(d, len(x)) for d in seen.case.documents if d[: len(x)] == x} for x in prompts
-            }
+            laws = {x: {d: q.answer(d, len(x)) for d in seen.case.documents if d[: len(x)] == x} for x in prompts}
             yield index, label(kind, number), q, laws
 
 
@@ -110,15 +108,25 @@ def missed(ratio: int) -> Callable[[Seen], Values]:
         case = seen.case
         for index, at, _, laws in each(seen):
             weights = seen.weights(case.p)
-            yield PROBED, index, "P,q", at, seen.p_name, over(
-                weights, lambda x, laws=laws: rarer(seen.given(case.p, x), laws[x], ratio)
+            yield (
+                PROBED,
+                index,
+                "P,q",
+                at,
+                seen.p_name,
+                over(weights, lambda x, laws=laws: rarer(seen.given(case.p, x), laws[x], ratio)),
             )
             weights = seen.weights(case.kept)
             inside = {x: {d: v for d, v in laws[x].items() if d in case.event and d in case.p} for x in weights}
             given = {x: {d: v / (sum(law.values()) or 1.0) for d, v in law.items()} for x, law in inside.items()}
             name = "P_A(x)" if seen.response else ""
-            yield PROBED, index, "P_A,q_A", at, name, over(
-                weights, lambda x, given=given: rarer(seen.given(case.kept, x), given[x], ratio)
+            yield (
+                PROBED,
+                index,
+                "P_A,q_A",
+                at,
+                name,
+                over(weights, lambda x, given=given: rarer(seen.given(case.kept, x), given[x], ratio)),
             )
 
     return values

@@ -61,7 +61,9 @@ def test_the_law_is_the_product_of_transformed_laws(found: dict[str, np.ndarray]
     assert found["decoded_rule"][at].tolist() == [list(KINDS).index(rule[0]), rule[1]]
     np.testing.assert_allclose(found["decoded_law_log_q"][at], log_q, rtol=1e-5, atol=1e-5)  # logits are float32
     np.testing.assert_allclose(found["decoded_law_exits"][at, 0], off, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(found["decoded_first"][at], [first[edge] for edge in sorted(first)], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        found["decoded_first"][at], [first[edge] for edge in sorted(first)], rtol=1e-5, atol=1e-5
+    )
     node = [P.trie.node[row, P.prompts.length[row]] for row in P.prompts.first]
     left = [1.0 - math.fsum(math.exp(first[e]) for e in first if P.trie.edge_node[e] == one) for one in sorted(node)]
     np.testing.assert_allclose(found["decoded_first_leak"][at], left, rtol=1e-5, atol=1e-5)

@@ -23,9 +23,7 @@ def powers(gate: Gate, temperature: float) -> tuple[float, float, float]:
         return tuple(float(mpmath.fsum(one) / total) for one in raised)
 
 
-@pytest.mark.parametrize(
-    ("size", "most", "valid"), [(16, 0.227, 0.1053), (64, 0.115, 0.0596), (1000, 0.046, 0.0289)]
-)
+@pytest.mark.parametrize(("size", "most", "valid"), [(16, 0.227, 0.1053), (64, 0.115, 0.0596), (1000, 0.046, 0.0289)])
 def test_three_of_four_styles_cannot_be_brought_back(size: int, most: float, valid: float) -> None:
     """q(B) = 0.001 and q(⊥) = 0.0001: far below P(B) = 0.75, and below half of it."""
     gate = Gate(1e-3, 1e-4, size, 3)
