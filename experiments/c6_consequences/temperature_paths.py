@@ -74,7 +74,8 @@ def best(study: Study, found: pl.DataFrame) -> pl.DataFrame:
     most_lost: the largest q_T(B) among the recorded temperatures at which the validity is at least VALID; most_gate:
     the same of the first token alone, also between recorded temperatures; law: the same of a gate with the same q(B)
     and q(⊥), spread evenly over the tokens (`sim.theory.tempering`); leak: its q(⊥); needed: the largest leak at which
-    a temperature would bring back P(B) / 2; most_in_style_2: the largest coverage within the kept style at such a temperature; in_style_2: at T = 1.
+    a temperature would bring back P(B) / 2; most_in_style_2: the largest coverage within the kept style at such a
+    temperature; in_style_2: the same at T = 1.
     """
     rows = []
     for (run, model), own in found.filter(rule="temperature").group_by("run", "model", maintain_order=True):
@@ -93,7 +94,7 @@ def best(study: Study, found: pl.DataFrame) -> pl.DataFrame:
 
 
 def _at_the_gate(path: pl.DataFrame) -> float:
-    """Return the largest q_T(B) of the first token at a validity of at least VALID there, or where it falls to VALID."""
+    """Return the largest q_T(B) of the first token at a validity of at least VALID there, or where it falls to it."""
     gate = path.select("number", "gate_lost", validity=1.0 - pl.col("gate_leak"))
     allowed = [*gate.filter(pl.col("validity") >= VALID)["gate_lost"].to_list(), at_level(gate, VALID, "gate_lost")]
     return float(max(one for one in allowed if one is not None))
