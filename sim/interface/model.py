@@ -31,10 +31,10 @@ class TrainedModel:
 
     def decoded(
         self,
-        temperature: float | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
+        temperature: int | float | None = None,
+        top_k: int | float | None = None,
+        top_p: int | float | None = None,
+        min_p: int | float | None = None,
     ) -> "TrainedModel":
         """Return the model with decoding rules, which act on every token: first temperature, then top-k, top-p, min-p.
 
@@ -42,12 +42,12 @@ class TrainedModel:
         model has already come first. Raises SpecificationError without a rule, and for a number that no rule has.
         """
         given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-        rules = tuple((kind, number) for kind, number in given.items() if number is not None)
+        rules = tuple((kind, float(number)) for kind, number in given.items() if number is not None)
         if not rules:
             raise SpecificationError(
                 f"decoded: at least one of {', '.join(given)} is required, found none; give one, as in temperature=0.7"
             )
-        if top_k is not None and top_k != int(top_k):
+        if isinstance(top_k, float) and not top_k.is_integer():
             raise SpecificationError(f"top_k: an integer of at least 1 is required, found {top_k!r}")
         for kind, number in rules:
             KINDS[kind](number)  # it refuses wrong numbers

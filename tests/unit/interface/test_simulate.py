@@ -161,7 +161,7 @@ def test_a_decoded_model_transforms_every_law(result: Result) -> None:
     q = np.exp(hot.log_prob(own, prompt=prompt))
     found = np.array([answers.count(one) for one in own]) / len(answers)
     assert np.abs(found - q).max() < 5 * np.sqrt(q.max() / len(answers))
-    assert len(set(model.decoded(temperature=0.0).sample(20, prompt=prompt))) == 1, "greedy"
+    assert len(set(model.decoded(temperature=0).sample(20, prompt=prompt))) == 1, "greedy"
 
 
 @pytest.mark.parametrize(
