@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from experiments.predictions import Need
-from experiments.study import Study
+from experiments.study import Step, Study
 from sim.theory.tempering import Gate, largest_leak
 
 ARMS = {
@@ -13,7 +13,7 @@ ARMS = {
 }  # fmt: skip
 """What is fine-tuned, by the part of the study: one style; its answers sharpened; sampled targets; and fresh data."""
 
-MODELS = {"base": "first", "tuned": "last"}
+MODELS: dict[str, Step] = {"base": "first", "tuned": "last"}
 """The model before the fine-tuning, and the model after it, by the evaluation at which it is recorded."""
 
 VALID = 0.9

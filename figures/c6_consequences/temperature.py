@@ -1,5 +1,7 @@
 """C6.2: what a temperature brings back, and what it costs: coverage against validity, and mass of the lost styles."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -47,7 +49,12 @@ def draw(tables: Tables) -> Figure | None:
     bound = _mean(found, *BOUND)
     if bound.height:
         most = np.minimum(1.0, 1.0 - p_lost + RATIO * bound["gate_lost"].to_numpy())
-        line = {"color": GUIDE, "linestyle": DASHED, "linewidth": 1.2 * factor(), "label": "most that the gate allows"}
+        line: dict[str, Any] = {
+            "color": GUIDE,
+            "linestyle": DASHED,
+            "linewidth": 1.2 * factor(),
+            "label": "most that the gate allows",
+        }
         left.plot(bound["validity"], most, **line)
         right.plot(bound["number"], bound["gate_lost"], **line)
     _left(left)
