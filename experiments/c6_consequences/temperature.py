@@ -98,14 +98,15 @@ def repaired(tables: Tables) -> Iterator[Case]:
         yield Case.exact(name, (own["reweighted"] - own["within"]).to_numpy(), "nat")
 
 
-def ahead(kind: str, *parts: str) -> Callable[[Tables], Iterator[Case]]:
+def ahead(kind: str, *parts: str, levels: tuple[float, ...] = read.LEVELS) -> Callable[[Tables], Iterator[Case]]:
     """Base minus tuned at equal validity: `covered`, of all answers of P; `in_style`, of P_A by the model given A."""
 
     def measure(tables: Tables) -> Iterator[Case]:
         found = _counted(tables, "equal")
         if not found.height:
             return
-        own = found.filter(pl.col("part").is_in(parts), pl.col("quantity").str.starts_with(kind))
+        wanted = pl.col("part").is_in(parts) & pl.col("level").is_in(levels)
+        own = found.filter(wanted & pl.col("quantity").str.starts_with(kind))
         for name, one in _by_arm(own.drop_nulls(["base", "tuned"]), "quantity", "level"):
             arm, quantity, level = name.split(", ")
             case = f"{arm}, N = {quantity.rsplit('_', 1)[1]}, validity {level}"
@@ -196,5 +197,10 @@ PREDICTIONS = (
     Prediction(
         "C6.2k", "By how much the best temperature lowers KL(P‖q).", "report", nearest, predicted="–",
         rule=f"KL(P‖q) minus the least KL(P‖q_T), over {GRID}.", control="none", only=FITS,
+    ),
+    Prediction(
+        "C6.2l", "So hot that most answers are impossible.", "report", ahead("covered", *TUNED, levels=(read.LOW,)),
+        predicted="–", rule=f"As C6.2f, at the validity {read.LOW:g}.", control="C6.2f", only=FITS,
+        figure="temperature",
     ),
 )  # fmt: skip

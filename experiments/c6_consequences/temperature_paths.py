@@ -22,6 +22,9 @@ VALID = 0.9
 LEVELS = (0.95, 0.8, 0.6)
 """Validities at which two models are compared."""
 
+LOW = 0.3
+"""A validity so low that the comparison there is only reported."""
+
 RATIOS = (2, 10)
 """An answer is covered if the model makes it less than this many times rarer than P."""
 
@@ -119,7 +122,7 @@ def equal(found: pl.DataFrame) -> pl.DataFrame:
     """
     rows = []
     for (run,), own in found.filter(rule="temperature").group_by("run", maintain_order=True):
-        for level in LEVELS:
+        for level in (*LEVELS, LOW):
             for name in (f"{kind}_{ratio}" for kind in ("covered", "in_style") for ratio in RATIOS):
                 at = {model: at_level(own.filter(model=model), level, name) for model in MODELS}
                 rows.append({"run": run, "level": level, "quantity": name, **at})

@@ -44,18 +44,20 @@ def draw(tables: Tables) -> Figure | None:
         own = _mean(found, *which)
         if own.height:
             marks = {**look(index).line, "markersize": 2.6 * factor(), "label": name}
-            left.plot(own["validity"], own[f"covered_{RATIO}"], **marks)
+            hot = own.filter(pl.col("number") >= 1.0)
+            left.plot(hot["validity"], hot[f"covered_{RATIO}"], **marks)
             right.plot(own["number"], own["lost"], **marks)
     bound = _mean(found, *BOUND)
     if bound.height:
-        most = np.minimum(1.0, 1.0 - p_lost + RATIO * bound["gate_lost"].to_numpy())
+        hot = bound.filter(pl.col("number") >= 1.0)
+        most = np.minimum(1.0, 1.0 - p_lost + RATIO * hot["gate_lost"].to_numpy())
         line: dict[str, Any] = {
             "color": GUIDE,
             "linestyle": DASHED,
             "linewidth": 1.2 * factor(),
             "label": "most that the gate allows",
         }
-        left.plot(bound["validity"], most, **line)
+        left.plot(hot["validity"], most, **line)
         right.plot(bound["number"], bound["gate_lost"], **line)
     _left(left)
     _right(right, p_lost)
@@ -67,10 +69,10 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     return (
         "C6.2. One fine-tuned model per world, decoded at temperatures from 0.3 to 30; every point is a temperature, "
-        f"means over {num_seeds(_shown(tables))}. Left: the P-mass of the answers that the model makes less than twice "
-        "rarer than P does, against the probability of an answer that P can give. Right: the probability of the styles "
-        "that the fine-tuning left out. Dashed: what the first token of the answer allows at most, for the model tuned "
-        "on one style. Dotted: the probability in P, and half of it. All numbers are exact."
+        f"means over {num_seeds(_shown(tables))}. Left, from T = 1 on: the P-mass of the answers that the model makes "
+        "less than twice rarer than P does, against the probability of an answer that P can give. Right: the "
+        "probability of the styles that the fine-tuning left out. Dashed: what the first token of the answer allows at "
+        "most, for the model tuned on one style. Dotted: the probability in P, and half of it. All numbers are exact."
     )
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from experiments.c6_consequences import temperature as topic
-from experiments.c6_consequences.temperature_paths import ARMS, LEVELS, MODELS, VALID, at_level
+from experiments.c6_consequences.temperature_paths import ARMS, LEVELS, LOW, MODELS, VALID, at_level
 from experiments.study import Study
 from figures.c6_consequences import temperature as drawing
 from figures.style import styled
@@ -51,7 +51,7 @@ def best(tuned: float = 0.1, base: float = 0.75, law: float = 0.11, back: float 
 def equal(covered: float = 0.4, control: float = 0.01, in_style: float = 0.01) -> pl.DataFrame:
     rows = []
     for one in arms(list(ARMS)):
-        for level in LEVELS:
+        for level in (*LEVELS, LOW):
             for name in ("covered_2", "covered_10", "in_style_2", "in_style_10"):
                 ahead = in_style if name.startswith("in_style") else covered
                 ahead = control if one["part"] == "temperature_control" else ahead
@@ -86,7 +86,7 @@ def test_it_holds_where_the_world_is_made_so(identifier: str, cases: int) -> Non
     found = verdicts(f"C6.2{identifier}")
     assert set(found.values()) == {"holds"}, found
     assert len(found) == cases
-    assert {"C6.2j", "C6.2k"} == {name for name, one in JUDGED.items() if one.kind == "report"}
+    assert {"C6.2j", "C6.2k", "C6.2l"} == {name for name, one in JUDGED.items() if one.kind == "report"}
 
 
 @pytest.mark.parametrize(
