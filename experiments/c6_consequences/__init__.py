@@ -5,11 +5,11 @@ from types import ModuleType
 
 import polars as pl
 
-from experiments.c6_consequences import generations
+from experiments.c6_consequences import generations, temperature
 from experiments.predictions import Claim
 from experiments.study import Study
 
-TOPICS: Sequence[ModuleType] = (generations,)
+TOPICS: Sequence[ModuleType] = (generations, temperature)
 """The parts of the claim. Each has PREDICTIONS, NEEDS, and a function `tables` from a study to its own tables."""
 
 

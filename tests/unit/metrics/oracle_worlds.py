@@ -15,6 +15,7 @@ from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
 from sim.languages.vocabulary import Vocabulary
 from sim.metrics.table import residuals
+from sim.probes.decoded import decoded_arrays
 from tests.unit.metrics.small_worlds import (
     BAR,
     Conditionals,
@@ -24,6 +25,7 @@ from tests.unit.metrics.small_worlds import (
     World,
     log,
     make_world,
+    node_prefixes,
     random_model,
     spread,
 )
@@ -36,6 +38,8 @@ RATE = 0.05
 PHASES = ("pretrain", "sft", "identity", "carried", "linearised", "recovery", "scratch")
 PROBED = "sft"
 """The phase in which derivatives are recorded."""
+RULES = (("temperature", 2.0), ("temperature", 0.5), ("top_k", 2.0), ("top_p", 0.75), ("min_p", 0.25))
+"""The decoding rules in the same phase."""
 WATCHED, PEAK = ("sft", "identity"), 0.25
 """Phases with numbers after every step, and by how much the largest is above the last one [nat]."""
 SHOWS = 2
@@ -237,6 +241,8 @@ def recorded(
         arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         if phase == PROBED:
             arrays |= derivatives(len(documents), seed)
+            both = [after_rules(language(world.p), models[phase, index]) for index in range(len(STEPS))]
+            arrays |= {name: np.stack([one[name] for one in both]) for name in both[0]}
         seen = by_step(models[phase, 1], s, vocabulary.prompt_end) if phase in WATCHED else None
         squares = (
             np.array([[0.9, 1.1]] * STEPS[1]) * np.arange(1.0, STEPS[1] + 1.0)[:, None] if phase in WATCHED else None
@@ -283,6 +289,12 @@ def derivatives(number: int, seed: int) -> dict[str, np.ndarray]:
         "sharpness": np.array([[40.5], [40.5]]),
         "gradient_noise": np.array([[0.5], [0.75]]),
     }
+
+
+def after_rules(p: FiniteLanguage, model: Conditionals) -> dict[str, np.ndarray]:
+    """What the probe `decoded` would record of a model."""
+    table = np.array([[log(value) for value in model[prefix]] for prefix in node_prefixes(p.trie)])
+    return decoded_arrays(table, p.trie, p.prompts, RULES)
 
 
 def triangle(jacobian: np.ndarray) -> np.ndarray:
