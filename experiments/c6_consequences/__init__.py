@@ -23,8 +23,8 @@ CLAIM = Claim(
     identifier="C6",
     file=__file__,
     title="Consequences",
-    sentence="The tuned model always answers in one style; at a high temperature it is less creative than the base model; "
-    "for creative work the base model with a few examples is better.",
+    sentence="The tuned model always answers in one style; at a high temperature it is less creative than the base "
+    "model; for creative work the base model with a few examples is better.",
     rule="Each prediction says at which fit runs are compared.",
     predictions=tuple(one for topic in TOPICS for one in topic.PREDICTIONS),
     needs=tuple(one for topic in TOPICS for one in topic.NEEDS),

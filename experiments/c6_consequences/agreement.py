@@ -58,7 +58,9 @@ def _paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
         found = runs.select("run")
         for name, (metric, of, law, at) in columns.items():
             one = study.pick(metric, of, law, phase, "every", at=at)
-            one = one.select("run", "step", pl.col("lower").alias(f"{name}_lower"), pl.col("upper").alias(f"{name}_upper"))
+            one = one.select(
+                "run", "step", pl.col("lower").alias(f"{name}_lower"), pl.col("upper").alias(f"{name}_upper")
+            )
             keys = ["run"] if name == "mass" else ["run", "step"]
             found = found.join(one, on=keys, how="inner" if name == "mass" else "left", maintain_order="left")
         parts.append(found.with_columns(phase=pl.lit(phase)))

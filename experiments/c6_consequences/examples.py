@@ -1,7 +1,7 @@
 """C6.3: the base model with worked examples in the prompt against the tuned model without, and a lost style recalled.
 
-Documents have 0, 1 or 2 examples in one latent style, then a question. S is P given 0 examples and the style z0, or this
-law sharpened. The style of an answer is judged without the examples, see `sim.metrics.examples`.
+Documents have 0, 1 or 2 examples in one latent style, then a question. S is P given 0 examples and the style z0, or
+this law sharpened. The style of an answer is judged without the examples, see `sim.metrics.examples`.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,8 +40,8 @@ def tables(study: Study) -> dict[str, pl.DataFrame]:
     """Return the tables `NAMES`; they are empty if the study has no run of the part.
 
     examples_bayes: KL(P‖q0) by number of examples k. examples_paths: every evaluation at prompts with k examples of a
-    style. examples_matched: the base model with k examples of z0, and the tuned model where it first speaks z0 as often.
-    examples_recall: the lost style after k of its examples, of P, the base model, the control and the tuned model.
+    style. examples_matched: the base model with k examples of z0, and the tuned model where it first speaks z0 equally
+    often. examples_recall: the lost style after k of its examples, of P, the base model, the control and the tuned one.
     """
     runs = study.runs.filter(pl.col("part").str.starts_with(PART))
     if not runs.height:
@@ -73,7 +73,9 @@ def _paths(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     given = (pl.col("prompt_law").str.extract(pattern, 1).cast(pl.Int64).alias("k"),
              pl.col("prompt_law").str.extract(pattern, 2).alias("style"))  # fmt: skip
     keys = ["run", "phase", "step", "k", "style"]
-    asked = study.numbers.filter(pl.col("metric").is_in([f"examples_{name}" for name in ("style", "content", "log_odds")]))
+    asked = study.numbers.filter(
+        pl.col("metric").is_in([f"examples_{name}" for name in ("style", "content", "log_odds")])
+    )
     asked = asked.with_columns(*given).filter(pl.col("at") == pl.col("style"))
     for of in ("P", "q"):
         own = asked.filter(of=of)
@@ -166,7 +168,9 @@ def content_gap(part: str) -> Callable[[Tables], Iterator[Case]]:
         for (targets, k), own in found.group_by("targets", "k", maintain_order=True) if found.height else ():
             gap = own["base"].to_numpy() - own["tuned"].to_numpy()
             apart = np.abs(own["before"].to_numpy() - own["after"].to_numpy()).mean()
-            note = f"q(z0) {own['mass'].to_numpy().mean():.4f}; the two evaluations around it differ by {apart:.3f} nats"
+            note = (
+                f"q(z0) {own['mass'].to_numpy().mean():.4f}; the two evaluations around it differ by {apart:.3f} nats"
+            )
             yield Case.exact(f"{targets} targets, {k} examples", gap, "nat", note=note)
 
     return measure
@@ -177,7 +181,11 @@ def control_content(tables: Tables) -> Iterator[Case]:
     found = _valid(tables, "examples_paths")
     found = found.filter(phase="identity", k=0, style=TUNED_STYLE) if found.height else found
     for (targets,), own in found.group_by("targets", maintain_order=True) if found.height else ():
-        ends = own.sort("step").group_by("run", maintain_order=True).agg(pl.col("content").last() - pl.col("content").first())
+        ends = (
+            own.sort("step")
+            .group_by("run", maintain_order=True)
+            .agg(pl.col("content").last() - pl.col("content").first())
+        )
         yield Case.exact(f"{targets} targets", ends["content"].to_numpy(), "nat")
 
 
@@ -195,7 +203,9 @@ def recalled(tables: Tables) -> Iterator[Case]:
     for targets, mass in _columns(tables, "mass"):
         rise = mass["sft", MOST] - mass["sft", 0]
         share = rise / (mass["identity", MOST] - mass["identity", 0])
-        note = f"q(z1) {mass['sft', 0].mean():.4f} without examples, {mass['sft', MOST].mean():.3f} with {MOST}; control "
+        note = (
+            f"q(z1) {mass['sft', 0].mean():.4f} without examples, {mass['sft', MOST].mean():.3f} with {MOST}; control "
+        )
         note += f"{mass['identity', MOST].mean():.3f}"
         yield Case.exact(f"{targets} targets", share - 0.5, note=note)
 
@@ -233,8 +243,8 @@ PREDICTIONS = (
     Prediction(
         "C6.3b", "Data that are the style itself leave its content as varied as examples do.", "equality",
         content_gap("examples_style"), predicted="0",
-        rule="Content entropy H(q(y|x, z0)): base model with k examples minus tuned model with none, where both speak z0 "
-        "equally often, within the margin.", control=FRESH, value=0.0, margin=0.1, says="opposite", worlds=12,
+        rule="Content entropy H(q(y|x, z0)): base model with k examples minus tuned model with none, where both speak "
+        "z0 equally often, within the margin.", control=FRESH, value=0.0, margin=0.1, says="opposite", worlds=12,
         figure="examples",
     ),
     Prediction(
@@ -250,14 +260,15 @@ PREDICTIONS = (
     Prediction(
         "C6.3e", "Two examples of a lost style reopen the gate more than half.", "sign", recalled,
         predicted="the share minus ½, above 0",
-        rule="(q(z1 | 2 examples of z1) − q(z1 | none)) of the tuned model, as a share of the same of the control, minus "
-        "½ is above 0.", control="C6.3g, and exact Bayes in the figure", says="opposite", worlds=12, figure="examples",
+        rule="(q(z1 | 2 examples of z1) − q(z1 | none)) of the tuned model, as a share of the same of the control, "
+        "minus ½ is above 0.", control="C6.3g, and exact Bayes in the figure", says="opposite", worlds=12,
+        figure="examples",
     ),
     Prediction(
-        "C6.3f", "The gate belongs to the prompts that were tuned: after examples less of it holds than a new prior over "
-        "styles would keep.", "sign", not_carried, predicted="1 − T, above 0",
-        rule="T: log-odds of z1 after 2 of its examples, control minus tuned, over the same without examples. Bayes with "
-        "another prior has T = 1.", control="the identity control", worlds=12, figure="examples",
+        "C6.3f", "The gate belongs to the prompts that were tuned: less of it holds after examples than with a new "
+        "prior over styles.", "sign", not_carried, predicted="1 − T, above 0",
+        rule="T: log-odds of z1 after 2 of its examples, control minus tuned, over the same without examples; above "
+        "0. Bayes with another prior has T = 1.", control="the identity control", worlds=12, figure="examples",
     ),
     Prediction(
         "C6.3g", "The control answers examples as the base model does.", "equality", control_recall, predicted="0",

@@ -69,7 +69,8 @@ def informations(evaluation: Evaluation) -> Iterator[tuple[str, str, Quantity]]:
     answer = world.truth.once("answer numbers", lambda: answer_numbers(world))
     for of, scored, law, log_law in evaluation.pairs():
         found = evaluation.once(
-            ("information", of, law), lambda q=scored, w=log_law: information(q, answer, w)  # type: ignore[misc]
+            ("information", of, law),
+            lambda q=scored, w=log_law: information(q, answer, w),  # type: ignore[misc]
         )
         yield of, law, found
 

@@ -38,4 +38,6 @@ def overlap(one: Scored, other: Scored, log_law: np.ndarray) -> Quantity:
 def _check(one: Scored, other: Scored) -> None:
     first, second = one.trie.strings, other.trie.strings
     if first is not second and not np.array_equal(first, second):
-        raise ValueError(f"models: equal lists of strings are required, found different ones: {len(first)}, {len(second)}")
+        raise ValueError(
+            f"models: equal lists of strings are required, found different ones: {len(first)}, {len(second)}"
+        )

@@ -48,9 +48,7 @@ def examples_of(world: World) -> Examples | None:
 def _examples(world: World) -> Examples:
     p = world.record.p
     assert p.styles is not None, "examples_of has asked for them"
-    ends = (p.trie.strings == p.vocabulary.index(EXAMPLE_END)) & (
-        np.arange(p.trie.length) < p.prompts.length[:, None]
-    )
+    ends = (p.trie.strings == p.vocabulary.index(EXAMPLE_END)) & (np.arange(p.trie.length) < p.prompts.length[:, None])
     number = ends.sum(axis=1)[p.prompts.first]
     shares = log_styles(world.p, p.styles.log_posterior)  # log P(z | x)
     by_number, by_style = {}, {}
@@ -151,7 +149,8 @@ def _by_style(function: Number, every: bool, models_only: bool = False) -> Calla
 
 METRICS = [
     Metric(
-        "examples_kl", "KL(P‖q | k)", "nat", "divergence of the model from exact Bayes after k examples (column at)", _kl
+        "examples_kl", "KL(P‖q | k)", "nat", "divergence of the model from exact Bayes after k examples (column at)",
+        _kl,
     ),
     Metric(
         "examples_style", "q(z | k of z')", "1", "probability of an answer in a style (column at) after k examples",
