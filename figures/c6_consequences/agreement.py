@@ -56,8 +56,8 @@ def caption(tables: Tables) -> str:
         "dotted: in P. Middle: what an answer tells about its prompt, at the prompts of the data; dotted: in P, "
         "dashed: in the data. Right: how often models of two seeds give the same answer, against how often two answers "
         "from the law that they learn are the same, one mark for each world; on the line, models agree as far as their "
-        f"data repeat themselves. Lines are means over two models in each of {worlds} worlds, thin lines are models. Masses "
-        "are exact; the other numbers of models are the middles of certified bounds."
+        f"data repeat themselves. Lines are means over two models in each of {worlds} worlds, thin lines are models. "
+        "Masses are exact; the other numbers of models are the middles of certified bounds."
     )
 
 

@@ -49,7 +49,8 @@ def caption(tables: Tables) -> str:
         "C6.3. Left: entropy of an answer given the style, against the share of answers in other styles. Lines: "
         "fine-tuning, prompts without examples, from left to right; squares: the base model with 0, 1 and 2 examples "
         "of the style in the prompt, as written beside them; dashed: exact Bayes, the same for every number of "
-        "examples. Right: share of answers in the style that the data lack, after examples of it. Means over "
+        "examples. Right: share of answers in the style that the data lack, after examples of it; dotted: if its "
+        "log-odds lost as much after examples as without, as under another prior over styles. Means over "
         f"{worlds} worlds (of the share on the left, geometric ones), thin lines are worlds; all numbers are exact."
     )
 
@@ -102,6 +103,17 @@ def _recall(axes: Axes, recall: pl.DataFrame) -> None:
                 axes.plot(run["k"], run["mass"], color=look.colour, linewidth=0.4 * factor(), alpha=0.4)
         mean = own.group_by("k").agg(pl.col("mass").mean()).sort("k")
         axes.plot(mean["k"], mean["mass"], label=label, **look.line)
+    held = _held(recall)
+    axes.plot(held["k"], held["mass"], label="if the gate held in full", color=GUIDE, linestyle=":", marker="x")
     axes.xaxis.set_major_locator(FixedLocator(sorted(recall["k"].unique().to_list())))
     axes.set(ylim=(-0.03, 1.05), xlabel="examples of the lost style", ylabel="answers in the lost style")
     head(axes, "A lost style recalled")
+
+
+def _held(recall: pl.DataFrame) -> pl.DataFrame:
+    """The mass of the lost style if the gate took as much from its log-odds after examples as without; a mean."""
+    odds = {phase: recall.filter(phase=phase).select("run", "k", "odds") for phase in ("identity", "sft")}
+    gate = odds["sft"].filter(k=0).join(odds["identity"].filter(k=0), on="run", suffix="_control")
+    gate = gate.select("run", gate=pl.col("odds") - pl.col("odds_control"))
+    both = odds["identity"].join(gate, on="run").with_columns(held=pl.col("odds") + pl.col("gate"))
+    return both.group_by("k").agg((1.0 / (1.0 + (-pl.col("held")).exp())).mean().alias("mass")).sort("k")

@@ -43,10 +43,11 @@ def paths(mass: float = 0.999, information: float = 0.3, worlds: int = 12) -> pl
             for step, m, i in ((0, 0.25, 0.42), (1000, mass, information)):
                 i += 1e-3 * float(np.random.default_rng(world + model).standard_normal())
                 rows.append(
-                    {"run": f"{world}{model}", "seed": world + model, "world": world, "valid": True, "part": "agreement",
+                    {"run": f"{world}{model}", "seed": world + model, "world": world, "valid": True, "part": "",
                      "targets": "sampled", "phase": "sft", "step": step, "mass_lower": m, "mass_upper": m,
-                     "information_lower": i, "information_upper": i + 1e-4, "marginal_lower": 4.0, "marginal_upper": 4.1,
-                     "fit_lower": 0.0, "fit_upper": 0.0, "prior": 0.25, "information_p": 0.42, "information_s": 0.3}
+                     "information_lower": i, "information_upper": i + 1e-4, "marginal_lower": 4.0,
+                     "marginal_upper": 4.1, "fit_lower": 0.0, "fit_upper": 0.0, "prior": 0.25, "information_p": 0.42,
+                     "information_s": 0.3}
                 )  # fmt: skip
     return pl.DataFrame(rows)
 

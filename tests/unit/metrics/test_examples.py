@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from sim.config import construct
 from sim.disk.records import Record
 from sim.grammars._content import styles_content_factors
 from sim.grammars.few_shot import few_shot
@@ -111,6 +112,17 @@ def test_one_example_settles_a_disjoint_style(disjoint: World) -> None:
     assert masses == pytest.approx([0.5, 1.0, 1.0], abs=1e-13)
     assert log_odds(disjoint.p, found.log_style, 1, found.by_style[1, "z1"]) == np.inf
     assert log_odds(disjoint.p, found.log_style, 1, found.by_style[0, "z1"]) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_data_of_the_study_are_one_style_without_examples(disjoint: World) -> None:
+    """S(x) = P(x | 0 examples), and S(y|x) = P(y | x, z0) there."""
+    found, p = examples_of(disjoint), disjoint.record.p
+    assert found is not None
+    steps = [{"kind": "regular", "pattern": ". : .*"}, {"kind": "style", "keep": "z0"}]
+    s = construct("restriction", {"kind": "in_turn", "steps": steps}, "restriction", p).s
+    np.testing.assert_allclose(np.exp(s.prompts.log_p), np.exp(found.by_number[0]), atol=1e-13)
+    here = np.exp(s.prompts.log_p)[p.prompts.group] > 0.0
+    np.testing.assert_allclose(np.exp(s.answers[here]), 2 * np.exp(p.answers + found.log_style[:, 0])[here], atol=1e-13)
 
 
 def test_a_model_without_the_style_has_no_content_in_it(disjoint: World) -> None:
