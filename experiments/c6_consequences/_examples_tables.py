@@ -1,4 +1,4 @@
-"""The tables of C6.3: Bayes by number of examples, paths of the fine-tuning, content at equal style, styles recalled."""
+"""The tables of C6.3: Bayes by number of examples, paths of the fine-tuning, content at equal style, recall."""
 
 import numpy as np
 import polars as pl

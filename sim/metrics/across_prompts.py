@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sim.metrics.divergence import log_ratio
 from sim.metrics.entropy import entropy_of
 from sim.metrics.scene import Cell, Evaluation, Metric, World
 from sim.metrics.scored import Scored, average
@@ -46,9 +47,7 @@ def information(q: Scored, answer: np.ndarray, log_law: np.ndarray) -> Quantity:
     log_pair = log_w + q.log_q[here]
     size = int(number.max(initial=0)) + 1
     marginal = np.bincount(number, np.exp(log_pair), size)
-    with np.errstate(divide="ignore"):
-        gained = q.log_q[here] - np.log(marginal)[number]
-    on = expectation(log_pair, gained)
+    on = expectation(log_pair, log_ratio(q.log_q[here], np.log(np.where(marginal > 0.0, marginal, 1.0))[number]))
     off = average(log_law, q.off)
     if off == 0.0:
         return Quantity.within_rounding(on, on, ROUNDING)

@@ -78,10 +78,10 @@ def _log_style(world: World, ends: np.ndarray) -> np.ndarray:
     at = np.arange(L) + begin[:, None]
     rest = np.where(at < L, np.take_along_axis(p.trie.strings, np.minimum(at, L - 1), axis=1), 0)
     same = np.unique(rest, axis=0, return_inverse=True)[1].reshape(len(rest))
-    joint = np.stack([log_group_sum(p.log_p + one, same, same.max() + 1) for one in p.styles.log_posterior.T], axis=1)
-    total = log_group_sum(p.log_p, same, same.max() + 1)
-    ratio = np.where(total[:, None] > -np.inf, joint - np.where(total > -np.inf, total, 0.0)[:, None], -np.inf)
-    return np.asarray(ratio[same])
+    number = int(same.max()) + 1
+    joint = np.stack([log_group_sum(p.log_p + one, same, number) for one in p.styles.log_posterior.T], axis=1)
+    total = log_group_sum(p.log_p, same, number)
+    return np.asarray((joint - np.where(total > -np.inf, total, 0.0)[:, None])[same])
 
 
 def style_given(q: Scored, log_style: np.ndarray, log_law: np.ndarray) -> float:
