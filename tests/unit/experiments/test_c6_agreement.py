@@ -102,7 +102,8 @@ def test_two_models_of_a_world_against_sums_over_their_answers() -> None:
     lacks = np.where(np.exp(one.restricted.s.prompts.log_p) > 0.0, 0.0, np.exp(p.prompts.log_p))
     law = (lacks / lacks.sum())[p.prompts.group]
     in_style = np.exp(p.answers) * np.exp(p.styles.log_posterior[:, 0])
-    in_style = in_style / np.bincount(p.prompts.group, in_style)[p.prompts.group]
+    total = np.bincount(p.prompts.group, in_style)[p.prompts.group]
+    in_style = np.divide(in_style, total, out=np.zeros_like(total), where=total > 0.0)
     assert rows["tuned", "unshown"]["narrow"] == pytest.approx((law * in_style**2).sum(), rel=1e-12)
 
 

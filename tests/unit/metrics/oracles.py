@@ -1197,27 +1197,32 @@ def style_residual(seen: Seen) -> Values:
 # -- across prompts ---------------------------------------------------------------------------------------------------
 
 
-def across(seen: Seen) -> Iterator[tuple[str, int, str, str, dict[Outcome, Fraction], dict[Outcome, Law]]]:
+def across(seen: Seen) -> Iterator[tuple[str, int, str, str, Mapping[Outcome, float], dict[Outcome, Floats]]]:
     """The laws of all outcomes of every language and model at the prompts of a law; truths only where they exist."""
     case = seen.case
     truths = {"P": case.p, "P_A": case.kept, "S": case.s, "q*": case.best}
+    models_of_x = {
+        (*at, x): {d: float(v) for d, v in seen.model(*at, x).items()}
+        for at in models(seen) for x in seen.weights(case.p) if seen.response
+    }  # fmt: skip
     for name, weights in {seen.p_name: seen.weights(case.p), seen.s_name: seen.weights(case.s)}.items():
         if not seen.response:
             continue
+        shares = {x: float(weight) for x, weight in weights.items()}
         for of, law in truths.items():
-            given = {x: seen.given(law, x) for x in weights}
+            given = {x: {d: float(v) for d, v in seen.given(law, x).items() if v} for x in weights}
             if all(given.values()):
-                yield "truth", 0, of, name, weights, given
-        for phase, index in models(seen):
-            yield phase, index, "q", name, weights, {x: seen.model(phase, index, x) for x in weights}
+                yield "truth", 0, of, name, shares, given
+        for at in models(seen):
+            yield *at, "q", name, shares, {x: models_of_x[(*at, x)] for x in weights}
 
 
-def marginal_of(weights: Mapping[Outcome, Fraction], laws: Mapping[Outcome, Law]) -> dict[Outcome, Fraction]:
+def marginal_of(weights: Mapping[Outcome, float], laws: Mapping[Outcome, Floats]) -> dict[Outcome, float]:
     """The law of the answers to all prompts, as strings without their prompts."""
-    found: dict[Outcome, Fraction] = {}
+    found: dict[Outcome, float] = {}
     for x, weight in weights.items():
         for d, v in laws[x].items():
-            found[d[len(x) :]] = found.get(d[len(x) :], NONE) + weight * v
+            found[d[len(x) :]] = found.get(d[len(x) :], 0.0) + weight * v
     return found
 
 
@@ -1225,13 +1230,14 @@ def prompt_information(seen: Seen) -> Values:
     """KL from the joint law of prompt and answer to the product of both marginals."""
     for phase, index, of, name, weights, laws in across(seen):
         marginal = marginal_of(weights, laws)
-        pairs = [(weights[x] * v, weights[x] * marginal[d[len(x) :]]) for x in weights for d, v in laws[x].items()]
-        yield phase, index, of, "", name, kl_of(pairs)
+        terms = (w * v * math.log(v / marginal[d[len(x) :]]) for x, w in weights.items() for d, v in laws[x].items())
+        yield phase, index, of, "", name, math.fsum(terms)
 
 
 def marginal_entropy(seen: Seen) -> Values:
     for phase, index, of, name, weights, laws in across(seen):
-        yield phase, index, of, "", name, surprise(iter(marginal_of(weights, laws).values()))
+        marginal = marginal_of(weights, laws)
+        yield phase, index, of, "", name, math.fsum(-v * math.log(v) for v in marginal.values())
 
 
 # -- worked examples --------------------------------------------------------------------------------------------------
