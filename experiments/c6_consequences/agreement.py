@@ -166,9 +166,10 @@ def informed(tables: Tables) -> Iterator[Case]:
     """I(x; y) of the model minus that of S. The margin is a quarter of |I of P − I of S|, mean over worlds."""
     for targets, own in _ends(tables, "sft"):
         s, p = own["information_s"].to_numpy(), own["information_p"].to_numpy()
-        ends = (own[f"information_{end}"].to_numpy() - s for end in ("lower", "upper"))
+        lower, upper = (own[f"information_{end}"].to_numpy() - s for end in ("lower", "upper"))
         note = f"I of S {s.mean():.3f}, I of P {p.mean():.3f} nats"
-        yield Case(f"{targets} targets", *ends, "nat", margin=float(np.abs(p - s).mean()) / 4, note=note)
+        margin = float(np.abs(p - s).mean()) / 4
+        yield Case(f"{targets} targets", lower, upper, "nat", margin=margin, note=note)
 
 
 def overlaps(tables: Tables) -> Iterator[Case]:
@@ -177,8 +178,8 @@ def overlaps(tables: Tables) -> Iterator[Case]:
     found = found.filter("valid") if found.height else found
     keys = ("targets", "phase", "where")
     for (targets, phase, where), own in found.group_by(keys, maintain_order=True) if found.height else ():
-        ends = (own[f"overlap_{end}"].to_numpy() for end in ("lower", "upper"))
-        yield Case(f"{targets} targets, {phase}, {where} prompts", *ends)
+        lower, upper = (own[f"overlap_{end}"].to_numpy() for end in ("lower", "upper"))
+        yield Case(f"{targets} targets, {phase}, {where} prompts", lower, upper)
 
 
 ALIKE = "E_x Σ q q' minus C of the law that both models should have, within a quarter of C(S) − C(P)"
