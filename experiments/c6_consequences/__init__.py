@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from types import ModuleType
 
-import polars as pl
-
 from experiments.c6_consequences import agreement, examples
 from experiments.predictions import Claim, Tables
 from experiments.study import Study
