@@ -1,16 +1,19 @@
 """C6.1: a study in which every prediction holds, one number for each way out of it, and the rows of two real models."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from experiments.c6_consequences import CLAIM
-from experiments.c6_consequences.agreement import PHASES, compared
+from experiments.c6_consequences.agreement import NEEDS, PHASES, compared, tables
 from experiments.predictions import Tables
+from experiments.study import Study
 from sim.disk.records import Record
 from sim.numerics import SpecificationError
+from tests.unit.experiments.tiny_studies import archived, study, variant
 from tests.unit.figures.tiny_runs import run
 from tests.unit.recorded_worlds import recorded, twins
 
@@ -53,8 +56,8 @@ def paths(mass: float = 0.999, information: float = 0.3, worlds: int = 12) -> pl
 
 
 def verdicts(identifier: str, **given: pl.DataFrame) -> set[str]:
-    tables: Tables = {"agreement_pairs": pairs(), "agreement_paths": paths(), **given}
-    return {one.verdict for one in CLAIM.prediction(identifier).judge(tables)}
+    known: Tables = {"agreement_pairs": pairs(), "agreement_paths": paths(), **given}
+    return {one.verdict for one in CLAIM.prediction(identifier).judge(known)}
 
 
 @pytest.mark.parametrize("identifier", [f"C6.1{letter}" for letter in "abcdef"])
@@ -127,3 +130,31 @@ def test_models_of_two_worlds_are_refused() -> None:
     other = dataclasses.replace(one, p=one.p.with_law(one.p.log_p[::-1]))
     with pytest.raises(SpecificationError, match="one world is required, found two laws P; give the grammar"):
         list(compared(one, other))
+
+
+def test_the_tables_of_a_study_whose_two_models_are_equal(tmp_path: Path) -> None:
+    """An archived run twice, under two seeds of the model and one of the world: they agree as often as they repeat."""
+    record = renamed(archived())
+    worlds = [(0, 5), (1, 5), (2, 6)]
+    twice = [
+        variant(record, at, "agreement_sampled", seed=seed, grammar={"seed": world})
+        for at, (seed, world) in enumerate(worlds)
+    ]
+    found = tables(Study.of(study(tmp_path, twice), NEEDS))
+    pairs, paths = found["agreement_pairs"], found["agreement_paths"]
+    assert set(pairs["world"]) == {5}, "a world with one model has no pair"
+    assert pairs.select("phase", "where").rows() == [(phase, "shown") for phase in PHASES]
+    for end in ("lower", "upper"):
+        np.testing.assert_allclose(pairs[f"together_{end}"], pairs[f"alone_{end}"], rtol=1e-12)
+    sft, control = (len(record.phases[phase].steps) for phase in ("sft", "identity"))
+    assert paths.height == 3 * (sft + control)
+    assert not paths.select(pl.selectors.numeric().is_null().any()).transpose().to_series().any()
+    assert (paths["information_lower"] <= paths["information_upper"]).all()
+
+
+def renamed(record: Record) -> Record:
+    """The record with the first style under the name of the tuned one."""
+    styles = dataclasses.replace(record.p.styles, names=("z0", *record.p.styles.names[1:]))
+    p = dataclasses.replace(record.p, styles=styles)
+    kept = {name: dataclasses.replace(getattr(record.restricted, name), styles=styles) for name in ("s", "kept")}
+    return dataclasses.replace(record, p=p, restricted=dataclasses.replace(record.restricted, **kept))
