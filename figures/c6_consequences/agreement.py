@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import DISTRIBUTIONS, GUIDE, Look
 from figures.curves import Tables, mean_over
-from figures.labels import head
+from figures.labels import below, head
 from figures.style import factor, figure, step_axis
 
 TABLES = ("runs", "agreement_paths", "agreement_pairs")
@@ -86,7 +86,6 @@ def _agreement(axes: Axes, pairs: pl.DataFrame) -> None:
         axes.plot(repeats, own["together"], label=label, markersize=4.0 * factor(), alpha=0.8, **look.points)
     ends = [pairs["widest"].to_numpy().min() / 1.3, pairs["narrow"].to_numpy().max() * 1.3]
     axes.plot(ends, ends, color=GUIDE, linewidth=0.8 * factor(), zorder=0)
-    axes.set(
-        xscale="log", yscale="log", xlabel="two answers of the data are equal", ylabel="answers of two models are equal"
-    )
-    head(axes, "Models agree as data repeat")
+    axes.set(xscale="log", yscale="log", ylabel="two models agree")
+    below(axes, "the data repeat an answer")
+    head(axes, "Two models")
