@@ -1,19 +1,19 @@
 """C6, consequences: one style, dull at high temperature, and worse than the base model with examples?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 
 import polars as pl
 
-from experiments.c6_consequences import generations, temperature
+from experiments.c6_consequences import agreement, examples, generations, temperature
 from experiments.predictions import Claim
 from experiments.study import Study
 
-TOPICS: Sequence[ModuleType] = (generations, temperature)
+TOPICS: Sequence[ModuleType] = (agreement, examples, generations, temperature)
 """The parts of the claim. Each has PREDICTIONS, NEEDS, and a function `tables` from a study to its own tables."""
 
 
-def tables(study: Study) -> Mapping[str, pl.DataFrame]:
+def tables(study: Study) -> Tables:
     """Return `runs` and the tables of all topics; a table is empty if its part of the study has no run."""
     runs = study.runs.select("run", "seed", "valid", "claim", "part").sort("part", "seed", "run")
     return {"runs": runs} | {name: table for topic in TOPICS for name, table in topic.tables(study).items()}

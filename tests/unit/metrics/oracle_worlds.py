@@ -44,6 +44,8 @@ WATCHED, PEAK = ("sft", "identity"), 0.25
 """Phases with numbers after every step, and by how much the largest is above the last one [nat]."""
 SHOWS = 2
 """The token that begins all answers of the second style in the world with shown styles."""
+SEPARATOR, WITH_EXAMPLES = 2, ("shown", "overlapping")
+"""The token that closes an example in a prompt, in the worlds with these styles; in others it is a letter."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -226,6 +228,8 @@ def recorded(
     documents = world.documents()
     named = Styles(STYLES, np.array([[log(v) for v in share[d]] for d in documents])) if share else None
     symbols = world.language.vocabulary.symbols
+    if styles in WITH_EXAMPLES:
+        symbols = tuple(";" if token == SEPARATOR else symbol for token, symbol in enumerate(symbols))
     vocabulary = Vocabulary(symbols, world.language.vocabulary.prompt_end if prompted else None)
 
     def language(law: Law) -> FiniteLanguage:
