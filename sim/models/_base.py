@@ -76,6 +76,15 @@ class Tabulates(Model, Protocol):
         ...
 
 
+@runtime_checkable
+class HasFeatures(Model, Protocol):
+    """A model whose logits are a fixed linear function of features: an output matrix times a vector."""
+
+    def features(self, params: Params, tokens: Tokens) -> Float[Array, "*B L D"]:
+        """Return the vector that the output matrix multiplies, at every position t; it depends on x_<t."""
+        ...
+
+
 @struct.dataclass
 class Bound:
     """q_theta, the language of a model with given parameters."""

@@ -61,8 +61,8 @@ class Decoder(nnx.Module):
         h = self.norm(h)
         return h @ self.embed.embedding[...][:-1].T if self.head is None else self.head(h)
 
-    def __call__(self, tokens: Int[Array, "B L"]) -> Float[Array, "B L V"]:
-        """Logits at every position of every string."""
+    def stream(self, tokens: Int[Array, "B L"]) -> Float[Array, "R D"]:
+        """Return the residual stream after the last layer, with one row for each of the B L tokens."""
         bos = jnp.full((tokens.shape[0], 1), self.embed.num_embeddings - 1, tokens.dtype)
         h = self.embed(jnp.concatenate([bos, tokens[:, :-1]], axis=1)) + self.position[...][None]
         # One row per token. With two batch axes, XLA's gradients of products transpose the wide factor, which is four
@@ -71,7 +71,11 @@ class Decoder(nnx.Module):
         for block in self.blocks:
             query, key, value = (part.reshape(*tokens.shape, *part.shape[1:]) for part in block.heads_of(h))
             h = block.finish(h, causal_attention(query, key, value))
-        return self.read_out(h).reshape(*tokens.shape, -1)
+        return h
+
+    def __call__(self, tokens: Int[Array, "B L"]) -> Float[Array, "B L V"]:
+        """Logits at every position of every string."""
+        return self.read_out(self.stream(tokens)).reshape(*tokens.shape, -1)
 
     def tree(self, tree: Tree, pieces: Pieces) -> Float[Array, "K C V"]:
         """Compute the logits of trie nodes layer by layer. In each layer, all nodes have keys and values already."""
@@ -121,6 +125,11 @@ class Transformer:
         """Logits at every position. Leading axes are flattened into one batch."""
         flat = tokens.reshape(-1, tokens.shape[-1])
         return self.bind(params)(flat).reshape(*tokens.shape, self.vocab_size)
+
+    def features(self, params: Params, tokens: Tokens) -> Float[Array, "*B L D"]:
+        """Return what the output matrix multiplies: the residual stream after the last layer norm."""
+        decoder = self.bind(params)
+        return decoder.norm(decoder.stream(tokens.reshape(-1, tokens.shape[-1]))).reshape(*tokens.shape, self.width)
 
     def tree_logits(self, params: Params, tree: Tree, pieces: Pieces) -> Float[Array, "K C V"]:
         """Logits of trie nodes with prefix sharing. Up to rounding they agree with `logits`."""

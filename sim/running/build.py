@@ -16,7 +16,7 @@ from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
 from sim.phases import entries
-from sim.running import checks, editing, schema, stages
+from sim.running import checks, editing, late, schema, stages
 from sim.theory.laws import Laws
 from sim.training.simulation import Edit, Later, Recipe, Simulation
 from sim.training.sweep import Probe, evaluation_steps
@@ -129,7 +129,8 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
         second["kl_every_step"],
         chosen["record"] == "laws",
         _edits(*_texts(chosen, "restriction", "model"), json.dumps(second.get("edits", []))),
-        _later(chosen),
+        _later(chosen, p),
+        late.make(chosen["restriction"], "restriction", p),
     )
     checks.carried(whole)
     return whole, dict(notes)
@@ -157,26 +158,30 @@ def later_worlds(chosen: Mapping[str, Any]) -> dict[str, LaterWorld]:
     found = {}
     for number, (stage, entry) in enumerate(entries(chosen).items(), 2):
         place, texts = stages.place_of(number), _texts(chosen, "restriction")
-        parts = [json.dumps(entry[group], sort_keys=True) for group in ("restriction", "objective")]
-        restricted = _restricted_later(*texts, parts[0], f"{place}.restriction")
-        best = _optimum_later(*texts, *parts, place, entry["loss_on"])
-        found[stage] = LaterWorld(restricted, entry["restriction"] != chosen["restriction"], best)
+        own = late.text(entry["restriction"], chosen["model"], number)
+        restricted = _restricted_later(*texts, own, f"{place}.restriction")
+        best = _optimum_later(*texts, own, json.dumps(entry["objective"], sort_keys=True), place, entry["loss_on"])
+        found[stage] = LaterWorld(restricted, own != texts[1], best)
     return found
 
 
-def _later(chosen: Mapping[str, Any]) -> tuple[Later, ...]:
+def _later(chosen: Mapping[str, Any], p: FiniteLanguage) -> tuple[Later, ...]:
     """Return the later stages of a canonical configuration. It raises SpecificationError if one cannot be built."""
-    worlds = later_worlds(chosen)
-    return tuple(
-        Later(stage, _recipe(entry, entry, f"{stages.place_of(number)}."), worlds[stage].restricted)
-        for number, (stage, entry) in enumerate(entries(chosen).items(), 2)
-    )
+    worlds, found = later_worlds(chosen), []
+    for number, (stage, entry) in enumerate(entries(chosen).items(), 2):
+        place = stages.place_of(number)
+        recipe, make = _recipe(entry, entry, f"{place}."), late.make(entry["restriction"], f"{place}.restriction", p)
+        found.append(Later(stage, recipe, worlds[stage].restricted, make, entry["begin"] == "scratch"))
+    return tuple(found)
 
 
 def _texts(chosen: Mapping[str, Any], *groups: str) -> list[str]:
     """Return the grammar with its dial, and some groups, as texts. Languages and models are kept by their texts."""
-    grammar = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
-    return [json.dumps(node, sort_keys=True) for node in (grammar, *(chosen[group] for group in groups))]
+    found = [json.dumps({"grammar": chosen["grammar"], "dial": chosen["dial"]}, sort_keys=True)]
+    for group in groups:
+        node, may_be_late = chosen[group], group == "restriction"
+        found.append(late.text(node, chosen["model"], 1) if may_be_late else json.dumps(node, sort_keys=True))
+    return found
 
 
 @functools.lru_cache(maxsize=32)
@@ -202,8 +207,7 @@ def _language(grammar: str) -> tuple[FiniteLanguage, dict[str, float]]:
 
 @functools.lru_cache(maxsize=32)
 def _restricted(grammar: str, restriction: str) -> Restricted:
-    p, node = _language(grammar)[0], json.loads(restriction)
-    return checks.restricted(construct("restriction", node, "restriction", p), p, node)
+    return late.restricted(restriction, "restriction", _language(grammar)[0])
 
 
 @functools.lru_cache(maxsize=32)
@@ -215,11 +219,12 @@ def _restricted_later(grammar: str, first: str, restriction: str, place: str) ->
     before = _restricted(grammar, first)
     if restriction == first:
         return before
-    p, node = _language(grammar)[0] if before.p is None else before.p, json.loads(restriction)
-    found = stages.at(place, lambda: checks.restricted(construct("restriction", node, place, p), p, node))
+    p = _language(grammar)[0] if before.p is None else before.p
+    found = stages.at(place, lambda: late.restricted(restriction, place, p))
     if found.p is not None:
+        kind = json.loads(restriction)["kind"]
         raise SpecificationError(
-            f"{place}: a restriction that adds no strings to P is required, found {node['kind']}; "
+            f"{place}: a restriction that adds no strings to P is required, found {kind}; "
             "make it the restriction of the run"
         )
     return found

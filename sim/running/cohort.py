@@ -26,6 +26,7 @@ from sim.running.saving import Saver, restore
 from sim.training.ensemble import default_mapping
 from sim.training.flat import unflat
 from sim.training.job import State
+from sim.training.late import begun, gone_on
 from sim.training.programs import Mapping as EnsembleMapping
 from sim.training.simulation import Observer, before, finetunings, later_trainings, pretraining, relearnings
 from sim.training.sweep import Training, by_structure, train_many
@@ -168,6 +169,7 @@ class Cohort:
             if id(run.simulation.model) not in shapes:  # tracing takes far longer than the rest
                 shapes[id(run.simulation.model)] = jax.eval_shape(run.simulation.model.init, jax.random.key(0))
             params = jax.tree.map(jnp.asarray, unflat(run.first.params, shapes[id(run.simulation.model)]))
+            run.simulation = begun(run.simulation, params)
             run.tuned = finetunings(run.simulation, params, _carried(run, params))
         self._tune("finetune", {run: run.tuned for run in runs})
 
@@ -180,9 +182,10 @@ class Cohort:
         ensuing: dict[ClaimedRun, dict[str, Training]] = {}
         for run in runs:
             assert run.simulation is not None
-            stage = run.simulation.later[number]
-            params = run.tuned[before(run.simulation, stage)].trained.params
-            ensuing[run] = later_trainings(run.simulation, stage, jax.tree.map(jnp.asarray, params))
+            phase = before(run.simulation, run.simulation.later[number])
+            params = jax.tree.map(jnp.asarray, run.tuned[phase].trained.params)
+            run.simulation = gone_on(run.simulation, number, params)
+            ensuing[run] = later_trainings(run.simulation, run.simulation.later[number], params)
             run.tuned |= ensuing[run]
         self._tune(later(number + 2), ensuing)
 

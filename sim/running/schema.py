@@ -10,6 +10,7 @@ Spacing = Literal["linear", "log"]
 LossOn = Literal["response", "document"]
 Prefixes = Literal["sampled", "all"]
 Recorded = Literal["full", "laws"]
+Begin = Literal["previous", "scratch"]
 Control = Literal["identity", "carried", "linearised"]
 Seed = Check("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)  # jax silently drops higher bits
 Announced = Check(
@@ -152,12 +153,14 @@ def stage(
     loss_on: LossOn,
     prefixes: Prefixes,
     spacing: Spacing,
+    begin: Begin = "previous",
 ) -> None:
     """The schema of an entry of `stages`, a later stage: a fine-tuning from the model of the stage before.
 
     What an entry does not name is as in the fine-tuning. objective, optimizer, restriction: `kind: <name>` plus
     arguments, the name of an option in conf/<group>/, or a mapping without `kind`, which changes only the arguments
-    that it names. restriction: the S of this stage, a part of the P of the run.
+    that it names. restriction: the S of this stage, a part of the P of the run. begin: `scratch` begins from fresh
+    parameters; the model of the stage before still makes the S of a late restriction.
     """
 
 
