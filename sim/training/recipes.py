@@ -8,6 +8,7 @@ from sim.languages.restricted import Restricted
 from sim.objectives._context import LossOn, Objective
 from sim.optimizers._base import Optimizer
 from sim.phases import Meaning, Stage
+from sim.training.adapter import Adapter
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Recipe:
     steps: Sequence[int]  # the steps at which it is evaluated
     loss_on: LossOn
     whole_support: bool
+    adapter: Adapter | None = None  # what is trained; None for all parameters
 
 
 @dataclass(frozen=True)
