@@ -12,7 +12,8 @@ UNSHOWN = "P(x | S(x) = 0)"
 """The law of the prompts that S never shows."""
 
 NEEDS = (
-    Need(("style_erasure", "kl", "event_mass", "update_norm", "stable_rank"), phases=("truth", "sft"), part=PART),
+    Need(("style_erasure", "kl", "event_mass", "update_norm", "stable_rank"), phases=("truth", "sft", "identity"),
+         part=PART),
     Need(("style_residual", "style_weight", "entropy_held_out"), phases=("truth", "sft"), part=f"{PART}_held"),
 )  # fmt: skip
 
@@ -22,7 +23,7 @@ def tables(study: Study) -> Tables:
 
     A part is named ranks_<use>_<rank>, with the use choice (to choose the rate), judged, exact or held (half of the
     prompts are shown). `ranks_ends` has a row for each run: rate, fit = KL(S‖q) and fit_best = KL(S‖q*), e = E, lost =
-    q(B), the norm of the update, and for held-out prompts the weight of the tuned style and the bounds of the KL from
+    q(B), e_control = E of the identity control, the norm of the update, and for held-out prompts the weight of the tuned style and the bounds of the KL from
     the best mixture of styles. `ranks_paths` has fit and e at every evaluation.
     """
     own = study.runs.filter(pl.col("part").str.starts_with(PART))
@@ -41,6 +42,7 @@ def _ends(study: Study, tags: pl.DataFrame) -> pl.DataFrame:
         "fit": ("kl", "S||q", "S(x)", "sft", ""), "fit_best": ("kl", "S||q*", "S(x)", "truth", ""),
         "e": ("style_erasure", "E", "P(x)", "sft", ""), "lost": ("event_mass", "q(B)", "P(x)", "sft", ""),
         "norm": ("update_norm", "q-q0", "", "sft", ""), "stable": ("stable_rank", "q-q0", "", "sft", ""),
+        "e_control": ("style_erasure", "E", "P(x)", "identity", ""),
         "weight": ("style_weight", "q", UNSHOWN, "sft", "z0"),
     }  # fmt: skip
     found = tags
@@ -89,6 +91,11 @@ PREDICTIONS = (
     Prediction(
         "C5.2e", "E, the share that is kept behind the gate, fit and norm of the update of every rank.", "report",
         cases.every_rank, predicted="–", rule="Shown.", control="none", only="valid runs", figure="ranks",
+    ),
+    Prediction(
+        "C5.2g", "The noise floor: E of the identity control at the same rank and rate, sampled targets.", "report",
+        cases.noise_floor, predicted="–", rule="Shown.", control="it is the identity control", only="valid runs",
+        figure="ranks",
     ),
     Prediction(
         "C5.2f", "At prompts that S never shows: weight of the tuned style, and how far the model is from a mixture of "

@@ -100,6 +100,15 @@ def every_rank(tables: Tables) -> Iterator[Case]:
                 yield Case.exact(f"{words} targets, {NAMES[rank]}, kept", -own["e"].to_numpy(), "1", logarithmic=True)
 
 
+def noise_floor(tables: Tables) -> Iterator[Case]:
+    """E of the identity control of every rank, sampled targets."""
+    found = _counted(tables, "judged")
+    for rank in RANKS if found.height else ():
+        own = found.filter(rank=rank).drop_nulls("e_control")
+        if own.height:
+            yield Case.exact(NAMES[rank], own["e_control"].to_numpy(), "nat")
+
+
 def held_out(tables: Tables) -> Iterator[Case]:
     """What the model says at prompts that S never shows."""
     found = _counted(tables, "held")

@@ -56,7 +56,9 @@ def tables(study: Study) -> Tables:
     return {f"{PART}_{name}": make(study, tags) for name, make in zip(names, makers, strict=True)}
 
 
-def _joined(tags: pl.DataFrame, study: Study, phase: str, columns: dict[str, tuple[str, str, str, str]]) -> pl.DataFrame:
+def _joined(
+    tags: pl.DataFrame, study: Study, phase: str, columns: dict[str, tuple[str, str, str, str]]
+) -> pl.DataFrame:
     """Return the last number of some metrics in a phase beside the tags: metric, of, law and at by column."""
     found = tags.with_columns(phase=pl.lit(phase))
     for name, (metric, of, law, at) in columns.items():
@@ -95,7 +97,9 @@ def _edits(study: Study, tags: pl.DataFrame) -> pl.DataFrame:
 def _hidden(study: Study, tags: pl.DataFrame) -> pl.DataFrame:
     cka = study.pick("cka", "q,q0", phase="sft", at=None).select("run", "at", cka="lower")
     dimension = {
-        name: study.pick("hidden_dimension", "q", phase="sft", step=step, at=None).select("run", "at", **{name: "lower"})
+        name: study.pick("hidden_dimension", "q", phase="sft", step=step, at=None).select(
+            "run", "at", **{name: "lower"}
+        )
         for name, step in (("dimension_start", "first"), ("dimension", "last"))
     }
     e = study.pick("style_erasure", "E", "P(x)", "sft").select("run", e="lower")
@@ -112,7 +116,8 @@ EQUAL = "E of interpolated weights is read where their KL(S‖q) first is that o
 PREDICTIONS = (
     Prediction(
         "C5.1a", "The update of fine-tuning has a lower stable rank than one that goes on with P: exact targets < "
-        "sampled targets < identity control.", "ordering", cases.ordered, predicted="SFT exact < SFT sampled < identity",
+        "sampled targets < identity control.", "ordering", cases.ordered,
+        predicted="SFT exact < SFT sampled < identity",
         rule="Mean over matrices of ‖ΔW‖²_F/‖ΔW‖²₂, weighted by ‖ΔW‖²_F; it does not depend on the norm of the update, "
         "which is in the note.", control="the identity control, on exact and on sampled targets", only=ONLY,
         says="same", figure="spectra",
@@ -127,8 +132,9 @@ PREDICTIONS = (
         only=ONLY, figure="spectra",
     ),
     Prediction(
-        "C5.3a", "At equal fit, the top one or two directions of every matrix erase less than interpolated weights.", "sign",
-        cases.erases_less, predicted="above 0", rule=f"E(interpolated) − E(rank k) above 0, k = 1 and 2, sampled targets; {EQUAL}.",
+        "C5.3a", "At equal fit, the top one or two directions of every matrix erase less than interpolated weights.",
+        "sign", cases.erases_less, predicted="above 0",
+        rule=f"E(interpolated) − E(rank k) above 0, k = 1 and 2, sampled targets; {EQUAL}.",
         control="interpolated weights", only=ONLY, worlds=12, figure="truncated",
     ),
     Prediction(

@@ -51,7 +51,10 @@ def ordered(tables: Tables) -> Iterator[Case]:
             np.array([found[f"{name}{end}"].to_numpy() for end in ("", "_sampled", "_control")])
             for name in ("stable", "norm")
         )
-        means = [" < ".join(f"{one:.3g}" for one in rows.mean(axis=1)), ", ".join(f"{n:.3g}" for n in norms.mean(axis=1))]
+        means = [
+            " < ".join(f"{one:.3g}" for one in rows.mean(axis=1)),
+            ", ".join(f"{n:.3g}" for n in norms.mean(axis=1)),
+        ]
         yield Case.exact(f"identity on {targets} targets", rows, note=f"means {means[0]}; norms {means[1]}")
 
 
@@ -149,7 +152,9 @@ def repaired(tables: Tables) -> Iterator[Case]:
         both = own.filter(phase="hard_threshold").join(full, on="run").sort("seed")
         if both.height:
             one, other = both["e_full"].to_numpy(), both["e"].to_numpy()
-            yield Case.exact("sampled targets", one - other, "nat", note=f"{one.mean():.3g} and {other.mean():.3g} nats")
+            yield Case.exact(
+                "sampled targets", one - other, "nat", note=f"{one.mean():.3g} and {other.mean():.3g} nats"
+            )
 
 
 def every_edit(tables: Tables) -> Iterator[Case]:

@@ -25,7 +25,6 @@ SHOWN = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Which singular values are shown, counted from the largest."""
 
 
-
 class Spectrum(NamedTuple):
     """The singular values of ΔW, float64 and falling, and the shape of ΔW."""
 

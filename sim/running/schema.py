@@ -81,8 +81,8 @@ def study(
     """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
 
     worlds: the sweep over seeds where medians, sign tests or skewed numbers decide, which need 12 worlds or more;
-    fresh_worlds: as many other worlds, for what is announced after runs in `worlds` were seen; choosing: worlds in which
-    a number is chosen by looking, such as the best rate; it is judged in fresh_worlds;
+    fresh_worlds: as many other worlds, for what is announced after runs in `worlds` were seen; choosing: worlds in
+    which a number is chosen by looking, such as the best rate, which is judged in fresh_worlds;
     rates: the sweep over learning rates of the fine-tuning; pretrain_steps, finetune_steps: optimiser steps of the two
     stages; decay_steps: steps of tables if their late laws are measured; kernel_steps: steps of fine-tunings that are
     linearised; slow_steps: steps of fine-tunings with a small learning rate; long_steps: four times finetune_steps;

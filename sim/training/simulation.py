@@ -83,7 +83,11 @@ def signature(run: Simulation) -> Hashable:
     recipes = structure([(one.objective, _optimizer(one, run.seed)) for one in (run.pretrain, run.finetune)])
     world = (trie.strings.shape, trie.num_nodes, levels, trie.vocab_size, run.p.vocabulary.prompt_end)
     later = tuple(
-        (structure((one.recipe.objective, _optimizer(one.recipe, run.seed))), one.recipe.batch_size, one.recipe.whole_support)
+        (
+            structure((one.recipe.objective, _optimizer(one.recipe, run.seed))),
+            one.recipe.batch_size,
+            one.recipe.whole_support,
+        )
         for one in run.later
     )
     watched_parts = (run.restricted, *(one.restricted for one in run.later)) if run.kl_every_step else ()

@@ -143,7 +143,7 @@ def test_parameters_beyond_float32_are_refused() -> None:
         applied(lambda *given: random_step(*given, norm=1e60), before, before, KEY)
 
 
-# -- hard_threshold, random_update --------------------------------------------------------------------------------------
+# -- hard_threshold, random_update ------------------------------------------------------------------------------------
 
 
 def test_the_hard_threshold_keeps_what_stands_out_of_noise() -> None:

@@ -37,7 +37,10 @@ def test_training_everything_is_the_run_that_it_was_before_there_were_adapters()
 
 
 def test_all_ranks_share_one_pretraining() -> None:
-    keys = {pretraining_key(chosen(*more)) for more in ((), ("finetune.adapter.rank=1",), ("finetune.adapter.matrices=mlp",))}
+    keys = {
+        pretraining_key(chosen(*more))
+        for more in ((), ("finetune.adapter.rank=1",), ("finetune.adapter.matrices=mlp",))
+    }
     assert len(keys) == 1
 
 

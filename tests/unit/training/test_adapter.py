@@ -10,7 +10,7 @@ import pytest
 
 from sim.optimizers.adam import Adam
 from sim.optimizers.sgd import Sgd
-from sim.training.adapter import Adapted, Adapter, Factors, fresh, merged, pull, reparametrised
+from sim.training.adapter import Adapted, Adapter, Factors, fresh, merged, pull
 from sim.training.sharing import structure
 from sim.training.simulation import Simulation, finetunings, pretraining, simulate
 from sim.training.sweep import Trained
@@ -96,7 +96,9 @@ def test_the_start_is_the_first_model_and_the_random_factor_is_on_the_side_of_th
         size = (300, 200)[random]
         assert float(jnp.std(factors[random])) == pytest.approx(size**-0.5, rel=0.03)
         assert not np.asarray(factors[1 - random]).any()
-        assert np.array_equal(merged(START["w"], fresh(jax.random.key(1), START["w"], 3, inputs_first), 8.0), START["w"])
+        assert np.array_equal(
+            merged(START["w"], fresh(jax.random.key(1), START["w"], 3, inputs_first), 8.0), START["w"]
+        )
     still = trained(adapted(2), 5, lambda params: jax.tree.map(jnp.zeros_like, params))
     assert np.array_equal(still["w"], START["w"]), "without a gradient a decay of the random factor changes nothing"
 
