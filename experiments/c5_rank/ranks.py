@@ -23,8 +23,9 @@ def tables(study: Study) -> Tables:
 
     A part is named ranks_<use>_<rank>, with the use choice (to choose the rate), judged, exact or held (half of the
     prompts are shown). `ranks_ends` has a row for each run: rate, fit = KL(S‖q) and fit_best = KL(S‖q*), e = E, lost =
-    q(B), e_control = E of the identity control, the norm of the update, and for held-out prompts the weight of the tuned style and the bounds of the KL from
-    the best mixture of styles. `ranks_paths` has fit and e at every evaluation.
+    q(B), e_control = E of the identity control, the norm of the update, and for held-out prompts the weight of the
+    tuned style and the bounds of the KL from the best mixture of styles. `ranks_paths` has fit and e at every
+    evaluation.
     """
     own = study.runs.filter(pl.col("part").str.starts_with(PART))
     if not own.height:

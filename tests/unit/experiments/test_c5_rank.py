@@ -45,7 +45,8 @@ def edits(path: float = 2.0, cut: float = 0.5, gate: float = 1e-3, full: float =
             models += [("hard_threshold", "hard threshold", 0.0, hard, 1e-4, 0.02)]
             rows += [
                 {"run": f"{targets}{seed}", "seed": seed, "valid": True, "targets": targets, "phase": phase,
-                 "kind": kind, "number": number, "e": e * wobble(seed), "lost": lost * wobble(seed), "fit": there, "fit_best": 0.0}
+                 "kind": kind, "number": number, "e": e * wobble(seed), "lost": lost * wobble(seed), "fit": there,
+                 "fit_best": 0.0}
                 for phase, kind, number, e, lost, there in models
             ]  # fmt: skip
     return pl.DataFrame(rows)
@@ -74,8 +75,8 @@ def ends(e: tuple[float, float, float] = (0.3, 0.8, 1.9), calm: tuple[float, flo
     run = pl.concat_str(pl.lit("ranks"), "use", "rank", "seed", "rate", separator="_")
     return found.with_columns(
         run=run, valid=True, part=pl.concat_str(pl.lit("ranks"), "use", "rank", separator="_"), fit_best=0.0,
-        lost=1e-3, e_control=0.01, norm=3.0, stable=2.0, weight=0.99, rest_lower=0.1, rest_upper=0.11, kept=(-pl.col("e")).exp(),
-        fits=pl.col("fit") <= 0.03,
+        lost=1e-3, e_control=0.01, norm=3.0, stable=2.0, weight=0.99, rest_lower=0.1, rest_upper=0.11,
+        kept=(-pl.col("e")).exp(), fits=pl.col("fit") <= 0.03,
     )  # fmt: skip
 
 
