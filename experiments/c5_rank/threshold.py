@@ -19,7 +19,7 @@ EXCESS = 0.05
 """The least KL(S‖q) of every output matrix of rank k − 1, by the construction of S [nat per answer]."""
 
 OUTPUT, INNER = "threshold_output", "threshold_inner"
-"""The parts: low-rank adapters of the output matrix of rank k, and of the matrices of attention and perceptrons."""
+"""Beginnings of the names of the parts: adapters of rank k of the output matrix; of attention and perceptrons."""
 
 NEEDS = (
     Need(("restriction_note",), phases=("truth",), part="threshold"),
@@ -52,7 +52,7 @@ def _fits(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     fits = notes.filter(pl.col("at").str.starts_with("fit_"))
     fits = fits.select("run", r=pl.col("at").str.strip_prefix("fit_").cast(pl.Int64), found="lower")
     both = fits.join(wide, on="run").rename({"excess_bound": "bound", "leak_cost": "leak"})
-    own = runs.filter(part=OUTPUT).drop("part", "rank")  # the other part has the same worlds
+    own = runs.filter(pl.col("part").str.starts_with(OUTPUT)).drop("part", "rank")  # the other part has the same worlds
     return own.join(both, on="run").sort("k", "seed", "r")
 
 

@@ -20,7 +20,7 @@ def draw(tables: Tables) -> Figure | None:
     drawn, (left, right) = figure(3.2, 2)
     for k, look in looks([str(k) for k in sorted(fits["k"].unique())]).items():
         own = fits.filter(k=int(k)).select("seed", rank="r", end="found")
-        trained = runs.filter(k=int(k), part="threshold_output").select("seed", "rank", "end")
+        trained = runs.filter(pl.col("part").str.starts_with("threshold_output"), k=int(k)).select("seed", "rank", "end")
         stairs = _mean(pl.concat([own, trained]))
         left.plot(stairs["rank"], stairs["end"], label=f"$k$ = {k}", **look.line)
         last = fits.filter(k=int(k), r=int(k) - 1)

@@ -17,7 +17,7 @@ from sim.restrictions._gates import Choices, choices
 from sim.restrictions._kinds import needs_list
 
 STRENGTHS = np.geomspace(0.1, 100.0, 61)
-"""Values of sigma that are tried, in this order."""
+"""Values of sigma that may be chosen."""
 
 STARTS = 2
 """Random starts of a fit, beside one from the fit of the next larger rank."""
@@ -39,7 +39,7 @@ def feature_gate(
     follow. S is a law on the trie of P: by definition q0(a|h) is here q0 given that the next token keeps a string of P
     possible, so S leaves out what q0 leaks. Prompts keep P(x). S has the support of P, so A is all of it.
 
-    A matrix of rank k turns q0 into S exactly, up to that leak. sigma is the least of a fixed list for which *every*
+    A matrix of rank k turns q0 into S exactly, up to that leak. sigma is about the least for which *every*
     matrix of rank k - 1 pays at least `excess` in KL(S || q) [nat per answer], also after refitting. This is certified
     by a lower bound (`sim.languages.rank_bound`) for k > 1, and is the exact KL(S || q0) for k = 1.
     Notes: `sigma`; `excess_bound`, the certified number [nat]; `fit_<r>` for r = 0 to k - 1, KL(S || q) of the best
@@ -59,22 +59,32 @@ def feature_gate(
 
 
 def _strong_enough(where: Choices, gates: Gates, excess: float) -> tuple[Gates, float]:
-    """Return the gates with the least sigma that is enough, and the certified excess [nat]."""
-    best = 0.0
-    for sigma in STRENGTHS:
-        wanted = Gates(gates.u, gates.v, np.full(gates.u.shape[1], sigma))
-        aim = where.aim(wanted.matrix)[1]
-        if len(wanted.sigma) == 1:
-            bound = aim.loss(np.zeros(wanted.matrix.shape))
-        else:
-            bound = least_loss(aim, wanted)
-        if bound >= excess:
-            return wanted, bound
-        best = max(best, bound)
+    """Return the gates with the least sigma that is enough, and the certified excess [nat].
+
+    Every sixth strength is tried until one is enough, and then those between it and the one before.
+    """
+    best, before = 0.0, 0
+    for at in range(0, len(STRENGTHS), 6):
+        if (bound := _excess(where, _stronger(gates, at))) >= excess:
+            for finer in range(before + 1, at):
+                if (found := _excess(where, _stronger(gates, finer))) >= excess:
+                    return _stronger(gates, finer), found
+            return _stronger(gates, at), bound
+        best, before = max(best, bound), at
     raise SpecificationError(
         f"restriction.excess: at most {best:.3g} nats can be certified for rank {len(gates.sigma)} in this world, "
         f"found {excess:g}; lower excess or rank, or take a world with more choices"
     )
+
+
+def _stronger(gates: Gates, at: int) -> Gates:
+    return Gates(gates.u, gates.v, np.full(gates.u.shape[1], STRENGTHS[at]))
+
+
+def _excess(where: Choices, gates: Gates) -> float:
+    """A lower bound of KL(S || q) [nat] for all matrices of a lower rank; exact for one gate."""
+    aim = where.aim(gates.matrix)[1]
+    return aim.loss(np.zeros(gates.matrix.shape)) if len(gates.sigma) == 1 else least_loss(aim, gates)
 
 
 def staircase(aim: Aim, matrix: np.ndarray, rank: int, seed: int) -> list[float]:

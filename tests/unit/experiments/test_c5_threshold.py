@@ -26,8 +26,8 @@ def made(output: float = 0.002, inner: float = 0.004, bound: float = 0.06, found
         {"run": f"{part}{k}{seed}", "seed": seed, "valid": True, "part": part, "k": k, "rank": rank, "start": 1.0,
          "end": end * (1.0 + 0.1 * dice.random()), "least": end}
         for part, k, rank, end in (
-            *(("threshold_output", k, k, output) for k in (1, 2, 4, 8)),
-            ("threshold_inner", 4, 2, inner), ("threshold_inner_wide", 8, 4, inner),
+            *((f"threshold_output_{k}", k, k, output) for k in (1, 2, 4, 8)),
+            ("threshold_inner_4", 4, 2, inner), ("threshold_inner_8", 8, 4, inner),
         )
         for seed in SEEDS
     ]  # fmt: skip
@@ -81,7 +81,7 @@ def numbers(run: str, phase: str, metric: str, rows: list[tuple[int, str, float]
 
 def test_tables_of_a_study() -> None:
     rows, runs = [], []
-    for run, part, rank in (("a", "threshold_output", 2), ("b", "threshold_inner", 1)):
+    for run, part, rank in (("a", "threshold_output_2", 2), ("b", "threshold_inner_2", 1)):
         runs.append({"run": run, "seed": 0, "valid": True, "claim": "", "part": part, "restriction.rank": 2,
                      "finetune.adapter.rank": rank})  # fmt: skip
         notes = {"sigma": 2.0, "excess_bound": 0.06, "fit_0": 0.4, "fit_1": 0.2, "leak_cost": 0.001}
@@ -93,7 +93,7 @@ def test_tables_of_a_study() -> None:
         ("a", 2, 0, 0.4, 0.06, 0.001), ("a", 2, 1, 0.2, 0.06, 0.001)
     ]  # fmt: skip
     assert found["threshold_runs"].select("part", "k", "rank", "start", "end", "least").rows() == [
-        ("threshold_inner", 2, 1, 0.4, 0.004, 0.003), ("threshold_output", 2, 2, 0.4, 0.004, 0.003)
+        ("threshold_inner_2", 2, 1, 0.4, 0.004, 0.003), ("threshold_output_2", 2, 2, 0.4, 0.004, 0.003)
     ]  # fmt: skip
     none = threshold.tables(Study(pl.DataFrame(runs[2:]), pl.DataFrame(rows), {}))
     assert all(frame.is_empty() for frame in none.values())
