@@ -16,7 +16,7 @@ from sim.numerics import SpecificationError
 from sim.restrictions._gates import Choices, choices
 from sim.restrictions._kinds import needs_list
 
-STRENGTHS = np.geomspace(0.1, 100.0, 61)
+STRENGTHS = np.geomspace(0.25, 8.0, 21)
 """Values of sigma that may be chosen."""
 
 STARTS = 2
@@ -39,12 +39,13 @@ def feature_gate(
     follow. S is a law on the trie of P: by definition q0(a|h) is here q0 given that the next token keeps a string of P
     possible, so S leaves out what q0 leaks. Prompts keep P(x). S has the support of P, so A is all of it.
 
-    A matrix of rank k turns q0 into S exactly, up to that leak. sigma is about the least for which *every*
-    matrix of rank k - 1 pays at least `excess` in KL(S || q) [nat per answer], also after refitting. This is certified
-    by a lower bound (`sim.languages.rank_bound`) for k > 1, and is the exact KL(S || q0) for k = 1.
-    Notes: `sigma`; `excess_bound`, the certified number [nat]; `fit_<r>` for r = 0 to k - 1, KL(S || q) of the best
-    matrix of rank r that was found [nat], an upper bound of the least value; `leak_cost`, KL(S || q) of the matrix of
-    rank k with all that q leaks [nat]. Raises `SpecificationError` for a world that is too small for k gates, and if
+    A matrix of rank k turns q0 into S exactly, up to that leak. sigma is about the least for which *every* matrix of
+    rank k - 1 pays at least `excess` in KL(S || q) [nat per answer], also after refitting. For k = 1 this is the exact
+    KL(S || q0). For k > 1 it is certified by a lower bound (`sim.languages.rank_bound`). Where no sigma makes the bound
+    as large, sigma is the one with the largest bound, and the excess is only estimated, by the best fit that was found.
+    Notes: `sigma`; `excess_bound`, the certified number [nat]; `certified`, whether it reaches `excess` (1 or 0);
+    `fit_<r>` for r = 0 to k - 1, KL(S || q) of the best matrix of rank r that was found [nat], an upper bound of the
+    least value; `leak_cost`, KL(S || q) of the matrix of rank k with all that q leaks [nat]. Raises `SpecificationError` for a world that is too small for k gates, and if
     no sigma gives the excess. Raises `UnavailableError` for a language that is not listed.
     """
     listed = needs_list(p, "restriction", "its prefixes are the nodes of a trie")
@@ -52,29 +53,33 @@ def feature_gate(
     gates, bound = _strong_enough(where, where.gates(rank, seed), excess)
     s, aim = where.aim(gates.matrix)
     fits = staircase(aim, gates.matrix, rank, seed)
-    notes = {"sigma": float(gates.sigma[0]), "excess_bound": bound}
+    if not fits[-1] >= excess:
+        raise SpecificationError(
+            f"restriction.excess: at most {fits[-1]:.3g} nats can be had for rank {rank} in this world, found "
+            f"{excess:g}; lower excess or rank, or take a world with more choices"
+        )
+    notes = {"sigma": float(gates.sigma[0]), "excess_bound": bound, "certified": float(bound >= excess)}
     notes |= {f"fit_{r}": loss for r, loss in enumerate(fits)}
     notes["leak_cost"] = _with_leak(s, base, where.basis @ gates.matrix)
     return Restricted(s, listed, listed.log_p > -np.inf, 0.0, notes)
 
 
 def _strong_enough(where: Choices, gates: Gates, excess: float) -> tuple[Gates, float]:
-    """Return the gates with the least sigma that is enough, and the certified excess [nat].
+    """Return the gates with the sigma that is chosen, and a lower bound of what lower ranks pay [nat].
 
-    Every sixth strength is tried until one is enough, and then those between it and the one before.
+    Every fourth strength is tried until the bound is enough, and then those between it and the one before. If no bound
+    is enough, it is the strength with the largest bound.
     """
-    best, before = 0.0, 0
-    for at in range(0, len(STRENGTHS), 6):
-        if (bound := _excess(where, _stronger(gates, at))) >= excess:
-            for finer in range(before + 1, at):
+    bounds = dict[int, float]()
+    for at in range(0, len(STRENGTHS), 4):
+        bounds[at] = _excess(where, _stronger(gates, at))
+        if bounds[at] >= excess:
+            for finer in range(max(at - 3, 0), at):
                 if (found := _excess(where, _stronger(gates, finer))) >= excess:
                     return _stronger(gates, finer), found
-            return _stronger(gates, at), bound
-        best, before = max(best, bound), at
-    raise SpecificationError(
-        f"restriction.excess: at most {best:.3g} nats can be certified for rank {len(gates.sigma)} in this world, "
-        f"found {excess:g}; lower excess or rank, or take a world with more choices"
-    )
+            return _stronger(gates, at), bounds[at]
+    best = max(bounds, key=lambda at: bounds[at])
+    return _stronger(gates, best), bounds[best]
 
 
 def _stronger(gates: Gates, at: int) -> Gates:

@@ -6,7 +6,7 @@ import pytest
 from scipy.optimize import check_grad, minimize
 
 from sim.languages.rank_bound import Gates, curve, least_loss, symmetric_basis
-from sim.languages.readout import Aim, Fit, Readout, best_of, fitted
+from sim.languages.readout import Aim, Readout, best_of, fitted
 from sim.numerics import log_softmax
 
 PREFIXES, DEPTH = 7, 2
@@ -64,7 +64,7 @@ def test_rotated_features_are_the_same_laws() -> None:
     np.testing.assert_allclose(other, aim.log_target, atol=1e-12)
 
 
-def singular(aim: Aim, directions: int = 180) -> float:
+def singular(aim: Aim, directions: int = 90) -> float:
     """The least loss of matrices of rank 1 for three tokens. Up to a constant, M = x (cos, sin)ᵀ on two contrasts.
 
     Given the angle the loss is convex in x, float64[2]. The search uses no gradient and not the code of the fits.
@@ -99,7 +99,7 @@ def test_the_best_matrix_of_rank_one_is_that_of_a_search_over_all_directions(
     found = best_of(aim, starts, 1)
     assert np.linalg.matrix_rank(found.matrix, 1e-9) == 1
     assert found.loss == pytest.approx(least[sigma], rel=2e-3)
-    assert fitted(aim, gates.matrix, 0) == Fit(pytest.approx(0.0), aim.loss(np.zeros_like(gates.matrix)))
+    assert fitted(aim, gates.matrix, 0).loss == aim.loss(np.zeros_like(gates.matrix))
     assert fitted(aim, gates.matrix, 2).loss < 1e-12, "the full rank is the target"
 
 
@@ -109,7 +109,7 @@ def test_no_matrix_of_a_lower_rank_undercuts_the_bound(sigma: float, least: dict
     assert 0.1 * least[sigma] < bound < least[sigma], "it holds, and it is not empty"
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_bound_holds_for_more_tokens_and_ranks(seed: int) -> None:
     aim, gates = small(v=6, seed=seed, sigma=2.0)
     starts = [gates.matrix, *np.random.default_rng(seed).normal(size=(2, *gates.matrix.shape))]
@@ -138,7 +138,7 @@ def test_the_curve_bounds_the_divergence_of_a_changed_law() -> None:
             exact = ((1 - mpmath.mpf(x)) * mpmath.log(1 - mpmath.mpf(x)) if x < 1 else 0) + mpmath.mpf(x)
             assert curve(np.array(x)) == pytest.approx(float(exact / mpmath.mpf(x) ** 2), rel=1e-11)
     x = np.linspace(0.01, 1.0, 50)[:, None]
-    y = x * np.linspace(-0.9999, 1.0, 101)
+    y = x * np.linspace(-0.9999, 9.0, 301)
     assert ((1 + y) * np.log1p(y) - y <= curve(x) * y**2 + 1e-15).all()
 
 

@@ -116,6 +116,7 @@ def test_features_are_whitened_under_the_law_of_choices(p: FiniteLanguage, base:
 def test_sigma_is_the_least_that_is_enough(two: Any) -> None:
     found, where, gates = two
     assert found.notes["excess_bound"] >= EXCESS
+    assert found.notes["certified"] == 1.0
     at = int(np.flatnonzero(STRENGTHS == found.notes["sigma"])[0])
     weaker = Gates(gates.u, gates.v, np.full(2, STRENGTHS[at - 1]))
     assert least_loss(where.aim(weaker.matrix)[1], weaker) < EXCESS
@@ -138,6 +139,12 @@ def test_fits_and_the_matrix_of_the_gates(p: FiniteLanguage, two: Any) -> None:
 def test_one_gate_pays_exactly(p: FiniteLanguage, base: StartingModel) -> None:
     notes = feature_gate(p, rank=1, excess=EXCESS, base=base).notes
     assert notes["excess_bound"] == notes["fit_0"] >= EXCESS
+
+
+def test_the_excess_is_estimated_where_no_bound_is_enough(p: FiniteLanguage, base: StartingModel) -> None:
+    notes = feature_gate(p, rank=2, excess=0.2, seed=1, base=base).notes
+    assert notes["certified"] == 0.0
+    assert 0.0 < notes["excess_bound"] < 0.2 <= notes["fit_1"]
 
 
 def test_seeds(p: FiniteLanguage, base: StartingModel) -> None:
