@@ -12,6 +12,7 @@ TABLES = ("runs", "threshold_fits", "threshold_runs")
 LIMIT = 0.01
 """KL(S‖q) at which a model counts as having reached S [nat per answer]."""
 
+
 def draw(tables: Tables) -> Figure | None:
     """Draw KL(S‖q) against the rank: best matrices below k and trained adapters at k; beside it adapters inside."""
     fits, runs = _valid(tables, "threshold_fits"), _valid(tables, "threshold_runs")
@@ -20,7 +21,9 @@ def draw(tables: Tables) -> Figure | None:
     drawn, (left, right) = figure(3.2, 2)
     for k, look in looks([str(k) for k in sorted(fits["k"].unique())]).items():
         own = fits.filter(k=int(k)).select("seed", rank="r", end="found")
-        trained = runs.filter(pl.col("part").str.starts_with("threshold_output"), k=int(k)).select("seed", "rank", "end")
+        trained = runs.filter(pl.col("part").str.starts_with("threshold_output"), k=int(k)).select(
+            "seed", "rank", "end"
+        )
         stairs = _mean(pl.concat([own, trained]))
         left.plot(stairs["rank"], stairs["end"], label=f"$k$ = {k}", **look.line)
         last = fits.filter(k=int(k), r=int(k) - 1)

@@ -73,7 +73,9 @@ def least_loss(aim: Aim, gates: Gates) -> float:
 
 
 def curve(x: np.ndarray) -> np.ndarray:
-    """((1 - x) log(1 - x) + x) / x² for 0 <= x <= 1: from 1/2 to 1. (1 + y) log(1 + y) - y <= curve(x) y² for all y >= -x.
+    """((1 - x) log(1 - x) + x) / x² for 0 <= x <= 1, from 1/2 to 1.
+
+    (1 + y) log(1 + y) - y <= curve(x) y² for all y >= -x.
     """
     x = np.asarray(x, np.float64)
     small = 0.5 + x / 6.0 + x**2 / 12.0 + x**3 / 20.0 + x**4 / 30.0 + x**5 / 42.0  # all terms are positive
@@ -113,7 +115,7 @@ def symmetric_basis(k: int) -> np.ndarray:
 
 
 def _solved(aim: Aim, weights: np.ndarray, sides: np.ndarray) -> np.ndarray | None:
-    """Solve sum_h w_h phi phiᵀ X Cov_h = side for every side, float64[d, V, n], with the given weights; None if it fails.
+    """Solve sum_h w_h phi phiᵀ X Cov_h = side for every side, float64[d, V, n]; None if it cannot be solved.
 
     Adding a constant to a row of X changes nothing, and sides sum to 0 over tokens. So a multiple of the projection on
     the constants is added to every Cov_h. Tokens that never follow are left out.

@@ -145,8 +145,7 @@ class Transformer:
 
     def features(self, params: Params, tokens: Tokens) -> Float[Array, "*B L D"]:
         """Return what the output matrix multiplies: the residual stream after the last layer norm."""
-        decoder = self.bind(params)
-        return decoder.norm(decoder.residual(tokens.reshape(-1, tokens.shape[-1]))[-1]).reshape(*tokens.shape, self.width)
+        return self.states(params, tokens)[-1]
 
     def states(self, params: Params, tokens: Tokens) -> Float[Array, "K *B L D"]:
         """The residual stream after the embedding and each block, and what the output matrix reads of the last one."""

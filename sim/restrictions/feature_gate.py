@@ -19,7 +19,7 @@ from sim.restrictions._kinds import needs_list
 STRENGTHS = np.geomspace(0.25, 8.0, 21)
 """Values of sigma that may be chosen."""
 
-STARTS = 2
+STARTS = 1
 """Random starts of a fit, beside one from the fit of the next larger rank."""
 
 
@@ -45,8 +45,9 @@ def feature_gate(
     as large, sigma is the one with the largest bound, and the excess is only estimated, by the best fit that was found.
     Notes: `sigma`; `excess_bound`, the certified number [nat]; `certified`, whether it reaches `excess` (1 or 0);
     `fit_<r>` for r = 0 to k - 1, KL(S || q) of the best matrix of rank r that was found [nat], an upper bound of the
-    least value; `leak_cost`, KL(S || q) of the matrix of rank k with all that q leaks [nat]. Raises `SpecificationError` for a world that is too small for k gates, and if
-    no sigma gives the excess. Raises `UnavailableError` for a language that is not listed.
+    least value; `leak_cost`, KL(S || q) of the matrix of rank k with all that q leaks [nat].
+    Raises `SpecificationError` for a world that is too small for k gates, and if not even the best fit that was found
+    pays the excess. Raises `UnavailableError` for a language that is not listed.
     """
     listed = needs_list(p, "restriction", "its prefixes are the nodes of a trie")
     where = choices(listed, base.log_next, base.features, rank, "restriction.rank")

@@ -48,10 +48,17 @@ def test_it_holds_where_the_world_is_made_so(identifier: str, cases: int) -> Non
 
 @pytest.mark.parametrize(
     ("identifier", "other"),
-    [("C5.4a", {"bound": 0.03}), ("C5.4b", {"found": 0.01}), ("C5.4c", {"output": 0.03}), ("C5.4d", {"inner": 0.03})],
+    [("C5.4a", {"found": 0.04}), ("C5.4b", {"found": 0.01}), ("C5.4c", {"output": 0.03}), ("C5.4d", {"inner": 0.03})],
 )
 def test_it_is_refuted_where_the_world_is_made_otherwise(identifier: str, other: dict[str, float]) -> None:
     assert set(verdicts(identifier, made(**other)).values()) == {"refuted"}
+
+
+def test_the_note_says_in_how_many_worlds_the_excess_is_certified() -> None:
+    for bound, share in ((0.06, "5 of 5"), (0.03, "0 of 5")):
+        (first, *_) = PREDICTIONS["C5.4a"].judge(made(bound=bound))
+        assert first.verdict == "holds"
+        assert share in first.note
 
 
 def test_adapters_inside_are_compared_with_matrices_of_the_same_rank() -> None:

@@ -55,7 +55,9 @@ def two(p: FiniteLanguage, base: StartingModel) -> Any:
     return found, where, Gates(gates.u, gates.v, np.full(2, found.notes["sigma"]))
 
 
-def laws(p: FiniteLanguage, base: StartingModel, matrix: np.ndarray, node: int) -> tuple[dict[int, Any], dict[int, Any]]:
+def laws(
+    p: FiniteLanguage, base: StartingModel, matrix: np.ndarray, node: int
+) -> tuple[dict[int, Any], dict[int, Any]]:
     """Unnormalised q0 e^tilt after a node: of the tokens of P, and of all tokens."""
     tilt = [
         sum(mpmath.mpf(base.features[node, i]) * mpmath.mpf(matrix[i, a]) for i in range(WIDTH))
