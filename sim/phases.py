@@ -80,6 +80,11 @@ def is_later(phase: str) -> bool:
     return _LATER.fullmatch(phase.removesuffix(_CONTROL)) is not None
 
 
+def later_stage(phase: str) -> Stage:
+    """Return the later stage to which a phase belongs, a training or its control; "" for all other phases."""
+    return phase.removesuffix(_CONTROL) if is_later(phase) else ""
+
+
 def in_words(stage: Stage) -> str:
     """Return the name of a stage for people, such as "pretraining" or "stage 2"."""
     return TITLES.get(stage, stage.replace("_", " "))

@@ -5,10 +5,11 @@ from types import ModuleType
 
 import polars as pl
 
+from experiments.c5_rank import ranks, spectra, threshold
 from experiments.predictions import Claim
 from experiments.study import Study
 
-TOPICS: Sequence[ModuleType] = ()
+TOPICS: Sequence[ModuleType] = (spectra, ranks, threshold)
 """The parts of the claim. Each has PREDICTIONS, NEEDS, and a function `tables` from a study to its own tables."""
 
 

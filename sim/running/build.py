@@ -16,8 +16,9 @@ from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
 from sim.phases import entries
-from sim.running import checks, editing, late, schema, stages
+from sim.running import adapting, checks, editing, late, schema, stages
 from sim.theory.laws import Laws
+from sim.training.adapter import Adapter
 from sim.training.simulation import Edit, Later, Recipe, Simulation
 from sim.training.sweep import Probe, evaluation_steps
 
@@ -39,7 +40,8 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
         top[name] = _part(canonical_of, form, top[name], name)
     for group in ("objective", "optimizer"):
         first[group] = _part(canonical, group, first[group], f"pretrain.{group}")
-    second = editing.canonical_edits(_part(canonical_of, schema.finetune, top["finetune"], "finetune"))
+    second = adapting.canonical_adapter(_part(canonical_of, schema.finetune, top["finetune"], "finetune"))
+    second = editing.canonical_edits(second)
     for index, name in enumerate(second["probes"]):
         member("probe", name, f"finetune.probes[{index}]")
     for name, phase in (("pretrain", first), ("finetune", second)):
@@ -115,7 +117,8 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
     p, notes, restricted, model = _world(*_texts(chosen, "restriction", "model"))
     predicted(chosen)
     first, second = chosen["pretrain"], chosen["finetune"]
-    tuning = _recipe(second, chosen, "")
+    adapter = adapting.adapter(second, model)
+    tuning = replace(_recipe(second, chosen, ""), adapter=adapter)
     whole = Simulation(
         chosen["seed"],
         p,
@@ -125,13 +128,14 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
         tuning,
         tuple(second["controls"]),
         _relearning(tuning, chosen["relearn"], restricted, p),
-        tuple(probe(name) for name in second["probes"]),
+        tuple(checks.probe(probe(name), name, model) for name in second["probes"]),
         second["kl_every_step"],
         chosen["record"] == "laws",
         _edits(*_texts(chosen, "restriction", "model"), json.dumps(second.get("edits", []))),
-        _later(chosen, p),
+        _later(chosen, adapter, p),
         late.make(chosen["restriction"], "restriction", p),
     )
+    adapting.check(whole)
     checks.carried(whole)
     return whole, dict(notes)
 
@@ -165,12 +169,13 @@ def later_worlds(chosen: Mapping[str, Any]) -> dict[str, LaterWorld]:
     return found
 
 
-def _later(chosen: Mapping[str, Any], p: FiniteLanguage) -> tuple[Later, ...]:
+def _later(chosen: Mapping[str, Any], adapter: Adapter | None, p: FiniteLanguage) -> tuple[Later, ...]:
     """Return the later stages of a canonical configuration. It raises SpecificationError if one cannot be built."""
     worlds, found = later_worlds(chosen), []
     for number, (stage, entry) in enumerate(entries(chosen).items(), 2):
         place = stages.place_of(number)
-        recipe, make = _recipe(entry, entry, f"{place}."), late.make(entry["restriction"], f"{place}.restriction", p)
+        recipe = replace(_recipe(entry, entry, f"{place}."), adapter=adapter)
+        make = late.make(entry["restriction"], f"{place}.restriction", p)
         found.append(Later(stage, recipe, worlds[stage].restricted, make, entry["begin"] == "scratch"))
     return tuple(found)
 
@@ -272,7 +277,7 @@ def _relearning(tuning: Recipe, wanted: Mapping[str, Any], restricted: Restricte
             f"found {wanted['num_steps']}; choose a restriction that leaves something out"
         )
     steps = evaluation_steps(wanted["num_steps"], wanted["num_evals"], "log")
-    return replace(tuning, num_steps=wanted["num_steps"], steps=steps)
+    return replace(tuning, num_steps=wanted["num_steps"], steps=steps, adapter=None)
 
 
 def _recipe(phase: Mapping[str, Any], owner: Mapping[str, Any], place: str) -> Recipe:

@@ -71,6 +71,7 @@ def hint(chosen: Chosen) -> str:
     first = {group: _without(chosen["pretrain"][group], int | float) for group in _TRACED}
     tuning = chosen["finetune"]
     beside = [tuning["controls"], tuning["probes"], tuning["kl_every_step"], bool(chosen["relearn"]["num_steps"])]
+    beside += [_without(tuning.get("adapter"), float)]
     beside += [_hint_of_stage(entry) for entry in entries(chosen).values()]
     return json.dumps([world, rules, phases, first, beside], sort_keys=True)
 

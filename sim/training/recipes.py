@@ -10,6 +10,7 @@ from sim.languages.starting import StartingModel
 from sim.objectives._context import LossOn, Objective
 from sim.optimizers._base import Optimizer
 from sim.phases import Meaning, Stage
+from sim.training.adapter import Adapter
 
 Make: TypeAlias = Callable[[StartingModel], Restricted]
 """It makes the restriction of a stage from the model with which the stage begins."""
@@ -26,6 +27,7 @@ class Recipe:
     steps: Sequence[int]  # the steps at which it is evaluated
     loss_on: LossOn
     whole_support: bool
+    adapter: Adapter | None = None  # what is trained; None for all parameters
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from sim.models._linearised import Linearised
 from sim.objectives._enumerated import TakesReward
 from sim.optimizers._base import Optimizer
 from sim.optimizers._schedules import Scheduled
-from sim.phases import Stage, control_of
+from sim.phases import Stage, control_of, later_stage
+from sim.training.adapter import Adapted
 from sim.training.job import Job, Phase, start
 from sim.training.recipes import Edit as Edit
 from sim.training.recipes import Later as Later
@@ -86,10 +87,14 @@ def signature(run: Simulation) -> Hashable:
     trie = run.p.trie
     levels = tuple(np.bincount(trie.depth, minlength=trie.length))
     statics = [(one.batch_size, one.whole_support) for one in (run.pretrain, run.finetune)]
-    recipes = structure([(one.objective, _optimizer(one)) for one in (run.pretrain, run.finetune)])
+    recipes = structure([(one.objective, _optimizer(one, run.seed)) for one in (run.pretrain, run.finetune)])
     world = (trie.strings.shape, trie.num_nodes, levels, trie.vocab_size, run.p.vocabulary.prompt_end)
     later = tuple(
-        (structure((one.recipe.objective, _optimizer(one.recipe))), one.recipe.batch_size, one.recipe.whole_support)
+        (
+            structure((one.recipe.objective, _optimizer(one.recipe, run.seed))),
+            one.recipe.batch_size,
+            one.recipe.whole_support,
+        )
         for one in run.later
     )
     watched_parts = (run.restricted, *(one.restricted for one in run.later)) if run.kl_every_step else ()
@@ -222,7 +227,7 @@ def _training(
         tables(run.p),
         event,
         recipe.objective,
-        _optimizer(recipe),
+        _optimizer(recipe, run.seed, name),
         float(recipe.num_steps),
         recipe.loss_on == "document",
         recipe.batch_size,
@@ -233,9 +238,16 @@ def _training(
     return Training(job, run.p.trie, plans(run.p.trie), recipe.steps, probes=probes, reduce=reduce)
 
 
-def _optimizer(recipe: Recipe) -> Optimizer:
-    """Return the optimiser in the form that most optimisers share."""
-    return recipe.optimizer.in_common_form() if isinstance(recipe.optimizer, Scheduled) else recipe.optimizer
+def _optimizer(recipe: Recipe, seed: int, name: str = "") -> Optimizer:
+    """Return the optimiser in the form that most optimisers share, on the parameters of the adapter if there is one.
+
+    A control of a fine-tuning, or of a later stage, has the random factors of the training that it controls.
+    """
+    plain = recipe.optimizer.in_common_form() if isinstance(recipe.optimizer, Scheduled) else recipe.optimizer
+    if recipe.adapter is None:
+        return plain
+    of = later_stage(name) or "finetune"
+    return Adapted(plain, recipe.adapter, np.array([seed, zlib.crc32(of.encode())], np.uint32))
 
 
 @functools.lru_cache(maxsize=32)

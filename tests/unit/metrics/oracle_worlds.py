@@ -258,7 +258,8 @@ def recorded(
         "finetune": {"loss_on": loss_on}, "optimizer": {"learning_rate": RATE},
     }  # fmt: skip
     facts = {"pretraining": {"joint_kl": 1.5, "limit": 0.02, "valid": False}}
-    record = Record("tiny", "0" * 12, config, language(world.p), restricted, phases, facts)
+    params = {phase: parameters(seed, phase) for phase in phases}
+    record = Record("tiny", "0" * 12, config, language(world.p), restricted, phases, facts, params)
     record.facts["residuals"] = residuals(record)
     return record
 
@@ -292,6 +293,7 @@ def derivatives(number: int, seed: int) -> dict[str, np.ndarray]:
         "kernel": np.array([triangle(dice.normal(size=(number, 2 * number))) for _ in STEPS]),
         "sharpness": np.array([[40.5], [40.5]]),
         "gradient_noise": np.array([[0.5], [0.75]]),
+        **moments(seed),
     }
 
 
@@ -299,6 +301,33 @@ def after_rules(p: FiniteLanguage, model: Conditionals) -> dict[str, np.ndarray]
     """What the probe `decoded` would record of a model."""
     table = np.array([[log(value) for value in model[prefix]] for prefix in node_prefixes(p.trie)])
     return decoded_arrays(table, p.trie, p.prompts, RULES)
+
+
+def states(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of six prefixes, and hidden states of three numbers by step, layer and prefix. One does not vary."""
+    dice = np.random.default_rng(seed + 1)
+    found = dice.normal(size=(len(STEPS), 3, 6, 3))
+    found[:, 0] = 2.0
+    return dice.dirichlet(np.ones(6)), found
+
+
+def moments(seed: int) -> dict[str, np.ndarray]:
+    """What the probe `hidden` would record of these states."""
+    weight, h = states(seed)
+    return {
+        "hidden_mean": np.einsum("r,slrd->sld", weight, h),
+        "hidden_second": np.einsum("r,slrd,slre->slde", weight, h, h),
+        "hidden_cross": np.einsum("r,slrd,lre->slde", weight, h, h[0]),
+    }
+
+
+def parameters(seed: int, phase: str) -> dict[str, np.ndarray]:
+    """The parameters at the end of a phase: matrices, one of them still and one with three axes, and a vector."""
+    dice = np.random.default_rng([seed, *phase.encode()])
+    shapes = {"block.kernel": (4, 3), "heads": (2, 2, 5), "norm": (3,)}
+    drawn = {name: dice.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    impossible = np.array([[-math.inf, 0.5], [1.5, sum(phase.encode()) / 70]], np.float32)
+    return drawn | {"still": np.ones((2, 2), np.float32), "table": impossible}
 
 
 def triangle(jacobian: np.ndarray) -> np.ndarray:

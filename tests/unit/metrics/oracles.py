@@ -22,6 +22,7 @@ from tests.unit.metrics.oracle_worlds import (
     Seen,
     average,
 )
+from tests.unit.metrics.parameter_oracles import ORACLES as OF_PARAMETERS
 from tests.unit.metrics.small_worlds import Conditionals, Law, Outcome, V, log, surprise
 
 Values = Iterator[tuple[str, int, str, str, str, float]]
@@ -1337,5 +1338,6 @@ ORACLES: dict[str, Callable[[Seen], Values]] = {
 ORACLES |= {f"stage_{part}": stage_part(part) for part in ("kl", "gate", "kept", "erasure")}
 ORACLES |= {f"latent_shift_{part}": latent_shift(part) for part in ("total", "conditioning", "narrowing", "overlap")}
 ORACLES |= DECODED
+ORACLES |= OF_PARAMETERS
 ORACLES |= {"hazard": hazards(0), "own_hazard": hazards(1), "hazard_shift": hazards(None)}
 """What every row of a metric is; of a metric whose numbers are only bounded, the true value."""
