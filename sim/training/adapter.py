@@ -68,7 +68,7 @@ class AdaptedState(NamedTuple):
 
 
 def reparametrised(
-    inner: optax.GradientTransformation, adapter: Adapter, dice: UInt32[Array, "2"]
+    inner: optax.GradientTransformation, adapter: Adapter, dice: UInt32[Any, "2"]
 ) -> optax.GradientTransformationExtraArgs:
     """Return an update rule of full parameters that steps on the parameters of an adapter.
 
