@@ -46,9 +46,9 @@ def caption(tables: Tables) -> str:
     return (
         "C5.3. Models made from one fine-tuning without training: every change of a weight matrix is cut to its top 1, "
         "2, 4, 8 or 16 singular directions (the first ones are written beside the points), the weights are moved a "
-        "part of the way (0.2 to 0.9, and 1), changes are cut at the threshold of Gavish and Donoho as a published repair does "
-        "(DG-Hard, arXiv 2605.20296), or replaced by random matrices. Left: E; right: q(B); both against the fit, "
-        "which is better to the right. Adam at 0.002, sampled targets; means over "
+        "part of the way (0.2 to 0.9, and 1), changes are cut at the threshold of Gavish and Donoho as a published "
+        "repair does (DG-Hard, arXiv 2605.20296), or replaced by random matrices. Left: E; right: q(B); both against "
+        "the fit, which is better to the right. Adam at 0.002, sampled targets; means over "
         f"{num_seeds(shown(tables))} (geometric of fits and masses). All numbers are exact."
     )
 
