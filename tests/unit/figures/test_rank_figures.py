@@ -14,7 +14,7 @@ from tests.unit.figures.test_figures import SHOWN, SMALLEST
 NAMES = ("ranks", "spectra", "truncated", "hidden")
 
 
-@pytest.mark.parametrize(("name", "medium"), itertools.product(NAMES, ("paper", "slide")))
+@pytest.mark.parametrize(("name", "medium"), list(itertools.product(NAMES, ("paper", "slide"))))
 def test_a_figure_can_be_read(name: str, medium: str) -> None:
     module, tables = members("figure")[f"c5_rank/{name}"].load(), {"runs": pl.DataFrame(), **frames()}
     assert set(module.TABLES) <= set(tables)
