@@ -117,5 +117,5 @@ def held_out(tables: Tables) -> Iterator[Case]:
         if own.height:
             note = f"KL(S‖q) {own['fit'].to_numpy().mean():.3g}, E {own['e'].to_numpy().mean():.3g} nats"
             yield Case.exact(f"{NAMES[rank]}, weight of the tuned style", own["weight"].to_numpy(), note=note)
-            ends = (own[name].to_numpy() for name in ("rest_lower", "rest_upper"))
-            yield Case(f"{NAMES[rank]}, KL from the best mixture", *ends, "nat")
+            lower, upper = (own[name].to_numpy() for name in ("rest_lower", "rest_upper"))
+            yield Case(f"{NAMES[rank]}, KL from the best mixture", lower, upper, "nat")

@@ -4,7 +4,7 @@ import polars as pl
 
 from experiments.c5_rank import spectra_cases as cases
 from experiments.predictions import Need, Prediction, Tables
-from experiments.study import Study
+from experiments.study import Step, Study
 
 PART = "spectra"
 
@@ -96,11 +96,12 @@ def _edits(study: Study, tags: pl.DataFrame) -> pl.DataFrame:
 
 def _hidden(study: Study, tags: pl.DataFrame) -> pl.DataFrame:
     cka = study.pick("cka", "q,q0", phase="sft", at=None).select("run", "at", cka="lower")
+    steps: tuple[tuple[str, Step], ...] = (("dimension_start", "first"), ("dimension", "last"))
     dimension = {
         name: study.pick("hidden_dimension", "q", phase="sft", step=step, at=None).select(
             "run", "at", **{name: "lower"}
         )
-        for name, step in (("dimension_start", "first"), ("dimension", "last"))
+        for name, step in steps
     }
     e = study.pick("style_erasure", "E", "P(x)", "sft").select("run", e="lower")
     found = tags.join(cka, on="run")

@@ -32,7 +32,7 @@ def draw(tables: Tables) -> Figure | None:
     layers.set_xticks(range(last + 1), names)
     layers.set(ylabel="similarity to q₀ (linear CKA)", ylim=(None, 1.02))
     layers.axhline(1.0, color=GUIDE, linewidth=0.6 * factor(), zorder=0)
-    erased.set(xlabel="dissimilarity of the output states, 1 − CKA", ylabel="erased behind the gate, $E$ [nat]")
+    erased.set(xlabel="dissimilarity at the output, 1 − CKA", ylabel="erased behind the gate, $E$ [nat]")
     drawn.legend(*layers.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return drawn
 

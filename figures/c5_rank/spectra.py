@@ -45,8 +45,8 @@ def caption(tables: Tables) -> str:
         "C5.1. Left: singular values of the change of the weights, relative to the largest one (root of the sum of "
         "squares over all matrices); means over worlds on a logarithmic axis. Right: the stable rank, the squared "
         "Frobenius norm over the square of the largest singular value, as a mean over matrices weighted by squared "
-        "norms; a point for each world, and a bar for the mean. Adam at 0.002; the same steps on S (SFT) or on P "
-        "(goes on with P); a random matrix of equal norm in the place of every change. "
+        "norms; a point for each world, and a large hollow mark for the mean. Adam at 0.002; the same steps on S "
+        "(SFT) or on P (goes on with P); a random matrix of equal norm in the place of every change. "
         f"Worlds: {num_seeds(counted(tables['spectra_values']))}. All numbers are exact."
     )
 
@@ -66,7 +66,7 @@ def _ranks(axes: Axes, updates: pl.DataFrame) -> None:
         if own.height:
             stable = own["stable"].to_numpy()
             axes.plot([place] * len(stable), stable, markersize=2.5 * factor(), alpha=0.6, **look.points)
-            axes.plot([place - 0.3, place + 0.3], [stable.mean()] * 2, color=look.colour, linewidth=2.2 * factor())
+            axes.plot(place, stable.mean(), markersize=9.0 * factor(), markeredgewidth=1.6 * factor(), **look.hollow)
     axes.set(yscale="log", ylabel="stable rank of the update")
     axes.set_xticks(range(len(short)), short)
     axes.set_yticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])

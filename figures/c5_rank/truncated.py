@@ -11,6 +11,9 @@ from figures.style import factor, figure
 
 TABLES = ("runs", "spectra_edits")
 
+NAMED = (1.0, 2.0, 4.0)
+"""The numbers of directions that are written beside their points; larger ones lie near the tuned model."""
+
 LOOKS = {
     "interpolated": ("weights between both models", Look("#009E73", "D", (0, (5, 1.5)))),
     "truncated": ("top directions of every change", Look("#D55E00", "o")),
@@ -29,7 +32,7 @@ def draw(tables: Tables) -> Figure | None:
     for axes, column in ((erased, "e"), (gate, "lost")):
         for kind, (name, look) in LOOKS.items():
             _edit(axes, edits, kind, column, name, look)
-        axes.set(xscale="log", xlabel="how far from the data, KL$(S‖q)$ [nat]")
+        axes.set(xscale="log", xlabel="how far from the data, KL(S‖q) [nat]")
         axes.invert_xaxis()
     erased.set_ylabel("erased behind the gate, $E$ [nat]")
     erased.axhline(0.0, color=GUIDE, linewidth=0.6 * factor(), zorder=0)
@@ -42,10 +45,10 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     return (
         "C5.3. Models made from one fine-tuning without training: every change of a weight matrix is cut to its top 1, "
-        "2, 4, 8 or 16 singular directions (written beside the points), the weights are moved a part of the way "
-        "(0.2 to 0.9, and 1), changes are cut at the threshold of Gavish and Donoho as a published repair does "
-        "(DG-Hard, arXiv 2605.20296), or replaced by random matrices. Left: E; right: q(B); both against the fit, "
-        "which is better to the right. Adam at 0.002, sampled targets; means over "
+        "2, 4, 8 or 16 singular directions (the first ones are written beside the points), the weights are moved a "
+        "part of the way (0.2 to 0.9, and 1), changes are cut at the threshold of Gavish and Donoho as a published "
+        "repair does (DG-Hard, arXiv 2605.20296), or replaced by random matrices. Left: E; right: q(B); both against "
+        "the fit, which is better to the right. Adam at 0.002, sampled targets; means over "
         f"{num_seeds(shown(tables))} (geometric of fits and masses). All numbers are exact."
     )
 
@@ -69,6 +72,6 @@ def _edit(axes: Axes, edits: pl.DataFrame, kind: str, column: str, name: str, lo
     style = look.line if kind in ("interpolated", "truncated") else look.points
     axes.plot(mean["fit"], mean[column], label=name, **style)
     for number, x, y in mean.iter_rows() if kind == "truncated" else ():
-        if number < 99.0:
+        if number in NAMED:
             axes.annotate(f"{number:g}", (x, y), (0, 4 * factor()), textcoords="offset points", ha="center",
                           fontsize="small", color=GUIDE)  # fmt: skip

@@ -13,7 +13,7 @@ from sim.metrics.scene import Cell, Evaluation, Metric
 from sim.quantity import Quantity
 
 ROUNDING = 1e-12
-"""An eigenvalue of a covariance may be below 0 by this times the largest one."""
+"""A variance, or an eigenvalue below 0, of at most this times E ‖h‖² is rounding, because E h E hᵀ is subtracted."""
 
 
 def covariance(second: np.ndarray, mean: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -21,30 +21,40 @@ def covariance(second: np.ndarray, mean: np.ndarray, other: np.ndarray) -> np.nd
     return np.asarray(second - np.outer(mean, other))
 
 
-def effective_dimension(cov: np.ndarray) -> float | None:
+def effective_dimension(second: np.ndarray, mean: np.ndarray) -> float | None:
     """e^H(p) with p_i = λ_i / Σ λ, the shares of variance along the principal axes; None without any variance.
+
+    λ_i are the eigenvalues of the covariance E h hᵀ - E h E hᵀ.
 
     It lies between 1 and D. It is the effective rank of Roy & Vetterli (2007) of the covariance matrix. They apply it
     to data matrices too, which have singular values √λ_i; squares are used here because λ_i is known to more digits.
-    Raises ArithmeticError for a matrix with an eigenvalue below 0.
+    Raises ArithmeticError if an eigenvalue is below 0.
     """
-    values = np.linalg.eigvalsh(cov)
-    if values[0] < -ROUNDING * abs(values[-1]) * len(values):
+    values, size = np.linalg.eigvalsh(covariance(second, mean, mean)), float(np.trace(second))
+    if values[0] < -ROUNDING * size:
         raise ArithmeticError(f"a covariance is required, found the eigenvalue {values[0]:.3g} beside {values[-1]:.3g}")
-    if values[-1] <= 0.0:
+    if values[-1] <= ROUNDING * size:
         return None
     share = values[values > 0.0] / values[values > 0.0].sum()
     return math.exp(-float(share @ np.log(share)))
 
 
-def linear_cka(cross: np.ndarray, own: np.ndarray, other: np.ndarray) -> float | None:
-    """‖C_xy‖²_F / (‖C_xx‖_F ‖C_yy‖_F), from centred covariances, in [0, 1]; None if one side does not vary.
+def linear_cka(
+    cross: np.ndarray, own: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]
+) -> float | None:
+    """‖C_xy‖²_F / (‖C_xx‖_F ‖C_yy‖_F) of centred covariances, in [0, 1]; None if one side does not vary.
 
-    It is 1 for states that agree up to a rotation and a common scale.
+    cross: E x yᵀ; own, other: E x xᵀ and E x, E y yᵀ and E y. It is 1 for states that agree up to a rotation and a
+    common scale.
     Source: S. Kornblith et al., 2019, "Similarity of neural network representations revisited", section 3.
     """
-    sizes = float(np.linalg.norm(own) * np.linalg.norm(other))
-    return float(np.linalg.norm(cross)) ** 2 / sizes if sizes > 0.0 else None
+    sizes = 1.0
+    for second, mean in (own, other):
+        size = float(np.linalg.norm(covariance(second, mean, mean)))
+        if size <= ROUNDING * float(np.trace(second)):
+            return None
+        sizes *= size
+    return float(np.linalg.norm(covariance(cross, own[1], other[1]))) ** 2 / sizes
 
 
 def _recorded(evaluation: Evaluation) -> dict[str, np.ndarray] | None:
@@ -56,7 +66,7 @@ def _dimension(evaluation: Evaluation) -> Iterator[Cell]:
     if (arrays := _recorded(evaluation)) is None:
         return
     for layer, (second, mean) in enumerate(zip(arrays["hidden_second"], arrays["hidden_mean"], strict=True)):
-        if (value := effective_dimension(covariance(second, mean, mean))) is not None:
+        if (value := effective_dimension(second, mean)) is not None:
             yield Cell("q", Quantity.of(value), at=f"{layer}")
 
 
@@ -64,13 +74,9 @@ def _cka(evaluation: Evaluation) -> Iterator[Cell]:
     if (arrays := _recorded(evaluation)) is None or not evaluation.step:
         return
     first = evaluation.world.record.phases[evaluation.phase].at(0)
-    names = ("hidden_mean", "hidden_second")
     for layer, cross in enumerate(arrays["hidden_cross"]):
-        (mean, second), (mean_0, second_0) = ([tree[name][layer] for name in names] for tree in (arrays, first))
-        value = linear_cka(
-            covariance(cross, mean, mean_0), covariance(second, mean, mean), covariance(second_0, mean_0, mean_0)
-        )
-        if value is not None:
+        own, other = ((tree["hidden_second"][layer], tree["hidden_mean"][layer]) for tree in (arrays, first))
+        if (value := linear_cka(cross, own, other)) is not None:
             yield Cell("q,q0", Quantity.of(value), at=f"{layer}")
 
 

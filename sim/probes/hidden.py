@@ -1,5 +1,7 @@
 """Second moments of hidden states under the prefixes of P: their own, and those with the states of q0."""
 
+from typing import cast
+
 import jax
 import numpy as np
 
@@ -26,12 +28,12 @@ def hidden(job: Job, params: Params) -> dict[str, np.ndarray]:
     strings, mass = np.asarray(job.phase.base.strings), np.asarray(job.phase.base.probability, np.float64)
     ended = np.cumsum(strings == 0, axis=1) - (strings == 0) > 0  # after EOS nothing follows
     weight = np.where(ended, 0.0, mass[:, None])
-    sums: list[np.ndarray] = []
+    sums: list[tuple[np.ndarray, ...]] = []
     for begin in range(0, len(strings), CHUNK):
         rows = np.resize(np.arange(begin, min(begin + CHUNK, len(strings))), CHUNK)  # one program for all chunks
         own = np.where(np.arange(CHUNK) < len(strings) - begin, 1.0, 0.0)[:, None] * weight[rows]
-        states = [np.asarray(one, np.float64) for one in jax.device_get(_states(job, params, strings[rows]))]
-        sums.append(_moments(*states, own))
+        now, before = (np.asarray(one, np.float64) for one in jax.device_get(_states(job, params, strings[rows])))
+        sums.append(_moments(now, before, own))
     mean, second, cross = (np.sum([one[part] for one in sums], axis=0) / weight.sum() for part in range(3))
     return {"hidden_mean": mean[..., 0], "hidden_second": second, "hidden_cross": cross}
 
@@ -39,7 +41,7 @@ def hidden(job: Job, params: Params) -> dict[str, np.ndarray]:
 @jax.jit
 def _states(job: Job, params: Params, tokens: Tokens) -> tuple[Float[Array, "K B L D"], Float[Array, "K B L D"]]:
     """The states of the model and those of the first model of the training."""
-    model: ShowsStates = job.model
+    model = cast(ShowsStates, job.model)
     with jax.default_matmul_precision("highest"):
         return model.states(params, tokens), model.states(job.init, tokens)
 

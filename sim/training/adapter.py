@@ -68,7 +68,7 @@ class AdaptedState(NamedTuple):
 
 
 def reparametrised(
-    inner: optax.GradientTransformation, adapter: Adapter, dice: UInt32[Array, "2"]
+    inner: optax.GradientTransformation, adapter: Adapter, dice: UInt32[Any, "2"]
 ) -> optax.GradientTransformationExtraArgs:
     """Return an update rule of full parameters that steps on the parameters of an adapter.
 
@@ -106,7 +106,7 @@ def reparametrised(
         changes = {name: merged(state.base[name], factors[name], scale) - named[name] for name in names}
         return _in_place(changes, updates), AdaptedState(state.base, factors, after)
 
-    return optax.GradientTransformationExtraArgs(init, update)  # type: ignore[arg-type]
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def fresh(key: Array, matrix: Array, rank: int, inputs_first: bool) -> Factors:
@@ -126,7 +126,7 @@ def merged(base: Array, factors: Factors, scale: Number) -> Array:
 def pull(gradient: Array, factors: Factors, scale: Number) -> Factors:
     """Return the gradients of the factors, from the gradient of the matrix."""
     slope = gradient.reshape(matrix_shape(gradient.shape))
-    return Factors(scale * (slope @ factors.second.T), scale * (factors.first.T @ slope))
+    return Factors(*(jnp.asarray(scale * one) for one in (slope @ factors.second.T, factors.first.T @ slope)))
 
 
 def _named(tree: Params) -> dict[str, Array]:

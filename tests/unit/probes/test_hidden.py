@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import sim.probes.hidden
-from sim.metrics.hidden import covariance, effective_dimension, linear_cka
+from sim.metrics.hidden import effective_dimension, linear_cka
 from sim.probes.hidden import hidden
 from tests.unit.probes.test_tangent import MODELS, P, job
 
@@ -49,7 +49,7 @@ def test_the_last_layer_is_what_the_output_matrix_reads_and_the_first_the_embedd
     assert states.shape == (NET.depth + 2, 3, P.trie.length, NET.width)
     np.testing.assert_allclose(states[-1] @ params["head"]["kernel"], NET.logits(params, tokens), rtol=1e-5, atol=1e-5)
     rows = jnp.concatenate([jnp.full((3, 1), P.trie.vocab_size), tokens[:, :-1]], axis=1)
-    embedded = params["embed"]["embedding"][rows] + params["position"]
+    embedded = params["embed"]["embedding"][rows] + params["position"][None]
     np.testing.assert_allclose(states[0], embedded, rtol=1e-6, atol=1e-6)
 
 
@@ -57,15 +57,19 @@ def test_a_model_is_wholly_similar_to_itself_and_to_its_rotations(moved):
     one, _ = moved
     found = hidden(one, one.init)
     np.testing.assert_array_equal(found["hidden_cross"], found["hidden_second"])
-    cov = covariance(found["hidden_second"][1], found["hidden_mean"][1], found["hidden_mean"][1])
-    turn = 3.0 * np.linalg.qr(np.random.default_rng(0).normal(size=cov.shape))[0]
-    assert linear_cka(turn @ cov, turn @ cov @ turn.T, cov) == pytest.approx(1.0, rel=1e-12)
-    assert 1.0 <= effective_dimension(cov) <= NET.width
+    second, mean = found["hidden_second"][1], found["hidden_mean"][1]
+    turn = 3.0 * np.linalg.qr(np.random.default_rng(0).normal(size=second.shape))[0]
+    turned = turn @ second @ turn.T, turn @ mean
+    assert linear_cka(turn @ second, turned, (second, mean)) == pytest.approx(1.0, rel=1e-10)
+    assert effective_dimension(*turned) == pytest.approx(effective_dimension(second, mean), rel=1e-8)
+    assert 1.0 <= effective_dimension(second, mean) <= NET.width
 
 
 def test_what_does_not_vary_has_no_dimension_and_what_is_no_covariance_is_refused():
-    assert effective_dimension(np.zeros((3, 3))) is None
-    assert linear_cka(np.zeros((3, 3)), np.zeros((3, 3)), np.eye(3)) is None
-    assert effective_dimension(np.eye(5)) == pytest.approx(5.0)
+    mean = np.array([3.0, 1.0, 2.0])
+    still, varied = (np.outer(mean, mean) * (1 + 1e-15), mean), (np.outer(mean, mean) + np.eye(3), mean)
+    assert effective_dimension(*still) is None
+    assert linear_cka(np.outer(mean, mean), still, varied) is None
+    assert effective_dimension(*varied) == pytest.approx(3.0)
     with pytest.raises(ArithmeticError, match="a covariance is required, found the eigenvalue -1"):
-        effective_dimension(np.diag([1.0, -1.0]))
+        effective_dimension(np.diag([1.0, -1.0]), np.zeros(2))
