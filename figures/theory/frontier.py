@@ -62,7 +62,8 @@ def caption(tables: Tables) -> str:
         "share λ/(1 + λ) of P reaches it, and three values of λ are marked. The optimum of a reward for the kept style "
         "with a penalty of reverse KL to P moves the mass of the lost style, and keeps P within both styles; so it "
         "cannot fit S, which is narrower. S mixed with the uniform law over the answers and one outcome outside "
-        "forgets more than is needed. Right: the vertical distance of both to the frontier at equal fit. All numbers are exact."
+        "forgets more than is needed. Right: the vertical distance of both to the frontier at equal fit. All numbers "
+        "are exact."
     )
 
 

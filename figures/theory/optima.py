@@ -52,10 +52,10 @@ def caption(tables: Tables) -> str:
     return (
         f"Optima of objectives in {WORDS}; no model was trained. SFT leads to S itself. Replay keeps a share of P. "
         "Reverse KL needs a smoothed S (here mixed with 10 % of the uniform law), and leads to it; a mixture of "
-        "forward and reverse KL leads nearer to S. A reward of 1 for the kept style with a penalty β of reverse KL to P, and "
-        "direct preference optimisation (DPO) on labels by Bradley and Terry, lead to one law, which only moves mass "
-        "between the styles. Training on samples of P that lie in the kept style leads to P given this style. All "
-        "numbers are exact."
+        "forward and reverse KL leads nearer to S. A reward of 1 for the kept style with a penalty β of reverse KL to "
+        "P, and direct preference optimisation (DPO) on labels by Bradley and Terry, lead to one law, which only moves "
+        "mass between the styles. Training on samples of P that lie in the kept style leads to P given this style. "
+        "All numbers are exact."
     )
 
 
