@@ -1,10 +1,12 @@
 """Laws of decay: how the mass that the data leave out falls under SGD and under Adam, for tabular models."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.colours import GUIDE, Look, look
+from figures.colours import GUIDE, look
 from figures.curves import Tables
 from figures.style import factor, figure
 from sim.theory.decay import adam_ceiling, adam_rate, flat_sgd_constant
@@ -81,9 +83,8 @@ def _rates(axes: Axes) -> None:
     axes.set(title="Adam, constant rate", xlabel="learning rate", ylabel="rate $r$ [per update]")
 
 
-def _line(place: int) -> dict[str, object]:
-    one: Look = look(place)
-    return {**one.line, "marker": ""}
+def _line(place: int) -> dict[str, Any]:
+    return {**look(place).line, "marker": ""}
 
 
 def _dotted(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:

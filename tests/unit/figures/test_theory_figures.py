@@ -8,6 +8,7 @@ import pytest
 
 from figures import __main__ as command
 from figures.__main__ import figures_of
+from tests.attack.bad import places
 from tests.composed import ROOT
 
 ALONE = """
@@ -66,10 +67,17 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_written(arguments, said, 
     assert not folder.exists()
 
 
-def test_a_file_is_no_folder_to_write_to(tmp_path, capsys) -> None:
-    place = tmp_path / "file"
-    place.write_text("")
-    assert command.main(["theory", str(place)]) == command.REFUSED
-    line = capsys.readouterr().err
-    assert "a folder that can be written is required" in line
-    assert line.count("\n") == 1
+GOOD = ("nothing", "a home of nobody")
+"""Places that are the current folder, and a new one in it."""
+
+
+def test_a_place_that_cannot_be_written_is_refused_in_one_line(tmp_path, capsys) -> None:
+    found = places(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    for kind, place in found.items():
+        if kind not in GOOD:
+            assert command.main(["theory", place]) == command.REFUSED, kind
+            line = capsys.readouterr().err
+            assert "a folder that can be written is required" in line, kind
+            assert line.count("\n") == 1, kind
+    assert set(tmp_path.rglob("*")) == before
