@@ -66,7 +66,7 @@ def _adam(axes: Axes) -> None:
     """The two laws over ρ t. They do not depend on β₂ there."""
     units = np.geomspace(0.02, 8.0, 200)
     steps = units / adam_ceiling(BETAS[-1])
-    for place, (name, law) in enumerate({"memory": memory_law, "with correction": corrected_memory_law}.items()):
+    for place, (name, law) in enumerate({"no correction": memory_law, "bias correction": corrected_memory_law}.items()):
         axes.plot(units, np.exp(law(BETAS[-1], steps)), label=name, **_line(place))
     _dotted(axes, units[units < 1.5], 1.0 / units[units < 1.5])
     _dotted(axes, units, np.exp(-units))

@@ -13,7 +13,7 @@ from sim.theory.frontier import divergence, frontier_point, least_forgetting
 
 TABLES = ()
 
-MARKED = (0.01, 0.1, 1.0)
+MARKED = (0.003, 0.02, 0.1)
 """Weights λ of P that are named on the frontier."""
 
 LOG_S, LOG_P = logs(S), logs(P)

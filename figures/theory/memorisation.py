@@ -30,7 +30,7 @@ def draw(tables: Tables) -> Figure:
     panels[1].set(title="Entropy", ylabel="mean $H(q)$ [nat]")
     panels[2].set(title="Unseen valid answers", ylabel="mean mass")
     for axes in panels:
-        axes.set(xlabel=r"memorisation, $\rho$", xlim=(0.0, 1.0))
+        axes.set(xlabel=r"memorisation, $\rho$", xlim=(-0.03, 1.03))
         axes.set_ylim(bottom=0.0)
     panels[1].legend(loc="lower left")
     return drawn

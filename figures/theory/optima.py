@@ -38,11 +38,11 @@ def optima() -> dict[str, np.ndarray]:
     smooth = smoothed(log_s, PROMPT, DELTA)[0]
     found = {
         "SFT (forward KL): $S$": log_s,
-        "replay, 20 % of $P$": replay(log_s, log_p, REPLAYED),
-        r"reverse KL to smoothed $S$": tilted(smooth, 0.0, PROMPT),
-        "half forward, half reverse": mixed(log_s, smooth, 0.5, PROMPT),
-        r"reward or DPO, $\beta = 0.5$": rewarded(log_p, KEPT.astype(np.float64), BETA).log_q,
-        "rejection sampling: $P_A$": tilted(log_p, np.where(KEPT, 0.0, -np.inf), PROMPT),
+        "Replay, 20 % of $P$": replay(log_s, log_p, REPLAYED),
+        r"Reverse KL to smoothed $S$": tilted(smooth, 0.0, PROMPT),
+        "Half forward, half reverse": mixed(log_s, smooth, 0.5, PROMPT),
+        r"Reward or DPO, $\beta = 0.5$": rewarded(log_p, KEPT.astype(np.float64), BETA).log_q,
+        "Rejection sampling: $P_A$": tilted(log_p, np.where(KEPT, 0.0, -np.inf), PROMPT),
     }
     return {name: np.exp(law) for name, law in found.items()}
 

@@ -36,13 +36,13 @@ def draw(tables: Tables) -> Figure:
     for axes in (over, against):
         axes.axhline(half, **guide)
     against.axvline(VALID, **guide)
-    _words(over, r"$\frac{1}{2}\,P(B)$", (1.05, half))
+    _words(over, "half of $P(B)$", (1.05, half))
     over.set(title="Over the temperature", xscale="log", xlabel="temperature $T$", ylabel="lost styles, $q_T(B)$")
     over.set_xticks([1, 2, 5, 10, 30], ["1", "2", "5", "10", "30"])
     over.set_xticks([], minor=True)
-    against.set(title="Against the validity", xlabel=r"validity, $1-q_T(\bot)$", xlim=(1.0, 0.0))
+    against.set(title="Against the validity", xlabel=r"validity, $1-q_T(\bot)$", xlim=(1.02, -0.02))
     over.set_ylim(0.0, 0.45)
-    over.legend(loc="center right")
+    over.legend(loc="upper right", bbox_to_anchor=(1.0, 0.82))
     return drawn
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def expected_distances(
-    collision: float, num_samples: float, fresh: float, num_generations: int, start: float = 0.0, overlap: float = 0.0
+    collision: float, num_samples: float | int, fresh: float, num_generations: int, start: float = 0.0, overlap: float = 0.0
 ) -> np.ndarray:
     """R_g = E‖p_g − P‖² for g = 0 .. `num_generations`, float64[G + 1]: sums over strings of squared differences.
 
@@ -26,7 +26,7 @@ def expected_distances(
     return np.array(found)
 
 
-def fixed_point(collision: float, num_samples: float, fresh: float) -> float:
+def fixed_point(collision: float, num_samples: float | int, fresh: float) -> float:
     """Limit of R_g for g to infinity: (1 − C)/n / (1 − (1 − 1/n)(1 − a)²).
 
     It is 1 − C for a = 0: then a single string is left. It does not depend on where the model began.

@@ -37,7 +37,7 @@ def test_a_part_of_a_language_can_have_more_entropy_but_no_part_of_an_even_one()
         assert entropy(part) - entropy(p) == pytest.approx(change, abs=1e-10)
         rises.append(change > 0)
         assert entropy(part) <= math.log(kept.sum()) + 1e-12
-    assert 10 < sum(rises) < 190
+    assert 0 < sum(rises) < 100
     spike = np.array([0.9, *[0.01] * 10])  # without its heavy text, ten even ones are left
     assert entropy(spike[1:] / 0.1) == pytest.approx(math.log(10))
     assert entropy(spike) == pytest.approx(0.555, abs=1e-3)
