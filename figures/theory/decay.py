@@ -80,7 +80,7 @@ def _rates(axes: Axes) -> None:
         found = [adam_rate(float(step), BETA1, beta2) for step in steps]
         axes.plot(steps, found, label=rf"$\beta_2 = {beta2:g}$", **_line(place))
         _dotted(axes, steps, np.full_like(steps, adam_ceiling(beta2)))
-    axes.set(title="Adam, constant rate", xlabel="learning rate", ylabel="rate $r$ [per update]")
+    axes.set(title="Adam's rate", xlabel="learning rate", ylabel="rate $r$ [per update]")
 
 
 def _line(place: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ LOG_S, LOG_P = logs(S), logs(P)
 def draw(tables: Tables) -> Figure:
     """Draw the plane of fit and forgetting, and the vertical distances to the frontier at equal fit."""
     drawn, (plane, gaps) = figure(3.2, 2, sharey=False)
-    points = [frontier_point(LOG_S, LOG_P, float(weight)) for weight in np.geomspace(1e-4, 1e3, 200)]
+    points = [frontier_point(LOG_S, LOG_P, float(weight)) for weight in np.geomspace(2e-4, 1e3, 200)]
     plane.plot(
         [one.fit for one in points], [one.forgetting for one in points], color=DISTRIBUTIONS["P"].colour,
         label="frontier, reached by replay",
@@ -40,7 +40,7 @@ def draw(tables: Tables) -> Figure:
     gaps.set(title="Distance to the frontier", ylabel="forgetting above the least [nat]")
     for axes in (plane, gaps):
         axes.set(xscale="log", xlabel=r"fit, $\mathrm{KL}(S\Vert q)$ [nat]")
-        axes.set_xlim(1e-4, 2.0)
+        axes.set_xlim(2e-4, 2.0)
         axes.set_ylim(bottom=0.0)
     plane.set_ylim(top=6.0)
     handles, names = plane.get_legend_handles_labels()

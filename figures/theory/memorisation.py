@@ -28,7 +28,7 @@ def draw(tables: Tables) -> Figure:
     panels[1].axhline(entropy(p), color=GUIDE, linestyle=":", linewidth=factor())
     panels[0].set(title="Collision probability", ylabel="mean $C(q)$")
     panels[1].set(title="Entropy", ylabel="mean $H(q)$ [nat]")
-    panels[2].set(title="Unseen valid answers", ylabel="mean mass")
+    panels[2].set(title="Unseen answers", ylabel="mean mass")
     for axes in panels:
         axes.set(xlabel=r"memorisation, $\rho$", xlim=(-0.03, 1.03))
         axes.set_ylim(bottom=0.0)

@@ -37,12 +37,12 @@ def optima() -> dict[str, np.ndarray]:
     log_p, log_s = logs(P), logs(S)
     smooth = smoothed(log_s, PROMPT, DELTA)[0]
     found = {
-        "SFT (forward KL): $S$": log_s,
-        "Replay, 20 % of $P$": replay(log_s, log_p, REPLAYED),
-        r"Reverse KL to smoothed $S$": tilted(smooth, 0.0, PROMPT),
-        "Half forward, half reverse": mixed(log_s, smooth, 0.5, PROMPT),
-        r"Reward or DPO, $\beta = 0.5$": rewarded(log_p, KEPT.astype(np.float64), BETA).log_q,
-        "Rejection sampling: $P_A$": tilted(log_p, np.where(KEPT, 0.0, -np.inf), PROMPT),
+        "SFT: $S$": log_s,
+        "Replay": replay(log_s, log_p, REPLAYED),
+        "Reverse KL": tilted(smooth, 0.0, PROMPT),
+        "Both KLs": mixed(log_s, smooth, 0.5, PROMPT),
+        "Reward or DPO": rewarded(log_p, KEPT.astype(np.float64), BETA).log_q,
+        "Rejection: $P_A$": tilted(log_p, np.where(KEPT, 0.0, -np.inf), PROMPT),
     }
     return {name: np.exp(law) for name, law in found.items()}
 
@@ -50,12 +50,12 @@ def optima() -> dict[str, np.ndarray]:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     return (
-        f"Optima of objectives in {WORDS}; no model was trained. SFT leads to S itself. Replay keeps a share of P. "
-        "Reverse KL needs a smoothed S (here mixed with 10 % of the uniform law), and leads to it; a mixture of "
-        "forward and reverse KL leads nearer to S. A reward of 1 for the kept style with a penalty β of reverse KL to "
-        "P, and direct preference optimisation (DPO) on labels by Bradley and Terry, lead to one law, which only moves "
-        "mass between the styles. Training on samples of P that lie in the kept style leads to P given this style. "
-        "All numbers are exact."
+        f"Optima of objectives in {WORDS}; no model was trained. SFT, which is forward KL, leads to S itself. Replay "
+        "keeps a share of P (here 20 %). Reverse KL needs a smoothed S (here mixed with 10 % of the uniform law), and "
+        "leads to it; half of both KLs leads nearer to S. A reward of 1 for the kept style with a penalty β = 0.5 of "
+        "reverse KL to P, and direct preference optimisation (DPO) on labels by Bradley and Terry, lead to one law, "
+        "which only moves mass between the styles. Rejection sampling, that is training on samples of P that lie in "
+        "the kept style, leads to P given this style. All numbers are exact."
     )
 
 
