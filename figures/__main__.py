@@ -2,7 +2,8 @@
 
 A figure is one file, `figures/<study>/<name>.py`, in this project or in an installed package (`sim.config.discovery`):
 
-- TABLES: the names of the tables that it reads, see `experiments.<study>`;
+- TABLES: the names of the tables that it reads, see `experiments.<study>`; () if it shows theory alone (`sim.theory`).
+  A study of such figures needs no run and no report, and its figures are written to <folder>/figures;
 - draw(tables) -> Figure | None: it returns None if the tables hold nothing for the figure;
 - caption(tables) -> str: it says what the figure shows, and is written beside it as <name>.txt;
 - animate(tables, file), only for a moving figure: it writes <name>.gif.
@@ -77,6 +78,22 @@ def report(study: str, folder: Path, run: str | None) -> Path:
     return reports[run or (whole or list(reports))[-1]]
 
 
+def place(study: str, figures: Mapping[str, ModuleType], folder: Path, run: str | None) -> Path:
+    """Return the folder beside whose `figures` the tables lie: a report that has them, or `folder` if none is read.
+
+    Raises SpecificationError if a table is missing, or if a run is chosen for figures that show none.
+    """
+    if any(module.TABLES for module in figures.values()):
+        source = report(study, folder, run)
+        check_tables(figures, source)
+        return source
+    if run is not None:
+        raise SpecificationError(
+            f"--run: no run is required for {study}, whose figures show theory alone, found {run!r}; leave it out"
+        )
+    return folder
+
+
 def check_tables(figures: Mapping[str, ModuleType], source: Path) -> None:
     """Raise SpecificationError for the first table that a figure needs and the report does not have."""
     there = sorted(file.stem for file in (source / "tables").glob("*.parquet"))
@@ -106,7 +123,9 @@ def parser() -> Parser:
         description=f"Figures, drawn from the tables that python -m experiments has written.\n\nfigures:\n{found}",
     )
     made.add_argument("study", help="the study, a folder in figures/")
-    made.add_argument("folder", nargs="?", type=Path, help="folder of its runs (outputs/<study>)")
+    made.add_argument(
+        "folder", nargs="?", type=Path, help="folder of its runs (outputs/<study>); of theory alone, where to write"
+    )
     made.add_argument("--run", help="the hash of the run (default: the newest)")
     made.add_argument("--only", metavar="NAME", help="draw only this figure")
     made.add_argument("--for", dest="medium", choices=list(MEDIA), default="paper", help="the medium (default: paper)")
@@ -119,8 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = parser().parse_intermixed_args(arguments)
         folder = chosen.folder or Path("outputs") / chosen.study
         figures = figures_of(chosen.study, chosen.only)
-        source = report(chosen.study, folder, chosen.run)
-        check_tables(figures, source)
+        source = place(chosen.study, figures, folder, chosen.run)
         target = source / "figures"
         check_writable(str(source), target, [], "change its permissions, or copy the folder")
         target.mkdir(parents=True, exist_ok=True)

@@ -53,10 +53,15 @@ RUNS: dict[str, dict[str, bool]] = {
 
 
 def variants(study: str) -> list[str]:
-    """What can be special about the tables of a study; nothing of a claim whose runs nobody has imitated here."""
-    if hasattr(members("experiment")[study].load(), "CLAIM") and study not in RECORDS:
-        return []
-    return ["", "not valid"] if hasattr(members("experiment")[study].load(), "CLAIM") else list(RUNS)
+    """What can be special about the tables of a study; nothing of a claim whose runs nobody has imitated here.
+
+    A study that no experiment reports on shows theory alone, and has no tables.
+    """
+    if study not in members("experiment"):
+        return [""]
+    if hasattr(members("experiment")[study].load(), "CLAIM"):
+        return ["", "not valid"] if study in RECORDS else []
+    return list(RUNS)
 
 
 def tables(study: str, variant: str = "") -> Tables:
@@ -66,6 +71,8 @@ def tables(study: str, variant: str = "") -> Tables:
 
 @functools.cache
 def _tables(study: str, variant: str) -> Tables:
+    if study not in members("experiment"):
+        return {}
     module = members("experiment")[study].load()
     if not hasattr(module, "CLAIM"):
         return module.analyse(run(**RUNS[variant]))
