@@ -17,7 +17,7 @@ CLAIMS: list[Claim] = [module.CLAIM for one in members("experiment").values() if
 SOURCES = [path for room in ("sim", "experiments", "figures") for path in sorted((ROOT / room).rglob("*.py"))]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 JUDGING = [*(path for path in SOURCES if path.is_relative_to(ROOT / "experiments")), *(ROOT / "docs").rglob("*.md")]
-"""Where authors with a year have an entry too. Works that only the code of `sim` rests on are cited in its docstrings."""
+"""Where authors with a year have an entry too. What only `sim` rests on is cited in its docstrings."""
 
 ARXIV = re.compile(r"ar[Xx]iv[: ./abs]*(\d{4}\.\d{4,5})")
 AUTHOR = re.compile(

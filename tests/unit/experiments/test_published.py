@@ -155,7 +155,7 @@ def test_numbers_that_depend_on_the_order_of_runs_are_refused(judged: Path) -> N
     del tables["findings"]
     first = Reader("figure", frozenset({"runs"}), lambda found: found["runs"]["run"][0], frozenset({"run"}))
     backwards = {**tables, "runs": tables["runs"].sort("run", descending=True)}
-    with pytest.raises(SpecificationError, match="figure: .* another order of runs are required"):
+    with pytest.raises(SpecificationError, match=r"figure: .* another order of runs are required"):
         reduced(CLAIM, backwards, [first])
 
 
