@@ -55,7 +55,7 @@ def publish(
     name = DEMO if claim is None else claim.name
     check_writable("--out", out or root(name), [], "choose another folder with --out")
     if claim is None:
-        report = report_of(study, run)
+        report = single_report(study, run)
         places = [machines.numbers_of(folder) for folder in (study, *beside)] if beside else []
         more = {"machines": machines.spread(places)} if beside else {}
         how = machines.measured_how([study, *beside], len(set(places[0]).intersection(*places[1:]))) if beside else ""
@@ -72,7 +72,7 @@ def compare(claims: Sequence[Claim], study: Path, run: str | None) -> int:
     """Print a reader's own numbers beside the published ones, and write them as Markdown. Return the exit status."""
     check_folder(study, "a folder with a judged study, or with the reports of single runs", JUDGED)
     claim = claim_of(claims, study)
-    report = report_of(study, run) if claim is None else study / "reports" / "claim"
+    report = single_report(study, run) if claim is None else study / "reports" / "claim"
     check_writable(str(study), report, [], "change its permissions, or copy the folder")
     found = published(DEMO if claim is None else claim.name)
     tables = {name: pl.read_parquet(found.file(name)) for name in found.tables}
@@ -113,7 +113,7 @@ def check_digest(claim: Claim, findings: pl.DataFrame, study: Path) -> None:
         )
 
 
-def report_of(study: Path, run: str | None) -> Path:
+def single_report(study: Path, run: str | None) -> Path:
     """Return the folder of the report of a run: of the one that is asked for, else of the newest."""
     files = sorted(study.glob("reports/*/tables/run.parquet"), key=lambda file: file.stat().st_mtime_ns)
     reports = {file.parents[1].name: file.parents[1] for file in files}
