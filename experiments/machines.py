@@ -37,6 +37,14 @@ EQUAL = 2.0**-15
 """Relative difference below which numbers are the same: published ones have five digits."""
 
 
+NOTHING = pl.DataFrame(
+    schema=dict.fromkeys(KEYS, pl.String)
+    | dict.fromkeys(("value", "machine", "machine_most", "seed"), pl.Float64)
+    | dict.fromkeys(("machine_freedom", "seed_freedom"), pl.Int64)
+)
+"""The table of a spread that was not measured."""
+
+
 def numbers_of(folder: Path) -> dict[str, pl.DataFrame]:
     """Return the numbers that are compared of all finished runs of a folder, by hash."""
     names = {name for name, _ in SHOWN}
@@ -121,7 +129,7 @@ def compared(published: Tables, own: Tables) -> pl.DataFrame:
     there, here = ends(published["metrics"]), ends(own["metrics"])
     same = set(there["run"]) == set(here["run"])
     rows = there.join(here, on=KEYS, how="inner", suffix="_here", maintain_order="left")
-    rows = rows.join(published["machines"], on=KEYS, how="left", maintain_order="left")
+    rows = rows.join(published.get("machines", NOTHING), on=KEYS, how="left", maintain_order="left")
     found = []
     for row in rows.iter_rows(named=True):
         middle, other = (row[f"lower{end}"] / 2 + row[f"upper{end}"] / 2 for end in ("", "_here"))
