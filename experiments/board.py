@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from experiments import conversation
+from experiments.citing import cited
 from experiments.predictions import Amendment
 from experiments.standing import RULE
 from experiments.statistics import BOOTSTRAP_FROM, interval
@@ -74,6 +75,7 @@ def _of_claim(one: Judged) -> Iterator[Block]:
     for file in one.figures:
         yield Picture(file, caption(file))
     yield Paragraph(f"Again: {claim.command}. Digest of the predictions: {claim.digest}.")
+    yield Paragraph(cited(claim.identifier))
 
 
 def _amended(one: Judged, amendment: Amendment) -> Iterator[Block]:

@@ -1,19 +1,17 @@
 """C5, rank: does the low rank of the update limit diversity?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 
-import polars as pl
-
 from experiments.c5_rank import ranks, spectra, threshold
-from experiments.predictions import Claim
+from experiments.predictions import Claim, Tables
 from experiments.study import Study
 
 TOPICS: Sequence[ModuleType] = (spectra, ranks, threshold)
 """The parts of the claim. Each has PREDICTIONS, NEEDS, and a function `tables` from a study to its own tables."""
 
 
-def tables(study: Study) -> Mapping[str, pl.DataFrame]:
+def tables(study: Study) -> Tables:
     """Return `runs` and the tables of all topics; a table is empty if its part of the study has no run."""
     runs = study.runs.select("run", "seed", "valid", "claim", "part").sort("part", "seed", "run")
     return {"runs": runs} | {name: table for topic in TOPICS for name, table in topic.tables(study).items()}

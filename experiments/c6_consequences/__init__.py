@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from types import ModuleType
 
-import polars as pl
-
 from experiments.c6_consequences import agreement, examples, generations, temperature
-from experiments.predictions import Claim
+from experiments.predictions import Claim, Tables
 from experiments.study import Study
 
 TOPICS: Sequence[ModuleType] = (agreement, examples, generations, temperature)
