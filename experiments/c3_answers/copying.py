@@ -1,8 +1,8 @@
 """C3.8: do held-out prompts copy the answers of few trained prompts, or follow a sharper law of their topic?
 
-Held-out prompts lost more entropy than finite data explain (C3.4a, worlds of seeds 0 to 11). That they copy was found by
-looking at these worlds. So it is announced here, and judged in worlds that no run had seen. The rivals are told apart by
-drawing all answers anew, for the same prompts and the same q0:
+Held-out prompts lost more entropy than finite data explain (C3.4a, worlds of seeds 0 to 11). That they copy was found
+by looking at these worlds. So it is announced here, and judged in worlds that no run had seen. The rivals are told
+apart by drawing all answers anew, for the same prompts and the same q0:
 
 * one law for the whole topic, however sharp: held-out prompts of a topic agree with each other;
 * each prompt sharpens its own law: its answer stays, whatever the data say;
@@ -105,8 +105,9 @@ def in_common(
 def donated(q: np.ndarray, data: np.ndarray) -> np.ndarray:
     """The weight of every shown prompt in what a held-out prompt says: float64[H, D], rows sum to 1.
 
-    q: float64[H, K]; data: S of the shown prompts, with one answer each, float64[D, K]. The mass of an answer is divided
-    among all shown prompts that have it. So prompts with equal answers cannot be told apart, and have equal weights.
+    q: float64[H, K]; data: S of the shown prompts, with one answer each, float64[D, K]. The mass of an answer is
+    divided among all shown prompts that have it. So prompts with equal answers cannot be told apart: their weights are
+    equal.
     """
     has = (data > 0.0).astype(np.float64)
     weights = (q / np.maximum(has.sum(axis=0), 1.0)) @ has.T
@@ -207,8 +208,8 @@ COPIES = (
     Prediction(
         "C3.8a", "Held-out prompts of one topic come to say different things.", "sign", differ,
         predicted=f"above {DIFFER} nats", rule="H of the mean of q_x over the held-out prompts of a topic, less their "
-        f"mean H, minus the same of P, above {DIFFER} nats; one law for a topic gives 0 or less.", control="the same of P",
-        threshold=DIFFER, only=ONLY, worlds=12, figure="copies",
+        f"mean H, minus the same of P, above {DIFFER} nats; one law for a topic gives 0 or less.",
+        control="the same of P", threshold=DIFFER, only=ONLY, worlds=12, figure="copies",
     ),
     Prediction(
         "C3.8b", "If all answers are drawn anew, a held-out prompt copies the same trained prompts.", "sign",

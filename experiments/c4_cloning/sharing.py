@@ -1,12 +1,12 @@
 """C4.1 and C4.3, a rival cause: is what changes where the data say nothing due to the sharing of parameters?
 
 Two things changed at prompts or prefixes that the data never show: what is said in the tuned style (C4.1b), and how
-often a walker comes back (C4.3e). Tables share exactly what their rows are for. A trie table has a row for every prefix,
-so it shares nothing. An n-gram table has a row for every step and the last n − 1 tokens:
+often a walker comes back (C4.3e). Tables share exactly what their rows are for. A trie table has a row for every
+prefix, so it shares nothing. An n-gram table has a row for every step and the last n − 1 tokens:
 
 * styles, n = 3: the style's token is chosen by prompt; what is said in a style is shared by all prompts;
 * styles, n = 2: the choice of the style is shared too;
-* walks, n = 2: the last symbol tells whether the walker is off the path, so nothing is shared with those that are on it;
+* walks, n = 2: the last symbol tells whether the walker is off the path, so nothing is shared with those on it;
 * walks, n = 1: all walkers share the step.
 """
 
@@ -41,8 +41,8 @@ NEEDS = (
 def tables(study: Study, runs: pl.DataFrame) -> Tables:
     """Return `sharing`, a row for each run. It is empty without runs of these parts.
 
-    weight: of the tuned style at prompts that S never shows; rest: KL of the model from the best mixture of styles there
-    [nat], the middle of its bounds; back: the probability to come back at the last step. Each of them after the
+    weight: of the tuned style at prompts that S never shows; rest: KL of the model from the best mixture of styles
+    there [nat], the middle of its bounds; back: the probability to come back at the last step. Each of them after the
     fine-tuning, and with _start before it and with _control after the same on data from P. fit: KL(S‖q) [nat].
     """
     own = runs.filter(pl.col("part").str.starts_with(PART))

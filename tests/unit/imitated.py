@@ -26,8 +26,8 @@ STILL = (1.0,) * len(STEPS)
 LEAK = 1e-5
 """What the model wastes at every node."""
 
-TUNING = {"num_steps": STEPS[-1], "batch_size": 64, "num_evals": len(STEPS), "loss_on": "response", "prefixes": "sampled",
-          "spacing": "log"}  # fmt: skip
+TUNING = {"num_steps": STEPS[-1], "batch_size": 64, "num_evals": len(STEPS), "loss_on": "response",
+          "prefixes": "sampled", "spacing": "log"}  # fmt: skip
 
 
 def tempered(p: FiniteLanguage, sharper: float) -> FiniteLanguage:
@@ -66,7 +66,7 @@ def made(
         start, second = between(p, restricted.s, weights[-1]), _restricted(p, then["restriction"])
         phases |= {"stage_2": walked(start, second.s, FALLING), "stage_2_identity": walked(start, p, FALLING)}
         meanings |= of_later("stage_2", "sft", "S_2", "SFT")
-        stages["stage_2"] = LaterWorld(second, own=True)
+        stages["stage_2"] = LaterWorld(second, True, second.s.log_p)
     size = 100 * (model or {}).get("width", 1)
     whole = {
         "seed": seed, "study": {"part": part}, "grammar": {**grammar, "seed": seed}, "restriction": restriction,
@@ -74,9 +74,9 @@ def made(
         "objective": objective or {"kind": "sft", "targets": "exact"},
         "optimizer": {"kind": "adam", "learning_rate": 0.002}, "stages": [] if then is None else [then],
     }  # fmt: skip
-    facts = {"pretraining": {"joint_kl": 0.005, "limit": 0.02, "valid": True}, "world_notes": {}}
+    facts = {"pretraining": {"joint_kl": 0.005, "limit": 0.02, "valid": True}, "world_notes": {}, "optimum": "imitated"}
     params = {"sft": {"w": np.zeros(size)}}
-    return Record("tiny", "", whole, p, restricted, phases, facts, params, meanings=meanings, stages=stages)
+    return Record("tiny", "", whole, p, restricted, phases, facts, params, restricted.s.log_p, meanings, stages)
 
 
 def _language(node: Node) -> FiniteLanguage:

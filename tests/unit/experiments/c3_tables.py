@@ -72,7 +72,13 @@ def runs() -> pl.DataFrame:
 def donors() -> pl.DataFrame:
     """Held-out prompts that copy the same trained prompts, whatever these say."""
     rows = [
-        {"seed": seed, "donors": 0.7 + 0.01 * dice, "answers": 0.02 * dice, "differ": 0.6 + 0.01 * dice, "differ_p": 0.1}
+        {
+            "seed": seed,
+            "donors": 0.7 + 0.01 * dice,
+            "answers": 0.02 * dice,
+            "differ": 0.6 + 0.01 * dice,
+            "differ_p": 0.1,
+        }
         for seed in FRESH
         for dice in [float(np.random.default_rng(seed).standard_normal())]
     ]

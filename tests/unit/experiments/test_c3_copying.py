@@ -44,7 +44,7 @@ def test_prompts_that_sharpen_their_own_law_keep_their_answers() -> None:
 
 
 def _by_hand(law: np.ndarray) -> float:
-    """The correlation of the weights of the first shown prompt, which decide those of the second: of two prompts, ±1."""
+    """The correlation of the weights of the first shown prompt, which decide the others: of two prompts, ±1."""
     first, again = law[:, 0] / law[:, :2].sum(axis=1), law[:, 2] / law[:, 2:].sum(axis=1)
     return float(np.sign(np.diff(first)[0] * np.diff(again)[0]))
 

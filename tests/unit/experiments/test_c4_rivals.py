@@ -23,8 +23,8 @@ def value(finding: Finding) -> float:
 
 def test_hazards_are_compared_step_by_step() -> None:
     rows = [
-        {"run": f"{part}{seed}", "seed": seed, "valid": True, "part": f"returns_{part}", "targets": "exact", "step": step,
-         "hazard": hazard * step * (1 + seed)}
+        {"run": f"{part}{seed}", "seed": seed, "valid": True, "part": f"returns_{part}", "targets": "exact",
+         "step": step, "hazard": hazard * step * (1 + seed)}
         for part, hazard in (("clean", 0.02), ("noisy", 0.01)) for seed in range(3) for step in (1, 2)
     ]  # fmt: skip
     both = found("C4.3h", by_step=pl.DataFrame(rows))
@@ -58,7 +58,8 @@ def test_the_share_of_the_gate_is_that_of_each_data_set() -> None:
 
 def test_the_mass_outside_is_that_of_each_stage() -> None:
     rows = [
-        {"run": f"{arm}{seed}", "seed": seed, "valid": seed < 3, "part": f"stages_{arm}", "phase": phase, "outside": mass}
+        {"run": f"{arm}{seed}", "seed": seed, "valid": seed < 3, "part": f"stages_{arm}", "phase": phase,
+         "outside": mass}
         for arm, mass in (("sft", 0.01), ("dpo", 0.5)) for seed in range(4) for phase in ("sft", "stage_2")
     ]  # fmt: skip
     both = found("C4.5e", outside=pl.DataFrame(rows))

@@ -11,8 +11,8 @@ import pytest
 from experiments.predictions import Claim, Need
 from experiments.study import Study, check_paired, judge, judged_before
 from sim.config import members
-from sim.metrics.frames import metrics_table, strings_table
 from sim.disk.records import Record
+from sim.metrics.frames import metrics_table, strings_table
 from sim.numerics import SpecificationError
 from tests.unit.experiments.tiny_studies import archived, every_part, study, variant
 from tests.unit.imitated import c3, c4, numbered
@@ -107,6 +107,7 @@ def test_a_claim_reads_the_numbers_of_users_and_needs_no_other(claim, folders):
     claim.tables(read_once(claim, folders(claim)))
     assert Watched.picked
     for own, asked, found in Watched.picked:
+        own &= having(claim, asked)
         wanted = everything(claim).filter(pl.col("run").is_in(own), prompt_law=asked["law"], **pick_of(asked))
         wanted = wanted if asked["at"] is None else wanted.filter(at=asked["at"])
         ends = wanted.group_by("run").agg(pl.col("step").min().alias("first"), pl.col("step").max().alias("last"))
@@ -118,6 +119,18 @@ def test_a_claim_reads_the_numbers_of_users_and_needs_no_other(claim, folders):
     asked_for = {tuple(asked.items()) for own, asked, _ in Watched.picked if own}
     found_for = {tuple(asked.items()) for _, asked, found in Watched.picked if found.height}
     assert asked_for == found_for, "a number that no run has"
+
+
+def having(claim: Claim, asked: dict[str, object]) -> set[str]:
+    """The runs of parts that need a metric in a phase; the study holds no such number of the others."""
+    return {
+        record.hash
+        for record in runs(RUNS[claim.name])
+        for need in claim.needs
+        if str(record.config["study"]["part"] or "").startswith(need.part)
+        and asked["metric"] in need.metrics
+        and (need.phases is None or asked["phase"] in need.phases)
+    }
 
 
 def pick_of(asked: dict[str, object]) -> dict[str, object]:
