@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from experiments.c3_answers.measured import counted
-from experiments.c3_answers.truth import topics_of
+from experiments.c3_answers.truth import held_out_loss, topics_of
 from experiments.predictions import Case, Prediction, Tables
 from experiments.study import Study
 from sim.disk.records import Record
@@ -41,16 +41,18 @@ FITTED = 0.1
 
 
 def tables(study: Study, runs: pl.DataFrame) -> Tables:
-    """Return `donors`, a row for each world with two sets of answers, with the columns of `compared`.
+    """Return `donors`, a row for each world with two sets of answers, with the columns of `compared`, and with b [nat].
 
     And `drawn`, a row for each of the other runs: told, E H(S_x) of m answers to a held-out prompt [nat].
     """
     own = runs.filter(pl.col("part").str.starts_with(PART), "valid").sort("seed")
     first, again = (own.filter(part=part).select("seed", "run") for part in (FIRST, AGAIN))
     pairs = first.join(again, on="seed", suffix="_again", maintain_order="left")
-    donors = [
-        {"seed": seed, **compared(study.record(one), study.record(other))} for seed, one, other in pairs.iter_rows()
-    ]
+    donors = []
+    for seed, one, other in pairs.iter_rows():
+        first_record = study.record(one)
+        b = held_out_loss(first_record, 1)[0]
+        donors.append({"seed": seed, **compared(first_record, study.record(other)), "loss": b})
     others = own.filter(pl.col("part").is_in([FEW, MANY])).select("run", "m")
     drawn = [{"run": run, "told": told(study.record(run), m)} for run, m in others.iter_rows()]
     return {"donors": pl.DataFrame(donors), "drawn": pl.DataFrame(drawn)}
@@ -167,10 +169,6 @@ def answers_stay(tables: Tables) -> Iterator[Case]:
         yield Case.exact("m = 1", tables["donors"]["answers"].drop_nulls().to_numpy())
 
 
-def _beyond(found: pl.DataFrame, q: str) -> pl.Expr:
-    return pl.col(q) - pl.col("h_p_held") + pl.col("loss")
-
-
 def more_prompts(tables: Tables) -> Iterator[Case]:
     """H(q) − H(P) + b on held-out prompts: 12 prompts of 4 answers minus 24 of 2, less a quarter of E H(4) − E H(2)."""
     runs = counted(tables, PART)
@@ -192,9 +190,9 @@ def more_prompts(tables: Tables) -> Iterator[Case]:
 def early(tables: Tables) -> Iterator[Case]:
     """What is lost beyond b on held-out prompts when KL(S‖q) first is at most 0.1, m = 1, middles of bounds."""
     runs, paths = counted(tables, FIRST), counted(tables, FIRST, name="paths")
-    if runs.height and paths.height:
-        known = runs.select("run", "h_p_held", "loss")
-        own = paths.join(known, on="run", maintain_order="left", suffix="_run").filter(pl.col("fit") <= FITTED)
+    if runs.height and paths.height and tables["donors"].height:
+        known = runs.select("run", "seed", "h_p_held").join(tables["donors"].select("seed", "loss"), on="seed")
+        own = paths.join(known.drop("seed"), on="run", maintain_order="left").filter(pl.col("fit") <= FITTED)
         first = own.sort("seed", "step").group_by("seed", maintain_order=True).first()
         if first.height:
             lost = -(first["h_held"] - first["h_p_held"] + first["loss"])

@@ -138,10 +138,10 @@ def _others(seed: int) -> Iterator[Record]:
     yield one("fewer", few(32, 3, seed))
     yield one("fewer_few", few(4, 3, seed))
     yield one("rivals_exact", few(1, 6, seed), 0.9, "exact")
-    yield one("copies_first", few(1, 6, seed), 3.0)
-    half = {"kind": "fraction", "share": 0.5, "of": "prompts", "keep_prompts": False, "seed": seed}
-    again = {"kind": "answers", "num_answers": 1, "seed": 1000}
-    yield one("copies_again", {"kind": "in_turn", "steps": [half, again]}, 3.0)
+    half = {"kind": "fraction", "share": 0.5, "of": "prompts", "keep_prompts": False, "seed": 0}
+    for part, draws in (("copies_first", 1000), ("copies_again", 2000)):
+        steps = [half, {"kind": "answers", "num_answers": 1, "seed": draws}]
+        yield one(part, {"kind": "in_turn", "steps": steps}, 3.0)
     yield one("copies_few", few(4, 4, seed), 1.0)
     yield one("copies_many", few(2, 8, seed), 2.0)
 

@@ -62,7 +62,7 @@ def runs() -> pl.DataFrame:
         rows.append(run("fewer_few", seed, m=4, n=8, h_q_held=H - 1.2))
         rows.append(run("rivals_exact", seed, m=1, targets="exact", h_q_held=H - 1.0))
     for seed in FRESH:
-        rows.append(run("copies_first", seed, m=1, h_q_held=0.2))
+        rows.append(run("copies_first", seed, h_q_held=0.2))
         rows.append(run("copies_again", seed, h_q_held=0.2))
         rows.append(run("copies_few", seed, m=4, n=12, h_q_held=H - 1.2))
         rows.append(run("copies_many", seed, m=2, n=24, h_q_held=H - 2.1))
@@ -78,6 +78,7 @@ def donors() -> pl.DataFrame:
             "answers": 0.02 * dice,
             "differ": 0.6 + 0.01 * dice,
             "differ_p": 0.1,
+            "loss": LOSS[1],
         }
         for seed in FRESH
         for dice in [float(np.random.default_rng(seed).standard_normal())]
@@ -95,7 +96,8 @@ def paths(found: pl.DataFrame) -> pl.DataFrame:
     """ρ̂ rises as 1 − e^(−t/τ), faster where the model is wide and the prompts are few."""
     rows = []
     columns = ("run", "seed", "valid", "part", "m", "n", "width", "rate", "batch", "num_steps", "missing")
-    for row in found.filter(pl.col("m").is_not_null()).select(columns).iter_rows(named=True):
+    finite = pl.col("m").is_not_null() | (pl.col("part") == "copies_first")
+    for row in found.filter(finite).select(columns).with_columns(pl.col("m").fill_null(1)).iter_rows(named=True):
         slow = 30.0 * row["m"] ** 0.5 * (row["n"] / 16) ** 2 * (64 / row["width"]) ** 0.5
         for step in STEPS:
             rho = 1 - float(np.exp(-step / slow))

@@ -122,14 +122,17 @@ def test_a_claim_reads_the_numbers_of_users_and_needs_no_other(claim, folders):
 
 
 def having(claim: Claim, asked: dict[str, object]) -> set[str]:
-    """The runs of parts that need a metric in a phase; the study holds no such number of the others."""
+    """The runs of parts that need a metric in a phase; the study holds no such number of the others.
+
+    What is true of a world is measured with every metric that is needed.
+    """
     return {
         record.hash
         for record in runs(RUNS[claim.name])
         for need in claim.needs
         if str(record.config["study"]["part"] or "").startswith(need.part)
         and asked["metric"] in need.metrics
-        and (need.phases is None or asked["phase"] in need.phases)
+        and (need.phases is None or asked["phase"] in (*need.phases, "truth"))
     }
 
 
