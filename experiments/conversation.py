@@ -35,7 +35,8 @@ CLONING, RANK, SUMMARY = "4 Behaviour cloning", "5 Rank", "Summary"
 
 SENTENCES = (
     _tested(QUESTION, "Fine-tuning almost certainly lowers diversity.", "C1.7a C1.7b C1.8a C1.2a C1.2b"),
-    _tested(QUESTION, "The model always answers in one style.", "C6.1a C6.1b"),
+    _tested(QUESTION, "The model always answers in one style.", "C6.1e C6.1f",
+            "it speaks one style; what it says depends on the prompt as much as in its data"),
     Sentence(QUESTION, "The data of the fine-tuning are a subset of the pretraining distribution.", "assumed (a dial)",
              remark="the restriction; C2.10 puts new things into the data"),
     _tested(QUESTION, "The support of the whole distribution becomes smaller.", "C2.1a C2.1b",
@@ -76,9 +77,9 @@ SENTENCES = (
              remark="a softmax gives every text a positive probability (C2.1d)"),
     _tested(CLONING, "Fine-tuning is a very strong conditioning: q(y|x) ≈ P(y|x, style).", "C4.1a C4.1b"),
     _tested(CLONING, "Because the style is narrow, diversity must fall.", "C1.8a"),
-    _tested(RANK, "The update ΔW has a very low rank.", "C5.1a"),
+    _tested(RANK, "The update ΔW has a very low rank.", "C5.1a", "as a number: C5.5a"),
     _tested(RANK, "Only a few directions are changed.", "C2.9a C2.9b"),
-    _tested(RANK, "The low rank limits how diverse a distribution the model can express.", "C5.2a"),
+    _tested(RANK, "The low rank limits how diverse a distribution the model can express.", "C5.2b C5.2d"),
     Sentence(SUMMARY, "Fine-tuning is constrained optimisation, from all texts to texts of the right form.",
              "a definition", remark="S is a law on a part of the support of P"),
     _tested(SUMMARY, "Probability moves from many styles to the style of the assistant.", "C2.3c C4.1a"),
@@ -86,8 +87,8 @@ SENTENCES = (
              remark="there are no instructions here; the probability of the tuned style is reported (C6.1)"),
     Sentence(SUMMARY, "It becomes boring.", "not tested",
              remark="a judgement of readers; entropy and coverage are measured in its place"),
-    _tested(SUMMARY, "At a high temperature it is less creative than the base model.", "C6.2b"),
-    _tested(SUMMARY, "For creative work the base model with a few examples is better.", "C6.3b",
+    _tested(SUMMARY, "At a high temperature it is less creative than the base model.", "C6.2a C6.2f"),
+    _tested(SUMMARY, "For creative work the base model with a few examples is better.", "C6.3b C6.3c",
             "diversity at equal probability of the style is measured, not what people like"),
 )  # fmt: skip
 
