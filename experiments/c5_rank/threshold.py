@@ -125,8 +125,8 @@ PREDICTIONS = (
     Prediction(
         "C5.4a", "Data with k gates on the final features need an output matrix of rank k.", "bound", pays,
         predicted=f"KL(S‖q) ≥ {EXCESS:g} nats for every rank below k",
-        rule=f"The best output matrix of rank k − 1 that was found, minus {EXCESS:g}, every world. It is estimated "
-        "where no lower bound certifies it.",
+        rule=f"The best output matrix of rank k − 1 that was found, minus {EXCESS:g}, every world; estimated where no "
+        "lower bound certifies it.",
         control="none", value=0.0, margin=0.0, instrument=True, figure="threshold",
     ),
     Prediction(

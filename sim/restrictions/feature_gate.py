@@ -23,6 +23,10 @@ STARTS = 1
 """Random starts of a fit, beside one from the fit of the next larger rank."""
 
 
+SAFETY = 2.0
+"""What a fit has to pay where nothing is certified, as a multiple of what is required."""
+
+
 def feature_gate(
     p: ExactLanguage,
     *,
@@ -42,7 +46,7 @@ def feature_gate(
     A matrix of rank k turns q0 into S exactly, up to that leak. sigma is about the least for which *every* matrix of
     rank k - 1 pays at least `excess` in KL(S || q) [nat per answer], also after refitting. For k = 1 this is the exact
     KL(S || q0). For k > 1 it is certified by a lower bound (`sim.languages.rank_bound`). Where no sigma makes the bound
-    as large, sigma is the one with the largest bound, and the excess is only estimated, by the best fit that was found.
+    as large, the excess is only estimated: sigma is then such that the best fit that was found pays twice as much.
     Notes: `sigma`; `excess_bound`, the certified number [nat]; `certified`, whether it reaches `excess` (1 or 0);
     `fit_<r>` for r = 0 to k - 1, KL(S || q) of the best matrix of rank r that was found [nat], an upper bound of the
     least value; `leak_cost`, KL(S || q) of the matrix of rank k with all that q leaks [nat].
@@ -69,7 +73,8 @@ def _strong_enough(where: Choices, gates: Gates, excess: float) -> tuple[Gates, 
     """Return the gates with the sigma that is chosen, and a lower bound of what lower ranks pay [nat].
 
     Every fourth strength is tried until the bound is enough, and then those between it and the one before. If no bound
-    is enough, it is the strength with the largest bound.
+    is enough, it is the strength with the largest bound, or the next larger one where a fit pays `SAFETY` times as much
+    as is required.
     """
     bounds = dict[int, float]()
     for at in range(0, len(STRENGTHS), 4):
@@ -80,6 +85,10 @@ def _strong_enough(where: Choices, gates: Gates, excess: float) -> tuple[Gates, 
                     return _stronger(gates, finer), found
             return _stronger(gates, at), bounds[at]
     best = max(bounds, key=lambda at: bounds[at])
+    for at in range(best, len(STRENGTHS)):
+        chosen = _stronger(gates, at)
+        if fitted(where.aim(chosen.matrix)[1], chosen.matrix, len(chosen.sigma) - 1).loss >= SAFETY * excess:
+            return chosen, _excess(where, chosen)
     return _stronger(gates, best), bounds[best]
 
 

@@ -173,9 +173,8 @@ def _later(chosen: Mapping[str, Any], adapter: Adapter | None, p: FiniteLanguage
     """Return the later stages of a canonical configuration. It raises SpecificationError if one cannot be built."""
     worlds, found = later_worlds(chosen), []
     for number, (stage, entry) in enumerate(entries(chosen).items(), 2):
-        place = stages.place_of(number)
-        recipe = replace(_recipe(entry, entry, f"{place}."), adapter=adapter)
-        make = late.make(entry["restriction"], f"{place}.restriction", p)
+        recipe = replace(_recipe(entry, entry, f"{stages.place_of(number)}."), adapter=adapter)
+        make = late.make(entry["restriction"], f"{stages.place_of(number)}.restriction", p)
         found.append(Later(stage, recipe, worlds[stage].restricted, make, entry["begin"] == "scratch"))
     return tuple(found)
 
