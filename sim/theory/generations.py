@@ -4,7 +4,12 @@ import numpy as np
 
 
 def expected_distances(
-    collision: float, num_samples: float | int, fresh: float, num_generations: int, start: float = 0.0, overlap: float = 0.0
+    collision: float,
+    num_samples: float | int,
+    fresh: float,
+    num_generations: int,
+    start: float = 0.0,
+    overlap: float = 0.0,
 ) -> np.ndarray:
     """R_g = E‖p_g − P‖² for g = 0 .. `num_generations`, float64[G + 1]: sums over strings of squared differences.
 
