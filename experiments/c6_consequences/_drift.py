@@ -17,15 +17,16 @@ def tables(study: Study) -> Tables:
     """Return `generations`: a row for each run and generation; generation 0 is q0. Laws are of documents in supp P.
 
     distance = ‖q_g − P‖²; law: its expected value for exact fits to n draws, from the q0 of the run; moved =
-    ‖q_g − m_g‖² and unit = 1 − ‖m_g‖², with m_g the law that the documents were drawn from (null for generation 0);
-    rho: the share of the way from m_g to the data that the model goes; collision = ‖q_g‖²; entropy = H(q_g) [nat];
+    ‖q_g − m_g‖², unit = 1 − ‖m_g‖² and data = ‖Ŝ_g − m_g‖², with m_g the law from which the documents Ŝ_g were drawn
+    (null for generation 0); rho: the share of the way from m_g to them that the model goes; collision = ‖q_g‖²;
+    entropy = H(q_g) [nat];
     rejected = 1 − q_g(supp P). num_samples is null for infinite data.
     """
     runs = study.runs.filter(pl.col("part").str.starts_with("generations"))
     rows = [row for run in runs["run"] for row in _rows(run, study.record(run))]
     if not rows:
         return {"generations": pl.DataFrame()}
-    numbers = dict.fromkeys(("moved", "unit", "rho", "num_samples"), pl.Float64)
+    numbers = dict.fromkeys(("moved", "unit", "data", "rho", "num_samples"), pl.Float64)
     found = runs.select("run", "seed", "valid", "part").join(pl.DataFrame(rows, schema_overrides=numbers), on="run")
     return {"generations": found.sort("part", "fresh", "num_samples", "seed", "generation", nulls_last=True)}
 
@@ -48,6 +49,7 @@ def _rows(run: str, record: Record) -> Iterator[dict[str, object]]:
             row["moved"], row["unit"] = noise(before, after, truth, fresh)
             drawn = mixture(before, truth, fresh)
             away = np.exp(worlds[generation - 1].s.log_p) - drawn
+            row["data"] = float(away @ away)
             row["rho"] = float((after - drawn) @ away / (away @ away)) if n else None
         yield row
         before = after

@@ -11,6 +11,9 @@ from experiments.predictions import Case, Need, Prediction, Tables
 MARGIN = 0.25
 """Margin of a ratio that is predicted to be 1, and share of a predicted effect that counts as none."""
 
+BEYOND = 0.05
+"""How far n/n_eff may exceed 1: a fit that leaves 5 % of the movement to noise of the training."""
+
 SOME = 0.1
 """The share of fresh data with which drift is predicted to level out."""
 
@@ -36,66 +39,88 @@ def _of_share(tables: Tables, part: str, fresh: float) -> pl.DataFrame:
     return pl.DataFrame()
 
 
-def _ratios(own: pl.DataFrame) -> np.ndarray:
-    """n / n_eff of every world, from single generations: sum of ‖q_g − m_g‖² over the sum of its expected values.
+def _later(own: pl.DataFrame) -> pl.DataFrame:
+    """The generations after q0. The first one from scratch is the second, because the fine-tuning begins from q0."""
+    return own.filter(pl.col("generation") > (1 if own["part"][0] == SCRATCH else 0))
 
-    The first generation from scratch is the second one, because the fine-tuning begins from q0.
-    """
-    first = 1 if own["part"][0] == SCRATCH else 0
-    later = own.filter(pl.col("generation") > first)
-    sums = later.group_by("seed", maintain_order=True).agg(
-        pl.col("moved").sum(), expected=(pl.col("unit") / pl.col("num_samples")).sum()
+
+def _expected(own: pl.DataFrame) -> np.ndarray:
+    """Sum of ‖q_g − m_g‖² of every world, over what n draws from m_g give in the mean."""
+    sums = (
+        _later(own)
+        .group_by("seed", maintain_order=True)
+        .agg(pl.col("moved").sum(), mean=(pl.col("unit") / pl.col("num_samples")).sum())
     )
-    return np.asarray((sums["moved"] / sums["expected"]).to_numpy())
+    return np.asarray((sums["moved"] / sums["mean"]).to_numpy())
 
 
-def _curve(own: pl.DataFrame) -> np.ndarray:
-    """The sum of ‖q_g − P‖² over the generations of every world, over the sum of the law."""
-    later = own.filter(pl.col("generation") > 0)
-    sums = later.group_by("seed", maintain_order=True).agg(pl.col("distance", "law").sum())
-    return np.asarray((sums["distance"] / sums["law"]).to_numpy())
+def _drawn(own: pl.DataFrame) -> np.ndarray:
+    """n / n_eff of every world: the same over ‖Ŝ_g − m_g‖² of the data that were drawn, so without their noise."""
+    sums = _later(own).group_by("seed", maintain_order=True).agg(pl.col("moved", "data").sum())
+    return np.asarray((sums["moved"] / sums["data"]).to_numpy())
+
+
+def _steps(own: pl.DataFrame) -> np.ndarray:
+    """Sum of ‖q_g − P‖² of every world, over its mean given the generation before: R_g of exact fits, step by step."""
+    before = (1.0 - pl.col("fresh")) ** 2 * pl.col("distance").shift(1).over("run")
+    own = own.sort("seed", "generation").with_columns(mean=pl.col("unit") / pl.col("num_samples") + before)
+    sums = _later(own).group_by("seed", maintain_order=True).agg(pl.col("distance", "mean").sum())
+    return np.asarray((sums["distance"] / sums["mean"]).to_numpy())
 
 
 def single(part: str) -> Callable[[Tables], Iterator[Case]]:
-    """n / n_eff from single generations."""
+    """What single generations move, over what n draws give in the mean."""
 
     def measure(tables: Tables) -> Iterator[Case]:
         for name, _, own in _cases(tables, part):
-            yield Case.exact(name, _ratios(own))
+            yield Case.exact(name, _expected(own))
 
     return measure
 
 
 def whole(part: str) -> Callable[[Tables], Iterator[Case]]:
-    """Distance from P over that of the law, all generations together."""
+    """Distance from P over its mean given the generation before, all generations together."""
 
     def measure(tables: Tables) -> Iterator[Case]:
         for name, _, own in _cases(tables, part):
-            yield Case.exact(name, _curve(own))
+            yield Case.exact(name, _steps(own))
 
     return measure
 
 
-def more_samples(read: Callable[[pl.DataFrame], np.ndarray]) -> Callable[[Tables], Iterator[Case]]:
-    """1 minus a ratio to what n samples would give: above 0 if the network is worth more samples."""
+def more_samples(part: str) -> Callable[[Tables], Iterator[Case]]:
+    """1 − n/n_eff: above 0 if the network is worth more documents than it gets."""
 
     def measure(tables: Tables) -> Iterator[Case]:
-        for name, fresh, own in _cases(tables, "generations_net"):
-            if fresh < 1:
-                ratio = read(own)
-                rho = float(own["rho"].drop_nulls().to_numpy().mean())
-                yield Case.exact(name, 1.0 - ratio, note=f"mean ratio {ratio.mean():.3g}, mean ρ̂ {rho:.3g}")
+        for name, _, own in _cases(tables, part):
+            ratio, rho = _drawn(own), float(own["rho"].drop_nulls().to_numpy().mean())
+            yield Case.exact(name, 1.0 - ratio, note=f"mean n/n_eff {ratio.mean():.3g}, mean ρ̂ {rho:.3g}")
 
     return measure
+
+
+def slower(tables: Tables) -> Iterator[Case]:
+    """Sum of ‖q_g − P‖² over the generations, of the long training minus that of the short one."""
+    for name, fresh, own in _cases(tables, "generations_short"):
+        sums = [
+            one.group_by("seed").agg(pl.col("distance").sum())
+            for one in (_of_share(tables, "generations_net", fresh), own)
+            if one.height
+        ]
+        if len(sums) == len(("long", "short")):
+            both = sums[0].join(sums[1], on="seed", suffix="_short").sort("seed")
+            means = [float(both[column].to_numpy().mean()) for column in ("distance", "distance_short")]
+            note = f"{means[0]:.3g} and {means[1]:.3g}"
+            yield Case.exact(name, (both["distance"] - both["distance_short"]).to_numpy(), note=note)
 
 
 def effective(part: str) -> Callable[[Tables], Iterator[Case]]:
-    """log n_eff of every world, from single generations."""
+    """log n_eff of every world."""
 
     def measure(tables: Tables) -> Iterator[Case]:
         for name, _, own in _cases(tables, part):
             n = float(own["num_samples"][0])
-            yield Case.exact(f"{name}, n = {n:g}", np.log(n / _ratios(own)), "documents", logarithmic=True)
+            yield Case.exact(f"{name}, n = {n:g}", np.log(n / _drawn(own)), "documents", logarithmic=True)
 
     return measure
 
@@ -119,8 +144,8 @@ def falls(tables: Tables) -> Iterator[Case]:
 
 
 def levels(tables: Tables) -> Iterator[Case]:
-    """Growth of ‖q − P‖² over the second half of the generations: without fresh data minus with 10 % of it."""
-    own, other = (_growth(_of_share(tables, "generations_net", fresh)) for fresh in (0.0, SOME))
+    """Mean of ‖q_g − P‖² over the second half of the generations: without fresh data minus with 10 % of it."""
+    own, other = (_second_half(_of_share(tables, "generations_net", fresh)) for fresh in (0.0, SOME))
     if own.height and other.height:
         both = own.join(other, on="seed", suffix="_other").sort("seed")
         means = [float(both[name].to_numpy().mean()) for name in ("value", "value_other")]
@@ -128,12 +153,11 @@ def levels(tables: Tables) -> Iterator[Case]:
         yield Case.exact("net", (both["value"] - both["value_other"]).to_numpy(), note=note)
 
 
-def _growth(own: pl.DataFrame) -> pl.DataFrame:
+def _second_half(own: pl.DataFrame) -> pl.DataFrame:
     if not own.height:
         return own
-    last = _last(own)
-    both = _at(own, last, "distance").join(_at(own, last // 2, "distance"), on="seed", suffix="_half")
-    return both.select("seed", value=pl.col("value") - pl.col("value_half"))
+    late = own.filter(pl.col("generation") > _last(own) // 2)
+    return late.group_by("seed", maintain_order=True).agg(value=pl.col("distance").mean())
 
 
 def still(tables: Tables) -> Iterator[Case]:
@@ -162,13 +186,15 @@ PREDICTIONS = (
     Prediction(
         "C6.4a", f"{EXACT} moves away from the law they were drawn from as n draws do.", "equality",
         single("generations_table"), predicted="1, from ‖q_g − m_g‖² = (1 − ‖m_g‖²)/n in the mean",
-        rule="n / n_eff from single generations is 1 within a quarter.", control="100 % fresh is among the cases",
+        rule="Sum of ‖q_g − m_g‖² over that of its mean is 1 within a quarter.",
+        control="100 % fresh is among the cases",
         value=1.0, margin=MARGIN, instrument=True, worlds=12, figure="generations",
     ),
     Prediction(
         "C6.4b", f"{EXACT} drifts from P as R_g = (1 − C)/n + (1 − 1/n)(1 − α)² R_(g−1) says.", "equality",
-        whole("generations_table"), predicted="1, from the recursion, begun at the q0 of the run",
-        rule="Sum of ‖q_g − P‖² over all generations, over that of the law, is 1 within a quarter.",
+        whole("generations_table"), predicted="1, from the recursion, begun at the generation before",
+        rule="Sum of ‖q_g − P‖², over that of (1 − ‖m_g‖²)/n + (1 − α)² ‖q_(g−1) − P‖², which has the mean of the "
+        "recursion, is 1 within a quarter.",
         control="100 % fresh is among the cases", value=1.0, margin=MARGIN, instrument=True, worlds=12,
         figure="generations",
     ),
@@ -179,14 +205,21 @@ PREDICTIONS = (
         null=True, worlds=12, figure="generations",
     ),
     Prediction(
-        "C6.4d", "A transformer moves less in a generation than an exact fit: n_eff > n.", "sign",
-        more_samples(_ratios), predicted="1 − n/n_eff above 0",
-        rule="1 − Σ‖q_g − m_g‖² / Σ(1 − ‖m_g‖²)/n is above 0.", control="C6.4a", worlds=12, figure="generations",
+        "C6.4d", "A transformer that fits every data set moves no further in a generation than its data: n_eff ≥ n.",
+        "bound", more_samples("generations_net"), predicted="1 − n/n_eff of at least 0; n/n_eff is ρ² if the model goes "
+        "the share ρ of the way to its data",
+        rule="1 − Σ‖q_g − m_g‖² / Σ‖Ŝ_g − m_g‖² is at least minus the margin in every world.", control="C6.4a",
+        margin=BEYOND, figure="generations",
     ),
     Prediction(
-        "C6.4e", "So it drifts less from P than the law of n documents says.", "sign", more_samples(_curve),
-        predicted="1 − the ratio, above 0", rule="1 − Σ‖q_g − P‖² / Σ R_g is above 0.", control="C6.4b", worlds=12,
-        figure="generations",
+        "C6.4e", "A transformer that is trained for 20 steps in a generation is worth more documents: n_eff > n.",
+        "sign", more_samples("generations_short"), predicted="1 − n/n_eff above 0",
+        rule="1 − Σ‖q_g − m_g‖² / Σ‖Ŝ_g − m_g‖² is above 0.", control="C6.4d", worlds=12, figure="generations",
+    ),
+    Prediction(
+        "C6.4k", "So it drifts more slowly from P than one that is trained longer.", "sign", slower,
+        predicted="above 0", rule="Σ‖q_g − P‖² of the long training minus that of the short one, in the same world.",
+        control="the long training", worlds=12, figure="generations",
     ),
     Prediction(
         "C6.4f", "Without fresh data diversity falls over the generations.", "sign", falls, predicted="above 0",
@@ -194,17 +227,18 @@ PREDICTIONS = (
         control=FRESH, worlds=12, figure="generations",
     ),
     Prediction(
-        "C6.4g", "With 10 % of fresh data the drift of a transformer levels out.", "sign", levels, predicted="above 0",
-        rule="‖q − P‖² grows less over the second half of the generations than without fresh data.",
+        "C6.4g", "With 10 % of fresh data the drift of a transformer levels out: it stays nearer to P.", "sign", levels,
+        predicted="above 0", rule="Mean of ‖q_g − P‖² over the second half of the generations, without fresh data "
+        "minus with 10 % of it, in the same world.",
         control="the same without fresh data", worlds=12, figure="generations",
     ),
     Prediction(
         "C6.4h", "How many documents a transformer's n documents are worth.", "report", effective("generations_net"),
-        predicted="more than n", rule="n_eff from single generations.", control="C6.4a", figure="generations",
+        predicted="more than n", rule="n Σ‖Ŝ_g − m_g‖² / Σ‖q_g − m_g‖².", control="C6.4a", figure="generations",
     ),
     Prediction(
         "C6.4i", "The same where every generation begins from fresh parameters.", "report",
-        effective(SCRATCH), predicted="none", rule="n_eff from single generations.", control="C6.4h",
+        effective(SCRATCH), predicted="none", rule="As C6.4h, from the second generation on.", control="C6.4h",
         figure="generations",
     ),
     Prediction(
