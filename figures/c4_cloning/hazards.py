@@ -30,7 +30,14 @@ def draw(tables: Tables) -> Figure | None:
         own = drift.filter(targets=targets).with_columns(relative=pl.col("shift") / pl.col("true"))
         mean = mean_over(own, "step", "relative")
         for _, run in own.sort("step").group_by("run", maintain_order=True):
-            right.plot(run["step"], run["relative"], color=look.colour, linewidth=0.5 * factor(), alpha=0.3)
+            right.plot(
+                run["step"],
+                run["relative"],
+                color=look.colour,
+                linestyle=look.dashes,
+                linewidth=0.5 * factor(),
+                alpha=0.3,
+            )
         right.plot(mean["step"], mean["relative"], label=f"{targets} targets", **look.line)
     right.axhline(0.0, color=GUIDE, linewidth=0.8 * factor(), zorder=0)
     step_axis(right, int(drift["step"].to_numpy().max()))
