@@ -60,7 +60,7 @@ def test_the_points_are_those_of_every_study_and_say_of_which(asked, monkeypatch
 
 
 def test_two_models_of_a_world_differ_by_their_own_seed_alone(asked, monkeypatch, tmp_path):
-    """Backslashes keep an interpolation in a study for the run: without them it is that of the whole multirun."""
+    """What a study refers to is resolved in each run, unless it is ${study....}."""
     only = ("experiment=c6_consequences", "claim=null", "hydra.sweeper.only=[agreement_sampled]", "study.worlds='0,7'")
     assert run(monkeypatch, tmp_path, *only) == 0
     found = [settings(config) for _, config in asked[0]]
