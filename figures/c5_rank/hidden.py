@@ -28,7 +28,7 @@ def draw(tables: Tables) -> Figure | None:
         layers.plot(mean["layer"], mean["cka"], label=f"{targets} targets", **look.line)
         end = own.filter(layer=last)
         erased.plot(1.0 - end["cka"].to_numpy(), end["e"], **look.points)
-    names = ["embed-\nding", *(f"block {layer}" for layer in range(1, last)), "output\nnorm"]
+    names = ["input", *(f"block {layer}" for layer in range(1, last)), "output"]
     layers.set_xticks(range(last + 1), names)
     layers.set(ylabel="similarity to q₀ (linear CKA)", ylim=(None, 1.02))
     layers.axhline(1.0, color=GUIDE, linewidth=0.6 * factor(), zorder=0)
