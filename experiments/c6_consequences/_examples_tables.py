@@ -8,6 +8,9 @@ from experiments.study import Study
 PART = "examples"
 TUNED_STYLE, LOST_STYLE = "z0", "z1"
 
+ALWAYS = 0.99
+"""From this share of answers on, a model counts as always speaking a style."""
+
 NAMES = ("examples_bayes", "examples_paths", "examples_matched", "examples_recall")
 
 
@@ -84,6 +87,7 @@ def matched(paths: pl.DataFrame) -> pl.DataFrame:
     """A row for each run and k > 0: mass and base of the base model with k examples of z0, and tuned at equal mass.
 
     base, tuned: entropies of the content in z0. before, after: the neighbours between which `tuned` was read.
+    Where both speak z0 in at least `ALWAYS` of the answers in the end, and the base model more often, the end is read.
     last: that of the tuned model in the end; content_p, content_s: those of P and of S.
     """
     rows = []
@@ -95,7 +99,9 @@ def matched(paths: pl.DataFrame) -> pl.DataFrame:
         base = one.filter(phase="pretrain").filter(pl.col("step") == pl.col("step").max()).sort("k")
         truth = one.filter(phase="truth", k=0)
         for k, mass, content in base.filter(pl.col("k") > 0).select("k", "mass", "content").rows():
-            found = at_mass(path["mass"].to_numpy(), path["content"].to_numpy(), mass)
+            end = path["mass"][-1]
+            level = min(mass, end) if end >= ALWAYS else mass
+            found = at_mass(path["mass"].to_numpy(), path["content"].to_numpy(), level)
             if found is not None:
                 rows.append(
                     {"run": run, "seed": seed, "part": part, "targets": targets, "valid": valid, "k": k, "mass": mass,

@@ -99,12 +99,16 @@ def content_entropy(q: Scored, log_style: np.ndarray, log_law: np.ndarray) -> fl
 
 
 def log_odds(q: Scored, log_style: np.ndarray, of: int, log_law: np.ndarray) -> float | None:
-    """E_x log q(z|x) / q(not z|x) [nat], for the style at index `of` of log_style, float64[N, Z].
+    """E_x log q(z|x) / (1 - q(z|x)) [nat], for the style at index `of` of log_style, float64[N, Z].
 
-    It may be infinite. None if q has no answer of P at a prompt, or if the mean would be of both infinities.
+    The rest holds q(⊥|x) as well, because answers in another style than that of the examples may be no answers of P. It
+    may be infinite. None if the mean would be of both infinities.
     """
     masses = log_styles(q, log_style)
-    others = np.logaddexp.reduce(np.delete(masses, of, axis=1), axis=1, initial=-np.inf)
+    with np.errstate(divide="ignore"):
+        others = np.logaddexp(
+            np.log(q.off), np.logaddexp.reduce(np.delete(masses, of, axis=1), axis=1, initial=-np.inf)
+        )
     here = log_law > -np.inf
     own, rest = masses[here, of], others[here]
     if ((own == -np.inf) & (rest == -np.inf)).any() or ((own == -np.inf).any() and (rest == -np.inf).any()):
@@ -161,7 +165,7 @@ METRICS = [
         _by_style(lambda q, e, z, w: content_entropy(q, e.log_style[:, z], w), every=False),
     ),
     Metric(
-        "examples_log_odds", "E log q(z)/q(¬z)", "nat", "log-odds of the style of the examples (column at)",
+        "examples_log_odds", "E log q(z)/(1−q(z))", "nat", "log-odds of the style of the examples (column at)",
         _by_style(lambda q, e, z, w: log_odds(q, e.log_style, z, w), every=False, models_only=True),
     ),
 ]  # fmt: skip

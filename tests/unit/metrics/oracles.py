@@ -1294,6 +1294,8 @@ def by_examples(
             for z, other in enumerate(STYLES):
                 if all(law.values()) and (every or other == style):
                     parts = {x: [[v * judged(seen, d, a) for d, v in law[x].items()] for a in (z, 1 - z)] for x in law}
+                    for x, part in parts.items():
+                        part[1].append(1 - sum(law[x].values()))
                     values = {x: value(part) for x, part in parts.items()}
                     known = [one for one in values.values() if one is not None]
                     if len(known) == len(values) and not {math.inf, -math.inf} <= set(known):
