@@ -21,8 +21,8 @@ from sim.show.published import Published
 LEVEL = 0.05
 """Largest p-value, after Holm's correction over all findings, at which two findings differ."""
 
-ROUNDING = 2.0**-15
-"""Relative difference of two numbers of one world below which they are equal: published ones have five digits."""
+ROUNDING = 2.0**-13
+"""Relative difference of two numbers of one world below which they are equal: published ones have at least this many digits."""
 
 SAME = "same up to rounding of machines"
 NO_SIGN = "different worlds or seeds: no sign of a difference"

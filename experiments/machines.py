@@ -36,8 +36,8 @@ SHOWN = (("entropy", "P(x)"), ("kl", "P(x)"), ("gate", "P(x)"), ("erasure", "P(x
 LEVEL = 0.05
 """How often a number may be called different by chance, over all numbers of a run together."""
 
-EQUAL = 2.0**-15
-"""Relative difference below which numbers are the same: published ones have five digits."""
+EQUAL = 2.0**-13
+"""Relative difference below which numbers are the same: published ones have as many digits."""
 
 
 NOTHING = pl.DataFrame(
