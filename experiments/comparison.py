@@ -21,8 +21,8 @@ from sim.show.published import Published
 LEVEL = 0.05
 """Largest p-value, after Holm's correction over all findings, at which two findings differ."""
 
-ROUNDING = 2.0**-15
-"""Relative difference of two numbers of one world below which they are equal: published ones have five digits."""
+ROUNDING = 2.0**-13
+"""Relative difference of two numbers of one world below which they are equal: published ones have at least this many digits."""
 
 SAME = "same up to rounding of machines"
 NO_SIGN = "different worlds or seeds: no sign of a difference"
@@ -88,19 +88,19 @@ def _one(
     same: bool,
 ) -> Compared:
     """Compare one finding. Its p-value is not corrected yet."""
-    shown = tuple("–" if row is None else measured(dict(row)) for row in (there, here))
+    first, second = ("–" if row is None else measured(dict(row)) for row in (there, here))
     if there is None or here is None:
-        return Compared(*key, *shown, None, None, NEW if there is None else ABSENT)
+        return Compared(*key, first, second, None, None, NEW if there is None else ABSENT)
     if case is None or own is None or not case.lower.size or not own.lower.size:
-        return Compared(*key, *shown, None, None, _by_verdict(there, here))
+        return Compared(*key, first, second, None, None, _by_verdict(there, here))
     difference = float(_middle(own).mean() - _middle(case).mean())
     if there["kind"] == "bound":  # the least of all worlds: its sampling has no test, but it has a verdict
-        return Compared(*key, *shown, difference, None, _by_verdict(there, here))
+        return Compared(*key, first, second, difference, None, _by_verdict(there, here))
     if same and case.lower.shape == own.lower.shape:
-        return Compared(*key, *shown, difference, p_paired(case, own), "")
+        return Compared(*key, first, second, difference, p_paired(case, own), "")
     if min(case.lower.shape[-1], own.lower.shape[-1]) < 2:
-        return Compared(*key, *shown, difference, None, UNTESTED)
-    return Compared(*key, *shown, difference, p_unpaired(case, own), "")
+        return Compared(*key, first, second, difference, None, UNTESTED)
+    return Compared(*key, first, second, difference, p_unpaired(case, own), "")
 
 
 def _middle(case: Case) -> np.ndarray:

@@ -19,8 +19,8 @@ import polars as pl
 from experiments.predictions import Claim, Prediction, Tables, table
 from sim.numerics import SpecificationError
 
-BITS = (16, 24, 53)
-"""Significant bits of published numbers: nearly five digits (relative error at most 2^-16), seven, or all of them."""
+BITS = (13, 16, 24, 53)
+"""Significant bits of published numbers: nearly four digits (relative error at most 2^-13), five, seven, or all."""
 
 SHARE, SIZE, TINY = 1e-3, 1e-4, 1e-12
 """How far a number of a finding may move: shares of its interval's width and of its size, and what counts as 0."""
