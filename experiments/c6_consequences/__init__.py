@@ -27,5 +27,6 @@ CLAIM = Claim(
     predictions=tuple(one for topic in TOPICS for one in topic.PREDICTIONS),
     needs=tuple(one for topic in TOPICS for one in topic.NEEDS),
     tables=tables,
+    condition="the data are narrower than the style itself",
     paired=("part", "seed"),
 )

@@ -132,12 +132,12 @@ PREDICTIONS = (
         content_gap("examples_style"), predicted="0",
         rule="Content entropy H(q(y|x, z0)): base model with k examples minus tuned model with none, where both speak "
         "z0 equally often, within the margin.", control=FRESH, value=0.0, margin=0.1, says="opposite", worlds=12,
-        figure="examples",
+        condition="not met", figure="examples",
     ),
     Prediction(
         "C6.3c", "Narrower data do not: the base model with examples is more varied.", "sign",
         content_gap("examples_narrow"), predicted="above 0", rule="As C6.3b, above 0.", control="C6.3b", says="same",
-        worlds=12, figure="examples",
+        worlds=12, condition="met", figure="examples",
     ),
     Prediction(
         "C6.3d", "The control leaves the content of the style as it is.", "equality", control_content, predicted="0",
@@ -148,8 +148,7 @@ PREDICTIONS = (
         "C6.3e", "Two examples of a lost style reopen the gate more than half.", "sign", recalled,
         predicted="the share minus ½, above 0",
         rule="(q(z1 | 2 examples of z1) − q(z1 | none)) of the tuned model, as a share of the same of the control, "
-        "minus ½ is above 0.", control="C6.3g, and exact Bayes in the figure", says="opposite", worlds=12,
-        figure="examples",
+        "minus ½ is above 0.", control="C6.3g, and exact Bayes in the figure", worlds=12, figure="examples",
     ),
     Prediction(
         "C6.3f", "The gate belongs to the prompts that were tuned: less of it holds after examples than with a new "
