@@ -206,8 +206,8 @@ PREDICTIONS = (
     ),
     Prediction(
         "C6.4d", "A transformer that fits every data set moves no further in a generation than its data: n_eff ≥ n.",
-        "bound", more_samples("generations_net"), predicted="1 − n/n_eff of at least 0; n/n_eff is ρ² if the model goes "
-        "the share ρ of the way to its data",
+        "bound", more_samples("generations_net"), predicted="1 − n/n_eff of at least 0; n/n_eff is ρ² if the model "
+        "goes the share ρ of the way to its data",
         rule="1 − Σ‖q_g − m_g‖² / Σ‖Ŝ_g − m_g‖² is at least minus the margin in every world.", control="C6.4a",
         margin=BEYOND, figure="generations",
     ),
