@@ -59,7 +59,9 @@ def _lines(axes: Axes, own: pl.DataFrame, name: str, look: Look, law: bool = Tru
         mean = mean_over(own, "generation", "distance", "law")
         axes.plot(mean["generation"], mean["distance"], label=name, **look.line)
         if law:
-            axes.plot(mean["generation"], mean["law"], color=look.colour, linewidth=0.8 * factor())
+            axes.plot(
+                mean["generation"], mean["law"], color=look.colour, linestyle=look.dashes, linewidth=0.8 * factor()
+            )
 
 
 def caption(tables: Tables) -> str:
