@@ -212,7 +212,7 @@ PREDICTIONS = (
         margin=BEYOND, figure="generations",
     ),
     Prediction(
-        "C6.4e", "A transformer that is trained for 20 steps in a generation is worth more documents: n_eff > n.",
+        "C6.4e", "With 20 steps at a small rate a transformer is worth more documents: n_eff > n.",
         "sign", more_samples("generations_short"), predicted="1 − n/n_eff above 0",
         rule="1 − Σ‖q_g − m_g‖² / Σ‖Ŝ_g − m_g‖² is above 0.", control="C6.4d", worlds=12, figure="generations",
     ),
