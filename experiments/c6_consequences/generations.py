@@ -206,13 +206,13 @@ PREDICTIONS = (
     ),
     Prediction(
         "C6.4d", "A transformer that fits every data set moves no further in a generation than its data: n_eff ≥ n.",
-        "bound", more_samples("generations_net"), predicted="1 − n/n_eff of at least 0; n/n_eff is ρ² if the model goes "
-        "the share ρ of the way to its data",
+        "bound", more_samples("generations_net"), predicted="1 − n/n_eff of at least 0; n/n_eff is ρ² if the model "
+        "goes the share ρ of the way to its data",
         rule="1 − Σ‖q_g − m_g‖² / Σ‖Ŝ_g − m_g‖² is at least minus the margin in every world.", control="C6.4a",
         margin=BEYOND, figure="generations",
     ),
     Prediction(
-        "C6.4e", "A transformer that is trained for 20 steps in a generation is worth more documents: n_eff > n.",
+        "C6.4e", "With 20 steps at a small rate a transformer is worth more documents: n_eff > n.",
         "sign", more_samples("generations_short"), predicted="1 − n/n_eff above 0",
         rule="1 − Σ‖q_g − m_g‖² / Σ‖Ŝ_g − m_g‖² is above 0.", control="C6.4d", worlds=12, figure="generations",
     ),

@@ -19,7 +19,7 @@ LOOKS = {
 """The lines, by the share of fresh data."""
 
 BESIDE = {
-    ("generations_short", 0.0): ("no fresh data, 20 steps", Look("#E69F00", "X", (0, (5, 1.5, 1, 1.5)))),
+    ("generations_short", 0.0): ("no fresh data, 20 small steps", Look("#E69F00", "X", (0, (5, 1.5, 1, 1.5)))),
     ("generations_infinite", 0.0): ("infinitely many samples", Look("#7A7A7A", "v", (0, (1.5, 1)))),
     ("generations_scratch", 0.0): ("no fresh data, from scratch", Look("#CC79A7", "P", (0, (5, 1.5)))),
 }
@@ -59,7 +59,9 @@ def _lines(axes: Axes, own: pl.DataFrame, name: str, look: Look, law: bool = Tru
         mean = mean_over(own, "generation", "distance", "law")
         axes.plot(mean["generation"], mean["distance"], label=name, **look.line)
         if law:
-            axes.plot(mean["generation"], mean["law"], color=look.colour, linewidth=0.8 * factor())
+            axes.plot(
+                mean["generation"], mean["law"], color=look.colour, linestyle=look.dashes, linewidth=0.8 * factor()
+            )
 
 
 def caption(tables: Tables) -> str:
