@@ -55,6 +55,8 @@ def feature_gate(
     """
     listed = needs_list(p, "restriction", "its prefixes are the nodes of a trie")
     where = choices(listed, base.log_next, base.features, rank, "restriction.rank")
+    if not base.is_trained:  # the features of a stand-in are arbitrary, so its fits say nothing
+        return Restricted(where.aim(where.gates(rank, seed).matrix)[0], listed, listed.log_p > -np.inf, 0.0, {})
     gates, bound = _strong_enough(where, where.gates(rank, seed), excess)
     s, aim = where.aim(gates.matrix)
     fits = staircase(aim, gates.matrix, rank, seed)

@@ -1,6 +1,7 @@
 """Gates on features: S and its notes string by string with 30 digits, the whitening, the least sigma, and refusals."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import mpmath
@@ -10,7 +11,7 @@ import pytest
 from sim.grammars.styles_content import styles_content
 from sim.languages.finite import FiniteLanguage
 from sim.languages.rank_bound import Gates, least_loss
-from sim.languages.starting import StartingModel
+from sim.languages.starting import StartingModel, of_language
 from sim.numerics import SpecificationError, log_softmax
 from sim.restrictions._gates import answered, choices
 from sim.restrictions.feature_gate import STRENGTHS, feature_gate
@@ -170,3 +171,14 @@ def test_refusals(p: FiniteLanguage, base: StartingModel) -> None:
     for language, rank in itertools.product((small,), (4,)):
         with pytest.raises(SpecificationError, match="lower the rank"):
             feature_gate(language, rank=rank, base=model(language))
+
+
+def test_before_there_is_a_model_nothing_is_refused_that_only_a_model_can_tell(p: FiniteLanguage) -> None:
+    features = np.random.default_rng(0).normal(size=(p.trie.num_nodes, WIDTH))
+    stand_in = of_language(p, 1, lambda: features)
+    assert feature_gate(p, rank=2, excess=1e3, base=stand_in).notes == {}
+    with pytest.raises(SpecificationError, match="directions of the features"):
+        feature_gate(p, rank=WIDTH + 1, base=stand_in)
+    trained = replace(stand_in, is_trained=True)
+    with pytest.raises(SpecificationError, match="excess: at most"):
+        feature_gate(p, rank=2, excess=1e3, base=trained)
