@@ -243,7 +243,8 @@ PREDICTIONS = (
     ),
     Prediction(
         "C6.4l", "The same after 20 steps at 3·10⁻⁴. In the pilot n_eff was below n there, without fresh data.",
-        "report", effective("generations_middle"), predicted="none", rule="As C6.4h.", control="C6.4h", figure="generations",
+        "report", effective("generations_middle"), predicted="none", rule="As C6.4h.", control="C6.4h",
+        figure="generations",
     ),
     Prediction(
         "C6.4j", "How many of the last model's own samples leave the support and are rejected.", "report", rejected,
