@@ -22,7 +22,7 @@ LEVEL = 0.05
 """Largest p-value, after Holm's correction over all findings, at which two findings differ."""
 
 ROUNDING = 2.0**-13
-"""Relative difference of two numbers of one world below which they are equal; published ones have as many digits."""
+"""Relative difference of two numbers of a world below which they are equal: published ones may have as few digits."""
 
 SAME = "same up to rounding of machines"
 NO_SIGN = "different worlds or seeds: no sign of a difference"

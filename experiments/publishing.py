@@ -82,7 +82,7 @@ def read_tables(folder: Path, without: Sequence[str] = ()) -> Tables:
 
 
 def figures(name: str, tables: Mapping[str, pl.DataFrame]) -> list[Reader]:
-    """Return the figures of an experiment as readers: those whose tables are there. What people read is the caption."""
+    """Return the figures of an experiment as readers: those whose tables are there. What people read are its words."""
     found = []
     for full, one in members("figure").items():
         module = one.load() if full.startswith(f"{name}/") else None
@@ -92,8 +92,17 @@ def figures(name: str, tables: Mapping[str, pl.DataFrame]) -> list[Reader]:
 
 
 def captioned(module: Any) -> Any:
-    """Return a function that draws a figure and returns its caption, or None if it is not drawn."""
-    return lambda tables: None if module.draw(tables) is None else module.caption(tables)
+    """Return a function that draws a figure and returns all its words and its caption, or None if it is not drawn."""
+
+    def read(tables: Tables) -> list[str] | None:
+        drawn = module.draw(tables)
+        if drawn is None:
+            return None
+        return [one.get_text() for one in drawn.findobj(lambda artist: hasattr(artist, "get_text"))] + [
+            module.caption(tables)
+        ]
+
+    return read
 
 
 def words_of(file: Path) -> frozenset[str]:

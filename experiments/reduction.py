@@ -22,6 +22,9 @@ from sim.numerics import SpecificationError
 BITS = (13, 16, 24, 53)
 """Significant bits of published numbers: nearly four digits (relative error at most 2^-13), five, seven, or all."""
 
+SETTING = 6
+"""Largest number of decimal digits of a setting."""
+
 SHARE, SIZE, TINY = 1e-3, 1e-4, 1e-12
 """How far a number of a finding may move: shares of its interval's width and of its size, and what counts as 0."""
 
@@ -211,8 +214,12 @@ def _blamed(one: Reader, tables: Tables, before: Any, level: Mapping[Place, int]
 
 
 def numeric(frame: pl.DataFrame) -> list[str]:
-    """Return the names of the columns of float64 numbers."""
-    return [name for name, kind in frame.schema.items() if kind == pl.Float64]
+    """Return the names of the columns of float64 numbers, without settings, such as a rate of 0.003.
+
+    A column holds settings if every number in it has at most `SETTING` decimal digits. Figures write them as they are.
+    """
+    names = [name for name, kind in frame.schema.items() if kind == pl.Float64]
+    return [name for name in names if any(float(f"{x:.{SETTING}g}") != x for x in frame[name].unique().to_list() if x)]
 
 
 def rounded(frame: pl.DataFrame, bits: int) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from experiments import doors, publishing
@@ -204,10 +205,25 @@ def test_rounding_is_to_the_nearest(bits: int) -> None:
 
 
 def test_rounding_leaves_what_is_no_ordinary_number() -> None:
-    values = [None, 0.0, -np.inf, np.inf, np.nan, 1.0, None, 5e-324]
-    assert rounded(pl.DataFrame({"x": pl.Series(values, dtype=pl.Float64)}), 16)["x"].equals(
-        pl.Series("x", values, pl.Float64), null_equal=True
-    )
+    values = [None, 0.0, -np.inf, np.inf, np.nan, 1.0, None, 5e-324, 2 / 3]
+    found = rounded(pl.DataFrame({"x": pl.Series(values, dtype=pl.Float64)}), 16)["x"]
+    assert found[:-1].equals(pl.Series("x", values[:-1], pl.Float64), null_equal=True)
+    assert found[-1] != 2 / 3
+
+
+def test_settings_are_not_rounded() -> None:
+    frame = pl.DataFrame({"rate": [0.003, 0.999, None], "measured": [0.5, 1 / 3, np.nan], "n": [1, 2, 3]})
+    assert reducing.numeric(frame) == ["measured"]
+    assert rounded(frame, 13)["rate"].to_list() == [0.003, 0.999, None]
+
+
+def test_what_is_read_of_a_figure_are_its_labels_and_its_caption() -> None:
+    drawn = Figure()
+    drawn.add_subplot().set(title="a title", xlabel="a label")
+    given = {"draw": staticmethod(lambda tables: drawn), "caption": staticmethod(lambda tables: "a caption")}
+    found = captioned(type("Drawn", (), given))({})
+    assert {"a title", "a label"} < set(found)
+    assert found[-1] == "a caption"
 
 
 def test_a_figure_that_is_not_drawn_has_no_caption() -> None:
