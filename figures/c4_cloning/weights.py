@@ -31,7 +31,7 @@ def caption(tables: Tables) -> str:
     return (
         "C4.1. Weights of the styles in the mixture Σ w(z) P(·|x, z) that is nearest to the model, at prompts that the "
         "fine-tuning on style z0 never showed; under exact targets. Lines are means over "
-        f"{num_seeds(_shown(tables))}, thin lines are runs; dotted: the weights in P, and 1. The weights are exact, because "
+        f"{num_seeds(_shown(tables))}, thin lines are runs; dotted: 1 and P's weights. The weights are exact, because "
         "the styles are disjoint."
     )
 
