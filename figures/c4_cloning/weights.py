@@ -31,7 +31,7 @@ def caption(tables: Tables) -> str:
     return (
         "C4.1. Weights of the styles in the mixture Σ w(z) P(·|x, z) that is nearest to the model, at prompts that the "
         "fine-tuning on style z0 never showed; under exact targets. Lines are means over "
-        f"{num_seeds(_shown(tables))}, thin lines are runs; dotted: the weights in P. The weights are exact, because "
+        f"{num_seeds(_shown(tables))}, thin lines are runs; dotted: 1 and P's weights. The weights are exact, because "
         "the styles are disjoint."
     )
 
@@ -62,5 +62,5 @@ def _panel(axes: Axes, found: pl.DataFrame) -> None:
         mean = mean_over(own, "step", "w")
         axes.plot(mean["step"], mean["w"], label=name, **{**look.line, "marker": look.marker}, markevery=3)
         axes.axhline(own["prior"].to_numpy().mean(), color=GUIDE, linestyle=":", linewidth=0.8 * factor())
-    axes.axhline(1.0, color=GUIDE, linewidth=0.6 * factor(), zorder=0)
+    axes.axhline(1.0, color=GUIDE, linestyle=":", linewidth=0.6 * factor(), zorder=0)
     step_axis(axes, int(found["step"].to_numpy().max()))
