@@ -138,6 +138,10 @@ def places(chosen: Namespace, figures: Mapping[str, ModuleType]) -> tuple[dict[s
         raise SpecificationError(
             f"--published: no runs are required, found {chosen.folder or chosen.run}; leave one of both out"
         )
+    if not any(module.TABLES for module in figures.values()):
+        raise SpecificationError(
+            f"--published: a study whose figures read tables is required, found {chosen.study!r}; leave --published out"
+        )
     found = published(chosen.study)
     if line := found.difference(announced(chosen.study)):
         print(line)

@@ -58,6 +58,7 @@ def test_the_usual_folder_is_that_of_the_study(
     [
         (["--run", "0123456789ab"], "--run: no run is required for theory, whose figures show theory alone, found "),
         (["--only", "decays"], "--only: one of decay, "),
+        (["--published"], "--published: no runs are required"),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_nothing_is_written(arguments, said, tmp_path, capsys) -> None:
@@ -65,6 +66,11 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_written(arguments, said, 
     assert command.main(["theory", str(folder), *arguments]) == command.REFUSED
     assert capsys.readouterr().err.startswith(said)
     assert not folder.exists()
+
+
+def test_nothing_of_it_is_published(capsys) -> None:
+    assert command.main(["theory", "--published"]) == command.REFUSED
+    assert capsys.readouterr().err.startswith("--published: a study whose figures read tables is required")
 
 
 GOOD = ("nothing", "a home of nobody")
