@@ -30,8 +30,11 @@ PHASES = ("pretrain", "sft", "identity")
 
 VIEW: tuple[View] = ("response",)
 
-SHOWN = (("entropy", "P(x)"), ("kl", "P(x)"), ("gate", "P(x)"), ("erasure", "P(x)"), ("kl", "S(x)"))
-"""The metrics that are compared, each with its law of prompts. The README shows the first two."""
+SHOWN = (
+    ("entropy", "q", "P(x)"), ("kl", "P||q", "P(x)"), ("gate", "A", "P(x)"), ("erasure", "A", "P(x)"),
+    ("kl", "S||q", "S(x)"),
+)  # fmt: skip
+"""The numbers that are compared: metric, of what, and under which law of prompts. The README shows the first two."""
 
 LEVEL = 0.05
 """How often a number may be called different by chance, over all numbers of a run together."""
@@ -50,13 +53,14 @@ NOTHING = pl.DataFrame(
 
 def numbers_of(folder: Path) -> dict[str, pl.DataFrame]:
     """Return the numbers that are compared of all finished runs of a folder, by hash."""
-    names = {name for name, _ in SHOWN}
+    names = {name for name, _, _ in SHOWN}
     return {source.name: metrics_table(read(source), names, VIEW, PHASES) for source in finished(folder)}
 
 
 def ends(metrics: pl.DataFrame) -> pl.DataFrame:
     """Return the numbers at the end of every phase that are compared: run, seed, `KEYS`, lower, upper, exactness."""
-    wanted = ((pl.col("metric") == name) & (pl.col("prompt_law") == law) for name, law in SHOWN)
+    names = [pl.col(name) for name in ("metric", "of", "prompt_law")]
+    wanted = (pl.all_horizontal(col == one for col, one in zip(names, number, strict=True)) for number in SHOWN)
     last = metrics.filter(
         pl.col("view") == "response",
         pl.col("phase").is_in(PHASES),

@@ -55,10 +55,16 @@ def publish_run(name: str, study: Path, report: Path, more: Tables, how: str, to
     words = frozenset[str]().union(*(one.words for one in drawn))
     kept = {one: tables[one] for one in sorted({"run"}.union(*(each.tables for each in drawn)))}
     if "metrics" in kept:
-        kept["metrics"] = kept["metrics"].filter(pl.col("metric").is_in(sorted(words)))
+        kept["metrics"] = kept["metrics"].filter(pl.col("metric").is_in(named(kept["metrics"]["metric"], words)))
     before = {one.name: one.read(tables) for one in drawn}
     about = {"claim": announced(name), "run": report.name, "tolerance": how, **provenance(study, {report.name})}
     return put(name, {**with_digits(kept, before, drawn), **more}, about, top)
+
+
+def named(metrics: pl.Series, words: frozenset[str]) -> list[str]:
+    """Return the metrics that a source names, or of which it names the beginning, such as `waterfall_`."""
+    beginnings = tuple(word for word in words if re.fullmatch(r"[a-z]\w*_", word))
+    return [name for name in metrics.unique().sort().to_list() if name in words or name.startswith(beginnings)]
 
 
 def judged_tables(claim: Claim, study: Path) -> Tables:

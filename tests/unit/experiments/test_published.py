@@ -226,6 +226,11 @@ def test_what_is_read_of_a_figure_are_its_labels_and_its_caption() -> None:
     assert found[-1] == "a caption"
 
 
+def test_metrics_are_named_by_a_source_also_in_part() -> None:
+    metrics = pl.Series(["waterfall_learning", "kl", "gate", "kl", "style_gate"])
+    assert publishing.named(metrics, frozenset({"kl", "waterfall_", "_", "gat"})) == ["kl", "waterfall_learning"]
+
+
 def test_a_figure_that_is_not_drawn_has_no_caption() -> None:
     class Nothing:
         draw = staticmethod(lambda tables: None)
@@ -314,3 +319,34 @@ def test_findings_of_other_predictions_are_not_published(judged: Path, tmp_path:
     pl.read_parquet(file).with_columns(digest=pl.lit("0" * 12)).write_parquet(file)
     with pytest.raises(SpecificationError, match=f"findings of the predictions {CLAIM.digest} are required"):
         publish_claim(CLAIM, tmp_path, tmp_path)
+
+
+# -- what is in the repository ----------------------------------------------------------------------------------------
+
+IN_REPOSITORY = publications.known()
+
+
+@pytest.mark.parametrize("name", IN_REPOSITORY)
+def test_what_is_in_the_repository_is_whole(name: str) -> None:
+    found = published(name)
+    assert set(found.tables) == {file.stem for file in (found.folder / "tables").iterdir()}
+
+
+def test_all_of_it_is_small() -> None:
+    assert {"c1_entropy", "c2_support", "c3_answers", "c4_cloning"} <= set(IN_REPOSITORY)
+    files = [file for file in publications.root(NAME).rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= publishing.BUDGET
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", IN_REPOSITORY)
+def test_what_is_in_the_repository_gives_its_findings_and_its_figures(name: str, tmp_path: Path, monkeypatch) -> None:
+    """Unless the predictions were edited since then; the commands say so."""
+    monkeypatch.chdir(tmp_path)
+    assert ".png" in said(draw, name, "--published")
+    module = experiment(name)
+    found = published(name)
+    if not hasattr(module, "CLAIM") or found.difference(module.CLAIM.announced):
+        return
+    tables = read(found)
+    assert agree(tables["findings"].to_dicts(), table(module.CLAIM, module.CLAIM.judge(tables), [None]).to_dicts())
