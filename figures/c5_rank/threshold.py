@@ -27,11 +27,12 @@ def draw(tables: Tables) -> Figure | None:
         stairs = _mean(pl.concat([own, trained]))
         left.plot(stairs["rank"], stairs["end"], label=f"$k$ = {k}", **look.line)
         last = fits.filter(k=int(k), r=int(k) - 1)
-        left.plot(last["r"], last["bound"], **{**look.hollow, "marker": "_", "markersize": 5.0 * factor()})
+        bars = {"color": GUIDE, "linestyle": "none", "marker": "_", "markersize": 6.0 * factor(), "zorder": 4}
+        left.plot(last["r"], last["bound"], markeredgewidth=1.4 * factor(), **bars)
         inside = runs.filter(pl.col("part").str.starts_with("threshold_inner"), k=int(k))
         right.plot(inside["rank"], inside["end"], markersize=2.5 * factor(), alpha=0.5, **look.points)
         mean = _mean(inside.select("seed", "rank", "end"))
-        right.plot(mean["rank"], mean["end"], **look.hollow)
+        right.plot(mean["rank"], mean["end"], markersize=7.0 * factor(), **look.hollow)
     for axes, name in ((left, "output matrix"), (right, "inside the network")):
         axes.axhline(LIMIT, color=GUIDE, linestyle="--", linewidth=factor(), zorder=0)
         axes.set(yscale="log", xlabel=f"rank of the update, {name}", xlim=(-0.4, 8.4))

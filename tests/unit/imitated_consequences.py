@@ -135,8 +135,8 @@ NUM_SAMPLES, LAST = 16, 4
 
 
 def _generations(seed: int) -> Iterator[Record]:
-    shares: dict[str, Sequence[float]] = {"table": (0.0, 0.1, 0.5, 1.0), "net": (0.0, 0.1, 0.5, 1.0), "short": (0.0, 0.1),
-                                          "middle": (0.0, 0.1), "infinite": (0.0,), "scratch": (0.0, 0.1)}  # fmt: skip
+    every, two = (0.0, 0.1, 0.5, 1.0), (0.0, 0.1)
+    shares = {"table": every, "net": every, "short": two, "middle": two, "infinite": (0.0,), "scratch": two}
     reaches = {"table": 0.999, "short": 0.4, "middle": 0.8}
     for number, part in enumerate(shares):
         for fresh in shares[part]:
