@@ -3,6 +3,7 @@
 import polars as pl
 from matplotlib.figure import Figure
 
+from figures.c5_rank.ranks import counted
 from figures.colours import GUIDE, looks
 from figures.curves import Tables, num_seeds
 from figures.style import factor, figure
@@ -15,7 +16,7 @@ LIMIT = 0.01
 
 def draw(tables: Tables) -> Figure | None:
     """Draw KL(S‖q) against the rank: best matrices below k and trained adapters at k; beside it adapters inside."""
-    fits, runs = _valid(tables, "threshold_fits"), _valid(tables, "threshold_runs")
+    fits, runs = counted(tables["threshold_fits"]), counted(tables["threshold_runs"])
     if not fits.height or not runs.height:
         return None
     drawn, (left, right) = figure(3.2, 2)
@@ -50,13 +51,8 @@ def caption(tables: Tables) -> str:
         "divergence, and at k trained adapters. Bars: certified lower bounds for every matrix of rank k − 1. Right: "
         "adapters of attention and perceptrons with a frozen output; small marks are worlds, hollow marks geometric "
         "means. Dashed: 0.01 nats, which counts as reached. Geometric means over "
-        f"{num_seeds(_valid(tables, 'threshold_runs'))}; divergences of given models are exact."
+        f"{num_seeds(counted(tables['threshold_runs']))}; divergences of given models are exact."
     )
-
-
-def _valid(tables: Tables, name: str) -> pl.DataFrame:
-    found = tables[name]
-    return found.filter("valid") if found.height else found
 
 
 def _mean(frame: pl.DataFrame) -> pl.DataFrame:
