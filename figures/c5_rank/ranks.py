@@ -35,7 +35,7 @@ def draw(tables: Tables) -> Figure | None:
         axes.set_xlabel("rank of the update")
     erased.set_ylabel("erased behind the gate, $E$ [nat]")
     erased.axhline(0.0, color=GUIDE, linewidth=0.6 * factor(), zorder=0)
-    fit.set(yscale="log", ylabel="how far from the data, KL(S‖q) [nat]")
+    fit.set(yscale="log", ylabel="distance from data, KL(S‖q) [nat]")
     drawn.legend(*erased.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return drawn
 

@@ -3,6 +3,7 @@
 import polars as pl
 from matplotlib.figure import Figure
 
+from figures.c5_rank.ranks import counted
 from figures.colours import GUIDE, looks
 from figures.curves import Tables, num_seeds
 from figures.style import factor, figure
@@ -15,7 +16,7 @@ LIMIT = 0.01
 
 def draw(tables: Tables) -> Figure | None:
     """Draw KL(S‖q) against the rank: best matrices below k and trained adapters at k; beside it adapters inside."""
-    fits, runs = _valid(tables, "threshold_fits"), _valid(tables, "threshold_runs")
+    fits, runs = counted(tables["threshold_fits"]), counted(tables["threshold_runs"])
     if not fits.height or not runs.height:
         return None
     drawn, (left, right) = figure(3.2, 2)
@@ -27,11 +28,12 @@ def draw(tables: Tables) -> Figure | None:
         stairs = _mean(pl.concat([own, trained]))
         left.plot(stairs["rank"], stairs["end"], label=f"$k$ = {k}", **look.line)
         last = fits.filter(k=int(k), r=int(k) - 1)
-        left.plot(last["r"], last["bound"], **{**look.hollow, "marker": "_", "markersize": 5.0 * factor()})
+        bars = {"color": GUIDE, "linestyle": "none", "marker": "_", "markersize": 6.0 * factor(), "zorder": 4}
+        left.plot(last["r"], last["bound"], markeredgewidth=1.4 * factor(), **bars)
         inside = runs.filter(pl.col("part").str.starts_with("threshold_inner"), k=int(k))
         right.plot(inside["rank"], inside["end"], markersize=2.5 * factor(), alpha=0.5, **look.points)
         mean = _mean(inside.select("seed", "rank", "end"))
-        right.plot(mean["rank"], mean["end"], **look.hollow)
+        right.plot(mean["rank"], mean["end"], markersize=7.0 * factor(), **look.hollow)
     for axes, name in ((left, "output matrix"), (right, "inside the network")):
         axes.axhline(LIMIT, color=GUIDE, linestyle="--", linewidth=factor(), zorder=0)
         axes.set(yscale="log", xlabel=f"rank of the update, {name}", xlim=(-0.4, 8.4))
@@ -49,13 +51,8 @@ def caption(tables: Tables) -> str:
         "divergence, and at k trained adapters. Bars: certified lower bounds for every matrix of rank k − 1. Right: "
         "adapters of attention and perceptrons with a frozen output; small marks are worlds, hollow marks geometric "
         "means. Dashed: 0.01 nats, which counts as reached. Geometric means over "
-        f"{num_seeds(_valid(tables, 'threshold_runs'))}; divergences of given models are exact."
+        f"{num_seeds(counted(tables['threshold_runs']))}; divergences of given models are exact."
     )
-
-
-def _valid(tables: Tables, name: str) -> pl.DataFrame:
-    found = tables[name]
-    return found.filter("valid") if found.height else found
 
 
 def _mean(frame: pl.DataFrame) -> pl.DataFrame:

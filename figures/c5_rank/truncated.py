@@ -69,7 +69,7 @@ def _edit(axes: Axes, edits: pl.DataFrame, kind: str, column: str, name: str, lo
         return
     value = pl.col(column).mean() if column == "e" else pl.col(column).log().mean().exp()
     mean = own.group_by("number").agg(pl.col("fit").log().mean().exp(), value).sort("number")
-    style = look.line if kind in ("interpolated", "truncated") else look.points
+    style = look.line if kind in ("interpolated", "truncated") else {**look.points, "markersize": 6.0 * factor()}
     axes.plot(mean["fit"], mean[column], label=name, **style)
     for number, x, y in mean.iter_rows() if kind == "truncated" else ():
         if number in NAMED:

@@ -3,6 +3,7 @@
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from figures.colours import DISTRIBUTIONS, GUIDE, Look
 from figures.curves import Tables, mean_over
@@ -19,6 +20,9 @@ PAIRS = {
     ("tuned", "shown"): ("tuned, prompts in the data", Look("#D55E00", "o")),
     ("tuned", "unshown"): ("tuned, other prompts", Look("#0072B2", "D")),
 }
+
+SHORT = 25.0
+"""Ratio of the ends of an axis below which 1, 2 and 5 are named in every decade."""
 
 
 def draw(tables: Tables) -> Figure | None:
@@ -87,5 +91,17 @@ def _agreement(axes: Axes, pairs: pl.DataFrame) -> None:
     ends = [pairs["widest"].to_numpy().min() / 1.3, pairs["narrow"].to_numpy().max() * 1.3]
     axes.plot(ends, ends, color=GUIDE, linewidth=0.8 * factor(), zorder=0)
     axes.set(xscale="log", yscale="log", ylabel="two models agree")
+    lowest, highest = (float(end) for end in ends)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(FixedLocator(_ticks(lowest, highest)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     below(axes, "the data repeat an answer")
     head(axes, "Two models")
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return ticks for a narrow logarithmic axis: 1, 2, 5, 10, ... if it is short, else powers of ten."""
+    steps = (1.0, 2.0, 5.0) if high < SHORT * low else (1.0,)
+    every = [step * 10.0**power for power in range(-9, 1) for step in steps]
+    return [one for one in every if low <= one <= high]

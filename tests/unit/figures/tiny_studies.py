@@ -22,7 +22,7 @@ from sim.languages.restricted import Restricted
 from sim.metrics.table import residuals
 from sim.phases import MEANINGS, of_edit
 from sim.restrictions.style import style
-from tests.unit import imitated
+from tests.unit import imitated, imitated_consequences, imitated_rank
 from tests.unit.figures.tiny_runs import arrays, run, world
 
 Tables = dict[str, pl.DataFrame]
@@ -282,5 +282,6 @@ def _steps(seed: int) -> Iterator[Record]:
 
 RECORDS: dict[str, Callable[[], Iterator[Record]]] = {
     "c1_entropy": _c1, "c2_support": _c2, "c3_answers": imitated.c3, "c4_cloning": imitated.c4,
+    "c5_rank": imitated_rank.c5, "c6_consequences": imitated_consequences.c6,
 }  # fmt: skip
 """The runs of claims. The figures of a claim without an entry are only drawn from real runs, by the laws of claims."""
