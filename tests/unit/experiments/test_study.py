@@ -33,14 +33,6 @@ RUNS: dict[str, Callable[[], list[Record]]] = {
 IMITATED = [claim for claim in CLAIMS if claim.name in RUNS]
 of_imitated = pytest.mark.parametrize("claim", IMITATED, ids=[claim.name for claim in IMITATED])
 
-REFUSED = pytest.mark.xfail(
-    raises=SpecificationError, strict=True,
-    reason="C6 tells runs apart by part and seed, but its parts `generations` have several shares of fresh data",
-)  # fmt: skip
-of_judged = pytest.mark.parametrize(
-    "claim", [pytest.param(one, id=one.name, marks=[REFUSED] * (one.name == "c6_consequences")) for one in IMITATED]
-)
-
 
 @functools.cache
 def runs(make: Callable[[], list[Record]]) -> list[Record]:
@@ -198,7 +190,7 @@ def test_runs_of_something_else_are_judged_without_a_traceback(claim, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::numpy.exceptions.RankWarning")
-@of_judged
+@of_imitated
 def test_what_was_judged_is_read_again(claim, folders, tmp_path):
     """The tables lie beside the runs, as Parquet and as CSV; the board of all claims reads them."""
     outputs = tmp_path / "outputs"
