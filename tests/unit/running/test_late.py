@@ -18,6 +18,7 @@ from sim.metrics.optimum import laws_of
 from sim.models.tabular_trie import tabular_trie
 from sim.models.transformer import transformer
 from sim.numerics import SpecificationError
+from sim.running import beginning
 from sim.running.build import build, settings
 from sim.running.cohort import Execution
 from sim.running.identity import target
@@ -25,7 +26,8 @@ from sim.running.plan import common_parts
 from sim.running.standin import standin
 from sim.running.work import perform
 from sim.training.late import stand_in, starting_model
-from sim.training.simulation import signature
+from sim.training.simulation import Simulation, signature
+from sim.typing import Params
 from tests.composed import ROOT, compose
 from tests.unit.models.tiny_worlds import language
 from tests.unit.running.test_stages import SMALL
@@ -193,6 +195,22 @@ def observe(stage, step, *_):
 saving.CHECKPOINT_SHARE = float("inf")  # a checkpoint after every piece
 perform([chosen(sys.argv[1])], Execution(checkpoint_seconds=0.0), observe)
 """
+
+
+def test_a_model_that_is_refused_fails_its_own_run_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    usual = beginning.begun
+
+    def begun(run: Simulation, params: Params) -> Simulation:
+        if run.seed == 1:
+            raise SpecificationError("restriction: more choices are required")
+        return usual(run, params)
+
+    monkeypatch.setattr(beginning, "begun", begun)
+    both = [chosen(tmp_path, "{num_steps: 5}", f"seed={seed}") for seed in (0, 1)]
+    good, bad = perform(both)
+    assert (good.state, bad.state) == ("finished", "failed")
+    assert bad.reason is not None
+    assert "more choices" in bad.reason
 
 
 @pytest.mark.slow
