@@ -78,7 +78,9 @@ def _counted(found: pl.DataFrame) -> pl.DataFrame:
 
 def _lines(axes: Axes, found: pl.DataFrame, name: str, label: str, look: Look) -> None:
     for _, run in found.sort("step").group_by("run", maintain_order=True):
-        axes.plot(run["step"], run[name], color=look.colour, linewidth=0.5 * factor(), alpha=0.35)
+        axes.plot(
+            run["step"], run[name], color=look.colour, linestyle=look.dashes, linewidth=0.5 * factor(), alpha=0.35
+        )
     mean = mean_over(found, "step", name)
     axes.plot(mean["step"], mean[name], label=label, markevery=2, **look.line)
 

@@ -76,7 +76,14 @@ def _content(axes: Axes, paths: pl.DataFrame) -> None:
         if not own.height:
             continue
         for _, run in own.sort("step").group_by("run", maintain_order=True):
-            axes.plot(1.0 - run["mass"], run["content"], color=look.colour, linewidth=0.4 * factor(), alpha=0.25)
+            axes.plot(
+                1.0 - run["mass"],
+                run["content"],
+                color=look.colour,
+                linestyle=look.dashes,
+                linewidth=0.4 * factor(),
+                alpha=0.25,
+            )
         axes.plot(*_means(own, "step"), label=label, markevery=2, **look.line)
     base = paths.filter(part="examples_style", phase="pretrain")
     base = base.filter(pl.col("step") == pl.col("step").max())
