@@ -15,6 +15,9 @@ TABLES = ("runs", "examples_paths", "examples_recall")
 
 TUNED_STYLE = "z0"
 
+NEAR = 2.0
+"""Points of the base model whose shares differ by less than this factor have one label."""
+
 ARMS = {
     "examples_style": ("tuned on the style itself", Look("#D55E00", "o")),
     "examples_narrow": ("tuned on narrower data", Look("#0072B2", "D", (0, (5, 1.5)))),
@@ -90,8 +93,9 @@ def _content(axes: Axes, paths: pl.DataFrame) -> None:
     other, content = _means(base, "k")
     look = DISTRIBUTIONS["q0"]
     axes.plot(other, content, label="base model with examples", zorder=4, **{**look.points, "color": "#000000"})
-    for k, (x, y) in enumerate(zip(other, content, strict=True)):
-        axes.annotate(str(k), (x, y), (0, 6 * factor()), textcoords="offset points", ha="center", fontsize="small")
+    for numbers, at in _apart(other):
+        where, text = (other[at], content[at]), ", ".join(map(str, numbers))
+        axes.annotate(text, where, (0, 6 * factor()), textcoords="offset points", ha="center", fontsize="small")
     truth = paths.filter(phase="truth", k=0)["content"].to_numpy().mean()
     axes.axhline(truth, color=GUIDE, linestyle="--", linewidth=0.9 * factor(), zorder=0, label="exact Bayes")
     axes.set_xscale("log")
@@ -124,3 +128,16 @@ def _held(recall: pl.DataFrame) -> pl.DataFrame:
     gate = gate.select("run", gate=pl.col("odds") - pl.col("odds_control"))
     both = odds["identity"].join(gate, on="run").with_columns(held=pl.col("odds") + pl.col("gate"))
     return both.group_by("k").agg((1.0 / (1.0 + (-pl.col("held")).exp())).mean().alias("mass")).sort("k")
+
+
+def _apart(values: np.ndarray) -> list[tuple[list[int], int]]:
+    """Group the numbers of values that lie within a factor of `NEAR`. Return each group with its first number."""
+    found: list[tuple[list[int], int]] = []
+    for number, value in enumerate(values):
+        for group, first in found:
+            if max(value / values[first], values[first] / value) < NEAR:
+                group.append(number)
+                break
+        else:
+            found.append(([number], number))
+    return found
