@@ -152,7 +152,7 @@ def check_flags(chosen: Namespace) -> None:
     """Raise SpecificationError for a flag that means nothing for what is asked."""
     name = chosen.name
     if chosen.run is not None and not (name in ONE_RUN or of_every_run(name)):
-        names = ", ".join([*(name for name in members("experiment") if of_every_run(name)), *ONE_RUN])
+        names = ", ".join(name for name in members("experiment") if of_every_run(name))
         raise SpecificationError(
             f"--run: one of the experiments with a report of every run ({names}) is required, found "
             f"{name!r}; leave --run out"
