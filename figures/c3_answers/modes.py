@@ -73,12 +73,12 @@ def _leaks(axes: Axes, modes: pl.DataFrame) -> None:
             own = modes.filter(model=model, objective=objective)
             if own.height:
                 at = len(labels)
-                labels.append(f"{name},\n{'n-gram' if place == 0 else 'trie'}")
+                labels.append(f"{name}, {'n-gram' if place == 0 else 'trie'}")
                 axes.plot([at] * own.height, own["leak"], **look(number).hollow)
                 mean = float(own["leak"].to_numpy().mean())
                 axes.plot([at - 0.3, at + 0.3], [mean, mean], color=GUIDE)
     axes.set_yscale("log")
-    axes.set_xticks(range(len(labels)), labels, fontsize="small")
+    axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize="small")
     axes.set(title="Mass on what $S$ lacks", ylabel="leak, $q(y \\notin \\mathrm{supp}\\, S)$")
 
 

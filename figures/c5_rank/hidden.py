@@ -43,6 +43,6 @@ def caption(tables: Tables) -> str:
         "C5.5. Linear CKA (Kornblith et al., 2019) of the hidden states of the tuned model with those of q₀, under the "
         "prefixes of P. Left: by layer; thick: means, thin: worlds. Right: what is erased behind the gate against the "
         "dissimilarity of the states that the output matrix reads; a point for each world. Adam at 0.002, SFT on one "
-        f"style; {num_seeds(counted(tables['spectra_hidden']))}. Moments are sums over all prefixes; the states are "
-        "float32."
+        f"style; {num_seeds(counted(tables['spectra_hidden']))}. All numbers are exact for "
+        "the float32 states."
     )

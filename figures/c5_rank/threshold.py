@@ -1,5 +1,7 @@
 """C5.4: how near models of each rank come to data that k gates on the final features make."""
 
+from typing import Any
+
 import polars as pl
 from matplotlib.figure import Figure
 
@@ -28,7 +30,13 @@ def draw(tables: Tables) -> Figure | None:
         stairs = _mean(pl.concat([own, trained]))
         left.plot(stairs["rank"], stairs["end"], label=f"$k$ = {k}", **look.line)
         last = fits.filter(k=int(k), r=int(k) - 1)
-        bars = {"color": GUIDE, "linestyle": "none", "marker": "_", "markersize": 6.0 * factor(), "zorder": 4}
+        bars: dict[str, Any] = {
+            "color": GUIDE,
+            "linestyle": "none",
+            "marker": "_",
+            "markersize": 6.0 * factor(),
+            "zorder": 4,
+        }
         left.plot(last["r"], last["bound"], markeredgewidth=1.4 * factor(), **bars)
         inside = runs.filter(pl.col("part").str.starts_with("threshold_inner"), k=int(k))
         right.plot(inside["rank"], inside["end"], markersize=2.5 * factor(), alpha=0.5, **look.points)

@@ -73,5 +73,5 @@ def _edit(axes: Axes, edits: pl.DataFrame, kind: str, column: str, name: str, lo
     axes.plot(mean["fit"], mean[column], label=name, **style)
     for number, x, y in mean.iter_rows() if kind == "truncated" else ():
         if number in NAMED:
-            axes.annotate(f"{number:g}", (x, y), (0, 4 * factor()), textcoords="offset points", ha="center",
-                          fontsize="small", color=GUIDE)  # fmt: skip
+            axes.annotate(f"{number:g}", (x, y), (-6 * factor(), 0), textcoords="offset points", ha="right",
+                          va="center", color="#000000")  # fmt: skip
