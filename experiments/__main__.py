@@ -1,15 +1,18 @@
 """python -m experiments <name> [folder] [--run HASH] [--full]: reports and verdicts from the finished runs of a folder.
 
-`python -m experiments board` puts the verdicts of all claims together; `python -m experiments claims` lists the claims.
+`python -m experiments board` puts the verdicts of all claims together, and `claims` lists the claims.
+With --published, verdicts come from the tables in the repository, without runs. `python -m experiments compare DIR`
+sets own numbers beside them, and `python -m experiments publish DIR` writes them.
 """
 
 import ast
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from experiments import board
+from experiments import board, doors
 from experiments.predictions import Claim
 from experiments.study import Judged, judge, judged_before, write_tables
 from sim.arguments import Parser
@@ -27,8 +30,16 @@ REFUSED = 2
 READ_ONLY = "change its permissions, or copy the folder"
 """What to do about a folder in which no report can be written."""
 
-OTHERS = ("board", "claims")
+OTHERS = {
+    "board": "The verdicts of all claims that have been judged.",
+    "claims": "The names of all claims; --full: with their digests.",
+    "compare": "The numbers of a study, or of a run of the demo, beside the published ones.",
+    "publish": "Put the tables of a judged study, or of a run of the demo, into the repository.",
+}
 """What can be asked for beside an experiment."""
+
+ONE_RUN = ("compare", "publish")
+"""What takes the reports of single runs too, so that one of them can be chosen."""
 
 
 def experiment(name: str) -> ModuleType:
@@ -110,19 +121,21 @@ def each(module: ModuleType, folder: Path, run: str | None, full: bool) -> int:
 def parser() -> Parser:
     """Return the parser of the arguments. Its help lists all experiments."""
     found = "\n".join(f"  {name:<16}{_first_line(one.file)}" for name, one in members("experiment").items())
-    others = {
-        "board": "The verdicts of all claims that have been judged.",
-        "claims": "The names of all claims; --full: with their digests.",
-    }
-    more = "\n".join(f"  {name:<16}{meaning}" for name, meaning in others.items())
+    more = "\n".join(f"  {name:<16}{meaning}" for name, meaning in OTHERS.items())
     made = Parser(
         prog="python -m experiments",
         description=f"Reports and verdicts from finished runs.\n\nexperiments:\n{found}\n\nand:\n{more}",
     )
-    made.add_argument("name", help="the experiment, or board, or claims")
+    made.add_argument("name", help=f"the experiment, or one of {', '.join(OTHERS)}")
     made.add_argument("folder", nargs="?", type=Path, help="folder of its runs (outputs/<name>; for board: outputs)")
     made.add_argument("--run", help="the hash of the run whose report is printed (default: the newest)")
     made.add_argument("--full", action="store_true", help="print the whole report, not only the conclusions")
+    made.add_argument("--published", action="store_true", help="read the tables in the repository, and no runs")
+    made.add_argument("--out", type=Path, metavar="DIR", help="where to write, with --published or publish")
+    made.add_argument(
+        "--beside", type=Path, metavar="DIR", action="append", default=[], help="with publish: the same runs, computed "
+        "by another machine (can be given several times)"
+    )  # fmt: skip
     return made
 
 
@@ -135,39 +148,92 @@ def _first_line(file: Path) -> str:
     return (words or "").strip().split("\n")[0]
 
 
+def check_flags(chosen: Namespace) -> None:
+    """Raise SpecificationError for a flag that means nothing for what is asked."""
+    name = chosen.name
+    if chosen.run is not None and not (name in ONE_RUN or of_every_run(name)):
+        names = ", ".join(name for name in members("experiment") if of_every_run(name))
+        raise SpecificationError(
+            f"--run: one of the experiments with a report of every run ({names}) is required, found "
+            f"{name!r}; leave --run out"
+        )
+    if chosen.published and name in ("claims", *ONE_RUN):
+        raise SpecificationError(f"--published: a claim or board is required, found {name!r}; leave --published out")
+    if chosen.published and chosen.folder is not None:
+        raise SpecificationError(
+            f"--published: no folder of runs is required, found {chosen.folder}; leave one of both out"
+        )
+    if chosen.out is not None and not (chosen.published or name == "publish"):
+        raise SpecificationError("--out: --published or publish is required, found neither; leave --out out")
+    if chosen.beside and name != "publish":
+        raise SpecificationError(f"--beside: publish is required, found {name!r}; leave --beside out")
+    if name in ONE_RUN and chosen.folder is None:
+        raise SpecificationError(f"{name}: the folder of a judged study is required, found none; give outputs/<name>")
+
+
+def from_published(chosen: Namespace) -> int:
+    """Show published verdicts: of one claim, or the whole board. Return the exit status."""
+    out = chosen.out or doors.OUT
+    if chosen.name == "board":
+        check_writable("--out", out / "board", [], "choose another folder")
+        return said(doors.published_claims(claims(), chosen.out), out / "board")
+    module = experiment(chosen.name)
+    if not hasattr(module, "CLAIM"):
+        names = ", ".join(claim.name for claim in claims())
+        raise SpecificationError(f"--published: one of the claims {names} is required, found {chosen.name!r}")
+    found = doors.published_claim(module.CLAIM, chosen.out)
+    return said([found], found.folder)
+
+
+def whole_board(outputs: Path) -> int:
+    """Show the verdicts of all claims that have been judged below a folder. Return the exit status."""
+    check_folder(outputs, "a folder with verdicts", "run python -m experiments <claim> first, or correct the path")
+    check_writable(str(outputs), outputs / "board", [], READ_ONLY)
+    return said(judged_before(outputs, claims()), outputs / "board")
+
+
+def publish(chosen: Namespace) -> int:
+    """Publish tables, and say where they are and how large. Return the exit status."""
+    made = doors.publish(claims(), chosen.folder, chosen.run, chosen.beside, chosen.out)
+    size = sum(one["bytes"] for one in made.about["tables"].values())
+    print(f"Written to {made.folder}: {len(made.tables)} tables, {size:,} bytes ({', '.join(made.tables)})")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write tables and reports of the finished runs of a folder, and print one report. Return 2 on bad input."""
     try:
         chosen = parser().parse_intermixed_args(arguments)
-        if chosen.run is not None and not of_every_run(chosen.name):
-            names = ", ".join(name for name in members("experiment") if of_every_run(name))
-            raise SpecificationError(
-                f"--run: one of the experiments with a report of every run ({names}) is required, found "
-                f"{chosen.name!r}; leave --run out"
-            )
+        check_flags(chosen)
         if chosen.name == "claims":
             print(*(claim.announced if chosen.full else claim.name for claim in claims()), sep="\n")
             return 0
+        if chosen.published:
+            return from_published(chosen)
         if chosen.name == "board":
-            outputs = chosen.folder or Path("outputs")
-            check_folder(
-                outputs, "a folder with verdicts", "run python -m experiments <claim> first, or correct the path"
-            )
-            check_writable(str(outputs), outputs / "board", [], READ_ONLY)
-            return said(judged_before(outputs, claims()), outputs / "board")
-        module = experiment(chosen.name)
-        folder = chosen.folder or Path("outputs") / chosen.name
-        check_folder(folder, "at least one finished run", "run the experiment first, or correct the path")
-        check_writable(str(folder), folder / "reports", [], READ_ONLY)
-        if hasattr(module, "CLAIM"):
-            found = judge(module.CLAIM, folder)
-            return said([found], found.folder)
-        if hasattr(module, "TOGETHER"):
-            return together(module, folder)
-        return each(module, folder, chosen.run, chosen.full)
+            return whole_board(chosen.folder or Path("outputs"))
+        if chosen.name == "publish":
+            return publish(chosen)
+        if chosen.name == "compare":
+            return doors.compare(claims(), chosen.folder, chosen.run)
+        return reported(chosen)
     except SpecificationError as error:
         print(in_one_line(error), file=sys.stderr)
         return REFUSED
+
+
+def reported(chosen: Namespace) -> int:
+    """Write the tables and reports of the finished runs of an experiment, and print one. Return the exit status."""
+    module = experiment(chosen.name)
+    folder = chosen.folder or Path("outputs") / chosen.name
+    check_folder(folder, "at least one finished run", "run the experiment first, or correct the path")
+    check_writable(str(folder), folder / "reports", [], READ_ONLY)
+    if hasattr(module, "CLAIM"):
+        found = judge(module.CLAIM, folder)
+        return said([found], found.folder)
+    if hasattr(module, "TOGETHER"):
+        return together(module, folder)
+    return each(module, folder, chosen.run, chosen.full)
 
 
 if __name__ == "__main__":

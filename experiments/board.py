@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from experiments import conversation
+from experiments.citing import cited
 from experiments.predictions import Amendment
 from experiments.standing import RULE
 from experiments.statistics import BOOTSTRAP_FROM, interval
@@ -36,10 +38,23 @@ def blocks(judged: Sequence[Judged]) -> Iterator[Block]:
         yield Paragraph(f"{one.claim.title} {WORDS[one.standing]}. {sentence(one)}", bullet=True)
     for one in judged:
         yield from _of_claim(one)
+    if len(judged) > 1:
+        yield from _of_conversation(judged)
     yield Heading("How the predictions decide a sentence")
     yield Paragraph(RULE)
     yield Heading("How the intervals are made")
     yield Paragraph(method(judged))
+
+
+def _of_conversation(judged: Sequence[Judged]) -> Iterator[Block]:
+    """What is done with every sentence of the conversation; on the board of all claims."""
+    yield Heading("Sentence by sentence")
+    yield Paragraph(
+        "What the conversation says, in English, and what is done with it here. A dial is assumed, and varied. Only "
+        "what is tested can come out otherwise."
+    )
+    found = {one.claim.identifier: one.findings for one in judged}
+    yield Table(conversation.COLUMNS, tuple(conversation.rows(found)), num_left=4)
 
 
 def _of_claim(one: Judged) -> Iterator[Block]:
@@ -66,6 +81,7 @@ def _of_claim(one: Judged) -> Iterator[Block]:
     for file in one.figures:
         yield Picture(file, caption(file))
     yield Paragraph(f"Again: {claim.command}. Digest of the predictions: {claim.digest}.")
+    yield Paragraph(cited(claim.identifier))
 
 
 def _amended(one: Judged, amendment: Amendment) -> Iterator[Block]:

@@ -78,3 +78,23 @@ def holm(p: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p) - rank) * p[at]))
         adjusted[at] = largest
     return adjusted
+
+
+def p_difference(one: Sequence[float] | np.ndarray, other: Sequence[float] | np.ndarray) -> float:
+    """Return the two-sided p-value of "both means are equal" for two independent samples, by Welch's t.
+
+    Without any spread it is 1 for equal means, else 0. With fewer than two values on a side, or with values that are
+    not finite, nothing can be said: 1. Source: B. Welch 1947, "The generalization of 'Student's' problem when several
+    different population variances are involved".
+    """
+    x, y = np.asarray(one, np.float64), np.asarray(other, np.float64)
+    if min(len(x), len(y)) < 2 or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return 1.0
+    distance = math.fsum(x) / len(x) - math.fsum(y) / len(y)
+    errors = np.array([x.var(ddof=1) / len(x), y.var(ddof=1) / len(y)])
+    if np.ptp(x) == np.ptp(y) == 0.0:
+        return float(distance == 0.0)
+    from scipy.special import stdtr
+
+    freedom = errors.sum() ** 2 / float(errors**2 @ [1.0 / (len(x) - 1), 1.0 / (len(y) - 1)])
+    return 2.0 * float(stdtr(freedom, -abs(distance) / math.sqrt(errors.sum())))

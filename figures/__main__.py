@@ -1,8 +1,11 @@
 """python -m figures <study> [folder] [--run HASH] [--only NAME] [--for slide]: draw figures, only from tables.
 
+With --published they are drawn from the tables in the repository, without runs.
+
 A figure is one file, `figures/<study>/<name>.py`, in this project or in an installed package (`sim.config.discovery`):
 
-- TABLES: the names of the tables that it reads, see `experiments.<study>`;
+- TABLES: the names of the tables that it reads, see `experiments.<study>`; () if it shows theory alone (`sim.theory`).
+  A study of such figures needs no run and no report, and its figures are written to <folder>/figures;
 - draw(tables) -> Figure | None: it returns None if the tables hold nothing for the figure;
 - caption(tables) -> str: it says what the figure shows, and is written beside it as <name>.txt;
 - animate(tables, file), only for a moving figure: it writes <name>.gif.
@@ -10,6 +13,7 @@ A figure is one file, `figures/<study>/<name>.py`, in this project or in an inst
 
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -23,10 +27,14 @@ from sim.config import members
 from sim.config.discovery import Member
 from sim.numerics import SpecificationError, in_one_line, nearest
 from sim.places import check_folder, check_writable
+from sim.show.published import Published, announced, published
 from sim.streams import command
 
 REFUSED = 2
 """Exit status for bad input."""
+
+OUT = Path("outputs") / "published"
+"""Where figures of published tables are written, unless it is said otherwise."""
 
 RUN_TABLES = "run.parquet"
 """A report that has this table is the report of a single run."""
@@ -77,6 +85,22 @@ def report(study: str, folder: Path, run: str | None) -> Path:
     return reports[run or (whole or list(reports))[-1]]
 
 
+def place(study: str, figures: Mapping[str, ModuleType], folder: Path, run: str | None) -> Path:
+    """Return the folder beside whose `figures` the tables lie: a report that has them, or `folder` if none is read.
+
+    Raises SpecificationError if a table is missing, or if a run is chosen for figures that show none.
+    """
+    if any(module.TABLES for module in figures.values()):
+        source = report(study, folder, run)
+        check_tables(figures, source)
+        return source
+    if run is not None:
+        raise SpecificationError(
+            f"--run: no run is required for {study}, whose figures show theory alone, found {run!r}; leave it out"
+        )
+    return folder
+
+
 def check_tables(figures: Mapping[str, ModuleType], source: Path) -> None:
     """Raise SpecificationError for the first table that a figure needs and the report does not have."""
     there = sorted(file.stem for file in (source / "tables").glob("*.parquet"))
@@ -98,6 +122,35 @@ def _hint(table: str, there: Sequence[str], module: str, source: Path) -> str:
     return f"{nearest(table, there)}; python -m experiments {study} {folder} writes tables"
 
 
+def of_published(figures: Mapping[str, ModuleType], found: Published) -> dict[str, ModuleType]:
+    """Return the figures whose tables are published. The tables of a moving figure are too large for it."""
+    return {name: module for name, module in figures.items() if set(module.TABLES) <= set(found.tables)}
+
+
+def places(chosen: Namespace, figures: Mapping[str, ModuleType]) -> tuple[dict[str, ModuleType], Path, Path]:
+    """Return the figures to draw, the folder of the report that holds their tables, and the folder for the figures."""
+    if not chosen.published:
+        if chosen.out is not None:
+            raise SpecificationError("--out: --published is required, found none; leave --out out")
+        source = place(chosen.study, figures, chosen.folder or Path("outputs") / chosen.study, chosen.run)
+        return dict(figures), source, source / "figures"
+    if chosen.folder is not None or chosen.run is not None:
+        raise SpecificationError(
+            f"--published: no runs are required, found {chosen.folder or chosen.run}; leave one of both out"
+        )
+    if not any(module.TABLES for module in figures.values()):
+        raise SpecificationError(
+            f"--published: a study whose figures read tables is required, found {chosen.study!r}; leave --published out"
+        )
+    found = published(chosen.study)
+    if line := found.difference(announced(chosen.study)):
+        print(line)
+    drawn = of_published(figures, found)
+    if missing := [name for name in figures if name not in drawn]:
+        print(f"Not drawn: {', '.join(missing)}; the tables are not published, so runs are needed")
+    return drawn, found.folder, (chosen.out or OUT) / chosen.study / "figures"
+
+
 def parser() -> Parser:
     """Return the parser of the arguments. Its help lists all figures."""
     found = "\n".join(f"  {name}" for name in members("figure"))
@@ -106,9 +159,13 @@ def parser() -> Parser:
         description=f"Figures, drawn from the tables that python -m experiments has written.\n\nfigures:\n{found}",
     )
     made.add_argument("study", help="the study, a folder in figures/")
-    made.add_argument("folder", nargs="?", type=Path, help="folder of its runs (outputs/<study>)")
+    made.add_argument(
+        "folder", nargs="?", type=Path, help="folder of its runs (outputs/<study>); of theory alone, where to write"
+    )
     made.add_argument("--run", help="the hash of the run (default: the newest)")
     made.add_argument("--only", metavar="NAME", help="draw only this figure")
+    made.add_argument("--published", action="store_true", help="read the tables in the repository, and no runs")
+    made.add_argument("--out", type=Path, metavar="DIR", help=f"where to write, with --published (default: {OUT})")
     made.add_argument("--for", dest="medium", choices=list(MEDIA), default="paper", help="the medium (default: paper)")
     return made
 
@@ -117,12 +174,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Draw the figures of a study into reports/<report>/figures. Return the exit status: 2 on bad input."""
     try:
         chosen = parser().parse_intermixed_args(arguments)
-        folder = chosen.folder or Path("outputs") / chosen.study
-        figures = figures_of(chosen.study, chosen.only)
-        source = report(chosen.study, folder, chosen.run)
-        check_tables(figures, source)
-        target = source / "figures"
-        check_writable(str(source), target, [], "change its permissions, or copy the folder")
+        figures, source, target = places(chosen, figures_of(chosen.study, chosen.only))
+        of_runs = str(source), "change its permissions, or copy the folder"
+        argument, fix = ("--out", "choose another folder") if chosen.published else of_runs
+        check_writable(argument, target, [], fix)
         target.mkdir(parents=True, exist_ok=True)
         written = write_all(figures, source, target, chosen.medium)
     except SpecificationError as error:

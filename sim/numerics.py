@@ -108,3 +108,13 @@ def log_fraction(p: Fraction) -> float:
     if p > Fraction(1, 2):
         return math.log1p(-float(1 - p))
     return math.log(float(p)) if p > Fraction(1, 10**300) else math.log(p.numerator) - math.log(p.denominator)
+
+
+def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the shape of the matrix that a tensor is: its axes are split where the shorter side is longest.
+
+    So a kernel of attention [width, heads, C] has width rows and heads * C columns, and [heads, C, width] has heads * C
+    rows, because the axes of heads belong together. The first of several equal splits is taken.
+    """
+    sides = [(int(np.prod(shape[:at])), int(np.prod(shape[at:]))) for at in range(1, len(shape))]
+    return max(sides, key=min)

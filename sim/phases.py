@@ -80,19 +80,26 @@ def is_later(phase: str) -> bool:
     return _LATER.fullmatch(phase.removesuffix(_CONTROL)) is not None
 
 
+def later_stage(phase: str) -> Stage:
+    """Return the later stage to which a phase belongs, a training or its control; "" for all other phases."""
+    return phase.removesuffix(_CONTROL) if is_later(phase) else ""
+
+
 def in_words(stage: Stage) -> str:
     """Return the name of a stage for people, such as "pretraining" or "stage 2"."""
     return TITLES.get(stage, stage.replace("_", " "))
 
 
-def of_later(stage: Stage, before: str, data: str, words: str) -> dict[str, Meaning]:
+def of_later(stage: Stage, before: str | None, data: str, words: str) -> dict[str, Meaning]:
     """Return the meanings of a later stage and of its identity control, by name.
 
-    before: the phase from whose model it begins; data: the name of its S; words: its objective in words.
+    before: the phase from whose model it begins, None for fresh parameters; data: the name of its S; words: its
+    objective in words.
     """
     name, control = in_words(stage), control_of(stage)
+    begun = "fresh parameters" if before is None else f"the model of {before}"
     return {
-        stage: Meaning(stage, "later stage", data, stage, f"{name}: {words} on {data}, from the model of {before}"),
+        stage: Meaning(stage, "later stage", data, stage, f"{name}: {words} on {data}, from {begun}"),
         control: Meaning(stage, "later control", "P", control, f"control of {name}: the same on fresh data from P"),
     }
 
@@ -107,7 +114,9 @@ def entries(config: Mapping[str, Any]) -> dict[Stage, dict[str, Any]]:
     In the configuration an entry holds only what differs from the fine-tuning. Here it has all keys.
     """
     given = {key: config[key] for key in ("objective", "optimizer", "restriction") if key in config}
-    given |= {key: value for key, value in config.get("finetune", {}).items() if key in INHERITED}
+    given |= {"begin": "previous"} | {
+        key: value for key, value in config.get("finetune", {}).items() if key in INHERITED
+    }
     return {later(number): {**given, **entry} for number, entry in enumerate(config.get("stages", ()), 2)}
 
 

@@ -12,7 +12,7 @@ from sim.theory.ngram import fit
 TRAINED, HELD = "S(x)", "P(x | S(x) = 0)"
 """The laws of the prompts that the data show, and of those that they never show."""
 
-CELLS = ("cells", "infinite", "identity", "annotators", "fewer", "rivals")
+CELLS = ("cells", "infinite", "identity", "annotators", "fewer", "rivals", "copies")
 """Beginnings of the names of the parts of the study that train transformers."""
 
 MODES = "modes"
@@ -121,6 +121,7 @@ def _paths(study: Study, cells: pl.DataFrame) -> pl.DataFrame:
         "h_trained": ("entropy", "q", TRAINED, ""), "h_held": ("entropy_held_out", "q", HELD, ""),
         "rho": ("memorisation", "q-q0", TRAINED, ""), "residual": ("memorisation_residual", "q-q0", TRAINED, ""),
         "unseen": ("answer_mass", "q", TRAINED, "unseen"), "invalid": ("answer_mass", "q", TRAINED, "invalid"),
+        "fit": ("kl", "S||q", TRAINED, ""),
     }  # fmt: skip
     steps = study.pick("entropy", "q", TRAINED, "sft", "every").select("run", "step")
     found = cells.join(steps, on="run", maintain_order="left")

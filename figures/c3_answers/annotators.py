@@ -27,7 +27,7 @@ def draw(tables: Tables) -> Figure | None:
         axes.set_ylim(bottom=-0.1)
         axes.set_title(title)
     panels[0].set_ylabel("$H(q)$ [nat per answer]")
-    drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, handlelength=2.4)
+    drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=2.4)
     return drawn
 
 

@@ -4,7 +4,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.colours import DISTRIBUTIONS, look
+from figures.colours import DISTRIBUTIONS, Look, look
 from figures.curves import Tables, mean_over, num_seeds
 from figures.style import factor, figure, step_axis
 
@@ -31,7 +31,7 @@ def draw(tables: Tables) -> Figure | None:
             name = "infinitely many" if m is None else f"$m = {m}$"
             axes.plot(mean["step"], mean[f"h_{prompts}"], label=name, **one.line)
             if m is not None:
-                _level(axes, tables, prompts, m, truth, one.colour)
+                _level(axes, tables, prompts, m, truth, one)
         step_axis(axes, int(paths["step"].to_numpy().max()))
         axes.set_ylim(bottom=-0.1)
         axes.set_title(title)
@@ -67,10 +67,10 @@ def numbers(frame: pl.DataFrame) -> list[int | None]:
     return sorted(frame["m"].unique().to_list(), key=lambda m: (m is None, m or 0))
 
 
-def _level(axes: Axes, tables: Tables, prompts: str, m: int, truth: float, colour: str) -> None:
+def _level(axes: Axes, tables: Tables, prompts: str, m: int, truth: float, one: Look) -> None:
     """Draw what data of m answers lose by themselves as a short line at the right edge."""
     own = widest(tables, "runs", "cells").filter(m=m)
     lost = own["h_p_trained"] - own["h_s_trained"] if prompts == "trained" else own["loss"]
     height = truth - float(lost.to_numpy().mean())
-    axes.plot([0.93, 1.0], [height, height], transform=axes.get_yaxis_transform(), color=colour,
-              linewidth=2.5 * factor(), solid_capstyle="butt")  # fmt: skip
+    axes.plot([0.93, 1.0], [height, height], transform=axes.get_yaxis_transform(), color=one.colour,
+              linestyle=one.dashes, linewidth=2.5 * factor(), solid_capstyle="butt")  # fmt: skip

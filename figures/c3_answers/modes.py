@@ -5,7 +5,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.colours import DISTRIBUTIONS, PALE, look
+from figures.colours import DISTRIBUTIONS, GUIDE, PALE, look
 from figures.curves import Tables, num_seeds
 from figures.style import factor, figure
 
@@ -35,7 +35,7 @@ def draw(tables: Tables) -> Figure | None:
         if law:
             panels[0].plot(places, [law[one] for one in shown], **look(place).points, label=f"{name} KL",
                            markersize=5.0 * factor())  # fmt: skip
-    panels[0].set_xticks(places, [_short(one) for one in shown], rotation=90, fontsize="x-small")
+    panels[0].set_xticks(places, [_short(one) for one in shown], rotation=90, fontsize="small")
     panels[0].set(title="One prompt", ylabel="probability", xlabel="answer")
     panels[0].legend()
     _leaks(panels[1], modes)
@@ -50,7 +50,7 @@ def caption(tables: Tables) -> str:
         "the laws that an n-gram table of order 3 learns under "
         f"forward, mixed and reverse KL; the {MOST} likeliest valid answers, one world. Right: the mass that each fit "
         f"puts on what S lacks, of the n-gram table and of a table that can express S; marks are worlds "
-        f"({num_seeds(modes)}), lines are means."
+        f"({num_seeds(modes)}), lines are means. All numbers are exact."
     )
 
 
@@ -73,12 +73,12 @@ def _leaks(axes: Axes, modes: pl.DataFrame) -> None:
             own = modes.filter(model=model, objective=objective)
             if own.height:
                 at = len(labels)
-                labels.append(f"{name},\n{'n-gram' if place == 0 else 'trie'}")
+                labels.append(f"{name}, {'n-gram' if place == 0 else 'trie'}")
                 axes.plot([at] * own.height, own["leak"], **look(number).hollow)
                 mean = float(own["leak"].to_numpy().mean())
-                axes.plot([at - 0.3, at + 0.3], [mean, mean], color=look(number).colour)
+                axes.plot([at - 0.3, at + 0.3], [mean, mean], color=GUIDE)
     axes.set_yscale("log")
-    axes.set_xticks(range(len(labels)), labels, fontsize="x-small")
+    axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize="small")
     axes.set(title="Mass on what $S$ lacks", ylabel="leak, $q(y \\notin \\mathrm{supp}\\, S)$")
 
 

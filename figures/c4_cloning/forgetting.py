@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from figures.c4_cloning.weights import counted
 from figures.colours import GUIDE, Look
@@ -20,8 +21,8 @@ LOOKS = {
     "sampled": ("SFT on $P_A$, sampled", Look("#7A7A7A", "P", (0, (5, 1.5, 1, 1.5)))),
     "rejection": ("rejection + SFT", Look("#56B4E9", "s", (0, (5, 1.5)))),
     "klpg": ("KL policy gradient", Look("#E69F00", "^", (0, (1.5, 1)))),
-    "pg": ("policy gradient", Look("#D55E00", "v")),
-    "tilted": ("SFT on narrower $S$", Look("#0072B2", "o")),
+    "pg": ("policy gradient", Look("#D55E00", "v", (0, (8, 2)))),
+    "tilted": ("SFT on narrower $S$", Look("#0072B2", "o", (0, (3, 1)))),
 }
 
 LINEAR = 1e-3
@@ -47,6 +48,7 @@ def draw(tables: Tables) -> Figure | None:
     left.set(xscale="log", xlabel="how narrow the data are, $KL(S\\|P_A)$ [nat]")
     left.set(ylabel="forgotten within $A$, $KL(P_A\\|q_A)$ [nat]", title=f"Tables, at $q(A) = {LEVEL:g}$")
     _paths_of(right, paths)
+    left.xaxis.set_minor_formatter(NullFormatter())
     left.set_yscale("symlog", linthresh=LINEAR, linscale=0.4)
     left.set_yticks([0.0, 0.001, 0.01, 0.1, 1.0, 10.0], ["0", "0.001", "0.01", "0.1", "1", "10"])
     left.set_ylim(-2e-4, 20.0)
@@ -77,7 +79,12 @@ def _paths_of(axes: Axes, paths: pl.DataFrame) -> None:
         own = paths.filter(part=f"forget_net_{name}")
         for _, run in own.sort("step").group_by("run", maintain_order=True):
             axes.plot(
-                1.0 - run["gate"].to_numpy(), run["forgot"], color=look.colour, linewidth=0.6 * factor(), alpha=0.5
+                1.0 - run["gate"].to_numpy(),
+                run["forgot"],
+                color=look.colour,
+                linestyle=look.dashes,
+                linewidth=0.6 * factor(),
+                alpha=0.5,
             )
         if own.height:
             mean = own.group_by("step").agg(pl.col("forgot").mean(), gate=(1.0 - pl.col("gate")).log().mean().exp())

@@ -23,16 +23,23 @@ def draw(tables: Tables) -> Figure | None:
         own = steps.filter(phase=phase, when=when)
         left.plot(own["true"], own["own"], label=name, markersize=3.0 * factor(), alpha=0.6, **look.points)
     ends = [steps["true"].to_numpy().min() / 2, steps["true"].to_numpy().max() * 2]
-    left.plot(ends, ends, color=GUIDE, linewidth=0.8 * factor(), zorder=0)
+    left.plot(ends, ends, color=GUIDE, linestyle=":", linewidth=0.8 * factor(), zorder=0)
     left.set(xscale="log", yscale="log", xlabel="hazard, prefixes of $S$", ylabel="hazard, own prefixes")
     left.legend()
     for targets, look in (("exact", Look("#D55E00", "o")), ("sampled", Look("#0072B2", "s", (0, (5, 1.5))))):
         own = drift.filter(targets=targets).with_columns(relative=pl.col("shift") / pl.col("true"))
         mean = mean_over(own, "step", "relative")
         for _, run in own.sort("step").group_by("run", maintain_order=True):
-            right.plot(run["step"], run["relative"], color=look.colour, linewidth=0.5 * factor(), alpha=0.3)
+            right.plot(
+                run["step"],
+                run["relative"],
+                color=look.colour,
+                linestyle=look.dashes,
+                linewidth=0.5 * factor(),
+                alpha=0.3,
+            )
         right.plot(mean["step"], mean["relative"], label=f"{targets} targets", **look.line)
-    right.axhline(0.0, color=GUIDE, linewidth=0.8 * factor(), zorder=0)
+    right.axhline(0.0, color=GUIDE, linestyle=":", linewidth=0.8 * factor(), zorder=0)
     step_axis(right, int(drift["step"].to_numpy().max()))
     right.set_ylabel("own / true hazard − 1")
     right.legend()

@@ -49,7 +49,7 @@ def _growth(axes: Axes, own: pl.DataFrame, name: str, look: Look) -> None:
         own = own.with_columns(j=(pl.col("j_lower") + pl.col("j_upper")) / 2)
         mean = mean_over(own, "horizon", "j", "plugged")
         axes.plot(mean["horizon"], mean["j"], label=name, **look.line)
-        axes.plot(mean["horizon"], mean["plugged"], **{**look.hollow, "marker": "x"})
+        axes.plot(mean["horizon"], mean["plugged"], **{**look.hollow, "marker": "x", "color": "black"})
 
 
 def _slope(axes: Axes, own: pl.DataFrame, look: Look) -> None:
@@ -60,7 +60,7 @@ def _slope(axes: Axes, own: pl.DataFrame, look: Look) -> None:
         axes.plot(own["exposure"], own["slope"], markersize=2.2 * factor(), alpha=0.4, **look.points)
         both = mean_over(own, "second", "exposure", "slope", "plugged")
         axes.plot(both["exposure"], both["slope"], **look.line)
-        axes.plot(both["exposure"], both["plugged"], **{**look.hollow, "marker": "x"})
+        axes.plot(both["exposure"], both["plugged"], **{**look.hollow, "marker": "x", "color": "black"})
 
 
 def caption(tables: Tables) -> str:

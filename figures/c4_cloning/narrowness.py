@@ -42,5 +42,6 @@ def caption(tables: Tables) -> str:
         "C4.6. Probability to leave the support of the data at a step, under the model's own prefixes, after "
         "fine-tuning on the walks that stay on the path, sharpened (left), as they are, and flattened (right): all "
         "have the same support. Left panel: where KL(S‖q) = 0.1 nats is first reached, between two evaluations. Right "
-        f"panel: after all steps. Thick: geometric means over {num_seeds(tables['narrow'])}; thin: worlds."
+        f"panel: after all steps. Thick: geometric means over {num_seeds(tables['narrow'])}; thin: worlds. "
+        "Hazards are exact."
     )

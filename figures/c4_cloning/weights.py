@@ -29,9 +29,9 @@ def draw(tables: Tables) -> Figure | None:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     return (
-        "C4.1. Weights of the styles in the mixture Σ w_z P(·|x, z) that is nearest to the model, at prompts that the "
+        "C4.1. Weights of the styles in the mixture Σ w(z) P(·|x, z) that is nearest to the model, at prompts that the "
         "fine-tuning on style z0 never showed; under exact targets. Lines are means over "
-        f"{num_seeds(_shown(tables))}, thin lines are runs; dotted: the weights in P. The weights are exact, because "
+        f"{num_seeds(_shown(tables))}, thin lines are runs; dotted: 1 and P's weights. The weights are exact, because "
         "the styles are disjoint."
     )
 
@@ -56,9 +56,11 @@ def _panel(axes: Axes, found: pl.DataFrame) -> None:
     for name, look in looks(found["style"].unique().sort().to_list()).items():
         own = found.filter(style=name)
         for _, run in own.sort("step").group_by("run", maintain_order=True):
-            axes.plot(run["step"], run["w"], color=look.colour, linewidth=0.6 * factor(), alpha=0.4)
+            axes.plot(
+                run["step"], run["w"], color=look.colour, linestyle=look.dashes, linewidth=0.6 * factor(), alpha=0.4
+            )
         mean = mean_over(own, "step", "w")
         axes.plot(mean["step"], mean["w"], label=name, **{**look.line, "marker": look.marker}, markevery=3)
-        axes.axhline(own["prior"].to_numpy().mean(), color=look.colour, linestyle=":", linewidth=0.8 * factor())
-    axes.axhline(1.0, color=GUIDE, linewidth=0.6 * factor(), zorder=0)
+        axes.axhline(own["prior"].to_numpy().mean(), color=GUIDE, linestyle=":", linewidth=0.8 * factor())
+    axes.axhline(1.0, color=GUIDE, linestyle=":", linewidth=0.6 * factor(), zorder=0)
     step_axis(axes, int(found["step"].to_numpy().max()))

@@ -1,5 +1,6 @@
 """`hydra/sweeper=studies`: a multirun of several sweeps, each of them a product. The basic sweeper has only one."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,12 +8,15 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.sft_diversity.tidy import TidySweeper
 from sim.numerics import SpecificationError, nearest
 
 PLACE = "hydra.sweeper"
+
+_OF_STUDY = re.compile(r"\$\{(study\.\w+)\}")
+"""An interpolation that stands for the values of a sweep, such as ${study.seeds}."""
 
 
 class StudiesSweeper(TidySweeper):
@@ -21,7 +25,9 @@ class StudiesSweeper(TidySweeper):
     studies: a mapping from names to sweeps, each a mapping from keys to values as in `hydra.sweeper.params`; only: the
     names of the studies to do, null for all; params: keys that every study sweeps, unless the study has the key itself;
     max_batch_size: number of runs that are launched together, null for all. Overrides on the command line replace those
-    of the studies. Raises SpecificationError if the studies are malformed, or if a name is not a study.
+    of the studies. A value may refer to ${study....}, which is the same in all runs, and to anything else, such as
+    ${seed}, which is resolved in each run. Raises SpecificationError if the studies are malformed, or if a name is not
+    a study.
     """
 
     def __init__(
@@ -38,6 +44,11 @@ class StudiesSweeper(TidySweeper):
         """Check the configuration of the sweeper."""
         self.chosen = chosen_studies(self.studies, self.only)
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        # Hydra has resolved the arguments of the sweeper in the configuration of the multirun, where ${seed} is its
+        # default. So the values are taken from the configuration as it was written.
+        written = config.hydra.sweeper
+        self.chosen = {name: values(config, written.studies[name]) for name in self.chosen}
+        self.params = values(config, written.params) if written.params else {}
 
     def _parse_config(self) -> list[str]:
         return []  # params belong to the studies
@@ -59,6 +70,17 @@ class StudiesSweeper(TidySweeper):
         assert self.hydra_context is not None
         parsed: list[Override] = OverridesParser.create(self.hydra_context.config_loader).parse_overrides(lines)
         return parsed
+
+
+def values(config: DictConfig, written: DictConfig) -> dict[str, Any]:
+    """Return a sweep as it was written, with every ${study....} resolved in the configuration of the multirun."""
+    plain = OmegaConf.to_container(written, resolve=False)
+    assert isinstance(plain, dict)
+    return {
+        str(key): _OF_STUDY.sub(lambda one: str(OmegaConf.select(config, one[1])), value) if isinstance(value, str)
+        else value
+        for key, value in plain.items()
+    }  # fmt: skip
 
 
 def chosen_studies(studies: Mapping[str, Any] | None, only: str | Sequence[str] | None) -> dict[str, dict[str, Any]]:

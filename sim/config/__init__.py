@@ -23,7 +23,7 @@ from sim.config.checks import (
     Positive,
 )
 from sim.config.discovery import GROUPS, conf_folder, conf_folders, member, members
-from sim.config.groups import canonical, construct, described, nodes, resolve
+from sim.config.groups import canonical, construct, described, is_late, nodes, resolve
 from sim.config.signatures import canonical_of, check, configurable, known_names
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "configurable",
     "construct",
     "described",
+    "is_late",
     "known_names",
     "member",
     "members",

@@ -7,7 +7,7 @@ from typing import Any
 from sim.config import given
 from sim.config.casting import REQUIRED, shown
 from sim.config.discovery import CONFIGURED, camel_case, member, members
-from sim.config.signatures import canonical_of, configurable, plain
+from sim.config.signatures import canonical_of, configurable, injected, plain
 from sim.numerics import SpecificationError, in_one_line
 
 
@@ -35,22 +35,37 @@ def canonical(group: str, node: Any, place: str) -> dict[str, Any]:
     return {"kind": kind, **canonical_of(constructor, arguments, place)}
 
 
-def construct(group: str, node: Any, place: str, *injected: Any) -> Any:
-    """Build the object that a node describes from the `injected` positional values and the arguments of the node.
+def construct(group: str, node: Any, place: str, *values: Any, **named: Any) -> Any:
+    """Build the object that a node describes from positional `values` and the arguments of the node.
 
-    Raises SpecificationError as `resolve` and `check` do. A ValueError of the constructor becomes a SpecificationError
-    that begins with the place.
+    named: values for keyword-only arguments that the program gives (`sim.config.signatures.injected`). Only those that
+    the constructor has are passed. Raises SpecificationError as `resolve` and `check` do, and if the constructor needs
+    a value that is not there: the model with which a stage begins, before anything is trained. A ValueError of the
+    constructor becomes a SpecificationError that begins with the place.
     """
     try:
         if given.is_given(node):
-            return given.constructed(node, place, *injected)
-        _, constructor, arguments = _resolved(group, node, place)
-        return constructor(*injected, **canonical_of(constructor, arguments, place))
+            return given.constructed(node, place, *values)
+        kind, constructor, arguments = _resolved(group, node, place)
+        checked, wanted = canonical_of(constructor, arguments, place), injected(constructor)
+        if not wanted <= named.keys():
+            raise SpecificationError(
+                f"{place}: a {group} that needs no trained model is required here, found {kind}, which is known only "
+                "after pretraining; make it the restriction of a run or of a stage"
+            )
+        return constructor(*values, **{name: named[name] for name in wanted}, **checked)
     except ValueError as error:
         message = in_one_line(error)
-        named = re.match(rf"{re.escape(place)}(?!\w)", message) is not None
-        kind = type(error) if isinstance(error, SpecificationError) else SpecificationError
-        raise kind(message if named else f"{place}: {message}") from error
+        is_named = re.match(rf"{re.escape(place)}(?!\w)", message) is not None
+        refusal = type(error) if isinstance(error, SpecificationError) else SpecificationError
+        raise refusal(message if is_named else f"{place}: {message}") from error
+
+
+def is_late(group: str, node: Any) -> bool:
+    """Return whether the object of a node depends on a model that is trained first, so that it is built late."""
+    if given.is_given(node) or not isinstance(node.get("kind"), str):
+        return False
+    return bool(injected(resolve(group, node["kind"], group)))
 
 
 def described(group: str, node: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ def configurable(constructor: Callable[..., Any]) -> Mapping[str, inspect.Parame
     """Return what a user may set: the init fields of a dataclass, or the keyword-only parameters of anything else.
 
     Annotations are resolved, and default factories are called: `default` is a value, or `inspect.Parameter.empty` if
-    the argument is required. The result is shared.
+    the argument is required. Arguments that the program gives are left out, see `injected`. The result is shared.
     """
     if isinstance(constructor, type) and dataclasses.is_dataclass(constructor):
         hints = typing.get_type_hints(constructor, include_extras=True)
@@ -30,8 +30,26 @@ def configurable(constructor: Callable[..., Any]) -> Mapping[str, inspect.Parame
         found = [(p.name, p.default, hints.get(p.name, Any)) for p in parameters if p.kind is p.KEYWORD_ONLY]
     only = inspect.Parameter.KEYWORD_ONLY
     return MappingProxyType(
-        {name: inspect.Parameter(name, only, default=value, annotation=hint) for name, value, hint in found}
+        {
+            name: inspect.Parameter(name, only, default=value, annotation=hint)
+            for name, value, hint in found
+            if not _is_injected(hint)
+        }
     )
+
+
+@functools.lru_cache(maxsize=256)
+def injected(constructor: Callable[..., Any]) -> frozenset[str]:
+    """Return the keyword-only arguments that the program gives. Their type is a class that is marked `is_injected`."""
+    if isinstance(constructor, type):
+        return frozenset()
+    hints = typing.get_type_hints(inspect.unwrap(constructor), include_extras=True)
+    parameters = inspect.signature(constructor).parameters.values()
+    return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and _is_injected(hints.get(p.name)))
+
+
+def _is_injected(hint: Any) -> bool:
+    return getattr(hint, "is_injected", False) is True
 
 
 def known_names(

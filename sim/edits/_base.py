@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
+from sim.numerics import matrix_shape
 from sim.typing import Params, PRNGKey, PyTree
 
 Weights: TypeAlias = PyTree[Float64[np.ndarray, "..."]]
@@ -54,16 +55,6 @@ def by_matrix(function: Callable[[np.ndarray], np.ndarray], before: Weights, aft
         return np.asarray(start + function(change.reshape(matrix_shape(change.shape))).reshape(change.shape))
 
     return jax.tree.map(edited, before, after)
-
-
-def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return the shape of the matrix that a tensor is: its axes are split where the shorter side is longest.
-
-    So a kernel of attention [width, heads, C] has width rows and heads * C columns, and [heads, C, width] has heads * C
-    rows, because the axes of heads belong together. The first of several equal splits is taken.
-    """
-    sides = [(int(np.prod(shape[:at])), int(np.prod(shape[at:]))) for at in range(1, len(shape))]
-    return max(sides, key=min)
 
 
 def decomposed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -71,6 +71,24 @@ def min_p(share: float) -> Transform:
     return lambda log_p: _kept(log_p, log_p >= log_p.max(axis=1, keepdims=True) + least - TIE)
 
 
+KINDS: dict[str, Callable[[float], Transform]] = {
+    "temperature": temperature,
+    "top_k": lambda number: top_k(int(number)),
+    "top_p": top_p,
+    "min_p": min_p,
+}
+"""The kinds of rules by name. Their order is part of every record (`sim.probes.decoded`): add a new one at the end."""
+
+Rule: TypeAlias = tuple[str, float]
+"""A rule as its kind and its number."""
+
+
+def label(rule: Rule) -> str:
+    """Describe a rule, such as `T = 1.5`, `top-k 4`, `top-p 0.9` or `min-p 0.1`."""
+    kind, number = rule
+    return f"T = {number:g}" if kind == "temperature" else f"{kind.replace('_', '-')} {number:g}"
+
+
 def decoded(language: ExactLanguage, transform: Transform, place: str = "decoding") -> ExactLanguage:
     """The language that is sampled when a transform is applied at every prefix; exact, of the same kind.
 

@@ -62,6 +62,13 @@ class Prompts:
         return len(self.log_p)
 
 
+def prompts_of(trie: Trie, length: np.ndarray, log_p: np.ndarray) -> Prompts:
+    """Group the documents of a trie by their first `length` tokens, int[N], with the law log P(x) [nat], float64[N]."""
+    node = np.where(length > 0, trie.node[np.arange(len(length)), length], 0)
+    _, first, group = np.unique(node, return_index=True, return_inverse=True)
+    return Prompts(group, length, log_group_sum(log_p, group, len(first)), first)
+
+
 @dataclass(frozen=True, eq=False)
 class FiniteLanguage:
     """A distribution over N listed strings: log P(x) [nat], float64[N], on their prefix trie (tier A).
@@ -215,10 +222,7 @@ class FiniteLanguage:
     @cached_property
     def prompts(self) -> Prompts:
         """The prompts of the listed documents, with their law P(x)."""
-        length = self.vocabulary.prompt_length(self.trie.strings)
-        node = np.where(length > 0, self.trie.node[np.arange(len(length)), length], 0)
-        _, first, group = np.unique(node, return_index=True, return_inverse=True)
-        return Prompts(group, length, log_group_sum(self.log_p, group, len(first)), first)
+        return prompts_of(self.trie, self.vocabulary.prompt_length(self.trie.strings), self.log_p)
 
     @cached_property
     def answers(self) -> np.ndarray:

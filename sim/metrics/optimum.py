@@ -39,20 +39,21 @@ def seen_from(record: Record, stage: str) -> Record:
     """Return a record with the S, A, q* and configuration of a later stage in the place of those of the fine-tuning."""
     one, entry = record.stages[stage], entries(record.config)[stage]
     tuning = {**record.config["finetune"], **{key: entry[key] for key in INHERITED}}
-    config = {**record.config, **{key: value for key, value in entry.items() if key not in INHERITED}}
+    config = {**record.config, **{key: value for key, value in entry.items() if key not in (*INHERITED, "begin")}}
     return replace(
         record, config={**config, "finetune": tuning}, restricted=one.restricted, log_optimum=one.log_optimum
     )
 
 
-def laws_of(record: Record, before: str = "pretrain", loss_on: str | None = None) -> Laws:
+def laws_of(record: Record, before: str = "pretrain", loss_on: str | None = None, index: int = -1) -> Laws:
     """Return what the optimum of a training may depend on: `before` is the phase whose model it begins from.
 
-    loss_on: the tokens that it scores; None for those of the fine-tuning.
+    loss_on: the tokens that it scores; None for those of the fine-tuning. index: the evaluation of `before` that is
+    the model with which it begins: its last one, or the first one of the training itself if that begins from scratch.
     """
     p, restricted = record.p, record.restricted
     view = TrieView.of(p.trie, p.prompts, "joint")
-    q0 = scored_from(view, "joint", p.prompts, record.phases[before].at(-1)).log_q
+    q0 = scored_from(view, "joint", p.prompts, record.phases[before].at(index)).log_q
     scored = loss_on or record.config.get("finetune", {}).get("loss_on")
     group = p.prompts.group if scored == "response" else None
     return Laws(p.trie, p.log_p, restricted.s.log_p, restricted.event, q0, group)

@@ -76,6 +76,37 @@ class Tabulates(Model, Protocol):
         ...
 
 
+@runtime_checkable
+class HasFeatures(Model, Protocol):
+    """A model whose logits are a fixed linear function of features: an output matrix times a vector."""
+
+    def features(self, params: Params, tokens: Tokens) -> Float[Array, "*B L D"]:
+        """Return the vector that the output matrix multiplies, at every position t; it depends on x_<t."""
+        ...
+
+
+@runtime_checkable
+class NamesMatrices(Model, Protocol):
+    """A model that says what its matrices are for, by their names (`sim.training.flat`)."""
+
+    def part(self, name: str) -> str:
+        """Return the part of the model: embedding, attention, mlp or output."""
+        ...
+
+    def inputs_first(self, name: str) -> bool:
+        """Return whether the first axis of a matrix is the input of its layer, and the last one the output."""
+        ...
+
+
+@runtime_checkable
+class ShowsStates(Model, Protocol):
+    """A model with hidden states."""
+
+    def states(self, params: Params, tokens: Tokens) -> Float[Array, "K *B L D"]:
+        """Return the hidden state of every layer at every position; the last layer is what the output matrix reads."""
+        ...
+
+
 @struct.dataclass
 class Bound:
     """q_theta, the language of a model with given parameters."""

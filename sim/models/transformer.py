@@ -17,6 +17,13 @@ PART_ROWS = 256
 """Number of tokens in a part of a batch on a CPU, see `sim.models._base.TakesParts`."""
 
 
+PARTS = {
+    "embed": "embedding", "position": "embedding", "head": "output",
+    "qkv": "attention", "out": "attention", "up": "mlp", "down": "mlp",
+}  # fmt: skip
+"""The parts to which matrices belong, by a word of their names."""
+
+
 class Block(nnx.Module):
     """One layer: attention and a two-layer perceptron, each behind a layer norm and a residual connection."""
 
@@ -61,17 +68,23 @@ class Decoder(nnx.Module):
         h = self.norm(h)
         return h @ self.embed.embedding[...][:-1].T if self.head is None else self.head(h)
 
-    def __call__(self, tokens: Int[Array, "B L"]) -> Float[Array, "B L V"]:
-        """Logits at every position of every string."""
+    def residual(self, tokens: Int[Array, "B L"]) -> list[Float[Array, "R D"]]:
+        """The residual stream after the embedding and after each block, with a row for each token of each string."""
         bos = jnp.full((tokens.shape[0], 1), self.embed.num_embeddings - 1, tokens.dtype)
         h = self.embed(jnp.concatenate([bos, tokens[:, :-1]], axis=1)) + self.position[...][None]
         # One row per token. With two batch axes, XLA's gradients of products transpose the wide factor, which is four
         # times slower on a CPU (see benchmarks/README.md).
         h = h.reshape(-1, h.shape[-1])
+        found = [h]
         for block in self.blocks:
             query, key, value = (part.reshape(*tokens.shape, *part.shape[1:]) for part in block.heads_of(h))
             h = block.finish(h, causal_attention(query, key, value))
-        return self.read_out(h).reshape(*tokens.shape, -1)
+            found.append(h)
+        return found
+
+    def __call__(self, tokens: Int[Array, "B L"]) -> Float[Array, "B L V"]:
+        """Logits at every position of every string."""
+        return self.read_out(self.residual(tokens)[-1]).reshape(*tokens.shape, -1)
 
     def tree(self, tree: Tree, pieces: Pieces) -> Float[Array, "K C V"]:
         """Compute the logits of trie nodes layer by layer. In each layer, all nodes have keys and values already."""
@@ -107,6 +120,14 @@ class Transformer:
         """Tokens in a part: on a CPU as many as have activations that fit its cache, see benchmarks/README.md."""
         return PART_ROWS if jax.default_backend() == "cpu" else None
 
+    def part(self, name: str) -> str:
+        """Return the part of a matrix. A tied output matrix is the embedding; the position is part of it too."""
+        return PARTS[next(word for word in PARTS if word in name.split("."))]
+
+    def inputs_first(self, name: str) -> bool:
+        """Return whether a matrix is stored as [in, out]. All are, but for the second one of the perceptron."""
+        return "down" not in name.split(".")
+
     def init(self, key: PRNGKey) -> Params:
         """Return fresh parameters as a plain dictionary. The key is used up."""
         return nnx.to_pure_dict(nnx.state(Decoder(self, nnx.Rngs(params=key)), nnx.Param))
@@ -121,6 +142,16 @@ class Transformer:
         """Logits at every position. Leading axes are flattened into one batch."""
         flat = tokens.reshape(-1, tokens.shape[-1])
         return self.bind(params)(flat).reshape(*tokens.shape, self.vocab_size)
+
+    def features(self, params: Params, tokens: Tokens) -> Float[Array, "*B L D"]:
+        """Return what the output matrix multiplies: the residual stream after the last layer norm."""
+        return self.states(params, tokens)[-1]
+
+    def states(self, params: Params, tokens: Tokens) -> Float[Array, "K *B L D"]:
+        """The residual stream after the embedding and each block, and what the output matrix reads of the last one."""
+        module, flat = self.bind(params), tokens.reshape(-1, tokens.shape[-1])
+        found = module.residual(flat)
+        return jnp.stack([*found, module.norm(found[-1])]).reshape(len(found) + 1, *tokens.shape, self.width)
 
     def tree_logits(self, params: Params, tree: Tree, pieces: Pieces) -> Float[Array, "K C V"]:
         """Logits of trie nodes with prefix sharing. Up to rounding they agree with `logits`."""

@@ -16,8 +16,9 @@ from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
 from sim.phases import entries
-from sim.running import checks, editing, schema, stages
+from sim.running import adapting, checks, editing, late, schema, stages
 from sim.theory.laws import Laws
+from sim.training.adapter import Adapter
 from sim.training.simulation import Edit, Later, Recipe, Simulation
 from sim.training.sweep import Probe, evaluation_steps
 
@@ -39,7 +40,8 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
         top[name] = _part(canonical_of, form, top[name], name)
     for group in ("objective", "optimizer"):
         first[group] = _part(canonical, group, first[group], f"pretrain.{group}")
-    second = editing.canonical_edits(_part(canonical_of, schema.finetune, top["finetune"], "finetune"))
+    second = adapting.canonical_adapter(_part(canonical_of, schema.finetune, top["finetune"], "finetune"))
+    second = editing.canonical_edits(second)
     for index, name in enumerate(second["probes"]):
         member("probe", name, f"finetune.probes[{index}]")
     for name, phase in (("pretrain", first), ("finetune", second)):
@@ -115,7 +117,8 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
     p, notes, restricted, model = _world(*_texts(chosen, "restriction", "model"))
     predicted(chosen)
     first, second = chosen["pretrain"], chosen["finetune"]
-    tuning = _recipe(second, chosen, "")
+    adapter = adapting.adapter(second, model)
+    tuning = replace(_recipe(second, chosen, ""), adapter=adapter)
     whole = Simulation(
         chosen["seed"],
         p,
@@ -125,12 +128,14 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
         tuning,
         tuple(second["controls"]),
         _relearning(tuning, chosen["relearn"], restricted, p),
-        tuple(probe(name) for name in second["probes"]),
+        tuple(checks.probe(probe(name), name, model) for name in second["probes"]),
         second["kl_every_step"],
         chosen["record"] == "laws",
         _edits(*_texts(chosen, "restriction", "model"), json.dumps(second.get("edits", []))),
-        _later(chosen),
+        _later(chosen, adapter, p),
+        late.make(chosen["restriction"], "restriction", p),
     )
+    adapting.check(whole)
     checks.carried(whole)
     return whole, dict(notes)
 
@@ -157,26 +162,30 @@ def later_worlds(chosen: Mapping[str, Any]) -> dict[str, LaterWorld]:
     found = {}
     for number, (stage, entry) in enumerate(entries(chosen).items(), 2):
         place, texts = stages.place_of(number), _texts(chosen, "restriction")
-        parts = [json.dumps(entry[group], sort_keys=True) for group in ("restriction", "objective")]
-        restricted = _restricted_later(*texts, parts[0], f"{place}.restriction")
-        best = _optimum_later(*texts, *parts, place, entry["loss_on"])
-        found[stage] = LaterWorld(restricted, entry["restriction"] != chosen["restriction"], best)
+        own = late.text(entry["restriction"], chosen["model"], number)
+        restricted = _restricted_later(*texts, own, f"{place}.restriction")
+        best = _optimum_later(*texts, own, json.dumps(entry["objective"], sort_keys=True), place, entry["loss_on"])
+        found[stage] = LaterWorld(restricted, own != texts[1], best)
     return found
 
 
-def _later(chosen: Mapping[str, Any]) -> tuple[Later, ...]:
+def _later(chosen: Mapping[str, Any], adapter: Adapter | None, p: FiniteLanguage) -> tuple[Later, ...]:
     """Return the later stages of a canonical configuration. It raises SpecificationError if one cannot be built."""
-    worlds = later_worlds(chosen)
-    return tuple(
-        Later(stage, _recipe(entry, entry, f"{stages.place_of(number)}."), worlds[stage].restricted)
-        for number, (stage, entry) in enumerate(entries(chosen).items(), 2)
-    )
+    worlds, found = later_worlds(chosen), []
+    for number, (stage, entry) in enumerate(entries(chosen).items(), 2):
+        recipe = replace(_recipe(entry, entry, f"{stages.place_of(number)}."), adapter=adapter)
+        make = late.make(entry["restriction"], f"{stages.place_of(number)}.restriction", p)
+        found.append(Later(stage, recipe, worlds[stage].restricted, make, entry["begin"] == "scratch"))
+    return tuple(found)
 
 
 def _texts(chosen: Mapping[str, Any], *groups: str) -> list[str]:
     """Return the grammar with its dial, and some groups, as texts. Languages and models are kept by their texts."""
-    grammar = {"grammar": chosen["grammar"], "dial": chosen["dial"]}
-    return [json.dumps(node, sort_keys=True) for node in (grammar, *(chosen[group] for group in groups))]
+    found = [json.dumps({"grammar": chosen["grammar"], "dial": chosen["dial"]}, sort_keys=True)]
+    for group in groups:
+        node, may_be_late = chosen[group], group == "restriction"
+        found.append(late.text(node, chosen["model"], 1) if may_be_late else json.dumps(node, sort_keys=True))
+    return found
 
 
 @functools.lru_cache(maxsize=32)
@@ -202,8 +211,7 @@ def _language(grammar: str) -> tuple[FiniteLanguage, dict[str, float]]:
 
 @functools.lru_cache(maxsize=32)
 def _restricted(grammar: str, restriction: str) -> Restricted:
-    p, node = _language(grammar)[0], json.loads(restriction)
-    return checks.restricted(construct("restriction", node, "restriction", p), p, node)
+    return late.restricted(restriction, "restriction", _language(grammar)[0])
 
 
 @functools.lru_cache(maxsize=32)
@@ -215,11 +223,12 @@ def _restricted_later(grammar: str, first: str, restriction: str, place: str) ->
     before = _restricted(grammar, first)
     if restriction == first:
         return before
-    p, node = _language(grammar)[0] if before.p is None else before.p, json.loads(restriction)
-    found = stages.at(place, lambda: checks.restricted(construct("restriction", node, place, p), p, node))
+    p = _language(grammar)[0] if before.p is None else before.p
+    found = stages.at(place, lambda: late.restricted(restriction, place, p))
     if found.p is not None:
+        kind = json.loads(restriction)["kind"]
         raise SpecificationError(
-            f"{place}: a restriction that adds no strings to P is required, found {node['kind']}; "
+            f"{place}: a restriction that adds no strings to P is required, found {kind}; "
             "make it the restriction of the run"
         )
     return found
@@ -267,7 +276,7 @@ def _relearning(tuning: Recipe, wanted: Mapping[str, Any], restricted: Restricte
             f"found {wanted['num_steps']}; choose a restriction that leaves something out"
         )
     steps = evaluation_steps(wanted["num_steps"], wanted["num_evals"], "log")
-    return replace(tuning, num_steps=wanted["num_steps"], steps=steps)
+    return replace(tuning, num_steps=wanted["num_steps"], steps=steps, adapter=None)
 
 
 def _recipe(phase: Mapping[str, Any], owner: Mapping[str, Any], place: str) -> Recipe:

@@ -20,6 +20,7 @@ from sim.optimizers._base import Optimizer
 from sim.theory.laws import Laws
 from sim.training.sharing import structure
 from sim.training.simulation import Simulation
+from sim.training.sweep import Probe
 from sim.typing import PyTree
 
 TOLERANCE = 1e-9
@@ -144,6 +145,18 @@ def edit(change: Change, like: PyTree, place: str, node: Mapping[str, Any]) -> C
         if not np.isfinite(np.asarray(other, np.float64)).all():
             refuse(place, "finite parameters", "nan or infinity", node, "", "edit")
     return change
+
+
+def probe(found: Probe, name: str, model: Model) -> Probe:
+    """Return a probe, if the model has what it reads."""
+    needs = getattr(found, "needs", None)
+    if needs is not None and not isinstance(model, needs):
+        methods = ", ".join(sorted(set(dir(needs)) - set(dir(Model))))
+        raise SpecificationError(
+            f"finetune.probes: a model with {methods} is required for the probe {name}, found {kind_of(model)}; "
+            "choose another model, or leave the probe out"
+        )
+    return found
 
 
 def carried(run: Simulation) -> None:

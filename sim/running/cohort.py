@@ -15,6 +15,7 @@ from sim.disk.store import Pretrained
 from sim.models._linearised import Linearised
 from sim.numerics import SpecificationError
 from sim.phases import Stage, later
+from sim.running.beginning import begin, go_on
 from sim.running.build import build
 from sim.running.claimed import ClaimedRun, kept, refusal
 from sim.running.editing import evaluate_edits
@@ -24,12 +25,10 @@ from sim.running.provenance import provenance
 from sim.running.recording import measure, pretrained
 from sim.running.saving import Saver, restore
 from sim.training.ensemble import default_mapping
-from sim.training.flat import unflat
 from sim.training.job import State
 from sim.training.programs import Mapping as EnsembleMapping
-from sim.training.simulation import Observer, before, finetunings, later_trainings, pretraining, relearnings
+from sim.training.simulation import Observer, pretraining, relearnings
 from sim.training.sweep import Training, by_structure, train_many
-from sim.typing import Params
 
 
 @dataclass(frozen=True)
@@ -162,14 +161,11 @@ class Cohort:
 
     def _finetune(self, runs: list[ClaimedRun]) -> None:
         shapes: dict[int, Any] = {}
-        for run in runs:
-            assert run.simulation is not None
-            assert run.first is not None
-            if id(run.simulation.model) not in shapes:  # tracing takes far longer than the rest
-                shapes[id(run.simulation.model)] = jax.eval_shape(run.simulation.model.init, jax.random.key(0))
-            params = jax.tree.map(jnp.asarray, unflat(run.first.params, shapes[id(run.simulation.model)]))
-            run.tuned = finetunings(run.simulation, params, _carried(run, params))
-        self._tune("finetune", {run: run.tuned for run in runs})
+        for run in runs:  # a late restriction may refuse the model of one run
+            self._guarded([run], partial(begin, shapes=shapes))
+        ready = [run for run in runs if run.ended is None]
+        if ready:
+            self._tune("finetune", {run: run.tuned for run in ready})
 
     def _edit(self, runs: list[ClaimedRun]) -> None:
         rows = self._rows(max(len(run.tuned) for run in runs))
@@ -179,12 +175,9 @@ class Cohort:
         """Do a later stage. Runs of one signature have equally many of them."""
         ensuing: dict[ClaimedRun, dict[str, Training]] = {}
         for run in runs:
-            assert run.simulation is not None
-            stage = run.simulation.later[number]
-            params = run.tuned[before(run.simulation, stage)].trained.params
-            ensuing[run] = later_trainings(run.simulation, stage, jax.tree.map(jnp.asarray, params))
-            run.tuned |= ensuing[run]
-        self._tune(later(number + 2), ensuing)
+            self._guarded([run], partial(go_on, number=number, ensuing=ensuing))
+        if ensuing:
+            self._tune(later(number + 2), ensuing)
 
     def _relearn(self, runs: list[ClaimedRun]) -> None:
         again: dict[ClaimedRun, dict[str, Training]] = {}
@@ -258,16 +251,6 @@ class Cohort:
 def _most_trainings(chosen: Mapping[str, Any]) -> int:
     """Return how many trainings a run has at most in one stage."""
     return max(1 + len(chosen["finetune"]["controls"]), 2 if chosen["relearn"]["num_steps"] else 1)
-
-
-def _carried(run: ClaimedRun, params: Params) -> Any:
-    """Return the optimiser state at the end of the pretraining of a run; None if no control needs it."""
-    assert run.simulation is not None
-    assert run.first is not None
-    if "carried" not in run.simulation.controls:
-        return None
-    like = jax.eval_shape(run.simulation.pretrain.optimizer.transformation(1.0).init, params)
-    return jax.tree.map(jnp.asarray, unflat(run.first.opt_state, like))
 
 
 def _build(runs: list[ClaimedRun]) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sim.config import construct
+from sim.config import construct, is_late
 from sim.phases import entries
 from sim.running.identity import pretraining_key, world_parts
 
@@ -34,6 +34,7 @@ def common_parts(chosen: Sequence[Mapping[str, Any]]) -> frozenset[str]:
 
     listed = all(world_parts(one) == world_parts(chosen[0]) for one in chosen)
     restricted = listed and same("restriction") and all(_languages(one) == _languages(chosen[0]) for one in chosen)
+    restricted = restricted and not any(map(_is_late, chosen))
     found = {"plan", "base"} if listed else set()
     found |= {"model"} if listed and same("model") else set()
     alone = not any(one["finetune"]["controls"] for one in chosen)  # controls have other data, and another reward
@@ -46,6 +47,11 @@ def common_parts(chosen: Sequence[Mapping[str, Any]]) -> frozenset[str]:
 def _languages(chosen: Chosen) -> list[Any]:
     """Return the restrictions of the later stages."""
     return [entry["restriction"] for entry in entries(chosen).values()]
+
+
+def _is_late(chosen: Chosen) -> bool:
+    """Return whether an S depends on the model of the run, so that no two runs have it in common."""
+    return any(is_late("restriction", node) for node in (chosen["restriction"], *_languages(chosen)))
 
 
 def _takes_reward(chosen: Chosen) -> bool:
@@ -65,6 +71,7 @@ def hint(chosen: Chosen) -> str:
     first = {group: _without(chosen["pretrain"][group], int | float) for group in _TRACED}
     tuning = chosen["finetune"]
     beside = [tuning["controls"], tuning["probes"], tuning["kl_every_step"], bool(chosen["relearn"]["num_steps"])]
+    beside += [_without(tuning.get("adapter"), float)]
     beside += [_hint_of_stage(entry) for entry in entries(chosen).values()]
     return json.dumps([world, rules, phases, first, beside], sort_keys=True)
 

@@ -90,10 +90,11 @@ def recorded(
 
 
 def _later_worlds(record: Record, run: Simulation, chosen: Mapping[str, Any]) -> dict[str, LaterWorld]:
-    """Return the worlds of the later stages. The q0 of a prediction is the model of the stage before."""
+    """Return the worlds of the later stages. The q0 of a prediction is the model with which the stage begins."""
     found = {}
     for stage, entry in zip(run.later, entries(chosen).values(), strict=True):
-        laws = laws_of(replace(record, restricted=stage.restricted), before(run, stage), entry["loss_on"])
+        begun = (stage.name, 0) if stage.from_scratch else (before(run, stage), -1)
+        laws = laws_of(replace(record, restricted=stage.restricted), begun[0], entry["loss_on"], begun[1])
         best = checks.optimum(stage.recipe.objective, laws, entry["objective"])
         found[stage.name] = LaterWorld(stage.restricted, stage.restricted is not run.restricted, best)
     return found

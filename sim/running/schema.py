@@ -10,6 +10,7 @@ Spacing = Literal["linear", "log"]
 LossOn = Literal["response", "document"]
 Prefixes = Literal["sampled", "all"]
 Recorded = Literal["full", "laws"]
+Begin = Literal["previous", "scratch"]
 Control = Literal["identity", "carried", "linearised"]
 Seed = Check("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)  # jax silently drops higher bits
 Announced = Check(
@@ -28,6 +29,7 @@ Part = Check(
     "the name of a part of an experiment in lower-case letters, digits and _,",
     lambda value: value is None or re.fullmatch("[a-z][a-z0-9_]*", value) is not None,
 )
+Matrices = Literal["all", "inner", "attention", "mlp", "output", "embedding"]
 Distinct = Check("a list without repeats", lambda values: len(set(values)) == len(values))
 
 
@@ -65,6 +67,7 @@ def study(
     seeds: Annotated[str, Seeds] = "range(5)",
     worlds: Annotated[str, Seeds] = "range(12)",
     fresh_worlds: Annotated[str, Seeds] = "range(12,24)",
+    choosing: Annotated[str, Seeds] = "range(6)",
     rates: Annotated[str, Rates] = "2e-3",
     pretrain_steps: Annotated[int, Positive] = 2000,
     finetune_steps: Annotated[int, Positive] = 1000,
@@ -79,7 +82,8 @@ def study(
     """The schema of `study`: the size of an experiment with several runs. `seeds` is the sweep over seeds.
 
     worlds: the sweep over seeds where medians, sign tests or skewed numbers decide, which need 12 worlds or more;
-    fresh_worlds: as many other worlds, for what is announced after runs in `worlds` were seen;
+    fresh_worlds: as many other worlds, for what is announced after runs in `worlds` were seen; choosing: worlds in
+    which a number is chosen by looking, such as the best rate, which is judged in fresh_worlds;
     rates: the sweep over learning rates of the fine-tuning; pretrain_steps, finetune_steps: optimiser steps of the two
     stages; decay_steps: steps of tables if their late laws are measured; kernel_steps: steps of fine-tunings that are
     linearised; slow_steps: steps of fine-tunings with a small learning rate; long_steps: four times finetune_steps;
@@ -132,12 +136,30 @@ def finetune(
     probes: Annotated[list[str], Distinct] = [],  # noqa: B006
     kl_every_step: bool = True,
     edits: list[dict[str, Any]] = [],  # noqa: B006
+    adapter: dict[str, Any] = {},  # noqa: B006
 ) -> None:
     """The schema of `finetune`; its objective and its optimiser are top-level keys.
 
     controls: the trainings beside it, see `sim.training.simulation.finetunings`; probes: what else is recorded of the
     model at every evaluation, see `sim.probes`; kl_every_step: whether KL(S||q) is recorded after every step; edits:
-    what is done to the parameters afterwards, without training, see `sim.running.editing`.
+    what is done to the parameters afterwards, without training, see `sim.running.editing`; adapter: which parameters
+    are trained, and in which coordinates.
+    """
+
+
+def adapter(
+    *,
+    rank: Annotated[int | None, Positive] = None,
+    alpha: Annotated[float, Positive] = 8.0,
+    matrices: Matrices = "all",
+) -> None:
+    """The schema of `finetune.adapter`: which parameters the fine-tuning, its controls and later stages train.
+
+    rank: the rank r of the change of each chosen matrix, W = W0 + (alpha / r) B A (LoRA, see `sim.training.adapter`);
+    null trains the matrices themselves. matrices: all matrices; `inner`, those of attention and perceptrons; or one
+    part of the model. All other parameters are frozen. With rank null and all matrices, nothing is frozen: vectors are
+    trained too. A later stage has a fresh adapter on the model of the stage before. Learning again trains all
+    parameters. Probes differentiate by all parameters.
     """
 
 
@@ -152,12 +174,14 @@ def stage(
     loss_on: LossOn,
     prefixes: Prefixes,
     spacing: Spacing,
+    begin: Begin = "previous",
 ) -> None:
     """The schema of an entry of `stages`, a later stage: a fine-tuning from the model of the stage before.
 
     What an entry does not name is as in the fine-tuning. objective, optimizer, restriction: `kind: <name>` plus
     arguments, the name of an option in conf/<group>/, or a mapping without `kind`, which changes only the arguments
-    that it names. restriction: the S of this stage, a part of the P of the run.
+    that it names. restriction: the S of this stage, a part of the P of the run. begin: `scratch` begins from fresh
+    parameters; the model of the stage before still makes the S of a late restriction.
     """
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from sim.config import canonical, canonical_of, described
+from sim.config import canonical, canonical_of, described, is_late
 from sim.config.casting import shown
 from sim.config.options import option
 from sim.numerics import SpecificationError
@@ -32,6 +32,7 @@ def canonical_stages(top: Mapping[str, Any]) -> dict[str, Any]:
     """
     rest = {key: value for key, value in top.items() if key != PLACE}
     given = {key: rest[key] for key in PARTS} | {key: rest["finetune"][key] for key in INHERITED}
+    given["begin"] = "previous"
     found = [_canonical(entry, f"{PLACE}[{index}]", given) for index, entry in enumerate(top[PLACE])]
     return rest | {PLACE: found} if found else rest
 
@@ -65,8 +66,9 @@ def meanings(chosen: Mapping[str, Any]) -> dict[str, Meaning]:
     found: dict[str, Meaning] = {}
     before = "sft"
     for number, (stage, entry) in enumerate(entries(chosen).items(), 2):
-        data = f"S_{number}" if entry["restriction"] != chosen["restriction"] else "S"
-        both = list(of_later(stage, before, data, described("objective", entry["objective"])).items())
+        is_own = entry["restriction"] != chosen["restriction"] or is_late("restriction", entry["restriction"])
+        data, begun = f"S_{number}" if is_own else "S", before if entry["begin"] == "previous" else None
+        both = list(of_later(stage, begun, data, described("objective", entry["objective"])).items())
         found |= dict(both if has_control(chosen) else both[:1])
         before = stage
     return found

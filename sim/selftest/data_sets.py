@@ -1,6 +1,6 @@
 """Checks of restrictions that are random, leave the support or reweight P.
 
-These are fraction, answers, noise, sharpen and style-blind.
+These are fraction, answers, noise, sharpen, style-blind and own samples.
 """
 
 import math
@@ -15,14 +15,16 @@ import numpy as np
 
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
+from sim.languages.starting import StartingModel
 from sim.numerics import SpecificationError
 from sim.restrictions.answers import answers
 from sim.restrictions.fraction import fraction
 from sim.restrictions.noise import noise
+from sim.restrictions.own_samples import own_samples
 from sim.restrictions.sharpen import sharpen
 from sim.restrictions.style_blind import style_blind
 from sim.selftest.checks import Check
-from sim.selftest.drawn import BAR, LOG_FLOOR, SMALL, declined, logs, strings_of
+from sim.selftest.drawn import BAR, LOG_FLOOR, SMALL, declined, law_on, logs, strings_of
 from sim.selftest.oracles import laws, lists, restricting
 from sim.selftest.oracles.lists import NONE, Law, Symbols
 from sim.selftest.oracles.numbers import entropy, log
@@ -33,7 +35,7 @@ def checks(
     rng: random.Random, p: FiniteLanguage, law: Law, posterior: Mapping[Symbols, list[Fraction]]
 ) -> Iterator[Check]:
     """Check one of these restrictions on a list with prompts and two styles."""
-    kind = rng.randrange(5)
+    kind = rng.randrange(6)
     if kind == 0:
         yield from _fraction(rng, p, law)
     elif kind == 1:
@@ -42,6 +44,8 @@ def checks(
         yield from _noise(rng, p, law)
     elif kind == 3:
         yield from _sharpen(rng, p, law)
+    elif kind == 4:
+        yield from _own_samples(rng, p, law)
     else:
         yield from _style_blind(rng, p, law, posterior)
 
@@ -140,6 +144,30 @@ def _sharpen(rng: random.Random, p: FiniteLanguage, law: Law) -> Iterator[Check]
     yield Check("sharpen: KL(S || P)", found.s.kl(p), shift, floor=SMALL)
     yield Check("sharpen: H(S)", found.notes["entropy"], laws.entropy(own), floor=SMALL)
     yield Check("sharpen: log P(A)", found.log_mass, 0.0)
+
+
+def _own_samples(rng: random.Random, p: FiniteLanguage, law: Law) -> Iterator[Check]:
+    """Check samples of a random model on the strings of P, which leaks a random mass."""
+    inside = {x for x, q in law.items() if q}
+    own, kept, fresh = law_on(rng, law), Fraction(rng.randint(1, 20), 20), Fraction(rng.randint(0, 4), 4)
+    valid = kept * sum((own[x] for x in inside), NONE)
+    log_law = np.array(logs(lists.in_order({x: kept * q for x, q in own.items()}, strings_of(p))), np.float64)
+    base = StartingModel(np.zeros((0, 0)), log_law, rng.randint(1, 9), lambda: np.zeros((0, 0)))
+    made = partial(own_samples, p, base=base, fresh=float(fresh), seed=rng.randrange(99))
+    if not valid and fresh < 1:
+        refused = declined(partial(made, num_samples=None), "a positive probability")
+        yield Check("own samples: a model without mass on supp P is refused", refused, True)
+        return
+    share = {x: kept * own[x] / valid if x in inside and valid else NONE for x in law}
+    mixed = {x: (1 - fresh) * share[x] + fresh * law[x] for x in law}
+    yield from of_event("own samples", p, law, made(num_samples=None), set(law), mixed)
+    number = rng.randint(1, 9)
+    found = made(num_samples=number)
+    counts = np.exp(found.s.log_p) * number
+    yield Check("own samples: whole numbers of documents", counts, np.round(counts), floor=1.0)
+    yield Check("own samples: number of documents", float(counts.sum()), float(number))
+    yield Check("own samples: only what can be drawn", support(found.s) <= {x for x, q in mixed.items() if q}, True)
+    yield Check("own samples: rejected", found.notes["rejected"], 1 - valid, floor=SMALL)
 
 
 def _style_blind(

@@ -56,7 +56,7 @@ class Progress:
         self._bars.stop()
 
     def update(self, stage: Stage, step: int, num_steps: int, losses: Sequence[float]) -> None:
-        """Show that a stage has reached a step. This is an observer for `sim.training.simulation.simulate`."""
+        """Show that a stage has reached a step. This is an observer for `sim.training.alone.simulate`."""
         beside = BESIDE.get(stage, ", control on P") if len(losses) > 1 else ""
         title = in_words(stage) + DATA.get(stage, "") + beside
         known = not any(math.isnan(loss) for loss in losses)  # before the first interval there is no mean loss

@@ -40,16 +40,22 @@ def expected_collision(p: np.ndarray, num_answers: int, rho: float = 1.0) -> flo
     return c + rho**2 * (1.0 - c) / num_answers
 
 
-def expected_entropy(p: np.ndarray, num_answers: int) -> float:
-    """E H(S) = sum_y sum_k Binom(m, p_y)(k) (-(k/m) log(k/m)) [nat]: each count is binomial. It is 0 for m = 1."""
+def expected_entropy(p: np.ndarray, num_answers: int, rho: float = 1.0) -> float:
+    """E H(q) [nat] of the dial q = (1 - rho) P + rho S; E H(S) for rho = 1, which is 0 for m = 1.
+
+    Each count k is binomial, so it is sum_y sum_k Binom(m, p_y)(k) (-q log q) with q = (1 - rho) p_y + rho k/m.
+    Raises ValueError unless 0 <= rho <= 1.
+    """
     law, m = _checked(p, num_answers), num_answers
-    k = np.arange(1, m)  # the term of k = m is 0
+    if not 0.0 <= rho <= 1.0:
+        raise ValueError(f"rho: a number from 0 to 1 is required, found {rho!r}")
+    k = np.arange(m + 1)
     log_choose = math.lgamma(m + 1) - np.array([math.lgamma(i + 1) + math.lgamma(m - i + 1) for i in k.tolist()])
-    surprise = -(k / m) * np.log(k / m)
     parts = []
     for value in law[(law > 0.0) & (law < 1.0)]:
         log_binomial = log_choose + k * np.log(value) + (m - k) * np.log1p(-value)
-        parts.append(math.fsum(np.exp(log_binomial) * surprise))
+        q = (1.0 - rho) * value + rho * (k / m)
+        parts.append(math.fsum(np.exp(log_binomial) * (-q * np.log(np.where(q > 0.0, q, 1.0)))))
     return math.fsum(parts) + 0.0
 
 

@@ -24,13 +24,15 @@ from sim.models._linearised import Linearised
 from sim.objectives._enumerated import TakesReward
 from sim.optimizers._base import Optimizer
 from sim.optimizers._schedules import Scheduled
-from sim.phases import Stage, control_of
-from sim.training.job import Job, Phase, State, start
+from sim.phases import Stage, control_of, later_stage
+from sim.training.adapter import Adapted
+from sim.training.job import Job, Phase, start
 from sim.training.recipes import Edit as Edit
 from sim.training.recipes import Later as Later
+from sim.training.recipes import Make
 from sim.training.recipes import Recipe as Recipe
 from sim.training.sharing import structure
-from sim.training.sweep import Probe, Trained, Training, by_structure, train_many
+from sim.training.sweep import Probe, Training
 from sim.training.trie_logits import part_shape, trie_plan
 from sim.training.watched import Watched, watched
 from sim.typing import Array, Bool, Params, PRNGKey
@@ -53,6 +55,12 @@ class Simulation:
     laws_only: bool = False  # whether only laws of strings are recorded between the ends of a phase
     edits: tuple[Edit, ...] = ()  # of the fine-tuned model or of a control
     later: tuple[Later, ...] = ()  # what is trained after the fine-tuning, in order
+    make: Make | None = None  # what makes `restricted` when the fine-tuning begins; until then it is a stand-in
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a stage has a restriction that depends on the model with which the stage begins."""
+        return self.make is not None or any(stage.make is not None for stage in self.later)
 
     @property
     def last(self) -> Stage:
@@ -79,14 +87,18 @@ def signature(run: Simulation) -> Hashable:
     trie = run.p.trie
     levels = tuple(np.bincount(trie.depth, minlength=trie.length))
     statics = [(one.batch_size, one.whole_support) for one in (run.pretrain, run.finetune)]
-    recipes = structure([(one.objective, _optimizer(one)) for one in (run.pretrain, run.finetune)])
+    recipes = structure([(one.objective, _optimizer(one, run.seed)) for one in (run.pretrain, run.finetune)])
     world = (trie.strings.shape, trie.num_nodes, levels, trie.vocab_size, run.p.vocabulary.prompt_end)
     later = tuple(
-        (structure((one.recipe.objective, _optimizer(one.recipe))), one.recipe.batch_size, one.recipe.whole_support)
+        (
+            structure((one.recipe.objective, _optimizer(one.recipe, run.seed))),
+            one.recipe.batch_size,
+            one.recipe.whole_support,
+        )
         for one in run.later
     )
     watched_parts = (run.restricted, *(one.restricted for one in run.later)) if run.kl_every_step else ()
-    seen = tuple(part_shape(trie, one.s.log_p > -np.inf) for one in watched_parts)
+    seen = tuple(part_shape(trie, (one.s.log_p > -np.inf) | run.is_late) for one in watched_parts)
     beside = run.controls, run.relearn is None, run.probes, seen, later
     return world, structure(run.model), recipes, tuple(statics), *beside
 
@@ -147,8 +159,10 @@ def later_trainings(run: Simulation, stage: Later, params: Params) -> dict[str, 
     """Return the training of a later stage and, if `identity` is among the controls, its control on fresh data from P.
 
     Both begin from `params`, the parameters at the end of the stage before, with a fresh optimiser state. So the
-    anchor of their objective is the model of the stage before.
+    anchor of their objective is the model of the stage before. A stage from scratch begins from fresh parameters.
     """
+    if stage.from_scratch:
+        params = _initial(run.model, phase_key(run.seed, f"{stage.name} init"))
     event, watches = _event(stage.restricted), watched_part(run, stage.restricted)
     found = {stage.name: _training(run, stage.name, stage.recipe, params, tables(stage.restricted.s), event, watches)}
     if "identity" in run.controls:
@@ -189,8 +203,11 @@ def lost(p: FiniteLanguage, restricted: Restricted) -> FiniteLanguage:
 
 
 def watched_part(run: Simulation, restricted: Restricted, is_watched: bool = True) -> Watched | None:
-    """Return what a training watches at every step, the S of a restriction; None if the run watches nothing."""
-    return watched(restricted.s, is_watched) if run.kl_every_step else None
+    """Return what a training watches at every step, the S of a restriction; None if the run watches nothing.
+
+    In a run with a late restriction no shape may depend on a support, so there is room for every string.
+    """
+    return watched(restricted.s, is_watched, run.is_late) if run.kl_every_step else None
 
 
 def _training(
@@ -210,7 +227,7 @@ def _training(
         tables(run.p),
         event,
         recipe.objective,
-        _optimizer(recipe),
+        _optimizer(recipe, run.seed, name),
         float(recipe.num_steps),
         recipe.loss_on == "document",
         recipe.batch_size,
@@ -221,9 +238,16 @@ def _training(
     return Training(job, run.p.trie, plans(run.p.trie), recipe.steps, probes=probes, reduce=reduce)
 
 
-def _optimizer(recipe: Recipe) -> Optimizer:
-    """Return the optimiser in the form that most optimisers share."""
-    return recipe.optimizer.in_common_form() if isinstance(recipe.optimizer, Scheduled) else recipe.optimizer
+def _optimizer(recipe: Recipe, seed: int, name: str = "") -> Optimizer:
+    """Return the optimiser in the form that most optimisers share, on the parameters of the adapter if there is one.
+
+    A control of a fine-tuning, or of a later stage, has the random factors of the training that it controls.
+    """
+    plain = recipe.optimizer.in_common_form() if isinstance(recipe.optimizer, Scheduled) else recipe.optimizer
+    if recipe.adapter is None:
+        return plain
+    of = later_stage(name) or "finetune"
+    return Adapted(plain, recipe.adapter, np.array([seed, zlib.crc32(of.encode())], np.uint32))
 
 
 @functools.lru_cache(maxsize=32)
@@ -246,41 +270,3 @@ def everything(p: FiniteLanguage) -> Bool[Array, "N"]:
 @functools.lru_cache(maxsize=32)
 def _event(restricted: Restricted) -> Bool[Array, "N"]:
     return jnp.asarray(restricted.event)
-
-
-def simulate(run: Simulation, observe: Observer = lambda *_: None) -> dict[str, Trained]:
-    """Do all phases of one simulation in memory: pretraining, fine-tuning, edits, later stages, relearning.
-
-    The keys of the result are "pretrain", "sft", the controls, the later stages, each with its control, the phases of
-    `relearnings`, and the edits.
-    `sim.running.work` does the same for many runs and uses results on the disk. It raises FloatingPointError with the
-    names of phase and step if a training diverges.
-    """
-    first = pretraining(run)
-    _trained({"pretrain": first}, "pretrain", run.pretrain, observe)
-    others = finetunings(run, first.trained.params, first.trained.opt_state)
-    _trained(others, "finetune", run.finetune, observe)
-    changed = {one.name: edited(run, one, others) for one in run.edits}
-    _trained(changed, "finetune", run.finetune)
-    for stage in run.later:
-        params = others[before(run, stage)].trained.params
-        trainings = later_trainings(run, stage, params)
-        _trained(trainings, stage.name, stage.recipe, observe)
-        others |= trainings
-    again = relearnings(run, others[run.last].trained.params)
-    if run.relearn is not None:
-        _trained(again, "relearn", run.relearn, observe)
-    return {name: one.trained for name, one in ({"pretrain": first} | others | again | changed).items()}
-
-
-def _trained(trainings: dict[str, Training], stage: Stage, recipe: Recipe, observe: Observer = lambda *_: None) -> None:
-    """Train the phases of one stage of a run. Phases of one structure are trained together."""
-    for group in by_structure(list(trainings.values())):
-
-        def seen(_: Callable[[int], State], group: list[Training] = group) -> None:
-            observe(stage, group[0].step, recipe.num_steps, [one.trained.loss for one in group])
-
-        train_many(group, seen)
-    for name, one in trainings.items():
-        if one.failure is not None:
-            raise FloatingPointError(f"{name}: {one.failure}")

@@ -32,6 +32,16 @@ def at_ends(probe: Probe) -> Probe:
     return probe
 
 
+def needing(protocol: type) -> Callable[[Probe], Probe]:
+    """Mark a probe that reads more of a model than its logits: the model must satisfy a protocol."""
+
+    def marked(probe: Probe) -> Probe:
+        probe.needs = protocol  # type: ignore[attr-defined]
+        return probe
+
+    return marked
+
+
 @dataclass
 class Trained:
     """The result of a training: recorded arrays at every evaluation, and the parameters after the last step."""

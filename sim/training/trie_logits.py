@@ -1,5 +1,7 @@
 """The model's logits at every distinct prefix of the support. A model that shares prefixes evaluates each one once."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,9 +9,9 @@ from flax import struct
 
 from sim.languages.trie import Trie
 from sim.models._attention import Tree
-from sim.models._base import Model, SharesPrefixes, Tabulates
+from sim.models._base import HasFeatures, Model, SharesPrefixes, Tabulates
 from sim.training.parts import Pieces, Team
-from sim.typing import Array, Bool, Float, Int, Params
+from sim.typing import Array, Bool, Float, Int, Params, Tokens
 
 CHUNK = 256
 """Number of trie nodes (or strings) that are scored at a time."""
@@ -39,13 +41,14 @@ def trie_plan(trie: Trie) -> TriePlan:
     return _plan(trie, np.ones(trie.num_strings, bool), CHUNK, trie.num_nodes)
 
 
-def part_plan(trie: Trie, kept: Bool[np.ndarray, "N"]) -> TriePlan:
+def part_plan(trie: Trie, kept: Bool[np.ndarray, "N"], room: tuple[int, int] | None = None) -> TriePlan:
     """Prepare the part of a trie that some strings pass through. The order of its nodes is that of the trie.
 
     Parts of tries of equal size have few shapes, so that programs can be shared: all parts of a trie of up to FEW
-    chunks have the shape of the trie, and others are padded to a power of four.
+    chunks have the shape of the trie, and others are padded to a power of four. `room` is the shape of a larger part
+    (`part_shape`), where the shape must not depend on the strings.
     """
-    return _plan(trie, kept, SMALL_CHUNK, None)
+    return _plan(trie, kept, SMALL_CHUNK, None, room)
 
 
 def part_shape(trie: Trie, kept: Bool[np.ndarray, "N"]) -> tuple[int, int]:
@@ -58,7 +61,9 @@ def part_shape(trie: Trie, kept: Bool[np.ndarray, "N"]) -> tuple[int, int]:
     )
 
 
-def _plan(trie: Trie, kept: np.ndarray, chunk: int, num_nodes: int | None) -> TriePlan:
+def _plan(
+    trie: Trie, kept: np.ndarray, chunk: int, num_nodes: int | None, wanted: tuple[int, int] | None = None
+) -> TriePlan:
     rows = np.flatnonzero(kept)
     own = trie.node[rows]
     first = np.full(trie.num_nodes, trie.num_strings)  # the first kept string through each node
@@ -68,7 +73,7 @@ def _plan(trie: Trie, kept: np.ndarray, chunk: int, num_nodes: int | None) -> Tr
     renumbered[nodes] = np.arange(len(nodes))
     covering, row = np.unique(first[nodes], return_inverse=True)
     num_chunks, num_string_chunks = -(-len(nodes) // chunk), -(-len(covering) // chunk)
-    room, string_room = (num_chunks, num_string_chunks) if num_nodes else part_shape(trie, kept)
+    room, string_room = (num_chunks, num_string_chunks) if num_nodes else wanted or part_shape(trie, kept)
     num_nodes = num_nodes or room * chunk
     at = np.pad(nodes, (0, room * chunk - len(nodes)))  # padding is like the root
     ancestors = np.where(np.tri(trie.length, dtype=bool)[trie.depth[nodes]], renumbered[trie.node[first[nodes]]], -1)
@@ -110,9 +115,21 @@ def shared_logits(
 
 def covering_logits(model: Model, params: Params, plan: TriePlan, team: Team | None = None) -> Float[Array, "M V"]:
     """Logits at every node from strings that cover the trie. This works for any model, but repeats shared prefixes."""
+    return _covering(lambda strings: model.logits(params, strings), plan, team)
+
+
+def _covering(score: Callable[[Tokens], Array], plan: TriePlan, team: Team | None) -> Float[Array, "M V"]:
     pieces = Pieces(plan.strings.shape[0], team, plan.num_string_chunks)
-    logits = pieces.gather(pieces.map(lambda strings: model.logits(params, strings), plan.strings))
-    return logits.reshape(-1, *logits.shape[2:])[plan.cover_row, plan.depth]
+    found = pieces.gather(pieces.map(score, plan.strings))
+    nodes: Array = found.reshape(-1, *found.shape[2:])[plan.cover_row, plan.depth]
+    return nodes
+
+
+@jax.jit
+def trie_features(model: HasFeatures, params: Params, plan: TriePlan) -> Float[Array, "M D"]:
+    """Features at every node of the trie, float32[M, D], with the precision of `trie_logits`."""
+    with jax.default_matmul_precision("highest"):
+        return _covering(lambda strings: model.features(params, strings), plan, None)
 
 
 @jax.jit

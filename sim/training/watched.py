@@ -11,7 +11,7 @@ from flax import struct
 from sim.languages.finite import FiniteLanguage
 from sim.models._base import Model
 from sim.training.parts import Team
-from sim.training.trie_logits import TriePlan, node_logits, part_plan
+from sim.training.trie_logits import TriePlan, node_logits, part_plan, part_shape
 from sim.typing import Array, Float, Params
 
 STEPS = 1024
@@ -30,10 +30,13 @@ class Watched:
 
 
 @functools.lru_cache(maxsize=32)
-def watched(language: FiniteLanguage, is_watched: bool = True) -> Watched:
-    """Prepare a language. If it is not watched, the tables have the same shapes, but nothing is computed."""
+def watched(language: FiniteLanguage, is_watched: bool = True, has_any_support: bool = False) -> Watched:
+    """Prepare a language. If it is not watched, the tables have the same shapes, but nothing is computed.
+
+    has_any_support: whether the tables have room for every string of the trie, so that the support decides no shape.
+    """
     trie, kept = language.trie, language.log_p > -np.inf
-    plan = part_plan(trie, kept)
+    plan = part_plan(trie, kept, part_shape(trie, np.ones(trie.num_strings, bool)) if has_any_support else None)
     node, strings = np.asarray(plan.node), trie.strings[kept]
     at, alive = trie.node[kept], trie.node[kept] >= 0
     mass = np.zeros(trie.num_nodes)

@@ -47,6 +47,7 @@ DOORS = (
     Door("sim.running.worker", "{task}", "{new}", ("{}",), COMPUTES),
     Door("experiments", "claims", "demo {new}", ("demo {}", "c1_entropy {}", "robustness {}", "board {}", "{}")),
     Door("figures", "--help", "demo {new}", ("demo {}", "{}")),
+    Door("experiments", "claims --full", "compare {new}", ("compare {}", "publish {}")),
 )
 
 NOT_ATTACKED = {

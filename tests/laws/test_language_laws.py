@@ -14,6 +14,7 @@ from sim.config import construct
 from sim.languages.device import alias_table, on_device
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
+from sim.languages.starting import of_language
 from sim.metrics.divergence import kl
 from sim.numerics import SpecificationError, log_group_sum
 from sim.running.build import settings, world
@@ -48,6 +49,11 @@ def node_of(restriction: str) -> dict[str, Any]:
     return settings(compose(f"restriction={restriction}"))["restriction"]
 
 
+def features(p: FiniteLanguage) -> np.ndarray:
+    """Arbitrary features of a model, for restrictions that depend on one; its law is P."""
+    return np.random.default_rng(0).normal(size=(p.trie.num_nodes, 8))
+
+
 @functools.cache
 def restricted(grammar: str, restriction: str, variant: str) -> Restricted | str | None:
     """The restricted language, the refusal, or None if there is no such variant."""
@@ -63,7 +69,7 @@ def restricted(grammar: str, restriction: str, variant: str) -> Restricted | str
             return None
         node["keep_prompts"] = True
     try:
-        return construct("restriction", node, "restriction", p)
+        return construct("restriction", node, "restriction", p, base=of_language(p, 1, functools.partial(features, p)))
     except SpecificationError as refusal:
         return str(refusal)
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from sim.edits._base import applied, by_matrix, matrix_shape
+from sim.edits.hard_threshold import hard_threshold
 from sim.edits.interpolate import interpolate
 from sim.edits.random_directions import frame, random_directions
 from sim.edits.random_step import random_step
+from sim.edits.random_update import random_update
 from sim.edits.truncate import truncate
 
 KEY, OTHER = jax.random.key(7), jax.random.key(8)
@@ -139,3 +141,33 @@ def test_parameters_beyond_float32_are_refused() -> None:
     before = {"w": jnp.ones((2, 2), jnp.float32)}
     with pytest.raises(FloatingPointError, match=r"^finite parameters are required, found others; choose a smaller"):
         applied(lambda *given: random_step(*given, norm=1e60), before, before, KEY)
+
+
+# -- hard_threshold, random_update ------------------------------------------------------------------------------------
+
+
+def test_the_hard_threshold_keeps_what_stands_out_of_noise() -> None:
+    dice = np.random.default_rng(5)
+    noise, spike = 0.01 * dice.standard_normal((40, 30)), np.outer(np.ones(40), np.arange(30.0)) / 30.0
+    before = {"matrix": dice.standard_normal((40, 30)), "bias": np.zeros(3)}
+    after = {"matrix": before["matrix"] + noise + spike, "bias": np.ones(3)}
+    found = hard_threshold(before, after, KEY)
+    change = found["matrix"] - before["matrix"]
+    assert np.linalg.matrix_rank(change, tol=1e-10) == 1
+    np.testing.assert_allclose(change, truncate(before, after, KEY, rank=1)["matrix"] - before["matrix"], atol=1e-12)
+    np.testing.assert_array_equal(found["bias"], after["bias"])
+
+
+def test_a_random_update_has_the_norm_of_every_change_and_no_direction_of_it() -> None:
+    found, again, other = (random_update(BEFORE, AFTER, key) for key in (KEY, KEY, OTHER))
+    for name in ("matrix", "wide", "kernel"):
+        one, whole = change(name, found), change(name, AFTER)
+        assert np.linalg.norm(one) == pytest.approx(np.linalg.norm(whole), rel=1e-12)
+        assert np.array_equal(found[name], again[name])
+        assert not np.allclose(found[name], other[name])
+    np.testing.assert_array_equal(found["bias"], AFTER["bias"])
+    big = {"matrix": np.zeros((300, 200))}
+    drawn_ = random_update(big, {"matrix": np.ones((300, 200))}, KEY)["matrix"]
+    values = np.linalg.svd(drawn_, compute_uv=False)
+    expected = 300 * 200 / (300**0.5 + 200**0.5) ** 2
+    assert np.sum(values**2) / values[0] ** 2 == pytest.approx(expected, rel=0.05), "Marchenko and Pastur's edge"

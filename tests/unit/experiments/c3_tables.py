@@ -16,6 +16,9 @@ RHO = {1: 0.99, 2: 0.98, 4: 0.96, 16: 0.9, 32: 0.9}
 LOSS = {1: 1.9, 2: 1.3, 4: 0.9, 16: 0.3, 32: 0.35}
 """ρ̂ in the end, and b [nat], by the number of answers."""
 
+FRESH = range(12, 24)
+"""Seeds of the worlds in which C3.8 is judged."""
+
 
 def run(part: str, seed: int, **given: Any) -> dict[str, Any]:
     """A row of `runs`; entropies of the model are H(P) where nothing else is given."""
@@ -58,20 +61,50 @@ def runs() -> pl.DataFrame:
         rows.append(run("fewer", seed, m=32, n=8, h_q_held=H - 0.5))
         rows.append(run("fewer_few", seed, m=4, n=8, h_q_held=H - 1.2))
         rows.append(run("rivals_exact", seed, m=1, targets="exact", h_q_held=H - 1.0))
+    for seed in FRESH:
+        rows.append(run("copies_first", seed, h_q_held=0.2))
+        rows.append(run("copies_again", seed, h_q_held=0.2))
+        rows.append(run("copies_few", seed, m=4, n=12, h_q_held=H - 1.2))
+        rows.append(run("copies_many", seed, m=2, n=24, h_q_held=H - 2.1))
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def donors() -> pl.DataFrame:
+    """Held-out prompts that copy the same trained prompts, whatever these say."""
+    rows = [
+        {
+            "seed": seed,
+            "donors": 0.7 + 0.01 * dice,
+            "answers": 0.02 * dice,
+            "differ": 0.6 + 0.01 * dice,
+            "differ_p": 0.1,
+            "loss": LOSS[1],
+        }
+        for seed in FRESH
+        for dice in [float(np.random.default_rng(seed).standard_normal())]
+    ]
+    return pl.DataFrame(rows)
+
+
+def drawn(found: pl.DataFrame) -> pl.DataFrame:
+    """E H of m answers."""
+    own = found.filter(pl.col("part").is_in(["copies_few", "copies_many"])).select("run", "m")
+    return own.select("run", told=pl.col("m").replace_strict({4: 1.3, 2: 0.7}, return_dtype=pl.Float64))
 
 
 def paths(found: pl.DataFrame) -> pl.DataFrame:
     """ρ̂ rises as 1 − e^(−t/τ), faster where the model is wide and the prompts are few."""
     rows = []
     columns = ("run", "seed", "valid", "part", "m", "n", "width", "rate", "batch", "num_steps", "missing")
-    for row in found.filter(pl.col("m").is_not_null()).select(columns).iter_rows(named=True):
+    finite = pl.col("m").is_not_null() | (pl.col("part") == "copies_first")
+    for row in found.filter(finite).select(columns).with_columns(pl.col("m").fill_null(1)).iter_rows(named=True):
         slow = 30.0 * row["m"] ** 0.5 * (row["n"] / 16) ** 2 * (64 / row["width"]) ** 0.5
         for step in STEPS:
             rho = 1 - float(np.exp(-step / slow))
-            more = {"step": step, "rho": rho, "residual": 0.05, "unseen": (1 - rho) * row["missing"]}
+            more = {"step": step, "rho": rho, "residual": 0.05, "unseen": (1 - rho) * row["missing"], "fit": 1 - rho}
             epochs = step * row["batch"] / (row["m"] * row["n"])
-            rows.append(row | more | {"h_held": H - rho, "h_trained": H - rho, "epochs": epochs})
+            held = H - (2.8 if row["part"].startswith("copies") else 1.0) * rho
+            rows.append(row | more | {"h_held": held, "h_trained": H - rho, "epochs": epochs})
     return pl.DataFrame(rows).drop("missing")
 
 
@@ -117,4 +150,6 @@ def tables(found: pl.DataFrame | None = None, **others: pl.DataFrame) -> Tables:
         "modes": modes(),
         "datasets": datasets(),
         "answers": pl.DataFrame(),
+        "donors": donors(),
+        "drawn": drawn(one),
     } | others

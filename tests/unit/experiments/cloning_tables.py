@@ -7,10 +7,12 @@ import numpy as np
 import polars as pl
 
 from experiments.c4_cloning import CLAIM
+from experiments.c4_cloning.sharing import ENDS
 from experiments.predictions import Tables
 from sim.theory.horizon import steps_off_at_rate
 
-NAMES = ("weights", "horizons", "hazards", "drift", "returns", "forgetting", "optima", "stages")
+NAMES = ("weights", "horizons", "hazards", "drift", "returns", "forgetting", "optima", "stages", "sharing", "by_step",
+         "outside", "labels", "shares")  # fmt: skip
 
 FORGOT = {"oracle": 2e-4, "sampled": 0.02, "rejection": 2e-4, "klpg": 3e-4, "pg": 4.0, "tilted": 0.3}
 """KL(P_A‖q_A) of every arm when q(A) = 0.999 [nat]."""
@@ -136,8 +138,36 @@ def stages(hard: float = 20.0) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
+SHARED = {
+    "sharing_style_trie": (1.0, 0.0), "sharing_style_ngram3": (1.0,), "sharing_style_ngram2": (1.0,),
+    "sharing_walk_trie": (None,), "sharing_walk_ngram2": (None,), "sharing_walk_ngram1": (None,),
+}  # fmt: skip
+"""The parts with tables, and how styles are shown in their worlds."""
+
+
+def sharing(touched: float = 0.0, said: float = 0.3, carried: float = 0.7, back: float = 0.2) -> pl.DataFrame:
+    """Tables that change by `touched` where they share nothing, and by the other numbers where they do."""
+    rows = []
+    for part, worlds in SHARED.items():
+        for seed in range(5):
+            for shown in worlds:
+                one = 1 + 0.01 * float(dice(seed).standard_normal())
+                rest = said if part.endswith("ngram3") else touched
+                weight = carried if part.endswith("style_ngram2") else touched
+                more = back if part.endswith("ngram1") else touched
+                styled = "style" in part
+                rows.append(
+                    {"run": f"{part}{shown}{seed}", "seed": seed, "valid": True, "part": part, "shown": shown,
+                     "targets": "exact", "fit": 1e-4}
+                    | {f"rest{end}": 0.1 + (rest * one if not end else 0.0) if styled else None for end in ENDS}
+                    | {f"weight{end}": 0.25 + (weight * one if not end else 0.0) if styled else None for end in ENDS}
+                    | {f"back{end}": None if styled else 0.2 + (more * one if not end else 0.0) for end in ENDS}
+                )  # fmt: skip
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
 def everything() -> Tables:
     return frames(
         weights=weights(), horizons=horizons(), drift=drift(), returns=returns(), forgetting=forgetting(),
-        optima=optima(), stages=stages(),
+        optima=optima(), stages=stages(), sharing=sharing(),
     )  # fmt: skip

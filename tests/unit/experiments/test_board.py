@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments import board
+from experiments import board, conversation
 from experiments.predictions import Amendment, Claim, Finding, table
 from experiments.standing import RULE
 from experiments.statistics import interval
@@ -247,6 +247,13 @@ def test_a_claim_without_such_checks_has_no_remark_on_them(judged):
     blocks = list(board.blocks([Judged(judged.claim, findings, "undecided", "a reason", judged.folder)]))
     assert len(tables_of_findings(blocks)) == 1
     assert "True by construction" not in markdown(blocks)
+
+
+def test_the_board_of_several_claims_has_a_row_for_every_sentence_of_the_conversation(tmp_path):
+    both = [result(claim, tmp_path) for claim in CLAIMS[:2]]
+    (found,) = (one for one in board.blocks(both) if isinstance(one, Table) and one.columns == conversation.COLUMNS)
+    assert [row[1] for row in found.rows] == [one.text for one in conversation.SENTENCES]
+    assert any("C1.2a" in row[3] and "not judged" not in row[3] for row in found.rows)
 
 
 def test_nothing_is_wider_than_the_page_and_no_number_is_cut(judged):

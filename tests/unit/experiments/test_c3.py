@@ -65,6 +65,7 @@ OTHERWISE = [
     ("C3.4c", lambda: changed("annotators", **both("h_q_held", 4.0))),
     ("C3.4d", lambda: changed("annotators", **both("h_q_held", 2.0))),
     ("C3.7b", lambda: changed("fewer", **both("h_q_held", 0.5))),
+    ("C3.8d", lambda: changed("copies_many", **both("h_q_held", 0.8))),
 ]
 
 
@@ -87,6 +88,7 @@ PATHS = [
     ("C3.3f", {"rho": pl.col("rho") * pl.col("n") / 16}),
     ("C3.3g", {"rho": pl.col("rho") * pl.col("n") / 16}),
     ("C3.6a", {"unseen": 2 * pl.col("unseen")}),
+    ("C3.8e", {"h_held": pl.lit(made.H)}),
 ]
 
 
@@ -112,6 +114,16 @@ def test_it_is_refuted_where_the_fits_are_otherwise(identifier, columns, good):
 def test_other_formulas_are_refuted(identifier, name, good):
     wrong = good["datasets"].with_columns(pl.col(f"expected_{name}") * 1.05)
     assert "refuted" in verdicts(identifier, {**good, "datasets": wrong})
+
+
+@pytest.mark.parametrize(
+    ("identifier", "columns"),
+    [("C3.8a", {"differ": pl.col("differ_p")}), ("C3.8b", {"donors": pl.col("answers")}),
+     ("C3.8c", {"answers": pl.col("donors")})],
+)  # fmt: skip
+def test_it_is_refuted_where_nothing_is_copied(identifier, columns, good):
+    wrong = {**good, "donors": good["donors"].with_columns(**columns)}
+    assert verdicts(identifier, wrong) == {"refuted"}
 
 
 def test_data_sets_of_one_answer_that_vary_are_found(good):
@@ -159,7 +171,8 @@ def test_wide_bounds_decide_nothing():
 
 
 def test_a_study_without_parts_is_not_judged(good):
-    nothing = {**good, "runs": good["runs"].head(0), "paths": pl.DataFrame(), "modes": pl.DataFrame()}
+    empty = dict.fromkeys(("paths", "modes", "donors", "drawn"), pl.DataFrame())
+    nothing = {**good, **empty, "runs": good["runs"].head(0)}
     decided = {one for one in DECIDED if not one.startswith("C3.2") or one == "C3.2d"}
     assert all(verdicts(one, nothing) == {"not valid"} for one in decided)
 

@@ -29,7 +29,8 @@ def all_holds():
 def test_it_holds_where_the_world_is_made_so(identifier, all_holds):
     found = made.verdicts(identifier, all_holds)
     assert set(found.values()) == {"holds"}
-    wanted = {"C4.0a": 2, "C4.0c": 5, "C4.1a": 4, "C4.1b": 4, "C4.2a": 6, "C4.2b": 3, "C4.2c": 9, "C4.2d": 3,
+    wanted = {"C4.0a": 2, "C4.0c": 5, "C4.1a": 4, "C4.1b": 4, "C4.1c": 7, "C4.2a": 6, "C4.2b": 3, "C4.2c": 9,
+              "C4.2d": 3,
               "C4.2f": 3, "C4.3a": 2, "C4.3f": 2, "C4.3d": 2, "C4.3e": 2, "C4.4a": 3, "C4.4c": 3, "C4.4d": 2,
               "C4.4e": 2, "C4.4f": 2, "C4.6": 4}  # fmt: skip
     assert len(found) == wanted.get(identifier, 1)
@@ -65,6 +66,10 @@ def test_it_holds_where_the_world_is_made_so(identifier, all_holds):
         ("C4.5a", {"optima": made.optima(gap=0.1)}),
         ("C4.5b", {"stages": made.stages(hard=1.0)}),
         ("C4.6", {"drift": made.drift(narrow=-1.0)}),
+        ("C4.1c", {"sharing": made.sharing(touched=1e-3)}),
+        ("C4.1d", {"sharing": made.sharing(said=-0.1)}),
+        ("C4.1e", {"sharing": made.sharing(carried=0.1)}),
+        ("C4.3g", {"sharing": made.sharing(back=-0.1)}),
     ],
 )  # fmt: skip
 def test_it_is_refuted_where_the_world_is_made_otherwise(identifier, frames):

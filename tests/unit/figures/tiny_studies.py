@@ -22,6 +22,7 @@ from sim.languages.restricted import Restricted
 from sim.metrics.table import residuals
 from sim.phases import MEANINGS, of_edit
 from sim.restrictions.style import style
+from tests.unit import imitated, imitated_consequences, imitated_rank
 from tests.unit.figures.tiny_runs import arrays, run, world
 
 Tables = dict[str, pl.DataFrame]
@@ -53,10 +54,15 @@ RUNS: dict[str, dict[str, bool]] = {
 
 
 def variants(study: str) -> list[str]:
-    """What can be special about the tables of a study; nothing of a claim whose runs nobody has imitated here."""
-    if hasattr(members("experiment")[study].load(), "CLAIM") and study not in RECORDS:
-        return []
-    return ["", "not valid"] if hasattr(members("experiment")[study].load(), "CLAIM") else list(RUNS)
+    """What can be special about the tables of a study; nothing of a claim whose runs nobody has imitated here.
+
+    A study that no experiment reports on shows theory alone, and has no tables.
+    """
+    if study not in members("experiment"):
+        return [""]
+    if hasattr(members("experiment")[study].load(), "CLAIM"):
+        return ["", "not valid"] if study in RECORDS else []
+    return list(RUNS)
 
 
 def tables(study: str, variant: str = "") -> Tables:
@@ -66,6 +72,8 @@ def tables(study: str, variant: str = "") -> Tables:
 
 @functools.cache
 def _tables(study: str, variant: str) -> Tables:
+    if study not in members("experiment"):
+        return {}
     module = members("experiment")[study].load()
     if not hasattr(module, "CLAIM"):
         return module.analyse(run(**RUNS[variant]))
@@ -272,5 +280,8 @@ def _steps(seed: int) -> Iterator[Record]:
         )
 
 
-RECORDS: dict[str, Callable[[], Iterator[Record]]] = {"c1_entropy": _c1, "c2_support": _c2}
+RECORDS: dict[str, Callable[[], Iterator[Record]]] = {
+    "c1_entropy": _c1, "c2_support": _c2, "c3_answers": imitated.c3, "c4_cloning": imitated.c4,
+    "c5_rank": imitated_rank.c5, "c6_consequences": imitated_consequences.c6,
+}  # fmt: skip
 """The runs of claims. The figures of a claim without an entry are only drawn from real runs, by the laws of claims."""

@@ -137,6 +137,45 @@ def test_samples_follow_the_model(result: Result) -> None:
     assert abs(sum(text.startswith(prompt) for text in whole) / 2000 - np.exp(_prompt(model, prompt))) < 0.06
 
 
+def test_a_decoded_model_transforms_every_law(result: Result) -> None:
+    """Against next-token laws that are raised to a power, or cut, one by one; and its samples follow it."""
+    model = result.model("finetuned")
+    record = result.record
+    row = next(row for row in record.p.trie.strings if row[-2])
+    start = int(record.p.vocabulary.prompt_length(row[None])[0])
+    prompt, answer = (record.p.vocabulary.decode(part) for part in (row[:start], row[start:]))
+    laws = np.exp(np.asarray(model.bound.next_log_probs(jnp.asarray(row[None])), np.float64))[0]
+    warm = cut = 0.0
+    for t in range(start, len(row)):
+        powers = laws[t] ** (1 / 1.7)
+        warm += np.log(powers[row[t]] / powers.sum())
+        best = np.sort(powers)[-2:]
+        cut += np.log(powers[row[t]] / best.sum()) if powers[row[t]] >= best[0] else -np.inf
+    assert model.decoded(temperature=1.7).log_prob([answer], prompt)[0] == pytest.approx(warm, rel=1e-5)
+    both = model.decoded(temperature=1.7, top_k=2)
+    assert both.log_prob([answer], prompt)[0] == pytest.approx(cut, rel=1e-5)
+    assert both.rules == model.decoded(temperature=1.7).decoded(top_k=2).rules
+    hot = model.decoded(temperature=1.7)
+    answers = hot.sample(4000, prompt=prompt)
+    own = sorted(set(answers))[:40]
+    q = np.exp(hot.log_prob(own, prompt=prompt))
+    found = np.array([answers.count(one) for one in own]) / len(answers)
+    assert np.abs(found - q).max() < 5 * np.sqrt(q.max() / len(answers))
+    assert len(set(model.decoded(temperature=0).sample(20, prompt=prompt))) == 1, "greedy"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [({}, "decoded: at least one of temperature, top_k, top_p, min_p is required, found none"),
+     ({"top_k": 1.5}, "top_k: an integer of at least 1 is required, found 1.5"),
+     ({"temperature": -1.0}, "temperature: a number of at least 0 is required, found -1.0"),
+     ({"top_p": 0.0}, "top_p: a number above 0")],
+)  # fmt: skip
+def test_a_rule_that_is_none_is_refused(result: Result, given: dict[str, Any], words: str) -> None:
+    with pytest.raises(SpecificationError, match=words):
+        result.model().decoded(**given)
+
+
 def test_the_conclusions(result: Result) -> None:
     assert repr(result).splitlines()[0] == f"scratch, run {result.record.hash}: style z0"
     assert len(repr(result).splitlines()) == 6

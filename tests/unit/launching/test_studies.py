@@ -59,6 +59,15 @@ def test_the_points_are_those_of_every_study_and_say_of_which(asked, monkeypatch
         assert config["grammar"]["seed"] == config["seed"]  # what refers to a point is resolved in the point
 
 
+def test_two_models_of_a_world_differ_by_their_own_seed_alone(asked, monkeypatch, tmp_path):
+    """What a study refers to is resolved in each run, unless it is ${study....}."""
+    only = ("experiment=c6_consequences", "claim=null", "hydra.sweeper.only=[agreement_sampled]", "study.worlds='0,7'")
+    assert run(monkeypatch, tmp_path, *only) == 0
+    found = [settings(config) for _, config in asked[0]]
+    seeds = [(one["grammar"]["seed"], one["seed"], one["restriction"]["steps"][0]["seed"]) for one in found]
+    assert sorted(seeds) == [(0, 0, 0), (0, 10000, 0), (7, 7, 7), (7, 10007, 7)]
+
+
 def test_params_are_swept_in_every_study(asked, monkeypatch, tmp_path):
     only = ("experiment=robustness", "hydra.sweeper.only=[support_chain_adam,recovery_hidden_momentum]", "seed=0")
     assert run(monkeypatch, tmp_path, *only) == 0

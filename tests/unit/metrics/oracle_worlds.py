@@ -15,6 +15,7 @@ from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
 from sim.languages.vocabulary import Vocabulary
 from sim.metrics.table import residuals
+from sim.probes.decoded import decoded_arrays
 from tests.unit.metrics.small_worlds import (
     BAR,
     Conditionals,
@@ -24,6 +25,7 @@ from tests.unit.metrics.small_worlds import (
     World,
     log,
     make_world,
+    node_prefixes,
     random_model,
     spread,
 )
@@ -36,10 +38,14 @@ RATE = 0.05
 PHASES = ("pretrain", "sft", "identity", "carried", "linearised", "recovery", "scratch")
 PROBED = "sft"
 """The phase in which derivatives are recorded."""
+RULES = (("temperature", 2.0), ("temperature", 0.5), ("top_k", 2.0), ("top_p", 0.75), ("min_p", 0.25))
+"""The decoding rules in the same phase."""
 WATCHED, PEAK = ("sft", "identity"), 0.25
 """Phases with numbers after every step, and by how much the largest is above the last one [nat]."""
 SHOWS = 2
 """The token that begins all answers of the second style in the world with shown styles."""
+SEPARATOR, WITH_EXAMPLES = 2, ("shown", "overlapping")
+"""The token that closes an example in a prompt, in the worlds with these styles; in others it is a letter."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -222,6 +228,8 @@ def recorded(
     documents = world.documents()
     named = Styles(STYLES, np.array([[log(v) for v in share[d]] for d in documents])) if share else None
     symbols = world.language.vocabulary.symbols
+    if styles in WITH_EXAMPLES:
+        symbols = tuple(";" if token == SEPARATOR else symbol for token, symbol in enumerate(symbols))
     vocabulary = Vocabulary(symbols, world.language.vocabulary.prompt_end if prompted else None)
 
     def language(law: Law) -> FiniteLanguage:
@@ -237,6 +245,8 @@ def recorded(
         arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         if phase == PROBED:
             arrays |= derivatives(len(documents), seed)
+            both = [after_rules(language(world.p), models[phase, index]) for index in range(len(STEPS))]
+            arrays |= {name: np.stack([one[name] for one in both]) for name in both[0]}
         seen = by_step(models[phase, 1], s, vocabulary.prompt_end) if phase in WATCHED else None
         squares = (
             np.array([[0.9, 1.1]] * STEPS[1]) * np.arange(1.0, STEPS[1] + 1.0)[:, None] if phase in WATCHED else None
@@ -248,7 +258,8 @@ def recorded(
         "finetune": {"loss_on": loss_on}, "optimizer": {"learning_rate": RATE},
     }  # fmt: skip
     facts = {"pretraining": {"joint_kl": 1.5, "limit": 0.02, "valid": False}}
-    record = Record("tiny", "0" * 12, config, language(world.p), restricted, phases, facts)
+    params = {phase: parameters(seed, phase) for phase in phases}
+    record = Record("tiny", "0" * 12, config, language(world.p), restricted, phases, facts, params)
     record.facts["residuals"] = residuals(record)
     return record
 
@@ -282,7 +293,41 @@ def derivatives(number: int, seed: int) -> dict[str, np.ndarray]:
         "kernel": np.array([triangle(dice.normal(size=(number, 2 * number))) for _ in STEPS]),
         "sharpness": np.array([[40.5], [40.5]]),
         "gradient_noise": np.array([[0.5], [0.75]]),
+        **moments(seed),
     }
+
+
+def after_rules(p: FiniteLanguage, model: Conditionals) -> dict[str, np.ndarray]:
+    """What the probe `decoded` would record of a model."""
+    table = np.array([[log(value) for value in model[prefix]] for prefix in node_prefixes(p.trie)])
+    return decoded_arrays(table, p.trie, p.prompts, RULES)
+
+
+def states(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of six prefixes, and hidden states of three numbers by step, layer and prefix. One does not vary."""
+    dice = np.random.default_rng(seed + 1)
+    found = dice.normal(size=(len(STEPS), 3, 6, 3))
+    found[:, 0] = 2.0
+    return dice.dirichlet(np.ones(6)), found
+
+
+def moments(seed: int) -> dict[str, np.ndarray]:
+    """What the probe `hidden` would record of these states."""
+    weight, h = states(seed)
+    return {
+        "hidden_mean": np.einsum("r,slrd->sld", weight, h),
+        "hidden_second": np.einsum("r,slrd,slre->slde", weight, h, h),
+        "hidden_cross": np.einsum("r,slrd,lre->slde", weight, h, h[0]),
+    }
+
+
+def parameters(seed: int, phase: str) -> dict[str, np.ndarray]:
+    """The parameters at the end of a phase: matrices, one of them still and one with three axes, and a vector."""
+    dice = np.random.default_rng([seed, *phase.encode()])
+    shapes = {"block.kernel": (4, 3), "heads": (2, 2, 5), "norm": (3,)}
+    drawn = {name: dice.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    impossible = np.array([[-math.inf, 0.5], [1.5, sum(phase.encode()) / 70]], np.float32)
+    return drawn | {"still": np.ones((2, 2), np.float32), "table": impossible}
 
 
 def triangle(jacobian: np.ndarray) -> np.ndarray:

@@ -9,7 +9,20 @@ from functools import cache
 import mpmath
 import numpy as np
 
-from tests.unit.metrics.oracle_worlds import NONE, PEAK, PROBED, RATE, STEPS, STYLES, WATCHED, Seen, average
+from tests.unit.metrics.decoded_oracles import DECODED
+from tests.unit.metrics.oracle_worlds import (
+    NONE,
+    PEAK,
+    PROBED,
+    RATE,
+    SEPARATOR,
+    STEPS,
+    STYLES,
+    WATCHED,
+    Seen,
+    average,
+)
+from tests.unit.metrics.parameter_oracles import ORACLES as OF_PARAMETERS
 from tests.unit.metrics.small_worlds import Conditionals, Law, Outcome, V, log, surprise
 
 Values = Iterator[tuple[str, int, str, str, str, float]]
@@ -1183,9 +1196,136 @@ def style_residual(seen: Seen) -> Values:
         yield phase, index, "q", "", name, rest
 
 
+# -- across prompts ---------------------------------------------------------------------------------------------------
+
+
+def across(seen: Seen) -> Iterator[tuple[str, int, str, str, Mapping[Outcome, float], dict[Outcome, Floats]]]:
+    """The laws of all outcomes of every language and model at the prompts of a law; truths only where they exist."""
+    case = seen.case
+    truths = {"P": case.p, "P_A": case.kept, "S": case.s, "q*": case.best}
+    models_of_x = {
+        (*at, x): {d: float(v) for d, v in seen.model(*at, x).items()}
+        for at in models(seen) for x in seen.weights(case.p) if seen.response
+    }  # fmt: skip
+    for name, weights in {seen.p_name: seen.weights(case.p), seen.s_name: seen.weights(case.s)}.items():
+        if not seen.response:
+            continue
+        shares = {x: float(weight) for x, weight in weights.items()}
+        for of, law in truths.items():
+            given = {x: {d: float(v) for d, v in seen.given(law, x).items() if v} for x in weights}
+            if all(given.values()):
+                yield "truth", 0, of, name, shares, given
+        for at in models(seen):
+            yield *at, "q", name, shares, {x: models_of_x[(*at, x)] for x in weights}
+
+
+def marginal_of(weights: Mapping[Outcome, float], laws: Mapping[Outcome, Floats]) -> dict[Outcome, float]:
+    """The law of the answers to all prompts, as strings without their prompts."""
+    found: dict[Outcome, float] = {}
+    for x, weight in weights.items():
+        for d, v in laws[x].items():
+            found[d[len(x) :]] = found.get(d[len(x) :], 0.0) + weight * v
+    return found
+
+
+def prompt_information(seen: Seen) -> Values:
+    """KL from the joint law of prompt and answer to the product of both marginals."""
+    for phase, index, of, name, weights, laws in across(seen):
+        marginal = marginal_of(weights, laws)
+        terms = (w * v * math.log(v / marginal[d[len(x) :]]) for x, w in weights.items() for d, v in laws[x].items())
+        yield phase, index, of, "", name, math.fsum(terms)
+
+
+def marginal_entropy(seen: Seen) -> Values:
+    for phase, index, of, name, weights, laws in across(seen):
+        marginal = marginal_of(weights, laws)
+        yield phase, index, of, "", name, math.fsum(-v * math.log(v) for v in marginal.values())
+
+
+# -- worked examples --------------------------------------------------------------------------------------------------
+
+
+def with_examples(seen: Seen) -> Iterator[tuple[int, str, dict[Outcome, Fraction]]]:
+    """Number of examples, their style ("" for any), and the law of the prompts with them."""
+    case = seen.case
+    if not seen.response or ";" not in case.record.p.vocabulary.symbols:
+        return
+    for k in sorted({x.count(SEPARATOR) for x in seen.weights(case.p)}):
+        mine = [d for d in case.p if case.p[d] and d[: seen.start(d)].count(SEPARATOR) == k]
+        for z, style in ((None, ""), *enumerate(STYLES)):
+            law: dict[Outcome, Fraction] = {}
+            for d in mine:
+                x = d[: seen.start(d)]
+                law[x] = law.get(x, NONE) + case.p[d] * (1 if z is None else case.share[d][z])
+            if total := sum(law.values()):
+                yield k, style, {x: v / total for x, v in law.items() if v}
+
+
+def without_examples(seen: Seen, document: Outcome) -> Outcome:
+    """The question and the answer of a document."""
+    prompt = document[: seen.start(document)]
+    return document[len(prompt) - prompt[::-1].index(SEPARATOR) :] if SEPARATOR in prompt else document
+
+
+def judged(seen: Seen, document: Outcome, z: int) -> Fraction:
+    """P(z | question, answer), from every document of P that ends so."""
+    p, mine = seen.case.p, without_examples(seen, document)
+    same = [d for d in p if without_examples(seen, d) == mine]
+    return sum(p[d] * seen.case.share[d][z] for d in same) / sum(p[d] for d in same)
+
+
+def examples_kl(seen: Seen) -> Values:
+    for k, style, weights in with_examples(seen):
+        for phase, index in models(seen) if not style else ():
+            q = {x: seen.answers(phase, index, x) for x in weights}
+            yield phase, index, "P||q", str(k), f"P(x | {k} examples)", kl_to(seen, seen.case.p, weights, q)
+
+
+def by_examples(
+    seen: Seen, value: Callable[[list[list[Fraction]]], float | Fraction | None], every: bool, truths: bool = True
+) -> Values:
+    """A number of the masses of all answers to a prompt in one style and, after them, in the others; a mean over x."""
+    case = seen.case
+    languages = {"P": case.p, "P_A": case.kept, "S": case.s, "q*": case.best} if truths else {}
+    for k, style, weights in with_examples(seen):
+        laws = {("truth", 0, of): {x: seen.given(law, x) for x in weights} for of, law in languages.items()}
+        laws |= {(*at, "q"): {x: seen.answers(*at, x) for x in weights} for at in models(seen)}
+        for (phase, index, of), law in laws.items() if style else ():
+            for z, other in enumerate(STYLES):
+                if all(law.values()) and (every or other == style):
+                    parts = {x: [[v * judged(seen, d, a) for d, v in law[x].items()] for a in (z, 1 - z)] for x in law}
+                    for x, part in parts.items():
+                        part[1].append(1 - sum(law[x].values()))
+                    values = {x: value(part) for x, part in parts.items()}
+                    known = [one for one in values.values() if one is not None]
+                    if len(known) == len(values) and not {math.inf, -math.inf} <= set(known):
+                        yield phase, index, of, other, f"P(x | {k} examples of {style})", average(weights, values)
+
+
+def examples_style(seen: Seen) -> Values:
+    yield from by_examples(seen, lambda parts: sum(parts[0]), every=True)
+
+
+def examples_content(seen: Seen) -> Values:
+    def one(parts: list[list[Fraction]]) -> float | None:
+        total = sum(parts[0])
+        return surprise(v / total for v in parts[0]) if total else None
+
+    yield from by_examples(seen, one, every=False)
+
+
+def examples_log_odds(seen: Seen) -> Values:
+    def one(parts: list[list[Fraction]]) -> float | None:
+        own, others = map(sum, parts)
+        return log(own) - log(others) if own or others else None
+
+    yield from by_examples(seen, one, every=False, truths=False)
+
+
 ORACLES: dict[str, Callable[[Seen], Values]] = {
     one.__name__: one
     for one in (
+        prompt_information, marginal_entropy, examples_kl, examples_style, examples_content, examples_log_odds,
         kl, kl_moved, total_variation_moved, jensen_shannon_moved, hellinger_moved, kl_lost, behind, event_mass,
         style_mass, style_gate, style_within, zeros, live, branching, top_one_at, top_one, nucleus, kernel_r2,
         kernel_share, moved_unseen, first_order_r2, fisher, weight_distance, objective_gap, identity,
@@ -1199,5 +1339,7 @@ ORACLES: dict[str, Callable[[Seen], Values]] = {
 }  # fmt: skip
 ORACLES |= {f"stage_{part}": stage_part(part) for part in ("kl", "gate", "kept", "erasure")}
 ORACLES |= {f"latent_shift_{part}": latent_shift(part) for part in ("total", "conditioning", "narrowing", "overlap")}
+ORACLES |= DECODED
+ORACLES |= OF_PARAMETERS
 ORACLES |= {"hazard": hazards(0), "own_hazard": hazards(1), "hazard_shift": hazards(None)}
 """What every row of a metric is; of a metric whose numbers are only bounded, the true value."""

@@ -19,8 +19,9 @@ from sim.running.build import build, settings
 from sim.running.cohort import Execution
 from sim.running.identity import pretraining_key, target
 from sim.running.work import perform
+from sim.training.alone import simulate
 from sim.training.job import start
-from sim.training.simulation import Simulation, finetunings, phase_key, pretraining, relearnings, simulate
+from sim.training.simulation import Simulation, finetunings, phase_key, pretraining, relearnings
 from sim.training.sweep import Trained, Training, train_many
 from tests.composed import ROOT, compose
 from tests.unit.training.test_simulation import A, P, a_run, equal, recipe

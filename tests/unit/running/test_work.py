@@ -34,7 +34,7 @@ from sim.running.identity import beside, pretraining_key, recorded_config, targe
 from sim.running.outcomes import Outcome
 from sim.running.work import perform
 from sim.streams import Terminated
-from sim.training.simulation import simulate
+from sim.training.alone import simulate
 from sim.training.sweep import Trained
 from tests.composed import ROOT, compose
 from tests.unit.faults import exchanged, rewritten, tree

@@ -52,6 +52,8 @@ def test_expectations_are_sums_over_all_data_sets(p: list[Fraction], m: int) -> 
 
         wanted = mean(p, m, lambda s: sum((v * v for v in dialled(s)), Fraction(0)))
         assert answers.expected_collision(law, m, float(rho)) == pytest.approx(wanted, rel=1e-14)
+        wanted = mean(p, m, lambda s: surprise(dict(enumerate(dialled(s)))))
+        assert answers.expected_entropy(law, m, float(rho)) == pytest.approx(wanted, rel=1e-13, abs=1e-15)
     assert answers.expected_entropy(law, m) == pytest.approx(mean(p, m, surprise), rel=1e-13, abs=1e-15)
     lost = float(surprise(dict(enumerate(p)))) - mean(p, m, surprise)
     assert answers.entropy_loss(law, m) == pytest.approx(lost, rel=1e-12, abs=1e-15)
@@ -104,3 +106,5 @@ def test_refused(p: list[float], m: int, message: str) -> None:
             function(np.array(p), m)
     with pytest.raises(ValueError, match="num_answers: a positive number is required, found 0"):
         answers.effective_answers(0, 0.5)
+    with pytest.raises(ValueError, match="rho: a number from 0 to 1 is required"):
+        answers.expected_entropy(np.array([0.5, 0.5]), 2, 1.5)

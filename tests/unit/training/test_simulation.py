@@ -16,6 +16,7 @@ from sim.objectives.replay import Replay
 from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
 from sim.phases import of_edit
+from sim.training.alone import simulate
 from sim.training.job import loss_and_gradient
 from sim.training.node_record import node_record
 from sim.training.sharing import structure
@@ -27,7 +28,6 @@ from sim.training.simulation import (
     pretraining,
     relearnings,
     signature,
-    simulate,
 )
 from sim.training.sweep import Trained
 from tests.unit.models.tiny_worlds import kl, language, log_strings, mask

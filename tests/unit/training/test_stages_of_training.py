@@ -13,7 +13,8 @@ from sim.objectives._context import Batch, Context
 from sim.objectives.replay import Replay
 from sim.objectives.sft import Sft
 from sim.optimizers.sgd import Sgd
-from sim.training.simulation import Later, Simulation, later_trainings, signature, simulate
+from sim.training.alone import simulate
+from sim.training.simulation import Later, Simulation, later_trainings, signature
 from sim.training.sweep import Trained
 from sim.typing import Language, PRNGKey, Scalar
 from tests.unit.models.tiny_worlds import kl, log_strings, mask

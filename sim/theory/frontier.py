@@ -1,0 +1,92 @@
+"""The exact frontier: the least forgetting KL(P‖q) that any model q can have at a given fit KL(S‖q).
+
+Laws are log-probabilities [nat], float64[N], on one list of strings. P is positive where S is, else no q fits both with
+finite numbers at each weight. The proofs are in docs/theory.md.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.numerics import expectation
+from sim.theory.optima import replay
+
+STEPS = 200
+"""Halvings of the interval of log λ; far more than float64 can tell apart."""
+
+FARTHEST = 600.0
+"""Largest |log λ| that is tried, so that λ neither overflows nor underflows."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the frontier, which the law q_λ = (S + λP)/(1 + λ) reaches."""
+
+    weight: float  # λ, the weight of KL(P‖q); λ/(1 + λ) is the weight of a replay
+    fit: float  # KL(S‖q_λ) [nat]
+    forgetting: float  # KL(P‖q_λ) [nat], the least of all q with this fit
+
+
+def frontier_law(log_s: np.ndarray, log_p: np.ndarray, weight: float) -> np.ndarray:
+    """q_λ = (S + λP)/(1 + λ), the minimiser of KL(S‖q) + λ KL(P‖q): log q_λ [nat], float64[N].
+
+    Raises ValueError unless λ is positive and finite.
+    """
+    _check(weight)
+    return replay(log_s, log_p, weight / (1.0 + weight))
+
+
+def frontier_point(log_s: np.ndarray, log_p: np.ndarray, weight: float) -> Point:
+    """The fit and the forgetting of q_λ. Raises ValueError unless λ is positive and finite.
+
+    log(S/q_λ) = log(1 + λ) - log(1 + λP/S) and log(P/q_λ) = log(1 + 1/λ) - log(1 + S/(λP)), so that no digits are lost
+    at either end.
+    """
+    _check(weight)
+    log_weight = math.log(weight)
+    on_s, on_p = log_s > -np.inf, log_p > -np.inf
+    ratio = np.where(on_p, log_s - np.where(on_p, log_p, 0.0), np.inf)  # log S/P; P is positive where S is
+    fit = np.logaddexp(0.0, log_weight) - np.logaddexp(0.0, log_weight - np.where(on_s, ratio, 0.0))
+    forgetting = np.logaddexp(0.0, -log_weight) - np.logaddexp(0.0, ratio - log_weight)
+    return Point(weight, expectation(log_s, fit), expectation(log_p, forgetting))
+
+
+def least_forgetting(log_s: np.ndarray, log_p: np.ndarray, fit: float) -> float:
+    """The least KL(P‖q) [nat] of all laws q with KL(S‖q) = `fit`, or less: the frontier at a given fit.
+
+    It is KL(P‖S), which may be infinite, at fit 0, and 0 from KL(S‖P) on. Raises ValueError for a negative fit or nan.
+    """
+    if not fit >= 0.0:
+        raise ValueError(f"least_forgetting: a fit KL(S‖q) of at least 0 is required, found {fit!r}")
+    if fit == 0.0:
+        return divergence(log_p, log_s)
+    if fit >= divergence(log_s, log_p):
+        return 0.0
+    low, high = -FARTHEST, FARTHEST
+    for _ in range(STEPS):
+        middle = 0.5 * (low + high)
+        if frontier_point(log_s, log_p, math.exp(middle)).fit < fit:
+            low = middle
+        else:
+            high = middle
+    return frontier_point(log_s, log_p, math.exp(high)).forgetting
+
+
+def regret(log_s: np.ndarray, log_p: np.ndarray, log_q: np.ndarray, weight: float) -> float:
+    """(1 + λ) KL(q_λ‖q) [nat]: by how much KL(S‖q) + λ KL(P‖q) lies above its least value. It is 0 only for q = q_λ.
+
+    q may have mass off the list. Raises ValueError unless λ is positive and finite.
+    """
+    return (1.0 + weight) * divergence(frontier_law(log_s, log_p, weight), log_q)
+
+
+def divergence(log_p: np.ndarray, log_q: np.ndarray) -> float:
+    """KL(p‖q) [nat] of two laws on the list; +inf if q is 0 where p is not. Its absolute error is that of a sum."""
+    inside = log_p > -np.inf
+    return expectation(log_p, np.where(inside, np.where(inside, log_p, 0.0) - log_q, 0.0))
+
+
+def _check(weight: float) -> None:
+    if not 0.0 < weight < math.inf:
+        raise ValueError(f"frontier: a finite weight λ above 0 is required, found {weight!r}")
