@@ -7,6 +7,7 @@ All numbers are given the prompt (response view). The bounds for a model with ma
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -67,10 +68,7 @@ def informations(evaluation: Evaluation) -> Iterator[tuple[str, str, Quantity]]:
         return
     answer = world.truth.once("answer numbers", lambda: answer_numbers(world))
     for of, scored, law, log_law in evaluation.pairs():
-        found = evaluation.once(
-            ("information", of, law),
-            lambda q=scored, w=log_law: information(q, answer, w),  # type: ignore[misc]
-        )
+        found = evaluation.once(("information", of, law), partial(information, scored, answer, log_law))
         yield of, law, found
 
 
