@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from sim.config import AtLeast, Check, NonNegative
+from sim.grammars import _chinese_classroom, _chinese_nature
 from sim.grammars._mixture import SWING
 from sim.grammars._templated import Factors, factors_of, language_of
-from sim.grammars._templates import lists, word_list
 from sim.languages.finite import FiniteLanguage
 
 SHARES = {"plain": 0.34, "poetic": 0.24, "jianghu": 0.2, "assistant": 0.22}
@@ -15,8 +15,8 @@ SHARES = {"plain": 0.34, "poetic": 0.24, "jianghu": 0.2, "assistant": 0.22}
 TITLES = {"plain": "白话", "poetic": "诗意", "jianghu": "江湖", "assistant": "助手"}
 """What Chinese texts call the styles. Their names are Latin letters, because they are written on a command line."""
 
-LISTS = lists("chinese")
-"""Names of the word lists."""
+LISTS = {"classroom": _chinese_classroom.WORDS, "nature": _chinese_nature.WORDS}
+"""The word lists by name."""
 
 WordList = Check(f"one of {', '.join(LISTS)}", lambda value: value in LISTS)
 
@@ -31,7 +31,7 @@ def chinese_factors(
     seed: int | None = None,
 ) -> Factors:
     """The factors of `chinese`, from the same arguments."""
-    return factors_of(word_list("chinese", words), num_prompts, prompt_zipf, zipf, styles, swing, seed)
+    return factors_of(LISTS[words], num_prompts, prompt_zipf, zipf, styles, swing, seed)
 
 
 def chinese(

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from sim.config import construct
-from sim.grammars._templates import lists, word_list
 from sim.grammars._writing import as_yaml, mapping_of
-from sim.grammars.chinese import SHARES, chinese, chinese_factors
+from sim.grammars.chinese import LISTS, SHARES, chinese, chinese_factors
 from sim.grammars.file import Source, read
 from sim.languages.finite import FiniteLanguage
 from sim.numerics import SpecificationError
@@ -47,7 +46,7 @@ def test_entropy_and_size_by_two_routes(arguments: dict[str, Any]) -> None:
         assert np.exp(world.log_p[world.styles.of == z]).sum() == pytest.approx(share, rel=0, abs=1e-13)
 
 
-@pytest.mark.parametrize("words", lists("chinese"))
+@pytest.mark.parametrize("words", LISTS)
 def test_every_probability_by_brute_force(words: str) -> None:
     """With uniform words and prompts every probability is a fraction. Texts are filled in as a person would."""
     expected = uniform(words)
@@ -61,7 +60,7 @@ def test_every_probability_by_brute_force(words: str) -> None:
 
 def uniform(words: str) -> Mapping[str, Fraction]:
     """The law of texts if prompts and words are uniform: a sum over all fillings, with no trie and no vocabulary."""
-    chosen, law = word_list("chinese", words), dict[str, Fraction]()
+    chosen, law = LISTS[words], dict[str, Fraction]()
     for topic in chosen.topics:
         for name, share in SHARES.items():
             for form, part in chosen.styles[name].forms:
@@ -100,7 +99,7 @@ def test_style_may_be_decided_late(world: FiniteLanguage) -> None:
         }
 
 
-@pytest.mark.parametrize("words", lists("chinese"))
+@pytest.mark.parametrize("words", LISTS)
 def test_every_text_over_its_words_has_one_reading(words: str) -> None:
     """The words are a uniquely decodable code (Sardinas & Patterson 1953), whatever a model strings together."""
     symbols = set(chinese(words=words).vocabulary.symbols[1:])
@@ -121,7 +120,7 @@ def sardinas_patterson(code: set[str]) -> bool:
     return bool(suffixes & code)
 
 
-@pytest.mark.parametrize("words", lists("chinese"))
+@pytest.mark.parametrize("words", LISTS)
 def test_texts_are_chinese_and_are_read_back(words: str) -> None:
     world = chinese(words=words)
     for row in world.trie.strings[::7]:
