@@ -10,8 +10,8 @@ follows these rules, which make the world exact (a test checks them):
 - All lists of a language have the same styles, so that shares and restrictions fit every list.
 - If words are joined without spaces, as in Chinese, every text can be cut into words in one way only.
 
-The list <name> of a language is `WORDS` in the file _<language>_<name>.py beside this one. A new list is a new file, and
-an entry in `LISTS` of the language. It is imported there, so that an edited list makes another pretraining.
+The list <name> of a language is `WORDS` in the file _<language>_<name>.py beside this one. A new list is a new file,
+and an entry in `LISTS` of the language. It is imported there, so that an edited list makes another pretraining.
 """
 
 from collections.abc import Mapping

@@ -54,10 +54,6 @@ def test_a_list_keeps_its_rules(language: str, name: str) -> None:
         assert all(len(set(slots_of(form))) == len(slots_of(form)) for form, _ in style.forms), "a slot once in a form"
 
 
-def test_titles_of_styles() -> None:
-    assert tuple(chinese.TITLES) == tuple(chinese.SHARES)
-
-
 @every_list
 def test_a_sentence_tells_its_form(language: str, name: str) -> None:
     """Filling every form with every word of every topic, no sentence of a topic is made twice."""
