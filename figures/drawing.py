@@ -12,7 +12,7 @@ from types import ModuleType
 import polars as pl
 from matplotlib.figure import Figure
 
-from figures.glyphs import complete
+from figures.glyphs import complete, prepare
 from figures.style import save, styled
 from figures.words import mark
 from sim.numerics import SpecificationError
@@ -74,6 +74,7 @@ def write(module: ModuleType, name: str, source: Path, folder: Path, medium: str
     tables = {table: pl.read_parquet(source / "tables" / f"{table}.parquet") for table in module.TABLES}
     stem = folder / (name if medium == "paper" else f"{name}-{medium}")
     with styled(medium):
+        prepare(tables)
         try:
             drawn = module.draw(tables)
             if drawn is None:
