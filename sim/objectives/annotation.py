@@ -20,7 +20,8 @@ class Annotation:
     If these tokens say which style an answer has, a table keeps q0(z|x) and learns S(y|x, z). So the optimum of the
     trie table is q0(z|x) S(y|x, z), and q0(z|x) q0(y|x, z) for the z that S never shows. A model with shared
     parameters may change q(z|x) all the same. `optimum` is given that the answer is listed.
-    Source: arXiv:2605.09995, for the idea; the form here is our own.
+    Source: J. M. Springer et al., 2026, "Annotations mitigate post-training mode collapse", arXiv:2605.09995, for the
+    idea; the form here is our own.
     """
 
     tokens: Annotated[int, AtLeast(1)] = struct.field(pytree_node=False, default=1)

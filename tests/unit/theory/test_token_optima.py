@@ -13,8 +13,10 @@ from sim.objectives.focal import Focal
 from sim.objectives.gem import Gem
 from sim.objectives.mixce import Mixce
 from sim.objectives.reverse_kl_to_start import ReverseKlToStart
-from sim.theory import answer_optima, token_optima
+from sim.theory import answer_optima
+from sim.theory._levels import levelled
 from sim.theory.laws import Laws
+from sim.theory.token_optima import entropic, focal, greedy, mixed, powered, smoothed
 from tests.unit.models.tiny_worlds import language, mask, texts
 
 S = np.array([[0.55, 0.3, 0.15, 0.0], [0.1, 0.2, 0.3, 0.4], [0.0, 1.0, 0.0, 0.0]])
@@ -42,26 +44,26 @@ def spread(s: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0, 5.0])
 def test_focal(gamma):
-    found = token_optima.focal(S, gamma)
+    found = focal(S, gamma)
     for s, q in zip(S[:2], found[:2], strict=True):
         own = s[s > 0]
         oracle = minimiser(lambda q, own=own: -float(np.sum(own * (1 - q) ** gamma * np.log(q))), len(own))
         np.testing.assert_allclose(q, spread(s, oracle), atol=2e-6)
     assert found[2].tolist() == [0.0, 1.0, 0.0, 0.0]
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-14)
-    assert token_optima.focal(S, 0.0) is S
+    assert focal(S, 0.0) is S
 
 
 def test_focal_flattens_a_sure_law_and_sharpens_an_even_one():
     """It is why a loss for object detection is no neutral choice for a language model."""
     sure, even = np.array([[0.9, 0.06, 0.04]]), np.concatenate([[2.0], np.ones(38)])[None] / 40
-    assert token_optima.focal(sure, 2.0).max() < 0.9
-    assert token_optima.focal(even, 2.0).max() > 2 / 40
+    assert focal(sure, 2.0).max() < 0.9
+    assert focal(even, 2.0).max() > 2 / 40
 
 
 @pytest.mark.parametrize("tau", [0.03, 0.5, 4.0])
 def test_entropic(tau):
-    found = token_optima.entropic(S, tau)
+    found = entropic(S, tau)
     for s, q in zip(S, found, strict=True):
 
         def loss(q: np.ndarray, s: np.ndarray = s) -> float:
@@ -74,12 +76,12 @@ def test_entropic(tau):
 
 
 def test_rules_in_closed_form():
-    np.testing.assert_allclose(token_optima.smoothed(S, 0.2)[0], [0.49, 0.29, 0.17, 0.05])
-    np.testing.assert_allclose(token_optima.powered(S, 0.5)[1], np.sqrt(S[1]) / np.sqrt(S[1]).sum())
-    assert token_optima.powered(S, 0.5)[0, 3] == 0.0
-    np.testing.assert_allclose(token_optima.mixed(S, np.full_like(S, 0.25), 0.25)[2], [0.05, 0.85, 0.05, 0.05])
-    assert token_optima.greedy(S).argmax(axis=1).tolist() == [0, 3, 1]
-    assert token_optima.greedy(np.array([[0.5, 0.5]])) is None, "two greedy paths are no law"
+    np.testing.assert_allclose(smoothed(S, 0.2)[0], [0.49, 0.29, 0.17, 0.05])
+    np.testing.assert_allclose(powered(S, 0.5)[1], np.sqrt(S[1]) / np.sqrt(S[1]).sum())
+    assert powered(S, 0.5)[0, 3] == 0.0
+    np.testing.assert_allclose(mixed(S, np.full_like(S, 0.25), 0.25)[2], [0.05, 0.85, 0.05, 0.05])
+    assert greedy(S).argmax(axis=1).tolist() == [0, 3, 1]
+    assert greedy(np.array([[0.5, 0.5]])) is None, "two greedy paths are no law"
 
 
 @pytest.mark.parametrize("samples", [1, 2, 8, 16])
@@ -106,6 +108,15 @@ def test_crossed(eta):
     np.testing.assert_allclose(found, minimiser(loss, 4), atol=2e-5)
     assert found[3] == 0.0
     assert (found[0] > S[0, 0]) == (eta < 1), "sharper than S"
+
+
+def test_levels_of_several_groups():
+    """With the slope -log q the level is that of S itself, in every group; a group may be empty."""
+    log_s = np.log([0.1, 0.3, 0.5, 0.2, 0.7, 1.0])
+    log_s[3] = -np.inf
+    group = np.array([0, 0, 2, 2, 2, 3])
+    found = np.exp(levelled(log_s, lambda log_q: -log_q, group))
+    np.testing.assert_allclose(found, [0.25, 0.75, 5 / 12, 0.0, 7 / 12, 1.0], rtol=1e-12)
 
 
 @pytest.mark.parametrize(
