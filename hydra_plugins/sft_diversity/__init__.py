@@ -264,6 +264,7 @@ ConfigStore.instance().store(
         "only": None,
         "params": None,
         "max_batch_size": None,
+        "group": None,
     },
     provider="sft_diversity",
 )

@@ -23,7 +23,8 @@ class StudiesSweeper(TidySweeper):
     """A sweeper over the union of several studies. The runs of study NAME have study.part=NAME.
 
     studies: a mapping from names to sweeps, each a mapping from keys to values as in `hydra.sweeper.params`; only: the
-    names of the studies to do, null for all; params: keys that every study sweeps, unless the study has the key itself;
+    names of the studies to do, null for all; group: a group of configurations whose options write studies, of which all
+    are done if none is chosen on the command line; params: keys that every study sweeps, unless it has the key itself;
     max_batch_size: number of runs that are launched together, null for all. Overrides on the command line replace those
     of the studies. A value may refer to ${study....}, which is the same in all runs, and to anything else, such as
     ${seed}, which is resolved in each run. Raises SpecificationError if the studies are malformed, or if a name is not
@@ -36,19 +37,33 @@ class StudiesSweeper(TidySweeper):
         only: str | Sequence[str] | None = None,
         params: dict[str, str] | None = None,
         max_batch_size: int | None = None,
+        group: str | None = None,
     ) -> None:
         super().__init__(max_batch_size, params)
-        self.studies, self.only = studies, only
+        self.studies, self.only, self.group = studies, only, group
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Check the configuration of the sweeper."""
-        self.chosen = chosen_studies(self.studies, self.only)
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        if self.group and not self.studies:
+            config = self._with_all(config)
+            self.studies = config.hydra.sweeper.studies
+        self.chosen = chosen_studies(self.studies, self.only)
         # Hydra has resolved the arguments of the sweeper in the configuration of the multirun, where ${seed} is its
         # default. So the values are taken from the configuration as it was written.
         written = config.hydra.sweeper
         self.chosen = {name: values(config, written.studies[name]) for name in self.chosen}
         self.params = values(config, written.params) if written.params else {}
+
+    def _with_all(self, config: DictConfig) -> DictConfig:
+        """Return the configuration of the multirun with all options of the group."""
+        assert self.hydra_context is not None
+        loader = self.hydra_context.config_loader
+        options = ",".join(sorted(loader.get_group_options(str(self.group))))
+        found: DictConfig = loader.load_sweep_config(
+            config, [*config.hydra.overrides.task, f"{self.group}=[{options}]"]
+        )
+        return found
 
     def _parse_config(self) -> list[str]:
         return []  # params belong to the studies

@@ -53,10 +53,11 @@ def laws_of(record: Record, before: str = "pretrain", loss_on: str | None = None
     """
     p, restricted = record.p, record.restricted
     view = TrieView.of(p.trie, p.prompts, "joint")
-    q0 = scored_from(view, "joint", p.prompts, record.phases[before].at(index)).log_q
+    q0 = scored_from(view, "joint", p.prompts, record.phases[before].at(index))
     scored = loss_on or record.config.get("finetune", {}).get("loss_on")
-    group = p.prompts.group if scored == "response" else None
-    return Laws(p.trie, p.log_p, restricted.s.log_p, restricted.event, q0, group)
+    prompts = p.prompts if scored == "response" else None
+    reach = None if q0.nodes is None else q0.node_log_mass
+    return Laws(p.trie, p.log_p, restricted.s.log_p, restricted.event, q0.log_q, prompts, reach)
 
 
 def in_stage(text: str, stage: Stage, own: bool) -> str:

@@ -131,3 +131,9 @@ def divergence(log_p: Float[Array, "K"], log_q: Float[Array, "K"]) -> Float[Arra
     p, q = jnp.exp(log_p), jnp.exp(log_q)
     ratio = jnp.where(p > 0, log_p, 0.0) - jnp.where(p > 0, log_q, 0.0)
     return jnp.where(p > 0, p * ratio, 0.0) - p + q
+
+
+def surprisal(log_p: Float[Array, "K"], log_q: Float[Array, "K"]) -> Float[Array, "K"]:
+    """-p log q of every outcome [nat], 0 where p is 0. Their sum over the outcomes of a prompt is the cross-entropy."""
+    p = jnp.exp(log_p)
+    return jnp.where(p > 0, p * -jnp.where(p > 0, log_q, 0.0), 0.0)

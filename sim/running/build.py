@@ -241,8 +241,8 @@ def _optimum_later(
     node, result = json.loads(objective), _restricted_later(grammar, first, restriction, f"{place}.restriction")
     first_p = _restricted(grammar, first).p
     p = _language(grammar)[0] if first_p is None else first_p
-    group = p.prompts.group if loss_on == "response" else None
-    laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p, group)
+    prompts = p.prompts if loss_on == "response" else None
+    laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p, prompts)
     at = f"{place}.objective"
     return stages.at(at, lambda: checks.optimum(_objective(node, at), laws, node))
 
@@ -251,8 +251,8 @@ def _optimum_later(
 def _optimum(grammar: str, restriction: str, objective: str, loss_on: str) -> np.ndarray | None:
     node, result = json.loads(objective), _restricted(grammar, restriction)
     p = _language(grammar)[0] if result.p is None else result.p
-    group = p.prompts.group if loss_on == "response" else None
-    laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p, group)  # a record has the model as q0
+    prompts = p.prompts if loss_on == "response" else None
+    laws = Laws(p.trie, p.log_p, result.s.log_p, result.event, p.log_p, prompts)  # a record has the model as q0
     return checks.optimum(_objective(node, "objective"), laws, node)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import wrightomega
 
 from sim.numerics import log_group_sum
+from sim.theory._levels import levelled
 
 
 def tilted(log_law: np.ndarray, gain: np.ndarray | float, prompt: np.ndarray) -> np.ndarray:
@@ -64,6 +65,76 @@ def mixed(log_s: np.ndarray, log_smoothed: np.ndarray, eta: float, prompt: np.nd
         below = log_group_sum(law(middle), prompt, groups) < 0.0
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return tilted(law(high), 0.0, prompt)  # the sum is 1 up to rounding already
+
+
+def entropic(log_s: np.ndarray, tau: float, prompt: np.ndarray) -> np.ndarray:
+    """The minimiser of -E_S log q - tau H(q) over the laws q on the given outcomes of each prompt: log q [nat].
+
+    S/q - tau log q is the same for all outcomes of x, call it tau k_x. So log q = w - k_x, where w is 0 if S = 0 and
+    else w + log w = k_x + log(S/tau): what the bonus adds is spread evenly, over invalid outcomes too. k_x lies between
+    log n and 2/tau + log 2n, n the number of outcomes, because q >= e^(-k) at the first and q <= (S + 1/n)/2 at the
+    second. Raises ValueError unless tau > 0.
+    """
+    if not tau > 0.0:
+        raise ValueError(f"entropic: tau > 0 is required, found {tau!r}")
+    number, inside = int(prompt.max()) + 1, log_s > -np.inf
+    log_n = np.log(np.bincount(prompt, minlength=number))
+    gap = np.where(inside, log_s, 0.0) - np.log(tau)
+
+    def law(k: np.ndarray) -> np.ndarray:
+        return np.asarray(np.where(inside, np.asarray(wrightomega(gap + k[prompt])), 0.0) - k[prompt])
+
+    low, high = log_n, 2.0 / tau + np.log(2.0) + log_n
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        much = log_group_sum(law(middle), prompt, number) > 0.0
+        low, high = np.where(much, middle, low), np.where(much, high, middle)
+    return tilted(law(high), 0.0, prompt)  # the sum is 1 up to rounding already
+
+
+def covering(log_s: np.ndarray, samples: int, prompt: np.ndarray) -> np.ndarray:
+    """The minimiser of -E_S log(1 - (1 - q)^N) over laws q of answers to each prompt: log q(y|x) [nat], float64[N].
+
+    It is the law with the largest E_S log of the probability that N samples contain the answer. S is proportional to
+    (1 - (1 - q)^N)/(1 - q)^(N - 1). Raises ValueError for N < 1.
+    """
+    if samples < 1:
+        raise ValueError(f"covering: at least one sample is required, found {samples!r}")
+    if samples == 1:
+        return tilted(log_s, 0.0, prompt)
+
+    def log_slope(log_q: np.ndarray) -> np.ndarray:
+        log_rest = np.log(-np.expm1(log_q))
+        return np.asarray((samples - 1.0) * log_rest - np.log(-np.expm1(samples * log_rest)))
+
+    return levelled(log_s, log_slope, prompt)
+
+
+def crossed(log_s: np.ndarray, log_smoothed: np.ndarray, eta: float, prompt: np.ndarray) -> np.ndarray:
+    """The minimiser of -eta E_S log q - (1 - eta) E_q log S~ over the laws q of answers to each prompt: log q [nat].
+
+    q = eta S/(nu_x - (1 - eta) log S~), so it is sharper than S for eta < 1, and 0 where S is 0. S~ must be largest
+    where S is, and need not be normalised. nu_x lies between 0 and eta above the largest (1 - eta) log S~ of an
+    answer to x with S > 0. Raises ValueError unless 0 < eta <= 1.
+    """
+    if not 0.0 < eta <= 1.0:
+        raise ValueError(f"crossed: 0 < eta <= 1 is required, found {eta!r}")
+    number, inside = int(prompt.max()) + 1, log_s > -np.inf
+    cost = np.where(inside, (1.0 - eta) * np.where(inside, log_smoothed, 0.0), -np.inf)
+    top = np.full(number, -np.inf)
+    np.maximum.at(top, prompt, cost)
+    below = np.where(inside, np.where(np.isfinite(top), top, 0.0)[prompt] - np.where(inside, cost, 0.0), 0.0)
+    log_part = np.where(inside, np.where(inside, log_s, 0.0) + np.log(eta), -np.inf)
+
+    def law(log_nu: np.ndarray) -> np.ndarray:
+        return np.asarray(np.where(inside, log_part - np.log(np.exp(log_nu)[prompt] + below), -np.inf))
+
+    low, high = np.full(number, -700.0), np.full(number, np.log(eta))
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        much = log_group_sum(law(middle), prompt, number) > 0.0
+        low, high = np.where(much, middle, low), np.where(much, high, middle)
+    return tilted(law(high), 0.0, prompt)
 
 
 def log_ratio(log_p: np.ndarray, event: np.ndarray, delta: float, prompt: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.numerics import expectation
+from sim.numerics import expectation, log_group_sum
 from sim.theory.optima import replay
 
 STEPS = 200
@@ -52,25 +52,52 @@ def frontier_point(log_s: np.ndarray, log_p: np.ndarray, weight: float) -> Point
     return Point(weight, expectation(log_s, fit), expectation(log_p, forgetting))
 
 
-def least_forgetting(log_s: np.ndarray, log_p: np.ndarray, fit: float) -> float:
+def answers_point(log_s: np.ndarray, log_p: np.ndarray, weight: float, prompt: np.ndarray) -> Point:
+    """The point of the frontier of answers: the least E_S(x) KL(S(.|x)‖q(.|x)) + λ E_P(x) KL(P(.|x)‖q(.|x)).
+
+    It is reached by the answers of q_λ, the same mixture of documents. By the chain rule of KL both numbers are those
+    of documents less those of prompts. `prompt` is the number of the prompt of each document, int[N].
+    """
+    number = int(prompt.max()) + 1
+    whole = frontier_point(log_s, log_p, weight)
+    part = frontier_point(log_group_sum(log_s, prompt, number), log_group_sum(log_p, prompt, number), weight)
+    return Point(weight, whole.fit - part.fit, whole.forgetting - part.forgetting)
+
+
+def least_forgetting(log_s: np.ndarray, log_p: np.ndarray, fit: float, prompt: np.ndarray | None = None) -> float:
     """The least KL(P‖q) [nat] of all laws q with KL(S‖q) = `fit`, or less: the frontier at a given fit.
 
-    It is KL(P‖S), which may be infinite, at fit 0, and 0 from KL(S‖P) on. Raises ValueError for a negative fit or nan.
+    It is KL(P‖S), which may be infinite, at fit 0, and 0 from KL(S‖P) on. With `prompt`, the number of the prompt of
+    each document, both are those of answers given the prompt, with the prompts of P and of S. Raises ValueError for a
+    negative fit or nan.
     """
     if not fit >= 0.0:
         raise ValueError(f"least_forgetting: a fit KL(S‖q) of at least 0 is required, found {fit!r}")
     if fit == 0.0:
-        return divergence(log_p, log_s)
-    if fit >= divergence(log_s, log_p):
+        return _between(log_p, log_s, prompt)
+    if fit >= _between(log_s, log_p, prompt):
         return 0.0
     low, high = -FARTHEST, FARTHEST
     for _ in range(STEPS):
         middle = 0.5 * (low + high)
-        if frontier_point(log_s, log_p, math.exp(middle)).fit < fit:
+        if _point(log_s, log_p, math.exp(middle), prompt).fit < fit:
             low = middle
         else:
             high = middle
-    return frontier_point(log_s, log_p, math.exp(high)).forgetting
+    return _point(log_s, log_p, math.exp(high), prompt).forgetting
+
+
+def _point(log_s: np.ndarray, log_p: np.ndarray, weight: float, prompt: np.ndarray | None) -> Point:
+    return frontier_point(log_s, log_p, weight) if prompt is None else answers_point(log_s, log_p, weight, prompt)
+
+
+def _between(log_p: np.ndarray, log_q: np.ndarray, prompt: np.ndarray | None) -> float:
+    """KL(p‖q) [nat] of documents, or of answers given the prompt; +inf if q is 0 where p is not."""
+    whole = divergence(log_p, log_q)
+    if prompt is None or not math.isfinite(whole):
+        return whole
+    number = int(prompt.max()) + 1
+    return whole - divergence(log_group_sum(log_p, prompt, number), log_group_sum(log_q, prompt, number))
 
 
 def regret(log_s: np.ndarray, log_p: np.ndarray, log_q: np.ndarray, weight: float) -> float:

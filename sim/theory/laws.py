@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from sim.languages.finite import Prompts
 from sim.languages.trie import Trie
 from sim.numerics import log_group_sum
 
@@ -15,8 +16,10 @@ class Laws:
 
     log_p: P, the pretraining language; log_s: S, the data of the fine-tuning; event: bool[N], A; log_q0: the pretrained
     model, which sums to 1 minus the mass that it has off the list; trie: the prefix trie of the strings, for optima
-    that are stated token by token; group: int[N], the number of the prompt of each string, if the loss is on answers;
-    None if it is on whole documents, which is like one empty prompt for all.
+    that are stated token by token; prompts: the prompts of the strings, if the loss is on answers; None if it is on
+    whole documents, which is like one empty prompt for all; log_reach: float64[M], log of the probability that a string
+    of the pretrained model begins with the prefix of a node [nat], whatever follows; None if it writes listed strings
+    only.
     """
 
     trie: Trie
@@ -24,12 +27,41 @@ class Laws:
     log_s: np.ndarray
     event: np.ndarray
     log_q0: np.ndarray
-    group: np.ndarray | None = None
+    prompts: Prompts | None = None
+    log_reach: np.ndarray | None = None
 
     @cached_property
     def prompt(self) -> np.ndarray:
         """The number of the prompt of each string: int[N]; 0 for all if the loss is on whole documents."""
-        return np.zeros(self.trie.num_strings, np.int64) if self.group is None else self.group
+        return np.zeros(self.trie.num_strings, np.int64) if self.prompts is None else self.prompts.group
+
+    def scored(self, skipped: int = 0) -> np.ndarray:
+        """Whether a token is predicted at a position of a string, and is not among the first `skipped` of its answer.
+
+        The result is bool[N, L].
+        """
+        start = np.zeros(self.trie.num_strings, np.int64) if self.prompts is None else self.prompts.length
+        return (self.trie.node >= 0) & (np.arange(self.trie.length) >= start[:, None] + skipped)
+
+    @cached_property
+    def start(self) -> np.ndarray:
+        """log q0(y|x) [nat], of the N listed answers and then of "outside" for each of the G prompts: float64[N + G].
+
+        Outside has -inf if q0 writes listed strings only.
+        """
+        if self.log_reach is None:
+            return np.concatenate([self.answers(self.log_q0), np.full(int(self.prompt.max()) + 1, -np.inf)])
+        first = np.unique(self.prompt, return_index=True)[1]
+        length = np.zeros(len(first), np.int64) if self.prompts is None else self.prompts.length[first]
+        own = self.log_q0 - self.log_reach[self.trie.node[first, length]][self.prompt]
+        listed = log_group_sum(own, self.prompt, len(first))
+        with np.errstate(divide="ignore"):
+            return np.concatenate([own, np.log(-np.expm1(np.minimum(listed, 0.0)))])
+
+    @cached_property
+    def outcomes(self) -> np.ndarray:
+        """The number of the prompt of each of the N listed answers, and then of each "outside": int[N + G]."""
+        return np.concatenate([self.prompt, np.arange(int(self.prompt.max()) + 1)])
 
     def answers(self, log_law: np.ndarray) -> np.ndarray:
         """log of the law of answers given the prompt [nat], float64[N], of a law of documents; -inf where it is 0."""

@@ -27,7 +27,17 @@ from sim.training.trie_logits import trie_logits, trie_plan
 from tests.unit.models.tiny_worlds import language, log_strings, mask, on_device64, trained, training
 
 FAST = ("sft", "replay")
-"""Objectives on tokens. Those on whole strings take longer: `test_enumerated.py` holds quick tests of them."""
+"""Objectives whose optimum is compared with the whole model; that of others is the law of what is listed."""
+
+FLAT = {
+    "annotation": "it says nothing of what S never shows, and a flat table has no law of its own there",
+    "entropy_bonus": "its optimum has tokens off the list, and a flat table has none",
+    "entropy_bonus_string": "its optimum has a share outside the list, and a flat table has no outside",
+    "label_smoothing": "its optimum has tokens off the list, and a flat table has none",
+    "forward_kl_to_start_token": "a flat table has no law of its own after prefixes that S never shows",
+    "focal": "lost strings of a flat table fall too slowly, because a sure token counts (1 - q)^2",
+}
+"""Objectives on tokens whose optimum is not that of a flat table, or is not reached in these steps, with the reason."""
 
 CONFIGURED = sorted((Path(__file__).resolve().parents[3] / "conf" / "objective").glob("*.yaml"))
 PLAIN = language({"a": 3, "ab": 5, "b": 2, "ba": 4, "bab": 6, "c": 1, "ca": 3, "": 2})
@@ -69,6 +79,8 @@ def test_the_minimiser_is_the_predicted_one(file, model, spoken, loss_on):
     objective = construct("objective", node, "objective")
     if not isinstance(objective, Predicts):
         pytest.skip(f"{node['kind']} predicts no optimum")
+    if model == "strings" and file.stem in FLAT:
+        pytest.skip(FLAT[file.stem])
     optimizer = Adam(learning_rate=0.05, b2=0.99, decay="cosine")
     event = mask(spoken, lambda text: text in ("a|y", "b|", "ba", "b"))  # S itself is nearly all that q0 says
     one = job(
@@ -76,8 +88,9 @@ def test_the_minimiser_is_the_predicted_one(file, model, spoken, loss_on):
     )
     record = trained(one, spoken.trie, [0, 4000]).evaluations
     s, q0 = restricted(spoken), view_of(spoken, record[0], "document")
-    group = spoken.prompts.group if loss_on == "response" else None
-    log_law = objective.optimum(Laws(spoken.trie, spoken.log_p, s.log_p, event, q0.log_q, group))
+    prompts = spoken.prompts if loss_on == "response" else None
+    laws = Laws(spoken.trie, spoken.log_p, s.log_p, event, q0.log_q, prompts, q0.node_log_mass)
+    log_law = objective.optimum(laws)
     if log_law is None:
         pytest.skip(f"{node['kind']} predicts no optimum with these arguments")
     best = FiniteLanguage(spoken.vocabulary, spoken.trie, log_law)

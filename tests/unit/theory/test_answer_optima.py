@@ -28,7 +28,7 @@ OF_A, OF_B = (np.flatnonzero(GROUP == x) for x in (0, 1))
 
 
 def laws(on_answers: bool = True) -> Laws:
-    return Laws(P.trie, P.log_p, S.log_p, A, Q0, GROUP if on_answers else None)
+    return Laws(P.trie, P.log_p, S.log_p, A, Q0, P.prompts if on_answers else None)
 
 
 def minimiser(value, size: int) -> np.ndarray:
@@ -108,7 +108,7 @@ def test_what_has_no_optimum_predicts_none():
     assert PolicyGradient(estimator="group").optimum(laws()) is None
     assert PolicyGradient(estimator="reinforce").optimum(laws()) is not None
     assert Dpo(labels="hard").optimum(laws()) is None
-    nothing = Laws(P.trie, P.log_p, S.log_p, A & (GROUP != 0), Q0, GROUP)  # no answer to the prompt a is accepted
+    nothing = Laws(P.trie, P.log_p, S.log_p, A & (GROUP != 0), Q0, P.prompts)  # no answer to the prompt a is accepted
     assert Rejection().optimum(nothing) is None
 
 
@@ -152,7 +152,7 @@ def test_the_reward_of_a_ratio_is_that_of_the_two_laws():
         p_a = np.where(A[rows], p, 0.0) / p[A[rows]].sum()
         np.testing.assert_allclose(found[rows], np.log((0.9 * p_a + 0.1 * p) / p), rtol=1e-12)
     np.testing.assert_allclose(found[GROUP == 2], np.log(0.1), rtol=1e-12)  # no answer in A
-    reached = Dpo(5.0, 0.1, "log_ratio").optimum(Laws(P.trie, P.log_p, S.log_p, A, P.log_p, GROUP))
+    reached = Dpo(5.0, 0.1, "log_ratio").optimum(Laws(P.trie, P.log_p, S.log_p, A, P.log_p, P.prompts))
     p_a = given(np.where(A, P.log_p, -np.inf), OF_A)
     np.testing.assert_allclose(given(reached, OF_A), 0.9 * p_a + 0.1 * given(P.log_p, OF_A), rtol=1e-12)
 

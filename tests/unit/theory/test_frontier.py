@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from sim.theory.frontier import divergence, frontier_law, frontier_point, least_forgetting, regret
+from sim.theory.frontier import (
+    answers_point,
+    divergence,
+    frontier_law,
+    frontier_point,
+    least_forgetting,
+    regret,
+)
 
 P = [Fraction(k, 21) for k in range(1, 7)]
 S = [Fraction(1, 2), Fraction(0), Fraction(1, 3), Fraction(0), Fraction(0), Fraction(1, 6)]
@@ -89,3 +96,30 @@ def test_refused():
             frontier_law(logs(S), logs(P), weight)
     with pytest.raises(ValueError, match=r"a fit KL\(S‖q\) of at least 0 is required, found -1"):
         least_forgetting(logs(S), logs(P), -1.0)
+
+
+@pytest.mark.parametrize("fit", [0.02, 0.15])
+def test_the_frontier_of_answers_is_what_a_constrained_minimiser_finds(fit):
+    """Two prompts with three answers each; S has other prompts than P, and lacks two answers."""
+    prompt = np.array([0, 0, 0, 1, 1, 1])
+    s, p = np.array([0.4, 0.3, 0.0, 0.2, 0.0, 0.1]), np.array([0.1, 0.2, 0.1, 0.3, 0.2, 0.1])
+
+    def laws(z):
+        q = np.exp(z - np.array([z[:3].max()] * 3 + [z[3:].max()] * 3))
+        return q / np.array([q[:3].sum()] * 3 + [q[3:].sum()] * 3)
+
+    def within(joint, q):
+        given = joint / np.array([joint[:3].sum()] * 3 + [joint[3:].sum()] * 3)
+        return sum(w * math.log(g / v) for w, g, v in zip(joint, given, q, strict=True) if w)
+
+    limit = {"type": "eq", "fun": lambda z: within(s, laws(z)) - fit}
+    oracle = minimize(lambda z: within(p, laws(z)), np.zeros(6), constraints=[limit], options={"ftol": 1e-14}).fun
+    with np.errstate(divide="ignore"):
+        found = least_forgetting(np.log(s), np.log(p), fit, prompt)
+        assert least_forgetting(np.log(s), np.log(p), 9.0, prompt) == 0.0
+        assert least_forgetting(np.log(s), np.log(p), 0.0, prompt) == math.inf
+        point = answers_point(np.log(s), np.log(p), 0.3, prompt)
+    assert found == pytest.approx(oracle, abs=1e-6)
+    mixture = (s + 0.3 * p) / np.array([(s + 0.3 * p)[:3].sum()] * 3 + [(s + 0.3 * p)[3:].sum()] * 3)
+    assert point.fit == pytest.approx(within(s, mixture), abs=1e-12)
+    assert point.forgetting == pytest.approx(within(p, mixture), abs=1e-12)

@@ -1,0 +1,132 @@
+"""The atlas: crossings by hand, places with ties, the ends of edited models; every method file composes into runs."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from experiments import atlas
+from experiments.atlas import tables
+from experiments.study import NUMBERS, Study
+from sim.config import conf_folder
+from tests.composed import compose, options
+
+FITS = (1.2, 0.4, 0.2, 0.04, 0.02)
+STEPS = (0, 10, 20, 30, 40)
+LOG_S, LOG_P = np.log([0.5, 0.5]), np.log([0.9, 0.1])
+"""One prompt, two answers: KL(S‖P) is 0.51 nats."""
+
+
+def run(method: str, seed: int, beta: float = 0.1) -> dict[str, Any]:
+    name = f"{method}{beta:g}{seed}"
+    return {"run": name, "seed": seed, "valid": seed < 9, "part": method, "objective.beta": beta, "objective.eta": None}
+
+
+def numbers(own: dict[str, Any], above: float, stops: int = len(FITS), edited: bool = False) -> list[dict[str, Any]]:
+    """A path that lies `above` the frontier everywhere, and ends after some evaluations."""
+    rows = []
+
+    def row(phase: str, step: int, metric: str, of: str, law: str, value: float) -> None:
+        rows.append({"run": own["run"], "phase": phase, "view": "response", "metric": metric, "of": of, "at": "",
+                     "prompt_law": law, "step": step, "lower": value, "upper": value})  # fmt: skip
+
+    group = np.zeros(2, int)
+    for step, fit in list(zip(STEPS, FITS, strict=True))[:stops]:
+        least = tables.least_forgetting(LOG_S, LOG_P, fit, group)
+        row("sft", step, "kl", "S||q", "S(x)", fit)
+        row("sft", step, "kl", "P||q", "P(x)", least + above)
+        if step:  # E of the first evaluation is not defined
+            row("sft", step, "style_erasure", "E", "P(x)", 0.01 * step)
+        row("sft", step, "gate", "A", "P(x)", 0.1 * step)
+    row("sft", STEPS[stops - 1], "entropy", "q", "P(x)", 1.0)
+    row("sft", STEPS[stops - 1], "off_support", "q", "P(x)", 0.001)
+    if edited:
+        row("truncate_4", 40, "kl", "S||q", "S(x)", 0.5)
+        row("truncate_4", 40, "kl", "P||q", "P(x)", 0.7)
+    for of, value in (("P", 3.0), ("q*", 1.5)):
+        row("truth", 0, "entropy", of, "P(x)", value)
+    row("truth", 0, "kl", "S||q*", "S(x)", 0.0)
+    return rows
+
+
+def analysed(*found: tuple[dict[str, Any], list[dict[str, Any]]]) -> dict[str, pl.DataFrame]:
+    of = [row for _, rows in found for row in rows]
+    schema = dict(NUMBERS)
+    study = Study(pl.DataFrame([own for own, _ in found]), pl.DataFrame(of, schema=schema), {})
+    world = SimpleNamespace(
+        p=SimpleNamespace(log_p=LOG_P, prompts=SimpleNamespace(group=np.zeros(2, int))),
+        restricted=SimpleNamespace(s=SimpleNamespace(log_p=LOG_S)),
+    )
+    with mock.patch.object(Study, "record", return_value=world):
+        return tables.tables(study)
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, pl.DataFrame]:
+    made = []
+    for seed in range(6):
+        noise = 0.01 * (-1) ** seed
+        made += [(run("near", seed), numbers(run("near", seed), 0.1 + noise))]
+        made += [(run("like", seed), numbers(run("like", seed), 0.105 - noise))]
+        for beta in (0.2, 0.4):
+            made += [(run("far", seed, beta), numbers(run("far", seed, beta), beta + noise, stops=4))]
+        made += [(run("never", seed), numbers(run("never", seed), 0.1, stops=2, edited=True))]
+    made += [(run("near", 9), numbers(run("near", 9), 50.0))]  # not valid
+    return analysed(*made)
+
+
+def test_a_crossing_lies_between_two_evaluations(found):
+    """KL(S‖q) = 0.1 lies between 0.2 and 0.04, at log 2/log 5 of the way from step 20 to 30."""
+    own = found["crossings"].filter(method="far", strength="beta 0.2", level=0.1, seed=0)
+    share = math.log(2) / math.log(5)
+    assert own["step"].item() == pytest.approx(20 + 10 * share, rel=1e-12)
+    assert own["e"].item() == pytest.approx(0.2 + 0.1 * share, rel=1e-12)
+    assert own["above"].item() == pytest.approx(0.21, rel=1e-9)
+    assert found["crossings"].filter(method="never").is_empty(), "its fit stays above 0.3"
+    assert set(found["crossings"].filter(method="far")["level"]) == {0.3, 0.1}
+
+
+def test_methods_with_overlapping_intervals_share_a_place(found):
+    ranked = atlas.ranked(found["cells"], 0.1)
+    assert [(row["method"], row["strength"], row["place"]) for row in ranked.iter_rows(named=True)] == [
+        ("near", "", 1), ("like", "", 1), ("far", "beta 0.2", 3), ("far", "beta 0.4", 4),
+    ]  # fmt: skip
+    assert ranked["above"][0] == pytest.approx(0.1, rel=1e-9), "the run that is not valid is left out"
+
+
+def test_the_end_of_a_model_and_of_its_edits(found):
+    ends = found["ends"].filter(method="never", seed=0)
+    assert ends["strength"].to_list() == ["", "truncate 4"]
+    assert ends["fit"].to_list() == [0.4, 0.5]
+    assert ends["objective_gap"].to_list() == [-1.5, -1.5]
+    assert ends["learning_gap"].to_list() == [-0.5, None]
+    said = repr(atlas.report(found))
+    assert "they have another optimum than S" in said
+    assert "far, never" in said
+
+
+def test_of_nothing_nothing_is_reported():
+    own = run("near", 9)
+    assert "none" in repr(atlas.report(analysed((own, numbers(own, 0.1)))))
+
+
+# -- method files -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", options("method"))
+def test_a_method_file_is_one_part_of_the_study_and_composes(name):
+    text = (conf_folder() / "method" / f"{name}.yaml").read_text(encoding="utf-8")
+    assert text.startswith("# @package hydra.sweeper.studies\n# ")
+    ((part, overrides),) = yaml.safe_load(text).items()
+    assert part == name
+    first = [f"{key}={str(value).split(',')[0]}" for key, value in overrides.items() if "[" not in str(value)]
+    assert compose("experiment=atlas", *first)["objective"]["kind"]
+    varying = [key for key, value in overrides.items() if "," in str(value) and "[" not in str(value)]
+    assert set(varying) <= set(tables.STRENGTHS)
+    assert Path(conf_folder() / "experiment" / "atlas.yaml").is_file()
