@@ -106,7 +106,8 @@ def lay_out(out: Path = OUT) -> None:
             shutil.copyfile(file, out / place(file))
         else:
             write(file, shown(file), place(file))
-    shutil.copyfile(ROOT / "tools" / "site" / "site.css", out / "site.css")
+    for name in ("site.css", "iframe-worker.js"):
+        shutil.copyfile(ROOT / "tools" / "site" / name, out / name)
 
 
 if __name__ == "__main__":
