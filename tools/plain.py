@@ -1,6 +1,6 @@
-"""Docstrings of this project are plain text, and `[nat]` or `q*` mean nothing in them: mkdocstrings shows them as written.
+"""Docstrings are plain text here: `[nat]` or `q*` mean nothing in them. mkdocstrings shows them as written.
 
-This is an extension of Griffe, which mkdocs.yml names. Code in backticks, indented code and lists are Markdown as usual.
+This is an extension of Griffe that mkdocs.yml names. Code in backticks, indented code and lists stay Markdown.
 """
 
 import re
