@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from tools.api import api_pages
+from tools.cells import as_page, is_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "build" / "pages"
@@ -29,8 +30,15 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 
 
 def pages(root: Path = ROOT) -> list[Path]:
-    """Return the Markdown files that are pages of the site."""
-    return [*(root / name for name in MOVED), *sorted((root / "docs").rglob("*.md"))]
+    """Return the files that are pages of the site: Markdown, and the notebooks of the folder notebooks/."""
+    notebooks = [file for file in sorted((root / "notebooks").glob("*.py")) if is_notebook(read(file))]
+    return [*(root / name for name in MOVED), *sorted((root / "docs").rglob("*.md")), *notebooks]
+
+
+def read(file: Path) -> str:
+    """Return the text of a file as a page has it."""
+    text = file.read_text(encoding="utf-8")
+    return as_page(text) if file.suffix == ".py" and is_notebook(text) else text
 
 
 def links(text: str) -> Iterator[re.Match[str]]:
@@ -57,6 +65,8 @@ def place(file: Path) -> PurePosixPath:
         return PurePosixPath(MOVED[str(name)])
     if name.parts[0] == "docs":
         return name.relative_to("docs")
+    if name.parts[0] == "notebooks" and name.suffix == ".py":
+        return name.with_suffix(".md")
     return PurePosixPath("source", f"{name}.md")
 
 
@@ -97,7 +107,7 @@ def lay_out(out: Path = OUT) -> None:
         (out / here).write_text(relinked(text, change), encoding="utf-8")
 
     for page in pages():
-        write(page, page.read_text(encoding="utf-8"), place(page))
+        write(page, read(page), place(page))
     for here, text in made.items():
         write(ROOT / "docs" / "api.md", text, PurePosixPath(here))
     for file in sorted(linked - set(pages())):

@@ -15,6 +15,7 @@ import yaml
 
 from tests.composed import ROOT
 from tools.api import api_pages, public
+from tools.cells import as_page, is_notebook
 from tools.pages import MOVED, from_page, links, pages, place, relinked
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -132,6 +133,13 @@ def test_links_within_the_site() -> None:
         assert from_page(PurePosixPath(page), PurePosixPath(other)) == link
     text = "[a](b.md#c) `[d](e.md)` [f](#g) [h](https://i.org/)\n\n```\n[j](k.md)\n```\n![l](m.png)"
     assert relinked(text, str.upper) == text.replace("b.md", "B.MD").replace("m.png", "M.PNG")
+
+
+def test_a_notebook_becomes_a_page() -> None:
+    text = "# ---\n# jupyter: x\n# ---\n\n# %% [markdown]\n# # A\n#\n# word\n\n# %%\na = 1  # one\n\n# %%\n"
+    assert is_notebook(text)
+    assert as_page(text) == "# A\n\nword\n\n```python\na = 1  # one\n```\n"
+    assert not is_notebook("import marimo\n")
 
 
 def test_a_page_that_is_moved_exists() -> None:
