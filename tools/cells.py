@@ -1,11 +1,14 @@
 """A notebook in the percent format (a Python file whose cells begin with `# %%`) as a page of Markdown."""
 
 import re
+from pathlib import Path
 
 
-def is_notebook(text: str) -> bool:
-    """Return whether a Python file is a notebook."""
-    return re.search(r"^# %% \[markdown\]$", text, re.MULTILINE) is not None
+def is_notebook(file: Path) -> bool:
+    """Return whether a file is a notebook in this format."""
+    return (
+        file.is_file() and re.search(r"^# %% \[markdown\]$", file.read_text(encoding="utf-8"), re.MULTILINE) is not None
+    )
 
 
 def as_page(text: str) -> str:

@@ -29,16 +29,10 @@ LINK = re.compile(r"(?<=\]\()(?P<target>[^)\s#]*)(?P<anchor>#[^)\s]*)?(?=\))")
 CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 
 
-def pages(root: Path = ROOT) -> list[Path]:
+def pages() -> list[Path]:
     """Return the files that are pages of the site: Markdown, and the notebooks of the folder notebooks/."""
-    notebooks = [file for file in sorted((root / "notebooks").glob("*.py")) if is_notebook(read(file))]
-    return [*(root / name for name in MOVED), *sorted((root / "docs").rglob("*.md")), *notebooks]
-
-
-def read(file: Path) -> str:
-    """Return the text of a file as a page has it."""
-    text = file.read_text(encoding="utf-8")
-    return as_page(text) if file.suffix == ".py" and is_notebook(text) else text
+    notebooks = [file for file in sorted((ROOT / "notebooks").glob("*.py")) if is_notebook(file)]
+    return [*(ROOT / name for name in MOVED), *sorted((ROOT / "docs").rglob("*.md")), *notebooks]
 
 
 def links(text: str) -> Iterator[re.Match[str]]:
@@ -65,7 +59,7 @@ def place(file: Path) -> PurePosixPath:
         return PurePosixPath(MOVED[str(name)])
     if name.parts[0] == "docs":
         return name.relative_to("docs")
-    if name.parts[0] == "notebooks" and name.suffix == ".py":
+    if name.parts[0] == "notebooks" and is_notebook(file.with_suffix(".py")):  # its pair, .ipynb, leads to it as well
         return name.with_suffix(".md")
     return PurePosixPath("source", f"{name}.md")
 
@@ -107,10 +101,14 @@ def lay_out(out: Path = OUT) -> None:
         (out / here).write_text(relinked(text, change), encoding="utf-8")
 
     for page in pages():
-        write(page, read(page), place(page))
+        text = page.read_text(encoding="utf-8")
+        write(page, as_page(text) if page.suffix == ".py" else text, place(page))
     for here, text in made.items():
         write(ROOT / "docs" / "api.md", text, PurePosixPath(here))
-    for file in sorted(linked - set(pages())):
+    written = {place(page) for page in pages()}
+    for file in sorted(linked):
+        if place(file) in written:
+            continue
         if file.suffix in PICTURES:
             (out / place(file)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, out / place(file))

@@ -135,11 +135,12 @@ def test_links_within_the_site() -> None:
     assert relinked(text, str.upper) == text.replace("b.md", "B.MD").replace("m.png", "M.PNG")
 
 
-def test_a_notebook_becomes_a_page() -> None:
+def test_a_notebook_becomes_a_page(tmp_path: Path) -> None:
     text = "# ---\n# jupyter: x\n# ---\n\n# %% [markdown]\n# # A\n#\n# word\n\n# %%\na = 1  # one\n\n# %%\n"
-    assert is_notebook(text)
+    for name, content in (("a.py", text), ("b.py", "import marimo\n")):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    assert [is_notebook(tmp_path / name) for name in ("a.py", "b.py", "c.py")] == [True, False, False]
     assert as_page(text) == "# A\n\nword\n\n```python\na = 1  # one\n```\n"
-    assert not is_notebook("import marimo\n")
 
 
 def test_a_page_that_is_moved_exists() -> None:
