@@ -79,41 +79,43 @@ def shown(file: Path) -> str:
     return f"---\nsearch:\n  exclude: true\n---\n\n# {name}\n\n````{language}\n{text.rstrip()}\n````\n"
 
 
+def put(file: Path, text: str) -> None:
+    """Write a page, with its folder."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
 def lay_out(out: Path = OUT) -> None:
-    """Write all pages, the pictures in docs/, the files that pages link to, and the pages of the API."""
+    """Write all pages, the pages of the API, and what they link to: pictures, and files of the source."""
     shutil.rmtree(out, ignore_errors=True)
     linked: set[Path] = set()
-    made = api_pages(ROOT)
+    api = api_pages(ROOT)
 
-    def write(file: Path, text: str, here: PurePosixPath) -> None:
-        """Write a text whose links are those of a file of the repository as a page of the site."""
+    def moved(file: Path, text: str, here: PurePosixPath) -> str:
+        """Return a text of a file of the repository with links for its place in the site."""
 
         def change(target: str) -> str:
-            if target in made:
-                return target
             found = (file.parent / target).resolve()
+            if target in api:
+                return target
             if not found.is_file():
                 raise SystemExit(f"{file.relative_to(ROOT)}: a file is required as target of a link, found {target!r}")
             linked.add(found)
             return from_page(here, place(found))
 
-        (out / here).parent.mkdir(parents=True, exist_ok=True)
-        (out / here).write_text(relinked(text, change), encoding="utf-8")
+        return relinked(text, change)
 
     for page in pages():
         text = page.read_text(encoding="utf-8")
-        write(page, as_page(text) if page.suffix == ".py" else text, place(page))
-    for here, text in made.items():
-        write(ROOT / "docs" / "api.md", text, PurePosixPath(here))
-    written = {place(page) for page in pages()}
+        put(out / place(page), moved(page, as_page(text) if page.suffix == ".py" else text, place(page)))
+    for here, text in api.items():
+        put(out / here, moved(ROOT / "docs" / "api.md", text, PurePosixPath(here)))
     for file in sorted(linked):
-        if place(file) in written:
-            continue
         if file.suffix in PICTURES:
             (out / place(file)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, out / place(file))
-        else:
-            write(file, shown(file), place(file))
+        elif not (out / place(file)).exists():
+            put(out / place(file), shown(file))
     for name in ("site.css", "iframe-worker.js"):
         shutil.copyfile(ROOT / "tools" / "site" / name, out / name)
 
