@@ -7,7 +7,7 @@ BENCH   := $(VENV)-bench
 
 export VENV PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup demo claims test slow optional faults chaos check fix figures bench lock hooks clean distclean
+.PHONY: help setup demo claims test slow optional faults chaos check fix figures docs bench lock hooks clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ fix: $(VENV)/.test ## let ruff correct what it can
 	@$(PY) -m ruff check --fix --quiet .
 	@$(PY) -m ruff format --quiet .
 
+docs: $(VENV)/.docs ## build the documentation site in build/site; open build/site/index.html
+	@$(PY) -m tools.pages
+	@$(VENV)/bin/zensical build --clean --strict
+
 bench: $(BENCH)/.bench ## measure the speed on an idle machine (half an hour); some only: NAMES="samplers evaluator"
 	@$(BENCH)/bin/python -m benchmarks $(NAMES)
 
@@ -70,6 +74,7 @@ LOCK = $(UV) pip compile pyproject.toml --extra build --universal --python-versi
 lock: ## resolve the dependencies again to the newest versions that pyproject.toml allows (needs uv)
 	@$(LOCK) --upgrade -o locks/core.txt
 	@$(LOCK) --upgrade --extra test --extra lint --constraint locks/core.txt -o locks/test.txt
+	@$(LOCK) --upgrade --extra docs --constraint locks/test.txt -o locks/docs.txt
 	@$(LOCK) --extra bench --constraint locks/core.txt | grep -vE '^(cuda-|nvidia-|triton)' > locks/bench.txt
 
 hooks: $(VENV)/.test ## from now on, run `make check` before every commit
@@ -77,7 +82,7 @@ hooks: $(VENV)/.test ## from now on, run `make check` before every commit
 	@chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
 
 clean: ## remove caches, but not results and .venv
-	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache build dist
 	@find sim experiments figures hydra_plugins benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
@@ -90,6 +95,10 @@ $(VENV)/.core: locks/core.txt pyproject.toml tools/environment.sh
 
 $(VENV)/.test: locks/test.txt pyproject.toml tools/environment.sh
 	@./tools/environment.sh locks/test.txt
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.docs: locks/docs.txt pyproject.toml tools/environment.sh
+	@./tools/environment.sh locks/docs.txt
 	@touch $@ $(VENV)/.core
 
 # The benchmarks have their own environment, because torch and the tests need different versions of mpmath. The lock has

@@ -53,6 +53,7 @@ DOORS = (
 NOT_ATTACKED = {
     "benchmarks": "measures for half an hour, in an environment of its own",
     "benchmarks.device": "a benchmark too, for an accelerator",
+    "tools.pages": "a part of `make docs`, which takes no arguments and writes to build/ alone",
     "benchmarks.peer_nanogpt": "a part of a benchmark, which starts it",
 }
 

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from sim.numerics import SpecificationError
 from sim.running.build import settings
 from sim.running.engines import Ending, engine, inline, processes
 from sim.running.engines.processes import Child
 from tests.composed import ROOT, compose
+from tests.laws.lab.engines import gentle
 
 DEADLINE = 60.0  # [s], far beyond what any child needs
 
@@ -104,6 +106,20 @@ def test_a_real_worker_that_cannot_be_imported(tmp_path: Path, monkeypatch: pyte
     child = processes.Engine().submit(task)
     reason = f"its process ended with exit status 1: ImportError: broken; see {task.with_suffix('.log')}"
     assert ending(child) == Ending(reason)
+
+
+def test_the_engine_of_the_guide_is_gentle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub = tmp_path / "stub"
+    stub.write_text("#!/bin/sh\nexec sleep 1000\n", encoding="utf-8")
+    stub.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(stub))
+    gentle.check(2, {})
+    with pytest.raises(SpecificationError, match="engine=gentle"):
+        gentle.check(2, {"nodes": 2})
+    child = gentle.Engine(2).submit(tmp_path / "worker-0.json")
+    assert os.getpriority(os.PRIO_PROCESS, child.process.pid) == 19
+    child.cancel()
+    assert child.ended() is not None
 
 
 def test_cancel(start: Start) -> None:
