@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from experiments.c5_rank import ranks, spectra, threshold
+from experiments.c5_rank.amendments import AMENDMENTS
 from experiments.predictions import Claim, Tables
 from experiments.study import Study
 
@@ -28,4 +29,5 @@ CLAIM = Claim(
     needs=tuple(one for topic in TOPICS for one in topic.NEEDS),
     tables=tables,
     paired=("part", "seed"),
+    amendments=AMENDMENTS,
 )

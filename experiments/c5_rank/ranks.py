@@ -99,6 +99,12 @@ PREDICTIONS = (
         figure="ranks",
     ),
     Prediction(
+        "C5.2h", "The identity control erases nothing, at any rank.", "equality", cases.noise_floor, predicted="0",
+        rule="E of the identity control at the same rank and rate within the margin of C5.2d, sampled targets.",
+        control="it is the identity control", value=0.0, margin=cases.EQUAL, null=True, only="valid runs", worlds=12,
+        figure="ranks",
+    ),
+    Prediction(
         "C5.2f", "At prompts that S never shows: weight of the tuned style, and how far the model is from a mixture of "
         "styles.", "report", cases.held_out, predicted="–", rule="As C4.1a and C4.1b, sampled targets, half of the "
         "prompts in S.", control="C4.1", only="valid runs", figure="ranks",

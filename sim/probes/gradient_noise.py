@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from sim.probes._population import population
+from sim.probes._population import loss_only, population
 from sim.training.job import Job, loss_and_gradient
 from sim.training.sweep import at_ends
 from sim.typing import Array, Float, Int, Params
@@ -30,7 +30,7 @@ def gradient_noise(job: Job, params: Params) -> dict[str, np.ndarray]:
     """
     is_start = all(np.array_equal(*pair) for pair in zip(*map(jax.tree.leaves, (params, job.init)), strict=True))
     step = jnp.int32(0 if is_start else int(job.phase.num_steps) - 1)  # a number that counts from 0
-    found = jax.device_get(_gradients(job, population(job), params, step))
+    found = jax.device_get(_gradients(loss_only(job), population(job), params, step))
     drawn, exact = (np.asarray(one, np.float64) for one in found)
     return {"gradient_noise": np.array([relative_noise(drawn, exact)])}
 

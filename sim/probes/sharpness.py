@@ -1,13 +1,13 @@
 """The sharpness of the loss at q0, which is the largest eigenvalue of its Hessian, and how far the parameters moved."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from sim.probes._population import population
+from sim.probes._population import content, population
 from sim.training.job import Job, loss_and_gradient
 from sim.typing import Array, Float, Params
 
@@ -16,6 +16,9 @@ ITERATIONS, TOLERANCE = 60, 1e-2
 
 _known: dict[int, tuple[weakref.ref[Job], float]] = {}
 """The sharpness of the jobs that still exist, so that it is computed at the first evaluation alone."""
+
+_of_content: dict[Hashable, float] = {}
+"""The sharpness by everything that decides it. Arms of a study with one q0 and one loss have it in common."""
 
 
 def sharpness(job: Job, params: Params) -> dict[str, np.ndarray]:
@@ -41,8 +44,10 @@ def _once(job: Job) -> float:
     def product(vector: Float[np.ndarray, "n"]) -> np.ndarray:
         return np.asarray(_product(whole, np.asarray(vector, np.float32)), np.float64)
 
-    found = largest_eigenvalue(product, _flat(job.init).size)
-    number = id(job)
+    digest, number = content(whole), id(job)
+    if digest not in _of_content:
+        _of_content[digest] = largest_eigenvalue(product, _flat(job.init).size)
+    found = _of_content[digest]
     _known[number] = weakref.ref(job, lambda _: _known.pop(number, None)), found
     return found
 
@@ -76,8 +81,9 @@ def largest_eigenvalue(product: Callable[[Float[np.ndarray, "n"]], np.ndarray], 
     while True:
         image = product(basis[-1])
         diagonal.append(float(image @ basis[-1]))
+        rows = np.array(basis)
         for _ in range(2):  # once is not enough in finite precision
-            image = image - np.array(basis).T @ (np.array(basis) @ image)
+            image = image - rows.T @ (rows @ image)
         values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
         left = float(np.linalg.norm(image))
         residual = left * abs(vectors[-1, -1])

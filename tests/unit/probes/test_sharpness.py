@@ -10,6 +10,7 @@ from sim.languages.device import on_device
 from sim.models.tabular_trie import tabular_trie
 from sim.models.transformer import transformer
 from sim.objectives.sft import Sft
+from sim.optimizers.sgd import Sgd
 from sim.probes import sharpness as probed
 from sim.probes.sharpness import largest_eigenvalue, sharpness
 from sim.probes.tangent import log_probs
@@ -51,17 +52,29 @@ def test_sharpness_is_the_largest_eigenvalue_of_the_explicit_hessian(name):
         np.testing.assert_array_equal(found["weight_distance"], [0.0])
 
 
-def test_the_hessian_is_differentiated_once_for_a_job_and_the_distance_is_always_new(monkeypatch):
+def test_the_hessian_is_differentiated_once_for_a_loss_at_q0_and_the_distance_is_always_new(monkeypatch):
     asked, real = [], probed.largest_eigenvalue
     monkeypatch.setattr(probed, "largest_eigenvalue", lambda *at: asked.append(1) or real(*at))
+    monkeypatch.setattr(probed, "_of_content", {})
     one, same = job("trie table"), job("trie table")
     moved = {"logits": one.init["logits"].at[0, 0].add(3.0).at[1, 1].add(-4.0)}
     found = [sharpness(one, params) for params in (one.init, moved, moved)]
     assert len(asked) == 1
     assert len({float(each["sharpness"][0]) for each in found}) == 1
     np.testing.assert_allclose([each["weight_distance"][0] for each in found], [0.0, 5.0, 5.0], rtol=1e-6)
-    sharpness(same, moved)
-    assert len(asked) == 2, "another job"
+    faster = same.replace(phase=same.phase.replace(optimizer=Sgd(learning_rate=0.5), num_steps=7.0, batch_size=3))
+    for another in (same, faster):  # the loss knows neither the optimiser nor the batch
+        np.testing.assert_array_equal(sharpness(another, moved)["sharpness"], found[0]["sharpness"])
+    assert len(asked) == 1, "an equal loss, and the same q0"
+    for other in (
+        one.replace(init=moved),
+        job("trie table", objective=Sft(targets="sampled")),
+        training(one.model, one.init, on_device(P), on_device(P), loss_on="response", whole_support=False),
+        one.replace(phase=one.phase.replace(on_document=True)),
+    ):
+        before = len(asked)
+        sharpness(other, moved)
+        assert len(asked) == before + 1, "another loss or another q0"
     number = id(one)
     del one
     assert number not in probed._known

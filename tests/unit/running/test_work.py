@@ -216,6 +216,9 @@ def test_runs_are_measured_when_they_are_published(tmp_path: Path, monkeypatch: 
     record, found = kept.numbers(done.target)
     assert record.hash == done.target.name
     assert numbers_table(record.hash, record.name, 0, found).equals(metrics_table(read(done.target)))
+    (judged,) = perform([point(tmp_path, "seed=1", "claim=c1_entropy@000000000000")])
+    assert judged.state == "finished"
+    assert not (file.parent / judged.target.name).exists(), "a claim needs a few numbers only"
     kept._recipe.cache_clear()
 
 
