@@ -54,7 +54,7 @@ EXERCISES = (
         "A language has four answers with the probabilities 1/2, 1/6, 1/6 and 1/6. The data leave out the likeliest "
         "one. What is H(S) − H(P)?",
         without_the_likeliest,
-        "It falls, although the rest is even: log 3 is below H(P). If the likeliest answer had a probability of 0.7, its "
+        "It falls, although the rest is even: log 3 is below H(P). If the likeliest answer had probability 0.7, its "
         "loss would raise the entropy.",
         "Divide the three probabilities by their sum first: S is a law too. Then H = −Σ p log p, with the natural "
         "logarithm.",

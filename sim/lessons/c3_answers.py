@@ -70,9 +70,7 @@ EXERCISES = (
         "E C = C + (1 − C)/m: two places of the data hold the same draw with probability 1/m.",
         "Draw two places of the data at random. They are the same place with probability 1/3; else two independent "
         "answers are compared.",
-        slips=(
-            Slip(lambda: expected_collision(COIN, 10**9), "This is C of the law, that is, of infinitely many draws."),
-        ),
+        slips=(Slip(lambda: collision(COIN), "This is C of the law, that is, of infinitely many draws."),),
     ),
     Exercise(
         "Four answers are equally likely, and the data have three draws. What is the expected probability of "
