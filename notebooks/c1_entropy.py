@@ -22,6 +22,7 @@
 
 # %%
 import numpy as np
+import polars as pl
 
 import sim
 from sim.lessons import chart, check, last, line, path, picture, published
@@ -34,6 +35,7 @@ result = sim.simulate(
     finetune={"prefixes": "all", "num_steps": 400, "num_evals": 12},
     optimizer={"learning_rate": 0.1, "warmup": 20, "decay": "cosine"},
     name="lessons",
+    progress=False,
 )
 print(f"H(P) = {last(result, 'entropy', 'P', phase='truth').lower:.3f} nats: exact")
 
@@ -65,7 +67,7 @@ for index, (name, one) in enumerate(results.items()):
     line(axes, path(one, "entropy", "S", phase="truth"), "_H(S)", index, truth=True)
     if guess[name] is not None:
         axes.plot(400, guess[name], "*", markersize=12, color=axes.lines[-1].get_color(), clip_on=False)
-axes.legend()
+axes.legend(fontsize="small")
 figure
 
 # %% [markdown]
@@ -80,9 +82,8 @@ figure
 picture("c1_entropy", "subsets")
 
 # %%
-published("c1_entropy")["subsets"].filter(rule="string", view="texts", mass=0.5).group_by("law").sum().select(
-    "law", "draws", "rises"
-).sort("law")
+subsets = published("c1_entropy")["subsets"].filter(rule="string", view="texts", mass=0.5)
+subsets.group_by("law").agg(pl.col("draws", "rises").sum()).sort("law")
 
 # %% [markdown]
 # ## Exercises
@@ -103,5 +104,5 @@ check("c1.3", ...)
 check("c1.4", ...)
 
 # %% [markdown]
-# **What the runs of the claim say** (five worlds, a transformer): the slope of H(q) on H(S) is 0.999 [0.998, 1.000]. The
-# sentence holds only if H(S) < H(P). The page is `docs/claims/c1_entropy.md`.
+# **What the runs of the claim say** (five worlds, a transformer): the slope of H(q) on H(S) is 0.999 [0.998, 1.000].
+# The sentence holds only if H(S) < H(P). The page is `docs/claims/c1_entropy.md`.

@@ -14,8 +14,8 @@
 # %% [markdown]
 # # C2: are the paths to other styles cut off?
 #
-# *“Fine-tuning data is a tiny subset; gradient descent forgets what is absent from it: the support shrinks and the paths
-# to other styles are cut off.”* (Ten minutes. One run of a few seconds.)
+# *“Fine-tuning data is a tiny subset; gradient descent forgets what is absent from it: the support shrinks and the
+# paths to other styles are cut off.”* (Ten minutes. One run of a few seconds.)
 #
 # A is what the data S keep, B what they leave out. Forgetting is KL(P‖q). Two very different things are in it:
 #
@@ -43,36 +43,36 @@ result = sim.simulate(
     finetune={"prefixes": "all", "num_steps": 3000, "num_evals": 24, "controls": []},
     optimizer={"kind": "sgd", "learning_rate": 4.0},
     name="lessons",
+    progress=False,
 )
 
 # %%
 mass = path(result, "event_mass", "q(B)")
-figure, (left, right) = chart("Mass of what was left out", "What is forgotten [nat]", last_step=3000)
+figure, (left, right) = chart(
+    "Mass of what was left out", "What is forgotten [nat]", y="q(B)", last_step=3000, sharey=False
+)
 line(left, mass, "q(B)")
 if guess is not None:
     steps = np.array([100.0, 3000.0])
     start = np.interp(100.0, mass["step"], mass["lower"])
     left.plot(steps, start * (steps / 100.0) ** guess, ":", color="black", label="your slope")
 left.set(yscale="log", ylim=(1e-5, 1))
-left.legend()
+left.legend(fontsize="small")
 for index, (name, of) in enumerate({"kl": "P||q", "gate": "A", "erasure": "A"}.items()):
     line(right, path(result, name, of), {"kl": "all: KL(P‖q)"}.get(name, name), index)
-right.yaxis.set_tick_params(labelleft=True)
 right.set_ylim(0, 8)
-right.legend()
+right.legend(fontsize="small")
 figure
 
 # %% [markdown]
-# q(B) falls for ever, and never is 0: the answers are less and less likely, but all of them are still there. In this table
-# nearly nothing is erased, because its rows share no parameter.
-#
-# The left panel is logarithmic and the right one is not, so each has an axis of its own.
+# q(B) falls for ever, and never is 0: the answers are less and less likely, but all of them are still there. In this
+# table nearly nothing is erased, because its rows share no parameter.
 #
 # ## And in a transformer?
 #
-# A transformer shares its parameters. How much it erases behind the gate depends on how one trains. `erased` is E, a mean
-# over twelve worlds; exp(−E) is the share of a typical lost answer that is kept, given its style. All these runs fit S
-# equally well.
+# A transformer shares its parameters. How much it erases behind the gate depends on how one trains. `erased` is E, a
+# mean over twelve worlds; exp(−E) is the share of a typical lost answer that is kept, given its style. All these runs
+# fit S equally well.
 
 # %%
 published("c2_support")["kept"].filter(pl.col("part").is_in(["rates_adam", "erasing_exact", "erasing_adam"])).group_by(
@@ -106,6 +106,6 @@ check("c2.4", ...)
 check("c2.5", ...)
 
 # %% [markdown]
-# **What the runs of the claim say**: the paths are not cut by the objective, and not by the gradient as such. With small
-# steps a transformer keeps 96 % [94, 99] of a typical lost answer; with large steps on sampled data 1.3 % [0.8, 2.2]. The
-# page is `docs/claims/c2_support.md`.
+# **What the runs of the claim say**: the paths are not cut by the objective, and not by the gradient as such. With
+# small steps a transformer keeps 96 % [94, 99] of a typical lost answer; with large steps on sampled data 1.3 % [0.8,
+# 2.2]. The page is `docs/claims/c2_support.md`.

@@ -20,8 +20,8 @@
 # The world: eight prompts in two topics, each with sixteen answers. A small transformer knows all of them. Then it is
 # fine-tuned on four of the prompts, with 1, 4 or infinitely many answers to each. The other four are *held out*.
 #
-# **Predict.** How much entropy is left in the end, at the prompts that were tuned, and at those that were held out? Write
-# your numbers for one answer per prompt, in nats. The start is about 2.6.
+# **Predict.** How much entropy is left in the end, at the prompts that were tuned, and at those that were held out?
+# Write your numbers for one answer per prompt, in nats. The start is about 2.6.
 
 # %%
 import polars as pl
@@ -41,6 +41,7 @@ result = sim.simulate(
     finetune={"num_steps": 300, "num_evals": 12, "controls": []},
     optimizer={"learning_rate": 5e-3, "warmup": 20, "decay": "cosine"},
     name="lessons",
+    progress=False,
 )
 results = {"1 answer": result, "4 answers": result.finetune(restriction={"num_answers": 4})}
 results["infinitely many"] = result.finetune(restriction={"num_answers": None})
@@ -55,15 +56,15 @@ for axes, (place, (metric, law)) in zip(panels, places.items()):
             line(axes, path(one, "entropy", "S", law, "truth"), "_H(S)", index, truth=True)
     if guess[place] is not None:
         axes.plot(300, guess[place], "*k", markersize=12, clip_on=False)
-panels[0].legend()
+panels[0].legend(fontsize="small")
 figure
 
 # %% [markdown]
 # Dashed: H(S), the entropy of the data, known before any training. With infinitely many answers nothing collapses: the
 # objective is not to blame. With few answers the model goes where its data are.
 #
-# The held-out prompts have no data. What happens there is not in the objective: it is how the model generalises. Bands are
-# certified bounds; they are wide where the model says things that P does not have.
+# The held-out prompts have no data. What happens there is not in the objective: it is how the model generalises.
+# Bands are certified bounds; they are wide where the model says things that P does not have.
 #
 # ## Twelve worlds
 #
@@ -76,14 +77,15 @@ picture("c3_answers", "entropy")
 picture("c3_answers", "annotators")
 
 # %%
-published("c3_answers")["runs"].filter(pl.col("part").is_in(["cells", "annotators"]), width=64).group_by("part", "m").agg(
-    pl.col("h_q_trained_lower", "h_q_held_lower", "h_p_held").mean(), worlds=pl.len()
-).sort("part", "m")
+published("c3_answers")["runs"].filter(pl.col("part").is_in(["cells", "annotators"]), width=64).group_by(
+    "part", "m"
+).agg(pl.col("h_q_trained_lower", "h_q_held_lower", "h_p_held").mean(), worlds=pl.len()).sort("part", "m")
 
 # %% [markdown]
 # ## Exercises
 #
-# Write your answer in place of `...`. A cell without an answer shows the question. Use the run with four answers for c3.4.
+# Write your answer in place of `...`. A cell without an answer shows the question. Use the run with four answers for
+# c3.4.
 
 # %%
 check("c3.1", ...)

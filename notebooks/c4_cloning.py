@@ -14,16 +14,17 @@
 # %% [markdown]
 # # C4: do errors compound, and is fine-tuning a conditioning?
 #
-# *“[Behaviour cloning has] a well-known theoretical defect: distribution shift and compounding errors. […] SFT essentially
-# puts a very strong conditioning on this generator: P_SFT(y|x) ≈ P_pretrain(y|x, style = assistant).”* (Ten minutes. One
-# run of about ten seconds.)
+# *“[Behaviour cloning has] a well-known theoretical defect: distribution shift and compounding errors. […] SFT
+# essentially puts a very strong conditioning on this generator: P_SFT(y|x) ≈ P_pretrain(y|x, style = assistant).”*
+# (Ten minutes. One run of about ten seconds.)
 #
 # ## Conditioning
 #
 # The world has four prompts and four styles. A small transformer learns it, and then it is fine-tuned on style z0 at a
 # random half of the prompts.
 #
-# **Predict.** Which weight has style z0 in the end at the *other* prompts, which the data never show? (In P it is about ¼.)
+# **Predict.** Which weight has style z0 in the end at the *other* prompts, which the data never show? (In P it is
+# about ¼.)
 
 # %%
 import numpy as np
@@ -46,10 +47,13 @@ result = sim.simulate(
     finetune={"num_steps": 200, "num_evals": 12},
     optimizer={"learning_rate": 5e-3, "warmup": 20, "decay": "cosine"},
     name="lessons",
+    progress=False,
 )
 
 # %%
-figure, (left, right) = chart("Weight of style z0 at other prompts", "KL from the best mixture [nat]", last_step=200)
+figure, (left, right) = chart(
+    "Weight of style z0 at other prompts", "KL from the best mixture [nat]", last_step=200, sharey=False
+)
 for index, (phase, name) in enumerate({"sft": "fine-tuned", "identity": "control"}.items()):
     line(left, path(result, "style_weight", "q", held_out, phase, "z0"), name, index)
     line(right, path(result, "style_residual", "q", held_out, phase), name, index)
@@ -57,21 +61,19 @@ line(left, path(result, "style_weight", "P", held_out, "truth", "z0"), "P", 6, t
 if guess is not None:
     left.plot(200, guess, "*k", markersize=12, clip_on=False)
 left.set_ylim(0, 1.05)
-right.yaxis.set_tick_params(labelleft=True)
-right.set_ylim(0, 0.2)
-left.legend()
+right.set_ylim(bottom=0)
+left.legend(fontsize="small")
 figure
 
 # %% [markdown]
 # Left: the *style* goes to all prompts, also to those that were never tuned. So it is a strong conditioning. Right: but
-# *what* is said in this style is no longer what P says: the best mixture of the styles of P is not reached. The panels
-# have axes of their own.
+# *what* is said in this style is no longer what P says: the best mixture of the styles of P is not reached.
 #
 # ## Compounding errors
 #
 # A model leaves the path with probability ε at each step. J(T) is the number of steps that it spends off the path, on
-# average. **Predict** before you run the next cell: if T doubles, by which factor does J grow, without ways back, and with
-# them?
+# average. **Predict** before you run the next cell: if T doubles, by which factor does J grow, without ways back, and
+# with them?
 
 
 # %%
@@ -88,12 +90,12 @@ horizons = np.arange(1, 257)
 figure, axes = chart("Steps off the path, ε = 0.001", x="horizon T [steps]", y="J(T) [steps]")
 axes.loglog(horizons, off_path(0.001, 0.0, 256), "C0", label="no ways back")
 axes.loglog(horizons, off_path(0.001, 0.2, 256), "C1", linestyle="--", label="ways back, r = 0.2")
-axes.legend()
+axes.legend(fontsize="small")
 figure
 
 # %% [markdown]
-# The quadratic growth is arithmetic: it follows from a *constant* error. It is no sign of a distribution shift. In models,
-# the claim measured both:
+# The quadratic growth is arithmetic: it follows from a *constant* error. It is no sign of a distribution shift. In
+# models, the claim measured both:
 
 # %%
 picture("c4_cloning", "horizons")
@@ -125,6 +127,6 @@ published("c4_cloning")["returns"].filter(part="returns_clean", targets="sampled
 check("c4.5", ...)
 
 # %% [markdown]
-# **What the runs of the claim say**: errors compound only where nothing is ever repaired, and a tuned model comes back from
-# errors more often, not less: with probability 0.95 [0.89, 1.01], the control with 0.20. The page is
+# **What the runs of the claim say**: errors compound only where nothing is ever repaired, and a tuned model comes
+# back from errors more often, not less: with probability 0.95 [0.89, 1.01], the control with 0.20. The page is
 # `docs/claims/c4_cloning.md`.

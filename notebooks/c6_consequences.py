@@ -14,14 +14,15 @@
 # %% [markdown]
 # # C6: can a temperature bring the other styles back?
 #
-# *“[The tuned model] follows instructions better and is more boring; at a high temperature it is less creative than the base
-# model.”* (Ten minutes. One run of about ten seconds.)
+# *“[The tuned model] follows instructions better and is more boring; at a high temperature it is less creative than
+# the base model.”* (Ten minutes. One run of about ten seconds.)
 #
-# A small transformer learns a world of four styles, and is fine-tuned on style z0. A temperature T raises all next-token
-# probabilities to the power 1/T. So what is unlikely becomes likelier: the lost styles, and impossible tokens as well.
+# A small transformer learns a world of four styles, and is fine-tuned on style z0. A temperature T raises all
+# next-token probabilities to the power 1/T. So what is unlikely becomes likelier: the lost styles, and impossible
+# tokens as well.
 #
-# **Predict.** P gives three quarters of the mass to the lost styles. Take the temperature at which the tuned model speaks
-# them most. How much mass have they there?
+# **Predict.** P gives three quarters of the mass to the lost styles. Take the temperature at which the tuned model
+# speaks them most. How much mass have they there?
 
 # %%
 import numpy as np
@@ -41,6 +42,7 @@ result = sim.simulate(
     finetune={"num_steps": 300, "num_evals": 4},
     optimizer={"learning_rate": 5e-3, "warmup": 20, "decay": "cosine"},
     name="lessons",
+    progress=False,
 )
 
 # %%
@@ -66,12 +68,12 @@ for axes, model in zip(panels, ("finetuned", "pretrained")):
     axes.axhline(0.75, color="black", linestyle=":", label="lost styles in P, about")
 if guess is not None:
     panels[0].axhline(guess, color="C3", linestyle="-.", label="your prediction")
-panels[0].legend()
+panels[0].legend(fontsize="small")
 figure
 
 # %% [markdown]
-# The lost styles come back a little, and impossible answers come with them. The model before the fine-tuning loses valid
-# answers too, but it has all styles.
+# The lost styles come back a little, and impossible answers come with them. The model before the fine-tuning loses
+# valid answers too, but it has all styles.
 #
 # ## Twelve worlds
 #
@@ -104,5 +106,6 @@ check("c6.3", ..., result)
 check("c6.4", ...)
 
 # %% [markdown]
-# **What the runs of the claim say**: a tuned model speaks one style everywhere, and no temperature brings the others back. At
-# 90 % valid answers at most 1.1 % of the mass is theirs; P has 75 %. The page is `docs/claims/c6_consequences.md`.
+# **What the runs of the claim say**: a tuned model speaks one style everywhere, and no temperature brings the others
+# back. At 90 % valid answers at most 1.1 % of the mass is theirs; P has 75 %. The page is
+# `docs/claims/c6_consequences.md`.

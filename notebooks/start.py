@@ -19,14 +19,14 @@
 #
 # You need Python 3.11, 3.12 or 3.13 and this project (`pip install -e .` in its folder).
 #
-# **Predict.** P has e^H = 212 likely answers to a prompt. The data of one style have 25. How many has the model after
-# the fine-tuning: 212, 25, or 1?
+# **Predict.** P has e^H = 217 likely answers to a prompt. The data of one style have 26. How many has the model after
+# the fine-tuning: 217, 26, or 1?
 
 # %%
 import sim
 
 result = sim.simulate(
-    grammar="english",  # the language P
+    grammar={"kind": "english", "num_prompts": 3},  # the language P
     restriction={"kind": "style", "keep": "assistant", "keep_prompts": True},  # the data S: one style
     model={"width": 32, "depth": 1},  # a small transformer
     optimizer={"learning_rate": 5e-3, "warmup": 20, "decay": "cosine"},
@@ -34,6 +34,7 @@ result = sim.simulate(
     finetune={"num_steps": 200, "num_evals": 12},
     seed=1,
     name="lessons",
+    progress=False,
 )
 result.figure("styles")
 
@@ -67,7 +68,7 @@ line(axes, path(result, "entropy", "q"), "H(q), the model")
 line(axes, path(result, "entropy", "q", phase="identity"), "its control", 3)
 line(axes, path(result, "entropy", "P", phase="truth"), "H(P)", 6, truth=True)
 line(axes, path(result, "entropy", "S", phase="truth"), "H(S)", 5, truth=True)
-axes.legend()
+axes.legend(fontsize="small")
 figure
 
 # %% [markdown]

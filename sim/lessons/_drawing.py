@@ -13,15 +13,18 @@ HEIGHT = 2.8
 """The height of a chart [inch]."""
 
 
-def chart(*titles: str, x: str = "fine-tuning step", y: str = "", last_step: int | None = None) -> "tuple[Figure, Any]":
+def chart(
+    *titles: str, x: str = "fine-tuning step", y: str = "", last_step: int | None = None, sharey: bool = True
+) -> "tuple[Figure, Any]":
     """Return a figure and its panels, one for each title: one panel by itself, several as a list.
 
-    x, y: labels with their units; last_step: the last step of an axis of steps, which is logarithmic and holds step 0.
+    x, y: labels with their units; last_step: the last step of an axis of steps, which is logarithmic and holds step 0;
+    sharey: whether all panels have the same vertical axis, which only panels of one quantity should.
     A notebook shows the figure if it is the last expression of a cell.
     """
     style = importlib.import_module("figures.style")  # by name, like every member: sim does not depend on figures
     with style.styled():
-        figure, panels = style.figure(HEIGHT, len(titles), share=0.6 if len(titles) == 1 else 1.0)
+        figure, panels = style.figure(HEIGHT, len(titles), share=0.6 if len(titles) == 1 else 1.0, sharey=sharey)
         for axes, title in zip(panels, titles, strict=True):
             axes.set(title=title, xlabel=x)
             if last_step is not None:

@@ -74,7 +74,7 @@ EXERCISES = (
     Exercise(
         "In your run, what is the stable rank of the change of the output matrix (head.kernel) by the fine-tuning?",
         lambda result: stable_rank(singular_values(result, "sft")),
-        "The matrix has sixteen or more directions, and few of them carry the update. Now look at the control.",
+        "The matrix has sixteen directions, and few of them carry the update. Now look at the control.",
         'Subtract result.record.params["pretrain"]["head.kernel"] from that of "sft". numpy.linalg.svd with '
         "compute_uv=False gives the singular values.",
         of_run=True,
@@ -86,7 +86,7 @@ EXERCISES = (
         'The same for the control, which goes on with P (phase "identity"). Which share σ₁²/Σσ² has its first '
         "direction?",
         lambda result: first_share(singular_values(result, "identity")),
-        "The control is low in rank as well. So a low rank does not set fine-tuning on narrow data apart.",
+        "In this matrix the control is low in rank as well. So a low rank as such does not show that data are narrow.",
         'Take the difference of "identity" and "pretrain", and square the singular values.',
         of_run=True,
         slips=(
