@@ -25,16 +25,23 @@ def path(result: Result, metric: str, of: str, law: str = "P(x)", phase: str = "
     over the law of prompts. An exact number has lower = upper; a bounded one lies between them. For `phase="truth"`
     the one row has no step. Raises SpecificationError if nothing of this kind was measured.
     """
-    found = result.table().filter(view="response")
-    for column, wanted in {"phase": phase, "metric": metric, "of": of, "prompt_law": law, "at": at}.items():
-        values = found[column].unique().sort().to_list()
-        if wanted not in values:
-            shown = ", ".join(map(repr, values[:12]))
-            raise SpecificationError(
-                f"{column}: one of {shown} is required here, found {wanted!r:.60}{nearest(str(wanted), values)}"
-            )
-        found = found.filter(pl.col(column) == wanted)
+    wanted = {"phase": phase, "metric": metric, "of": of, "prompt_law": law, "at": at}
+    measured = result.table().filter(view="response")
+    found = measured.filter(**wanted)
+    if found.is_empty():
+        raise SpecificationError(nothing(measured, wanted))
     return found.sort("step").select(COLUMNS)
+
+
+def nothing(measured: pl.DataFrame, wanted: Mapping[str, str]) -> str:
+    """Return one line about the first column in which what is wanted was not measured, given the columns before."""
+    for column, value in wanted.items():
+        values = measured[column].unique().sort().to_list()
+        if value not in values:
+            break
+        measured = measured.filter(pl.col(column) == value)
+    shown = ", ".join(map(repr, values[:12])) + (", ..." if len(values) > 12 else "")
+    return f"{column}: one of {shown} is required here, found {value!r:.60}{nearest(str(value), values)}"
 
 
 def last(result: Result, metric: str, of: str, law: str = "P(x)", phase: str = "sft", at: str = "") -> Quantity:
