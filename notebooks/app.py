@@ -68,7 +68,7 @@ def numbers(result):
     rows = {
         "H(P), the language [nat per answer]": last(result, "entropy", "P", **truth),
         "H(S), the data [nat per answer]": last(result, "entropy", "S", **truth),
-        "H(q*), the best fit of data and replay [nat per answer]": last(result, "entropy", "q*", **truth),
+        "H(q*), the best fit [nat per answer]": last(result, "entropy", "q*", **truth),
         "H(q₀), before the fine-tuning [nat per answer]": last(result, "entropy", "q", **before),
         "H(q), after it [nat per answer]": last(result, "entropy", "q"),
         "H of the control [nat per answer]": last(result, "entropy", "q", phase="identity"),
@@ -82,7 +82,7 @@ def numbers(result):
 @app.function
 def drawn(result):
     """Entropy and forgetting over the steps, with the control beside them."""
-    figure, (left, right) = chart("Entropy", "Forgetting", y="[nat per answer]", last_step=STEPS, sharey=False)
+    figure, (left, right) = chart("Entropy", "Forgetting, KL(P‖q)", y="[nat per answer]", last_step=STEPS, sharey=False)
     for index, (phase, name) in enumerate({"sft": "fine-tuned on S", "identity": "control: on P"}.items()):
         line(left, path(result, "entropy", "q", phase=phase), name, index)
         line(right, path(result, "kl", "P||q", phase=phase), name, index)

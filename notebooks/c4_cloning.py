@@ -128,5 +128,4 @@ check("c4.5", ...)
 
 # %% [markdown]
 # **What the runs of the claim say**: errors compound only where nothing is ever repaired, and a tuned model comes
-# back from errors more often, not less: with probability 0.95 [0.89, 1.01], the control with 0.20. The page is
-# `docs/claims/c4_cloning.md`.
+# back from errors more often, not less. The page is `docs/claims/c4_cloning.md`.

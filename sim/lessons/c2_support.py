@@ -8,6 +8,7 @@ import polars as pl
 from sim.interface.result import Result
 from sim.lessons._exercise import Exercise, Slip
 from sim.lessons._reading import path, published
+from sim.numerics import SpecificationError
 
 LOST, LEFT = 0.75, 1e-3
 """P(B), what the data leave out, and q(B), what the model still gives to it."""
@@ -39,6 +40,10 @@ def later_step() -> float:
 def slope(result: Result) -> float:
     """Return the slope of log q(B) on log t between the first evaluation from step 100 on and the last one."""
     mass = path(result, "event_mass", "q(B)").filter(pl.col("step") >= 100)
+    if mass.height < 2:
+        raise SpecificationError(
+            f"result: two evaluations from step 100 on are required, found {mass.height}; run the cell of the lesson"
+        )
     logs = np.log(mass.select("step", "lower").to_numpy()[[0, -1]].astype(np.float64))
     return float((logs[1, 1] - logs[0, 1]) / (logs[1, 0] - logs[0, 0]))
 
@@ -83,7 +88,6 @@ EXERCISES = (
         slips=(
             Slip(lambda: LOST * math.log(LOST / LEFT), "The term of A is missing. It is negative."),
             Slip(lambda: math.log(LOST / LEFT), "Weight the logarithm by P(B), and add the term of A."),
-            Slip(lambda: gate_left() / math.log(2.0), "This is right in bits. Nats need the natural logarithm."),
         ),
     ),
     Exercise(
