@@ -47,6 +47,16 @@ def _change(names: dict[str, Any]) -> float:
     return ends[0] - ends[1]
 
 
+def _rises(names: dict[str, Any]) -> float:
+    found = names["subsets"].filter(law="Zipf 2")
+    return float(found["rises"].sum() / found["draws"].sum())
+
+
+def _prior(names: dict[str, Any]) -> float:
+    found = names["path"](names["result"], "style_weight", "P", names["held_out"], "truth", "z0")
+    return float(found["lower"][0])
+
+
 def _slope(names: dict[str, Any]) -> float:
     late = names["mass"].filter(pl.col("step") >= 100)
     return float(np.log(late["lower"][-1] / late["lower"][0]) / np.log(late["step"][-1] / late["step"][0]))
@@ -73,12 +83,12 @@ READER: dict[str, Callable[[dict[str, Any]], Any]] = {
     "start.2": lambda names: names["path"](names["result"], "gate", "A")["lower"][-1]
     / names["path"](names["result"], "kl", "P||q")["lower"][-1],
     "c1.2": _change,
-    "c1.4": lambda names: names["subsets"].filter(law="Zipf 2").select(pl.col("rises").sum() / pl.col("draws").sum()).item(),
+    "c1.4": _rises,
     "c2.2": _slope,
     "c2.5": lambda names: np.exp(-names["kept"].filter(part="erasing_adam")["erased"].mean()),
     "c3.4": _share_kept,
     "c4.1": lambda names: names["off_path"](0.01, 0.0, 100)[-1],
-    "c4.4": lambda names: names["path"](names["result"], "style_weight", "P", names["held_out"], "truth", "z0")["lower"][0],
+    "c4.4": _prior,
     "c5.2": lambda names: _stable_rank(names, "sft"),
     "c5.3": lambda names: 1 / _stable_rank(names, "identity"),
     "c6.2": _hot,

@@ -55,20 +55,19 @@ def test_no_output_is_committed(lesson: str) -> None:
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_has_its_parts(lesson: str) -> None:
-    """A title, a prediction before the first run, a picture, exercises; and a start within fifteen lines."""
+    """A title, a prediction, then a picture, then exercises; and a start within fifteen lines."""
     cells = cells_of((NOTEBOOKS / f"{lesson}.py").read_text(encoding="utf-8"))
-    text = ["\n".join(source for kind, source in cells[: place + 1]) for place in range(len(cells))]
-    first_run = next(place for place, (_, source) in enumerate(cells) if "sim.simulate(" in source)
-    assert cells[0][1].startswith("# ")
-    assert "**Predict.**" in text[first_run]
-    assert any(re.search(r"^(figure|result\.figure\(.*\))$", source, re.MULTILINE) for _, source in cells)
-    assert "## Exercises" in text[-1]
-    assert text[-1].index("**Predict.**") < text[-1].index("sim.simulate(") < text[-1].index("## Exercises")
+    text = "\n".join(source for _, source in cells)
+    assert text.startswith("# ")
+    picture = re.search(r"^(figure|result\.figure\(.*\))$", text, re.MULTILINE)
+    assert picture is not None
+    assert text.index("**Predict.**") < picture.start() < text.index("## Exercises")
     if lesson == "start":
-        assert len([line for line in cells[first_run][1].split("\n") if line.strip()]) <= 15
-        assert "result.figure(" in cells[first_run][1], "the first picture"
+        first = next(source for _, source in cells if "sim.simulate(" in source)
+        assert len([line for line in first.split("\n") if line.strip()]) <= 15
+        assert "result.figure(" in first
     else:
-        assert f"docs/claims/{lesson}.md" in text[-1]
+        assert f"docs/claims/{lesson}.md" in text
         assert (ROOT / "docs" / "claims" / f"{lesson}.md").is_file()
 
 

@@ -26,7 +26,7 @@ WORLD: dict[str, Any] = {
     "restriction": {"kind": "style", "keep": "z0", "keep_prompts": True},
     "model": "tabular_trie",
     "pretrain": {"prefixes": "all"},
-    "finetune": {"prefixes": "all", "num_steps": 300, "num_evals": 5},
+    "finetune": {"prefixes": "all", "num_steps": 300, "num_evals": 4, "spacing": "linear"},
     "optimizer": {"kind": "sgd", "learning_rate": 4.0},
 }
 HALF: dict[str, Any] = {
