@@ -1,6 +1,5 @@
 """The result of a simulation for a notebook: its numbers as a table, its conclusions, its figures, its models."""
 
-import importlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +9,13 @@ import polars as pl
 
 from sim.config import members
 from sim.disk.records import Record
+from sim.interface.drawn import drawn
 from sim.interface.model import TrainedModel, model_of
 from sim.interface.perform import again
 from sim.metrics.excursion import kl_by_step, rounded
 from sim.metrics.frames import metrics_table, stages_table
 from sim.metrics.scored import VIEWS, View
-from sim.numerics import SpecificationError, nearest
+from sim.numerics import SpecificationError
 from sim.show.blocks import Block, fragments
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Result:
 
     def table(self) -> pl.DataFrame:
         """Return every measured number, one row each. `python -m sim.rows --help` explains columns and metrics."""
-        return metrics_table(self.record)
+        return self._numbers
 
     def kl_by_step(self, phase: str = "sft", view: View = "response") -> pl.DataFrame:
         """Return KL(S‖q) after every step of a phase [nat per string]: the columns step, lower and upper.
@@ -86,19 +86,7 @@ class Result:
 
         Raises SpecificationError if the figure does not exist, or if the run has no numbers for it.
         """
-        found = {key.split("/")[1]: one for key, one in members("figure").items() if key.startswith(f"{REPORT}/")}
-        if name not in found:
-            raise SpecificationError(
-                f"figure: one of {', '.join(found)} is required, found {name!r}{nearest(name, list(found))}"
-            )
-        style, glyphs = map(importlib.import_module, ("figures.style", "figures.glyphs"))  # by name, like every member
-        with style.styled():
-            glyphs.prepare(self._tables)
-            figure: Figure | None = found[name].load().draw(self._tables)
-        if figure is None:
-            raise SpecificationError(f"figure: a figure for which this run has numbers is required, found {name!r}")
-        glyphs.complete(figure)
-        return figure
+        return drawn(REPORT, name, self._tables)
 
     def __repr__(self) -> str:
         lines = [getattr(block, "text", "") for block in self._headline]
@@ -107,6 +95,10 @@ class Result:
     def _repr_html_(self) -> str:
         """Return the conclusions as HTML, for a notebook."""
         return "\n".join(fragments(self._headline))
+
+    @cached_property
+    def _numbers(self) -> pl.DataFrame:
+        return metrics_table(self.record)
 
     @cached_property
     def _tables(self) -> Mapping[str, pl.DataFrame]:

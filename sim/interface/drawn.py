@@ -1,0 +1,35 @@
+"""Draw a figure of an experiment for a notebook."""
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sim.config import members
+from sim.numerics import SpecificationError, nearest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def drawn(experiment: str, name: str, tables: Mapping[str, Any], whose: str = "this run") -> "Figure":
+    """Draw the figure `figures/<experiment>/<name>.py` from tables, in the style of the project. A notebook shows it.
+
+    whose: where the tables come from, for messages. Raises SpecificationError if the figure does not exist, or if the
+    tables have no numbers for it.
+    """
+    start = f"{experiment}/"
+    found = {key.removeprefix(start): one for key, one in members("figure").items() if key.startswith(start)}
+    if name not in found:
+        raise SpecificationError(
+            f"figure: one of {', '.join(found)} is required, found {name!r}{nearest(name, list(found))}"
+        )
+    module = found[name].load()
+    # by name, like every member: sim does not depend on figures
+    style, glyphs = map(importlib.import_module, ("figures.style", "figures.glyphs"))
+    with style.styled():
+        glyphs.prepare(tables)
+        figure: Figure | None = module.draw(tables) if set(module.TABLES) <= set(tables) else None
+    if figure is None:
+        raise SpecificationError(f"figure: a figure for which {whose} has numbers is required, found {name!r}")
+    glyphs.complete(figure)
+    return figure
