@@ -1,0 +1,255 @@
+/** The page as a whole: its state, its head and its side, and when it is drawn again. */
+import { lessons } from "../lessons/index.js";
+import { DEFAULTS, type Lesson, type Settings, type World } from "../contract.js";
+import { Controls } from "./controls.js";
+import { calm, el } from "./dom.js";
+import { plain, nats, percent } from "./format.js";
+import { read, write, type Fault, type Shown } from "./hash.js";
+import { Head } from "./head.js";
+import { LessonPanel } from "./lesson.js";
+import { decodedPoint, lawOf, pointOf, type Law } from "./measure.js";
+import type { Point, Scene, Side } from "./model.js";
+import { Own } from "./own.js";
+import { nearest, Recorded } from "./recorded.js";
+import { PRETRAINING, Runs, type Source } from "./runs.js";
+import { Sections } from "./sections.js";
+import { firstLanguage, firstSettings, frozen, makeWorker, RECORDED, TEXTS, unable } from "./start.js";
+import { Tip } from "./tip.js";
+
+const DEBOUNCE = 250; // [ms] after the last change of a control, before the training starts again
+const REDRAW = 130; // [ms] between two pictures while a training runs
+const CALM_REDRAW = 1000; // the same for readers who ask for less motion
+
+export class App {
+  private shown: Shown;
+  private fault: Fault | null;
+  private source: Source;
+  private why: string | null = unable();
+  private world: World | null = null;
+  private law: Law | null = null;
+  private points = new WeakMap<object, Point>();
+  private draws = 1;
+  private debounce = 0;
+  private redraw = 0;
+  private tab: "controls" | "lessons" | "" = "controls";
+  private head!: Head;
+  private sections!: Sections;
+  private controls!: Controls;
+  private lesson!: LessonPanel;
+  private own!: Own;
+  private side!: HTMLElement;
+  private problem = "";
+
+  constructor(private readonly root: HTMLElement) {
+    const language = firstLanguage();
+    ({ shown: this.shown, fault: this.fault } = read(location.hash, firstSettings(language), language));
+    this.source = this.makeSource();
+    if (this.shown.lesson) this.tab = "lessons";
+    if (innerWidth < 900 && !this.shown.lesson) this.tab = "";
+    this.mount();
+    this.restart(!calm() && !this.shown.lesson);
+    addEventListener("resize", () => this.later());
+    addEventListener("hashchange", () => this.fromHash());
+  }
+
+  private get t() {
+    return TEXTS[this.shown.language];
+  }
+
+  private makeSource(): Source {
+    if (this.why === null) {
+      try {
+        return new Runs(makeWorker, () => this.later(), () => this.later());
+      } catch (error) {
+        this.why = error instanceof Error ? error.message : String(error);
+      }
+    }
+    return new Recorded(RECORDED, () => this.later());
+  }
+
+  /** Build everything anew, in the present language. */
+  private mount(): void {
+    const { t } = this;
+    document.documentElement.lang = t.lang;
+    document.title = t.title;
+    const tip = new Tip();
+    this.head = new Head(t, {
+      play: () => (this.source.phase === "running" ? this.source.pause() : this.playOrAgain()),
+      step: () => this.source.step(), reset: () => this.restart(false), language: () => this.switchLanguage(),
+      tab: (name) => this.openTab(this.tab === name && innerWidth < 900 ? "" : name),
+    });
+    this.sections = new Sections(t, tip, { prompt: (prompt) => this.look({ prompt }), again: () => { this.draws += 1; this.draw(); }, axes: (log) => this.look({ axes: log ? "log" : "linear" }) });
+    this.own = new Own(t, (own) => this.change({ own }));
+    this.controls = new Controls(t, tip, (part) => this.change(part), this.own.box, () => this.change(firstSettings(this.shown.language)));
+    this.lesson = new LessonPanel(lessons, this.shown.language, t, { choose: (id) => this.openLesson(id), start: (lesson) => this.startLesson(lesson), leave: () => this.openLesson("") });
+    this.side = el("aside", { id: "side" }, this.head.tabs, this.controls.box, this.lesson.box);
+    this.root.replaceChildren(el("a", { class: "skip", href: "#main", click: (e: Event) => { e.preventDefault(); this.sections.box.focus(); } }, t.skip), this.head.box, el("div", { class: "body" }, this.side, this.sections.box), tip.box);
+    this.openTab(this.tab);
+    this.lesson.show(this.shown.lesson);
+  }
+
+  private openTab(tab: "controls" | "lessons" | ""): void {
+    this.tab = tab;
+    this.controls.box.hidden = tab !== "controls";
+    this.lesson.box.hidden = tab !== "lessons";
+    this.head.mark(tab);
+  }
+
+  private switchLanguage(): void {
+    const language = this.shown.language === "en" ? "zh" : "en";
+    const { settings } = this.shown;
+    const swap = settings.world === firstSettings(this.shown.language).world;
+    this.shown = { ...this.shown, language, settings: swap ? { ...settings, world: firstSettings(language).world } : settings };
+    const playing = this.source.phase === "running" || this.source.phase === "done";
+    this.mount();
+    if (swap && this.shown.settings.world !== settings.world) this.restart(playing);
+    else this.draw();
+    this.head.focusLanguage();
+    this.writeHash();
+  }
+
+  private openLesson(id: string): void {
+    this.shown.lesson = id;
+    this.lesson.show(id);
+    this.writeHash();
+    this.lesson.box.querySelector("button")?.focus();
+  }
+
+  private startLesson(lesson: Lesson): void {
+    this.shown.settings = { ...DEFAULTS, world: firstSettings(this.shown.language).world, style: 3, ...lesson.settings };
+    this.shown.axes = "auto";
+    this.restart(true);
+  }
+
+  private look(part: Partial<Pick<Shown, "prompt" | "axes">>): void {
+    Object.assign(this.shown, part);
+    this.writeHash();
+    this.draw();
+  }
+
+  /** A control was changed: tuning and control start again, a moment after the last change. */
+  private change(part: Partial<Settings>): void {
+    const settings = { ...this.shown.settings, ...part };
+    if (settings.world === "own" && settings.own === "") settings.own = this.t.own.example;
+    const onlyDecoding = Object.keys(part).join() === "decode";
+    this.shown.settings = settings;
+    this.fault = null;
+    clearTimeout(this.debounce);
+    this.writeHash();
+    this.showControls();
+    if (onlyDecoding) return this.draw();
+    this.debounce = setTimeout(() => this.restart(true), DEBOUNCE) as unknown as number;
+  }
+
+  private playOrAgain(): void {
+    if (this.source.phase === "done" || this.source.phase === "failed") this.restart(true);
+    else this.source.play();
+  }
+
+  private restart(play: boolean): void {
+    clearTimeout(this.debounce);
+    const { settings } = this.shown;
+    if (this.source instanceof Recorded) Object.assign(settings, nearest(RECORDED, settings)?.settings);
+    const world = settings.world === "own" ? this.own.world(settings.own) : frozen(settings.world);
+    this.problem = "";
+    if (!world) return this.failed(settings.world === "own" ? "" : `world: ${settings.world} is not in this file`);
+    settings.style = Math.min(settings.style, world.styles.length - 1);
+    try {
+      this.law = lawOf(world, settings);
+    } catch (error) {
+      return this.failed(error instanceof Error ? error.message : String(error));
+    }
+    this.world = world;
+    this.points = new WeakMap();
+    const prompts = this.law.view.rows.flatMap((_, x) => (this.law?.view.logPrompt[x] === -Infinity ? [] : [x]));
+    if (!prompts.includes(this.shown.prompt)) this.shown.prompt = prompts[0] ?? 0;
+    this.writeHash();
+    this.source.begin(world, { ...settings }, play);
+    this.draw();
+  }
+
+  private failed(why: string): void {
+    this.problem = why;
+    this.source.pause();
+    this.showControls();
+    this.draw();
+  }
+
+  private later(): void {
+    if (this.redraw) return;
+    this.redraw = setTimeout(() => { this.redraw = 0; requestAnimationFrame(() => this.draw()); }, calm() && this.source.phase === "running" ? CALM_REDRAW : REDRAW) as unknown as number;
+  }
+
+  private pointsOf(side: Side): Point[] {
+    const law = this.law as Law;
+    return this.source.tracks[side].frames.map((frame) => {
+      const known = this.points.get(frame) ?? pointOf(law, frame);
+      this.points.set(frame, known);
+      return known;
+    });
+  }
+
+  private scene(): Scene | null {
+    const { law, world, source, t } = this;
+    if (!law || !world) return null;
+    const { settings } = this.shown;
+    const [tuning, control] = [this.pointsOf("tuning"), this.pointsOf("control")];
+    const decode = settings.decode !== 1 && settings.model === "transformer";
+    const decoded = (side: Side, points: Point[]): Point | null => {
+      const last = source.tracks[side].last;
+      return decode && last && last.step === points.at(-1)?.step ? decodedPoint(law, last.step, last.logits, settings.decode) : null;
+    };
+    const first = source.tracks.tuning.first;
+    const before = decode && first ? decodedPoint(law, 0, first, settings.decode) : (tuning[0] ?? null);
+    const logAxes = this.shown.axes === "log" || (this.shown.axes === "auto" && source.total >= 500);
+    return { t, world, settings, view: law.view, truth: law.truth, steps: source.total, tuning, control, before, after: decoded("tuning", tuning), afterControl: decoded("control", control), logAxes };
+  }
+
+  private note(scene: Scene): string {
+    const { t } = this;
+    const { settings, truth } = scene;
+    const blind = truth.mismatch ? t.mismatch(percent(truth.mismatch.mass), nats(truth.mismatch.entropy)) : "";
+    const decoding = settings.decode === 1 ? "" : scene.after ? t.decodedNote(plain(settings.decode)) : t.notDecoded;
+    return [decoding, blind].filter(Boolean).join(" ");
+  }
+
+  private showControls(): void {
+    const { settings } = this.shown;
+    const locked = this.source instanceof Recorded ? this.t.recorded.locked : null;
+    this.controls.show(settings, settings.world === "own" ? this.world : frozen(settings.world), locked);
+    this.own.show(settings.own, settings.world === "own", locked !== null);
+  }
+
+  private alert(): string {
+    const { t, source } = this;
+    if (this.problem) return this.problem;
+    if (this.fault) return t.badHash(this.fault.key, this.fault.found, this.fault.need);
+    if (source instanceof Recorded) return `${t.recorded.title} ${RECORDED.length ? t.recorded.why(this.why ?? "") : t.recorded.none}`;
+    if (source.phase === "failed") return t.failed(source.why);
+    return "";
+  }
+
+  private draw(): void {
+    const scene = this.scene();
+    const { source, t } = this;
+    this.showControls();
+    const step = source.tracks.tuning.frames.at(-1)?.step ?? 0;
+    const counter = source.phase === "pretraining" ? t.pretraining(source.pretrained, PRETRAINING) : t.stepOf(step, source.total);
+    this.head.show(source.phase, counter, source.total ? step / source.total : 0, this.alert());
+    if (!scene || !this.world) return;
+    this.sections.show(scene, this.shown.prompt, this.draws, this.note(scene));
+    const { tracks } = source;
+    this.lesson.seen({ world: this.world, settings: this.shown.settings, tuning: tracks.tuning.frames, control: tracks.control.frames }, source.phase === "done");
+  }
+
+  private writeHash(): void {
+    history.replaceState(null, "", `#${write(this.shown, firstSettings(this.shown.language))}`);
+  }
+
+  private fromHash(): void {
+    const language = firstLanguage();
+    ({ shown: this.shown, fault: this.fault } = read(location.hash, firstSettings(language), language));
+    this.mount();
+    this.restart(!calm());
+  }
+}
