@@ -37,7 +37,7 @@ export class LessonPanel {
     const start = el("button", { type: "button", class: "main", id: "lesson-start", disabled: this.chosen < 0, click: () => this.begin(lesson) }, t.lesson.start);
     const choices = text.choices.map((words, i) => {
       const radio = el("input", { type: "radio", name: "prediction", value: i, checked: i === this.chosen, change: () => { this.chosen = i; start.disabled = false; } });
-      return el("label", { class: "choice" }, radio, el("span", {}, words));
+      return el("label", { class: "prediction" }, radio, el("span", {}, words));
     });
     const number = this.lessons.indexOf(lesson) + 1;
     const budget = t.lesson.budget(lesson.budget.steps, lesson.budget.seconds);

@@ -44,6 +44,7 @@ export class Runs implements Source {
   private readonly workers: Record<Side, Worker>;
   private id = 0;
   private playing = false;
+  private goals: Record<Side, number> = { tuning: 0, control: 0 }; // steps to which the workers are to train
   private world: World | null = null;
   private settings: Settings | null = null;
   private known: { hash: string; seed: number; params: Float32Array } | null = null; // q0 of own sentences
@@ -77,7 +78,7 @@ export class Runs implements Source {
     const start = world.q0 === null && settings.model === "transformer" && this.known ? { start: this.known.params } : {};
     for (const role of this.sides()) {
       this.send(role, { kind: "start", id: this.id, world, settings, role, frames, ...start });
-      if (this.playing) this.send(role, { kind: "go", id: this.id, until: this.total });
+      this.goals[role] = this.playing ? this.total : 0;
     }
     if (settings.control === "none") this.send("control", { kind: "stop", id: this.id });
   }
@@ -103,7 +104,10 @@ export class Runs implements Source {
 
   pause(): void {
     this.playing = false;
-    for (const side of this.sides()) this.send(side, { kind: "stop", id: this.id });
+    for (const side of this.sides()) {
+      this.goals[side] = 0;
+      this.send(side, { kind: "stop", id: this.id });
+    }
     this.changed();
   }
 
@@ -117,6 +121,7 @@ export class Runs implements Source {
 
   private goOn(side: Side, until: number): void {
     this.tracks[side].resting = false;
+    this.goals[side] = until;
     this.send(side, { kind: "go", id: this.id, until });
   }
 
@@ -145,7 +150,8 @@ export class Runs implements Source {
       if (news.step === 0) track.first = news.logits;
       track.last = { step: news.step, logits: news.logits };
     } else if (this.phase !== "pretraining" && news.kind === "done") {
-      track.resting = news.step > 0 || !this.playing;
+      track.resting = news.step >= this.goals[side];
+      if (!track.resting) this.goOn(side, this.goals[side]); // an order came before the worker was ready for it
       if (this.sides().every((other) => this.tracks[other].resting)) this.rest();
     }
     this.changed();

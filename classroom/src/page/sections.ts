@@ -22,7 +22,7 @@ class Pair {
   private readonly titles: Record<Side, HTMLElement> = { tuning: el("h3", {}), control: el("h3", {}) };
   private readonly halves: Record<Side, HTMLElement>;
 
-  constructor(id: string, t: Texts, title: string, caption: string, tip: Tip, private readonly draw: Draw, private readonly height: number, extra?: HTMLElement) {
+  constructor(id: string, t: Texts, title: string, caption: string, tip: Tip, private readonly draw: Draw, private readonly height: () => number, extra?: HTMLElement) {
     const panel = (side: Side): Panel => new Panel(tip, `${title}: ${side === "tuning" ? t.charts.tuning : t.charts.control("identity")}`, t.charts.waiting);
     this.panels = { tuning: panel("tuning"), control: panel("control") };
     this.panels.tuning.peers = [this.panels.control];
@@ -34,6 +34,7 @@ class Pair {
   }
 
   show(scene: Scene): void {
+    const height = this.height();
     const alone = scene.settings.control === "none";
     this.halves.control.hidden = alone;
     this.titles.tuning.textContent = scene.t.charts.tuning;
@@ -41,10 +42,13 @@ class Pair {
     for (const side of SIDES) {
       const panel = this.panels[side];
       if (side === "control" && alone) continue;
-      panel.draw(scene[side].length ? this.draw(scene, side, panel.width, this.height) : EMPTY, this.height);
+      panel.draw(scene[side].length ? this.draw(scene, side, panel.width, height) : EMPTY, height);
     }
   }
 }
+
+/** Height of a picture [px]: a share of the window, between two ends. */
+const tall = (least: number, share: number, most: number) => (): number => Math.round(Math.min(most, Math.max(least, share * innerHeight)));
 
 export interface Reacts { prompt: (index: number) => void; again: () => void; axes: (log: boolean) => void }
 
@@ -70,15 +74,15 @@ export class Sections {
     const again = el("button", { type: "button", class: "plain", id: "again", click: reacts.again }, t.again);
     const c = t.charts;
     this.pairs = [
-      new Pair("styles", t, c.stylesTitle, c.stylesCaption, tip, drawStyles, 300, axes),
-      new Pair("dots", t, c.dotsTitle, c.dotsCaption, tip, drawDots, 360),
-      new Pair("forgetting", t, c.forgettingTitle, c.forgettingCaption, tip, drawForgetting, 290),
+      new Pair("styles", t, c.stylesTitle, c.stylesCaption, tip, drawStyles, tall(250, 0.36, 330), axes),
+      new Pair("dots", t, c.dotsTitle, c.dotsCaption, tip, drawDots, tall(300, 0.5, 460)),
+      new Pair("forgetting", t, c.forgettingTitle, c.forgettingCaption, tip, drawForgetting, tall(260, 0.38, 360)),
     ];
-    const head = el("div", { class: "section-head" }, el("h2", {}, t.answers.title), this.promptRow, again);
+    const head = el("div", { class: "section-head" }, el("h2", { class: "sr" }, t.answers.title), this.promptRow, this.legend, again);
     const scroll = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t.numbers.title }, this.table);
     this.box = el("main", { id: "main", tabindex: -1 },
       this.headline,
-      el("section", { id: "answers" }, head, this.legend, this.answers.box, el("p", { class: "caption" }, t.answers.caption)),
+      el("section", { id: "answers" }, head, this.answers.box, el("p", { class: "caption" }, t.answers.caption)),
       ...this.pairs.map((pair) => pair.box),
       el("section", { id: "numbers" }, el("h2", {}, t.numbers.title), scroll, this.note),
       el("footer", {}, t.charts.keyboard, " ", t.footer),
@@ -105,7 +109,7 @@ export class Sections {
       this.promptRow.hidden = asked.length < 2 && promptText(world, asked[0] ?? 0) === "";
       const names = world.styles.map((name, k) => [k, this.t.style(name)] as const);
       this.legend.innerHTML = [...names, [-1, this.t.outside] as const].map(([k]) => `<li>${markSvg(k, 20)}<span></span></li>`).join("");
-      [...this.legend.querySelectorAll("span")].forEach((span, i) => (span.textContent = names[i]?.[1] ?? this.t.outside));
+      [...this.legend.querySelectorAll("span")].forEach((span, i) => (span.textContent = names[i]?.[1] ?? this.t.outsideShort));
     }
     this.prompt.value = String(prompt);
   }

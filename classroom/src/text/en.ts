@@ -42,6 +42,7 @@ export const en: Texts = {
   style: (name) => STYLES[name] ?? name,
   styleWord: "style",
   outside: "not in the language",
+  outsideShort: "other",
   noSentence: "(something that is not in the language)",
   nothingYet: "waiting for the model …",
   keptBy: "kept by the data",
@@ -60,7 +61,7 @@ export const en: Texts = {
   },
   charts: {
     tuning: "Fine-tuning",
-    control: (kind) => (kind === "style_blind" ? "Control: the same training on random answers" : "Control: the same training on the whole language"),
+    control: (kind) => (kind === "style_blind" ? "Control: same training, random answers" : "Control: same training, whole language"),
     noControl: "No control was chosen.",
     waiting: "no step yet",
     entropy: "Diversity: entropy of an answer [nat]",

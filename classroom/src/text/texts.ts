@@ -36,6 +36,7 @@ export interface Texts {
   style: (name: string) => string;
   styleWord: string;
   outside: string;
+  outsideShort: string; // in the legend
   noSentence: string;
   nothingYet: string;
   keptBy: string;

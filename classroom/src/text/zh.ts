@@ -39,6 +39,7 @@ export const zh: Texts = {
   style: (name) => STYLES[name] ?? name,
   styleWord: "风格",
   outside: "不属于该语言",
+  outsideShort: "其他",
   noSentence: "（不属于该语言的句子）",
   nothingYet: "等待模型……",
   keptBy: "数据中有",
