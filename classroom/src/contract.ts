@@ -104,6 +104,7 @@ export interface LessonText {
   look: string;
   after: string;
   theory: string; // anchor in docs/theory.md
+  own?: string; // the sentences of a lesson on own sentences (world "own"), in this language
 }
 
 export interface Lesson {
