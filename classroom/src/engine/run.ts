@@ -1,6 +1,6 @@
 /** One training: it follows the orders "go" and "stop", and tells about the steps at which a frame is wanted. */
 
-import type { News, Role, Settings, World } from "../contract";
+import type { News, Role, Settings, Target, World } from "../contract";
 import { kl } from "../laws/measures";
 import { uniform } from "../laws/numbers";
 import { controlTarget, stepsOf, target, weights } from "../laws/targets";
@@ -27,6 +27,8 @@ export interface Plan {
   world: World;
   settings: Settings;
   frames: number[];
+  target?: Target; // instead of that of the settings
+  finish?: () => Promise<void>; // instead of the news "done", when the last step that was asked for is done
 }
 
 export class Run {
@@ -72,7 +74,7 @@ export class Run {
 
   async #train(): Promise<void> {
     const { id, role, world, settings } = this.#plan;
-    const learnt = role === "tuning" ? target(world, settings) : controlTarget(world, settings);
+    const learnt = this.#plan.target ?? (role === "tuning" ? target(world, settings) : controlTarget(world, settings));
     const [view, steps] = [viewOf(world), stepsOf(world, settings)];
     const wanted = new Set(this.#plan.frames);
     const exact = settings.targets === "exact" ? weights(learnt, world, settings, Math.random) : null;
@@ -100,7 +102,8 @@ export class Run {
       }
       if (this.#ended) return;
     }
-    this.#tell({ kind: "done", id, role, stopped: this.#step < this.#until, step: this.#step });
+    if (this.#plan.finish && this.#until > 0 && this.#step >= this.#until) await this.#plan.finish();
+    else this.#tell({ kind: "done", id, role, stopped: this.#step < this.#until, step: this.#step });
   }
 }
 

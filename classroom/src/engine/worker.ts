@@ -1,25 +1,55 @@
 /** The worker: it takes orders, trains, and tells the news. The page starts one for the tuning, one for the control. */
 
-import type { News, Order } from "../contract";
+import { DEFAULTS, type Device, type News, type Order, type Settings } from "../contract";
 import { Run } from "./run";
 import { Table } from "./table";
-import type { Trainer } from "./trainer";
+import { chooseDevice, Transformer } from "./transformer";
 
 const tell = (news: News): void => self.postMessage(news);
+const device: Promise<{ device: Device; reason: string }> = chooseDevice();
 
 let run: Run | null = null;
+let latest = 0; // the id of the last order that begins a run
 
-async function start(order: Extract<Order, { kind: "start" }>): Promise<void> {
+const PRETRAINING = { keep: "everything", rate: 5e-3, warmup: 20, decay: "cosine" } as const;
+const FRAMES = 25; // of a pretraining
+
+async function begin(order: Extract<Order, { kind: "start" | "pretrain" }>): Promise<void> {
   run?.end();
-  const trainer: Trainer = new Table(order.world, order.settings);
-  run = new Run(order, trainer, tell);
-  await run.go(0);
+  run = null;
+  latest = order.id;
+  const needsDevice = order.kind === "pretrain" || order.settings.model === "transformer";
+  const { device: found, reason } = await device;
+  if (latest !== order.id) return; // another order came in the meantime
+  if (needsDevice && found === "none") throw new RangeError(`model: the table is required here, because ${reason}`);
+  if (order.kind === "pretrain") await pretrain(order);
+  else {
+    const { world, settings, start } = order;
+    const trainer = settings.model === "table" ? new Table(world, settings) : new Transformer(world, settings, { start });
+    run = new Run(order, trainer, tell);
+    await run.go(0);
+  }
+}
+
+/** Train fresh parameters on P, prompts included, and answer with q0. */
+async function pretrain(order: Extract<Order, { kind: "pretrain" }>): Promise<void> {
+  const { id, world, seed, steps } = order;
+  const settings: Settings = { ...DEFAULTS, ...PRETRAINING, world: world.name, seed, steps };
+  const trainer = new Transformer(world, settings, { isFresh: true });
+  const frames = Array.from({ length: FRAMES }, (_, i) => Math.round((steps * i) / FRAMES));
+  const finish = async (): Promise<void> => {
+    const params = await trainer.parameters();
+    const last = trainer.prepare(new Float64Array(world.logP.length), 0);
+    tell({ kind: "pretrained", id, logQ: (await last.law()).logQ, params });
+  };
+  run = new Run({ id, role: "tuning", world, settings, frames, finish }, trainer, tell);
+  await run.go(steps);
 }
 
 self.onmessage = async (event: MessageEvent<Order>): Promise<void> => {
   const order = event.data;
   try {
-    if (order.kind === "start") await start(order);
+    if (order.kind === "start" || order.kind === "pretrain") await begin(order);
     else if (order.kind === "go") await run?.go(order.until);
     else if (order.kind === "stop") run?.stop();
   } catch (error) {
@@ -27,4 +57,4 @@ self.onmessage = async (event: MessageEvent<Order>): Promise<void> => {
   }
 };
 
-tell({ kind: "ready", device: "none", reason: "the table needs no device" });
+void device.then((found) => tell({ kind: "ready", ...found }));
