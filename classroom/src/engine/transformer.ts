@@ -38,7 +38,7 @@ const KEPT = 4; // programs
 /** Choose the device: a GPU that WebGPU offers, else WASM. Returns why it is not the GPU. */
 export async function chooseDevice(wanted: "webgpu" | "wasm" = "webgpu"): Promise<{ device: Device; reason: string }> {
   if (typeof WebAssembly === "undefined") return { device: "none", reason: "this browser has no WebAssembly" };
-  const gpu = (navigator as { gpu?: unknown }).gpu;
+  const gpu = (globalThis.navigator as { gpu?: unknown } | undefined)?.gpu;
   let reason = gpu === undefined ? "this browser offers no WebGPU here" : "WebGPU has no adapter";
   if (wanted === "wasm") reason = "WASM was asked for";
   else if (gpu !== undefined) {
