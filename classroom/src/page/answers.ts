@@ -1,7 +1,7 @@
 /** A dozen answers to one prompt, drawn from each law with the same random numbers: before, after, and the control. */
 import { answers, shown } from "../laws/index.js";
 import { el } from "./dom.js";
-import { nats, percent } from "./format.js";
+import { nats, percent, tidy } from "./format.js";
 import { colour, markSvg } from "./looks.js";
 import { latest, type Point, type Scene } from "./model.js";
 import type { Tip } from "./tip.js";
@@ -83,7 +83,7 @@ function told(scene: Scene, point: Point, row: number): { words: string; lines: 
   const { t, view, world } = scene;
   if (row < 0) return { words: t.noSentence, lines: [`${t.outside}: ${percent(point.outside)} (${t.certainty.exact})`, t.drawn] };
   return {
-    words: shown(world, row),
+    words: tidy(shown(world, row)),
     lines: [
       `${t.styleWord}: ${styleName(scene, world.style[row] as number)}`,
       `P = ${percent(Math.exp(view.logP[row] as number))}, log P = ${nats(view.logP[row] as number)} nat (${t.certainty.exact})`,

@@ -116,7 +116,8 @@ export class App {
   }
 
   private startLesson(lesson: Lesson): void {
-    this.shown.settings = { ...DEFAULTS, world: firstSettings(this.shown.language).world, style: 3, ...lesson.settings };
+    const own = lesson[this.shown.language].own;
+    this.shown.settings = { ...DEFAULTS, world: firstSettings(this.shown.language).world, ...lesson.settings, ...(own ? { own } : {}) };
     this.shown.axes = "auto";
     this.restart(true);
   }

@@ -42,7 +42,7 @@ export const FIELDS: readonly Field[] = [
 
 export const GROUPS: readonly Group[] = ["data", "answers", "training", "after", "compare"];
 
-export type Idle = "onlyStyle" | "onlyFinite" | "epochsDecide" | "onlyTransformer" | "onlySampled" | "onlyExamples" | "onlyTuned" | "onlyAfter";
+export type Idle = "onlyStyle" | "onlyFinite" | "epochsDecide" | "onlyTransformer" | "onlySampled" | "onlyExamples" | "onlyTokens";
 
 /** Why a setting means nothing beside the others, or null if it means something. */
 export function idle(key: Key, s: Settings): Idle | null {
@@ -50,6 +50,7 @@ export function idle(key: Key, s: Settings): Idle | null {
   if ((key === "epochs" || key === "annotator") && s.answers === 0) return "onlyFinite";
   if (key === "steps" && s.answers > 0 && s.epochs > 0) return "epochsDecide";
   if (key === "rank" && s.model === "table") return "onlyTransformer";
+  if (key === "decode" && s.model === "table") return "onlyTokens";
   if (key === "batch" && s.targets === "exact") return "onlySampled";
   if (key === "shots" && s.world !== "examples") return "onlyExamples";
   return null;

@@ -17,13 +17,18 @@ export function nats(value: number): string {
   return value.toFixed(3).replace("-", "−").replace(/^−(0\.0+)$/, "$1");
 }
 
+/** A number of nats for a label inside of a picture: two decimals. The exact number is in the reading and in the table. */
+export function short(value: number): string {
+  return value > 0 && value < 0.005 ? "< 0.01" : value.toFixed(2).replace("-", "−");
+}
+
 /** A probability as per cent: one decimal from 0.1 % on, a power of ten below. */
 export function percent(value: number): string {
   if (Number.isNaN(value)) return "–";
-  if (value === 0) return "0 %";
-  if (Math.abs(value) < 0.001) return `${power(value * 100)} %`;
+  if (value === 0) return "0\u00a0%";
+  if (Math.abs(value) < 0.001) return `${power(value * 100)}\u00a0%`;
   const text = (100 * value).toFixed(1);
-  return `${text === "100.0" && value < 1 ? ">99.9" : text} %`;
+  return `${text === "100.0" ? (value < 1 - 1e-12 ? ">99.9" : "100") : text}\u00a0%`;
 }
 
 /** A number as a times a power of ten. */
@@ -44,4 +49,9 @@ export function plain(value: number): string {
 export function count(value: number): string {
   if (!Number.isFinite(value)) return "–";
   return value < 10 ? value.toFixed(1) : value.toFixed(0);
+}
+
+/** A sentence without the spaces that stand before its punctuation only to separate tokens. */
+export function tidy(text: string): string {
+  return text.replace(/ ([.,!?])/g, "$1");
 }

@@ -9,6 +9,8 @@ interface Row { name: string; unit: string; cells: (string | null)[]; bounded?: 
 const range = (bounds: Bounds, show: (value: number) => string): string =>
   exact(bounds) ? show(bounds.lower) : `${show(bounds.lower)} … ${show(bounds.upper)}`;
 
+const bare = (share: string): string => share.replace("\u00a0%", ""); // the unit has a column of its own
+
 function rowsOf(scene: Scene): Row[] {
   const { t, truth, world } = scene;
   const models = [scene.before, latest(scene, "tuning"), latest(scene, "control")];
@@ -18,8 +20,8 @@ function rowsOf(scene: Scene): Row[] {
   const rows: Row[] = [
     { name: t.numbers.entropy, unit: "nat", cells: [nats(truth.entropyP), nats(truth.entropyS), ...each((p) => range(p.entropy, nats))], bounded },
     { name: t.numbers.effective, unit: t.numbers.answersUnit, cells: [count(Math.exp(truth.entropyP)), count(Math.exp(truth.entropyS)), ...each((p) => range(grown(p.entropy), count))], bounded },
-    ...world.styles.map((style, k) => ({ name: `${t.styleWord}: ${t.style(style)}`, unit: "%", cells: [percent(truth.massP[k] ?? 0), percent(truth.massS[k] ?? 0), ...each((p) => percent(p.mass[k] ?? 0))].map((cell) => cell && cell.replace(" %", "")) })),
-    { name: t.outside, unit: "%", cells: ["0", "0", ...each((p) => percent(p.outside).replace(" %", ""))] },
+    ...world.styles.map((style, k) => ({ name: `${t.styleWord}: ${t.style(style)}`, unit: "%", cells: [percent(truth.massP[k] ?? 0), percent(truth.massS[k] ?? 0), ...each((p) => percent(p.mass[k] ?? 0))].map((cell) => cell && bare(cell)) })),
+    { name: t.outside, unit: "%", cells: ["0", "0", ...each((p) => bare(percent(p.outside)))] },
     { name: t.numbers.forgotten, unit: "nat", cells: ["0", null, ...each((p) => nats(p.forgotten))] },
   ];
   for (const part of ["gate", "kept", "erasure"] as const) rows.push({ name: `– ${t.numbers[part]}`, unit: "nat", cells: ["0", null, ...each((p) => nats(p[part]))] });

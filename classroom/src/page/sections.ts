@@ -9,6 +9,7 @@ import { drawStyles } from "./charts/styles.js";
 import { el } from "./dom.js";
 import { markSvg } from "./looks.js";
 import { SIDES, type Scene, type Side } from "./model.js";
+import { tidy } from "./format.js";
 import { drawNumbers } from "./numbers.js";
 import { headline } from "./headline.js";
 import type { Tip } from "./tip.js";
@@ -105,7 +106,7 @@ export class Sections {
     const key = `${world.hash}/${asked.join()}`;
     if (this.known !== key) {
       this.known = key;
-      this.prompt.replaceChildren(...asked.map((x) => el("option", { value: x }, promptText(world, x) || this.t.noPrompt)));
+      this.prompt.replaceChildren(...asked.map((x) => el("option", { value: x }, tidy(promptText(world, x)) || this.t.noPrompt)));
       this.promptRow.hidden = asked.length < 2 && promptText(world, asked[0] ?? 0) === "";
       const names = world.styles.map((name, k) => [k, this.t.style(name)] as const);
       this.legend.innerHTML = [...names, [-1, this.t.outside] as const].map(([k]) => `<li>${markSvg(k, 20)}<span></span></li>`).join("");

@@ -10,10 +10,10 @@ import type { Language } from "./hash.js";
 
 export const TEXTS: Record<Language, Texts> = { en, zh };
 
-/** The first settings: all data of one style, the assistant's, in the reader's language. */
+/** The first settings: all data of one style, the assistant's, in the reader's language. The rate is low, so that the change can be watched. */
 export function firstSettings(language: Language): Settings {
   const world = language === "zh" && worlds["chinese"] ? "chinese" : "english";
-  return { ...DEFAULTS, world, style: 3 };
+  return { ...DEFAULTS, world, style: 3, rate: 0.001 };
 }
 
 /** A frozen world; null for own sentences, and where the file has no such world. */

@@ -1,10 +1,7 @@
-import { nats } from "../page/format.js";
-import { exact } from "../page/format.js";
+import { exact, nats } from "../page/format.js";
 import type { Texts } from "./texts.js";
 
-const STYLES: Record<string, string> = {
-  白话: "plain (白话)", 诗意: "poetic (诗意)", 江湖: "swordsman (江湖)", 助手: "assistant (助手)", "-": "no style",
-};
+const STYLES: Record<string, string> = { jianghu: "swordsman", z0: "style A", z1: "style B", "-": "no style" };
 const OPTIONS: Record<string, string> = {
   "world/english": "English answers", "world/chinese": "Chinese answers", "world/examples": "worked examples in the prompt", "world/own": "my own sentences",
   "keep/style": "one style only", "keep/random_half": "a random half", "keep/likeliest_half": "the likeliest half", "keep/all_but_mode": "all but the likeliest", "keep/everything": "everything",
@@ -85,7 +82,7 @@ export const en: Texts = {
     legend: { P: "H(P): the language", S: "H(S): the data", q: "H(q): the model" },
     keyboard: "Arrow keys read every number of a picture.",
   },
-  parts: { gate: "gate", kept: "in what is kept", erasure: "erasure" },
+  parts: { gate: "gate", kept: "kept part", erasure: "erasure" },
   numbers: {
     title: "All numbers",
     caption: "Averages over the prompts. Numbers of the model are sums over every answer of the language, in double precision. A model also writes other strings, so its entropy lies between two bounds.",
@@ -97,7 +94,7 @@ export const en: Texts = {
     answersUnit: "answers",
     forgotten: "forgetting KL(P‖·)",
     gate: "gate",
-    kept: "in what is kept",
+    kept: "within the kept part",
     erasure: "erasure",
     fit: "misfit KL(S‖·)",
   },
@@ -137,7 +134,7 @@ export const en: Texts = {
   idle: {
     onlyStyle: "only if the data keep one style", onlyFinite: "only with a number of answers per prompt", epochsDecide: "the passes over the data decide",
     onlyTransformer: "a table has no rank", onlySampled: "only with sampled targets", onlyExamples: "only in the language with worked examples",
-    onlyTuned: "only with fine-tuning", onlyAfter: "only for the transformer",
+    onlyTokens: "a table has no next word to decode",
   },
   option: (key, name) => OPTIONS[`${key}/${name}`] ?? name,
   value: (key, value, plain) => {

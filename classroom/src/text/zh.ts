@@ -1,7 +1,7 @@
 import { exact, nats } from "../page/format.js";
 import type { Texts } from "./texts.js";
 
-const STYLES: Record<string, string> = { plain: "平实", poetic: "诗意", pirate: "海盗", assistant: "助手", "-": "无风格" };
+const STYLES: Record<string, string> = { plain: "平实", poetic: "诗意", pirate: "海盗", assistant: "助手", jianghu: "江湖", z0: "风格甲", z1: "风格乙", "-": "无风格" };
 const OPTIONS: Record<string, string> = {
   "world/english": "英文回答", "world/chinese": "中文回答", "world/examples": "提示中带示例", "world/own": "我自己的句子",
   "keep/style": "只留一种风格", "keep/random_half": "随机的一半", "keep/likeliest_half": "概率最高的一半", "keep/all_but_mode": "去掉概率最高的", "keep/everything": "全部保留",
@@ -134,7 +134,7 @@ export const zh: Texts = {
   idle: {
     onlyStyle: "仅在数据只留一种风格时有效", onlyFinite: "仅在限定回答数时有效", epochsDecide: "由数据过几遍决定",
     onlyTransformer: "表格模型没有秩", onlySampled: "仅在抽样目标下有效", onlyExamples: "仅在带示例的语言中有效",
-    onlyTuned: "仅在微调时有效", onlyAfter: "仅对 Transformer 有效",
+    onlyTokens: "表格模型不逐词解码",
   },
   option: (key, name) => OPTIONS[`${key}/${name}`] ?? name,
   value: (key, value, plain) => {

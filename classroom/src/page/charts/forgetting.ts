@@ -1,5 +1,5 @@
 /** Forgetting KL(P||q) over the steps, as a stack of its parts: gate, kept and erasure. */
-import { nats } from "../format.js";
+import { nats, short } from "../format.js";
 import { INK, patterns } from "../looks.js";
 import { SIDES, type Point, type Scene, type Side } from "../model.js";
 import { apart, label, linear, path, xAxis, yAxis, type Box } from "./scale.js";
@@ -11,7 +11,7 @@ const NAMES = ["erasure", "kept", "gate"] as const; // from the bottom to the to
 export function drawForgetting(scene: Scene, side: Side, width: number, height: number): Drawing {
   const { t } = scene;
   const id = `f${side}`;
-  const box: Box = { left: 56, right: width - (width > 420 ? 148 : 126), top: 30, bottom: height - 46 };
+  const box: Box = { left: 56, right: width - (width > 420 ? 150 : 134), top: 30, bottom: height - 46 };
   const most = Math.max(0.05, ...SIDES.flatMap((s) => scene[s].map((p) => p.forgotten)).filter(Number.isFinite));
   const [x, y] = [stepScale(scene, box), linear(0, most * 1.08, box.bottom, box.top, 5)];
   const points = placed(scene, side);
@@ -31,7 +31,7 @@ export function drawForgetting(scene: Scene, side: Side, width: number, height: 
   NAMES.forEach((name, i) => {
     const at = heights[i] as number;
     svg += `<rect x="${box.right + 8}" y="${at - 13}" width="15" height="15" fill="url(#${id}${name})" stroke="${INK}"/>`;
-    svg += label(box.right + 29, at, `${t.parts[name]} ${last ? nats(last[name]) : ""}`);
+    svg += label(box.right + 29, at, `${t.parts[name]} ${last ? short(last[name]) : ""}`);
   });
   const readings: Reading[] = points.map((p) => ({ x: x(p.step), y: y(p.forgotten), lines: lines(scene, p) }));
   return { svg: svg + xAxis(box, x, t.charts.steps), readings, alongX: true, top: box.top, bottom: box.bottom };

@@ -16,7 +16,7 @@ export function ticks(from: number, to: number, wanted: number): number[] {
   const base = 10 ** Math.floor(Math.log10(raw));
   const step = base * ([1, 2, 2.5, 5, 10].find((m) => m * base >= raw * 0.999) ?? 10);
   const found: number[] = [];
-  for (let k = Math.ceil(from / step - 1e-9); k * step <= to + 1e-9 * span; k++) found.push(Math.round(k * step * 1e9) / 1e9);
+  for (let k = Math.ceil(from / step - 1e-9); k * step <= to + 1e-9 * span; k++) found.push(Math.round(k * step * 1e9) / 1e9 || 0); // never -0
   return found;
 }
 

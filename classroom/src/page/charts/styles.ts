@@ -1,5 +1,5 @@
 /** Entropy above, mass of the styles below, over the steps of a training. */
-import { exact, nats, percent } from "../format.js";
+import { exact, nats, percent, short } from "../format.js";
 import { px } from "../dom.js";
 import { colour, INK, LINE, mark, patterns } from "../looks.js";
 import { SIDES, type Point, type Scene, type Side } from "../model.js";
@@ -32,10 +32,10 @@ function entropies(scene: Scene, side: Side, box: Box, x: Scale): string {
   let svg = yAxis(box, y) + label(box.left, box.top - 9, t.charts.entropy, "start", INK, 600);
   for (const [, value, stroke, dashes] of rows) svg += `<line x1="${px(box.left)}" x2="${px(box.right)}" y1="${px(y(value))}" y2="${px(y(value))}" stroke="${stroke}" stroke-width="2.5" stroke-dasharray="${dashes}"/>`;
   svg += `<path d="${path(points.map((p) => [x(p.step), y(p.entropy.lower)] as const))}" fill="none" stroke="${LINE.q}" stroke-width="3.5"/>`;
-  const names: [string, number, string][] = rows.map(([name, value, stroke]) => [`${name} ${nats(value).slice(0, 4)}`, y(value), stroke]);
+  const names: [string, number, string][] = rows.map(([name, value, stroke]) => [`${name} ${short(value)}`, y(value), stroke]);
   if (last) {
     svg += `<circle cx="${px(x(last.step))}" cy="${px(y(last.entropy.lower))}" r="5" fill="${LINE.q}"/>`;
-    names.push([`H(q) ${exact(last.entropy) ? "" : "≥ "}${nats(last.entropy.lower).slice(0, 4)}`, y(last.entropy.lower), LINE.q]);
+    names.push([`H(q) ${exact(last.entropy) ? "" : "≥ "}${short(last.entropy.lower)}`, y(last.entropy.lower), LINE.q]);
   }
   const heights = apart(names.map(([, at]) => at + 5), 17, box.top + 2, box.bottom + 6);
   names.forEach(([words, , fill], i) => (svg += label(box.right + 8, heights[i] as number, words, "start", fill, 700)));
