@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,7 @@ def mistakes(name: str, folder: Path) -> Iterator[str]:
     p = language_of(name)
     for key, wanted in truth(name, p).items():
         found = world.get(key)
-        numeric = key in ("logP", "posterior") and found is not None and wanted is not None
-        equal = np.shape(found) == np.shape(wanted) and _close(found, wanted) if numeric else found == wanted
+        equal = _close(found, wanted) if key in ("logP", "posterior") else found == wanted
         if not equal:
             yield f"{file}: the {key} of the grammar is required, found another; freeze it again"
             return
@@ -40,5 +40,9 @@ def mistakes(name: str, folder: Path) -> Iterator[str]:
         yield f"{file}: KL(P||q0) <= {LIMIT:g} nat is required, found {lost:.3g}; freeze it again"
 
 
-def _close(found: object, wanted: object) -> bool:
-    return bool(np.abs(np.array(found, float) - np.array(wanted, float)).max() <= CLOSE)
+def _close(found: Any, wanted: Any) -> bool:
+    """Return whether two lists of numbers are equal up to rounding, or both None."""
+    if found is None or wanted is None:
+        return found is wanted
+    one, other = np.array(found, float), np.array(wanted, float)
+    return one.shape == other.shape and bool(np.abs(one - other).max() <= CLOSE)

@@ -1,7 +1,7 @@
 """A world of the page: a language, a pretrained model q0 in half precision, and log q0, as one JSON file.
 
-The parameters are rounded to half precision, and the rounded ones are q0. Everything that is derived from q0 is computed
-from them.
+The parameters are rounded to half precision, and the rounded ones are q0. Everything that is derived from q0 is
+computed from them.
 """
 
 import base64
@@ -41,7 +41,6 @@ class Recipe:
     grammar: Mapping[str, Any]
     language: str
     joiner: str
-    pretraining: Pretraining = Pretraining()
 
 
 RECIPES = {
@@ -116,7 +115,7 @@ def frozen(name: str) -> dict[str, Any]:
     """Make a world: pretrain on P, round the parameters, compute log q0. Raises SpecificationError if q0 is too far."""
     p = language_of(name)
     model = model_of(p)
-    arrays = {key: value.astype("<f2") for key, value in flat(pretrained(p, model, recipe(name).pretraining)).items()}
+    arrays = {key: value.astype("<f2") for key, value in flat(pretrained(p, model, Pretraining())).items()}
     params = parameters(model, arrays)
     far = forgetting(p, answer_log_prob(p, model, params, whole=True))
     if not far <= LIMIT:
@@ -173,6 +172,8 @@ def read(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     """Read a frozen world. Raises SpecificationError if there is no such file."""
     file = folder / f"{name}.json"
     if not file.is_file():
-        raise SpecificationError(f"{file}: a frozen world is required, found none; run python -m classroom freeze {name}")
+        raise SpecificationError(
+            f"{file}: a frozen world is required, found none; run python -m classroom freeze {name}"
+        )
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found

@@ -1,0 +1,87 @@
+/**
+ * Call functions of src/laws and of the table engine in node: the Python tests compare the results with other oracles.
+ *
+ * It reads a JSON list of [name, arguments...] from the standard input, and writes the JSON list of their results. NaN
+ * and infinite numbers are texts. Names of worlds, such as "@english", stand for the frozen ones.
+ */
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+
+/** What is tested, in one module. */
+const source = `
+  export * from "./src/laws";
+  export { weights } from "./src/laws/targets";
+  export { Table } from "./src/engine/table";
+  export { layoutOf, targetsOf } from "./src/engine/layout";
+  export { factors, fresh, shapesOf, stored } from "./src/engine/parameters";
+  export { scheduled } from "./src/engine/trainer";
+  export { DEFAULTS } from "./src/contract";
+`;
+const { outputFiles } = await build({
+  stdin: { contents: source, resolveDir: root, loader: "ts" },
+  bundle: true, write: false, format: "esm", target: "es2022",
+});
+const m = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`);
+
+const world = (one) => (typeof one === "string" && one.startsWith("@") ? JSON.parse(readFileSync(join(root, "worlds", `${one.slice(1)}.json`), "utf8")) : one);
+const law = (list) => Float64Array.from(list, Number); // "-Infinity" is a text in JSON
+
+/** A training of the table: the laws at some steps. */
+async function trained(one, settings, steps) {
+  const [place, all] = [world(one), { ...m.DEFAULTS, ...settings }];
+  const table = new m.Table(place, all);
+  const found = [];
+  const weights = m.weights(m.target(place, all), place, all, m.uniform(all.seed));
+  for (let step = 0; step <= Math.max(...steps); step++) {
+    if (steps.includes(step)) found.push(table.law());
+    table.prepare(weights, m.scheduled(all, step, all.steps));
+    await table.commit();
+  }
+  return found;
+}
+
+const calls = {
+  target: (one, settings) => m.target(world(one), { ...m.DEFAULTS, ...settings }),
+  control: (one, settings) => m.controlTarget(world(one), { ...m.DEFAULTS, ...settings }),
+  view: (one, only) => m.viewOf(world(one), only),
+  entropy: (one, logQ) => m.entropy(m.viewOf(world(one)), law(logQ)),
+  kl: (one, logA, logB) => m.kl(m.viewOf(world(one)), law(logA), law(logB)),
+  gateErasure: (one, kept, logQ) => m.gateErasure(m.viewOf(world(one)), kept, law(logQ)),
+  styleMass: (one, logQ) => m.styleMass(m.viewOf(world(one)), law(logQ)),
+  outside: (one, logQ) => m.likelyOutside(m.viewOf(world(one)), law(logQ)),
+  answers: (one, prompt, logQ, count, seed) => m.answers(m.viewOf(world(one)), prompt, law(logQ), count, seed),
+  decoded: (one, logits, temperature) => m.decoded(world(one), logits.map(Number), temperature),
+  trie: (one) => m.trieOf(world(one).strings),
+  halves: (text) => m.halves(text),
+  parseOwn: (text) => m.parseOwn(text),
+  steps: (one, settings) => m.stepsOf(world(one), { ...m.DEFAULTS, ...settings }),
+  weights: (one, settings, seed) => {
+    const all = { ...m.DEFAULTS, ...settings };
+    return m.weights(m.target(world(one), all), world(one), all, m.uniform(seed));
+  },
+  scheduled: (settings, steps) => Array.from({ length: steps }, (_, i) => m.scheduled({ ...m.DEFAULTS, ...settings }, i, steps)),
+  trained,
+  stored: (one) => m.stored(world(one)),
+  factors: (one, rank, seed) => m.factors(m.shapesOf(world(one)), rank, seed).values,
+  layout: (one) => m.layoutOf(world(one)),
+  passed: (one, weights, onDocument) => m.targetsOf(world(one), m.layoutOf(world(one)), law(weights), onDocument),
+};
+
+const plain = (_, value) => {
+  if (ArrayBuffer.isView(value)) return Array.from(value);
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+};
+
+const results = [];
+for (const [name, ...args] of JSON.parse(readFileSync(0, "utf8"))) {
+  try {
+    results.push(await calls[name](...args));
+  } catch (error) {
+    results.push({ error: error.message });
+  }
+}
+process.stdout.write(JSON.stringify(results, plain));
