@@ -94,6 +94,7 @@ export interface Seen {
   settings: Settings;
   tuning: Frame[];
   control: Frame[];
+  decoded?: { tuning: Frame | null; control: Frame | null }; // the last laws at settings.decode, if that is not 1
 }
 
 export interface LessonText {
