@@ -1,10 +1,11 @@
 /**
  * Call functions of src/laws and of the table engine in node: the Python tests compare the results with other oracles.
  *
- * It reads a JSON list of [name, arguments...] from the standard input, and writes the JSON list of their results. NaN
- * and infinite numbers are texts. Names of worlds, such as "@english", stand for the frozen ones.
+ * Every line of the standard input is a JSON list [name, arguments...], and it is answered by a line with the JSON of the
+ * result. NaN and infinite numbers are texts. Names of worlds, such as "@english", stand for the frozen ones.
  */
 import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -76,12 +77,13 @@ const plain = (_, value) => {
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 };
 
-const results = [];
-for (const [name, ...args] of JSON.parse(readFileSync(0, "utf8"))) {
+for await (const line of createInterface({ input: process.stdin })) {
+  const [name, ...args] = JSON.parse(line);
+  let answer;
   try {
-    results.push(await calls[name](...args));
+    answer = await calls[name](...args);
   } catch (error) {
-    results.push({ error: error.message });
+    answer = { error: error.message };
   }
+  process.stdout.write(`${JSON.stringify(answer, plain)}\n`);
 }
-process.stdout.write(JSON.stringify(results, plain));
