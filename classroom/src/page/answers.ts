@@ -1,5 +1,6 @@
 /** A dozen answers to one prompt, drawn from each law with the same random numbers: before, after, and the control. */
 import { answers, shown } from "../laws/index.js";
+import type { Texts } from "../text/texts.js";
 import { el } from "./dom.js";
 import { nats, percent, tidy } from "./format.js";
 import { colour, markSvg } from "./looks.js";
@@ -16,9 +17,10 @@ class Column {
   private at = -1;
   private html = "";
 
-  constructor(private readonly tip: Tip, private readonly id: string) {
+  constructor(private readonly tip: Tip, private readonly id: string, title: string) {
+    this.title.textContent = title;
     this.list = el("ul", {
-      class: "answers", role: "listbox", tabindex: 0,
+      class: "answers", role: "listbox", tabindex: 0, "aria-label": title,
       keydown: (event: KeyboardEvent) => this.key(event),
       focus: () => { if (this.list.matches(":focus-visible")) this.pick(Math.max(0, this.at)); },
       blur: () => this.pick(-1),
@@ -97,8 +99,9 @@ export class Answers {
   readonly box: HTMLElement;
   private readonly columns: Column[];
 
-  constructor(tip: Tip) {
-    this.columns = ["before", "after", "beside"].map((id) => new Column(tip, id));
+  constructor(tip: Tip, t: Texts) {
+    const titles = [t.answers.before, t.answers.after, t.answers.control("identity")];
+    this.columns = ["before", "after", "beside"].map((id, i) => new Column(tip, id, titles[i] as string));
     this.box = el("div", { class: "columns" }, ...this.columns.map((column) => column.box));
   }
 

@@ -131,7 +131,6 @@ export class App {
   /** A control was changed: tuning and control start again, a moment after the last change. */
   private change(part: Partial<Settings>): void {
     const settings = { ...this.shown.settings, ...part };
-    if (settings.world === "own" && settings.own === "") settings.own = this.t.own.example;
     const onlyDecoding = Object.keys(part).join() === "decode";
     this.shown.settings = settings;
     this.fault = null;
@@ -150,6 +149,7 @@ export class App {
   private restart(play: boolean): void {
     clearTimeout(this.debounce);
     const { settings } = this.shown;
+    if (settings.world === "own" && settings.own === "") settings.own = this.t.own.example;
     if (this.source instanceof Recorded) Object.assign(settings, nearest(RECORDED, settings)?.settings);
     const world = settings.world === "own" ? this.own.world(settings.own) : frozen(settings.world);
     this.problem = "";

@@ -25,6 +25,8 @@ class Pair {
 
   constructor(id: string, t: Texts, title: string, caption: string, tip: Tip, private readonly draw: Draw, private readonly height: () => number, extra?: HTMLElement) {
     const panel = (side: Side): Panel => new Panel(tip, `${title}: ${side === "tuning" ? t.charts.tuning : t.charts.control("identity")}`, t.charts.waiting);
+    this.titles.tuning.textContent = t.charts.tuning;
+    this.titles.control.textContent = t.charts.control("identity");
     this.panels = { tuning: panel("tuning"), control: panel("control") };
     this.panels.tuning.peers = [this.panels.control];
     this.panels.control.peers = [this.panels.tuning];
@@ -38,7 +40,6 @@ class Pair {
     const height = this.height();
     const alone = scene.settings.control === "none";
     this.halves.control.hidden = alone;
-    this.titles.tuning.textContent = scene.t.charts.tuning;
     this.titles.control.textContent = scene.t.charts.control(scene.settings.control);
     for (const side of SIDES) {
       const panel = this.panels[side];
@@ -67,7 +68,7 @@ export class Sections {
   private known = "";
 
   constructor(private readonly t: Texts, tip: Tip, reacts: Reacts) {
-    this.answers = new Answers(tip);
+    this.answers = new Answers(tip, t);
     this.prompt = el("select", { id: "prompt", change: () => reacts.prompt(Number(this.prompt.value)) });
     this.promptRow = el("span", { class: "prompt" }, el("label", { for: "prompt" }, t.prompt), this.prompt);
     this.log = el("input", { type: "checkbox", id: "log-axes", change: () => reacts.axes(this.log.checked) });

@@ -2,7 +2,7 @@
 import { nats, short } from "../format.js";
 import { INK, patterns } from "../looks.js";
 import { SIDES, type Point, type Scene, type Side } from "../model.js";
-import { apart, label, linear, path, xAxis, yAxis, type Box } from "./scale.js";
+import { apart, closed, label, linear, path, xAxis, yAxis, type Box } from "./scale.js";
 import { placed, stepScale } from "./styles.js";
 import type { Drawing, Reading } from "./panel.js";
 
@@ -23,7 +23,7 @@ export function drawForgetting(scene: Scene, side: Side, width: number, height: 
     const lower = points.map((p, i) => [x(p.step), y(below[i] as number)] as const);
     points.forEach((p, i) => (below[i] = (below[i] as number) + p[name]));
     const upper = points.map((p, i) => [x(p.step), y(below[i] as number)] as const);
-    svg += `<path d="${path([...upper, ...lower.reverse()])}Z" fill="url(#${id}${name})" stroke="${INK}" stroke-width="1"/>`;
+    svg += `<path d="${closed([...upper, ...lower.reverse()])}" fill="url(#${id}${name})" stroke="${INK}" stroke-width="1"/>`;
     places.push(y((start + (below.at(-1) ?? 0)) / 2) + 5);
   }
   const last = points.at(-1);

@@ -71,6 +71,12 @@ export function path(points: readonly (readonly [number, number])[]): string {
   return points.filter(([a, b]) => Number.isFinite(a) && Number.isFinite(b)).map(([a, b], i) => `${i ? "L" : "M"}${px(a)},${px(b)}`).join("");
 }
 
+/** The area between points, or nothing where there is none. */
+export function closed(points: readonly (readonly [number, number])[]): string {
+  const line = path(points);
+  return line && `${line}Z`;
+}
+
 /** Move labels apart vertically, so that they neither overlap nor leave the box. Returns their new heights in the given order. */
 export function apart(wanted: readonly number[], gap: number, top: number, bottom: number): number[] {
   const order = wanted.map((_, i) => i).sort((a, b) => (wanted[a] ?? 0) - (wanted[b] ?? 0));

@@ -3,7 +3,7 @@ import { exact, nats, percent, short } from "../format.js";
 import { px } from "../dom.js";
 import { colour, INK, LINE, mark, patterns } from "../looks.js";
 import { SIDES, type Point, type Scene, type Side } from "../model.js";
-import { apart, label, linear, logarithmic, path, xAxis, yAxis, type Box, type Scale } from "./scale.js";
+import { apart, closed, label, linear, logarithmic, path, xAxis, yAxis, type Box, type Scale } from "./scale.js";
 import type { Drawing, Reading } from "./panel.js";
 
 const LEFT = 56;
@@ -54,7 +54,7 @@ function stacked(scene: Scene, side: Side, box: Box, x: Scale, id: string): stri
     points.forEach((p, i) => (below[i] = (below[i] as number) + height(p)));
     const upper = points.map((p, i) => [x(p.step), y(Math.min(1, below[i] as number))] as const);
     if (points.length === 1) upper.push([(upper[0]?.[0] ?? 0) + 3, upper[0]?.[1] ?? 0]);
-    svg += `<path d="${path([...upper, ...lower.reverse()])}Z" fill="url(#${id}${fill})" stroke="#fff" stroke-width="1"/>`;
+    svg += `<path d="${closed([...upper, ...lower.reverse()])}" fill="url(#${id}${fill})" stroke="#fff" stroke-width="1"/>`;
   };
   scene.world.styles.forEach((_, k) => {
     const start = below.at(-1) ?? 0;
