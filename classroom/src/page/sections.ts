@@ -22,8 +22,9 @@ class Pair {
   private readonly panels: Record<Side, Panel>;
   private readonly titles: Record<Side, HTMLElement> = { tuning: el("h3", {}), control: el("h3", {}) };
   private readonly halves: Record<Side, HTMLElement>;
+  private readonly caption = el("p", { class: "caption" });
 
-  constructor(id: string, t: Texts, title: string, caption: string, tip: Tip, private readonly draw: Draw, private readonly height: () => number, extra?: HTMLElement) {
+  constructor(id: string, t: Texts, title: string, private readonly says: (log: boolean) => string, tip: Tip, private readonly draw: Draw, private readonly height: () => number, extra?: HTMLElement) {
     const panel = (side: Side): Panel => new Panel(tip, `${title}: ${side === "tuning" ? t.charts.tuning : t.charts.control("identity")}`, t.charts.waiting);
     this.titles.tuning.textContent = t.charts.tuning;
     this.titles.control.textContent = t.charts.control("identity");
@@ -33,11 +34,12 @@ class Pair {
     const half = (side: Side): HTMLElement => el("div", { class: "half" }, this.titles[side], this.panels[side].box);
     this.halves = { tuning: half("tuning"), control: half("control") };
     const head = el("div", { class: "section-head" }, el("h2", {}, title), extra);
-    this.box = el("section", { id }, head, el("div", { class: "pair" }, this.halves.tuning, this.halves.control), el("p", { class: "caption" }, caption));
+    this.box = el("section", { id }, head, el("div", { class: "pair" }, this.halves.tuning, this.halves.control), this.caption);
   }
 
   show(scene: Scene): void {
     const height = this.height();
+    this.caption.textContent = this.says(scene.logAxes);
     const alone = scene.settings.control === "none";
     this.halves.control.hidden = alone;
     this.titles.control.textContent = scene.t.charts.control(scene.settings.control);
@@ -76,9 +78,9 @@ export class Sections {
     const again = el("button", { type: "button", class: "plain", id: "again", click: reacts.again }, t.again);
     const c = t.charts;
     this.pairs = [
-      new Pair("styles", t, c.stylesTitle, c.stylesCaption, tip, drawStyles, tall(250, 0.36, 330), axes),
-      new Pair("dots", t, c.dotsTitle, c.dotsCaption, tip, drawDots, tall(300, 0.5, 460)),
-      new Pair("forgetting", t, c.forgettingTitle, c.forgettingCaption, tip, drawForgetting, tall(260, 0.38, 360)),
+      new Pair("styles", t, c.stylesTitle, (log) => (log ? c.stylesCaptionLog : c.stylesCaption), tip, drawStyles, tall(228, 0.31, 330), axes),
+      new Pair("dots", t, c.dotsTitle, () => c.dotsCaption, tip, drawDots, tall(300, 0.5, 460)),
+      new Pair("forgetting", t, c.forgettingTitle, () => c.forgettingCaption, tip, drawForgetting, tall(260, 0.38, 360)),
     ];
     const head = el("div", { class: "section-head" }, el("h2", { class: "sr" }, t.answers.title), this.promptRow, this.legend, again);
     const scroll = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t.numbers.title }, this.table);

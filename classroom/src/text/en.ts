@@ -75,6 +75,7 @@ export const en: Texts = {
     axes: "Logarithmic axes",
     stylesTitle: "Diversity and styles, step by step",
     stylesCaption: "Above, the entropy of the model, H(q), moves from that of the language, H(P), to that of the data, H(S). Below, the areas are the shares of the styles.",
+    stylesCaptionLog: "Above, the entropy of the model, H(q). Below, the share of each style on two logarithmic axes: a share that falls as 1/step becomes parallel to the dashed line.",
     dotsTitle: "Every answer as one mark",
     dotsCaption: "A mark below the dashed line is an answer that the model now gives less often than the language does. Styles that fell together, but kept their order, were only gated.",
     forgettingTitle: "Forgotten, or only locked away?",

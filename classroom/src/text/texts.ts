@@ -66,6 +66,7 @@ export interface Texts {
     axes: string;
     stylesTitle: string;
     stylesCaption: string;
+    stylesCaptionLog: string;
     dotsTitle: string;
     dotsCaption: string;
     forgettingTitle: string;

@@ -75,6 +75,7 @@ export const zh: Texts = {
     axes: "对数坐标",
     stylesTitle: "多样性与风格，一步一步看",
     stylesCaption: "上图：模型的熵 H(q) 从语言的熵 H(P) 走向数据的熵 H(S)。下图：面积是各风格的占比。",
+    stylesCaptionLog: "上图：模型的熵 H(q)。下图：双对数坐标下各风格的占比；若占比按 1/步数 下降，曲线就与虚线平行。",
     dotsTitle: "每个记号是一个回答",
     dotsCaption: "虚线以下的回答，模型如今给出得比语言中少。如果一种风格整体下移而次序不变，它只是被关在门后，并没有丢失。",
     forgettingTitle: "是忘掉了，还是只被锁住？",

@@ -2,7 +2,7 @@
 import { nats, short } from "../format.js";
 import { INK, patterns } from "../looks.js";
 import { SIDES, type Point, type Scene, type Side } from "../model.js";
-import { apart, closed, label, linear, path, xAxis, yAxis, type Box } from "./scale.js";
+import { apart, closed, label, linear, xAxis, yAxis, type Box } from "./scale.js";
 import { placed, stepScale } from "./styles.js";
 import type { Drawing, Reading } from "./panel.js";
 

@@ -34,7 +34,7 @@ export function logarithmic(from: number, to: number, start: number, end: number
   const low = Math.log10(from);
   const span = Math.log10(to) - low || 1;
   const scale = ((value: number) => start + ((Math.log10(value) - low) / span) * (end - start)) as Scale;
-  const every = Math.max(1, Math.ceil(span / Math.max(2, Math.floor(Math.abs(end - start) / 42))));
+  const every = Math.max(1, Math.ceil(span / Math.max(2, Math.floor(Math.abs(end - start) / (end < start ? 24 : 60)))));
   scale.ticks = [];
   for (let k = Math.ceil(low - 1e-9); k <= low + span + 1e-9; k++) if ((k - Math.ceil(low - 1e-9)) % every === 0) scale.ticks.push(10 ** k);
   const up = "⁰¹²³⁴⁵⁶⁷⁸⁹";

@@ -7,7 +7,7 @@ import { apart, closed, label, linear, logarithmic, path, xAxis, yAxis, type Box
 import type { Drawing, Reading } from "./panel.js";
 
 const LEFT = 56;
-const GAP = 30;
+const GAP = 28;
 
 /** Scale of the steps. On logarithmic axes it begins at step 1. */
 export function stepScale(scene: Scene, box: Box): Scale {
@@ -97,7 +97,7 @@ function logLines(scene: Scene, side: Side, box: Box, x: Scale): string {
   if (fallen && side === "tuning") {
     const from = Math.max(1, fallen.step / 10);
     const ends = [from, scene.steps].map((s) => [s, (lost * fallen.step) / s] as const).map(([s, m]) => [x(s), y(Math.min(1, Math.max(low, m)))] as const);
-    svg += `<path d="${path(ends)}" stroke="${INK}" stroke-width="1.5" stroke-dasharray="6 4" fill="none"/>` + label((ends[0]?.[0] ?? 0) + 4, (ends[0]?.[1] ?? 0) + 16, scene.t.charts.slope, "start", INK);
+    svg += `<path d="${path(ends)}" stroke="${INK}" stroke-width="1.5" stroke-dasharray="6 4" fill="none"/>` + label(box.left + 8, box.bottom - 8, scene.t.charts.slope, "start", INK);
   }
   return svg + named(scene, points.at(-1), names, box);
 }
