@@ -5,7 +5,7 @@ import { exponent, near } from "./reading";
 
 export const lesson: Lesson = {
   id: "decay",
-  settings: { model: "table", keep: "style", style: 3, optimizer: "sgd", rate: 30, steps: 1000, targets: "exact" },
+  settings: { model: "table", keep: "style", style: 3, optimizer: "sgd", rate: 10, steps: 1000, targets: "exact" },
   budget: { steps: 1000, seconds: 3 },
   en: {
     title: "Does the lost mass fall as 1/t?",

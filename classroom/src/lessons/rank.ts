@@ -6,7 +6,7 @@ import { ends, truth, viewed } from "./reading";
 
 export const lesson: Lesson = {
   id: "rank",
-  settings: { keep: "style", style: 3, rank: 1, optimizer: "adam", rate: 0.01, steps: 100, targets: "exact" },
+  settings: { keep: "style", style: 3, rank: 1, optimizer: "adam", rate: 0.005, steps: 100, targets: "exact" },
   budget: { steps: 100, seconds: 12 },
   en: {
     title: "Does a low rank limit the diversity?",
