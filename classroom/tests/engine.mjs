@@ -18,7 +18,7 @@ page.on("request", (request) => requests.push(request.url()));
 await page.goto(`file://${file}`);
 
 /** In the page: do one case and return its news. */
-async function one({ id, until, kind = "start", ...rest }) {
+async function one({ id, until, kind = "start", pieces = [], ...rest }) {
   const { engine } = window;
   const world = typeof rest.world === "string" ? engine.worlds[rest.world] : engine.laws.parseOwn(rest.text);
   const ends = kind === "start" ? "done" : "pretrained";
@@ -32,11 +32,15 @@ async function one({ id, until, kind = "start", ...rest }) {
       look();
     });
   const settings = { ...engine.DEFAULTS, ...rest.settings, world: world.name };
+  const start = rest.start && Float32Array.from(rest.start);
   const began = performance.now();
-  engine.order({ kind, id, role: "tuning", frames: [], seed: 0, steps: until, ...rest, world, settings });
+  engine.order({ kind, id, role: "tuning", frames: [], seed: 0, steps: until, ...rest, start, world, settings });
   if (kind === "start") {
     await wait(0);
-    if (until > 0) engine.order({ kind: "go", id, until });
+    for (const step of [...pieces, ...(until > 0 ? [until] : [])]) {
+      engine.order({ kind: "go", id, until: step });
+      await wait(step);
+    }
   }
   await wait(until);
   const news = engine.news.filter((found) => found.id === id);
