@@ -15,7 +15,7 @@ class Column {
   readonly box: HTMLElement;
   private rows: { words: string; lines: string[] }[] = [];
   private at = -1;
-  private html = "";
+  private html: string | null = null;
 
   constructor(private readonly tip: Tip, private readonly id: string, title: string) {
     this.title.textContent = title;

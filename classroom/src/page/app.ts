@@ -1,18 +1,16 @@
 /** The page as a whole: its state, its head and its side, and when it is drawn again. */
 import { lessons } from "../lessons/index.js";
-import { DEFAULTS, type Lesson, type Settings, type World } from "../contract.js";
+import { DEFAULTS, type Lesson, type Settings } from "../contract.js";
 import { Controls } from "./controls.js";
 import { calm, el } from "./dom.js";
-import { plain, nats, percent } from "./format.js";
 import { read, write, type Fault, type Shown } from "./hash.js";
 import { Head } from "./head.js";
 import { LessonPanel } from "./lesson.js";
-import { decodedPoint, lawOf, pointOf, type Law } from "./measure.js";
-import type { Point, Scene, Side } from "./model.js";
 import { Own } from "./own.js";
 import { nearest, Recorded } from "./recorded.js";
 import { PRETRAINING, Runs, type Source } from "./runs.js";
 import { Sections } from "./sections.js";
+import { note, Stage } from "./stage.js";
 import { firstLanguage, firstSettings, frozen, makeWorker, RECORDED, TEXTS, unable } from "./start.js";
 import { Tip } from "./tip.js";
 
@@ -25,9 +23,7 @@ export class App {
   private fault: Fault | null;
   private source: Source;
   private why: string | null = unable();
-  private world: World | null = null;
-  private law: Law | null = null;
-  private points = new WeakMap<object, Point>();
+  private stage: Stage | null = null;
   private draws = 1;
   private debounce = 0;
   private redraw = 0;
@@ -59,12 +55,22 @@ export class App {
   private makeSource(): Source {
     if (this.why === null) {
       try {
-        return new Runs(makeWorker, () => this.later(), () => this.later());
+        const runs = new Runs(makeWorker, () => this.later(), () => { if (runs.device === "none") this.fallBack(runs.reason); });
+        return runs;
       } catch (error) {
         this.why = error instanceof Error ? error.message : String(error);
       }
     }
     return new Recorded(RECORDED, () => this.later());
+  }
+
+  /** The worker found that it cannot train: recorded runs are shown, if there are any. */
+  private fallBack(reason: string): void {
+    if (RECORDED.length === 0) return;
+    this.why = reason;
+    this.source.pause();
+    this.source = new Recorded(RECORDED, () => this.later());
+    this.restart(!calm());
   }
 
   /** Build everything anew, in the present language. */
@@ -81,7 +87,9 @@ export class App {
     this.sections = new Sections(t, tip, { prompt: (prompt) => this.look({ prompt }), again: () => { this.draws += 1; this.draw(); }, axes: (log) => this.look({ axes: log ? "log" : "linear" }) });
     this.own = new Own(t, (own) => this.change({ own }));
     this.controls = new Controls(t, tip, (part) => this.change(part), this.own.box, () => this.change(firstSettings(this.shown.language)));
-    this.lesson = new LessonPanel(lessons, this.shown.language, t, { choose: (id) => this.openLesson(id), start: (lesson) => this.startLesson(lesson), leave: () => this.openLesson("") });
+    const before = this.lesson as LessonPanel | undefined;
+    this.lesson = new LessonPanel(lessons, this.shown.language, t, { choose: (id) => this.openLesson(id), start: (lesson) => this.startLesson(lesson, true), leave: () => this.openLesson("") });
+    this.lesson.resume(before);
     this.side = el("aside", { id: "side" }, this.head.tabs, this.controls.box, this.lesson.box);
     this.root.replaceChildren(el("a", { class: "skip", href: "#main", click: (e: Event) => { e.preventDefault(); this.sections.box.focus(); } }, t.skip), this.head.box, el("div", { class: "body" }, this.side, this.sections.box), tip.box);
     this.openTab(this.tab);
@@ -111,15 +119,18 @@ export class App {
   private openLesson(id: string): void {
     this.shown.lesson = id;
     this.lesson.show(id);
+    const lesson = lessons.find((one) => one.id === id);
+    if (lesson) this.startLesson(lesson, false); // nothing is given away before the prediction
     this.writeHash();
     this.lesson.box.querySelector("button")?.focus();
   }
 
-  private startLesson(lesson: Lesson): void {
+  private startLesson(lesson: Lesson, play: boolean): void {
     const own = lesson[this.shown.language].own;
     this.shown.settings = { ...DEFAULTS, world: firstSettings(this.shown.language).world, ...lesson.settings, ...(own ? { own } : {}) };
     this.shown.axes = "auto";
-    this.restart(true);
+    this.fault = null;
+    this.restart(play);
   }
 
   private look(part: Partial<Pick<Shown, "prompt" | "axes">>): void {
@@ -156,13 +167,11 @@ export class App {
     if (!world) return this.failed(settings.world === "own" ? "" : `world: ${settings.world} is not in this file`);
     settings.style = Math.min(settings.style, world.styles.length - 1);
     try {
-      this.law = lawOf(world, settings);
+      this.stage = new Stage(world, settings);
     } catch (error) {
       return this.failed(error instanceof Error ? error.message : String(error));
     }
-    this.world = world;
-    this.points = new WeakMap();
-    const prompts = this.law.view.rows.flatMap((_, x) => (this.law?.view.logPrompt[x] === -Infinity ? [] : [x]));
+    const { prompts } = this.stage;
     if (!prompts.includes(this.shown.prompt)) this.shown.prompt = prompts[0] ?? 0;
     this.writeHash();
     this.source.begin(world, { ...settings }, play);
@@ -181,43 +190,10 @@ export class App {
     this.redraw = setTimeout(() => { this.redraw = 0; requestAnimationFrame(() => this.draw()); }, calm() && this.source.phase === "running" ? CALM_REDRAW : REDRAW) as unknown as number;
   }
 
-  private pointsOf(side: Side): Point[] {
-    const law = this.law as Law;
-    return this.source.tracks[side].frames.map((frame) => {
-      const known = this.points.get(frame) ?? pointOf(law, frame);
-      this.points.set(frame, known);
-      return known;
-    });
-  }
-
-  private scene(): Scene | null {
-    const { law, world, source, t } = this;
-    if (!law || !world) return null;
-    const { settings } = this.shown;
-    const [tuning, control] = [this.pointsOf("tuning"), this.pointsOf("control")];
-    const decode = settings.decode !== 1 && settings.model === "transformer";
-    const decoded = (side: Side, points: Point[]): Point | null => {
-      const last = source.tracks[side].last;
-      return decode && last && last.step === points.at(-1)?.step ? decodedPoint(law, last.step, last.logits, settings.decode) : null;
-    };
-    const first = source.tracks.tuning.first;
-    const before = decode && first ? decodedPoint(law, 0, first, settings.decode) : (tuning[0] ?? null);
-    const logAxes = this.shown.axes === "log" || (this.shown.axes === "auto" && source.total >= 500);
-    return { t, world, settings, view: law.view, truth: law.truth, steps: source.total, tuning, control, before, after: decoded("tuning", tuning), afterControl: decoded("control", control), logAxes };
-  }
-
-  private note(scene: Scene): string {
-    const { t } = this;
-    const { settings, truth } = scene;
-    const blind = truth.mismatch ? t.mismatch(percent(truth.mismatch.mass), nats(truth.mismatch.entropy)) : "";
-    const decoding = settings.decode === 1 ? "" : scene.after ? t.decodedNote(plain(settings.decode)) : t.notDecoded;
-    return [decoding, blind].filter(Boolean).join(" ");
-  }
-
   private showControls(): void {
     const { settings } = this.shown;
     const locked = this.source instanceof Recorded ? this.t.recorded.locked : null;
-    this.controls.show(settings, settings.world === "own" ? this.world : frozen(settings.world), locked);
+    this.controls.show(settings, settings.world === "own" ? (this.stage?.world ?? null) : frozen(settings.world), locked);
     this.own.show(settings.own, settings.world === "own", locked !== null);
   }
 
@@ -231,16 +207,16 @@ export class App {
   }
 
   private draw(): void {
-    const scene = this.scene();
-    const { source, t } = this;
+    const { source, stage, t } = this;
+    const scene = stage?.scene(source, this.shown, t) ?? null;
     this.showControls();
     const step = source.tracks.tuning.frames.at(-1)?.step ?? 0;
     const counter = source.phase === "pretraining" ? t.pretraining(source.pretrained, PRETRAINING) : t.stepOf(step, source.total);
     this.head.show(source.phase, counter, source.total ? step / source.total : 0, this.alert());
-    if (!scene || !this.world) return;
-    this.sections.show(scene, this.shown.prompt, this.draws, this.note(scene));
+    if (!scene) return;
+    this.sections.show(scene, this.shown.prompt, this.draws, note(scene));
     const { tracks } = source;
-    this.lesson.seen({ world: this.world, settings: this.shown.settings, tuning: tracks.tuning.frames, control: tracks.control.frames }, source.phase === "done");
+    if (source.phase === "done") this.lesson.seen({ world: scene.world, settings: scene.settings, tuning: tracks.tuning.frames, control: tracks.control.frames });
   }
 
   private writeHash(): void {

@@ -22,8 +22,13 @@ export class LessonPanel {
   /** Show the list, or one lesson. */
   show(id: string): void {
     const lesson = this.lessons.find((one) => one.id === id) ?? null;
-    if (lesson !== this.lesson || !this.box.firstChild) Object.assign(this, { lesson, chosen: -1, started: false });
+    if (lesson !== this.lesson) Object.assign(this, { lesson, chosen: -1, started: false });
     this.box.replaceChildren(...(lesson ? this.one(lesson) : this.list()));
+  }
+
+  /** Go on where another panel was, in another language. */
+  resume(other: LessonPanel | undefined): void {
+    if (other) Object.assign(this, { lesson: other.lesson, chosen: other.chosen, started: other.started });
   }
 
   private list(): HTMLElement[] {
@@ -45,7 +50,9 @@ export class LessonPanel {
     return [
       el("button", { type: "button", class: "plain", click: () => this.steps.leave() }, t.lesson.back),
       el("h2", {}, `${number}. ${text.title}`),
-      el("fieldset", {}, el("legend", {}, el("b", {}, t.lesson.predict), " ", text.question), ...choices),
+      this.started
+        ? el("p", { class: "predicted" }, el("b", {}, t.lesson.predicted), " ", text.choices[this.chosen] ?? "–")
+        : el("fieldset", {}, el("legend", {}, el("b", {}, t.lesson.predict), " ", text.question), ...choices),
       el("p", {}, el("b", {}, t.lesson.do), " ", text.do), start, el("small", {}, budget),
       el("p", { class: "look" }, el("b", {}, t.lesson.see), " ", text.look), this.after,
     ];
@@ -53,21 +60,18 @@ export class LessonPanel {
 
   private begin(lesson: Lesson): void {
     this.started = true;
-    this.after.replaceChildren();
+    this.box.replaceChildren(...this.one(lesson));
+    this.box.querySelector<HTMLElement>("#lesson-start")?.focus();
     this.steps.start(lesson);
   }
 
-  /** Tell what has appeared, as soon as it has, or at the end of the training. */
-  seen(seen: Seen, done: boolean): void {
+  /** Tell what has appeared, at the end of the training. */
+  seen(seen: Seen): void {
     const { lesson, t } = this;
     if (!lesson || !this.started || this.after.firstChild || seen.tuning.length === 0) return;
-    const whole = done || (seen.tuning.at(-1)?.step ?? 0) >= lesson.budget.steps;
-    if (!whole) return;
     const shown = lesson.shown(seen);
     const text = this.text(lesson);
-    const mine = text.choices[this.chosen];
     this.after.append(
-      el("p", {}, el("b", {}, t.lesson.predicted), " ", mine ?? "–"),
       el("p", {}, shown ? text.after : t.lesson.notYet),
       el("p", { class: "theory" }, t.lesson.theory(text.theory)),
     );

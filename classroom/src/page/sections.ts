@@ -71,8 +71,8 @@ export class Sections {
 
   constructor(private readonly t: Texts, tip: Tip, reacts: Reacts) {
     this.answers = new Answers(tip, t);
-    this.prompt = el("select", { id: "prompt", change: () => reacts.prompt(Number(this.prompt.value)) });
-    this.promptRow = el("span", { class: "prompt" }, el("label", { for: "prompt" }, t.prompt), this.prompt);
+    this.prompt = el("select", { id: "prompt", "aria-label": t.prompt, change: () => reacts.prompt(Number(this.prompt.value)) });
+    this.promptRow = el("span", { class: "prompt" }, this.prompt);
     this.log = el("input", { type: "checkbox", id: "log-axes", change: () => reacts.axes(this.log.checked) });
     const axes = el("label", { class: "check" }, this.log, t.charts.axes);
     const again = el("button", { type: "button", class: "plain", id: "again", click: reacts.again }, t.again);
@@ -82,11 +82,11 @@ export class Sections {
       new Pair("dots", t, c.dotsTitle, () => c.dotsCaption, tip, drawDots, tall(300, 0.5, 460)),
       new Pair("forgetting", t, c.forgettingTitle, () => c.forgettingCaption, tip, drawForgetting, tall(260, 0.38, 360)),
     ];
-    const head = el("div", { class: "section-head" }, el("h2", { class: "sr" }, t.answers.title), this.promptRow, this.legend, again);
+    const head = el("div", { class: "section-head" }, el("h2", {}, t.answers.title), this.promptRow, this.legend);
     const scroll = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t.numbers.title }, this.table);
     this.box = el("main", { id: "main", tabindex: -1 },
       this.headline,
-      el("section", { id: "answers" }, head, this.answers.box, el("p", { class: "caption" }, t.answers.caption)),
+      el("section", { id: "answers" }, head, this.answers.box, el("p", { class: "caption" }, t.answers.caption, " ", again)),
       ...this.pairs.map((pair) => pair.box),
       el("section", { id: "numbers" }, el("h2", {}, t.numbers.title), scroll, this.note),
       el("footer", {}, t.charts.keyboard, " ", t.footer),

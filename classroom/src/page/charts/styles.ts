@@ -53,7 +53,7 @@ function stacked(scene: Scene, side: Side, box: Box, x: Scale, id: string): stri
     const lower = points.map((p, i) => [x(p.step), y(below[i] as number)] as const);
     points.forEach((p, i) => (below[i] = (below[i] as number) + height(p)));
     const upper = points.map((p, i) => [x(p.step), y(Math.min(1, below[i] as number))] as const);
-    if (points.length === 1) upper.push([(upper[0]?.[0] ?? 0) + 3, upper[0]?.[1] ?? 0]);
+    if (points.length === 1) for (const line of [upper, lower]) line.push([(line[0]?.[0] ?? 0) + 3, line[0]?.[1] ?? 0]);
     svg += `<path d="${closed([...upper, ...lower.reverse()])}" fill="url(#${id}${fill})" stroke="#fff" stroke-width="1"/>`;
   };
   scene.world.styles.forEach((_, k) => {
