@@ -21,6 +21,7 @@ export async function modules() {
     export { DEFAULTS } from "./src/contract";
     export { lessons } from "./src/lessons/index";
     export * as reading from "./src/lessons/reading";
+    export { FIELDS } from "./src/page/fields";
     export { en } from "./src/text/en";
     export { zh } from "./src/text/zh";
   `;
@@ -63,10 +64,11 @@ async function table(m, world, settings, role, frames) {
   }
 }
 
-/** In the page: one training by a worker of its own. */
-async function inPage({ world, settings, role, frames, until }) {
+/** In the page: one training by a worker of its own. With `rests` it rests at every frame, so each has its logits. */
+async function inPage({ world, settings, role, frames, until, rests }) {
   const worker = window.engine.worker();
-  const found = { frames: [], logits: null };
+  const found = { frames: [], logits: null, each: [] };
+  const places = rests ? frames.filter((step) => step > 0) : [until];
   try {
     await new Promise((resolve, reject) => {
       worker.onerror = (event) => reject(new Error(event.message));
@@ -74,8 +76,9 @@ async function inPage({ world, settings, role, frames, until }) {
         if (news.kind === "failed") reject(new Error(news.why));
         if (news.kind === "frame" && news.step > (found.frames.at(-1)?.step ?? -1)) found.frames.push({ step: news.step, logQ: Array.from(news.logQ) });
         if (news.kind === "nodes" && news.step === until) found.logits = Array.from(news.logits);
-        if (news.kind === "done" && news.step === 0) worker.postMessage({ kind: "go", id: 1, until });
+        if (news.kind === "nodes" && rests) found.each.push(Array.from(news.logits));
         if (news.kind === "done" && news.step === until) resolve();
+        else if (news.kind === "done") worker.postMessage({ kind: "go", id: 1, until: places.find((step) => step > news.step) });
       };
       worker.postMessage({ kind: "start", id: 1, world, settings, role, frames });
     });
@@ -100,9 +103,9 @@ export async function open(m, executablePath) {
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   const page = await (await browser.newContext({ offline: true })).newPage();
   await page.goto(`file://${file}`);
-  const train = async (world, settings, role, frames) => {
+  const train = async (world, settings, role, frames, rests = false) => {
     if (settings.model === "table") return table(m, world, settings, role, frames);
-    const found = await page.evaluate(inPage, { world, settings, role, frames, until: m.stepsOf(world, settings) });
+    const found = await page.evaluate(inPage, { world, settings, role, frames, rests, until: m.stepsOf(world, settings) });
     return { ...found, frames: found.frames.map(({ step, logQ }) => ({ step, logQ: Float64Array.from(logQ) })) };
   };
   const close = async () => {

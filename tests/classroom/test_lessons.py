@@ -1,4 +1,4 @@
-"""The lessons of the classroom page: texts, anchors, the lessons on the table, recorded runs, and (slow) all over seeds."""
+"""The lessons of the classroom page: their texts, those on the table, recorded runs, and (slow) all over seeds."""
 
 import base64
 import json
@@ -14,8 +14,6 @@ import pytest
 
 from tests.classroom.conftest import ROOM
 
-Tried = Callable[..., list[dict[str, Any]]]
-
 DOCS = ROOM.parent / "docs"
 OTHERS = {"index.ts", "reading.ts"}
 """Files of the folder that are no lessons."""
@@ -24,7 +22,8 @@ PRINT = """
 @page { size: A4 landscape; margin: 9mm }
 body { font: 8.4pt/1.22 "Noto Sans", "Noto Sans CJK SC", sans-serif; margin: 0 }
 h1 { font-size: 13pt; margin: 0 0 1mm } p { margin: 0 0 1mm }
-table { border-collapse: collapse; width: 100% } td, th { border: 0.2mm solid #777; padding: 0.5mm 1mm; vertical-align: top; text-align: left }
+table { border-collapse: collapse; width: 100% } td, th { border: 0.2mm solid #777; padding: 0.5mm 1mm;
+  vertical-align: top }
 """
 """A simple style with which a sheet is printed on A4."""
 
@@ -32,23 +31,36 @@ RECORDED = 120_000
 """The largest size of all recorded runs [bytes]."""
 
 
-def asked(node: str, **given: Any) -> Any:
+def asked(node: str, *jobs: Any, browser: str | None = None) -> list[Any]:
+    """Answers of classroom/tests/lessons.mjs to some jobs."""
     program = [node, str(ROOM / "tests" / "lessons.mjs")]
-    done = subprocess.run(
-        program, input=json.dumps(given), capture_output=True, text=True, encoding="utf-8", check=True
-    )
-    return json.loads(done.stdout)
-
-
-@pytest.fixture(scope="module")
-def texts(node: str) -> dict[str, Any]:
-    found: dict[str, Any] = asked(node, check="texts")
+    given = json.dumps({"browser": browser, "jobs": jobs})
+    done = subprocess.run(program, input=given, capture_output=True, text=True, encoding="utf-8", check=True)
+    found: list[Any] = json.loads(done.stdout)
     return found
 
 
+FAILING = [
+    {"lessons": ["entropy"], "settings": {"style": 0}},  # the plain style has less entropy than the language
+    {"lessons": ["entropy"], "settings": {"steps": 2}},
+    {"lessons": ["decay"], "settings": {"optimizer": "adam", "rate": 0.03}},  # about t^-1.5
+    {"lessons": ["decay"], "settings": {"rate": 0.3}},  # too early
+]
+"""Settings in which lessons do not show what they say."""
+
+
 @pytest.fixture(scope="module")
-def tried(node: str) -> Tried:
-    return lambda **given: asked(node, **given)
+def answers(node: str) -> dict[str, Any]:
+    """All quick answers, by one process."""
+    failing = [job | {"languages": ["en"]} for job in FAILING]
+    texts, recorded, table, *failed = asked(node, "texts", "recorded", {}, *failing)
+    return {"texts": texts, "recorded": recorded, "table": table, "failed": failed}
+
+
+@pytest.fixture(scope="module")
+def texts(answers: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = answers["texts"]
+    return found
 
 
 def anchors(page: Path) -> set[str]:
@@ -94,8 +106,8 @@ def test_what_to_look_at_has_that_name_on_the_page(texts: dict[str, Any]) -> Non
                 assert name in texts["words"][language], (lesson["id"], language, name)
 
 
-def test_the_lessons_on_the_table_show_what_they_say(tried: Tried) -> None:
-    found = {(one["lesson"], one["language"]): one["runs"] for one in tried(lessons=["entropy", "decay"])}
+def test_the_lessons_on_the_table_show_what_they_say(answers: dict[str, Any]) -> None:
+    found = {(one["lesson"], one["language"]): one["runs"] for one in answers["table"]}
     assert set(found) == {(lesson, language) for lesson in ("entropy", "decay") for language in ("en", "zh")}
     for runs in found.values():
         assert all(run["shown"] for run in runs)
@@ -107,18 +119,9 @@ def test_the_lessons_on_the_table_show_what_they_say(tried: Tried) -> None:
     assert 10 * 1000 * lost == pytest.approx(limit, rel=0.05)
 
 
-@pytest.mark.parametrize(
-    ("lesson", "settings"),
-    [
-        ("entropy", {"style": 0}),  # the plain style has less entropy than the language
-        ("entropy", {"steps": 2}),
-        ("decay", {"optimizer": "adam", "rate": 0.03}),  # about t^-1.5
-        ("decay", {"rate": 0.3}),  # too early
-    ],
-)
-def test_a_lesson_can_fail(tried: Tried, lesson: str, settings: dict[str, Any]) -> None:
-    (found,) = tried(lessons=[lesson], languages=["en"], settings=settings)
-    assert [run["shown"] for run in found["runs"]] == [False]
+def test_a_lesson_can_fail(answers: dict[str, Any]) -> None:
+    for job, (found,) in zip(FAILING, answers["failed"], strict=True):
+        assert [run["shown"] for run in found["runs"]] == [False], job
 
 
 def recorded_runs() -> list[tuple[str, dict[str, Any]]]:
@@ -152,30 +155,43 @@ def test_recorded_runs_are_laws_of_both_sides_of_every_lesson(
     assert sides == wanted - {("examples", "zh", role) for role in ("tuning", "control")}
 
 
-def test_recorded_runs_show_what_the_lessons_say(tried: Tried) -> None:
-    found = tried(check="recorded")
+def test_recorded_runs_show_what_the_lessons_say(answers: dict[str, Any]) -> None:
+    found = answers["recorded"]
     assert len(found) == 19
     assert [one for one in found if not one["shown"]] == []
 
 
 @pytest.mark.slow
-def test_every_lesson_shows_its_point_in_nine_of_ten_seeds(tried: Tried, chromium: str) -> None:
-    for one in tried(browser=chromium, seeds=10):
+def test_every_lesson_shows_its_point_in_nine_of_ten_seeds(node: str, chromium: str) -> None:
+    (found,) = asked(node, {"seeds": 10}, browser=chromium)
+    assert len(found) == 20
+    for one in found:
         shown = [run["shown"] for run in one["runs"]]
         assert len(shown) == (10 if one["dice"] else 1)
         assert sum(shown) >= 0.9 * len(shown), (one["lesson"], one["language"], shown)
 
 
+def html(sheet: str) -> str:
+    """A teacher's sheet as HTML: headings, paragraphs, one table, links and bold words are all that it has."""
+    text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", sheet))
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|") and "---" not in line]
+    table = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    before, after = [*re.split(r"(?:^\|.*\n?)+", text, maxsplit=1, flags=re.MULTILINE), ""][:2]
+    parts = [
+        f"<h1>{one[2:]}</h1>" if one.startswith("# ") else f"<p>{one}</p>"
+        for one in (*before.split("\n\n"), "TABLE", *after.split("\n\n"))
+        if one.strip()
+    ]
+    return "".join(parts).replace("<p>TABLE</p>", f"<table>{table}</table>")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_teachers_sheet_is_one_printed_page(chromium: str, node: str, tmp_path: Path, language: str) -> None:
-    del node
-    markdown = pytest.importorskip("markdown", reason="the package markdown is not installed")
-    sheet = DOCS / f"classroom_teacher_{language}.md"
-    body = markdown.markdown(sheet.read_text(encoding="utf-8"), extensions=["tables"])
+def test_the_teachers_sheet_is_one_printed_page(chromium: str, tmp_path: Path, language: str) -> None:
+    body = html((DOCS / f"classroom_teacher_{language}.md").read_text(encoding="utf-8"))
+    assert body.count("<tr>") == 11
     page, printed = tmp_path / "sheet.html", tmp_path / "sheet.pdf"
     page.write_text(f'<meta charset="utf-8"><style>{PRINT}</style><body lang="{language}">{body}', encoding="utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", f"--print-to-pdf={printed}"]
     subprocess.run([chromium, *options, f"file://{page}"], check=True, capture_output=True)
-    pages = re.findall(rb"/Type\s*/Page\b(?!s)", printed.read_bytes())
-    assert len(pages) == 1
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", printed.read_bytes())) == 1
