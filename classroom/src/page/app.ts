@@ -216,7 +216,9 @@ export class App {
     if (!scene) return;
     this.sections.show(scene, this.shown.prompt, this.draws, note(scene));
     const { tracks } = source;
-    if (source.phase === "done") this.lesson.seen({ world: scene.world, settings: scene.settings, tuning: tracks.tuning.frames, control: tracks.control.frames });
+    if (source.phase !== "done") return;
+    const decoded = scene.settings.decode === 1 || source instanceof Recorded ? undefined : { tuning: scene.after, control: scene.afterControl };
+    this.lesson.seen({ world: scene.world, settings: scene.settings, tuning: tracks.tuning.frames, control: tracks.control.frames, decoded });
   }
 
   private writeHash(): void {
