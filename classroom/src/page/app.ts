@@ -212,9 +212,10 @@ export class App {
     this.showControls();
     const step = source.tracks.tuning.frames.at(-1)?.step ?? 0;
     const counter = source.phase === "pretraining" ? t.pretraining(source.pretrained, PRETRAINING) : t.stepOf(step, source.total);
-    this.head.show(source.phase, counter, source.total ? step / source.total : 0, this.alert());
-    if (!scene) return;
+    this.head.show(source.phase, source instanceof Recorded ? t.replay : t.play, counter, source.total ? step / source.total : 0, this.alert());
+    if (!scene) return this.head.say(t.status[source.phase]);
     this.sections.show(scene, this.shown.prompt, this.draws, note(scene));
+    this.head.say(source.phase === "done" ? `${t.status.done} ${this.sections.headline.textContent ?? ""}` : t.status[source.phase]);
     const { tracks } = source;
     if (source.phase !== "done") return;
     const decoded = scene.settings.decode === 1 || source instanceof Recorded ? undefined : { tuning: scene.after, control: scene.afterControl };

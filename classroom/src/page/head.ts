@@ -30,19 +30,23 @@ export class Head {
     this.box = el("header", {}, el("h1", {}, t.title), el("div", { class: "buttons" }, this.play, this.step, this.reset, progress), this.language, this.status, this.alert);
   }
 
-  show(phase: Phase, counter: string, share: number, alert: string): void {
+  /** `play` is the word on the first button. */
+  show(phase: Phase, play: string, counter: string, share: number, alert: string): void {
     const running = phase === "running";
-    this.play.textContent = running ? `❚❚ ${this.t.pause}` : `▶ ${this.t.play}`;
+    this.play.textContent = running ? `❚❚ ${this.t.pause}` : `▶ ${play}`;
     this.play.disabled = phase === "waiting" || phase === "pretraining";
     this.step.disabled = !(phase === "ready" || phase === "paused");
     this.reset.disabled = phase === "waiting" || phase === "pretraining";
     this.counter.textContent = counter;
     this.bar.style.width = `${(100 * share).toFixed(1)}%`;
-    const words = this.t.status[phase];
-    if (this.status.textContent !== words) this.status.textContent = words;
     if (this.alert.textContent !== alert) this.alert.textContent = alert;
     this.alert.hidden = alert === "";
     document.documentElement.dataset["phase"] = phase;
+  }
+
+  /** Tell a screen reader where the training is. */
+  say(words: string): void {
+    if (this.status.textContent !== words) this.status.textContent = words;
   }
 
   mark(tab: string): void {

@@ -16,11 +16,11 @@ export function headline(scene: Scene): string {
   const [now, control] = [latest(scene, "tuning"), latest(scene, "control")];
   const style = t.style(scene.world.styles[settings.style] ?? "");
   if (!before || !now || now.step === 0) return t.untrained(keeps(t, scene, style));
-  const likely = (point: Point): string => count(Math.exp(point.entropy.lower));
+  const likely = (point: Point): string => `${exact(point.entropy) ? "" : "≥\u00a0"}${count(Math.exp(point.entropy.lower))}`;
   return t.headline({
     step: now.step, total: scene.steps, keep: settings.keep, style,
     keptBefore: percent(kept(scene, before)), keptAfter: percent(kept(scene, now)),
-    countBefore: likely(before), countAfter: likely(now), atLeast: !exact(now.entropy),
+    countBefore: likely(before), countAfter: likely(now),
     keptControl: control ? percent(kept(scene, control)) : null, countControl: control ? likely(control) : null,
   });
 }

@@ -39,5 +39,5 @@ export function drawNumbers(scene: Scene, table: HTMLTableElement): void {
     });
     return el("tr", {}, el("th", { scope: "row" }, row.name), el("td", { class: "unit" }, row.unit), ...cells);
   });
-  table.replaceChildren(el("caption", {}, t.numbers.caption), el("thead", {}, head), el("tbody", {}, ...body));
+  table.replaceChildren(el("caption", { class: "sr" }, t.numbers.title), el("thead", {}, head), el("tbody", {}, ...body));
 }

@@ -88,7 +88,7 @@ export class Sections {
       this.headline,
       el("section", { id: "answers" }, head, this.answers.box, el("p", { class: "caption" }, t.answers.caption, " ", again)),
       ...this.pairs.map((pair) => pair.box),
-      el("section", { id: "numbers" }, el("h2", {}, t.numbers.title), scroll, this.note),
+      el("section", { id: "numbers" }, el("h2", {}, t.numbers.title), scroll, el("p", { class: "caption" }, t.numbers.caption), this.note),
       el("footer", {}, t.charts.keyboard, " ", t.footer),
     );
   }

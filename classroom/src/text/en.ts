@@ -17,6 +17,7 @@ export const en: Texts = {
   other: "中文",
   otherLabel: "切换到中文",
   play: "Train",
+  replay: "Play",
   pause: "Pause",
   step: "One step",
   stepHelp: "Train one step",
@@ -31,7 +32,7 @@ export const en: Texts = {
   pretraining: (step, total) => `learning your sentences: step ${step} of ${total}`,
   headline: (h) => {
     const what = h.keep === "style" ? `“${h.style}” answers` : "answers that the data keep";
-    const fewer = `${h.countBefore} → ${h.atLeast ? "at least " : ""}${h.countAfter}`;
+    const fewer = `${h.countBefore} → ${h.countAfter}`;
     const control = h.keptControl === null ? "" : ` Control: ${h.keptControl} and ${h.countControl}.`;
     return `Share of ${what}: ${h.keptBefore} → ${h.keptAfter}. Likely different answers per prompt: ${fewer}.${control}`;
   },

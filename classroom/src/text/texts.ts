@@ -9,9 +9,8 @@ export interface Headline {
   style: string; // name of the kept style
   keptBefore: string; // share of the kept answers, as text
   keptAfter: string;
-  countBefore: string; // e^H answers, as text
+  countBefore: string; // e^H answers, as text; lower bounds begin with ≥
   countAfter: string;
-  atLeast: boolean; // the number after is a lower bound
   keptControl: string | null;
   countControl: string | null;
 }
@@ -22,6 +21,7 @@ export interface Texts {
   other: string; // the button for the other language, in that language
   otherLabel: string;
   play: string;
+  replay: string; // of a recorded run
   pause: string;
   step: string;
   stepHelp: string;

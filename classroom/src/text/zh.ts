@@ -17,6 +17,7 @@ export const zh: Texts = {
   other: "English",
   otherLabel: "Switch to English",
   play: "开始训练",
+  replay: "播放",
   pause: "暂停",
   step: "走一步",
   stepHelp: "只训练一步",
@@ -31,7 +32,7 @@ export const zh: Texts = {
   pretraining: (step, total) => `正在学习你的句子：第 ${step} 步，共 ${total} 步`,
   headline: (h) => {
     const what = h.keep === "style" ? `“${h.style}”回答` : "数据所保留的回答";
-    const fewer = `${h.countBefore} → ${h.atLeast ? "至少 " : ""}${h.countAfter}`;
+    const fewer = `${h.countBefore} → ${h.countAfter}`;
     const control = h.keptControl === null ? "" : `对照组：${h.keptControl}，${h.countControl} 种。`;
     return `${what}的占比：${h.keptBefore} → ${h.keptAfter}。每个提示下常见的回答：${fewer} 种。${control}`;
   },
