@@ -40,7 +40,7 @@ export function worldOf(m, settings) {
 export function settingsOf(m, lesson, language, seed) {
   const text = lesson[language];
   const world = language === "zh" ? "chinese" : "english";
-  return { ...m.DEFAULTS, world, style: 3, ...lesson.settings, seed, ...(text.own ? { own: text.own } : {}) };
+  return { ...m.DEFAULTS, world, ...lesson.settings, seed, ...(text.own ? { own: text.own } : {}) };
 }
 
 /** Whether a seed changes anything in these settings, given which side is trained. */

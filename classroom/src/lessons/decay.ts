@@ -19,7 +19,7 @@ export const lesson: Lesson = {
     do: "Train. Then choose Adam with the rate 0.03, and train again.",
     look: "In “Diversity and styles, step by step”, with logarithmic axes: how do the lines of the lost styles run beside the guide of slope −1? An exponential would bend down more and more.",
     after:
-      "Under SGD with exact gradients the lost mass m falls as 1/t in a table: t · m goes to a constant, and m never reaches 0 (T10). Adam is faster on the same table, about as t to the power −1.5. That is the power of T14, which holds if the memory of the first gradients decides the step. It is no law of every training: in claim C2 a transformer followed 1/t under SGD, and neither law under Adam.",
+      "Under SGD with exact gradients the lost mass m falls as 1/t in a table: t · m goes to a constant, and m never reaches 0 (T10). Adam is faster on the same table, about as t to the power −1.5. That is the power of T14, which assumes that the memory of the first gradients decides the step. It is no law of every training: in claim C2 a transformer followed 1/t under SGD, and neither law under Adam.",
     theory: "t10-flat-table-under-gradient-flow",
   },
   zh: {
