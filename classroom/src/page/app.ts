@@ -94,6 +94,7 @@ export class App {
     this.root.replaceChildren(el("a", { class: "skip", href: "#main", click: (e: Event) => { e.preventDefault(); this.sections.box.focus(); } }, t.skip), this.head.box, el("div", { class: "body" }, this.side, this.sections.box), tip.box);
     this.openTab(this.tab);
     this.lesson.show(this.shown.lesson);
+    this.showControls();
   }
 
   private openTab(tab: "controls" | "lessons" | ""): void {
@@ -175,6 +176,7 @@ export class App {
     if (!prompts.includes(this.shown.prompt)) this.shown.prompt = prompts[0] ?? 0;
     this.writeHash();
     this.source.begin(world, { ...settings }, play);
+    this.showControls();
     this.draw();
   }
 
@@ -206,15 +208,22 @@ export class App {
     return "";
   }
 
+  /** The side sticks below the head, whose height depends on its lines. */
+  private fit(): void {
+    const height = `${this.head.box.offsetHeight}px`;
+    const { style } = document.documentElement;
+    if (style.getPropertyValue("--head") !== height) style.setProperty("--head", height);
+  }
+
   private draw(): void {
     const { source, stage, t } = this;
     const scene = stage?.scene(source, this.shown, t) ?? null;
-    this.showControls();
     const step = source.tracks.tuning.frames.at(-1)?.step ?? 0;
     const counter = source.phase === "pretraining" ? t.pretraining(source.pretrained, PRETRAINING) : t.stepOf(step, source.total);
     this.head.show(source.phase, source instanceof Recorded ? t.replay : t.play, counter, source.total ? step / source.total : 0, this.alert());
+    this.fit();
     if (!scene) return this.head.say(t.status[source.phase]);
-    this.sections.show(scene, this.shown.prompt, this.draws, note(scene));
+    this.sections.show(scene, this.shown.prompt, this.draws, note(scene), source.phase === "running");
     this.head.say(source.phase === "done" ? `${t.status.done} ${this.sections.headline.textContent ?? ""}` : t.status[source.phase]);
     const { tracks } = source;
     if (source.phase !== "done") return;

@@ -37,6 +37,11 @@ class Pair {
     this.box = el("section", { id }, head, el("div", { class: "pair" }, this.halves.tuning, this.halves.control), this.caption);
   }
 
+  /** Whether the pair can be seen; measures its pictures. */
+  measure(): boolean {
+    return SIDES.map((side) => this.panels[side].measure()).some(Boolean);
+  }
+
   show(scene: Scene): void {
     const height = this.height();
     this.caption.textContent = this.says(scene.logAxes);
@@ -93,12 +98,15 @@ export class Sections {
     );
   }
 
-  show(scene: Scene, prompt: number, seed: number, note: string): void {
+  /** Draw everything, or, while a training runs, what can be seen. */
+  show(scene: Scene, prompt: number, seed: number, note: string, running: boolean): void {
+    const seen = this.pairs.filter((pair) => pair.measure() || !running);
+    const table = !running || this.table.getBoundingClientRect().top < innerHeight;
     this.setPrompts(scene, prompt);
     this.log.checked = scene.logAxes;
     this.answers.draw(scene, prompt, seed);
-    for (const pair of this.pairs) pair.show(scene);
-    drawNumbers(scene, this.table);
+    for (const pair of seen) pair.show(scene);
+    if (table) drawNumbers(scene, this.table);
     this.note.textContent = note;
     this.headline.textContent = headline(scene);
   }

@@ -170,7 +170,7 @@ export const en: Texts = {
   badHash: (key, found, need) => `Address: “${key}” has to be one of ${need}, found “${found}”; the first settings are shown instead.`,
   recorded: {
     title: "Recorded run.",
-    why: (reason) => `This browser cannot train here (${reason}). You see runs that were recorded before, rounded to about three digits.`,
+    why: (reason) => `This browser cannot train here (missing: ${reason}). You see runs that were recorded before, rounded to about three digits.`,
     locked: "nothing can be changed in a recorded run",
     none: "No recorded run is in this file.",
   },

@@ -170,7 +170,7 @@ export const zh: Texts = {
   badHash: (key, found, need) => `地址有误：“${key}”应为 ${need} 之一，却是“${found}”；现在显示最初的设置。`,
   recorded: {
     title: "录制的训练。",
-    why: (reason) => `这个浏览器无法在此训练（${reason}）。下面是事先录制的训练，数字约有三位有效。`,
+    why: (reason) => `这个浏览器无法在此训练（缺少：${reason}）。下面是事先录制的训练，数字约有三位有效。`,
     locked: "录制的训练不能改动",
     none: "这个文件里没有录制的训练。",
   },

@@ -11,12 +11,15 @@ export interface Drawing { svg: string; readings: Reading[]; alongX: boolean; to
 
 export const EMPTY: Drawing = { svg: "", readings: [], alongX: true, top: 0, bottom: 0 };
 
+const MARGIN = 200; // [px] pictures so near to the window are drawn too
+
 export class Panel {
   readonly box: HTMLDivElement;
   private readonly svg: SVGSVGElement;
   private drawing = EMPTY;
   private at: number | null = null;
   peers: Panel[] = [];
+  width = 240; // [px]
 
   constructor(private readonly tip: Tip, name: string, private readonly nothing: string) {
     this.svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -33,13 +36,16 @@ export class Panel {
     this.box.append(this.svg);
   }
 
-  get width(): number {
-    return Math.max(240, Math.floor(this.box.clientWidth));
+  /** Look at the window: the width of the picture, and whether it can be seen. To be asked before anything is drawn. */
+  measure(): boolean {
+    const { width, top, bottom } = this.box.getBoundingClientRect();
+    this.width = Math.max(240, Math.floor(width));
+    return bottom > -MARGIN && top < innerHeight + MARGIN;
   }
 
   /** Show a new drawing; a reading that is open stays open. */
   draw(drawing: Drawing, height: number): void {
-    const width = this.width;
+    const { width } = this;
     this.drawing = drawing;
     for (const [name, value] of [["width", width], ["height", height], ["viewBox", `0 0 ${width} ${height}`]] as const) this.svg.setAttribute(name, String(value));
     this.svg.innerHTML = drawing.svg + '<g class="cursor"></g>';
