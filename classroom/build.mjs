@@ -54,6 +54,13 @@ function folder(name) {
   return files.map((file) => [file.slice(0, -5), JSON.parse(readFileSync(join(place, file), "utf8"))]);
 }
 
+/** The licence of a package whose code is part of the page. */
+function notice(name) {
+  const place = join(here, "node_modules", name);
+  const { version } = JSON.parse(readFileSync(join(place, "package.json"), "utf8"));
+  return `${name} ${version}\n${readFileSync(join(place, "LICENSE"), "utf8")}`;
+}
+
 const common = { bundle: true, minify: true, write: false, charset: "utf8", target: "es2022", logLevel: "warning", absWorkingDir: here, legalComments: "none" };
 
 async function bundled(entry, plugins) {
@@ -103,6 +110,7 @@ html = html.replace(/<meta charset="[^"]*"\s*\/?>\s*/i, "");
 html = html.includes("<!--classroom:policy-->") ? put(html, "policy", "", policy) : html.replace(/<head>/i, () => `<head>\n${policy}`);
 html = put(html, "style", "</head>", `<style>${await styles()}</style>`);
 html = put(html, "script", "</body>", `<script>${script}</script>`);
+html = `${html.trimEnd()}\n<!--\n${["@jax-js/jax", "fflate"].map(notice).join("\n")}-->\n`;
 const bytes = Buffer.byteLength(html);
 if (bytes > LARGEST) {
   console.error(`classroom.html: at most ${LARGEST} bytes are required, found ${bytes}; shorten texts, worlds or recorded runs`);

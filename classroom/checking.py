@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from classroom.training import answer_log_prob
+from classroom.training import log_probs
 from classroom.worlds import LARGEST, LIMIT, digest, forgetting, language_of, model_of, parameters, read, stored, truth
 
 CLOSE = 1e-12
@@ -31,11 +31,11 @@ def mistakes(name: str, folder: Path) -> Iterator[str]:
             yield f"{file}: the {key} of the grammar is required, found another; freeze it again"
             return
     model = model_of(p)
-    params = parameters(model, stored(world))
-    far = np.abs(np.array(world["logQ0"]) - answer_log_prob(p, model, params)).max()
+    answer, document = log_probs(p, model, parameters(model, stored(world)))
+    far = np.abs(np.array(world["logQ0"]) - answer).max()
     if not far <= SAME:
         yield f"{file}: log q0 of its parameters within {SAME:g} nat is required, found {far:.2g}; freeze it again"
-    lost = forgetting(p, answer_log_prob(p, model, params, whole=True))
+    lost = forgetting(p, document)
     if not lost <= LIMIT:
         yield f"{file}: KL(P||q0) <= {LIMIT:g} nat is required, found {lost:.3g}; freeze it again"
 

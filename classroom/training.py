@@ -11,14 +11,11 @@ import numpy as np
 from sim.languages.device import Listed, on_device
 from sim.languages.finite import FiniteLanguage
 from sim.models.transformer import Transformer
-from sim.numerics import log_softmax
+from sim.numerics import EOS, log_softmax
 from sim.objectives.sft import Sft
 from sim.optimizers._base import Optimizer
 from sim.optimizers.adam import Adam
 from sim.training.job import Job, Phase, advance, start
-
-STRIDE = 32
-"""log q is computed for so many strings at a time."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +63,15 @@ def pretrained(p: FiniteLanguage, model: Transformer, how: Pretraining) -> Any:
     return trained(p, p, model, params, optimizer, how.steps, on_document=True)
 
 
-def answer_log_prob(p: FiniteLanguage, model: Transformer, params: Any, *, whole: bool = False) -> np.ndarray:
-    """log q(y|x) of every string given its prompt [nat], float64[N]; with `whole` log q of the whole document.
+def log_probs(p: FiniteLanguage, model: Transformer, params: Any) -> tuple[np.ndarray, np.ndarray]:
+    """log q(y|x) of every string given its prompt, and log q(x, y) of the whole document [nat]: float64[N] each.
 
     Softmax and sums are in float64. The logits are float32.
     """
     strings = p.trie.strings
-    logits = [model.logits(params, jnp.asarray(strings[i : i + STRIDE])) for i in range(0, len(strings), STRIDE)]
-    log_q = log_softmax(np.concatenate([np.asarray(part, np.float64) for part in logits]))
-    each = np.take_along_axis(log_q, strings[:, :, None], axis=2)[:, :, 0]
+    logits = np.asarray(jax.jit(model.logits)(params, jnp.asarray(strings)), np.float64)
+    each = np.take_along_axis(log_softmax(logits), strings[:, :, None], axis=2)[:, :, 0]
     at = np.arange(strings.shape[1])
-    end = np.argmax(strings == 0, axis=1)[:, None]
-    begin = 0 if whole else p.prompts.length[:, None]
-    found: np.ndarray = np.where((at >= begin) & (at <= end), each, 0.0).sum(axis=1)
-    return found
+    alive = at <= np.argmax(strings == EOS, axis=1)[:, None]
+    answer = np.where(alive & (at >= p.prompts.length[:, None]), each, 0.0).sum(axis=1)
+    return answer, np.where(alive, each, 0.0).sum(axis=1)

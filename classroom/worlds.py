@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from classroom.training import Pretraining, answer_log_prob, pretrained
+from classroom.training import Pretraining, log_probs, pretrained
 from sim.config import construct
 from sim.languages.finite import FiniteLanguage
 from sim.models.transformer import Transformer, transformer
@@ -117,7 +117,8 @@ def frozen(name: str) -> dict[str, Any]:
     model = model_of(p)
     arrays = {key: value.astype("<f2") for key, value in flat(pretrained(p, model, Pretraining())).items()}
     params = parameters(model, arrays)
-    far = forgetting(p, answer_log_prob(p, model, params, whole=True))
+    answer, document = log_probs(p, model, params)
+    far = forgetting(p, document)
     if not far <= LIMIT:
         raise SpecificationError(f"{name}: KL(P||q0) <= {LIMIT:g} nat is required, found {far:.4g}; train for longer")
     half = base64.b64encode(b"".join(value.tobytes() for value in arrays.values())).decode()
@@ -127,7 +128,7 @@ def frozen(name: str) -> dict[str, Any]:
             "half": half,
             "arrays": [{"name": key, "shape": list(value.shape)} for key, value in arrays.items()],
         },
-        "logQ0": answer_log_prob(p, model, params).tolist(),
+        "logQ0": answer.tolist(),
     }
     return {"hash": digest(world)} | world
 
@@ -171,9 +172,14 @@ def text_of(world: Mapping[str, Any]) -> str:
 def read(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     """Read a frozen world. Raises SpecificationError if there is no such file."""
     file = folder / f"{name}.json"
+    fix = f"run python -m classroom freeze {name}"
     if not file.is_file():
-        raise SpecificationError(
-            f"{file}: a frozen world is required, found none; run python -m classroom freeze {name}"
-        )
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+        raise SpecificationError(f"{file}: a frozen world is required, found none; {fix}")
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise SpecificationError(f"{file}: JSON is required, found {problem}; {fix}") from None
+    missing = sorted({"hash", "q0", "logQ0"} - set(found if isinstance(found, dict) else ()))
+    if missing:
+        raise SpecificationError(f"{file}: the keys of a world are required, found no {', '.join(missing)}; {fix}")
+    return dict(found)

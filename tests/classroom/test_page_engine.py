@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from classroom.training import answer_log_prob, trained
+from classroom.training import log_probs, trained
 from classroom.worlds import language_of, model_of, parameters, stored
 from sim.optimizers.adam import Adam
 from sim.optimizers.sgd import Sgd
@@ -24,9 +24,12 @@ World = dict[str, Any]
 Run = Callable[..., dict[str, Any]]
 
 STEPS = 100
+# Adam's first step has the length of the rate for every parameter, however small its gradient is. In the Chinese world
+# some gradients of embeddings are smaller than the rounding of float32, so that even JAX alone gives other signs in
+# float64. Then 100 steps of Adam agree to 2e-3 only. Descent without this division shows that the model is the same.
 CASES: dict[str, tuple[str, dict[str, Any], Any]] = {
     "adam": ("english", {"style": 0}, Adam(0.003)),
-    "adam chinese": ("chinese", {"style": 2, "rate": 0.001}, Adam(0.001)),
+    "chinese": ("chinese", {"style": 2, "optimizer": "sgd", "rate": 0.02}, Sgd(0.02)),
     "sgd": ("english", {"style": 1, "optimizer": "sgd", "rate": 0.05}, Sgd(0.05)),
     "replay, schedule": (
         "english",
@@ -106,7 +109,7 @@ def test_a_hundred_exact_steps_are_those_of_jax(
         optimizer = adapted(optimizer, one, settings["rank"], factors, monkeypatch)
     with jax.numpy_rank_promotion("allow"):
         params = trained(p, s, model, parameters(model, stored(one)), optimizer, STEPS, on_document=False)
-        wanted = answer_log_prob(p, model, params)
+        wanted = log_probs(p, model, params)[0]
     found = law_of(browser["runs"][list(CASES).index(case)]["news"], STEPS)
     log_p = np.log(np.exp(one["logP"]) / np.bincount(one["prompt"], np.exp(one["logP"]))[one["prompt"]])
 
