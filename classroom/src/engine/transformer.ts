@@ -1,7 +1,7 @@
 /** The transformer, trained by jax-js. A program depends on the world, the optimiser and the rank, and on no number. */
 
-import { defaultDevice, init, jit, nn, numpy as np, tree, valueAndGrad } from "@jax-js/jax";
-import type { Device, Settings, World } from "../contract";
+import { jit, nn, numpy as np, tree, valueAndGrad } from "@jax-js/jax";
+import type { Settings, World } from "../contract";
 import { decoded } from "../laws/decoding";
 import { type Trie, trieOf } from "../laws/views";
 import { adapted, type Array, type Arrays, type Inputs, logits } from "./forward";
@@ -35,25 +35,9 @@ interface Program {
 const programs = new Map<string, Program>();
 const KEPT = 4; // programs
 
-/** Choose the device: a GPU that WebGPU offers, else WASM. Returns why it is not the GPU. */
-export async function chooseDevice(wanted: "webgpu" | "wasm" = "webgpu"): Promise<{ device: Device; reason: string }> {
-  if (typeof WebAssembly === "undefined") return { device: "none", reason: "this browser has no WebAssembly" };
-  const gpu = (globalThis.navigator as { gpu?: unknown } | undefined)?.gpu;
-  let reason = gpu === undefined ? "this browser offers no WebGPU here" : "WebGPU has no adapter";
-  if (wanted === "wasm") reason = "WASM was asked for";
-  else if (gpu !== undefined) {
-    try {
-      if ((await init("webgpu")).includes("webgpu")) {
-        defaultDevice("webgpu");
-        return { device: "webgpu", reason: "" };
-      }
-    } catch (error) {
-      reason = `WebGPU failed: ${error instanceof Error ? error.message : String(error)}`;
-    }
-  }
-  await init("wasm");
-  defaultDevice("wasm");
-  return { device: "wasm", reason };
+/** Forget all programs: their arrays are on a device that is not used any more. */
+export function forgetPrograms(): void {
+  programs.clear();
 }
 
 function inputsOf(world: World, layout: Layout): Inputs {

@@ -1,12 +1,14 @@
 /** The worker: it takes orders, trains, and tells the news. The page starts one for the tuning, one for the control. */
 
-import { DEFAULTS, type Device, type News, type Order, type Settings } from "../contract";
+import { DEFAULTS, type News, type Order, type Settings, type World } from "../contract";
+import { begun, type Chosen, chooseDevice } from "./device";
 import { Run } from "./run";
 import { Table } from "./table";
-import { chooseDevice, Transformer } from "./transformer";
+import type { Trainer } from "./trainer";
+import { Transformer } from "./transformer";
 
 const tell = (news: News): void => self.postMessage(news);
-const device: Promise<{ device: Device; reason: string }> = chooseDevice();
+let device: Promise<Chosen> = chooseDevice();
 
 let run: Run | null = null;
 let latest = 0; // the id of the last order that begins a run
@@ -25,10 +27,24 @@ async function begin(order: Extract<Order, { kind: "start" | "pretrain" }>): Pro
   if (order.kind === "pretrain") await pretrain(order);
   else {
     const { world, settings, start } = order;
-    const trainer = settings.model === "table" ? new Table(world, settings) : new Transformer(world, settings, { start });
+    const trainer = await trainerOf(world, settings, start);
+    if (latest !== order.id) return trainer.dispose();
     run = new Run(order, trainer, tell);
     await run.go(0);
   }
+}
+
+/** The model of an order at its beginning. If the device turns out to be wrong, the page hears of the other one. */
+async function trainerOf(world: World, settings: Settings, start?: Float32Array): Promise<Trainer> {
+  if (settings.model === "table") return new Table(world, settings);
+  if (start) return new Transformer(world, settings, { start });
+  const before = await device;
+  const { trainer, chosen } = await begun(world, settings, before);
+  if (chosen !== before) {
+    device = Promise.resolve(chosen);
+    tell({ kind: "ready", ...chosen });
+  }
+  return trainer;
 }
 
 /** Train fresh parameters on P, prompts included, and answer with q0. */
