@@ -12,7 +12,10 @@ import { strToU8, zlibSync } from "fflate";
 
 const LARGEST = 700_000; // bytes
 const here = dirname(fileURLToPath(import.meta.url));
-const option = (name, otherwise) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : otherwise);
+const option = (name, otherwise) => {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? otherwise : process.argv[at + 1];
+};
 const out = resolve(option("--out", join(here, "..", "build", "classroom", "classroom.html")));
 
 /** A file that says what the page may do: no request to any network, whatever a script asks for. */
@@ -33,7 +36,7 @@ function made(name, contents) {
     name,
     setup({ onResolve, onLoad }) {
       onResolve({ filter: new RegExp(`^classroom:${name}$`) }, () => ({ path: name, namespace: `classroom-${name}` }));
-      onLoad({ filter: /.*/, namespace: `classroom-${name}` }, async () => ({ contents: await contents(), loader: "js", resolveDir: here }));
+      onLoad({ filter: /.*/, namespace: `classroom-${name}` }, () => ({ contents: contents(), loader: "js", resolveDir: here }));
     },
   };
 }
@@ -61,7 +64,16 @@ function notice(name) {
   return `${name} ${version}\n${readFileSync(join(place, "LICENSE"), "utf8")}`;
 }
 
-const common = { bundle: true, minify: true, write: false, charset: "utf8", target: "es2022", logLevel: "warning", absWorkingDir: here, legalComments: "none" };
+const common = {
+  bundle: true,
+  minify: true,
+  write: false,
+  charset: "utf8",
+  target: "es2022",
+  logLevel: "warning",
+  absWorkingDir: here,
+  legalComments: "none",
+};
 
 async function bundled(entry, plugins) {
   const { outputFiles } = await build({ ...common, entryPoints: [entry], format: "iife", plugins });

@@ -75,7 +75,7 @@ export function fresh(world: World, seed: number): Values {
   const found: Values = {};
   shapesOf(world).forEach(({ name, shape }, index) => {
     const draw = normal(uniform(seed, index, 23));
-    const inputs = shape.length < 2 ? 1 : name === "embed.embedding" || name === "position" || isTransposed(name) ? shape[1] : shape[0];
+    const inputs = name === "embed.embedding" || name === "position" || isTransposed(name) ? shape[1] : shape[0];
     const size = sizeOf(shape);
     if (shape.length === 1) found[name] = new Float32Array(size).fill(name.endsWith("scale") ? 1 : 0);
     else found[name] = Float32Array.from({ length: size }, () => draw() / Math.sqrt(inputs));

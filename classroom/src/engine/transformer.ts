@@ -151,7 +151,8 @@ export class Transformer implements Trainer {
     this.#drop();
     const { step, layout, inputs } = this.#program;
     const places = layout.blocks * layout.nodes;
-    const targets = np.array(targetsOf(this.#world, layout, weights, this.#onDocument)).reshape([places, this.#world.symbols.length]);
+    const passed = targetsOf(this.#world, layout, weights, this.#onDocument);
+    const targets = np.array(passed).reshape([places, this.#world.symbols.length]);
     const next = this.#count + 1;
     const numbers = {
       rate: np.array(rate),

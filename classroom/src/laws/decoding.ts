@@ -8,7 +8,12 @@ import { type Trie, trieOf } from "./views";
  * log softmax(logits / temperature). It is exact up to the rounding of the logits. Raises RangeError for a temperature
  * that is not positive.
  */
-export function decoded(world: World, logits: ArrayLike<number>, temperature = 1, trie: Trie = trieOf(world.strings)): Float64Array {
+export function decoded(
+  world: World,
+  logits: ArrayLike<number>,
+  temperature = 1,
+  trie: Trie = trieOf(world.strings),
+): Float64Array {
   if (!(temperature > 0)) {
     throw new RangeError(`decode: a positive temperature is required, found ${temperature}; choose one above 0`);
   }

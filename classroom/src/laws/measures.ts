@@ -2,7 +2,7 @@
 
 import type { Bounds, GateErasure, View } from "../contract";
 import { logSumExp, pLogP, pLogRatio, uniform } from "./numbers";
-import { lengthOf, posterior } from "./views";
+import { posterior } from "./views";
 
 /** The weight of a prompt in a view. */
 function weight(view: View, prompt: number): number {
@@ -31,12 +31,12 @@ export function likelyOutside(view: View, logQ: Float64Array): number {
 
 /**
  * H(q), the entropy of an answer [nat]. Mass u off the list adds at least -u log u (all of it is one string), and at most
- * u times the log of the number of token sequences of the longest length more. Without such mass the bounds are equal.
+ * u times the log of the number of token sequences up to the horizon more. Without such mass the bounds are equal.
  */
 export function entropy(view: View, logQ: Float64Array): Bounds {
   const { world } = view;
-  const longest = Math.max(...world.strings.map((tokens, row) => lengthOf(tokens) - world.promptLength[row]));
-  const spread = longest * Math.log(world.symbols.length);
+  const horizon = Math.max(...world.strings.map((tokens, row) => tokens.length - world.promptLength[row]));
+  const spread = horizon * Math.log(world.symbols.length);
   const bounds = { lower: 0, upper: 0 };
   view.rows.forEach((rows, prompt) => {
     const share = weight(view, prompt);

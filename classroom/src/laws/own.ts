@@ -25,7 +25,9 @@ function wordsOf(sentence: string, byCharacter: boolean): string[] {
 function parseLine(text: string, number: number, byCharacter: boolean): Line | string {
   const parts = text.split(/[|｜]/).map((part) => part.trim());
   const here = `line ${number}`;
-  if (parts.length > 3) return `${here}: at most "sentence | style | weight" is required, found ${parts.length} parts; remove a |`;
+  if (parts.length > 3) {
+    return `${here}: at most "sentence | style | weight" is required, found ${parts.length} parts; remove a |`;
+  }
   const [sentence, style = "", weight = ""] = parts;
   if (!sentence) return `${here}: a sentence before the first | is required, found nothing; write one or delete the line`;
   const words = wordsOf(sentence, byCharacter);
