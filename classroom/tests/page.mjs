@@ -261,6 +261,8 @@ const checks = {
       assert.match(await tab.textContent(".alert"), /recorded/i);
       assert.ok(await tab.isDisabled("#set-keep"), "controls are locked");
       await phase(tab, "done", "running");
+      const cells = await tab.evaluate(() => [...document.querySelectorAll("#numbers td small")].map((one) => one.textContent));
+      assert.ok(cells.every((words) => words === "recorded, rounded"), "no recorded number is called exact");
       await close(tab);
     }
   },
@@ -278,6 +280,8 @@ const checks = {
     await close(tab);
     const asked = await open("", { locale: "zh-CN" });
     assert.equal(await asked.getAttribute("html", "lang"), "zh-CN");
+    await asked.goto(`${address}?lang=en`);
+    assert.equal(await asked.getAttribute("html", "lang"), "en");
     await close(asked);
   },
   screenshots_are_legible: async () => {

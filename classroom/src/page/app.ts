@@ -24,6 +24,7 @@ export class App {
   private source: Source;
   private why: string | null = unable();
   private stage: Stage | null = null;
+  private readonly tip = new Tip();
   private draws = 1;
   private debounce = 0;
   private redraw = 0;
@@ -78,7 +79,8 @@ export class App {
     const { t } = this;
     document.documentElement.lang = t.lang;
     document.title = t.title;
-    const tip = new Tip();
+    const { tip } = this;
+    tip.hide();
     this.head = new Head(t, {
       play: () => (this.source.phase === "running" ? this.source.pause() : this.playOrAgain()),
       step: () => this.source.step(), reset: () => this.restart(false), language: () => this.switchLanguage(),

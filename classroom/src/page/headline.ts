@@ -16,7 +16,10 @@ export function headline(scene: Scene): string {
   const [now, control] = [latest(scene, "tuning"), latest(scene, "control")];
   const style = t.style(scene.world.styles[settings.style] ?? "");
   if (!before || !now || now.step === 0) return t.untrained(keeps(t, scene, style));
-  const likely = (point: Point): string => `${exact(point.entropy) ? "" : "≥\u00a0"}${count(Math.exp(point.entropy.lower))}`;
+  const likely = (point: Point): string => {
+    const [least, most] = [count(Math.exp(point.entropy.lower)), count(Math.exp(point.entropy.upper))];
+    return exact(point.entropy) || least === most ? least : `${least}–${most}`;
+  };
   return t.headline({
     step: now.step, total: scene.steps, keep: settings.keep, style,
     keptBefore: percent(kept(scene, before)), keptAfter: percent(kept(scene, now)),

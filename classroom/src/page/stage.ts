@@ -45,7 +45,9 @@ export class Stage {
     return last && last.step === points.at(-1)?.step ? decodedPoint(this.law, last.step, last.logits, temperature) : null;
   }
 
-  scene(source: Source, shown: Shown, t: Texts): Scene {
+  scene(source: Source, shown: Shown, texts: Texts): Scene {
+    const { rounded } = texts.recorded;
+    const t = source instanceof Recorded ? { ...texts, certainty: { exact: rounded, bounded: rounded, estimated: rounded } } : texts;
     const { law, world } = this;
     const { settings, axes } = shown;
     const [tuning, control] = [this.all(source, "tuning"), this.all(source, "control")];

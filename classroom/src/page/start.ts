@@ -23,7 +23,7 @@ export function frozen(name: Settings["world"]): World | null {
 
 /** The language that the address or the browser asks for. */
 export function firstLanguage(): Language {
-  const asked = new URLSearchParams(location.search).get("lang") ?? new URLSearchParams(location.hash.slice(1)).get("lang");
+  const asked = new URLSearchParams(location.hash.slice(1)).get("lang") ?? new URLSearchParams(location.search).get("lang");
   if (asked === "en" || asked === "zh") return asked;
   return navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
 }

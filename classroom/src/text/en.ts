@@ -49,7 +49,7 @@ export const en: Texts = {
   again: "Draw again",
   drawn: "This line was drawn at random; its probabilities are not estimated from draws.",
   certainty: { exact: "exact", bounded: "bounded", estimated: "estimated" },
-  bounds: (b) => (exact(b) ? `= ${nats(b.lower)} nat (exact)` : `between ${nats(b.lower)} and ${nats(b.upper)} nat (bounded)`),
+  bounds: (b, c) => (exact(b) ? `= ${nats(b.lower)} nat (${c.exact})` : `between ${nats(b.lower)} and ${nats(b.upper)} nat (${c.bounded})`),
   answers: {
     title: "Twelve answers to one prompt",
     before: "Before fine-tuning",
@@ -170,6 +170,7 @@ export const en: Texts = {
   badHash: (key, found, need) => `Address: “${key}” has to be one of ${need}, found “${found}”; the first settings are shown instead.`,
   recorded: {
     title: "Recorded run.",
+    rounded: "recorded, rounded",
     why: (reason) => `This browser cannot train here (missing: ${reason}). You see runs that were recorded before, rounded to about three digits.`,
     locked: "nothing can be changed in a recorded run",
     none: "No recorded run is in this file.",

@@ -9,7 +9,7 @@ export interface Headline {
   style: string; // name of the kept style
   keptBefore: string; // share of the kept answers, as text
   keptAfter: string;
-  countBefore: string; // e^H answers, as text; lower bounds begin with ≥
+  countBefore: string; // e^H answers, as text; bounds such as 6.1–6.5
   countAfter: string;
   keptControl: string | null;
   countControl: string | null;
@@ -45,7 +45,7 @@ export interface Texts {
   again: string;
   drawn: string;
   certainty: { exact: string; bounded: string; estimated: string };
-  bounds: (bounds: Bounds) => string; // "= 3.214 nat (exact)" or "between a and b nat (bounded)"
+  bounds: (bounds: Bounds, certainty: { exact: string; bounded: string }) => string; // "= 3.214 nat (exact)" or "between a and b nat (bounded)"
   answers: { title: string; before: string; after: string; control: (kind: Settings["control"]) => string; caption: string };
   charts: {
     tuning: string;
@@ -115,7 +115,7 @@ export interface Texts {
     theory: (anchor: string) => string;
   };
   badHash: (key: string, found: string, need: string) => string;
-  recorded: { title: string; why: (reason: string) => string; locked: string; none: string };
+  recorded: { title: string; rounded: string; why: (reason: string) => string; locked: string; none: string };
   noTransformer: (reason: string) => string;
   skip: string;
   footer: string;

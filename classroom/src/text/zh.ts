@@ -49,7 +49,7 @@ export const zh: Texts = {
   again: "重新抽样",
   drawn: "这一行是随机抽取的；上面的概率不是由抽样估计的。",
   certainty: { exact: "精确", bounded: "有上下界", estimated: "估计" },
-  bounds: (b) => (exact(b) ? `= ${nats(b.lower)} nat（精确）` : `介于 ${nats(b.lower)} 与 ${nats(b.upper)} nat 之间（有上下界）`),
+  bounds: (b, c) => (exact(b) ? `= ${nats(b.lower)} nat（${c.exact}）` : `介于 ${nats(b.lower)} 与 ${nats(b.upper)} nat 之间（${c.bounded}）`),
   answers: {
     title: "同一个提示，十二个回答",
     before: "微调之前",
@@ -170,6 +170,7 @@ export const zh: Texts = {
   badHash: (key, found, need) => `地址有误：“${key}”应为 ${need} 之一，却是“${found}”；现在显示最初的设置。`,
   recorded: {
     title: "录制的训练。",
+    rounded: "录制，已舍入",
     why: (reason) => `这个浏览器无法在此训练（缺少：${reason}）。下面是事先录制的训练，数字约有三位有效。`,
     locked: "录制的训练不能改动",
     none: "这个文件里没有录制的训练。",

@@ -106,7 +106,7 @@ function reading(scene: Scene, p: Point): string[] {
   const { t, truth, world } = scene;
   return [
     t.charts.atStep(p.step),
-    `H(q) ${t.bounds(p.entropy)}`,
+    `H(q) ${t.bounds(p.entropy, t.certainty)}`,
     `H(P) = ${nats(truth.entropyP)}, H(S) = ${nats(truth.entropyS)} nat (${t.certainty.exact})`,
     ...world.styles.map((name, k) => `${t.style(name)}: ${percent(p.mass[k] ?? 0)} (${t.certainty.exact})`),
     `${t.outside}: ${percent(p.outside)} (${t.certainty.exact})`,
