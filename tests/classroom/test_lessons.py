@@ -20,7 +20,7 @@ OTHERS = {"index.ts", "reading.ts"}
 
 PRINT = """
 @page { size: A4 landscape; margin: 9mm }
-body { font: 8.4pt/1.22 "Noto Sans", "Noto Sans CJK SC", sans-serif; margin: 0 }
+body { font: 9.4pt/1.25 "Noto Sans", "Noto Sans CJK SC", sans-serif; margin: 0 }
 h1 { font-size: 13pt; margin: 0 0 1mm } p { margin: 0 0 1mm }
 table { border-collapse: collapse; width: 100% } td, th { border: 0.2mm solid #777; padding: 0.5mm 1mm;
   vertical-align: top }
@@ -191,7 +191,9 @@ def test_the_teachers_sheet_is_one_printed_page(chromium: str, tmp_path: Path, l
     body = html((DOCS / f"classroom_teacher_{language}.md").read_text(encoding="utf-8"))
     assert body.count("<tr>") == 11
     page, printed = tmp_path / "sheet.html", tmp_path / "sheet.pdf"
-    page.write_text(f'<meta charset="utf-8"><style>{PRINT}</style><body lang="{language}">{body}', encoding="utf-8")
+    page.write_text(
+        f'<!doctype html><meta charset="utf-8"><style>{PRINT}</style><body lang="{language}">{body}', encoding="utf-8"
+    )
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", f"--print-to-pdf={printed}"]
     subprocess.run([chromium, *options, f"file://{page}"], check=True, capture_output=True)
     assert len(re.findall(rb"/Type\s*/Page\b(?!s)", printed.read_bytes())) == 1

@@ -19,7 +19,7 @@ export const lesson: Lesson = {
     do: "Train. Then take the steps of lesson 2 (exact targets, SGD, rate 0.01), and compare.",
     look: "In “Forgotten, or only locked away?”, compare the two parts gate and erasure. In “Every answer as one mark”, do the marks of a lost style still lie along a line?",
     after:
-      "Now about half of the forgetting is erasure, some thirty times as much as in lesson 2. The data are the same, so what is destroyed behind the gate depends on how one trains. In claim C2 a typical lost answer kept 1.3 % of its probability within its style after large steps on sampled targets, and 96 % after small ones, at equal fit; the loss rose with the squared length of all steps. No theorem here says why: it is observed, not proved.",
+      "Now about half of the forgetting is erasure, some thirty times as much as in lesson 2. The same steps on the whole language (the control) erase below 0.1 nat. The data are the same as in lesson 2, so what is destroyed behind the gate depends on how one trains. In claim C2 a typical lost answer kept 1.3 % of its probability within its style after large steps on sampled targets, and 96 % after small ones, at equal fit; the loss rose with the squared length of all steps. No theorem here says why: it is observed, not proved.",
     theory: "observed-not-proved",
   },
   zh: {
@@ -30,14 +30,14 @@ export const lesson: Lesson = {
     do: "开始训练。然后换成第 2 课的步子（精确目标、SGD、学习率 0.01），再作比较。",
     look: "在“是忘掉了，还是只被锁住？”中比较门控和擦除两部分。在“每个记号是一个回答”中，失去的风格的记号还排成一条线吗？",
     after:
-      "现在遗忘中大约一半是擦除，大约是第 2 课的三十倍。数据相同，所以门后被毁掉多少取决于怎样训练。在论断 C2 中，拟合同样好的模型里，典型的失去的回答在大步子加抽样目标之后只保留本风格内概率的 1.3 %，小步子之后保留 96 %；损失随全部步长的平方和而增大。这里没有定理说明原因：这是观察到的，不是证明了的。",
+      "现在遗忘中大约一半是擦除，是第 2 课的几十倍。同样的步子用在整个语言上（对照组），擦除不到 0.1 nat。数据与第 2 课相同，所以门后被毁掉多少取决于怎样训练。在论断 C2 中，拟合同样好的模型里，典型的失去的回答在大步子加抽样目标之后只保留本风格内概率的 1.3 %，小步子之后保留 96 %；损失随全部步长的平方和而增大。这里没有定理说明原因：这是观察到的，不是证明了的。",
     theory: "observed-not-proved",
   },
-  /** Erasure is at least 3 nat and at least 0.4 of the forgetting, while the entropy is that of the data within 0.4 nat. */
+  /** Erasure is at least 3 nat and at least 0.3 of the forgetting, while the entropy is that of the data within 0.4 nat. */
   shown: (seen) => {
     const found = ends(seen);
     if (!found) return false;
     const { erasure, forgotten, entropy } = found.last;
-    return erasure >= 3 && erasure >= 0.4 * forgotten && Math.abs(entropy - truth(seen).s) <= 0.4;
+    return erasure >= 3 && erasure >= 0.3 * forgotten && Math.abs(entropy - truth(seen).s) <= 0.4;
   },
 };
