@@ -20,7 +20,7 @@ OTHERS = {"index.ts", "reading.ts"}
 
 PRINT = """
 @page { size: A4 landscape; margin: 9mm }
-body { font: 9.4pt/1.25 "Noto Sans", "Noto Sans CJK SC", sans-serif; margin: 0 }
+body { font: 10.2pt/1.28 "Noto Sans", "Noto Sans CJK SC", sans-serif; margin: 0 }
 h1 { font-size: 13pt; margin: 0 0 1mm } p { margin: 0 0 1mm }
 table { border-collapse: collapse; width: 100% } td, th { border: 0.2mm solid #777; padding: 0.5mm 1mm;
   vertical-align: top }
