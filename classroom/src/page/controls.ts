@@ -88,6 +88,7 @@ class Control {
 export class Controls {
   readonly box: HTMLElement;
   private readonly controls: Control[];
+  private readonly note = el("p", { class: "why" });
 
   constructor(t: Texts, tip: Tip, change: Change, own: HTMLElement, reset: () => void) {
     this.controls = FIELDS.map((field) => new Control(field, t, tip, change));
@@ -98,11 +99,13 @@ export class Controls {
       return el("details", { class: "group" }, el("summary", {}, t.group[group]), ...inside);
     });
     const again = el("button", { type: "button", class: "plain", click: reset }, t.defaults);
-    this.box = el("form", { class: "controls", "aria-label": t.controls, submit: (event: SubmitEvent) => event.preventDefault() }, ...groups, again);
+    this.box = el("form", { class: "controls", "aria-label": t.controls, submit: (event: SubmitEvent) => event.preventDefault() }, this.note, ...groups, again);
   }
 
   /** `locked` is the reason why nothing can be changed, or null. */
   show(settings: Settings, world: World | null, locked: string | null): void {
+    this.note.textContent = locked ?? "";
+    this.note.hidden = locked === null;
     for (const control of this.controls) control.show(settings, world, locked);
   }
 }

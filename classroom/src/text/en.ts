@@ -172,7 +172,7 @@ export const en: Texts = {
     title: "Recorded run.",
     rounded: "recorded, rounded",
     why: (reason) => `This browser cannot train here (missing: ${reason}). You see runs that were recorded before, rounded to about three digits.`,
-    locked: "nothing can be changed in a recorded run",
+    locked: "Nothing can be changed in a recorded run.",
     none: "No recorded run is in this file.",
   },
   noTransformer: (reason) => `The transformer cannot be trained in this browser (${reason}). Only the table can.`,

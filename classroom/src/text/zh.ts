@@ -172,7 +172,7 @@ export const zh: Texts = {
     title: "录制的训练。",
     rounded: "录制，已舍入",
     why: (reason) => `这个浏览器无法在此训练（缺少：${reason}）。下面是事先录制的训练，数字约有三位有效。`,
-    locked: "录制的训练不能改动",
+    locked: "录制的训练不能改动。",
     none: "这个文件里没有录制的训练。",
   },
   noTransformer: (reason) => `这个浏览器无法训练 Transformer（${reason}），只能训练表格模型。`,
