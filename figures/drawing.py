@@ -12,6 +12,7 @@ from types import ModuleType
 import polars as pl
 from matplotlib.figure import Figure
 
+from figures.glyphs import complete, prepare
 from figures.style import save, styled
 from figures.words import mark
 from sim.numerics import SpecificationError
@@ -73,6 +74,7 @@ def write(module: ModuleType, name: str, source: Path, folder: Path, medium: str
     tables = {table: pl.read_parquet(source / "tables" / f"{table}.parquet") for table in module.TABLES}
     stem = folder / (name if medium == "paper" else f"{name}-{medium}")
     with styled(medium):
+        prepare(tables)
         try:
             drawn = module.draw(tables)
             if drawn is None:
@@ -84,6 +86,7 @@ def write(module: ModuleType, name: str, source: Path, folder: Path, medium: str
         except SpecificationError as refusal:
             raise SpecificationError(f"{module.__file__}: {refusal}") from refusal
         mark(drawn, tables)
+        complete(drawn)
         files = save(drawn, stem)
     files.append(folder / f"{name}.txt")
     write_whole(files[-1], f"{caption}\n".encode())

@@ -20,6 +20,7 @@ from PIL import Image
 
 from figures.colours import GUIDE, ink, style_colours
 from figures.curves import Tables, curve, phases, styles, tuned
+from figures.glyphs import complete, prepare
 from figures.labels import head
 from figures.style import factor, figure, styled
 from figures.words import about, averaged, data, mark, percent, plain, strings, three, title
@@ -116,6 +117,7 @@ def animate(tables: Tables, file: Path) -> int:
     Only what changes is redrawn, and all frames share one palette. PillowWriter does neither.
     """
     with styled("slide"):
+        prepare(tables)
         frames = list(_frames(tables))
     _write(frames, file)
     return len(frames)
@@ -123,6 +125,7 @@ def animate(tables: Tables, file: Path) -> int:
 
 def _frames(tables: Tables) -> Iterator[Image.Image]:
     drawn, panels, blocks = _stage(tables)
+    complete(drawn)
     drawn.set_dpi(DPI)
     canvas = FigureCanvasAgg(drawn)
     moving = [one for panel in panels for one in (*panel.bars, *panel.truths, *panel.masses, panel.note)]

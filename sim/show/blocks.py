@@ -3,7 +3,6 @@
 import base64
 import html
 import re
-import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 
 from sim.numerics import visible
+from sim.show.width import WIDE, cells, filled
 
 WIDTH = 80
 """Width of printed pages [characters]."""
@@ -103,11 +103,11 @@ def show(blocks: Iterable[Block], console: Console | None = None, width: int = W
                 console.print(f"\n[bold]{escape(text)}[/bold]")
             case Paragraph(text, bullet):
                 first, rest = ("· ", "  ") if bullet else ("", "")
-                console.print(escape(textwrap.fill(text, width, initial_indent=first, subsequent_indent=rest)))
+                console.print(escape(filled(text, width, first, rest)))
             case Quote(text):
-                console.print(escape(textwrap.fill(f"“{text}”", width, initial_indent="  ", subsequent_indent="  ")))
+                console.print(escape(filled(f"“{text}”", width, "  ", "  ")))
             case Picture():
-                console.print(escape(textwrap.fill(block.shown, width, initial_indent="  ", subsequent_indent="    ")))
+                console.print(escape(filled(block.shown, width, "  ", "    ")))
             case Table():
                 for part in fitting(block, width):
                     console.print(_rich_table(part, width))
@@ -133,12 +133,12 @@ def _cells(table: Table, index: int) -> list[str]:
 
 
 def _width(table: Table, index: int) -> int:
-    return max(len(line) for cell in _cells(table, index) for line in cell.split("\n"))
+    return max(cells(line) for cell in _cells(table, index) for line in cell.split("\n"))
 
 
 def _longest(table: Table, index: int, pattern: str) -> int:
-    """Length of the longest piece of text of a kind in a column, at least 1."""
-    return max([1, *(len(found) for cell in _cells(table, index) for found in re.findall(pattern, cell))])
+    """Width of the longest piece of text of a kind in a column, at least 1."""
+    return max([1, *(cells(found) for cell in _cells(table, index) for found in re.findall(pattern, cell))])
 
 
 def _word_widths(table: Table, width: int) -> list[int]:
@@ -243,21 +243,26 @@ def fragments(blocks: Iterable[Block]) -> Iterator[str]:
             in_list = bullet
         match block:
             case Heading(text):
-                yield f"<h1>{html.escape(text)}</h1>" if first else f"<h2>{html.escape(text)}</h2>"
+                yield f"<h1>{_html(text)}</h1>" if first else f"<h2>{_html(text)}</h2>"
                 first = False
             case Paragraph(text, _):
-                yield f"<li>{html.escape(text)}" if bullet else f"<p>{html.escape(text)}</p>"
+                yield f"<li>{_html(text)}" if bullet else f"<p>{_html(text)}</p>"
             case Quote(text):
-                yield f"<blockquote>{html.escape(text)}</blockquote>"
+                yield f"<blockquote>{_html(text)}</blockquote>"
             case Picture(file, caption):
                 data = base64.b64encode(file.read_bytes()).decode()
                 alt = html.escape(caption, quote=True)
                 yield f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
-                yield f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+                yield f"<figcaption>{_html(caption)}</figcaption></figure>"
             case Table():
                 yield _html_table(block)
     if in_list:
         yield "</ul>"
+
+
+def _html(text: str) -> str:
+    """Return a text as HTML. Chinese is marked, because its signs look different in Japanese fonts."""
+    return re.sub(f"[{WIDE}]+", r'<span lang="zh-Hans">\g<0></span>', html.escape(text))
 
 
 def _html_table(table: Table) -> str:
@@ -265,9 +270,9 @@ def _html_table(table: Table) -> str:
         names = ["number"] if index >= table.num_left else []
         names += [text.split()[0]] if tag == "td" and text in MARKED else []
         attribute = f' class="{" ".join(names)}"' if names else ""
-        return f"<{tag}{attribute}>{html.escape(text)}"
+        return f"<{tag}{attribute}>{_html(text)}"
 
-    caption = f"<caption>{html.escape(table.title)}</caption>" if table.title else ""
+    caption = f"<caption>{_html(table.title)}</caption>" if table.title else ""
     head = "".join(cell("th", index, text) for index, text in enumerate(table.columns))
     rows = "".join("<tr>" + "".join(cell("td", index, text) for index, text in enumerate(row)) for row in table.rows)
     return f"<table>{caption}<tr>{head}{rows}</table>"
