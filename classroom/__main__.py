@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sim.arguments import Parser
 from sim.numerics import SpecificationError, in_one_line
-from sim.places import check_writable
+from sim.places import check_folder, check_writable
 from sim.streams import command
 
 REFUSED, WRONG = 2, 1
@@ -59,6 +59,7 @@ def _freeze(names: Sequence[str], folder: Path) -> int:
 def _check(names: Sequence[str], folder: Path) -> int:
     from classroom.checking import mistakes
 
+    check_folder(folder, "a folder with frozen worlds", "freeze them there first, or correct --folder")
     found = 0
     for name in names:
         lines = list(mistakes(name, folder))
