@@ -22,11 +22,15 @@ const source = `
   export { scheduled } from "./src/engine/trainer";
   export { DEFAULTS } from "./src/contract";
 `;
-const { outputFiles } = await build({
-  stdin: { contents: source, resolveDir: root, loader: "ts" },
-  bundle: true, write: false, format: "esm", target: "es2022",
-});
-const m = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`);
+
+/** A module of TypeScript sources. */
+async function loaded(contents) {
+  const given = { stdin: { contents, resolveDir: root, loader: "ts" }, bundle: true, write: false };
+  const { outputFiles } = await build({ ...given, format: "esm", target: "es2022", platform: "node" });
+  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`);
+}
+
+const m = await loaded(source);
 
 const world = (one) => (typeof one === "string" && one.startsWith("@") ? JSON.parse(readFileSync(join(root, "worlds", `${one.slice(1)}.json`), "utf8")) : one);
 const law = (list) => Float64Array.from(list, Number); // "-Infinity" is a text in JSON
@@ -43,6 +47,42 @@ async function trained(one, settings, steps) {
     await table.commit();
   }
   return found;
+}
+
+let compiled = 0; // WASM modules
+const { compile, Module } = WebAssembly;
+WebAssembly.compile = (bytes) => {
+  compiled += 1;
+  return compile(bytes);
+};
+WebAssembly.Module = new Proxy(Module, {
+  construct(target, given) {
+    compiled += 1;
+    return new target(...given);
+  },
+});
+
+/** Trainings of the transformer on WASM: the laws before and after some steps, and how many modules each compiled. */
+async function transformed(one, trainings, steps) {
+  const engine = await loaded(`
+    export { begun, chooseDevice } from "./src/engine/device";
+  `);
+  const chosen = await engine.chooseDevice();
+  const found = [];
+  for (const settings of trainings) {
+    const [place, all, before] = [world(one), { ...m.DEFAULTS, ...settings }, compiled];
+    const { trainer } = await engine.begun(place, all, chosen);
+    const weights = m.weights(m.target(place, all), place, all, m.uniform(all.seed));
+    const laws = [];
+    for (let step = 0; step <= steps; step++) {
+      const { law } = trainer.prepare(weights, all.rate);
+      if (step === 0 || step === steps) laws.push((await law()).logQ);
+      await trainer.commit();
+    }
+    trainer.dispose();
+    found.push({ laws, compiled: compiled - before });
+  }
+  return { chosen, found };
 }
 
 const calls = {
@@ -66,6 +106,7 @@ const calls = {
   },
   scheduled: (settings, steps) => Array.from({ length: steps }, (_, i) => m.scheduled({ ...m.DEFAULTS, ...settings }, i, steps)),
   trained,
+  transformed,
   stored: (one) => m.stored(world(one)),
   factors: (one, rank, seed) => m.factors(m.shapesOf(world(one)), rank, seed).values,
   layout: (one) => m.layoutOf(world(one)),

@@ -282,3 +282,16 @@ def test_own_sentences(laws: Laws) -> None:
         ("\n".join(f"w{i} | s{i}" for i in range(9)), "own: at most 8 styles"),
     ]:
         assert laws("parseOwn", text).startswith(wrong)
+
+
+def test_new_weights_and_rates_compile_nothing(laws: Laws, world: Callable[[str], World]) -> None:
+    one = world("english")
+    trainings = [{"style": 0}, {"style": 2, "rate": 1e-3}, {"keep": "random_half", "replay": 0.2, "temperature": 0.5}]
+    done = laws("transformed", "@english", trainings, 3)
+    assert (done["chosen"]["device"], bool(done["chosen"]["reason"])) == ("wasm", True)
+    assert [found["compiled"] > 0 for found in done["found"]] == [True, False, False]
+    for settings, found in zip(trainings, done["found"], strict=True):
+        before, after = map(numbers, found["laws"])
+        assert np.abs(before - np.array(one["logQ0"])).max() < 1e-4
+        log_s = laws("target", "@english", settings)["logS"]
+        assert 0 < laws("kl", "@english", log_s, after.tolist()) < laws("kl", "@english", log_s, before.tolist())
