@@ -253,7 +253,15 @@ const checks = {
     await tab.locator("input[name=prediction]").first().check();
     await tab.click("#lesson-start");
     await tab.waitForFunction(() => document.querySelector(".after p") !== null);
+    await accessible(tab, "a lesson after its training");
+    await tab.click("#language");
+    assert.match(await tab.textContent(".predicted"), /你的预测/, "a prediction outlives a change of language");
     await close(tab);
+    const small = await open("lang=zh&lesson=gate&model=table", { width: 390, height: 844 });
+    await phase(small, "ready");
+    await accessible(small, "a lesson before its training");
+    await legible(small, "a lesson on a phone");
+    await close(small);
   },
   recorded_runs_without_workers: async () => {
     for (const before of ["delete globalThis.Worker", "delete globalThis.WebAssembly"]) {
