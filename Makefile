@@ -7,7 +7,7 @@ BENCH   := $(VENV)-bench
 
 export VENV PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup demo claims test slow optional faults chaos check fix figures docs bench lock hooks clean distclean
+.PHONY: help setup demo claims classroom test slow optional faults chaos check fix figures docs bench lock hooks clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,15 @@ claims: $(VENV)/.core ## do the runs of all claims (or CLAIMS="..."), judge them
 
 figures: $(VENV)/.core ## draw the figures of the demo again from its tables
 	@$(PY) -m figures demo
+
+NODE = node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 || \
+  { echo "classroom: node 18 or newer with npm is required, found $$(node --version 2>/dev/null || echo none); install it" >&2; exit 1; }
+classroom: classroom/node_modules/.package-lock.json ## write build/classroom/classroom.html, a page that trains offline (needs node 18 or newer)
+	@$(NODE); node classroom/build.mjs
+
+# npm writes this file when it has installed everything that the lock names.
+classroom/node_modules/.package-lock.json: classroom/package-lock.json classroom/package.json classroom/.npmrc
+	@$(NODE); cd classroom && npm ci --silent && touch node_modules/.package-lock.json
 
 test: $(VENV)/.test ## run the tests without the slow ones
 	@$(PY) -m pytest -q -n $(WORKERS)
@@ -83,6 +92,7 @@ hooks: $(VENV)/.test ## from now on, run `make check` before every commit
 
 clean: ## remove caches, but not results and .venv
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache build dist
+	@rm -rf classroom/__pycache__
 	@find sim experiments figures hydra_plugins benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well

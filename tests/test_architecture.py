@@ -25,7 +25,7 @@ from sim.config.discovery import KINDS
 from sim.numerics import expectation
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("sim", "experiments", "figures", "hydra_plugins")
+ROOMS = ("sim", "experiments", "figures", "classroom", "hydra_plugins")
 MODULES = sorted(file for package in ROOMS for file in (ROOT / package).rglob("*.py"))
 CONF = sorted((ROOT / "conf").rglob("*.yaml"))
 MEMBERS = [file for file in CONF if file.parent.name in GROUPS]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("sim", "experiments", "figures", "hydra_plugins", "benchmarks", "tools")
+PACKAGES = ("sim", "experiments", "figures", "classroom", "hydra_plugins", "benchmarks", "tools")
 MARK = re.compile(r'^if __name__ == "__main__":', re.MULTILINE)
 
 GRAMMAR = str(ROOT / "examples" / "grammars" / "strings.yaml")
@@ -47,6 +47,7 @@ DOORS = (
     Door("sim.running.worker", "{task}", "{new}", ("{}",), COMPUTES),
     Door("experiments", "claims", "demo {new}", ("demo {}", "c1_entropy {}", "robustness {}", "board {}", "{}")),
     Door("figures", "--help", "demo {new}", ("demo {}", "{}")),
+    Door("classroom", "--help", "check {new}", ("check --folder={}",)),
     Door("experiments", "claims --full", "compare {new}", ("compare {}", "publish {}")),
 )
 

@@ -1,0 +1,246 @@
+/** The page as a whole: its state, its head and its side, and when it is drawn again. */
+import { lessons } from "../lessons/index.js";
+import { DEFAULTS, type Lesson, type Settings } from "../contract.js";
+import { Controls } from "./controls.js";
+import { calm, el } from "./dom.js";
+import { read, write, type Fault, type Shown } from "./hash.js";
+import { Head } from "./head.js";
+import { LessonPanel } from "./lesson.js";
+import { Own } from "./own.js";
+import { nearest, Recorded } from "./recorded.js";
+import { PRETRAINING, Runs, type Source } from "./runs.js";
+import { Sections } from "./sections.js";
+import { note, Stage } from "./stage.js";
+import { firstLanguage, firstSettings, frozen, makeWorker, RECORDED, TEXTS, unable } from "./start.js";
+import { Tip } from "./tip.js";
+
+const DEBOUNCE = 250; // [ms] after the last change of a control, before the training starts again
+const REDRAW = 130; // [ms] between two pictures while a training runs
+const CALM_REDRAW = 1000; // the same for readers who ask for less motion
+
+export class App {
+  private shown: Shown;
+  private fault: Fault | null;
+  private source: Source;
+  private why: string | null = unable();
+  private stage: Stage | null = null;
+  private readonly tip = new Tip();
+  private draws = 1;
+  private debounce = 0;
+  private redraw = 0;
+  private tab: "controls" | "lessons" | "" = "controls";
+  private head!: Head;
+  private sections!: Sections;
+  private controls!: Controls;
+  private lesson!: LessonPanel;
+  private own!: Own;
+  private side!: HTMLElement;
+  private problem = "";
+
+  constructor(private readonly root: HTMLElement) {
+    const language = firstLanguage();
+    ({ shown: this.shown, fault: this.fault } = read(location.hash, firstSettings(language), language));
+    this.source = this.makeSource();
+    if (this.shown.lesson) this.tab = "lessons";
+    if (innerWidth < 900 && !this.shown.lesson) this.tab = "";
+    this.mount();
+    this.restart(!calm() && !this.shown.lesson);
+    addEventListener("resize", () => this.later());
+    addEventListener("hashchange", () => this.fromHash());
+  }
+
+  private get t() {
+    return TEXTS[this.shown.language];
+  }
+
+  private makeSource(): Source {
+    if (this.why === null) {
+      try {
+        const runs = new Runs(makeWorker, () => this.later(), () => { if (runs.device === "none") this.fallBack(runs.reason); });
+        return runs;
+      } catch (error) {
+        this.why = error instanceof Error ? error.message : String(error);
+      }
+    }
+    return new Recorded(RECORDED, () => this.later());
+  }
+
+  /** The worker found that it cannot train: recorded runs are shown, if there are any. */
+  private fallBack(reason: string): void {
+    if (RECORDED.length === 0) return;
+    this.why = reason;
+    this.source.pause();
+    this.source = new Recorded(RECORDED, () => this.later());
+    this.restart(!calm());
+  }
+
+  /** Build everything anew, in the present language. */
+  private mount(): void {
+    const { t } = this;
+    document.documentElement.lang = t.lang;
+    document.title = t.title;
+    const { tip } = this;
+    tip.hide();
+    this.head = new Head(t, {
+      play: () => (this.source.phase === "running" ? this.source.pause() : this.playOrAgain()),
+      step: () => this.source.step(), reset: () => this.restart(false), language: () => this.switchLanguage(),
+      tab: (name) => this.openTab(this.tab === name && innerWidth < 900 ? "" : name),
+    });
+    this.sections = new Sections(t, tip, { prompt: (prompt) => this.look({ prompt }), again: () => { this.draws += 1; this.draw(); }, axes: (log) => this.look({ axes: log ? "log" : "linear" }) });
+    this.own = new Own(t, (own) => this.change({ own }));
+    this.controls = new Controls(t, tip, (part) => this.change(part), this.own.box, () => this.change(firstSettings(this.shown.language)));
+    const before = this.lesson as LessonPanel | undefined;
+    this.lesson = new LessonPanel(lessons, this.shown.language, t, { choose: (id) => this.openLesson(id), start: (lesson) => this.startLesson(lesson, true), leave: () => this.openLesson("") });
+    this.lesson.resume(before);
+    this.side = el("aside", { id: "side" }, this.head.tabs, this.controls.box, this.lesson.box);
+    this.root.replaceChildren(el("a", { class: "skip", href: "#main", click: (e: Event) => { e.preventDefault(); this.sections.box.focus(); } }, t.skip), this.head.box, el("div", { class: "body" }, this.side, this.sections.box), tip.box);
+    this.openTab(this.tab);
+    this.lesson.show(this.shown.lesson);
+    this.showControls();
+  }
+
+  private openTab(tab: "controls" | "lessons" | ""): void {
+    this.tab = tab;
+    this.controls.box.hidden = tab !== "controls";
+    this.lesson.box.hidden = tab !== "lessons";
+    this.head.mark(tab);
+  }
+
+  private switchLanguage(): void {
+    const language = this.shown.language === "en" ? "zh" : "en";
+    const { settings } = this.shown;
+    const swap = settings.world === firstSettings(this.shown.language).world;
+    this.shown = { ...this.shown, language, settings: swap ? { ...settings, world: firstSettings(language).world } : settings };
+    const playing = this.source.phase === "running" || this.source.phase === "done";
+    this.mount();
+    if (swap && this.shown.settings.world !== settings.world) this.restart(playing);
+    else this.draw();
+    this.head.focusLanguage();
+    this.writeHash();
+  }
+
+  private openLesson(id: string): void {
+    this.shown.lesson = id;
+    this.lesson.show(id);
+    const lesson = lessons.find((one) => one.id === id);
+    if (lesson) this.startLesson(lesson, false); // nothing is given away before the prediction
+    this.writeHash();
+    this.lesson.box.querySelector("button")?.focus();
+  }
+
+  private startLesson(lesson: Lesson, play: boolean): void {
+    const own = lesson[this.shown.language].own;
+    this.shown.settings = { ...DEFAULTS, world: firstSettings(this.shown.language).world, ...lesson.settings, ...(own ? { own } : {}) };
+    this.shown.axes = "auto";
+    this.fault = null;
+    this.restart(play);
+  }
+
+  private look(part: Partial<Pick<Shown, "prompt" | "axes">>): void {
+    Object.assign(this.shown, part);
+    this.writeHash();
+    this.draw();
+  }
+
+  /** A control was changed: tuning and control start again, a moment after the last change. */
+  private change(part: Partial<Settings>): void {
+    const settings = { ...this.shown.settings, ...part };
+    const onlyDecoding = Object.keys(part).join() === "decode";
+    this.shown.settings = settings;
+    this.fault = null;
+    clearTimeout(this.debounce);
+    this.writeHash();
+    this.showControls();
+    if (onlyDecoding) return this.draw();
+    this.debounce = setTimeout(() => this.restart(true), DEBOUNCE) as unknown as number;
+  }
+
+  private playOrAgain(): void {
+    if (this.source.phase === "done" || this.source.phase === "failed") this.restart(true);
+    else this.source.play();
+  }
+
+  private restart(play: boolean): void {
+    clearTimeout(this.debounce);
+    const { settings } = this.shown;
+    if (settings.world === "own" && settings.own === "") settings.own = this.t.own.example;
+    if (this.source instanceof Recorded) Object.assign(settings, nearest(RECORDED, settings)?.settings);
+    const world = settings.world === "own" ? this.own.world(settings.own) : frozen(settings.world);
+    this.problem = "";
+    if (!world) return this.failed(settings.world === "own" ? "" : `world: ${settings.world} is not in this file`);
+    settings.style = Math.min(settings.style, world.styles.length - 1);
+    try {
+      this.stage = new Stage(world, settings);
+    } catch (error) {
+      return this.failed(error instanceof Error ? error.message : String(error));
+    }
+    const { prompts } = this.stage;
+    if (!prompts.includes(this.shown.prompt)) this.shown.prompt = prompts[0] ?? 0;
+    this.writeHash();
+    this.source.begin(world, { ...settings }, play);
+    this.showControls();
+    this.draw();
+  }
+
+  private failed(why: string): void {
+    this.problem = why;
+    this.source.pause();
+    this.showControls();
+    this.draw();
+  }
+
+  private later(): void {
+    if (this.redraw) return;
+    this.redraw = setTimeout(() => { this.redraw = 0; requestAnimationFrame(() => this.draw()); }, calm() && this.source.phase === "running" ? CALM_REDRAW : REDRAW) as unknown as number;
+  }
+
+  private showControls(): void {
+    const { settings } = this.shown;
+    const locked = this.source instanceof Recorded ? this.t.recorded.locked : null;
+    this.controls.show(settings, settings.world === "own" ? (this.stage?.world ?? null) : frozen(settings.world), locked);
+    this.own.show(settings.own, settings.world === "own", locked !== null);
+  }
+
+  private alert(): string {
+    const { t, source } = this;
+    if (this.problem) return this.problem;
+    if (this.fault) return t.badHash(this.fault.key, this.fault.found, this.fault.need);
+    if (source instanceof Recorded) return `${t.recorded.title} ${RECORDED.length ? t.recorded.why(this.why ?? "") : t.recorded.none}`;
+    if (source.phase === "failed") return t.failed(source.why);
+    return "";
+  }
+
+  /** The side sticks below the head, whose height depends on its lines. */
+  private fit(): void {
+    const height = `${this.head.box.offsetHeight}px`;
+    const { style } = document.documentElement;
+    if (style.getPropertyValue("--head") !== height) style.setProperty("--head", height);
+  }
+
+  private draw(): void {
+    const { source, stage, t } = this;
+    const scene = stage?.scene(source, this.shown, t) ?? null;
+    const step = source.tracks.tuning.frames.at(-1)?.step ?? 0;
+    const counter = source.phase === "pretraining" ? t.pretraining(source.pretrained, PRETRAINING) : t.stepOf(step, source.total);
+    this.head.show(source.phase, source instanceof Recorded ? t.replay : t.play, counter, source.total ? step / source.total : 0, this.alert());
+    this.fit();
+    if (!scene) return this.head.say(t.status[source.phase]);
+    this.sections.show(scene, this.shown.prompt, this.draws, note(scene), source.phase === "running");
+    this.head.say(source.phase === "done" ? `${t.status.done} ${this.sections.headline.textContent ?? ""}` : t.status[source.phase]);
+    const { tracks } = source;
+    if (source.phase !== "done") return;
+    const decoded = scene.settings.decode === 1 || source instanceof Recorded ? undefined : { tuning: scene.after, control: scene.afterControl };
+    this.lesson.seen({ world: scene.world, settings: scene.settings, tuning: tracks.tuning.frames, control: tracks.control.frames, decoded });
+  }
+
+  private writeHash(): void {
+    history.replaceState(null, "", `#${write(this.shown, firstSettings(this.shown.language))}`);
+  }
+
+  private fromHash(): void {
+    const language = firstLanguage();
+    ({ shown: this.shown, fault: this.fault } = read(location.hash, firstSettings(language), language));
+    this.mount();
+    this.restart(!calm());
+  }
+}

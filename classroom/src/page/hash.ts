@@ -1,0 +1,62 @@
+/** The state of the page in the hash of its address. Only what differs from the defaults is written. */
+import type { Settings } from "../contract.js";
+import { FIELDS } from "./fields.js";
+
+export type Language = "en" | "zh";
+export type Axes = "auto" | "linear" | "log";
+export interface Shown { settings: Settings; language: Language; lesson: string; axes: Axes; prompt: number }
+
+export interface Fault { key: string; found: string; need: string }
+
+/** Text of the hash, without "#". Its inverse is `read`. */
+export function write(shown: Shown, defaults: Settings): string {
+  const out = new URLSearchParams();
+  out.set("lang", shown.language);
+  if (shown.lesson) out.set("lesson", shown.lesson);
+  if (shown.axes !== "auto") out.set("axes", shown.axes);
+  if (shown.prompt) out.set("prompt", String(shown.prompt));
+  for (const key of Object.keys(defaults) as (keyof Settings)[]) {
+    if (shown.settings[key] !== defaults[key]) out.set(key, String(shown.settings[key]));
+  }
+  return out.toString();
+}
+
+/** One setting from its text, or what it has to be. */
+function setting(key: string, text: string): { value: string | number } | { need: string } {
+  if (key === "own") return text.length <= 20000 ? { value: text } : { need: "<= 20000" };
+  const field = FIELDS.find((f) => f.key === key);
+  if (!field) return { need: FIELDS.map((f) => f.key).join(", ") };
+  if (field.kind === "choice" && field.key !== "style") return field.options.includes(text) ? { value: text } : { need: field.options.join(", ") };
+  const [least, most, whole] = field.kind === "choice" ? [0, 127, true] : [field.least, field.most, field.whole];
+  const value = Number(text);
+  const good = text.trim() !== "" && Number.isFinite(value) && value >= least && value <= most && (!whole || Number.isInteger(value));
+  return good ? { value } : { need: `${least} … ${most}${whole ? " (ℤ)" : ""}` };
+}
+
+/** Read a hash. If anything in it is wrong, all settings are the defaults, and the first fault is told. */
+export function read(hash: string, defaults: Settings, language: Language): { shown: Shown; fault: Fault | null } {
+  const shown: Shown = { settings: { ...defaults }, language, lesson: "", axes: "auto", prompt: 0 };
+  let fault: Fault | null = null;
+  const wrong = (key: string, found: string, need: string): void => void (fault ??= { key, found: found.slice(0, 40), need });
+  const settings: Record<string, string | number> = {};
+  for (const [key, text] of new URLSearchParams(hash.replace(/^#/, ""))) {
+    if (key === "lang") {
+      if (text === "en" || text === "zh") shown.language = text;
+      else wrong(key, text, "en, zh");
+    } else if (key === "lesson") shown.lesson = text.slice(0, 40);
+    else if (key === "axes") {
+      if (text === "linear" || text === "log") shown.axes = text;
+      else wrong(key, text, "linear, log");
+    } else if (key === "prompt") {
+      if (/^\d{1,3}$/.test(text)) shown.prompt = Number(text);
+      else wrong(key, text, "0 … 999 (ℤ)");
+    } else {
+      const got = setting(key, text);
+      if ("value" in got) settings[key] = got.value;
+      else wrong(key, text, got.need);
+    }
+  }
+  if (!fault) Object.assign(shown.settings, settings);
+  else Object.assign(shown, { lesson: "", axes: "auto", prompt: 0 });
+  return { shown, fault };
+}

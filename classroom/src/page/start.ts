@@ -1,0 +1,43 @@
+/** What the page begins with, and what is in its file. */
+import recorded from "classroom:recorded";
+import worker from "classroom:worker";
+import worlds from "classroom:worlds";
+import { DEFAULTS, type RecordedRun, type Settings, type World } from "../contract.js";
+import { en } from "../text/en.js";
+import type { Texts } from "../text/texts.js";
+import { zh } from "../text/zh.js";
+import type { Language } from "./hash.js";
+
+export const TEXTS: Record<Language, Texts> = { en, zh };
+
+/** The first settings: all data of one style, the assistant's, in the reader's language. The rate is low, so that the change can be watched. */
+export function firstSettings(language: Language): Settings {
+  const world = language === "zh" && worlds["chinese"] ? "chinese" : "english";
+  return { ...DEFAULTS, world, style: 3, rate: 0.001 };
+}
+
+/** A frozen world; null for own sentences, and where the file has no such world. */
+export function frozen(name: Settings["world"]): World | null {
+  return worlds[name] ?? null;
+}
+
+/** The language that the address or the browser asks for. */
+export function firstLanguage(): Language {
+  const asked = new URLSearchParams(location.hash.slice(1)).get("lang") ?? new URLSearchParams(location.search).get("lang");
+  if (asked === "en" || asked === "zh") return asked;
+  return navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+/** Start a worker from its text, because a page from a file may not load another file. */
+export function makeWorker(): Worker {
+  return new Worker(URL.createObjectURL(new Blob([worker], { type: "text/javascript" })));
+}
+
+/** Why nothing can be trained in this browser, or null. */
+export function unable(): string | null {
+  if (typeof Worker === "undefined") return "Web Worker";
+  if (typeof WebAssembly === "undefined") return "WebAssembly";
+  return null;
+}
+
+export const RECORDED: readonly RecordedRun[] = recorded;

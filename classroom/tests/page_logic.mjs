@@ -1,0 +1,86 @@
+/** Checks of the page's pure modules without a browser. Prints one JSON object: the name of each check and "ok" or what failed. */
+import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const contents = `export * as hash from "./page/hash"; export * as fields from "./page/fields"; export * as scale from "./page/charts/scale";
+export * as format from "./page/format"; export * as runs from "./page/runs"; export { en } from "./text/en"; export { zh } from "./text/zh"; export { DEFAULTS } from "./contract";`;
+const { outputFiles } = await build({ stdin: { contents, resolveDir: join(here, "..", "src"), loader: "ts" }, bundle: true, write: false, format: "esm" });
+const { hash, fields, scale, format, runs, en, zh, DEFAULTS } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`);
+
+const keysOf = (value, path = "") =>
+  value !== null && typeof value === "object" ? Object.entries(value).flatMap(([key, inner]) => keysOf(inner, `${path}/${key}`)) : [`${path}:${typeof value}`];
+
+const checks = {
+  every_setting_has_a_control: () => {
+    assert.deepEqual(fields.FIELDS.map((f) => f.key).concat("own").sort(), Object.keys(DEFAULTS).sort());
+  },
+  a_hash_comes_back: () => {
+    for (let k = 0; k < 300; k++) {
+      const settings = { ...DEFAULTS, own: k % 3 ? "" : "a & b | 诗意 | 2\n# = ? %" };
+      for (const [i, field] of fields.FIELDS.entries()) {
+        const all = field.kind === "slider" ? field.values : field.kind === "number" ? [0, 7, 4711] : field.key === "style" ? [0, 1, 3] : field.options;
+        settings[field.key] = all[(k * (i + 1) + i) % all.length];
+      }
+      const shown = { settings, language: k % 2 ? "en" : "zh", lesson: k % 5 ? "" : "gate", axes: ["auto", "linear", "log"][k % 3], prompt: k % 4 };
+      const { shown: back, fault } = hash.read(`#${hash.write(shown, DEFAULTS)}`, DEFAULTS, "en");
+      assert.equal(fault, null);
+      assert.deepEqual(back, shown);
+    }
+  },
+  a_bad_hash_gives_one_fault_and_the_defaults: () => {
+    for (const bad of ["rate=fast", "rate=-1", "steps=2.5", "keep=all", "nothing=1", "lang=de", "steps=", "seed=1e99", "axes=3", "prompt=-1", "temperature=0"]) {
+      const { shown, fault } = hash.read(`#model=table&${bad}`, DEFAULTS, "en");
+      assert.equal(fault?.key, bad.split("=")[0], bad);
+      assert.deepEqual(shown.settings, DEFAULTS);
+      for (const t of [en, zh]) assert.ok(!t.badHash(fault.key, fault.found, fault.need).includes("\n"));
+    }
+  },
+  both_languages_have_every_text: () => {
+    assert.deepEqual(keysOf(en).sort(), keysOf(zh).sort());
+    for (const field of fields.FIELDS) {
+      for (const name of field.kind === "choice" ? field.options : []) assert.notEqual(zh.option(field.key, name), name);
+    }
+  },
+  idle_settings_have_a_reason: () => {
+    const idle = Object.keys(DEFAULTS).filter((key) => fields.idle(key, DEFAULTS) !== null);
+    assert.deepEqual(idle.sort(), ["annotator", "batch", "epochs", "shots"]);
+    const table = { ...DEFAULTS, model: "table", keep: "everything", answers: 2, epochs: 3, targets: "sampled", world: "examples" };
+    assert.deepEqual(Object.keys(table).filter((key) => fields.idle(key, table) !== null).sort(), ["decode", "rank", "steps", "style"]);
+  },
+  labels_are_moved_apart_and_stay_inside: () => {
+    const placed = scale.apart([50, 52, 51, 200, 199], 17, 10, 200);
+    const sorted = [...placed].sort((a, b) => a - b);
+    sorted.forEach((at, i) => assert.ok(at <= 200 && (i === 0 || at - sorted[i - 1] >= 17 - 1e-9)));
+    assert.deepEqual(scale.ticks(0, 100, 5), [0, 20, 40, 60, 80, 100]);
+    assert.ok(scale.ticks(-3, 3, 6).every((tick) => !Object.is(tick, -0)));
+  },
+  numbers_never_claim_more_than_they_know: () => {
+    assert.equal(format.percent(0.99999), ">99.9\u00a0%");
+    assert.equal(format.percent(1), "100\u00a0%");
+    assert.equal(format.percent(3e-7), "3.0 × 10⁻⁵\u00a0%");
+    assert.equal(format.nats(-Infinity), "−∞");
+    assert.equal(format.short(0.001), "< 0.01");
+  },
+  frames_begin_and_end_with_the_training: () => {
+    for (const total of [1, 100, 151, 1000, 10000]) {
+      const steps = runs.frameSteps(total);
+      assert.equal(steps[0], 0);
+      assert.equal(steps.at(-1), total);
+      assert.ok(steps.length <= 151 && steps.every((s, i) => i === 0 || s > steps[i - 1]));
+    }
+  },
+};
+
+const results = {};
+for (const [name, check] of Object.entries(checks)) {
+  try {
+    check();
+    results[name] = "ok";
+  } catch (error) {
+    results[name] = String(error?.message ?? error).slice(0, 600);
+  }
+}
+console.log(JSON.stringify(results));
