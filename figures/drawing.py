@@ -23,26 +23,39 @@ FEW = 3
 
 
 @dataclass(frozen=True)
+class Form:
+    """What figures are drawn for: a medium of `figures.style` and a language of `figures.language`."""
+
+    medium: str = "paper"
+    language: str = "en"
+
+    def stem(self, name: str, *, of_medium: bool = True) -> str:
+        """Return the beginning of the names of the files of a figure; of files that are the same for every medium."""
+        medium = self.medium if of_medium and self.medium != "paper" else ""
+        return "-".join([name, *(part for part in (medium, self.language) if part not in ("", "en"))])
+
+
+@dataclass(frozen=True)
 class Task:
-    """A figure to draw: its name, the name of its module, where its tables are, where it goes, and for which medium."""
+    """A figure to draw: its name, the name of its module, where its tables are, where it goes, and in which form."""
 
     name: str
     module: str
     source: Path
     target: Path
-    medium: str
+    form: Form
 
 
-def write_all(figures: Mapping[str, ModuleType], source: Path, target: Path, medium: str) -> dict[str, list[Path]]:
+def write_all(figures: Mapping[str, ModuleType], source: Path, target: Path, form: Form) -> dict[str, list[Path]]:
     """Draw figures from the tables in a report and return the files of each by name, see `write`.
 
     The bytes do not depend on the number of processes. A moving figure takes longest and so is the first.
     """
     if len(figures) < FEW or cores() == 1:
         with uncollected():
-            return {name: write(module, name, source, target, medium) for name, module in figures.items()}
+            return {name: write(module, name, source, target, form) for name, module in figures.items()}
     order = sorted(figures, key=lambda name: not hasattr(figures[name], "animate"))
-    tasks = [Task(name, figures[name].__name__, source, target, medium) for name in order]
+    tasks = [Task(name, figures[name].__name__, source, target, form) for name in order]
     found = dict(zip(order, shared(written, tasks, f"{target}: drawing its figures"), strict=True))
     return {name: found[name] for name in figures}
 
@@ -50,7 +63,7 @@ def write_all(figures: Mapping[str, ModuleType], source: Path, target: Path, med
 def written(task: Task) -> list[Path]:
     """Do a task and return the files."""
     with uncollected():
-        return write(import_module(task.module), task.name, task.source, task.target, task.medium)
+        return write(import_module(task.module), task.name, task.source, task.target, task.form)
 
 
 @contextmanager
@@ -65,14 +78,13 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def write(module: ModuleType, name: str, source: Path, folder: Path, medium: str) -> list[Path]:
+def write(module: ModuleType, name: str, source: Path, folder: Path, form: Form) -> list[Path]:
     """Draw one figure, write it with its caption, and return the files; none if the tables hold nothing for it.
 
     Raises SpecificationError, with the file of the figure, if there is something wrong with what it draws or says.
     """
     tables = {table: pl.read_parquet(source / "tables" / f"{table}.parquet") for table in module.TABLES}
-    stem = folder / (name if medium == "paper" else f"{name}-{medium}")
-    with styled(medium):
+    with styled(form.medium, form.language):
         try:
             drawn = module.draw(tables)
             if drawn is None:
@@ -84,8 +96,8 @@ def write(module: ModuleType, name: str, source: Path, folder: Path, medium: str
         except SpecificationError as refusal:
             raise SpecificationError(f"{module.__file__}: {refusal}") from refusal
         mark(drawn, tables)
-        files = save(drawn, stem)
-    files.append(folder / f"{name}.txt")
+        files = save(drawn, folder / form.stem(name))
+    files.append(folder / f"{form.stem(name, of_medium=False)}.txt")
     write_whole(files[-1], f"{caption}\n".encode())
     if hasattr(module, "animate"):
         files.append(folder / f"{name}.gif")

@@ -21,6 +21,7 @@ from PIL import Image
 from figures.colours import GUIDE, ink, style_colours
 from figures.curves import Tables, curve, phases, styles, tuned
 from figures.labels import head
+from figures.language import say
 from figures.style import factor, figure, styled
 from figures.words import about, averaged, data, mark, percent, plain, strings, three, title
 
@@ -103,10 +104,12 @@ def draw(tables: Tables) -> Figure:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     one = "answer" if about(tables)["num_prompts"] else "string"
-    return (
-        f"Probability of every {one} under the model, by rank: within each group the {one} that is likeliest under P "
-        "comes first. The grey line is P. Above each group stands its mass. The picture shows the last step, and the "
-        f"GIF every evaluation from q₀ on. All numbers are exact. {data(tables)}."
+    return say(
+        "Probability of every {one} under the model, by rank: within each group the {one} that is "
+        "likeliest under P comes first. The grey line is P. Above each group stands its mass. The picture "
+        "shows the last step, and the GIF every evaluation from q₀ on. All numbers are exact. {data}.",
+        one=one,
+        data=data(tables),
     )
 
 
@@ -163,7 +166,7 @@ def _stage(tables: Tables) -> tuple[Figure, list[Panel], list[Ranked]]:
         head(axes, title(tables, phase), pad=2.2 * mpl.rcParams["font.size"])
         axes.set_xlabel(described(tables))
     one = "an answer" if about(tables)["num_prompts"] else "a string"
-    panels[0].axes.set_ylabel(f"probability of {one} (grey line: P)")
+    panels[0].axes.set_ylabel(say(f"probability of {one} (grey line: P)"))
     _scale(panels[0].axes, blocks)
     return drawn, panels, blocks
 
@@ -171,8 +174,9 @@ def _stage(tables: Tables) -> tuple[Figure, list[Panel], list[Ranked]]:
 def described(tables: Tables) -> str:
     """Return the label of the horizontal axis."""
     group = "style" if styles(tables["metrics"]) else "group"
-    by_rank = f"(mean over prompts {averaged(tables, 'P(x)')})" if averaged(tables, "P(x)") else ""
-    return f"{strings(tables)} of each {group} by rank under P\n{by_rank}".rstrip()
+    law = averaged(tables, "P(x)")
+    by_rank = say("(mean over prompts {law})", law=law) if law else ""
+    return f"{say(f'{strings(tables)} of each {group} by rank under P')}\n{by_rank}".rstrip()
 
 
 def _scale(axes: Axes, blocks: list[Ranked]) -> None:
@@ -196,7 +200,7 @@ def _panel(axes: Axes, phase: str, blocks: list[Ranked]) -> Panel:
         middles.append(float(edges.mean()))
         masses.append(axes.text(middles[-1], 0.93, "", transform=axes.get_xaxis_transform(), ha="center", va="top"))
         masses[-1].set(color=ink(colours[block.style]), fontweight="bold", fontsize="small")
-    axes.set_xticks(middles, [plain(block.style) for block in blocks])
+    axes.set_xticks(middles, [say(plain(block.style)) for block in blocks])
     for tick, block in zip(axes.get_xticklabels(), blocks, strict=True):
         tick.set(color=ink(colours[block.style]), fontweight="bold")
     axes.tick_params(axis="x", length=0)
@@ -213,4 +217,5 @@ def _show(panels: list[Panel], blocks: list[Ranked], tables: Tables, index: int)
             share = block.mass(panel.phase)[index]
             text.set_text(percent(share))
         step = str(divergence.steps[index]).ljust(6, FIGURE_SPACE)
-        panel.note.set_text(f"step {step} KL(P‖q) [nat] = {three(divergence.lower[index])}")
+        kl = three(divergence.lower[index])
+        panel.note.set_text(say("step {step} KL(P‖q) [nat] = {kl}", step=step, kl=kl))
