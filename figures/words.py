@@ -34,6 +34,11 @@ def averaged(tables: Tables, law: str) -> str:
     return rf"$x \sim {law}$" if has_prompts(tables) else ""
 
 
+def under(words: str, law: str) -> str:
+    """Return the label of an axis with the law of the prompts, if there is one."""
+    return say("{words}, {law}", words=words, law=law) if law else words
+
+
 def method(tables: Tables) -> str:
     """Return the name of the fine-tuning: SFT, or another objective."""
     return say(str(about(tables)["objective"]))

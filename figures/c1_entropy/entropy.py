@@ -30,11 +30,11 @@ def draw(tables: Tables) -> Figure:
         axes.set(xlim=(low, high), ylim=(low, high))
         if row == 0:
             axes.set_title(say(f"{cases[column].capitalize()} targets"))
-            axes.annotate("$H(q) = H(S)$", (0.42, 0.36), xycoords="axes fraction", fontsize="small", color=GUIDE)
+            axes.annotate("$H(q) = H(S)$", (0.3, 0.1), xycoords="axes fraction", fontsize="small", color=GUIDE)
         if row == 1:
             axes.set_xlabel(say("entropy of the data, $H(S)$ [nat]"))
         if column == 0:
-            axes.set_ylabel(f"{say(words)},\n$H(q)$ [nat]")
+            axes.set_ylabel(say("{words},\n$H(q)$ [nat]", words=words))
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn
 

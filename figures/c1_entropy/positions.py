@@ -32,7 +32,7 @@ def draw(tables: Tables) -> Figure | None:
         if nucleus:
             axes.set_xlabel(say("position in the answer [tokens]"))
         else:
-            axes.set_title(f"S: {say(shown[name])}")
+            axes.set_title(say("S: {name}", name=shown[name]))
     panels[0].set_ylabel(say("branching factor, $e^{H_t}$"))
     panels[len(shown)].set_ylabel(say("90 % nucleus [tokens]"))
     panels[0].legend(handlelength=3)

@@ -28,7 +28,7 @@ def draw(tables: Tables) -> Figure:
             if own.height:
                 _bar(axes, place, own)
         axes.axvline(0.0, color="black", linewidth=0.8 * factor())
-        axes.set(title=say("{case} targets", case=case.capitalize()), xlabel=say("entropy lost, $H(P)-H(q)$ [nat]"))
+        axes.set(title=say(f"{case.capitalize()} targets"), xlabel=say("entropy lost, $H(P)-H(q)$ [nat]"))
         axes.use_sticky_edges = False  # otherwise the longest bar would end at the frame
         axes.margins(x=0.08)
     panels[0].set_yticks(range(len(order)), [say(name) for name in order])

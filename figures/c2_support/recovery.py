@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import DISTRIBUTIONS, PALE
 from figures.curves import Tables, num_seeds
-from figures.labels import head
+from figures.labels import below, head
 from figures.language import say
 from figures.style import factor, figure, step_axis
 
@@ -30,7 +30,8 @@ def draw(tables: Tables) -> Figure | None:
                 label = say(name) if number == place == 0 else None
                 shown = {**DISTRIBUTIONS[look].line, "linestyle": "-"}
                 axes.plot(path["step"], path["kl"], linewidth=factor(), **shown, markevery=0.25, label=label)
-        step_axis(axes, int(own["step"].to_numpy().max()), say("steps on the lost part"), most=3)
+        step_axis(axes, int(own["step"].to_numpy().max()), most=3)
+        below(axes, say("steps on the lost part"))
         head(axes, say("{restriction}, {targets} targets", restriction=restriction, targets=targets))
     panels[0].set_ylabel(r"$KL(P_B\|q(\cdot|B))$ [nat]")
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)

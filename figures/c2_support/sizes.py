@@ -31,7 +31,7 @@ def draw(tables: Tables) -> Figure | None:
         axes.set_yscale("log")
         axes.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
         axes.set_ylim(FEWEST, 300)
-        axes.set_title(f"S: {say(restriction)}")
+        axes.set_title(say("S: {name}", name=restriction))
         step_axis(axes, int(own["step"].to_numpy().max()))
         _panel(axes, own)
     panels[0].set_ylabel(say("answers per prompt"))

@@ -24,8 +24,8 @@ def draw(tables: Tables) -> Figure | None:
     drawn, panels = figure(3.0, cases.height)
     for axes, (optimizer, model, targets) in zip(panels, cases.rows(), strict=True):
         _stack(axes, paths.filter(model_shown=model, optimizer=optimizer, targets=targets))
-        steps = "SGD" if optimizer == "sgd" else f"Adam, {say(targets)}"
-        axes.set_title(f"{say(model.capitalize())},\n{steps}", fontsize="small")
+        words = "{model},\nSGD" if optimizer == "sgd" else "{model},\nAdam, {targets}"
+        axes.set_title(say(words, model=model.capitalize(), targets=targets), fontsize="small")
     panels[0].set_ylabel(say(r"forgotten, $KL(P\|q_t)$ [nat]"))
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn

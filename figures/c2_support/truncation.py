@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from figures.colours import GUIDE, Look
 from figures.curves import Tables, num_seeds
 from figures.language import say
-from figures.style import factor, figure
+from figures.style import factor, figure, is_slide
 
 TABLES = ("runs", "edits", "arms")
 
@@ -42,7 +42,7 @@ def draw(tables: Tables) -> Figure | None:
     gate.set(yscale="log", ylabel=say("mass of the lost part, $q(B)$"))
     gate.axhline(GATED, color=GUIDE, linestyle="--", linewidth=factor(), zorder=0)
     handles, names = erased.get_legend_handles_labels()
-    drawn.legend(handles, names, loc="outside lower center", ncols=4)
+    drawn.legend(handles, names, loc="outside lower center", ncols=2 if is_slide() else 4)
     return drawn
 
 

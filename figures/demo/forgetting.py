@@ -9,7 +9,7 @@ from figures.curves import Tables, curve, ends, is_control, phases, tuned
 from figures.labels import Label, beside, head
 from figures.language import say
 from figures.style import factor, figure, step_axis
-from figures.words import averaged, control_name, data, method, three, title
+from figures.words import averaged, control_name, data, method, three, title, under
 
 TABLES = ("metrics", "phases", "run")
 
@@ -34,7 +34,7 @@ def draw(tables: Tables) -> Figure:
     for axes, law in zip(panels, ("P(x)", "P(x)", "S(x)", "P(x)"), strict=True):
         step_axis(axes, last)
         where = averaged(tables, law)
-        axes.set_xlabel(", ".join(part for part in (axes.get_xlabel(), where) if part))
+        axes.set_xlabel(under(axes.get_xlabel(), where))
     for axes in panels[:2]:
         _bands(axes, tables, shown[panels.index(axes)]) if axes.get_visible() else None
     _fit(panels[2], tables, shown)

@@ -9,7 +9,7 @@ from figures.curves import Tables, curve, styles, tuned
 from figures.labels import Label, beside, head, within
 from figures.language import say
 from figures.style import factor, figure, step_axis
-from figures.words import averaged, data, percent, plain, title
+from figures.words import averaged, data, percent, plain, title, under
 
 TABLES = ("metrics", "phases", "run")
 
@@ -35,7 +35,7 @@ def draw(tables: Tables) -> Figure | None:
         step_axis(axes, int(steps[-1]))
         _names(axes, names, heights, steps)
         where = averaged(tables, "P(x)")
-        axes.set_xlabel(", ".join(part for part in (axes.get_xlabel(), where) if part))
+        axes.set_xlabel(under(axes.get_xlabel(), where))
     panels[0].set_ylabel(say("mass of the style, $q_t(z)$"))
     return drawn
 

@@ -12,7 +12,7 @@ from figures.curves import Tables, common_law, is_control, phases, rows, tuned
 from figures.labels import Label, beside
 from figures.language import say
 from figures.style import factor, figure
-from figures.words import averaged, control_name, data, has_prompts, method
+from figures.words import averaged, control_name, data, has_prompts, method, under
 
 TABLES = ("metrics", "phases", "run")
 
@@ -39,8 +39,11 @@ def draw(tables: Tables) -> Figure:
         highest = max(highest, float(found["upper"].to_numpy().max()) if of != "q" else 1.0)
         labels.append(Label(name, float(found["lower"][0]), DISTRIBUTIONS[look].colour))
     kind = "an answer" if has_prompts(tables) else "a string"
-    where = f", {averaged(tables, law)}" if has_prompts(tables) else ""
-    axes.set(xscale="log", yscale="log", xlabel=say(rf"threshold $\varepsilon$ [probability of {kind}]") + where)
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel=under(say(rf"threshold $\varepsilon$ [probability of {kind}]"), averaged(tables, law)),
+    )
     axes.set_ylim(0.5, 8.0 * highest)
     counted = r"answers per prompt with $q(y\,|\,x)$" if has_prompts(tables) else "strings with $q(y)$"
     axes.set_ylabel(say(rf"{counted} $\geq \varepsilon$"))

@@ -12,7 +12,7 @@ from figures.curves import Tables, ends, is_control, rows, tuned
 from figures.labels import below, head
 from figures.language import say
 from figures.style import factor, figure
-from figures.words import averaged, change, data, strings, title
+from figures.words import averaged, change, data, strings, title, under
 
 TABLES = ("metrics", "phases", "run")
 
@@ -37,7 +37,7 @@ def draw(tables: Tables) -> Figure:
         farthest = _panel(axes, start, own, look.colour)
         head(axes, title(tables, phase))
         where = averaged(tables, law(tables, phase))
-        below(axes, say(f"entropy of {strings(tables)} [nat]") + (f", {where}" if where else ""))
+        below(axes, under(say(f"entropy of {strings(tables)} [nat]"), where))
         axes.set_xlim(0.0, 1.55 * farthest if farthest > 0.0 else 1.0)
     ticks = ["$H(P)$", *(f"{say(part)} → ${REACHED[part]}$" for part in parts[:-1]), say("learning"), "$H(q)$"]
     panels[0].set_yticks(range(len(ticks)), ticks)
