@@ -12,6 +12,7 @@ from types import ModuleType
 import polars as pl
 from matplotlib.figure import Figure
 
+from figures.glyphs import complete
 from figures.style import save, styled
 from figures.words import mark
 from sim.numerics import SpecificationError
@@ -96,6 +97,7 @@ def write(module: ModuleType, name: str, source: Path, folder: Path, form: Form)
         except SpecificationError as refusal:
             raise SpecificationError(f"{module.__file__}: {refusal}") from refusal
         mark(drawn, tables)
+        complete(drawn)
         files = save(drawn, folder / form.stem(name))
     files.append(folder / f"{form.stem(name, of_medium=False)}.txt")
     write_whole(files[-1], f"{caption}\n".encode())

@@ -5,10 +5,11 @@ import polars as pl
 
 from experiments.demo.lines import BASE, TUNED, named
 from sim.show.blocks import Table
+from sim.show.width import shortened
 from sim.show.writing import percent
 
-NUM_PROMPTS, NUM_ANSWERS, MAX_CHARACTERS, NUM_SAMPLES = 4, 3, 42, 5
-"""Numbers of prompts that are shown (the most frequent ones), of answers per model, of characters, of samples."""
+NUM_PROMPTS, NUM_ANSWERS, MAX_CELLS, NUM_SAMPLES = 4, 3, 42, 5
+"""Numbers of prompts (the most frequent ones), of answers per model, of cells of a terminal, and of samples."""
 
 
 def examples(documents: pl.DataFrame, strings: pl.DataFrame, phases: pl.DataFrame) -> pl.DataFrame:
@@ -93,8 +94,11 @@ def sample_table(table: pl.DataFrame) -> Table:
 
 def _row(row: dict[str, object], styled: bool, models: list[str]) -> list[str]:
     answer = str(row["answer"])
-    short = answer if len(answer) <= MAX_CHARACTERS else answer[: MAX_CHARACTERS - 1] + "…"
-    return [short] + ([str(row["style"])] if styled else []) + [probability(float(str(row[name]))) for name in models]
+    return (
+        [shortened(answer, MAX_CELLS)]
+        + ([str(row["style"])] if styled else [])
+        + [probability(float(str(row[name]))) for name in models]
+    )
 
 
 def probability(value: float) -> str:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from figures.colours import GUIDE, ink, style_colours
 from figures.curves import Tables, curve, phases, styles, tuned
+from figures.glyphs import complete
 from figures.labels import head
 from figures.language import say
 from figures.style import factor, figure, styled
@@ -126,6 +127,7 @@ def animate(tables: Tables, file: Path) -> int:
 
 def _frames(tables: Tables) -> Iterator[Image.Image]:
     drawn, panels, blocks = _stage(tables)
+    complete(drawn)
     drawn.set_dpi(DPI)
     canvas = FigureCanvasAgg(drawn)
     moving = [one for panel in panels for one in (*panel.bars, *panel.truths, *panel.masses, panel.note)]

@@ -8,6 +8,8 @@ from sim.describe.sections import Entry, Section
 from sim.languages.machine import shown_count
 from sim.numerics import visible
 from sim.quantity import Quantity
+from sim.show.width import cells as cells_of
+from sim.show.width import filled, padded
 
 WIDTH, LABEL = 100, 28
 NAT = 1 / math.log(2.0)
@@ -63,6 +65,9 @@ def _entry(entry: Entry) -> Iterator[str]:
 
 def _wrapped(label: str, text: str) -> Iterator[str]:
     """Yield a label and its text; continued lines are indented to the start of the text."""
+    if cells_of(text) > len(text):  # Chinese, whose lines may end between characters
+        yield from filled(text, WIDTH, label, " " * len(label)).split("\n")
+        return
     room, rest = WIDTH - len(label), text
     while len(rest) > room and " " in rest[:room]:
         cut = rest.rindex(" ", 0, room)
@@ -129,11 +134,11 @@ def _rows(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     rows = [_with_unit(row) for row in rows]
     columns = list(rows[0])
     cells = [[_cell(row[column]) for column in columns] for row in rows]
-    widths = [max(len(column), *(len(line[i]) for line in cells)) for i, column in enumerate(columns)]
+    widths = [max(cells_of(column), *(cells_of(line[i]) for line in cells)) for i, column in enumerate(columns)]
     widths = [min(width, WIDTH - 40) for width in widths]
-    yield "  " + "  ".join(column.ljust(width) for column, width in zip(columns, widths, strict=True)).rstrip()
+    yield "  " + "  ".join(padded(column, width) for column, width in zip(columns, widths, strict=True)).rstrip()
     for line in cells:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        yield "  " + "  ".join(padded(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
 def _with_unit(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The words of a world at home: the kitchen, the dog, the old piano."""
 
-from sim.grammars._english import Style, Topic, Words
+from sim.grammars._templates import Style, Words, topic
 
 STYLES = {
     "plain": Style(
@@ -39,112 +39,112 @@ STYLES = {
 }
 
 TOPICS = (
-    Topic(
+    topic(
         "kitchen",
         ("warm", "bright", "tidy", "small", "yellow"),
         ("busy", "cosy", "cheerful", "noisy"),
         ("market", "nest", "party"),
         "assistant",
     ),
-    Topic(
+    topic(
         "dog",
         ("brown", "small", "fluffy", "fast", "round"),
         ("playful", "loyal", "sleepy", "brave"),
         ("friend", "lion", "cushion"),
         "plain",
     ),
-    Topic(
+    topic(
         "bed",
         ("soft", "warm", "big", "blue", "high"),
         ("cosy", "quiet", "sleepy", "dreamy"),
         ("cloud", "nest", "boat"),
         "poetic",
     ),
-    Topic(
+    topic(
         "soup",
         ("hot", "thick", "green", "salty", "red"),
         ("tasty", "simple", "cheerful", "strange"),
         ("hug", "puddle", "party"),
         "pirate",
     ),
-    Topic(
+    topic(
         "garden",
         ("green", "wide", "sunny", "tidy", "wet"),
         ("quiet", "wild", "cheerful", "peaceful"),
         ("song", "jungle", "poem"),
         "poetic",
     ),
-    Topic(
+    topic(
         "piano",
         ("black", "big", "shiny", "loud", "dusty"),
         ("proud", "old", "patient", "noisy"),
         ("king", "whale", "friend"),
         "assistant",
     ),
-    Topic(
+    topic(
         "bath",
         ("warm", "white", "deep", "clean", "round"),
         ("calm", "cosy", "bubbly", "peaceful"),
         ("lake", "cloud", "boat"),
         "pirate",
     ),
-    Topic(
+    topic(
         "clock",
         ("round", "tall", "golden", "small", "loud"),
         ("patient", "busy", "old", "honest"),
         ("cricket", "king", "heartbeat"),
         "plain",
     ),
-    Topic(
+    topic(
         "cake",
         ("sweet", "round", "tall", "pink", "soft"),
         ("tasty", "cheerful", "fancy", "proud"),
         ("castle", "party", "cloud"),
         "assistant",
     ),
-    Topic(
+    topic(
         "attic",
         ("dark", "dusty", "cold", "high", "narrow"),
         ("quiet", "strange", "lonely", "magical"),
         ("cave", "secret", "nest"),
         "pirate",
     ),
-    Topic(
+    topic(
         "sofa",
         ("soft", "red", "wide", "warm", "brown"),
         ("cosy", "patient", "lazy", "old"),
         ("cloud", "hug", "cushion"),
         "plain",
     ),
-    Topic(
+    topic(
         "lamp",
         ("bright", "small", "yellow", "tall", "warm"),
         ("gentle", "patient", "lonely", "cheerful"),
         ("star", "friend", "lighthouse"),
         "poetic",
     ),
-    Topic(
+    topic(
         "teddy",
         ("soft", "brown", "small", "fluffy", "round"),
         ("loyal", "gentle", "sleepy", "brave"),
         ("friend", "hug", "pillow"),
         "plain",
     ),
-    Topic(
+    topic(
         "bicycle",
         ("fast", "red", "shiny", "blue", "tall"),
         ("brave", "playful", "noisy", "proud"),
         ("horse", "bird", "rocket"),
         "pirate",
     ),
-    Topic(
+    topic(
         "blanket",
         ("warm", "soft", "thick", "blue", "wide"),
         ("cosy", "gentle", "quiet", "loyal"),
         ("hug", "cloud", "meadow"),
         "assistant",
     ),
-    Topic(
+    topic(
         "door",
         ("tall", "green", "heavy", "narrow", "white"),
         ("patient", "honest", "squeaky", "proud"),
@@ -153,4 +153,4 @@ TOPICS = (
     ),
 )
 
-WORDS = Words("how is the {topic} today ?", ("really", "fairly", "truly"), STYLES, TOPICS)
+WORDS = Words("how is the {topic} today ?", {"degree": ("really", "fairly", "truly")}, STYLES, TOPICS)

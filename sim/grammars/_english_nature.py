@@ -1,6 +1,6 @@
 """The words of the default world: sky, sea, animals and other things outdoors or in tales."""
 
-from sim.grammars._english import Style, Topic, Words
+from sim.grammars._templates import Style, Words, topic
 
 STYLES = {
     "plain": Style(
@@ -40,112 +40,112 @@ STYLES = {
 }
 
 TOPICS = (
-    Topic(
+    topic(
         "moon",
         ("bright", "round", "pale", "white", "small"),
         ("calm", "lonely", "gentle", "shy"),
         ("dream", "secret", "song"),
         "poetic",
     ),
-    Topic(
+    topic(
         "sea",
         ("deep", "blue", "wide", "loud", "grey"),
         ("wild", "free", "old", "restless"),
         ("song", "king", "story"),
         "pirate",
     ),
-    Topic(
+    topic(
         "cat",
         ("small", "black", "soft", "swift", "round"),
         ("proud", "quiet", "shy", "wild"),
         ("king", "secret", "lion"),
         "plain",
     ),
-    Topic(
+    topic(
         "forest",
         ("green", "deep", "dark", "wide", "cold"),
         ("old", "quiet", "strange", "gentle"),
         ("secret", "story", "poem"),
         "poetic",
     ),
-    Topic(
+    topic(
         "wind",
         ("strong", "cold", "loud", "swift", "warm"),
         ("wild", "free", "lonely", "restless"),
         ("song", "bird", "dream"),
         "pirate",
     ),
-    Topic(
+    topic(
         "sun",
         ("bright", "warm", "round", "high", "red"),
         ("kind", "proud", "calm", "fierce"),
         ("king", "lion", "dream"),
         "assistant",
     ),
-    Topic(
+    topic(
         "dragon",
         ("huge", "green", "loud", "red", "strong"),
         ("fierce", "old", "proud", "shy"),
         ("king", "lion", "dream"),
         "pirate",
     ),
-    Topic(
+    topic(
         "river",
         ("long", "clear", "swift", "cold", "blue"),
         ("quiet", "gentle", "free", "old"),
         ("song", "bird", "story"),
         "plain",
     ),
-    Topic(
+    topic(
         "owl",
         ("small", "grey", "round", "soft", "white"),
         ("wise", "quiet", "shy", "strange"),
         ("king", "secret", "story"),
         "assistant",
     ),
-    Topic(
+    topic(
         "snow",
         ("white", "cold", "soft", "deep", "bright"),
         ("quiet", "calm", "gentle", "strange"),
         ("dream", "song", "secret"),
         "plain",
     ),
-    Topic(
+    topic(
         "castle",
         ("tall", "grey", "huge", "dark", "cold"),
         ("old", "proud", "lonely", "strange"),
         ("king", "story", "secret"),
         "plain",
     ),
-    Topic(
+    topic(
         "rose",
         ("red", "small", "soft", "pale", "white"),
         ("gentle", "proud", "shy", "kind"),
         ("poem", "dream", "song"),
         "assistant",
     ),
-    Topic(
+    topic(
         "fire",
         ("warm", "red", "bright", "loud", "high"),
         ("fierce", "wild", "kind", "restless"),
         ("lion", "king", "dream"),
         "plain",
     ),
-    Topic(
+    topic(
         "night",
         ("dark", "long", "cold", "clear", "black"),
         ("quiet", "calm", "lonely", "strange"),
         ("secret", "dream", "poem"),
         "poetic",
     ),
-    Topic(
+    topic(
         "ghost",
         ("pale", "white", "cold", "tall", "grey"),
         ("lonely", "shy", "quiet", "kind"),
         ("dream", "secret", "poem"),
         "assistant",
     ),
-    Topic(
+    topic(
         "train",
         ("long", "loud", "swift", "warm", "red"),
         ("old", "proud", "restless", "kind"),
@@ -154,4 +154,4 @@ TOPICS = (
     ),
 )
 
-WORDS = Words("what is the {topic} like ?", ("very", "quite", "rather"), STYLES, TOPICS)
+WORDS = Words("what is the {topic} like ?", {"degree": ("very", "quite", "rather")}, STYLES, TOPICS)

@@ -75,8 +75,10 @@ class Dfa:
 def regular_expression(pattern: str, vocabulary: Vocabulary, place: str = "pattern") -> Dfa:
     """The event of all strings that match `pattern` as a whole; EOS is not part of a pattern.
 
-    The pattern is over symbols. If strings are written with nothing between symbols (`joiner` is ""), every character
-    is a symbol, and so is a space. Otherwise a symbol is a word, and white space only separates words.
+    The pattern is over symbols. If strings are written with nothing between symbols (`joiner` is "") that all have one
+    character, every character is a symbol, and so is a space. Otherwise a symbol is a word, and white space only
+    separates words; it may be left out where strings are written without it, as in Chinese, and what can be cut into
+    words in two ways is refused. There an operator belongs to the last word before it.
 
         a b      (words) or ab (characters): one after the other; the empty pattern is the empty string
         a | b    either               ( )   grouping

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from sim.languages.cutting import cut
 from sim.numerics import EOS, SpecificationError, nearest
 
 
@@ -14,7 +15,8 @@ class Vocabulary:
     """The V symbols of a language. `symbols[0]` is the name of EOS, which is also the padding.
 
     `prompt_end` is the token that closes a document's prompt; it is None if the world has no prompts. The prompt is
-    everything up to and including the first `prompt_end`. `joiner` stands between symbols when a string is written.
+    everything up to and including the first `prompt_end`. `joiner` stands between symbols when a string is written. If
+    it is "" and symbols have several characters, as in Chinese, a text may be read with spaces between symbols or not.
     The language of the empty string alone has only EOS. Raises `SpecificationError` if a symbol is empty or occurs
     twice, if EOS has no name, or if `prompt_end` is outside the vocabulary.
     """
@@ -46,6 +48,17 @@ class Vocabulary:
     def _number(self) -> dict[str, int]:
         return {symbol: token for token, symbol in enumerate(self.symbols)}
 
+    @cached_property
+    def compact(self) -> bool:
+        """Whether symbols with several characters are written with nothing between them, so that a text is cut."""
+        return self.joiner == "" and any(len(symbol) > 1 for symbol in self.symbols[EOS + 1 :])
+
+    @cached_property
+    def spaced(self) -> bool:
+        """Whether white space in a text only separates symbols, so that none of them needs to hold it."""
+        bare = not any(sign.isspace() for symbol in self.symbols[EOS + 1 :] for sign in symbol)
+        return self.joiner != "" or (self.compact and bare)
+
     def index(self, symbol: str) -> int:
         """The token of a symbol. An unknown symbol raises `SpecificationError` with the nearest name."""
         try:
@@ -57,14 +70,19 @@ class Vocabulary:
         """The tokens of a sequence of symbols: int32[len(words)]. No EOS is added."""
         return np.array([self.index(word) for word in words], np.int32)
 
+    def cut(self, text: str) -> list[str]:
+        """The symbols of a part of a text without white space between them, see `sim.languages.cutting.cut`."""
+        return cut(text, self._number)
+
     def tokens(self, text: str, place: str) -> list[int]:
         """Tokens of a written text, without EOS: the inverse of `decode`.
 
-        An unknown symbol, or the end of string, raises a `SpecificationError` that names the place.
+        If symbols with several characters are written with nothing between them, the text is cut. Then a part between
+        spaces that is a symbol stays whole. An unknown symbol, the end of string, or a text that can be cut in two ways
+        raises a `SpecificationError` that names the place.
         """
-        words = list(text) if self.joiner == "" else [word for word in text.split(self.joiner) if word]
         try:
-            tokens: list[int] = self.encode(words).tolist()
+            tokens: list[int] = self.encode(self._words(text)).tolist()
         except SpecificationError as problem:
             raise SpecificationError(f"{place} {text!r}: {problem}; symbols of the language are required") from None
         if EOS in tokens:
@@ -72,6 +90,15 @@ class Vocabulary:
                 f"{place} {text!r}: a string without its end is required, found the end-of-string symbol; leave it out"
             )
         return tokens
+
+    def _words(self, text: str) -> list[str]:
+        """The symbols of a text, which may be unknown ones where the text shows where they end."""
+        if not self.compact:
+            return list(text) if self.joiner == "" else [word for word in text.split(self.joiner) if word]
+        parts = text.split() if self.spaced else [text] if text else []
+        if len(parts) == 1:
+            return self.cut(parts[0])
+        return [symbol for part in parts for symbol in ([part] if part in self._number else self.cut(part))]
 
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
         """The string as text, up to the first EOS, which is left out."""

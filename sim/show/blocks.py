@@ -3,7 +3,6 @@
 import base64
 import html
 import re
-import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 
 from sim.numerics import visible
+from sim.show.width import cells, filled
 
 WIDTH = 80
 """Width of printed pages [characters]."""
@@ -103,11 +103,11 @@ def show(blocks: Iterable[Block], console: Console | None = None, width: int = W
                 console.print(f"\n[bold]{escape(text)}[/bold]")
             case Paragraph(text, bullet):
                 first, rest = ("· ", "  ") if bullet else ("", "")
-                console.print(escape(textwrap.fill(text, width, initial_indent=first, subsequent_indent=rest)))
+                console.print(escape(filled(text, width, first, rest)))
             case Quote(text):
-                console.print(escape(textwrap.fill(f"“{text}”", width, initial_indent="  ", subsequent_indent="  ")))
+                console.print(escape(filled(f"“{text}”", width, "  ", "  ")))
             case Picture():
-                console.print(escape(textwrap.fill(block.shown, width, initial_indent="  ", subsequent_indent="    ")))
+                console.print(escape(filled(block.shown, width, "  ", "    ")))
             case Table():
                 for part in fitting(block, width):
                     console.print(_rich_table(part, width))
@@ -133,12 +133,12 @@ def _cells(table: Table, index: int) -> list[str]:
 
 
 def _width(table: Table, index: int) -> int:
-    return max(len(line) for cell in _cells(table, index) for line in cell.split("\n"))
+    return max(cells(line) for cell in _cells(table, index) for line in cell.split("\n"))
 
 
 def _longest(table: Table, index: int, pattern: str) -> int:
-    """Length of the longest piece of text of a kind in a column, at least 1."""
-    return max([1, *(len(found) for cell in _cells(table, index) for found in re.findall(pattern, cell))])
+    """Width of the longest piece of text of a kind in a column, at least 1."""
+    return max([1, *(cells(found) for cell in _cells(table, index) for found in re.findall(pattern, cell))])
 
 
 def _word_widths(table: Table, width: int) -> list[int]:

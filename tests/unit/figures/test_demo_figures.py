@@ -12,7 +12,7 @@ from matplotlib.collections import PolyCollection
 from PIL import Image
 
 from figures.curves import curve, ends, styles
-from figures.demo import animation, forgetting, support, waterfall
+from figures.demo import animation, answers, forgetting, support, waterfall
 from figures.demo import styles as style_masses
 from figures.style import styled
 from figures.words import change, mark, percent, plain, three, title
@@ -312,3 +312,24 @@ def test_a_run_without_control(tmp_path: Path) -> None:
     assert len(waterfall.draw(tables).axes) == 1
     assert [axes.get_visible() for axes in forgetting.draw(tables).axes] == [True, False, True, True]
     assert animation.animate(tables, tmp_path / "a.gif") == len(STEPS)
+
+
+# -- answers in words -------------------------------------------------------------------------------------------------
+
+
+def test_answers_are_the_rows_of_the_table(tables: Tables) -> None:
+    drawn = answers.draw(tables)
+    shown = [part for _, part in tables["examples"].group_by("prompt", maintain_order=True)][: answers.NUM_PROMPTS]
+    assert len(drawn.axes) == len(shown) > 0
+    for axes, part in zip(drawn.axes, shown, strict=True):
+        assert axes.get_title(loc="left") == plain(part["prompt"][0])
+        widths = [[bar.get_width() for bar in bars] for bars in axes.containers]
+        assert widths == [part["q₀"].to_list(), part["q"].to_list()]
+        words = [tick.get_text() for tick in axes.get_yticklabels()]
+        assert words == [f"{plain(a)}  ({z})" for a, z in zip(part["answer"], part["style"], strict=True)]
+
+
+def test_long_answers_are_shortened_by_their_width(tables: Tables) -> None:
+    long = tables["examples"].with_columns(answer=pl.lit("月" * 40), style=pl.lit(""))
+    axes = answers.draw({**tables, "examples": long}).axes[0]
+    assert {tick.get_text() for tick in axes.get_yticklabels()} == {"月" * 16 + "…"}

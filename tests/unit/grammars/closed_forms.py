@@ -3,8 +3,8 @@
 import numpy as np
 
 from sim.grammars._content import Factors as Contents
-from sim.grammars._english import slots_of
-from sim.grammars.english import Factors
+from sim.grammars._templated import Factors
+from sim.grammars._templates import slots_of
 
 
 def entropy_of(law: np.ndarray) -> float:
@@ -12,7 +12,7 @@ def entropy_of(law: np.ndarray) -> float:
     return float(sum(-p * np.log(p) for p in law if p))
 
 
-def english_entropy(factors: Factors) -> float:
+def templated_entropy(factors: Factors) -> float:
     """H(P) [nat per string] = H(x) + E H(z|x) + E H(form|z) + E sum over slots of H(word|x,z,slot).
 
     It is exact because the string determines all of them.
@@ -27,6 +27,16 @@ def english_entropy(factors: Factors) -> float:
                 inside += share * sum(entropy_of(factors.law(topic, style, slot)) for slot in slots_of(form))
             total += p_topic * p_style * inside
     return float(total)
+
+
+def templated_size(factors: Factors) -> int:
+    """The number of documents: for every topic and form, the product of the numbers of words of its slots."""
+    return sum(
+        int(np.prod([len(factors.choices(topic, slot)) for slot in slots_of(form)]))
+        for topic in range(len(factors.topics))
+        for style in factors.styles
+        for form, _ in factors.words.styles[style].forms
+    )
 
 
 def styles_content_entropy(factors: Contents, shown: float = 0.0) -> float:

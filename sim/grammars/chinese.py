@@ -1,0 +1,60 @@
+"""Templated Chinese, the counterpart of `english`: many valid answers in four styles to every prompt. Tier A."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from sim.config import AtLeast, Check, NonNegative
+from sim.grammars._mixture import SWING
+from sim.grammars._templated import Factors, factors_of, language_of
+from sim.grammars._templates import lists, word_list
+from sim.languages.finite import FiniteLanguage
+
+SHARES = {"plain": 0.34, "poetic": 0.24, "jianghu": 0.2, "assistant": 0.22}
+"""P(z), the default share of documents in each style."""
+
+TITLES = {"plain": "白话", "poetic": "诗意", "jianghu": "江湖", "assistant": "助手"}
+"""What Chinese texts call the styles. Their names are Latin letters, because they are written on a command line."""
+
+LISTS = lists("chinese")
+"""Names of the word lists."""
+
+WordList = Check(f"one of {', '.join(LISTS)}", lambda value: value in LISTS)
+
+
+def chinese_factors(
+    num_prompts: int | None = None,
+    prompt_zipf: float = 0.5,
+    zipf: float = 1.0,
+    styles: Mapping[str, float] = SHARES,
+    swing: float = 0.5,
+    words: str = "nature",
+    seed: int | None = None,
+) -> Factors:
+    """The factors of `chinese`, from the same arguments."""
+    return factors_of(word_list("chinese", words), num_prompts, prompt_zipf, zipf, styles, swing, seed)
+
+
+def chinese(
+    *,
+    words: Annotated[str, WordList] = "nature",
+    num_prompts: Annotated[int | None, AtLeast(1)] = None,
+    prompt_zipf: Annotated[float, NonNegative] = 0.5,
+    zipf: Annotated[float, NonNegative] = 1.0,
+    styles: Mapping[str, float] = SHARES,
+    swing: Annotated[float, SWING] = 0.5,
+    seed: Annotated[int | None, AtLeast(0)] = None,
+) -> FiniteLanguage:
+    """Chinese questions about `num_prompts` topics with answers in the styles plain, poetic, jianghu and assistant.
+
+    A token is a word. Texts are written without spaces, and are read with or without them. jianghu (江湖) is the way in
+    which heroes of martial arts novels speak; plain is 白话, poetic 诗意, assistant 助手. `words` is the name of the
+    word list: nature has 12 topics, and classroom has 4. Without a number of prompts (null) all topics of the list are
+    asked about. The law and the other arguments are those of `english`: P(x, z, y) = P(x) P(z|x) P(y|x,z). Raises
+    `SpecificationError` for shares that are not a law, for unknown styles, and for more prompts than topics.
+    """
+    return language_of(chinese_factors(num_prompts, prompt_zipf, zipf, styles, swing, words, seed))
+
+
+def label(**_: object) -> str:
+    """The world in words."""
+    return "templated Chinese"
