@@ -8,7 +8,7 @@ A figure is one file, `figures/<study>/<name>.py`, in this project or in an inst
   A study of such figures needs no run and no report, and its figures are written to <folder>/figures;
 - draw(tables) -> Figure | None: it returns None if the tables hold nothing for the figure;
 - caption(tables) -> str: it says what the figure shows, and is written beside it as <name>.txt;
-- animate(tables, file), only for a moving figure: it writes <name>.gif.
+- animate(tables, file), only for a moving figure: it writes <name>.gif. With --for slide, an MP4 is made of the GIF.
 
 Every text of a figure passes through `figures.language.say`, which knows its Chinese if `chinese.toml` has it.
 """
@@ -25,6 +25,7 @@ os.environ["MPLBACKEND"] = "agg"  # figures are only written, and matplotlib ref
 from figures.drawing import Form, write_all
 from figures.fonts import families
 from figures.language import LANGUAGES
+from figures.moving import can_film
 from figures.style import MEDIA
 from sim.arguments import Parser
 from sim.config import members
@@ -192,6 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"Written to {target}: {', '.join(sorted(file.name for files in written.values() for file in files))}")
     if empty := [name for name, files in written.items() if not files]:
         print(f"Not drawn: {', '.join(empty)}; draw(tables) returned None, as if the tables held nothing for it")
+    if chosen.medium == "slide" and any(hasattr(one, "animate") for one in figures.values()) and not can_film():
+        print("Left out: MP4; ffmpeg is required for it, and was not found (apt install ffmpeg)")
     return 0
 
 

@@ -13,6 +13,8 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from figures.glyphs import complete
+from figures.language import speaking
+from figures.moving import can_film, film
 from figures.style import save, styled
 from figures.words import mark
 from sim.numerics import SpecificationError
@@ -102,8 +104,17 @@ def write(module: ModuleType, name: str, source: Path, folder: Path, form: Form)
     files.append(folder / f"{form.stem(name, of_medium=False)}.txt")
     write_whole(files[-1], f"{caption}\n".encode())
     if hasattr(module, "animate"):
-        files.append(folder / f"{name}.gif")
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as draft:
-            module.animate(tables, Path(draft) / files[-1].name)
-            (Path(draft) / files[-1].name).replace(files[-1])
+        files += animated(module, folder, form.stem(name, of_medium=False), tables, form)
     return files
+
+
+def animated(module: ModuleType, folder: Path, stem: str, tables: Mapping[str, pl.DataFrame], form: Form) -> list[Path]:
+    """Write the GIF of a moving figure; for slides also an MP4, if ffmpeg is installed. Return the files."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as draft:
+        made = [Path(draft) / f"{stem}.gif"]
+        with speaking(form.language):
+            module.animate(tables, made[0])
+        if form.medium == "slide" and can_film():
+            made.append(made[0].with_suffix(".mp4"))
+            film(*made)
+        return [file.replace(folder / file.name) for file in made]

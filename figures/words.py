@@ -104,5 +104,5 @@ def mark(drawn: Figure, tables: Tables) -> None:
         return
     run = about(tables)
     if not run["valid"]:
-        reached = rf"$\mathrm{{KL}}(P\,\|\,q_0)$ = {three(run['joint_kl'])} > {run['limit']:g} nat"
+        reached = f"KL(P‖q₀) = {three(run['joint_kl'])} > {run['limit']:g} nat"
         drawn.suptitle(say("NOT VALID: {reached}", reached=reached), color=RED, fontweight="bold")
