@@ -64,6 +64,11 @@ def plain(name: str) -> str:
     return name.replace("$", r"\$")
 
 
+def capital(words: str) -> str:
+    """Return words that begin with a capital letter; the other letters stay as they are."""
+    return words[:1].upper() + words[1:]
+
+
 def data(tables: Tables) -> str:
     """Describe S, the world and the seed for a caption."""
     run = about(tables)

@@ -12,7 +12,7 @@ from figures.language import language, say
 from figures.moving import frames, write_gif
 from figures.ranks import Stage, stage
 from figures.style import styled
-from figures.words import data, plain, three
+from figures.words import capital, data, three
 
 TABLES = ("runs", "metrics", "phases", "documents", "strings")
 
@@ -60,12 +60,7 @@ def _one(tables: Tables) -> Tables:
 
 
 def _stage(tables: Tables) -> Stage:
-    titles = {name: say("{method} on {data}", method=name, data=plain(_data(tables))) for name in _shown(tables)}
-    return stage(_one(tables), titles, lines=2)
-
-
-def _data(tables: Tables) -> str:
-    return str(tables["runs"]["restriction"][0])
+    return stage(_one(tables), {name: capital(say(name)) for name in _shown(tables)}, lines=2)
 
 
 def _show(whole: Stage, tables: Tables, index: int) -> None:

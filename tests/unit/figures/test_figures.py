@@ -1,4 +1,7 @@
-"""Laws of every figure that is found, on paper and on a slide: it can be read, and its caption says what it is."""
+"""Laws of every figure that is found, on paper and on a slide: it can be read, and its caption says what it is.
+
+They hold in Chinese too, where nothing is left in English.
+"""
 
 import functools
 import re
@@ -13,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from figures.colours import CONTRAST, contrast, luminance
+from figures.fonts import chinese_font
 from figures.style import MEDIA, styled
 from figures.words import mark as mark_invalid
 from sim.config import GROUPS, canonical, conf_folder, described, members
@@ -22,16 +26,21 @@ from tests.unit.figures.tiny_studies import tables, variants
 
 FIGURES = [name for name in members("figure") if variants(name.split("/")[0])]
 CASES = [
-    (name, medium, variant)
+    (name, medium, variant, "en")
     for name in FIGURES
     for variant in variants(name.split("/")[0])
     for medium in (MEDIA if variant in ("", "two controls") else ["paper"])
 ]
+CHINESE = [(name, medium, "", "zh") for name in FIGURES for medium in MEDIA]
 
-SMALLEST = {"paper": 7.0, "slide": 17.0}
+WITH_FONT = pytest.mark.skipif(
+    chinese_font(search=True) is None, reason="no Chinese font is installed (fonts-noto-cjk)"
+)
+
+SMALLEST = {"paper": 7.0, "slide": 18.0}
 """Least size of letters [point], on a slide where it is SHOWN inches wide; indices in formulas are smaller."""
 
-SHOWN = 13.33
+SHOWN = 40 / 3
 
 CROSSED = 0.1
 """Largest share of the place of a text on which its letters may stand out too little, such as a thin line's."""
@@ -40,10 +49,10 @@ CERTAINTY = re.compile(r"\b(exact|exactly|bounds?|bounded|certified|estimate[sd]
 
 
 @functools.cache
-def drawn(name: str, medium: str, variant: str) -> tuple[Figure, list[seen.Seen]] | None:
+def drawn(name: str, medium: str, variant: str, language: str = "en") -> tuple[Figure, list[seen.Seen]] | None:
     """A figure and the texts in it; None where the tables hold nothing for it."""
     module, found = members("figure")[name].load(), tables(name.split("/")[0], variant)
-    with styled(medium):
+    with styled(medium, language):
         figure = module.draw(found)
         if figure is None:
             return None
@@ -52,11 +61,14 @@ def drawn(name: str, medium: str, variant: str) -> tuple[Figure, list[seen.Seen]
         return figure, seen.texts(figure)
 
 
-@pytest.fixture(params=CASES, ids=lambda case: " ".join(part.replace(" ", "_") for part in case if part))
+@pytest.fixture(
+    params=[*CASES, *(pytest.param(one, marks=[pytest.mark.slow, WITH_FONT]) for one in CHINESE)],
+    ids=lambda case: " ".join(part.replace(" ", "_") for part in case if part),
+)
 def case(request: pytest.FixtureRequest) -> tuple[str, Figure, list[seen.Seen]]:
     """The medium, the figure, and the texts in it."""
-    name, medium, variant = request.param
-    found = drawn(name, medium, variant)
+    name, medium, variant, language = request.param
+    found = drawn(name, medium, variant, language)
     if found is None:
         pytest.skip("the world has nothing for it")
     return medium, *found
@@ -98,6 +110,7 @@ def test_words_are_plain(case):
 def test_letters_are_large_enough(case):
     medium, figure, found = case
     factor = SHOWN / figure.get_figwidth() if medium == "slide" else 1.0
+    assert medium != "slide" or figure.get_figwidth() * 9 == pytest.approx(figure.get_figheight() * 16)
     for one in found:
         assert one.text.get_fontsize() * factor >= SMALLEST[medium], one.words
 
