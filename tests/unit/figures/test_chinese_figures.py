@@ -7,29 +7,21 @@ import string
 from pathlib import Path
 
 import pytest
-from matplotlib.text import Text
 
 from figures import language
-from figures.fonts import chinese_font, families
+from figures.fonts import families
 from figures.language import FILE, NAMES, catalogue, patterns, say, speaking
-from figures.style import styled
-from sim.config import members
 from sim.numerics import SpecificationError
 from tests.composed import ROOT
-from tests.unit.figures.tiny_studies import tables, variants
 
 FILES = sorted((ROOT / "figures").rglob(FILE))
 MODULES = sorted((ROOT / "figures").rglob("*.py"))
 
 PLAIN = frozenset(
     "Adam SGD SFT DPO LoRA FINCH KL JS TV Zipf Fisher Hellinger Transformer CKA GIF nat exp log eps logit float "
-    "Frobenius Bradley Terry Gavish Donoho Kornblith DG Hard arXiv Bayes Markov tiny".split()
+    "Frobenius Bradley Terry Gavish Donoho Kornblith DG Hard arXiv Bayes Markov terse".split()
 )
-"""Names, units and symbols that are the same in Chinese."""
-
-WITH_FONT = pytest.mark.skipif(
-    chinese_font(search=True) is None, reason="no Chinese font is installed (fonts-noto-cjk)"
-)
+"""Names, units and symbols that are the same in Chinese, and a style of the imitated worlds."""
 
 
 def english(words: str) -> set[str]:
@@ -99,24 +91,6 @@ def _labels() -> str:
 def test_chinese_texts_hold_no_english() -> None:
     left = {chinese: found for _, _, _, chinese in entries() if (found := english(chinese))}
     assert not left
-
-
-@WITH_FONT
-@pytest.mark.parametrize("name", [one for one in members("figure") if variants(one.split("/")[0])])
-def test_nothing_of_a_figure_is_left_in_english(name: str) -> None:
-    """Of what a figure writes, only words of the data may be English: answers and prompts of an English world."""
-    module, study = members("figure")[name].load(), name.split("/")[0]
-    for variant in variants(study):
-        found = tables(study, variant)
-        with styled("paper", "zh"):
-            drawn = module.draw(found)
-            if drawn is None:
-                continue
-            texts = [text.get_text() for text in drawn.findobj(Text)] + [module.caption(found)]
-        data = english(" ".join(found["examples"].select("prompt", "answer").to_numpy().ravel())) \
-            if "examples" in module.TABLES else set()  # fmt: skip
-        left = {words: more for words in texts if (more := english(words) - data)}
-        assert not left, variant
 
 
 # -- the language -----------------------------------------------------------------------------------------------------

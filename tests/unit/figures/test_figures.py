@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from figures.colours import CONTRAST, contrast, luminance
 from figures.fonts import chinese_font
@@ -22,6 +24,7 @@ from figures.words import mark as mark_invalid
 from sim.config import GROUPS, canonical, conf_folder, described, members
 from sim.numerics import SpecificationError
 from tests.unit.figures import seen
+from tests.unit.figures.test_chinese_figures import english
 from tests.unit.figures.tiny_studies import tables, variants
 
 FIGURES = [name for name in members("figure") if variants(name.split("/")[0])]
@@ -162,6 +165,38 @@ def at_tick(axes, area) -> bool:
     panels = axes.get_shared_y_axes().get_siblings(axes)
     names = [label.get_text() for one in panels for label in one.get_yticklabels() if label.get_position()[1] == middle]
     return any(names)
+
+
+# -- Chinese ----------------------------------------------------------------------------------------------------------
+
+
+@WITH_FONT
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        pytest.param(name, variant, marks=pytest.mark.slow if variant else ())
+        for name in FIGURES
+        for variant in variants(name.split("/")[0])
+    ],
+)
+def test_nothing_is_left_in_english(name, variant):
+    """Of what a Chinese figure writes, only words of the data may be English: answers of an English world."""
+    module, found = members("figure")[name].load(), tables(name.split("/")[0], variant)
+    with styled("paper", "zh"):
+        if (figure := module.draw(found)) is None:
+            pytest.skip("the world has nothing for it")
+        texts = [text.get_text() for text in figure.findobj(Text)] + [module.caption(found)]
+    data = data_words(found)
+    assert not {words: more for words in texts if (more := english(words) - data)}
+
+
+def data_words(found) -> set[str]:
+    """The English words of answers, prompts and the name of the world, which stay as they are."""
+    worlds = [found[name]["world"] for name in ("run", "runs") if "world" in found.get(name, pl.DataFrame()).columns]
+    words = [str(one) for world in worlds for one in world]
+    if "examples" in found:
+        words += [str(cell) for cell in found["examples"].select("prompt", "answer").to_numpy().ravel()]
+    return english(" ".join(words))
 
 
 # -- captions ---------------------------------------------------------------------------------------------------------
