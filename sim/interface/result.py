@@ -91,13 +91,11 @@ class Result:
             raise SpecificationError(
                 f"figure: one of {', '.join(found)} is required, found {name!r}{nearest(name, list(found))}"
             )
-        style, glyphs = map(importlib.import_module, ("figures.style", "figures.glyphs"))  # by name, like every member
+        style = importlib.import_module("figures.style")  # by name, like every member: sim does not depend on figures
         with style.styled():
-            glyphs.prepare(self._tables)
             figure: Figure | None = found[name].load().draw(self._tables)
         if figure is None:
             raise SpecificationError(f"figure: a figure for which this run has numbers is required, found {name!r}")
-        glyphs.complete(figure)
         return figure
 
     def __repr__(self) -> str:
