@@ -1,4 +1,4 @@
-"""python -m figures <study> [folder] [--run HASH] [--only NAME] [--for slide]: draw figures, only from tables.
+"""python -m figures <study> [folder] [--run HASH] [--only NAME] [--for slide] [--language zh]: draw tables.
 
 With --published they are drawn from the tables in the repository, without runs.
 
@@ -8,7 +8,9 @@ A figure is one file, `figures/<study>/<name>.py`, in this project or in an inst
   A study of such figures needs no run and no report, and its figures are written to <folder>/figures;
 - draw(tables) -> Figure | None: it returns None if the tables hold nothing for the figure;
 - caption(tables) -> str: it says what the figure shows, and is written beside it as <name>.txt;
-- animate(tables, file), only for a moving figure: it writes <name>.gif.
+- animate(tables, file), only for a moving figure: it writes <name>.gif. With --for slide, an MP4 is made of the GIF.
+
+Every text of a figure passes through `figures.language.say`, which knows its Chinese if `chinese.toml` has it.
 """
 
 import os
@@ -20,7 +22,10 @@ from types import ModuleType
 
 os.environ["MPLBACKEND"] = "agg"  # figures are only written, and matplotlib refuses an unknown backend with a traceback
 
-from figures.drawing import write_all
+from figures.drawing import Form, write_all
+from figures.fonts import families
+from figures.language import LANGUAGES
+from figures.moving import can_film
 from figures.style import MEDIA
 from sim.arguments import Parser
 from sim.config import members
@@ -167,6 +172,7 @@ def parser() -> Parser:
     made.add_argument("--published", action="store_true", help="read the tables in the repository, and no runs")
     made.add_argument("--out", type=Path, metavar="DIR", help=f"where to write, with --published (default: {OUT})")
     made.add_argument("--for", dest="medium", choices=list(MEDIA), default="paper", help="the medium (default: paper)")
+    made.add_argument("--language", choices=LANGUAGES, default="en", help="English or Chinese (default: en)")
     return made
 
 
@@ -174,18 +180,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Draw the figures of a study into reports/<report>/figures. Return the exit status: 2 on bad input."""
     try:
         chosen = parser().parse_intermixed_args(arguments)
+        families(chosen.language)  # refused early if no font has the letters
         figures, source, target = places(chosen, figures_of(chosen.study, chosen.only))
         of_runs = str(source), "change its permissions, or copy the folder"
         argument, fix = ("--out", "choose another folder") if chosen.published else of_runs
         check_writable(argument, target, [], fix)
         target.mkdir(parents=True, exist_ok=True)
-        written = write_all(figures, source, target, chosen.medium)
+        written = write_all(figures, source, target, Form(chosen.medium, chosen.language))
     except SpecificationError as error:
         print(in_one_line(error), file=sys.stderr)
         return REFUSED
     print(f"Written to {target}: {', '.join(sorted(file.name for files in written.values() for file in files))}")
     if empty := [name for name, files in written.items() if not files]:
         print(f"Not drawn: {', '.join(empty)}; draw(tables) returned None, as if the tables held nothing for it")
+    if chosen.medium == "slide" and any(hasattr(one, "animate") for one in figures.values()) and not can_film():
+        print("Left out: MP4; ffmpeg is required for it, and was not found (apt install ffmpeg)")
     return 0
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from figures.language import say
 from sim.numerics import SpecificationError, nearest
 
 Tables = Mapping[str, pl.DataFrame]
@@ -87,4 +88,4 @@ def mean_over(frame: pl.DataFrame, key: str, *columns: str) -> pl.DataFrame:
 def num_seeds(frame: pl.DataFrame) -> str:
     """Return text such as '5 seeds' for the runs of a table."""
     count = frame["seed"].n_unique()
-    return f"{count} seed{'' if count == 1 else 's'}"
+    return say("{count} seed", count=count) if count == 1 else say("{count} seeds", count=count)

@@ -28,6 +28,10 @@ GAP = 1.0
 """From the axes to the names beside them, in heights of letters."""
 
 
+WORD = re.compile(r"(\s*)([\u4e00-\u9fff][，。：；、）”]*|(?:\$[^$]*\$|\\\$|[^\s$\u4e00-\u9fff])+)")
+"""The space before a word, and the word: what no line break divides. Every Chinese character is a word of its own."""
+
+
 @dataclass(frozen=True)
 class Label:
     """A name, the height on the axis that it belongs to, and the colour of what it names.
@@ -78,14 +82,15 @@ def _break(axes: Axes, text: Text, words: str) -> None:
     """Break words into lines between words, and not within formulas, so that each fits its panel."""
     place = axes.get_subplotspec()
     columns = 1 if place is None else place.get_gridspec().ncols
-    lines: list[str] = []
-    for word in re.findall(r"(?:\$[^$]*\$|\\\$|[^\s$])+", words):
-        text.set_text(f"{lines[-1]} {word}" if lines else word)
-        if lines and text.get_window_extent().width <= PANEL * axes.figure.bbox.width / columns:
-            lines[-1] += f" {word}"
-        else:
+    lines = [""]
+    for space, word in WORD.findall(words):
+        longer = lines[-1] + (space and " ") + word
+        text.set_text(longer)
+        if lines[-1] and text.get_window_extent().width > PANEL * axes.figure.bbox.width / columns:
             lines.append(word)
-    text.set_text("\n".join(lines))
+        else:
+            lines[-1] = longer
+    text.set_text("\n".join(line.strip() for line in lines))
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:

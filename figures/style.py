@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import matplotlib as mpl
-from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from figures.fonts import families
+from figures.glyphs import complete
+from figures.language import language, say, speaking
 from sim.places import write_whole
 
 
@@ -35,27 +38,14 @@ class Medium:
 
 MEDIA = {
     "paper": Medium(7.0, None, 9.0, 1.0, 200, ("pdf", "svg", "png")),
-    "slide": Medium(10.0, 5.625, 15.5, 1.5, 192, ("svg", "png")),
+    "slide": Medium(40 / 3, 7.5, 21.8, 2.0, 144, ("svg", "png")),
 }
-"""A paper's text is 7 inches wide; a slide has 16:9 and letters of at least 17 points where it is 13.3 inches wide."""
+"""A paper's text is 7 inches wide. A slide is 13.33 by 7.5 inches (16:9), and its small letters have 18 points."""
 
 _medium: ContextVar[Medium] = ContextVar("medium", default=MEDIA["paper"])
 
 UNDATED = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
 """Metadata without the dates, which would make files differ from one second to the next."""
-
-CHINESE = (
-    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "PingFang SC", "Hiragino Sans GB",
-    "Microsoft YaHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Noto Sans CJK JP", "SimHei", "Heiti SC", "SimSun",
-    "AR PL UMing CN", "Droid Sans Fallback", "Arial Unicode MS",
-)  # fmt: skip
-"""Fonts with Chinese glyphs, best first."""
-
-
-def families() -> list[str]:
-    """Return DejaVu Sans, which comes with matplotlib, and a Chinese font for further glyphs, if one is installed."""
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    return ["DejaVu Sans", *[name for name in CHINESE if name in installed][:1]]
 
 
 def settings(medium: Medium) -> dict[str, Any]:
@@ -69,7 +59,7 @@ def settings(medium: Medium) -> dict[str, Any]:
         "axes.titleweight": "bold",
         "figure.constrained_layout.use": True,
         "figure.dpi": 100,
-        "font.family": families(),
+        "font.family": families(language()),
         "font.size": medium.letters,
         "hatch.linewidth": 0.5 * medium.factor,
         "legend.fontsize": "small",
@@ -89,16 +79,21 @@ def settings(medium: Medium) -> dict[str, Any]:
 
 
 @contextmanager
-def styled(medium: str = "paper") -> Iterator[Medium]:
-    """Draw for a medium within this context. The user's settings of matplotlib have no effect."""
+def styled(medium: str = "paper", language: str = "en") -> Iterator[Medium]:
+    """Draw for a medium and in a language within this context. The user's settings of matplotlib have no effect."""
     token = _medium.set(MEDIA[medium])
     try:
-        with mpl.rc_context():
+        with speaking(language), mpl.rc_context():
             mpl.rcdefaults()
             cast(Any, mpl.rcParams).update(settings(MEDIA[medium]))
             yield MEDIA[medium]
     finally:
         _medium.reset(token)
+
+
+def is_slide() -> bool:
+    """Return whether a slide is drawn."""
+    return _medium.get() is MEDIA["slide"]
 
 
 def factor() -> float:
@@ -107,7 +102,12 @@ def factor() -> float:
 
 
 class Drawn(Figure):
-    """A figure that a notebook shows even if matplotlib is not set up for notebooks."""
+    """A figure that a notebook shows even if matplotlib is not set up for notebooks, and that has all its glyphs."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the figure, see `figures.glyphs.complete`."""
+        complete(self)
+        super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
         picture = io.BytesIO()
@@ -143,7 +143,7 @@ def save(drawn: Figure, stem: Path) -> list[Path]:
     return files
 
 
-def step_axis(axes: Axes, last: int, label: str = "fine-tuning step", most: int = 5) -> None:
+def step_axis(axes: Axes, last: int, label: str | None = None, most: int = 5) -> None:
     """Make the horizontal axis a logarithmic axis of steps that also holds step 0, with at most about `most` ticks."""
     axes.set_xscale("symlog", linthresh=1.0, linscale=0.35)
     decades = [10**power for power in range(9) if 10**power <= last]
@@ -154,4 +154,4 @@ def step_axis(axes: Axes, last: int, label: str = "fine-tuning step", most: int 
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlim(0, last)
-    axes.set_xlabel(label)
+    axes.set_xlabel(label or say("fine-tuning step"))

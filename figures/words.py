@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import RED
 from figures.curves import Tables, is_control, phases
+from figures.language import say
 
 SHORT = 30
 """Longest name of the data that fits above a panel [characters]."""
@@ -33,22 +34,29 @@ def averaged(tables: Tables, law: str) -> str:
     return rf"$x \sim {law}$" if has_prompts(tables) else ""
 
 
+def under(words: str, law: str) -> str:
+    """Return the label of an axis with the law of the prompts, if there is one."""
+    return say("{words}, {law}", words=words, law=law) if law else words
+
+
 def method(tables: Tables) -> str:
     """Return the name of the fine-tuning: SFT, or another objective."""
-    return str(about(tables)["objective"])
+    return say(str(about(tables)["objective"]))
 
 
 def title(tables: Tables, phase: str) -> str:
     """Return what a phase was trained on, as the title of a panel."""
     if is_control(tables, phase):
-        return f"{control_name(tables, phase).capitalize()}: {method(tables)} on P"
+        if len(phases(tables, "control")) == 1:
+            return say("Control: {method} on P", method=method(tables))
+        return say("Control ({phase}): {method} on P", phase=phase, method=method(tables))
     data = str(about(tables)["restriction"])
-    return f"{method(tables)} on {plain(data) if len(data) <= SHORT else 'S'}"
+    return say("{method} on {data}", method=method(tables), data=plain(data) if len(data) <= SHORT else "S")
 
 
 def control_name(tables: Tables, phase: str) -> str:
     """The short name of a control, for a line; with the name of its phase where there are several."""
-    return "control" if len(phases(tables, "control")) == 1 else f"control ({phase})"
+    return say("control") if len(phases(tables, "control")) == 1 else say("control ({phase})", phase=phase)
 
 
 def plain(name: str) -> str:
@@ -56,9 +64,15 @@ def plain(name: str) -> str:
     return name.replace("$", r"\$")
 
 
+def capital(words: str) -> str:
+    """Return words that begin with a capital letter; the other letters stay as they are."""
+    return words[:1].upper() + words[1:]
+
+
 def data(tables: Tables) -> str:
     """Describe S, the world and the seed for a caption."""
-    return f"S: {about(tables)['restriction']}; world: {about(tables)['world']}; seed {about(tables)['seed']}"
+    run = about(tables)
+    return say("S: {data}; world: {world}; seed {seed}", data=run["restriction"], world=run["world"], seed=run["seed"])
 
 
 def percent(share: float) -> str:
@@ -81,7 +95,7 @@ def change(lower: float, upper: float) -> str:
         return "0"
     digits = ".2f" if max(abs(lower), abs(upper)) >= 0.005 else ".1g"
     low, high = format(lower, f"+{digits}"), format(upper, f"+{digits}")
-    return (low if low == high else f"{low} to {high}").replace("-", MINUS)
+    return (low if low == high else say("{low} to {high}", low=low, high=high)).replace("-", MINUS)
 
 
 def mark(drawn: Figure, tables: Tables) -> None:
@@ -91,9 +105,9 @@ def mark(drawn: Figure, tables: Tables) -> None:
     """
     if "run" not in tables:
         if "runs" in tables and not tables["runs"]["valid"].any():
-            drawn.suptitle("NOT VALID: no run came near enough to P", color=RED, fontweight="bold")
+            drawn.suptitle(say("NOT VALID: no run came near enough to P"), color=RED, fontweight="bold")
         return
     run = about(tables)
     if not run["valid"]:
         reached = f"KL(P‖q₀) = {three(run['joint_kl'])} > {run['limit']:g} nat"
-        drawn.suptitle(f"NOT VALID: {reached}", color=RED, fontweight="bold")
+        drawn.suptitle(say("NOT VALID: {reached}", reached=reached), color=RED, fontweight="bold")

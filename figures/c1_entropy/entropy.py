@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import DISTRIBUTIONS, GUIDE, MARKERS, looks
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs",)
@@ -28,23 +29,25 @@ def draw(tables: Tables) -> Figure:
         _cloud(axes, runs, cases[column], view)
         axes.set(xlim=(low, high), ylim=(low, high))
         if row == 0:
-            axes.set_title(f"{cases[column].capitalize()} targets")
-            axes.annotate("$H(q) = H(S)$", (0.42, 0.36), xycoords="axes fraction", fontsize="small", color=GUIDE)
+            axes.set_title(say(f"{cases[column].capitalize()} targets"))
+            axes.annotate("$H(q) = H(S)$", (0.3, 0.1), xycoords="axes fraction", fontsize="small", color=GUIDE)
         if row == 1:
-            axes.set_xlabel("entropy of the data, $H(S)$ [nat]")
+            axes.set_xlabel(say("entropy of the data, $H(S)$ [nat]"))
         if column == 0:
-            axes.set_ylabel(f"{words},\n$H(q)$ [nat]")
+            axes.set_ylabel(say("{words},\n$H(q)$ [nat]", words=words))
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C1.1, C1.2, C1.8. Entropy of the tuned model against the entropy of its data: a mark for each run, "
-        f"{num_seeds(arms(tables))}, each a world of its own; bars are certified bounds. Above: answers given their "
-        "prompts, x ~ S(x). Below: whole texts. Grey: equality. Dotted: H(P), mean over worlds. Data left of H(P) are "
-        f"less diverse than the language, data right of it are more diverse. {at_rate(tables)}"
+    return say(
+        "C1.1, C1.2, C1.8. Entropy of the tuned model against the entropy of its data: a mark for each "
+        "run, {seeds}, each a world of its own; bars are certified bounds. Above: answers given their "
+        "prompts, x ~ S(x). Below: whole texts. Grey: equality. Dotted: H(P), mean over worlds. Data left "
+        "of H(P) are less diverse than the language, data right of it are more diverse. {at_rate}",
+        seeds=num_seeds(arms(tables)),
+        at_rate=at_rate(tables),
     )
 
 
@@ -64,7 +67,7 @@ def arms(tables: Tables) -> pl.DataFrame:
 def at_rate(tables: Tables) -> str:
     """Name the rate of the runs that are drawn, as a sentence; it is empty if the rates are not known."""
     rates = arms(tables)["rate"].unique().to_list()
-    return f"Learning rate {rates[0]:g}." if rates and rates[0] is not None else ""
+    return say("Learning rate {rate:g}.", rate=rates[0]) if rates and rates[0] is not None else ""
 
 
 def _cloud(axes: Axes, runs: pl.DataFrame, case: str, view: str) -> None:
@@ -81,5 +84,5 @@ def _cloud(axes: Axes, runs: pl.DataFrame, case: str, view: str) -> None:
         axes.errorbar(
             own[f"{view}_s"], middle, yerr=[middle - lower, upper - middle], fmt=look.marker, color=look.colour,
             markerfacecolor="none" if place >= len(MARKERS) else look.colour,
-            markersize=max(7.0 - 0.4 * place, 4.0) * factor(), elinewidth=factor(), label=name,
+            markersize=max(7.0 - 0.4 * place, 4.0) * factor(), elinewidth=factor(), label=say(name),
         )  # fmt: skip

@@ -7,6 +7,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from figures.c1_entropy.entropy import counted
 from figures.colours import GUIDE, look
 from figures.curves import Tables, mean_over, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs",)
@@ -26,7 +27,7 @@ def draw(tables: Tables) -> Figure | None:
     for place, (targets, rate) in enumerate(lines.iter_rows()):
         own = cells.filter(targets=targets, rate=rate).with_columns(at=pl.col("batch") * APART**place)
         mean, one = mean_over(own, "at", "added"), look(place)
-        label = f"{targets} targets, rate {rate:g}"
+        label = say("{targets} targets, rate {rate:g}", targets=targets, rate=rate)
         axes.plot(mean["at"], mean["added"], label=label, **one.line)
         half = (own["upper"] - own["lower"]).to_numpy() / 2
         axes.errorbar(own["at"], own["added"], yerr=half, **{**one.hollow, "alpha": 0.6}, elinewidth=0.8 * factor())
@@ -36,18 +37,19 @@ def draw(tables: Tables) -> Figure | None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlim(batches[0] / 1.4, batches[-1] * 1.8)
-    axes.set(xlabel="strings in a step", ylabel="entropy added, $H(q) - H(q_0)$ [nat]")
+    axes.set(xlabel=say("strings in a step"), ylabel=say("entropy added, $H(q) - H(q_0)$ [nat]"))
     drawn.legend(loc="outside lower center", ncols=2, handlelength=3)
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C1.9. What sampling adds: entropy of answers that fine-tuning adds although its data are fresh samples from "
-        "P, against the number of strings in a step. Hollow marks are worlds, bars are certified bounds, "
-        f"and lines join the means over {num_seeds(_cells(tables))}. With exact targets a step samples only which "
-        "prefixes it sees. Marks of one batch size are drawn side by side."
+    return say(
+        "C1.9. What sampling adds: entropy of answers that fine-tuning adds although its data are fresh "
+        "samples from P, against the number of strings in a step. Hollow marks are worlds, bars are "
+        "certified bounds, and lines join the means over {seeds}. With exact targets a step samples only "
+        "which prefixes it sees. Marks of one batch size are drawn side by side.",
+        seeds=num_seeds(_cells(tables)),
     )
 
 

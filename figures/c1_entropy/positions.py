@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from figures.c1_entropy.entropy import arms
 from figures.colours import DISTRIBUTIONS, PALE
 from figures.curves import Tables, mean_over, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "positions")
@@ -28,20 +29,24 @@ def draw(tables: Tables) -> Figure | None:
         nucleus, name = divmod(place, len(shown))
         own = curves.filter(pl.col("restriction") == shown[name], pl.col("live") > LIVE)
         _panel(axes, own, "nucleus" if nucleus else "branching")
-        axes.set(**{"xlabel": "position in the answer [tokens]"} if nucleus else {"title": f"S: {shown[name]}"})
-    panels[0].set_ylabel("branching factor, $e^{H_t}$")
-    panels[len(shown)].set_ylabel("90 % nucleus [tokens]")
+        if nucleus:
+            axes.set_xlabel(say("position in the answer [tokens]"))
+        else:
+            axes.set_title(say("S: {name}", name=shown[name]))
+    panels[0].set_ylabel(say("branching factor, $e^{H_t}$"))
+    panels[len(shown)].set_ylabel(say("90 % nucleus [tokens]"))
     panels[0].legend(handlelength=3)
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C1.5. Above: branching factor, the exponential of the mean entropy of the next token. Below: mean number of "
-        "likeliest next tokens that hold 90 % of the mass. Both by position in the answer, over prefixes x ~ S, for "
-        "the data with the least and with the most entropy, exact targets. Bands are certified bounds, other numbers "
-        f"are exact; means over {num_seeds(arms(tables))}."
+    return say(
+        "C1.5. Above: branching factor, the exponential of the mean entropy of the next token. Below: "
+        "mean number of likeliest next tokens that hold 90 % of the mass. Both by position in the answer, "
+        "over prefixes x ~ S, for the data with the least and with the most entropy, exact targets. Bands "
+        "are certified bounds, other numbers are exact; means over {seeds}.",
+        seeds=num_seeds(arms(tables)),
     )
 
 

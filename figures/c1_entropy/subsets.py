@@ -7,6 +7,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentF
 
 from figures.colours import look
 from figures.curves import Tables
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("subsets",)
@@ -30,15 +31,15 @@ def draw(tables: Tables) -> Figure:
         _line(panels[0], cells.filter(rule="string", law=law), place, "own" if law == "its own" else law)
     for place, (rule, words) in enumerate(RULES.items()):
         _line(panels[1], cells.filter(rule=rule, law=STEEP), place, words)
-    panels[0].set(title="Coin per text, by weights", ylabel="share of subsets with $H(P_A) > H(P)$")
-    panels[1].set(title="Weights of Zipf 2, by rule")
+    panels[0].set(title=say("Coin per text, by weights"), ylabel=say("share of subsets with $H(P_A) > H(P)$"))
+    panels[1].set(title=say("Weights of Zipf 2, by rule"))
     for axes in panels:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator([0.001, 0.01, 0.1, 0.5, 0.9]))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(_tick))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-        axes.set(xlabel="share that is kept, $P(A)$", ylim=(-0.03, 1.03))
+        axes.set(xlabel=say("share that is kept, $P(A)$"), ylim=(-0.03, 1.03))
         axes.invert_xaxis()
         axes.legend(loc="upper center", bbox_to_anchor=(0.46, -0.16), ncols=2, handlelength=2.6, columnspacing=1.0)
     return drawn
@@ -49,13 +50,16 @@ def caption(tables: Tables) -> str:
     cells = tables["subsets"]
     languages = cells["language"].n_unique()
     least = int(cells.filter(rule="string")["draws"].to_numpy().min())
-    return (
-        f"C1.7. Share of random subsets A with more entropy than the whole language, over {languages} kinds of "
-        "language with 342 to 1344 texts; means over languages, bars from the least to the largest. Nothing is "
-        f"trained, and every entropy is exact. A share is a count over at least {least:,} subsets of a language for a "
-        "coin per text, and over 200 random orders. Weights: rank to the power of minus the exponent. Rules: a text, "
-        "or all texts of a prompt or of a style, is kept with probability P(A); or texts in random order are added "
-        "until they hold P(A), or up to P(A) without those that would overshoot it."
+    return say(
+        "C1.7. Share of random subsets A with more entropy than the whole language, over {languages} "
+        "kinds of language with 342 to 1344 texts; means over languages, bars from the least to the "
+        "largest. Nothing is trained, and every entropy is exact. A share is a count over at least "
+        "{least:,} subsets of a language for a coin per text, and over 200 random orders. Weights: rank "
+        "to the power of minus the exponent. Rules: a text, or all texts of a prompt or of a style, is "
+        "kept with probability P(A); or texts in random order are added until they hold P(A), or up to "
+        "P(A) without those that would overshoot it.",
+        languages=languages,
+        least=least,
     )
 
 
@@ -65,7 +69,7 @@ def _line(axes: Axes, cells: pl.DataFrame, place: int, label: str) -> None:
     middle = by["share"].to_numpy()
     ends = [middle - by["least"].to_numpy(), by["most"].to_numpy() - middle]
     one = look(place)
-    axes.errorbar(by["mass"], middle, yerr=ends, label=label, elinewidth=0.8 * factor(), **one.line)
+    axes.errorbar(by["mass"], middle, yerr=ends, label=say(label), elinewidth=0.8 * factor(), **one.line)
 
 
 def _tick(value: float, _: object) -> str:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from figures.c1_entropy.entropy import arms
 from figures.colours import HATCHES, PARTS
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs",)
@@ -27,10 +28,10 @@ def draw(tables: Tables) -> Figure:
             if own.height:
                 _bar(axes, place, own)
         axes.axvline(0.0, color="black", linewidth=0.8 * factor())
-        axes.set(title=f"{case.capitalize()} targets", xlabel="entropy lost, $H(P)-H(q)$ [nat]")
+        axes.set(title=say(f"{case.capitalize()} targets"), xlabel=say("entropy lost, $H(P)-H(q)$ [nat]"))
         axes.use_sticky_edges = False  # otherwise the longest bar would end at the frame
         axes.margins(x=0.08)
-    panels[0].set_yticks(range(len(order)), order)
+    panels[0].set_yticks(range(len(order)), [say(name) for name in order])
     ends = [axes.get_xlim() for axes in panels]
     for axes in panels:
         axes.tick_params(axis="y", length=0)
@@ -41,11 +42,12 @@ def draw(tables: Tables) -> Figure:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C1.2. Entropy lost by fine-tuning, H(P) − H(q), split into three steps: conditioning on what S keeps, "
-        "narrowing within it, and learning, H(S) − H(q). Losses are drawn to the right and gains to the left of 0. "
-        f"Means over {num_seeds(arms(tables))}; the learning step is the middle of its certified bounds. "
-        "Restrictions are ordered by H(S)."
+    return say(
+        "C1.2. Entropy lost by fine-tuning, H(P) − H(q), split into three steps: conditioning on what S "
+        "keeps, narrowing within it, and learning, H(S) − H(q). Losses are drawn to the right and gains "
+        "to the left of 0. Means over {seeds}; the learning step is the middle of its certified bounds. "
+        "Restrictions are ordered by H(S).",
+        seeds=num_seeds(arms(tables)),
     )
 
 
@@ -57,7 +59,7 @@ def _bar(axes: Axes, place: int, own: pl.DataFrame) -> None:
         side = 1.0 if size >= 0 else -1.0
         axes.barh(
             place, size, left=ends[side], color=PARTS[part], hatch=HATCHES.get(part, ""), edgecolor="white",
-            linewidth=0, height=0.7, label=part if place == 0 else None,
+            linewidth=0, height=0.7, label=say(part) if place == 0 else None,
         )  # fmt: skip
         ends[side] += size
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import letters_on
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "crossed")
@@ -34,24 +35,25 @@ def draw(tables: Tables) -> Figure | None:
     for (row, column), r2 in np.ndenumerate(grid):
         if np.isfinite(r2):
             _number(axes, row, column, float(r2), to_hex(scale(r2)), bool(r2 == np.nanmax(grid[:, column])))
-    for name, target in found.filter("favourite").select("predictor", "target").unique().rows():
+    for name, target in found.filter("favourite").select("predictor", "target").unique(maintain_order=True).rows():
         _frame(axes, names.index(name), targets.index(target))
-    axes.set_xticks(range(len(targets)), [_broken(target) for target in targets])
-    axes.set_yticks(range(len(names)), names)
+    axes.set_xticks(range(len(targets)), [say(_broken(target)) for target in targets])
+    axes.set_yticks(range(len(names)), [say(name) for name in names])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title("What is foretold, on prompts that S never shows")
+    axes.set_title(say("What is foretold, on prompts that S never shows"))
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C2.6. The crossed race: R² of a parabola that foretells a kind of forgetting (columns, on prompts that S "
-        "never shows) from a quantity that is measured on the prompts of S (rows), over the runs of a world; means "
-        f"over {num_seeds(tables['crossed'])}. Frames: the predicted winners. Bold: the best of its column. A cell "
-        "with too few runs is empty. The numbers of the runs are exact, except for the excursion, which has the "
-        "rounding of float32."
+    return say(
+        "C2.6. The crossed race: R² of a parabola that foretells a kind of forgetting (columns, on "
+        "prompts that S never shows) from a quantity that is measured on the prompts of S (rows), over "
+        "the runs of a world; means over {seeds}. Frames: the predicted winners. Bold: the best of its "
+        "column. A cell with too few runs is empty. The numbers of the runs are exact, except for the "
+        "excursion, which has the rounding of float32.",
+        seeds=num_seeds(tables["crossed"]),
     )
 
 

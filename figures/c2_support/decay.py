@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from figures.colours import GUIDE, MARKERS, STYLE_CYCLE, Look
 from figures.curves import Tables, num_seeds
 from figures.labels import Label, beside
+from figures.language import say
 from figures.style import factor, figure
 from sim.theory.decay import adam_ceiling
 from sim.theory.memory import corrected_memory_law, memory_law
@@ -24,7 +25,13 @@ def draw(tables: Tables) -> Figure | None:
     if not paths.height:
         return None
     drawn, (sgd, adam) = figure(3.3, 2)
-    sgd.set(xscale="log", yscale="log", title="SGD", xlabel="fine-tuning step $t$", ylabel="lost mass, $q_t(B)$")
+    sgd.set(
+        xscale="log",
+        yscale="log",
+        title="SGD",
+        xlabel=say("fine-tuning step $t$"),
+        ylabel=say("lost mass, $q_t(B)$"),
+    )
     words = "$\\rho\\,t$, $\\rho=\\frac{1}{2}|\\log\\,\\beta_2|$"
     adam.set(xscale="log", yscale="log", title="Adam", xlabel=words)
     named = looks(paths)
@@ -40,13 +47,14 @@ def draw(tables: Tables) -> Figure | None:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
+    return say(
         "C2.2. Mass of the answers that the data leave out, over the fine-tuning; a line for each run, "
-        f"{num_seeds(long_paths(tables))}, all numbers exact. Left: SGD and the power 1/t, of which only the slope "
-        "means something. Right: Adam, with time in units of its memory, 1/ρ. Dashed: the law 1/(exp(ρt) − 1), through "
-        "the end of a table within its conditions, at the least β₂. Dotted: its two regimes, the power 1/t within the "
-        "memory and exponential decay at the rate ρ after it. Dash-dotted: the law with the bias correction, whose "
-        "first power is −3/2, at the largest β₂."
+        "{seeds}, all numbers exact. Left: SGD and the power 1/t, of which only the slope means "
+        "something. Right: Adam, with time in units of its memory, 1/ρ. Dashed: the law 1/(exp(ρt) − 1), "
+        "through the end of a table within its conditions, at the least β₂. Dotted: its two regimes, the "
+        "power 1/t within the memory and exponential decay at the rate ρ after it. Dash-dotted: the law "
+        "with the bias correction, whose first power is −3/2, at the largest β₂.",
+        seeds=num_seeds(long_paths(tables)),
     )
 
 
@@ -85,7 +93,7 @@ def _names(axes: Axes, paths: pl.DataFrame, named: dict[str, Look]) -> None:
         own = paths.filter(pl.col("step") == pl.col("num_steps"), name=name)
         if own.height:
             end = float(np.exp(np.log(own["lost"].to_numpy()).mean()))
-            labels.append(Label(name.replace(", ", ",\n"), end, look.colour, float(own["time"].to_numpy().max())))
+            labels.append(Label(say(name.replace(", ", ",\n")), end, look.colour, float(own["time"].to_numpy().max())))
     beside(axes, labels)
 
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import GUIDE, STYLE_CYCLE, Look
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "arms")
@@ -28,9 +29,9 @@ def draw(tables: Tables) -> Figure | None:
         kind = look.hollow if hollow else look.points
         axes.plot(own["x"], own["e"], markersize=2.2 * factor(), alpha=0.5, **kind)
         mean = own.select(pl.col("x").log().mean().exp(), pl.col("e").mean()).row(0)
-        axes.plot(*mean, label=name, markersize=6.5 * factor(), **kind)
+        axes.plot(*mean, label=say(name), markersize=6.5 * factor(), **kind)
     axes.axhline(0.0, color=GUIDE, linewidth=0.7 * factor(), zorder=0)
-    axes.set(xscale="log", xlabel="excursion $X$ [nat]", ylabel="erased behind the gate, $E$ [nat]")
+    axes.set(xscale="log", xlabel=say("excursion $X$ [nat]"), ylabel=say("erased behind the gate, $E$ [nat]"))
     axes.set_yscale("symlog", linthresh=LINEAR, linscale=0.6)
     _ticks(axes, arms)
     drawn.legend(*axes.get_legend_handles_labels(), loc="outside right center")
@@ -41,13 +42,16 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     arms = tables["arms"]
     left = arms.height - shown(tables).height
-    return (
-        "C2.8. What fine-tuning erases behind the gate, E, against the excursion X, the largest KL(S‖q) above that of "
-        "the optimum after the first step within 0.05 nats of it. Every arm reaches S: a small mark for each run, and "
-        f"a large one for an arm (mean of E, geometric mean of X), {num_seeds(arms)}. Hollow marks are interventions "
-        "on the base arm, and the arms that the curve does not cover (FINCH, replay). E is exact, and X is exact but "
-        f"for the rounding of float32. {left} of {arms.height} runs are left out, because they do not fit or have no "
-        "X."
+    return say(
+        "C2.8. What fine-tuning erases behind the gate, E, against the excursion X, the largest KL(S‖q) "
+        "above that of the optimum after the first step within 0.05 nats of it. Every arm reaches S: a "
+        "small mark for each run, and a large one for an arm (mean of E, geometric mean of X), {seeds}. "
+        "Hollow marks are interventions on the base arm, and the arms that the curve does not cover "
+        "(FINCH, replay). E is exact, and X is exact but for the rounding of float32. {left} of {height} "
+        "runs are left out, because they do not fit or have no X.",
+        seeds=num_seeds(arms),
+        left=left,
+        height=arms.height,
     )
 
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from figures.colours import GUIDE, PALE, Look, looks
 from figures.curves import Tables, num_seeds
 from figures.labels import Label, beside
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "kernels", "scatter")
@@ -30,13 +31,13 @@ def draw(tables: Tables) -> Figure | None:
         axes.plot(part["predicted"], part["moved"], markersize=2 * factor(), **Look("#0072B2", "o").points, alpha=0.6)
         low, high = (float(end) for end in np.quantile(part["moved"].to_numpy(), [0, 1]))
         axes.plot([low, high], [low, high], color=GUIDE, linewidth=factor(), zorder=0)
-        axes.set_title(f"Step {step}")
-        axes.set_xlabel("predicted [nat]")
+        axes.set_title(say("Step {step}", step=step))
+        axes.set_xlabel(say("predicted [nat]"))
         axes.locator_params(nbins=3)
         low, high = axes.get_xlim()
         ticks = [float(tick) for tick in axes.get_xticks() if low <= tick <= high]
         axes.set_xticks(sorted({ticks[0], ticks[-1]}))  # more would touch each other
-    panels[0].set_ylabel("true change of $\\log q(y|x)$ [nat]")
+    panels[0].set_ylabel(say(r"true change of $\log q(y|x)$ [nat]"))
     _explained(panels[3], tables["kernels"])
     return drawn
 
@@ -45,13 +46,16 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     points = tables["scatter"]
     width, rate = _middle(points["width"]), float(points["learning_rate"].to_numpy().max())
-    return (
-        "C2.5. Change of log q(y|x) of the answers that S lacks: the true change against the change under the model "
-        "that is linearised at q₀ (its empirical neural tangent kernel), seed 0, "
-        f"width {width}, learning rate {rate:g}; grey: equality. "
-        f"Right: explained share R² for each width over learning rate times steps, mean over "
-        f"{num_seeds(tables['kernels'])}, a line for each learning rate. A hollow mark at the foot is a value below "
-        f"{LEAST:g}. All changes are exact."
+    return say(
+        "C2.5. Change of log q(y|x) of the answers that S lacks: the true change against the change under "
+        "the model that is linearised at q₀ (its empirical neural tangent kernel), seed 0, width {width}, "
+        "learning rate {rate:g}; grey: equality. Right: explained share R² for each width over learning "
+        "rate times steps, mean over {seeds}, a line for each learning rate. A hollow mark at the foot is "
+        "a value below {least:g}. All changes are exact.",
+        width=width,
+        rate=rate,
+        seeds=num_seeds(tables["kernels"]),
+        least=LEAST,
     )
 
 
@@ -66,7 +70,7 @@ def _explained(axes: Axes, kernels: pl.DataFrame) -> None:
     means = means.sort("width", "learning_rate", "step").with_columns(done=pl.col("learning_rate") * pl.col("step"))
     least = max(LEAST, min(float(means["r2"].to_numpy().min()) - 0.1, 0.0))
     axes.axhline(0, color=PALE, zorder=0)
-    axes.set(xscale="log", ylim=(least, 1.05), title="Explained, R²", xlabel="rate × step")
+    axes.set(xscale="log", ylim=(least, 1.05), title=say("Explained, R²"), xlabel=say("rate × step"))
     labels = []
     widths = sorted(means["width"].unique())
     for width, look in zip(widths, looks([str(one) for one in widths]).values(), strict=True):
@@ -76,5 +80,5 @@ def _explained(axes: Axes, kernels: pl.DataFrame) -> None:
             if below.height:
                 axes.plot(below["done"], np.full(below.height, LEAST), **look.hollow, clip_on=False)
         end = means.filter(width=width).filter(pl.col("done") == pl.col("done").max())
-        labels.append(Label(f"width {width}", max(float(end["r2"].to_numpy()[0]), LEAST), look.colour))
+        labels.append(Label(say("width {width}", width=width), max(float(end["r2"].to_numpy()[0]), LEAST), look.colour))
     beside(axes, labels)

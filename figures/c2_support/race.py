@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import Look, looks
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "race", "entrants")
@@ -27,19 +28,22 @@ def draw(tables: Tables) -> Figure | None:
         label = {"sgd": "SGD", "adam": "Adam"}.get(name, name)
         points = {**look.points, "markersize": 2.5 * factor(), "alpha": 0.7}
         cloud.plot(own["forward KL"], own["elsewhere"], label=label, **points)
-    cloud.set(xlabel="forward KL on the prompts of $S$,\n$KL(q_0\\|q)$ [nat]", ylabel="forgotten elsewhere [nat]")
-    cloud.set_title("Forgotten on other prompts")
+    cloud.set(
+        xlabel=say("forward KL on the prompts of $S$,\n$KL(q_0\\|q)$ [nat]"), ylabel=say("forgotten elsewhere [nat]")
+    )
+    cloud.set_title(say("Forgotten on other prompts"))
     cloud.legend()
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C2.6. Left: how well each quantity, measured on the prompts of S, predicts what a run forgets: R² of a "
-        f"parabola over the runs of a seed, a mark for each of {num_seeds(tables['race'])}; on all prompts, and "
-        "elsewhere, on those that S never has. Right: forgetting elsewhere against the forward KL, a mark for each "
-        "run. All numbers of runs are exact."
+    return say(
+        "C2.6. Left: how well each quantity, measured on the prompts of S, predicts what a run forgets: "
+        "R² of a parabola over the runs of a seed, a mark for each of {seeds}; on all prompts, and "
+        "elsewhere, on those that S never has. Right: forgetting elsewhere against the forward KL, a mark "
+        "for each run. All numbers of runs are exact.",
+        seeds=num_seeds(tables["race"]),
     )
 
 
@@ -48,9 +52,9 @@ def _ranks(axes: Axes, found: pl.DataFrame) -> None:
     for shift, (target, (name, look)) in zip((0.16, -0.16), TARGETS.items(), strict=True):
         for place, predictor in enumerate(order):
             r2 = found.filter(target=target, predictor=predictor)["r2"].to_numpy()
-            heights, label = np.full(len(r2), place + shift), name if place == 0 else None
+            heights, label = np.full(len(r2), place + shift), say(name) if place == 0 else None
             axes.plot(r2, heights, label=label, markersize=3 * factor(), **look.points)
-    axes.set_yticks(range(len(order)), list(order))
+    axes.set_yticks(range(len(order)), [say(name) for name in order])
     axes.tick_params(axis="y", length=0)
-    axes.set(xlabel="R² over the runs of a seed", title="What predicts forgetting", xlim=(-0.05, 1.03))
-    axes.legend(loc="center left", title="forgotten")
+    axes.set(xlabel=say("R² over the runs of a seed"), title=say("What predicts forgetting"), xlim=(-0.05, 1.03))
+    axes.legend(loc="center left", title=say("forgotten"))

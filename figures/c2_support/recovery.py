@@ -4,7 +4,8 @@ from matplotlib.figure import Figure
 
 from figures.colours import DISTRIBUTIONS, PALE
 from figures.curves import Tables, num_seeds
-from figures.labels import head
+from figures.labels import below, head
+from figures.language import say
 from figures.style import factor, figure, step_axis
 
 TABLES = ("runs", "relearning", "relearning_paths")
@@ -26,12 +27,13 @@ def draw(tables: Tables) -> Figure | None:
             axes.axhline(threshold, color=PALE, zorder=0)
         for start, (name, look) in STARTS.items():
             for place, (_, path) in enumerate(own.filter(start=start).group_by("run", maintain_order=True)):
-                label = name if number == place == 0 else None
+                label = say(name) if number == place == 0 else None
                 shown = {**DISTRIBUTIONS[look].line, "linestyle": "-"}
                 axes.plot(path["step"], path["kl"], linewidth=factor(), **shown, markevery=0.25, label=label)
-        step_axis(axes, int(own["step"].to_numpy().max()), "steps on the lost part", most=3)
-        head(axes, f"{restriction}, {targets} targets")
-    panels[0].set_ylabel("$KL(P_B\\|q(\\cdot|B))$ [nat]")
+        step_axis(axes, int(own["step"].to_numpy().max()), most=3)
+        below(axes, say("steps on the lost part"))
+        head(axes, say("{restriction}, {targets} targets", restriction=restriction, targets=targets))
+    panels[0].set_ylabel(r"$KL(P_B\|q(\cdot|B))$ [nat]")
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return drawn
 
@@ -39,10 +41,13 @@ def draw(tables: Tables) -> Figure | None:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     levels = ", ".join(f"{one:g}" for one in thresholds(tables))
-    return (
-        "C2.4. Learning again: KL(P_B‖q(·|B)), the divergence from the lost part given that an answer is in it, over "
-        f"the steps of training on P_B; a line for each of {num_seeds(tables['relearning_paths'])}, exact. Grey: the "
-        f"thresholds {levels} nats at which savings are counted. How closed the gate was at first costs nothing here."
+    return say(
+        "C2.4. Learning again: KL(P_B‖q(·|B)), the divergence from the lost part given that an answer is "
+        "in it, over the steps of training on P_B; a line for each of {seeds}, exact. Grey: the "
+        "thresholds {levels} nats at which savings are counted. How closed the gate was at first costs "
+        "nothing here.",
+        seeds=num_seeds(tables["relearning_paths"]),
+        levels=levels,
     )
 
 

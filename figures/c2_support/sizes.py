@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from figures.colours import looks
 from figures.curves import Tables, mean_over, num_seeds
 from figures.labels import Label, beside
+from figures.language import say
 from figures.style import factor, figure, step_axis
 
 TABLES = ("runs", "sizes")
@@ -30,20 +31,21 @@ def draw(tables: Tables) -> Figure | None:
         axes.set_yscale("log")
         axes.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
         axes.set_ylim(FEWEST, 300)
-        axes.set_title(f"S: {restriction}")
+        axes.set_title(say("S: {name}", name=restriction))
         step_axis(axes, int(own["step"].to_numpy().max()))
         _panel(axes, own)
-    panels[0].set_ylabel("answers per prompt")
+    panels[0].set_ylabel(say("answers per prompt"))
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C2.1. Sizes of the support over the fine-tuning, prompts x ~ S(x): the effective number of answers e^H, and "
-        "the number of answers with probability at least ε. Hollow marks at the left are the sizes for P, those at the "
-        "right the sizes for S. Bands are certified bounds, and the line is the lower one; exact targets, means over "
-        f"{num_seeds(drawn_paths(tables))}."
+    return say(
+        "C2.1. Sizes of the support over the fine-tuning, prompts x ~ S(x): the effective number of "
+        "answers e^H, and the number of answers with probability at least ε. Hollow marks at the left are "
+        "the sizes for P, those at the right the sizes for S. Bands are certified bounds, and the line is "
+        "the lower one; exact targets, means over {seeds}.",
+        seeds=num_seeds(drawn_paths(tables)),
     )
 
 

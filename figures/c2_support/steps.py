@@ -7,6 +7,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from figures.colours import STYLE_CYCLE, Look
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "steps")
@@ -45,12 +46,12 @@ def draw(tables: Tables) -> Figure | None:
         kind = look.hollow if hollow else look.points
         axes.plot(own["q"], own["e"], markersize=2.2 * factor(), alpha=0.45, **kind)
         mean = own.select(pl.col("q").log().mean().exp(), pl.col("e").log().mean().exp()).row(0)
-        axes.plot(*mean, label=name, markersize=7.0 * factor(), **kind)
+        axes.plot(*mean, label=say(name), markersize=7.0 * factor(), **kind)
     axes.set(
         xscale="log",
         yscale="log",
-        xlabel="squared length of all steps, $Q$",
-        ylabel="erased behind the gate, $E$ [nat]",
+        xlabel=say("squared length of all steps, $Q$"),
+        ylabel=say("erased behind the gate, $E$ [nat]"),
     )
     for axis, ends in ((axes.xaxis, found["q"]), (axes.yaxis, found["e"])):
         _ticks(axis, float(ends.to_numpy().min()), float(ends.to_numpy().max()))
@@ -71,12 +72,15 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     steps = tables["steps"]
     left = steps.height - shown(tables).height
-    return (
-        "C2.8, second attempt, in worlds that no run had seen. What fine-tuning erases behind the gate, E, "
-        "against Q, the sum of the squared Euclidean lengths of all steps. A small mark is a run, and a large one the "
-        f"geometric mean of an arm, {num_seeds(steps)}. Undivided steps are as long as Adam's, without the division of "
-        "each coordinate. E is exact, and Q is exact but for the rounding of float32. "
-        f"{left} of {steps.height} runs are left out, because they do not fit or E is not above 0."
+    return say(
+        "C2.8, second attempt, in worlds that no run had seen. What fine-tuning erases behind the gate, "
+        "E, against Q, the sum of the squared Euclidean lengths of all steps. A small mark is a run, and "
+        "a large one the geometric mean of an arm, {seeds}. Undivided steps are as long as Adam's, "
+        "without the division of each coordinate. E is exact, and Q is exact but for the rounding of "
+        "float32. {left} of {height} runs are left out, because they do not fit or E is not above 0.",
+        seeds=num_seeds(steps),
+        left=left,
+        height=steps.height,
     )
 
 

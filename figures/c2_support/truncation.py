@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from figures.colours import GUIDE, Look
 from figures.curves import Tables, num_seeds
-from figures.style import factor, figure
+from figures.language import say
+from figures.style import factor, figure, is_slide
 
 TABLES = ("runs", "edits", "arms")
 
@@ -35,24 +36,26 @@ def draw(tables: Tables) -> Figure | None:
             _curve(axes, own, column, ranks, name)
         _point(axes, edits.filter(kind="interpolated"), column, len(ranks) + 1)
         places = range(len(ranks) + 2)
-        axes.set_xticks(places, [*(f"{rank:g}" for rank in ranks), "all", "½"])
-        axes.set_xlabel("directions kept; ½: interpolated")
-    erased.set_ylabel("erased behind the gate, $E$ [nat]")
-    gate.set(yscale="log", ylabel="mass of the lost part, $q(B)$")
+        axes.set_xticks(places, [*(f"{rank:g}" for rank in ranks), say("all"), "½"])
+        axes.set_xlabel(say("directions kept; ½: interpolated"))
+    erased.set_ylabel(say("erased behind the gate, $E$ [nat]"))
+    gate.set(yscale="log", ylabel=say("mass of the lost part, $q(B)$"))
     gate.axhline(GATED, color=GUIDE, linestyle="--", linewidth=factor(), zorder=0)
     handles, names = erased.get_legend_handles_labels()
-    drawn.legend(handles, names, loc="outside lower center", ncols=4)
+    drawn.legend(handles, names, loc="outside lower center", ncols=2 if is_slide() else 4)
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C2.9. Every change of a weight matrix is cut to its top k singular directions. Left: what is erased behind "
-        "the gate, E. Right: the mass that the model still gives to the lost part; dashed: 0.01. Beside it as many "
-        "random directions with the same singular values, the same cut of the identity control, and weights halfway "
-        "between those before and after the fine-tuning. Adam at 0.002, sampled targets; means over "
-        f"{num_seeds(shown(tables))} and a thin line for each (geometric means of masses). All numbers are exact."
+    return say(
+        "C2.9. Every change of a weight matrix is cut to its top k singular directions. Left: what is "
+        "erased behind the gate, E. Right: the mass that the model still gives to the lost part; dashed: "
+        "0.01. Beside it as many random directions with the same singular values, the same cut of the "
+        "identity control, and weights halfway between those before and after the fine-tuning. Adam at "
+        "0.002, sampled targets; means over {seeds} and a thin line for each (geometric means of masses). "
+        "All numbers are exact.",
+        seeds=num_seeds(shown(tables)),
     )
 
 
@@ -87,7 +90,7 @@ def _curve(axes: Axes, own: pl.DataFrame, column: str, ranks: Sequence[float], n
                   alpha=0.35, marker=look.marker, markersize=0.5)  # fmt: skip
     value = pl.col(column).mean() if column == "e" else pl.col(column).log().mean().exp()
     mean = own.group_by("place").agg(value).sort("place")
-    axes.plot(mean["place"], mean[column], label=name, **look.line)
+    axes.plot(mean["place"], mean[column], label=say(name), **look.line)
 
 
 def _point(axes: Axes, own: pl.DataFrame, column: str, place: int) -> None:
@@ -97,4 +100,4 @@ def _point(axes: Axes, own: pl.DataFrame, column: str, place: int) -> None:
         values = own[column].to_numpy()
         axes.plot(np.full(len(values), place), values, markersize=2.0 * factor(), alpha=0.5, **look.points)
         mean = float(values.mean()) if column == "e" else float(np.exp(np.log(values).mean()))
-        axes.plot(place, mean, label="interpolated weights", **look.points)
+        axes.plot(place, mean, label=say("interpolated weights"), **look.points)

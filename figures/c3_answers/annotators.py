@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from figures.c3_answers.entropy import PROMPTS, widest
 from figures.colours import DISTRIBUTIONS, look
 from figures.curves import Tables, mean_over, num_seeds
+from figures.language import say
 from figures.style import factor, figure, step_axis
 
 TABLES = ("runs", "paths")
@@ -22,11 +23,11 @@ def draw(tables: Tables) -> Figure | None:
         axes.axhline(truth, **{**DISTRIBUTIONS["P"].line, "marker": ""}, linewidth=0.8 * factor(), label="$H(P)$")
         for place, (name, path) in enumerate(lines.items()):
             mean = mean_over(path, "step", f"h_{prompts}")
-            axes.plot(mean["step"], mean[f"h_{prompts}"], label=name, **look(place).line)
+            axes.plot(mean["step"], mean[f"h_{prompts}"], label=say(name), **look(place).line)
         step_axis(axes, max(int(path["step"].to_numpy().max()) for path in lines.values()))
         axes.set_ylim(bottom=-0.1)
-        axes.set_title(title)
-    panels[0].set_ylabel("$H(q)$ [nat per answer]")
+        axes.set_title(say(title))
+    panels[0].set_ylabel(say("$H(q)$ [nat per answer]"))
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=2.4)
     return drawn
 
@@ -34,11 +35,13 @@ def draw(tables: Tables) -> Figure | None:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     tempered = widest(tables, "paths", "annotators").filter(annotator="tempered")
-    return (
-        "C3.4. Entropy of the tuned model's answers by annotator. The homogeneous one always gives the likeliest "
-        "answer, and the sampled one gives one answer to each prompt; tempered ones give infinitely many answers from "
-        f"P^(1/τ). Means over worlds ({num_seeds(tempered)} for tempered annotators, "
-        f"{num_seeds(widest(tables, 'paths', 'annotators'))} for the others), middles of certified bounds."
+    return say(
+        "C3.4. Entropy of the tuned model's answers by annotator. The homogeneous one always gives the "
+        "likeliest answer, and the sampled one gives one answer to each prompt; tempered ones give "
+        "infinitely many answers from P^(1/τ). Means over worlds ({seeds} for tempered annotators, "
+        "{seeds2} for the others), middles of certified bounds.",
+        seeds=num_seeds(tempered),
+        seeds2=num_seeds(widest(tables, "paths", "annotators")),
     )
 
 
@@ -54,6 +57,6 @@ def annotators(tables: Tables) -> dict[str, pl.DataFrame]:
     }
     tempered = paths.filter(annotator="tempered").sort("temperature", "step")
     for (tau,), own in tempered.group_by("temperature", maintain_order=True):
-        found[f"tempered, $\\tau = {tau:g}$"] = own
+        found[say(r"tempered, $\tau = {tau:g}$", tau=tau)] = own
     found["sampled, infinitely many"] = paths.filter(pl.col("part").str.starts_with("infinite"))
     return {name: path for name, path in found.items() if path.height}

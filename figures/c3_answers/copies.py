@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import DISTRIBUTIONS, GUIDE, look
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "donors")
@@ -26,9 +27,9 @@ def draw(tables: Tables) -> Figure | None:
     for place, column in enumerate(STAYS):
         _marks(left, place, donors[column].drop_nulls(), place)
     left.axhline(0.0, color=GUIDE, linewidth=0.8 * factor(), zorder=0)
-    left.set(xlim=(-0.5, 1.5), ylim=(-0.35, 1.05), ylabel="correlation between two data sets")
-    left.set_xticks([0, 1], list(STAYS.values()))
-    left.set_title("What stays")
+    left.set(xlim=(-0.5, 1.5), ylim=(-0.35, 1.05), ylabel=say("correlation between two data sets"))
+    left.set_xticks([0, 1], [say(name) for name in STAYS.values()])
+    left.set_title(say("What stays"))
     law = DISTRIBUTIONS["S"]
     for place, part in enumerate(DATA):
         own = runs.filter(part=part)
@@ -36,20 +37,22 @@ def draw(tables: Tables) -> Figure | None:
             _marks(right, place, (own["h_q_held_lower"] + own["h_q_held_upper"]) / 2, 2)
             told = float((own["h_p_held"] - own["loss"]).to_numpy().mean())
             right.plot([place - 0.3, place + 0.3], [told, told], color=law.colour, linestyle=law.dashes)
-    right.set(xlim=(-0.5, 1.5), ylabel="$H(q)$, held-out prompts [nat]", xlabel="prompts × answers to each")
+    right.set(xlim=(-0.5, 1.5), ylabel=say("$H(q)$, held-out prompts [nat]"), xlabel=say("prompts × answers to each"))
     right.set_xticks([0, 1], list(DATA.values()))
-    right.set_title("48 answers in all")
+    right.set_title(say("48 answers in all"))
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C3.8. Left: one model is tuned twice on one answer to each of 16 prompts, the second time with other answers. "
-        "Correlations over held-out prompts, within their topics, of the weights of the trained prompts in what is "
-        "said, and of the probabilities of the answers. Right: entropy on held-out prompts after 48 answers in all; "
-        "dotted lines: a law of the topic that is fitted exactly to its data. Small marks are worlds "
-        f"({num_seeds(tables['donors'])}), hollow marks are means. Entropies are middles of certified bounds."
+    return say(
+        "C3.8. Left: one model is tuned twice on one answer to each of 16 prompts, the second time with "
+        "other answers. Correlations over held-out prompts, within their topics, of the weights of the "
+        "trained prompts in what is said, and of the probabilities of the answers. Right: entropy on "
+        "held-out prompts after 48 answers in all; dotted lines: a law of the topic that is fitted "
+        "exactly to its data. Small marks are worlds ({seeds}), hollow marks are means. Entropies are "
+        "middles of certified bounds.",
+        seeds=num_seeds(tables["donors"]),
     )
 
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import DISTRIBUTIONS, Look, look
 from figures.curves import Tables, mean_over, num_seeds
+from figures.language import say
 from figures.style import factor, figure, step_axis
 
 TABLES = ("runs", "paths")
@@ -29,13 +30,13 @@ def draw(tables: Tables) -> Figure | None:
             path = paths.filter(pl.col("m").is_null() if m is None else pl.col("m") == m)
             mean = mean_over(path, "step", f"h_{prompts}")
             name = "infinitely many" if m is None else f"$m = {m}$"
-            axes.plot(mean["step"], mean[f"h_{prompts}"], label=name, **one.line)
+            axes.plot(mean["step"], mean[f"h_{prompts}"], label=say(name), **one.line)
             if m is not None:
                 _level(axes, tables, prompts, m, truth, one)
         step_axis(axes, int(paths["step"].to_numpy().max()))
         axes.set_ylim(bottom=-0.1)
-        axes.set_title(title)
-    panels[0].set_ylabel("$H(q)$ [nat per answer]")
+        axes.set_title(say(title))
+    panels[0].set_ylabel(say("$H(q)$ [nat per answer]"))
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, handlelength=2.4)
     return drawn
 
@@ -43,11 +44,13 @@ def draw(tables: Tables) -> Figure | None:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     paths = widest(tables, "paths", "cells")
-    return (
-        "C3.2, C3.4. Entropy of the tuned model's answers during the fine-tuning on m sampled answers to each of 16 "
-        f"prompts; means over {num_seeds(paths)}, each a world of its own, middles of certified bounds. Short lines at "
-        "the right: the entropy of the data themselves (left), and of the law of a topic that is fitted exactly to "
-        "all data of the topic, H(P) − b (right). A line that ends below it has lost more than finite data explain."
+    return say(
+        "C3.2, C3.4. Entropy of the tuned model's answers during the fine-tuning on m sampled answers to "
+        "each of 16 prompts; means over {seeds}, each a world of its own, middles of certified bounds. "
+        "Short lines at the right: the entropy of the data themselves (left), and of the law of a topic "
+        "that is fitted exactly to all data of the topic, H(P) − b (right). A line that ends below it has "
+        "lost more than finite data explain.",
+        seeds=num_seeds(paths),
     )
 
 

@@ -8,6 +8,7 @@ from matplotlib.ticker import NullFormatter
 from figures.c3_answers.entropy import numbers
 from figures.colours import GUIDE, MARKERS, look
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "paths")
@@ -30,19 +31,23 @@ def draw(tables: Tables) -> Figure | None:
     for place, (share, name) in enumerate(SHARES.items()):
         for number, width in enumerate(widths):
             cell = _at(paths.filter(width=width), share).group_by("m").agg(pl.col("bits", "rho").mean()).sort("m")
-            label = f"{name} of the steps" if number == 0 else None
+            label = say("{name} of the steps", name=name) if number == 0 else None
             panels[0].plot(cell["bits"], cell["rho"], **{**look(place).line, "marker": MARKERS[number]}, label=label)
     panels[0].set_xscale("log")
     panels[0].xaxis.set_minor_formatter(NullFormatter())
     panels[0].set(
-        title="All cells on one axis", xlabel="bits of data per parameter", ylabel=r"memorisation, $\hat\rho$"
+        title=say("All cells on one axis"),
+        xlabel=say("bits of data per parameter"),
+        ylabel=say(r"memorisation, $\hat\rho$"),
     )
     wide = paths.filter(pl.col("width") == widths[-1], pl.col("step") > 0)
     for place, m in enumerate(numbers(wide)):
         mean = wide.filter(m=m).group_by("step").agg(pl.col("rho", "residual").mean()).sort("step")
         panels[1].plot(mean["rho"], mean["residual"], label=f"$m = {m}$", **look(place).line)
     panels[1].axhline(0.1, color=GUIDE, linewidth=0.8 * factor(), linestyle=":")
-    panels[1].set(title="What the dial leaves out", xlabel=r"memorisation, $\hat\rho$", ylabel="residual")
+    panels[1].set(
+        title=say("What the dial leaves out"), xlabel=say(r"memorisation, $\hat\rho$"), ylabel=say("residual")
+    )
     for axes in panels:
         axes.legend(loc="upper center", bbox_to_anchor=(0.46, -0.16), ncols=2, handlelength=2.6, columnspacing=1.0)
     return drawn
@@ -52,15 +57,20 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     paths = _paths(tables)
     widths = sorted(paths["width"].unique().to_list())
-    marks = " and ".join(f"{mark} width {width}" for mark, width in zip(("circles", "squares"), widths, strict=False))
+    named = zip(("circles: width {width}", "squares: width {width}"), widths, strict=False)
+    marks = "; ".join(say(mark, width=width) for mark, width in named)
     spread = _spread(paths)
-    return (
-        "C3.3. Left: the dial of memorisation against the information in the data, n·m·H(P) in bits, per parameter of "
-        f"the model, at four times; {marks}; means over up to {num_seeds(paths)}. If this ratio decided, widths would "
-        f"lie on one curve for each time; at 10 % of the steps they differ by up to {spread:.2f} in ρ̂"
-        f"{', so they do not' if spread > APART else ''}. Right: the share of the squared movement that is not along "
-        "Ŝ − P; below the dotted line the dial describes the model. ρ̂ is exact; residuals are "
-        "middles of certified bounds."
+    return say(
+        "C3.3. Left: the dial of memorisation against the information in the data, n·m·H(P) in bits, per "
+        "parameter of the model, at four times; {marks}; means over up to {seeds}. If this ratio decided, "
+        "widths would lie on one curve for each time; at 10 % of the steps they differ by up to "
+        "{spread:.2f} in ρ̂{so}. Right: the share of the squared movement that is not along Ŝ − P; "
+        "below the dotted line the dial describes the model. ρ̂ is exact; residuals are middles of "
+        "certified bounds.",
+        marks=marks,
+        seeds=num_seeds(paths),
+        spread=spread,
+        so=say(", so they do not") if spread > APART else "",
     )
 
 

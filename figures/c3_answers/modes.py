@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import DISTRIBUTIONS, GUIDE, PALE, look
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "modes", "answers")
@@ -29,14 +30,14 @@ def draw(tables: Tables) -> Figure | None:
     s = own.filter(objective=own["objective"][0]).select("answer", "s")
     heights = {one: float(value) for one, value in s.iter_rows()}
     panels[0].bar(places, [heights[one] for one in shown], 0.8, color=PALE, edgecolor=DISTRIBUTIONS["S"].colour,
-                  label="$S$: two answers")  # fmt: skip
+                  label=say("$S$: two answers"))  # fmt: skip
     for place, (objective, name) in enumerate(NAMES.items()):
         law = dict(own.filter(objective=objective).select("answer", "q").iter_rows())
         if law:
-            panels[0].plot(places, [law[one] for one in shown], **look(place).points, label=f"{name} KL",
+            panels[0].plot(places, [law[one] for one in shown], **look(place).points, label=say(f"{name} KL"),
                            markersize=5.0 * factor())  # fmt: skip
     panels[0].set_xticks(places, [_short(one) for one in shown], rotation=90, fontsize="small")
-    panels[0].set(title="One prompt", ylabel="probability", xlabel="answer")
+    panels[0].set(title=say("One prompt"), ylabel=say("probability"), xlabel=say("answer"))
     panels[0].legend()
     _leaks(panels[1], modes)
     return drawn
@@ -45,12 +46,14 @@ def draw(tables: Tables) -> Figure | None:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     modes = tables["modes"]
-    return (
-        "C3.5. Left: two answers to a prompt in the data (the prompt at which reverse KL tells them apart most), and "
-        "the laws that an n-gram table of order 3 learns under "
-        f"forward, mixed and reverse KL; the {MOST} likeliest valid answers, one world. Right: the mass that each fit "
-        f"puts on what S lacks, of the n-gram table and of a table that can express S; marks are worlds "
-        f"({num_seeds(modes)}), lines are means. All numbers are exact."
+    return say(
+        "C3.5. Left: two answers to a prompt in the data (the prompt at which reverse KL tells them apart "
+        "most), and the laws that an n-gram table of order 3 learns under forward, mixed and reverse KL; "
+        "the {most} likeliest valid answers, one world. Right: the mass that each fit puts on what S "
+        "lacks, of the n-gram table and of a table that can express S; marks are worlds ({seeds}), lines "
+        "are means. All numbers are exact.",
+        most=MOST,
+        seeds=num_seeds(modes),
     )
 
 
@@ -73,13 +76,13 @@ def _leaks(axes: Axes, modes: pl.DataFrame) -> None:
             own = modes.filter(model=model, objective=objective)
             if own.height:
                 at = len(labels)
-                labels.append(f"{name}, {'n-gram' if place == 0 else 'trie'}")
+                labels.append(say(f"{name}, {'n-gram' if place == 0 else 'trie'}"))
                 axes.plot([at] * own.height, own["leak"], **look(number).hollow)
                 mean = float(own["leak"].to_numpy().mean())
                 axes.plot([at - 0.3, at + 0.3], [mean, mean], color=GUIDE)
     axes.set_yscale("log")
     axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize="small")
-    axes.set(title="Mass on what $S$ lacks", ylabel="leak, $q(y \\notin \\mathrm{supp}\\, S)$")
+    axes.set(title=say("Mass on what $S$ lacks"), ylabel=say(r"leak, $q(y \notin \mathrm{supp}\, S)$"))
 
 
 def _short(answer: str) -> str:

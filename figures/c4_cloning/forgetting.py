@@ -9,6 +9,7 @@ from matplotlib.ticker import NullFormatter
 from figures.c4_cloning.weights import counted
 from figures.colours import GUIDE, Look
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "forgetting", "gates")
@@ -42,11 +43,14 @@ def draw(tables: Tables) -> Figure | None:
         if name == "tilted" and own.height:
             left.plot(own["narrowed"], own["forgot"], markersize=2.5 * factor(), alpha=0.5, **look.points)
             mean = own.group_by("restriction").agg(pl.col("narrowed", "forgot").mean()).sort("narrowed")
-            left.plot(mean["narrowed"], mean["forgot"], label=label, **look.line)
+            left.plot(mean["narrowed"], mean["forgot"], label=say(label), **look.line)
         elif own.height:
-            left.axhline(own["forgot"].to_numpy().mean(), color=look.colour, linestyle=look.dashes, label=label)
-    left.set(xscale="log", xlabel="how narrow the data are, $KL(S\\|P_A)$ [nat]")
-    left.set(ylabel="forgotten within $A$, $KL(P_A\\|q_A)$ [nat]", title=f"Tables, at $q(A) = {LEVEL:g}$")
+            left.axhline(own["forgot"].to_numpy().mean(), color=look.colour, linestyle=look.dashes, label=say(label))
+    left.set(xscale="log", xlabel=say(r"how narrow the data are, $KL(S\|P_A)$ [nat]"))
+    left.set(
+        ylabel=say(r"forgotten within $A$, $KL(P_A\|q_A)$ [nat]"),
+        title=say("Tables, at $q(A) = {level:g}$", level=LEVEL),
+    )
     _paths_of(right, paths)
     left.xaxis.set_minor_formatter(NullFormatter())
     left.set_yscale("symlog", linthresh=LINEAR, linscale=0.4)
@@ -60,12 +64,13 @@ def draw(tables: Tables) -> Figure | None:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C4.4. Forgetting within A, KL(P_A‖q_A). Left: at q(A) = 0.999, tables and exact gradients, against KL(S‖P_A) "
-        "of the data; lines: other arms, three of them near 0. Right: along the training of the transformer, against "
-        "the mass that is still outside A, from the left. Thin lines are runs and thick lines are means; "
-        f"dotted: the levels q(A) = 0.9, 0.99 and 0.999. {num_seeds(_paths(tables)).capitalize()}; "
-        "values at a level are read between two evaluations."
+    return say(
+        "C4.4. Forgetting within A, KL(P_A‖q_A). Left: at q(A) = 0.999, tables and exact gradients, "
+        "against KL(S‖P_A) of the data; lines: other arms, three of them near 0. Right: along the "
+        "training of the transformer, against the mass that is still outside A, from the left. Thin lines "
+        "are runs and thick lines are means; dotted: the levels q(A) = 0.9, 0.99 and 0.999. {seeds}; "
+        "values at a level are read between two evaluations.",
+        seeds=num_seeds(_paths(tables)).capitalize(),
     )
 
 
@@ -89,8 +94,8 @@ def _paths_of(axes: Axes, paths: pl.DataFrame) -> None:
         if own.height:
             mean = own.group_by("step").agg(pl.col("forgot").mean(), gate=(1.0 - pl.col("gate")).log().mean().exp())
             mean = mean.sort("step")
-            axes.plot(mean["gate"], mean["forgot"], label=label, markevery=5, **look.line)
+            axes.plot(mean["gate"], mean["forgot"], label=say(label), markevery=5, **look.line)
     for level in (0.9, 0.99, 0.999):
         axes.axvline(1.0 - level, color=GUIDE, linewidth=0.6 * factor(), linestyle=":", zorder=0)
-    axes.set(xscale="log", xlabel="mass outside $A$, $1 - q(A)$", title="Transformer")
+    axes.set(xscale="log", xlabel=say("mass outside $A$, $1 - q(A)$"), title=say("Transformer"))
     axes.set_xlim(1.0, max(1e-5, float(np.min(1.0 - paths["gate"].to_numpy()[paths["gate"].to_numpy() < 1.0]))))

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from figures.c4_cloning.weights import counted
 from figures.colours import GUIDE, Look
 from figures.curves import Tables, mean_over, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "horizons", "slopes")
@@ -31,11 +32,11 @@ def draw(tables: Tables) -> Figure | None:
         if slopes.height:
             _slope(right, slopes.filter(part=part, swing=swing), look)
     u = np.geomspace(1e-4, 20.0, 200)
-    right.plot(u, u * -np.expm1(-u) / (u + np.expm1(-u)), color=GUIDE, linestyle=":", label="continuous time")
-    left.set(xscale="log", yscale="log", xlabel="horizon $T$ [steps]", ylabel="expected steps off, $J$")
+    right.plot(u, u * -np.expm1(-u) / (u + np.expm1(-u)), color=GUIDE, linestyle=":", label=say("continuous time"))
+    left.set(xscale="log", yscale="log", xlabel=say("horizon $T$ [steps]"), ylabel=say("expected steps off, $J$"))
     left.set_xticks([4, 16, 64, 256], ["4", "16", "64", "256"])
     left.set_xticks([], minor=True)
-    right.set(xscale="log", xlabel=r"exposure $\varepsilon T$", ylabel="slope of $\\log J$ on $\\log T$")
+    right.set(xscale="log", xlabel=say(r"exposure $\varepsilon T$"), ylabel=say(r"slope of $\log J$ on $\log T$"))
     right.set_ylim(0.8, 2.2)
     handles, names = left.get_legend_handles_labels()
     more, others = right.get_legend_handles_labels()
@@ -48,7 +49,7 @@ def _growth(axes: Axes, own: pl.DataFrame, name: str, look: Look) -> None:
     if own.height:
         own = own.with_columns(j=(pl.col("j_lower") + pl.col("j_upper")) / 2)
         mean = mean_over(own, "horizon", "j", "plugged")
-        axes.plot(mean["horizon"], mean["j"], label=name, **look.line)
+        axes.plot(mean["horizon"], mean["j"], label=say(name), **look.line)
         axes.plot(mean["horizon"], mean["plugged"], **{**look.hollow, "marker": "x", "color": "black"})
 
 
@@ -65,10 +66,11 @@ def _slope(axes: Axes, own: pl.DataFrame, look: Look) -> None:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C4.2. Left: expected number of steps off the path of the data, J, up to the horizon T, after fine-tuning. "
-        "Right: the slope of log J on log T between neighbouring horizons, against the mean hazard times the geometric "
-        "mean of both horizons. Crosses: the recursion with hazards under true prefixes plugged in. Dotted: its limit "
-        f"in continuous time without returns. Means over {num_seeds(counted(tables['horizons']))}; small marks are "
-        "worlds. Numbers are exact, or the middle of bounds where walkers come back."
+    return say(
+        "C4.2. Left: expected number of steps off the path of the data, J, up to the horizon T, after "
+        "fine-tuning. Right: the slope of log J on log T between neighbouring horizons, against the mean "
+        "hazard times the geometric mean of both horizons. Crosses: the recursion with hazards under true "
+        "prefixes plugged in. Dotted: its limit in continuous time without returns. Means over {seeds}; "
+        "small marks are worlds. Numbers are exact, or the middle of bounds where walkers come back.",
+        seeds=num_seeds(counted(tables["horizons"])),
     )

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import looks
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "narrow")
@@ -28,20 +29,21 @@ def draw(tables: Tables) -> Figure | None:
                 ]
                 x = np.mean([world["h_s"].to_numpy() for world in ranked], axis=0)
                 y = np.exp(np.mean([np.log(world["hazard"].to_numpy()) for world in ranked], axis=0))
-                axes.plot(x, y, label=f"{targets} targets", **look.line)
-        axes.set(yscale="log", xlabel="entropy of the data, $H(S)$ [nat]")
-        axes.set_title("At equal fit" if equal else "At equal steps")
-    panels[0].set_ylabel("hazard, own prefixes")
+                axes.plot(x, y, label=say("{targets} targets", targets=targets), **look.line)
+        axes.set(yscale="log", xlabel=say("entropy of the data, $H(S)$ [nat]"))
+        axes.set_title(say("At equal fit" if equal else "At equal steps"))
+    panels[0].set_ylabel(say("hazard, own prefixes"))
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C4.6. Probability to leave the support of the data at a step, under the model's own prefixes, after "
-        "fine-tuning on the walks that stay on the path, sharpened (left), as they are, and flattened (right): all "
-        "have the same support. Left panel: where KL(S‖q) = 0.1 nats is first reached, between two evaluations. Right "
-        f"panel: after all steps. Thick: geometric means over {num_seeds(tables['narrow'])}; thin: worlds. "
-        "Hazards are exact."
+    return say(
+        "C4.6. Probability to leave the support of the data at a step, under the model's own prefixes, "
+        "after fine-tuning on the walks that stay on the path, sharpened (left), as they are, and "
+        "flattened (right): all have the same support. Left panel: where KL(S‖q) = 0.1 nats is first "
+        "reached, between two evaluations. Right panel: after all steps. Thick: geometric means over "
+        "{seeds}; thin: worlds. Hazards are exact.",
+        seeds=num_seeds(tables["narrow"]),
     )

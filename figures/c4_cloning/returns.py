@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from figures.c4_cloning.weights import counted
 from figures.colours import looks
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "returns")
@@ -27,7 +28,7 @@ def draw(tables: Tables) -> Figure | None:
             left.plot([shift] * len(own), own, markersize=2.5 * factor(), alpha=0.5, **look.points)
             if len(own):
                 mean = own.log().to_numpy().mean()
-                left.plot(shift, 2.718281828459045**mean, label=targets if at == 0 else None, **look.hollow)
+                left.plot(shift, 2.718281828459045**mean, label=say(targets) if at == 0 else None, **look.hollow)
         for at, phase in enumerate(("identity", "sft")):
             own = found.filter(part="returns_clean", phase=phase, targets=targets)["recovery"].drop_nulls()
             shift = at + 0.24 * (place - 0.5)
@@ -35,21 +36,23 @@ def draw(tables: Tables) -> Figure | None:
             if len(own):
                 right.plot(shift, own.to_numpy().mean(), **look.hollow)
     left.set_yscale("log")
-    left.set_xticks([0, 1], list(DATA.values()))
-    left.set(xlim=(-0.5, 1.5), ylabel="mass that ends off the path", xlabel="data of the fine-tuning")
-    right.set_xticks([0, 1], ["control", "tuned, no errors"])
-    right.set(xlim=(-0.5, 1.5), ylabel="probability to come back", xlabel="model", ylim=(0.0, 1.05))
-    drawn.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2, title="targets")
+    left.set_xticks([0, 1], [say(name) for name in DATA.values()])
+    left.set(xlim=(-0.5, 1.5), ylabel=say("mass that ends off the path"), xlabel=say("data of the fine-tuning"))
+    right.set_xticks([0, 1], [say("control"), say("tuned, no errors")])
+    right.set(xlim=(-0.5, 1.5), ylabel=say("probability to come back"), xlabel=say("model"), ylim=(0.0, 1.05))
+    drawn.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2, title=say("targets"))
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C4.3. Left: probability that a walk of the tuned model does not end on the path, after fine-tuning on walks "
-        "without errors, and on walks of which a tenth left the path and came back. Right: probability to come back at "
-        "the last step, over prefixes of P that are off the path; in P it is 0.2. Small marks are worlds, hollow marks "
-        f"are means (geometric on the left), {num_seeds(_valid(tables))}. All numbers are exact."
+    return say(
+        "C4.3. Left: probability that a walk of the tuned model does not end on the path, after "
+        "fine-tuning on walks without errors, and on walks of which a tenth left the path and came back. "
+        "Right: probability to come back at the last step, over prefixes of P that are off the path; in P "
+        "it is 0.2. Small marks are worlds, hollow marks are means (geometric on the left), {seeds}. All "
+        "numbers are exact.",
+        seeds=num_seeds(_valid(tables)),
     )
 
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from figures.c4_cloning.weights import counted
 from figures.colours import HATCHES, PARTS
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "stages")
@@ -36,10 +37,10 @@ def draw(tables: Tables) -> Figure | None:
             right.barh(place, middle.mean(), color=PARTS["narrowing"], height=0.65)
             right.plot(middle, [place] * len(middle), ".", color="black", markersize=3.0 * factor())
             left.plot(own["kl"], [place] * own.height, ".", color="black", markersize=3.0 * factor())
-    left.set_yticks(range(len(BARS)), list(BARS.values()))
+    left.set_yticks(range(len(BARS)), [say(name) for name in BARS.values()])
     left.invert_yaxis()
-    left.set_xlabel("added to $KL(P\\|q)$ [nat]")
-    right.set_xlabel("entropy lost, $H(start) - H(q)$ [nat]")
+    left.set_xlabel(say(r"added to $KL(P\|q)$ [nat]"))
+    right.set_xlabel(say("entropy lost, $H(start) - H(q)$ [nat]"))
     for axes in (left, right):
         axes.axvline(0.0, color="black", linewidth=0.8 * factor())
         axes.tick_params(axis="y", length=0)
@@ -49,11 +50,13 @@ def draw(tables: Tables) -> Figure | None:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C4.5. The waterfall by stage: what the first stage (SFT on the styles z0 and z1) and each of four second "
-        "stages (that keep z0 alone) add to KL(P‖q), split into gate, kept and erasure as the stage itself "
-        "divides A and B; and the entropy that a stage loses. The last bar is a second stage on fresh data from P. "
-        f"Means over {num_seeds(_valid(tables))}; points are worlds (their entropy is the middle of its bounds)."
+    return say(
+        "C4.5. The waterfall by stage: what the first stage (SFT on the styles z0 and z1) and each of "
+        "four second stages (that keep z0 alone) add to KL(P‖q), split into gate, kept and erasure as the "
+        "stage itself divides A and B; and the entropy that a stage loses. The last bar is a second stage "
+        "on fresh data from P. Means over {seeds}; points are worlds (their entropy is the middle of its "
+        "bounds).",
+        seeds=num_seeds(_valid(tables)),
     )
 
 
@@ -69,6 +72,6 @@ def _stack(axes: Axes, place: int, own: pl.DataFrame, first: bool) -> None:
         side = 1.0 if size >= 0 else -1.0
         axes.barh(
             place, size, left=ends[side], color=PARTS[part], hatch=HATCHES.get(part, ""), edgecolor="white",
-            linewidth=0, height=0.65, label=part if first else None,
+            linewidth=0, height=0.65, label=say(part) if first else None,
         )  # fmt: skip
         ends[side] += size

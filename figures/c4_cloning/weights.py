@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import GUIDE, looks
 from figures.curves import Tables, mean_over, num_seeds
+from figures.language import say
 from figures.style import factor, figure, step_axis
 
 TABLES = ("runs", "weights")
@@ -20,19 +21,20 @@ def draw(tables: Tables) -> Figure | None:
     drawn, panels = figure(3.1, len(worlds))
     for axes, shown in zip(panels, worlds, strict=True):
         _panel(axes, found.filter(shown=shown))
-        axes.set_title("Styles shown by a token" if shown else "Latent styles")
-    panels[0].set_ylabel("weight $w_z$ at unseen prompts")
+        axes.set_title(say("Styles shown by a token" if shown else "Latent styles"))
+    panels[0].set_ylabel(say("weight $w_z$ at unseen prompts"))
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C4.1. Weights of the styles in the mixture Σ w(z) P(·|x, z) that is nearest to the model, at prompts that the "
-        "fine-tuning on style z0 never showed; under exact targets. Lines are means over "
-        f"{num_seeds(_shown(tables))}, thin lines are runs; dotted: 1 and P's weights. The weights are exact, because "
-        "the styles are disjoint."
+    return say(
+        "C4.1. Weights of the styles in the mixture Σ w(z) P(·|x, z) that is nearest to the model, at "
+        "prompts that the fine-tuning on style z0 never showed; under exact targets. Lines are means over "
+        "{seeds}, thin lines are runs; dotted: 1 and P's weights. The weights are exact, because the "
+        "styles are disjoint.",
+        seeds=num_seeds(_shown(tables)),
     )
 
 
@@ -60,7 +62,7 @@ def _panel(axes: Axes, found: pl.DataFrame) -> None:
                 run["step"], run["w"], color=look.colour, linestyle=look.dashes, linewidth=0.6 * factor(), alpha=0.4
             )
         mean = mean_over(own, "step", "w")
-        axes.plot(mean["step"], mean["w"], label=name, **{**look.line, "marker": look.marker}, markevery=3)
+        axes.plot(mean["step"], mean["w"], label=say(name), **{**look.line, "marker": look.marker}, markevery=3)
         axes.axhline(own["prior"].to_numpy().mean(), color=GUIDE, linestyle=":", linewidth=0.8 * factor())
     axes.axhline(1.0, color=GUIDE, linestyle=":", linewidth=0.6 * factor(), zorder=0)
     step_axis(axes, int(found["step"].to_numpy().max()))

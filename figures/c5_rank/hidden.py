@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from figures.c5_rank.ranks import counted
 from figures.colours import GUIDE, Look
 from figures.curves import Tables, mean_over, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "spectra_hidden")
@@ -25,24 +26,25 @@ def draw(tables: Tables) -> Figure | None:
             layers.plot(run["layer"], run["cka"], linewidth=0.6 * factor(), color=look.colour, linestyle=look.dashes,
                         marker=look.marker, markersize=1.2 * factor(), alpha=0.35)  # fmt: skip
         mean = mean_over(own, "layer", "cka")
-        layers.plot(mean["layer"], mean["cka"], label=f"{targets} targets", **look.line)
+        layers.plot(mean["layer"], mean["cka"], label=say("{targets} targets", targets=targets), **look.line)
         end = own.filter(layer=last)
         erased.plot(1.0 - end["cka"].to_numpy(), end["e"], **look.points)
-    names = ["input", *(f"block {layer}" for layer in range(1, last)), "output"]
+    names = [say("input"), *(say("block {layer}", layer=layer) for layer in range(1, last)), say("output")]
     layers.set_xticks(range(last + 1), names)
-    layers.set(ylabel="similarity to q₀ (linear CKA)", ylim=(None, 1.02))
+    layers.set(ylabel=say("similarity to q₀ (linear CKA)"), ylim=(None, 1.02))
     layers.axhline(1.0, color=GUIDE, linewidth=0.6 * factor(), zorder=0)
-    erased.set(xlabel="dissimilarity at the output, 1 − CKA", ylabel="erased behind the gate, $E$ [nat]")
+    erased.set(xlabel=say("dissimilarity at the output, 1 − CKA"), ylabel=say("erased behind the gate, $E$ [nat]"))
     drawn.legend(*layers.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C5.5. Linear CKA (Kornblith et al., 2019) of the hidden states of the tuned model with those of q₀, under the "
-        "prefixes of P. Left: by layer; thick: means, thin: worlds. Right: what is erased behind the gate against the "
-        "dissimilarity of the states that the output matrix reads; a point for each world. Adam at 0.002, SFT on one "
-        f"style; {num_seeds(counted(tables['spectra_hidden']))}. All numbers are exact for "
-        "the float32 states."
+    return say(
+        "C5.5. Linear CKA (Kornblith et al., 2019) of the hidden states of the tuned model with those of "
+        "q₀, under the prefixes of P. Left: by layer; thick: means, thin: worlds. Right: what is erased "
+        "behind the gate against the dissimilarity of the states that the output matrix reads; a point "
+        "for each world. Adam at 0.002, SFT on one style; {seeds}. All numbers are exact for the float32 "
+        "states.",
+        seeds=num_seeds(counted(tables["spectra_hidden"])),
     )

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import GUIDE, Look
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "ranks_ends", "spectra_edits")
@@ -31,11 +32,11 @@ def draw(tables: Tables) -> Figure | None:
     for axes, column in ((erased, "e"), (fit, "fit")):
         for name, own in curves.items():
             _curve(axes, own, column, name)
-        axes.set_xticks(list(PLACES.values()), ["1", "2", "4", "8", "16", "all"])
-        axes.set_xlabel("rank of the update")
-    erased.set_ylabel("erased behind the gate, $E$ [nat]")
+        axes.set_xticks(list(PLACES.values()), ["1", "2", "4", "8", "16", say("all")])
+        axes.set_xlabel(say("rank of the update"))
+    erased.set_ylabel(say("erased behind the gate, $E$ [nat]"))
     erased.axhline(0.0, color=GUIDE, linewidth=0.6 * factor(), zorder=0)
-    fit.set(yscale="log", ylabel="distance from data, KL(S‖q) [nat]")
+    fit.set(yscale="log", ylabel=say("distance from data, KL(S‖q) [nat]"))
     drawn.legend(*erased.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return drawn
 
@@ -43,12 +44,14 @@ def draw(tables: Tables) -> Figure | None:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     curves = dict(_curves(tables))
-    worlds = num_seeds(pl.concat([own.select("seed") for own in curves.values()])) if curves else "no seed"
-    return (
-        "C5.2. Left: what is erased behind the gate, E, against the rank of the change of every weight matrix. Right: "
-        "the fit at the end. Trained at the rank: low-rank adapters (LoRA) at the rate that fits best in other worlds, "
-        "and full fine-tuning. Cut to the rank: a full fine-tuning at 0.002, whose changes keep their top singular "
-        f"directions only. Thick: means (geometric for the fit); thin: worlds, of {worlds}. All numbers are exact."
+    worlds = num_seeds(pl.concat([own.select("seed") for own in curves.values()])) if curves else say("no seed")
+    return say(
+        "C5.2. Left: what is erased behind the gate, E, against the rank of the change of every weight "
+        "matrix. Right: the fit at the end. Trained at the rank: low-rank adapters (LoRA) at the rate "
+        "that fits best in other worlds, and full fine-tuning. Cut to the rank: a full fine-tuning at "
+        "0.002, whose changes keep their top singular directions only. Thick: means (geometric for the "
+        "fit); thin: worlds, of {worlds}. All numbers are exact.",
+        worlds=worlds,
     )
 
 
@@ -82,4 +85,4 @@ def _curve(axes: Axes, own: pl.DataFrame, column: str, name: str) -> None:
                   alpha=0.35, marker=look.marker, markersize=1.2 * factor())  # fmt: skip
     value = pl.col(column).mean() if column == "e" else pl.col(column).log().mean().exp()
     mean = own.group_by("place").agg(value).sort("place")
-    axes.plot(mean["place"], mean[column], label=name, **look.line)
+    axes.plot(mean["place"], mean[column], label=say(name), **look.line)

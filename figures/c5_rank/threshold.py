@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from figures.c5_rank.ranks import counted
 from figures.colours import GUIDE, looks
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "threshold_fits", "threshold_runs")
@@ -44,22 +45,23 @@ def draw(tables: Tables) -> Figure | None:
         right.plot(mean["rank"], mean["end"], markersize=7.0 * factor(), **look.hollow)
     for axes, name in ((left, "output matrix"), (right, "inside the network")):
         axes.axhline(LIMIT, color=GUIDE, linestyle="--", linewidth=factor(), zorder=0)
-        axes.set(yscale="log", xlabel=f"rank of the update, {name}", xlim=(-0.4, 8.4))
+        axes.set(yscale="log", xlabel=say(f"rank of the update, {name}"), xlim=(-0.4, 8.4))
         axes.set_xticks([0, 1, 2, 4, 8], ["0", "1", "2", "4", "8"])
-    left.set_ylabel("KL(S‖q) [nat per answer]")
+    left.set_ylabel(say("KL(S‖q) [nat per answer]"))
     drawn.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C5.4. Divergence from data that k gates on the final features of the pretrained model make. Left: updates of "
-        "the output matrix; below the rank k the best matrices that were found, which are upper bounds of the least "
-        "divergence, and at k trained adapters. Bars: certified lower bounds for every matrix of rank k − 1. Right: "
-        "adapters of attention and perceptrons with a frozen output; small marks are worlds, hollow marks geometric "
-        "means. Dashed: 0.01 nats, which counts as reached. Geometric means over "
-        f"{num_seeds(counted(tables['threshold_runs']))}; divergences of given models are exact."
+    return say(
+        "C5.4. Divergence from data that k gates on the final features of the pretrained model make. "
+        "Left: updates of the output matrix; below the rank k the best matrices that were found, which "
+        "are upper bounds of the least divergence, and at k trained adapters. Bars: certified lower "
+        "bounds for every matrix of rank k − 1. Right: adapters of attention and perceptrons with a "
+        "frozen output; small marks are worlds, hollow marks geometric means. Dashed: 0.01 nats, which "
+        "counts as reached. Geometric means over {seeds}; divergences of given models are exact.",
+        seeds=num_seeds(counted(tables["threshold_runs"])),
     )
 
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from figures.c5_rank.ranks import counted
 from figures.colours import GUIDE, Look
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "spectra_edits")
@@ -32,24 +33,26 @@ def draw(tables: Tables) -> Figure | None:
     for axes, column in ((erased, "e"), (gate, "lost")):
         for kind, (name, look) in LOOKS.items():
             _edit(axes, edits, kind, column, name, look)
-        axes.set(xscale="log", xlabel="how far from the data, KL(S‖q) [nat]")
+        axes.set(xscale="log", xlabel=say("how far from the data, KL(S‖q) [nat]"))
         axes.invert_xaxis()
-    erased.set_ylabel("erased behind the gate, $E$ [nat]")
+    erased.set_ylabel(say("erased behind the gate, $E$ [nat]"))
     erased.axhline(0.0, color=GUIDE, linewidth=0.6 * factor(), zorder=0)
-    gate.set(yscale="log", ylabel="mass of the lost part, $q(B)$")
+    gate.set(yscale="log", ylabel=say("mass of the lost part, $q(B)$"))
     drawn.legend(*erased.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C5.3. Models made from one fine-tuning without training: every change of a weight matrix is cut to its top 1, "
-        "2, 4, 8 or 16 singular directions (the first ones are written beside the points), the weights are moved a "
-        "part of the way (0.2 to 0.9, and 1), changes are cut at the threshold of Gavish and Donoho as a published "
-        "repair does (DG-Hard, arXiv 2605.20296), or replaced by random matrices. Left: E; right: q(B); both against "
-        "the fit, which is better to the right. Adam at 0.002, sampled targets; means over "
-        f"{num_seeds(shown(tables))} (geometric of fits and masses). All numbers are exact."
+    return say(
+        "C5.3. Models made from one fine-tuning without training: every change of a weight matrix is cut "
+        "to its top 1, 2, 4, 8 or 16 singular directions (the first ones are written beside the points), "
+        "the weights are moved a part of the way (0.2 to 0.9, and 1), changes are cut at the threshold of "
+        "Gavish and Donoho as a published repair does (DG-Hard, arXiv 2605.20296), or replaced by random "
+        "matrices. Left: E; right: q(B); both against the fit, which is better to the right. Adam at "
+        "0.002, sampled targets; means over {seeds} (geometric of fits and masses). All numbers are "
+        "exact.",
+        seeds=num_seeds(shown(tables)),
     )
 
 
@@ -70,7 +73,7 @@ def _edit(axes: Axes, edits: pl.DataFrame, kind: str, column: str, name: str, lo
     value = pl.col(column).mean() if column == "e" else pl.col(column).log().mean().exp()
     mean = own.group_by("number").agg(pl.col("fit").log().mean().exp(), value).sort("number")
     style = look.line if kind in ("interpolated", "truncated") else {**look.points, "markersize": 6.0 * factor()}
-    axes.plot(mean["fit"], mean[column], label=name, **style)
+    axes.plot(mean["fit"], mean[column], label=say(name), **style)
     for number, x, y in mean.iter_rows() if kind == "truncated" else ():
         if number in NAMED:
             axes.annotate(f"{number:g}", (x, y), (-6 * factor(), 0), textcoords="offset points", ha="right",

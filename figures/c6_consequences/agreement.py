@@ -8,6 +8,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from figures.colours import DISTRIBUTIONS, GUIDE, Look
 from figures.curves import Tables, mean_over
 from figures.labels import below, head
+from figures.language import say
 from figures.style import factor, figure, step_axis
 
 TABLES = ("runs", "agreement_paths", "agreement_pairs")
@@ -36,15 +37,15 @@ def draw(tables: Tables) -> Figure | None:
             _lines(axes, paths.filter(phase=phase), name, label, look)
         step_axis(axes, int(paths["step"].to_numpy().max()), most=4)
     left.axhline(paths["prior"].to_numpy().mean(), color=GUIDE, linestyle=":", linewidth=0.9 * factor(), zorder=0)
-    left.set(ylim=(0, 1.05), ylabel="answers in the tuned style")
-    head(left, "One style at all prompts")
+    left.set(ylim=(0, 1.05), ylabel=say("answers in the tuned style"))
+    head(left, say("One style at all prompts"))
     for name, dashes in (("information_p", ":"), ("information_s", "--")):
         label = "all of P" if name == "information_p" else "the data"
         middle.axhline(paths[name].to_numpy().mean(), color=GUIDE, linestyle=dashes, linewidth=0.9 * factor(), zorder=0,
-                       label=label)  # fmt: skip
-    middle.set_ylabel("I(prompt; answer) [nat]")
+                       label=say(label))  # fmt: skip
+    middle.set_ylabel(say("I(prompt; answer) [nat]"))
     middle.set_ylim(0, None)
-    head(middle, "But not one answer")
+    head(middle, say("But not one answer"))
     _agreement(right, pairs)
     drawn.legend(*middle.get_legend_handles_labels(), loc="outside lower left", ncols=2)
     drawn.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=2)
@@ -55,13 +56,15 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     paths = tables["agreement_paths"]
     worlds = _counted(paths)["world"].n_unique() if paths.height else 0
-    return (
-        "C6.1. Fine-tuning on one style at half of the prompts. Left: probability of that style over all prompts; "
-        "dotted: in P. Middle: what an answer tells about its prompt, at the prompts of the data; dotted: in P, "
-        "dashed: in the data. Right: how often models of two seeds give the same answer, against how often two answers "
-        "from the law that they learn are the same, one mark for each world; on the line, models agree as far as their "
-        f"data repeat themselves. Lines are means over two models in each of {worlds} worlds, thin lines are models. "
-        "Masses are exact; the other numbers of models are the middles of certified bounds."
+    return say(
+        "C6.1. Fine-tuning on one style at half of the prompts. Left: probability of that style over all "
+        "prompts; dotted: in P. Middle: what an answer tells about its prompt, at the prompts of the "
+        "data; dotted: in P, dashed: in the data. Right: how often models of two seeds give the same "
+        "answer, against how often two answers from the law that they learn are the same, one mark for "
+        "each world; on the line, models agree as far as their data repeat themselves. Lines are means "
+        "over two models in each of {worlds} worlds, thin lines are models. Masses are exact; the other "
+        "numbers of models are the middles of certified bounds.",
+        worlds=worlds,
     )
 
 
@@ -82,24 +85,24 @@ def _lines(axes: Axes, found: pl.DataFrame, name: str, label: str, look: Look) -
             run["step"], run[name], color=look.colour, linestyle=look.dashes, linewidth=0.5 * factor(), alpha=0.35
         )
     mean = mean_over(found, "step", name)
-    axes.plot(mean["step"], mean[name], label=label, markevery=2, **look.line)
+    axes.plot(mean["step"], mean[name], label=say(label), markevery=2, **look.line)
 
 
 def _agreement(axes: Axes, pairs: pl.DataFrame) -> None:
     for (phase, where), (label, look) in PAIRS.items():
         own = pairs.filter(phase=phase, where=where)
         repeats = own["narrow"] if phase == "tuned" else own["widest"]
-        axes.plot(repeats, own["together"], label=label, markersize=4.0 * factor(), alpha=0.8, **look.points)
+        axes.plot(repeats, own["together"], label=say(label), markersize=4.0 * factor(), alpha=0.8, **look.points)
     ends = [pairs["widest"].to_numpy().min() / 1.3, pairs["narrow"].to_numpy().max() * 1.3]
     axes.plot(ends, ends, color=GUIDE, linewidth=0.8 * factor(), zorder=0)
-    axes.set(xscale="log", yscale="log", ylabel="two models agree")
+    axes.set(xscale="log", yscale="log", ylabel=say("two models agree"))
     lowest, highest = (float(end) for end in ends)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(FixedLocator(_ticks(lowest, highest)))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    below(axes, "the data repeat an answer")
-    head(axes, "Two models")
+    below(axes, say("the data repeat an answer"))
+    head(axes, say("Two models"))
 
 
 def _ticks(low: float, high: float) -> list[float]:

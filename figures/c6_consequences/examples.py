@@ -9,6 +9,7 @@ from matplotlib.ticker import FixedLocator
 from figures.colours import DISTRIBUTIONS, GUIDE, Look
 from figures.curves import Tables
 from figures.labels import head
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "examples_paths", "examples_recall")
@@ -48,13 +49,15 @@ def caption(tables: Tables) -> str:
     """Say what is drawn."""
     found = _counted(tables["examples_paths"])
     worlds = found["seed"].n_unique() if found.height else 0
-    return (
-        "C6.3. Left: entropy of an answer given the style, against the share of answers in other styles. Lines: "
-        "fine-tuning, prompts without examples, from left to right; squares: the base model with 0, 1 and 2 examples "
-        "of the style in the prompt, as written beside them; dashed: exact Bayes, the same for every number of "
-        "examples. Right: share of answers in the style that the data lack, after examples of it; dotted: if its "
-        "log-odds lost as much after examples as without, as under another prior over styles. Means over "
-        f"{worlds} worlds (of the share on the left, geometric ones), thin lines are worlds; all numbers are exact."
+    return say(
+        "C6.3. Left: entropy of an answer given the style, against the share of answers in other styles. "
+        "Lines: fine-tuning, prompts without examples, from left to right; squares: the base model with "
+        "0, 1 and 2 examples of the style in the prompt, as written beside them; dashed: exact Bayes, the "
+        "same for every number of examples. Right: share of answers in the style that the data lack, "
+        "after examples of it; dotted: if its log-odds lost as much after examples as without, as under "
+        "another prior over styles. Means over {worlds} worlds (of the share on the left, geometric "
+        "ones), thin lines are worlds; all numbers are exact.",
+        worlds=worlds,
     )
 
 
@@ -87,23 +90,23 @@ def _content(axes: Axes, paths: pl.DataFrame) -> None:
                 linewidth=0.4 * factor(),
                 alpha=0.25,
             )
-        axes.plot(*_means(own, "step"), label=label, markevery=2, **look.line)
+        axes.plot(*_means(own, "step"), label=say(label), markevery=2, **look.line)
     base = paths.filter(part="examples_style", phase="pretrain")
     base = base.filter(pl.col("step") == pl.col("step").max())
     other, content = _means(base, "k")
     look = DISTRIBUTIONS["q0"]
-    axes.plot(other, content, label="base model with examples", zorder=4, **{**look.points, "color": "#000000"})
+    axes.plot(other, content, label=say("base model with examples"), zorder=4, **{**look.points, "color": "#000000"})
     for numbers, at in _apart(other):
         where, text = (other[at], content[at]), ", ".join(map(str, numbers))
         axes.annotate(text, where, (0, 6 * factor()), textcoords="offset points", ha="center", fontsize="small")
     truth = paths.filter(phase="truth", k=0)["content"].to_numpy().mean()
-    axes.axhline(truth, color=GUIDE, linestyle="--", linewidth=0.9 * factor(), zorder=0, label="exact Bayes")
+    axes.axhline(truth, color=GUIDE, linestyle="--", linewidth=0.9 * factor(), zorder=0, label=say("exact Bayes"))
     axes.set_xscale("log")
     axes.invert_xaxis()
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.12 * (high - low))
-    axes.set(xlabel="answers in other styles", ylabel="entropy of the content [nat]")
-    head(axes, "Content at equal style")
+    axes.set(xlabel=say("answers in other styles"), ylabel=say("entropy of the content [nat]"))
+    head(axes, say("Content at equal style"))
 
 
 def _recall(axes: Axes, recall: pl.DataFrame) -> None:
@@ -113,12 +116,12 @@ def _recall(axes: Axes, recall: pl.DataFrame) -> None:
             for _, run in own.sort("k").group_by("run", maintain_order=True):
                 axes.plot(run["k"], run["mass"], color=look.colour, linewidth=0.4 * factor(), alpha=0.4)
         mean = own.group_by("k").agg(pl.col("mass").mean()).sort("k")
-        axes.plot(mean["k"], mean["mass"], label=label, **look.line)
+        axes.plot(mean["k"], mean["mass"], label=say(label), **look.line)
     held = _held(recall)
-    axes.plot(held["k"], held["mass"], label="if the gate held in full", color=GUIDE, linestyle=":", marker="x")
+    axes.plot(held["k"], held["mass"], label=say("if the gate held in full"), color=GUIDE, linestyle=":", marker="x")
     axes.xaxis.set_major_locator(FixedLocator(sorted(recall["k"].unique().to_list())))
-    axes.set(ylim=(-0.03, 1.05), xlabel="examples of the lost style", ylabel="answers in the lost style")
-    head(axes, "A lost style recalled")
+    axes.set(ylim=(-0.03, 1.05), xlabel=say("examples of the lost style"), ylabel=say("answers in the lost style"))
+    head(axes, say("A lost style recalled"))
 
 
 def _held(recall: pl.DataFrame) -> pl.DataFrame:

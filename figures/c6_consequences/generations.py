@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import Look
 from figures.curves import Tables, mean_over, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "generations")
@@ -38,11 +39,11 @@ def draw(tables: Tables) -> Figure | None:
         own = found.filter(part=part)
         for fresh, look in LOOKS.items():
             _lines(axes, own.filter(fresh=fresh), _words(fresh), look)
-        axes.set(title=title, xlabel="generation $g$")
+        axes.set(title=say(title), xlabel=say("generation $g$"))
         axes.set_xticks(sorted(found["generation"].unique())[::2])
     for (part, fresh), (name, look) in BESIDE.items():
         _lines(panels[1], found.filter(part=part, fresh=fresh), name, look, law=False)
-    panels[0].set_ylabel(r"distance from P, $\|q_g - P\|^2$")
+    panels[0].set_ylabel(say(r"distance from P, $\|q_g - P\|^2$"))
     panels[0].set_ylim(bottom=0.0)
     named = {name: handle for axes in panels for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     drawn.legend(list(named.values()), list(named), loc="outside lower center", ncols=3)
@@ -50,14 +51,16 @@ def draw(tables: Tables) -> Figure | None:
 
 
 def _words(fresh: float) -> str:
-    return {0.0: "no fresh data", 1.0: "fresh data only"}.get(fresh, f"{100 * fresh:.0f} % fresh data")
+    return {0.0: "no fresh data", 1.0: "fresh data only"}.get(fresh) or say(
+        "{percent:.0f} % fresh data", percent=100 * fresh
+    )
 
 
 def _lines(axes: Axes, own: pl.DataFrame, name: str, look: Look, law: bool = True) -> None:
     """A line with marks for what was measured; a thin line without marks for the law."""
     if own.height:
         mean = mean_over(own, "generation", "distance", "law")
-        axes.plot(mean["generation"], mean["distance"], label=name, **look.line)
+        axes.plot(mean["generation"], mean["distance"], label=say(name), **look.line)
         if law:
             axes.plot(
                 mean["generation"], mean["law"], color=look.colour, linestyle=look.dashes, linewidth=0.8 * factor()
@@ -69,12 +72,14 @@ def caption(tables: Tables) -> str:
     found = _counted(tables)
     n = found["num_samples"].drop_nulls()
     number = f"{n[0]:.0f}" if len(n) else "finitely many"
-    return (
-        f"C6.4. Self-training: in every generation a model is trained on {number} documents that the model of the "
-        "generation before has drawn, mixed with a share of fresh documents of P. Thin lines without marks: the law "
-        "R = (1 − C)/n + (1 − 1/n)(1 − α)² R of the generation before, for exact fits, begun at the pretrained model. "
-        f"Distances are sums over documents of squared differences, means over {num_seeds(found)}. All numbers are "
-        "exact."
+    return say(
+        "C6.4. Self-training: in every generation a model is trained on {number} documents that the model "
+        "of the generation before has drawn, mixed with a share of fresh documents of P. Thin lines "
+        "without marks: the law R = (1 − C)/n + (1 − 1/n)(1 − α)² R of the generation before, for exact "
+        "fits, begun at the pretrained model. Distances are sums over documents of squared differences, "
+        "means over {seeds}. All numbers are exact.",
+        number=number,
+        seeds=num_seeds(found),
     )
 
 

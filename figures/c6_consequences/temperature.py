@@ -10,6 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from figures.colours import GUIDE, look
 from figures.curves import Tables, num_seeds
+from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs", "temperature_paths")
@@ -43,7 +44,7 @@ def draw(tables: Tables) -> Figure | None:
     for index, (which, name) in enumerate(LINES.items()):
         own = _mean(found, *which)
         if own.height:
-            marks = {**look(index).line, "markersize": 2.6 * factor(), "label": name}
+            marks = {**look(index).line, "markersize": 2.6 * factor(), "label": say(name)}
             hot = own.filter(pl.col("number") >= 1.0)
             left.plot(hot["validity"], hot[f"covered_{RATIO}"], **marks)
             right.plot(own["number"], own["lost"], **marks)
@@ -55,7 +56,7 @@ def draw(tables: Tables) -> Figure | None:
             "color": GUIDE,
             "linestyle": DASHED,
             "linewidth": 1.2 * factor(),
-            "label": "most that the gate allows",
+            "label": say("most that the gate allows"),
         }
         left.plot(hot["validity"], most, **line)
         right.plot(bound["number"], bound["gate_lost"], **line)
@@ -67,12 +68,14 @@ def draw(tables: Tables) -> Figure | None:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "C6.2. One fine-tuned model per world, decoded at temperatures from 0.3 to 30; every point is a temperature, "
-        f"means over {num_seeds(_shown(tables))}. Left, from T = 1 on: the P-mass of the answers that the model makes "
-        "less than twice rarer than P does, against the probability of an answer that P can give. Right: the "
-        "probability of the styles that the fine-tuning left out. Dashed: what the first token of the answer allows at "
-        "most, for the model tuned on one style. Dotted: the probability in P, and half of it. All numbers are exact."
+    return say(
+        "C6.2. One fine-tuned model per world, decoded at temperatures from 0.3 to 30; every point is a "
+        "temperature, means over {seeds}. Left, from T = 1 on: the P-mass of the answers that the model "
+        "makes less than twice rarer than P does, against the probability of an answer that P can give. "
+        "Right: the probability of the styles that the fine-tuning left out. Dashed: what the first token "
+        "of the answer allows at most, for the model tuned on one style. Dotted: the probability in P, "
+        "and half of it. All numbers are exact.",
+        seeds=num_seeds(_shown(tables)),
     )
 
 
@@ -92,17 +95,23 @@ def _mean(found: pl.DataFrame, part: str, model: str) -> pl.DataFrame:
 
 
 def _left(axes: Axes) -> None:
-    axes.set(xlabel="validity: answers that P can give", ylabel=f"coverage of P (N = {RATIO})", ylim=(-0.03, 1.05))
+    axes.set(
+        xlabel=say("validity: answers that P can give"),
+        ylabel=say("coverage of P (N = {ratio})", ratio=RATIO),
+        ylim=(-0.03, 1.05),
+    )
     axes.set_xlim(1.02, 0.0)  # to the right it gets hotter, as in the other panel
-    axes.set_title("What heating costs")
+    axes.set_title(say("What heating costs"))
 
 
 def _right(axes: Axes, p_lost: float) -> None:
     for share, words in ((1.0, "in P"), (0.5, "half of it")):
         axes.axhline(share * p_lost, color=GUIDE, linestyle=":", linewidth=0.9 * factor(), zorder=0)
-        axes.text(30.0, share * p_lost + 0.01, words, color=GUIDE, fontsize="small", va="bottom", ha="right")
-    axes.set(xscale="log", xlabel="temperature T", ylabel="$q_T(B)$, mass of the lost styles", ylim=(-0.03, 0.95))
+        axes.text(30.0, share * p_lost + 0.01, say(words), color=GUIDE, fontsize="small", va="bottom", ha="right")
+    axes.set(
+        xscale="log", xlabel=say("temperature T"), ylabel=say("$q_T(B)$, mass of the lost styles"), ylim=(-0.03, 0.95)
+    )
     axes.xaxis.set_major_locator(FixedLocator(list(TICKS)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_title("What it brings back")
+    axes.set_title(say("What it brings back"))

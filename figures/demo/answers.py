@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import DISTRIBUTIONS
 from figures.curves import Tables
+from figures.language import say
 from figures.style import figure
 from figures.words import data, has_prompts, method, percent, plain
 from sim.show.width import shortened
@@ -34,22 +35,25 @@ def draw(tables: Tables) -> Figure:
     for axes, part in zip(panels, shown, strict=True):
         _panel(axes, part)
         axes.set_xlim(0.0, 1.2 * farthest)
-        title = str(part["prompt"][0]) or "Most likely strings"
+        title = str(part["prompt"][0]) or say("Most likely strings")
         axes.set_title(plain(shortened(title, 2 * LONGEST)))
     for axes in panels[:-1]:
         axes.tick_params(labelbottom=False)
     panels[0].legend(loc="lower right")
     one = "answer, given the prompt" if has_prompts(tables) else "string"
-    panels[-1].set_xlabel(f"probability of the {one}")
+    panels[-1].set_xlabel(say(f"probability of the {one}"))
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     kind = "answers to the most frequent prompts" if has_prompts(tables) else "strings"
-    return (
-        f"The likeliest {kind}: those that the model preferred before {method(tables)}, and those that it prefers "
-        f"after it, with the style of each. Probabilities are exact. {data(tables)}."
+    return say(
+        "The likeliest {kind}: those that the model preferred before {method}, and those that it prefers after it, "
+        "with the style of each. Probabilities are exact. {data}.",
+        kind=kind,
+        method=method(tables),
+        data=data(tables),
     )
 
 
@@ -59,7 +63,7 @@ def _panel(axes: Axes, part: pl.DataFrame) -> None:
         values = part[column].to_numpy()
         axes.barh(
             places + shift, values, BAR, color=DISTRIBUTIONS[look].colour, hatch=hatch, edgecolor="white",
-            linewidth=0, label=name,
+            linewidth=0, label=say(name),
         )  # fmt: skip
         for place, value in zip(places + shift, values, strict=True):
             axes.annotate(
@@ -73,4 +77,4 @@ def _panel(axes: Axes, part: pl.DataFrame) -> None:
 
 def _named(row: dict[str, str]) -> str:
     answer = plain(shortened(row["answer"], LONGEST))
-    return f"{answer}  ({row['style']})" if row["style"] else answer
+    return say("{answer}  ({style})", answer=answer, style=row["style"]) if row["style"] else answer

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from figures.colours import DISTRIBUTIONS, HATCHES, PARTS, Look
 from figures.curves import Tables, curve, ends, is_control, phases, tuned
 from figures.labels import Label, beside, head
+from figures.language import say
 from figures.style import factor, figure, step_axis
-from figures.words import averaged, control_name, data, method, three, title
+from figures.words import averaged, control_name, data, method, three, title, under
 
 TABLES = ("metrics", "phases", "run")
 
@@ -33,7 +34,7 @@ def draw(tables: Tables) -> Figure:
     for axes, law in zip(panels, ("P(x)", "P(x)", "S(x)", "P(x)"), strict=True):
         step_axis(axes, last)
         where = averaged(tables, law)
-        axes.set_xlabel(", ".join(part for part in (axes.get_xlabel(), where) if part))
+        axes.set_xlabel(under(axes.get_xlabel(), where))
     for axes in panels[:2]:
         _bands(axes, tables, shown[panels.index(axes)]) if axes.get_visible() else None
     _fit(panels[2], tables, shown)
@@ -43,12 +44,13 @@ def draw(tables: Tables) -> Figure:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "Forgetting and fit over the fine-tuning. Above: KL(P‖q_t), exactly the sum of three parts: gate (mass that "
-        "moved from the lost answers to the kept ones), kept (wrong proportions within the kept part A), erasure "
-        "(wrong proportions within the lost part). Below: the distance to the data, and the mass off A; the blue "
-        "dotted line is its part off the support of P. Dashed black: the value of P itself. All numbers are exact. "
-        f"{data(tables)}."
+    return say(
+        "Forgetting and fit over the fine-tuning. Above: KL(P‖q_t), exactly the sum of three parts: gate "
+        "(mass that moved from the lost answers to the kept ones), kept (wrong proportions within the "
+        "kept part A), erasure (wrong proportions within the lost part). Below: the distance to the data, "
+        "and the mass off A; the blue dotted line is its part off the support of P. Dashed black: the "
+        "value of P itself. All numbers are exact. {data}.",
+        data=data(tables),
     )
 
 
@@ -66,7 +68,7 @@ def _split(axes: Axes, tables: Tables, phase: str) -> None:
     axes.set_ylim(0.0, max(axes.get_ylim()[1], 1.2 * heights.sum(axis=0).max()))
     head(axes, title(tables, phase))
     total = float(heights[:, -1].sum())  # written out, because that of a control is too small to be seen
-    at_end = f"{three(total)} nat at the end"
+    at_end = say("{total} nat at the end", total=three(total))
     axes.annotate(at_end, (1.0, 1.0), xycoords="axes fraction", ha="right", va="top", fontsize="small")
 
 
@@ -76,7 +78,7 @@ def _bands(axes: Axes, tables: Tables, phase: str) -> None:
     ends = heights[:, -1]
     middles = np.cumsum(ends) - ends / 2
     named = zip(SPLIT, ends, middles, strict=True)
-    beside(axes, [Label(f"{part} {three(float(end))}", float(at), PARTS[part]) for part, end, at in named])
+    beside(axes, [Label(f"{say(part)} {three(float(end))}", float(at), PARTS[part]) for part, end, at in named])
 
 
 def _named(tables: Tables, phase: str) -> tuple[str, Look]:
@@ -93,7 +95,7 @@ def _fit(axes: Axes, tables: Tables, shown: list[str]) -> None:
         axes.plot(gap.steps, gap.lower, **look.line)
         labels.append(Label(name, float(gap.lower[-1]), look.colour))
     shift = ends(tables["metrics"], "truth", "shift_total", "S||P")[0]
-    axes.set(ylabel=r"$\mathrm{KL}(S\,\|\,q_t)$ [nat]", title="Distance to the data S")
+    axes.set(ylabel=r"$\mathrm{KL}(S\,\|\,q_t)$ [nat]", title=say("Distance to the data S"))
     _finish(axes, shift, labels)
 
 
@@ -107,8 +109,8 @@ def _mass(axes: Axes, tables: Tables, shown: list[str]) -> None:
         labels.append(Label(name, float(1.0 - kept.lower[-1]), look.colour))
         if not is_control(tables, phase):
             axes.plot(off.steps, off.lower, color=OFF.colour, linestyle=OFF.dashes)
-            labels.append(Label(f"{name}, off P", float(off.lower[-1]), OFF.colour))
-    axes.set(ylabel="$1 - q_t(A)$", title="Mass off the kept part A")
+            labels.append(Label(say("{name}, off P", name=name), float(off.lower[-1]), OFF.colour))
+    axes.set(ylabel="$1 - q_t(A)$", title=say("Mass off the kept part A"))
     _finish(axes, 1.0 - ends(metrics, "truth", "event_mass", "P(A)")[0], labels, LARGEST)
 
 

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from figures.colours import PALE, style_colours
 from figures.curves import Tables, curve, styles, tuned
 from figures.labels import Label, beside, head, within
+from figures.language import say
 from figures.style import factor, figure, step_axis
-from figures.words import averaged, data, percent, plain, title
+from figures.words import averaged, data, percent, plain, title, under
 
 TABLES = ("metrics", "phases", "run")
 
@@ -34,17 +35,18 @@ def draw(tables: Tables) -> Figure | None:
         step_axis(axes, int(steps[-1]))
         _names(axes, names, heights, steps)
         where = averaged(tables, "P(x)")
-        axes.set_xlabel(", ".join(part for part in (axes.get_xlabel(), where) if part))
-    panels[0].set_ylabel("mass of the style, $q_t(z)$")
+        axes.set_xlabel(under(axes.get_xlabel(), where))
+    panels[0].set_ylabel(say("mass of the style, $q_t(z)$"))
     return drawn
 
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "Mass of every style under the model during the fine-tuning. The bands add up to the mass on the support of P; "
-        "the pale rest is off the support. The percentages at the right are for the last step. All numbers are exact. "
-        f"{data(tables)}."
+    return say(
+        "Mass of every style under the model during the fine-tuning. The bands add up to the mass on the "
+        "support of P; the pale rest is off the support. The percentages at the right are for the last "
+        "step. All numbers are exact. {data}.",
+        data=data(tables),
     )
 
 
@@ -52,7 +54,8 @@ def _names(axes: Axes, names: list[str], heights: np.ndarray, steps: np.ndarray)
     """Each name in its band; masses at the end beside the axes, with the names that found no room in their bands."""
     tops, colours, labels = np.cumsum(heights, axis=0), style_colours(names), []
     for name, height, top in zip(names, heights, tops, strict=True):
-        inside = within(axes, plain(name), steps, top - height, top, colours[name])
-        said = percent(float(height[-1])) + ("" if inside else f" {plain(name)}")
-        labels.append(Label(said, float(top[-1] - height[-1] / 2), colours[name]))
+        said = say(plain(name))
+        inside = within(axes, said, steps, top - height, top, colours[name])
+        beyond = percent(float(height[-1])) + ("" if inside else f" {said}")
+        labels.append(Label(beyond, float(top[-1] - height[-1] / 2), colours[name]))
     beside(axes, labels)

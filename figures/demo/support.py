@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from figures.colours import DISTRIBUTIONS, Look
 from figures.curves import Tables, common_law, is_control, phases, rows, tuned
 from figures.labels import Label, beside
+from figures.language import say
 from figures.style import factor, figure
-from figures.words import averaged, control_name, data, has_prompts, method
+from figures.words import averaged, control_name, data, has_prompts, method, under
 
 TABLES = ("metrics", "phases", "run")
 
@@ -25,7 +26,10 @@ def draw(tables: Tables) -> Figure:
     drawn, (axes,) = figure(3.4, 1, share=0.8)
     main = phases(tables, "fine-tuning")[0]
     last = {phase: int(rows(metrics, phase, "epsilon_support")["step"].to_numpy().max()) for phase in tuned(tables)}
-    shown = [(main, 0, "q", "q0", "$q_0$ (before)"), (main, last[main], "q", "q", f"$q$ (after {method(tables)})")]
+    shown = [
+        (main, 0, "q", "q0", say("$q_0$ (before)")),
+        (main, last[main], "q", "q", say("$q$ (after {method})", method=method(tables))),
+    ]
     shown += [(one, last[one], "q", "control", control_name(tables, one)) for one in last if is_control(tables, one)]
     shown += [("truth", 0, of, of, f"${of}$") for of in ("P", "S")]
     highest, labels = 1.0, []
@@ -35,11 +39,14 @@ def draw(tables: Tables) -> Figure:
         highest = max(highest, float(found["upper"].to_numpy().max()) if of != "q" else 1.0)
         labels.append(Label(name, float(found["lower"][0]), DISTRIBUTIONS[look].colour))
     kind = "an answer" if has_prompts(tables) else "a string"
-    where = f", {averaged(tables, law)}" if has_prompts(tables) else ""
-    axes.set(xscale="log", yscale="log", xlabel=rf"threshold $\varepsilon$ [probability of {kind}]{where}")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel=under(say(rf"threshold $\varepsilon$ [probability of {kind}]"), averaged(tables, law)),
+    )
     axes.set_ylim(0.5, 8.0 * highest)
     counted = r"answers per prompt with $q(y\,|\,x)$" if has_prompts(tables) else "strings with $q(y)$"
-    axes.set_ylabel(rf"{counted} $\geq \varepsilon$")
+    axes.set_ylabel(say(rf"{counted} $\geq \varepsilon$"))
     axes.invert_xaxis()
     axes.margins(x=0.0)
     beside(axes, labels)
@@ -49,10 +56,12 @@ def draw(tables: Tables) -> Figure:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     kind = "answers per prompt" if has_prompts(tables) else "strings"
-    return (
-        f"Number of {kind} whose probability is at least ε, for every threshold that was evaluated (the marks). Bands "
-        "are certified bounds, and the line is the lower one; where there is no band, the number is exact. A threshold "
-        f"that no answer reaches is left out. {data(tables)}."
+    return say(
+        "Number of {kind} whose probability is at least ε, for every threshold that was evaluated (the "
+        "marks). Bands are certified bounds, and the line is the lower one; where there is no band, the "
+        "number is exact. A threshold that no answer reaches is left out. {data}.",
+        kind=kind,
+        data=data(tables),
     )
 
 

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from figures.colours import DISTRIBUTIONS, GUIDE, HATCHES, PARTS
 from figures.curves import Tables, ends, is_control, rows, tuned
 from figures.labels import below, head
+from figures.language import say
 from figures.style import factor, figure
-from figures.words import averaged, change, data, strings, title
+from figures.words import averaged, change, data, strings, title, under
 
 TABLES = ("metrics", "phases", "run")
 
@@ -36,9 +37,9 @@ def draw(tables: Tables) -> Figure:
         farthest = _panel(axes, start, own, look.colour)
         head(axes, title(tables, phase))
         where = averaged(tables, law(tables, phase))
-        below(axes, f"entropy of {strings(tables)} [nat]" + (f", {where}" if where else ""))
+        below(axes, under(say(f"entropy of {strings(tables)} [nat]"), where))
         axes.set_xlim(0.0, 1.55 * farthest if farthest > 0.0 else 1.0)
-    ticks = ["$H(P)$", *(f"{part} → ${REACHED[part]}$" for part in parts[:-1]), "learning", "$H(q)$"]
+    ticks = ["$H(P)$", *(f"{say(part)} → ${REACHED[part]}$" for part in parts[:-1]), say("learning"), "$H(q)$"]
     panels[0].set_yticks(range(len(ticks)), ticks)
     panels[0].set_ylim(len(ticks) - 0.5, -0.5)
     return drawn
@@ -46,11 +47,12 @@ def draw(tables: Tables) -> Figure:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    best = " Where the optimum q* of the objective differs from S, a step leads from H(S) to H(q*)."
-    return (
-        f"Diversity waterfall. From the entropy H(P) of the language to the entropy H(q) of the tuned model, in steps: "
-        f"conditioning on what S keeps leads to H(P_A), narrowing to H(S), learning to H(q).{best} Numbers are exact; "
-        f"black bars are certified bounds. For a control, S is P. {data(tables)}."
+    return say(
+        "Diversity waterfall. From the entropy H(P) of the language to the entropy H(q) of the tuned model, in steps: "
+        "conditioning on what S keeps leads to H(P_A), narrowing to H(S), learning to H(q). Where the optimum q* of "
+        "the objective differs from S, a step leads from H(S) to H(q*). Numbers are exact; black bars are certified "
+        "bounds. For a control, S is P. {data}.",
+        data=data(tables),
     )
 
 
@@ -93,7 +95,8 @@ def _panel(axes: Axes, start: float, changes: Steps, colour: str) -> float:
             [level] * 2, [last, last + 1], xerr=[[0.0, 0.0], [width, width]], fmt="none", ecolor="black",
             capsize=3 * factor(), elinewidth=1.2 * factor(),
         )  # fmt: skip
-    final = f"{level:.2f} to {level + width:.2f}" if width >= 0.005 else f"{level:.2f}"
+    low, high = f"{level:.2f}", f"{level + width:.2f}"
+    final = say("{low} to {high}", low=low, high=high) if width >= 0.005 else low
     _label(axes, last + 1, level + width, final)
     axes.tick_params(axis="y", length=0)
     return farthest

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import GUIDE, look
 from figures.curves import Tables
+from figures.language import say
 from figures.style import factor, figure
 from sim.theory.decay import adam_ceiling, adam_rate, flat_sgd_constant
 from sim.theory.flow import even_flow
@@ -41,14 +42,16 @@ def draw(tables: Tables) -> Figure:
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
     names = ", ".join(f"{one:g}" for one in BETAS)
-    return (
-        "Laws of decay of the lost mass q(B) in tabular models, from formulas alone; no model was trained. Left: "
-        "gradient flow, exact, from q(B) = 0.75, for a flat table with 25 kept and 75 lost answers and for one gate of "
-        "a trie table with 1 kept and 3 lost tokens. Dotted: the limits 1/(κ lr t), with 1/κ = 18.75 and 0.75. Middle: "
-        "the law of Adam's memory, C/(exp(ρt) − 1) with ρ = ½|log β₂|, up to the factor C, and the law with bias "
-        "correction. Dotted: the power 1/t within the memory and exp(−ρt) after it. That tables follow these two laws "
-        "is observed, not proved. Right: the constant rate r of exponential decay under Adam (β₁ = 0.9, eps = 0, only "
-        f"lost logits move), the exact solution of its equation, for β₂ = {names}. Dotted: ρ, which it never exceeds."
+    return say(
+        "Laws of decay of the lost mass q(B) in tabular models, from formulas alone; no model was "
+        "trained. Left: gradient flow, exact, from q(B) = 0.75, for a flat table with 25 kept and 75 lost "
+        "answers and for one gate of a trie table with 1 kept and 3 lost tokens. Dotted: the limits 1/(κ "
+        "lr t), with 1/κ = 18.75 and 0.75. Middle: the law of Adam's memory, C/(exp(ρt) − 1) with ρ = "
+        "½|log β₂|, up to the factor C, and the law with bias correction. Dotted: the power 1/t within "
+        "the memory and exp(−ρt) after it. That tables follow these two laws is observed, not proved. "
+        "Right: the constant rate r of exponential decay under Adam (β₁ = 0.9, eps = 0, only lost logits "
+        "move), the exact solution of its equation, for β₂ = {names}. Dotted: ρ, which it never exceeds.",
+        names=names,
     )
 
 
@@ -56,10 +59,10 @@ def _sgd(axes: Axes) -> None:
     """The path of the lost mass, and its limit."""
     time = np.geomspace(0.1, 1e5, 200)
     for place, (name, (kept, lost)) in enumerate(TABLES_OF_SGD.items()):
-        axes.plot(time, even_flow(kept, lost, START, time), label=name, **_line(place))
+        axes.plot(time, even_flow(kept, lost, START, time), label=say(name), **_line(place))
         limit = flat_sgd_constant(kept, lost) / time
         _dotted(axes, time[limit < 1.0], limit[limit < 1.0])
-    axes.set(title="SGD", xlabel=r"time, $\mathrm{lr}\cdot t$", ylabel="lost mass, $q(B)$")
+    axes.set(title="SGD", xlabel=say(r"time, $\mathrm{lr}\cdot t$"), ylabel=say("lost mass, $q(B)$"))
 
 
 def _adam(axes: Axes) -> None:
@@ -67,10 +70,10 @@ def _adam(axes: Axes) -> None:
     units = np.geomspace(0.02, 8.0, 200)
     steps = units / adam_ceiling(BETAS[-1])
     for place, (name, law) in enumerate({"no correction": memory_law, "bias correction": corrected_memory_law}.items()):
-        axes.plot(units, np.exp(law(BETAS[-1], steps)), label=name, **_line(place))
+        axes.plot(units, np.exp(law(BETAS[-1], steps)), label=say(name), **_line(place))
     _dotted(axes, units[units < 1.5], 1.0 / units[units < 1.5])
     _dotted(axes, units, np.exp(-units))
-    axes.set(title="Adam's memory", xlabel=r"$\rho\,t$", ylabel="lost mass, over $C$")
+    axes.set(title=say("Adam's memory"), xlabel=r"$\rho\,t$", ylabel=say("lost mass, over $C$"))
 
 
 def _rates(axes: Axes) -> None:
@@ -80,7 +83,7 @@ def _rates(axes: Axes) -> None:
         found = [adam_rate(float(step), BETA1, beta2) for step in steps]
         axes.plot(steps, found, label=rf"$\beta_2 = {beta2:g}$", **_line(place))
         _dotted(axes, steps, np.full_like(steps, adam_ceiling(beta2)))
-    axes.set(title="Adam's rate", xlabel="learning rate", ylabel="rate $r$ [per update]")
+    axes.set(title=say("Adam's rate"), xlabel=say("learning rate"), ylabel=say("rate $r$ [per update]"))
 
 
 def _line(place: int) -> dict[str, Any]:

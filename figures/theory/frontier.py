@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import DISTRIBUTIONS, look
 from figures.curves import Tables
+from figures.language import say
 from figures.style import factor, figure
 from figures.theory._world import KEPT, PROMPT, WORDS, P, S, logs
 from sim.theory.answer_optima import smoothed, tilted
@@ -25,7 +26,7 @@ def draw(tables: Tables) -> Figure:
     points = [frontier_point(LOG_S, LOG_P, float(weight)) for weight in np.geomspace(2e-4, 1e3, 200)]
     plane.plot(
         [one.fit for one in points], [one.forgetting for one in points], color=DISTRIBUTIONS["P"].colour,
-        label="frontier, reached by replay",
+        label=say("frontier, reached by replay"),
     )  # fmt: skip
     for weight in MARKED:
         _mark(plane, weight)
@@ -34,12 +35,12 @@ def draw(tables: Tables) -> Figure:
         forgetting = np.array([divergence(LOG_P, one) for one in laws])
         least = np.array([least_forgetting(LOG_S, LOG_P, float(fit)) for fit in fits])
         drawing = {**look(place + 1).line, "markevery": 6}
-        plane.plot(fits, forgetting, label=name, **drawing)
-        gaps.plot(fits, forgetting - least, label=name, **drawing)
-    plane.set(title="Fit and forgetting", ylabel=r"forgetting, $\mathrm{KL}(P\Vert q)$ [nat]")
-    gaps.set(title="Distance to the frontier", ylabel="forgetting above the least [nat]")
+        plane.plot(fits, forgetting, label=say(name), **drawing)
+        gaps.plot(fits, forgetting - least, label=say(name), **drawing)
+    plane.set(title=say("Fit and forgetting"), ylabel=say(r"forgetting, $\mathrm{KL}(P\Vert q)$ [nat]"))
+    gaps.set(title=say("Distance to the frontier"), ylabel=say("forgetting above the least [nat]"))
     for axes in (plane, gaps):
-        axes.set(xscale="log", xlabel=r"fit, $\mathrm{KL}(S\Vert q)$ [nat]")
+        axes.set(xscale="log", xlabel=say(r"fit, $\mathrm{KL}(S\Vert q)$ [nat]"))
         axes.set_xlim(2e-4, 2.0)
         axes.set_ylim(bottom=0.0)
     plane.set_ylim(top=6.0)
@@ -57,13 +58,14 @@ def methods() -> dict[str, list[np.ndarray]]:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        f"The exact frontier in {WORDS}; no model was trained. Left: no law q lies below the line; replay with the "
-        "share λ/(1 + λ) of P reaches it, and three values of λ are marked. The optimum of a reward for the kept style "
-        "with a penalty of reverse KL to P moves the mass of the lost style, and keeps P within both styles; so it "
-        "cannot fit S, which is narrower. S mixed with the uniform law over the answers and one outcome outside "
-        "forgets more than is needed. Right: the vertical distance of both to the frontier at equal fit. All numbers "
-        "are exact."
+    return say(
+        "The exact frontier in {words}; no model was trained. Left: no law q lies below the line; replay "
+        "with the share λ/(1 + λ) of P reaches it, and three values of λ are marked. The optimum of a "
+        "reward for the kept style with a penalty of reverse KL to P moves the mass of the lost style, "
+        "and keeps P within both styles; so it cannot fit S, which is narrower. S mixed with the uniform "
+        "law over the answers and one outcome outside forgets more than is needed. Right: the vertical "
+        "distance of both to the frontier at equal fit. All numbers are exact.",
+        words=WORDS,
     )
 
 

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import GUIDE, look
 from figures.curves import Tables
+from figures.language import say
 from figures.style import factor, figure
 from sim.theory.answers import entropy, expected_collision, expected_entropy, missing_mass, unseen_mass
 
@@ -26,11 +27,11 @@ def draw(tables: Tables) -> Figure:
         panels[1].plot(DIAL, [expected_entropy(p, m, float(rho)) for rho in DIAL], **line)
         panels[2].plot(DIAL, [unseen_mass(missing_mass(p, m), float(rho)) for rho in DIAL], **line)
     panels[1].axhline(entropy(p), color=GUIDE, linestyle=":", linewidth=factor())
-    panels[0].set(title="Collision probability", ylabel="mean $C(q)$")
-    panels[1].set(title="Entropy", ylabel="mean $H(q)$ [nat]")
-    panels[2].set(title="Unseen answers", ylabel="mean mass")
+    panels[0].set(title=say("Collision probability"), ylabel=say("mean $C(q)$"))
+    panels[1].set(title=say("Entropy"), ylabel=say("mean $H(q)$ [nat]"))
+    panels[2].set(title=say("Unseen answers"), ylabel=say("mean mass"))
     for axes in panels:
-        axes.set(xlabel=r"memorisation, $\rho$", xlim=(-0.03, 1.03))
+        axes.set(xlabel=say(r"memorisation, $\rho$"), xlim=(-0.03, 1.03))
         axes.set_ylim(bottom=0.0)
     panels[1].legend(loc="lower left")
     return drawn
@@ -38,10 +39,11 @@ def draw(tables: Tables) -> Figure:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "The dial q = (1 − ρ)P + ρŜ, where Ŝ is the empirical law of m independent answers to one prompt and P gives "
-        f"{ANSWERS} answers the weights 1, 1/2, 1/3, …; no model was trained. ρ = 0 knows the law, and ρ = 1 repeats "
-        "the data. Left: C + ρ²(1 − C)/m. Middle: expected entropy; the dotted line is H(P). Right: the mass that q "
-        "gives to answers that P has and the data lack, 1 − ρ times the missing mass. All numbers are exact means over "
-        "the draws."
+    return say(
+        "The dial q = (1 − ρ)P + ρŜ, where Ŝ is the empirical law of m independent answers to one prompt "
+        "and P gives {answers} answers the weights 1, 1/2, 1/3, …; no model was trained. ρ = 0 knows the "
+        "law, and ρ = 1 repeats the data. Left: C + ρ²(1 − C)/m. Middle: expected entropy; the dotted "
+        "line is H(P). Right: the mass that q gives to answers that P has and the data lack, 1 − ρ times "
+        "the missing mass. All numbers are exact means over the draws.",
+        answers=ANSWERS,
     )

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from figures.colours import GUIDE, look
 from figures.curves import Tables
+from figures.language import say
 from figures.style import factor, figure
 from sim.theory.tempering import Gate
 
@@ -36,11 +37,16 @@ def draw(tables: Tables) -> Figure:
     for axes in (over, against):
         axes.axhline(half, **guide)
     against.axvline(VALID, **guide)
-    _words(over, "half of $P(B)$", (1.05, half))
-    over.set(title="Over the temperature", xscale="log", xlabel="temperature $T$", ylabel="lost styles, $q_T(B)$")
+    _words(over, say("half of $P(B)$"), (1.05, half))
+    over.set(
+        title=say("Over the temperature"),
+        xscale="log",
+        xlabel=say("temperature $T$"),
+        ylabel=say("lost styles, $q_T(B)$"),
+    )
     over.set_xticks([1, 2, 5, 10, 30], ["1", "2", "5", "10", "30"])
     over.set_xticks([], minor=True)
-    against.set(title="Against the validity", xlabel=r"validity, $1-q_T(\bot)$", xlim=(1.02, -0.02))
+    against.set(title=say("Against the validity"), xlabel=say(r"validity, $1-q_T(\bot)$"), xlim=(1.02, -0.02))
     over.set_ylim(0.0, 0.45)
     over.legend(loc="upper right", bbox_to_anchor=(1.0, 0.82))
     return drawn
@@ -48,11 +54,12 @@ def draw(tables: Tables) -> Figure:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return (
-        "A gate after SFT on one of four styles: one kept token, three lost ones with q(B) = 0.001 together, and V − 4 "
-        "illegal ones with 0.0001 together, equally likely within each group; no model was trained. Left: probability "
-        "of the lost styles at the temperature T. Right: the same against the probability of a legal token, with a "
-        "line at 0.9. The upper line is half of P(B) = 0.75, what the language gives to them. All numbers are exact."
+    return say(
+        "A gate after SFT on one of four styles: one kept token, three lost ones with q(B) = 0.001 "
+        "together, and V − 4 illegal ones with 0.0001 together, equally likely within each group; no "
+        "model was trained. Left: probability of the lost styles at the temperature T. Right: the same "
+        "against the probability of a legal token, with a line at 0.9. The upper line is half of P(B) = "
+        "0.75, what the language gives to them. All numbers are exact."
     )
 
 

@@ -1,4 +1,7 @@
-"""Laws of every figure that is found, on paper and on a slide: it can be read, and its caption says what it is."""
+"""Laws of every figure that is found, on paper and on a slide: it can be read, and its caption says what it is.
+
+They hold in Chinese too, where nothing is left in English.
+"""
 
 import functools
 import re
@@ -6,32 +9,41 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from figures.colours import CONTRAST, contrast, luminance
+from figures.fonts import chinese_font
 from figures.style import MEDIA, styled
 from figures.words import mark as mark_invalid
 from sim.config import GROUPS, canonical, conf_folder, described, members
 from sim.numerics import SpecificationError
 from tests.unit.figures import seen
+from tests.unit.figures.test_chinese_figures import english
 from tests.unit.figures.tiny_studies import tables, variants
 
 FIGURES = [name for name in members("figure") if variants(name.split("/")[0])]
 CASES = [
-    (name, medium, variant)
+    (name, medium, variant, "en")
     for name in FIGURES
     for variant in variants(name.split("/")[0])
     for medium in (MEDIA if variant in ("", "two controls") else ["paper"])
 ]
+CHINESE = [(name, medium, "", "zh") for name in FIGURES for medium in MEDIA]
 
-SMALLEST = {"paper": 7.0, "slide": 17.0}
+WITH_FONT = pytest.mark.skipif(
+    chinese_font(search=True) is None, reason="no Chinese font is installed (fonts-noto-cjk)"
+)
+
+SMALLEST = {"paper": 7.0, "slide": 18.0}
 """Least size of letters [point], on a slide where it is SHOWN inches wide; indices in formulas are smaller."""
 
-SHOWN = 13.33
+SHOWN = 40 / 3
 
 CROSSED = 0.1
 """Largest share of the place of a text on which its letters may stand out too little, such as a thin line's."""
@@ -40,10 +52,10 @@ CERTAINTY = re.compile(r"\b(exact|exactly|bounds?|bounded|certified|estimate[sd]
 
 
 @functools.cache
-def drawn(name: str, medium: str, variant: str) -> tuple[Figure, list[seen.Seen]] | None:
+def drawn(name: str, medium: str, variant: str, language: str = "en") -> tuple[Figure, list[seen.Seen]] | None:
     """A figure and the texts in it; None where the tables hold nothing for it."""
     module, found = members("figure")[name].load(), tables(name.split("/")[0], variant)
-    with styled(medium):
+    with styled(medium, language):
         figure = module.draw(found)
         if figure is None:
             return None
@@ -52,11 +64,14 @@ def drawn(name: str, medium: str, variant: str) -> tuple[Figure, list[seen.Seen]
         return figure, seen.texts(figure)
 
 
-@pytest.fixture(params=CASES, ids=lambda case: " ".join(part.replace(" ", "_") for part in case if part))
+@pytest.fixture(
+    params=[*CASES, *(pytest.param(one, marks=[pytest.mark.slow, WITH_FONT]) for one in CHINESE)],
+    ids=lambda case: " ".join(part.replace(" ", "_") for part in case if part),
+)
 def case(request: pytest.FixtureRequest) -> tuple[str, Figure, list[seen.Seen]]:
     """The medium, the figure, and the texts in it."""
-    name, medium, variant = request.param
-    found = drawn(name, medium, variant)
+    name, medium, variant, language = request.param
+    found = drawn(name, medium, variant, language)
     if found is None:
         pytest.skip("the world has nothing for it")
     return medium, *found
@@ -98,6 +113,7 @@ def test_words_are_plain(case):
 def test_letters_are_large_enough(case):
     medium, figure, found = case
     factor = SHOWN / figure.get_figwidth() if medium == "slide" else 1.0
+    assert medium != "slide" or figure.get_figwidth() * 9 == pytest.approx(figure.get_figheight() * 16)
     for one in found:
         assert one.text.get_fontsize() * factor >= SMALLEST[medium], one.words
 
@@ -149,6 +165,38 @@ def at_tick(axes, area) -> bool:
     panels = axes.get_shared_y_axes().get_siblings(axes)
     names = [label.get_text() for one in panels for label in one.get_yticklabels() if label.get_position()[1] == middle]
     return any(names)
+
+
+# -- Chinese ----------------------------------------------------------------------------------------------------------
+
+
+@WITH_FONT
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        pytest.param(name, variant, marks=pytest.mark.slow if variant else ())
+        for name in FIGURES
+        for variant in variants(name.split("/")[0])
+    ],
+)
+def test_nothing_is_left_in_english(name, variant):
+    """Of what a Chinese figure writes, only words of the data may be English: answers of an English world."""
+    module, found = members("figure")[name].load(), tables(name.split("/")[0], variant)
+    with styled("paper", "zh"):
+        if (figure := module.draw(found)) is None:
+            pytest.skip("the world has nothing for it")
+        texts = [text.get_text() for text in figure.findobj(Text)] + [module.caption(found)]
+    data = data_words(found)
+    assert not {words: more for words in texts if (more := english(words) - data)}
+
+
+def data_words(found) -> set[str]:
+    """The English words of answers, prompts and the name of the world, which stay as they are."""
+    worlds = [found[name]["world"] for name in ("run", "runs") if "world" in found.get(name, pl.DataFrame()).columns]
+    words = [str(one) for world in worlds for one in world]
+    if "examples" in found:
+        words += [str(cell) for cell in found["examples"].select("prompt", "answer").to_numpy().ravel()]
+    return english(" ".join(words))
 
 
 # -- captions ---------------------------------------------------------------------------------------------------------

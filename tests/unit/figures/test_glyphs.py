@@ -8,7 +8,7 @@ from matplotlib.text import Text
 
 from figures import glyphs
 from figures.fonts import chinese_font
-from figures.style import figure, styled
+from figures.style import Drawn, figure, styled
 from sim.numerics import SpecificationError
 
 LATIN = ["DejaVu Sans"]
@@ -41,6 +41,14 @@ def test_a_font_is_found_and_nothing_is_missing(recwarn: pytest.WarningsRecorder
     assert text.get_fontfamily() == [*LATIN, chinese_font()]
     drawn.draw_without_rendering()
     assert not [one for one in recwarn if "missing from font" in str(one.message)]
+
+
+def test_a_notebook_draws_no_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(glyphs, "chinese_font", lambda search: None)
+    drawn, _ = written(MOON)
+    assert isinstance(drawn, Drawn)
+    with pytest.raises(SpecificationError, match="install one"):
+        drawn._repr_png_()
 
 
 @pytest.mark.skipif(chinese_font(search=True) is None, reason="no Chinese font is installed (fonts-noto-cjk)")

@@ -32,7 +32,7 @@ def test_several_processes_write_the_same_bytes(source: Path, tmp_path: Path, mo
         target.mkdir()
         monkeypatch.setattr(drawing, "cores", lambda count=count: count)
         monkeypatch.setattr(pool, "cores", lambda count=count: count)
-        found = drawing.write_all(dict.fromkeys(names, cheap), source, target, "paper")
+        found = drawing.write_all(dict.fromkeys(names, cheap), source, target, drawing.Form())
         assert list(found) == names
         assert {file.name for files in found.values() for file in files} == {file.name for file in target.iterdir()}
         contents.append({file.name: file.read_bytes() for file in target.iterdir()})

@@ -60,7 +60,8 @@ def variants(study: str) -> list[str]:
     """
     if study not in members("experiment"):
         return [""]
-    if hasattr(members("experiment")[study].load(), "CLAIM"):
+    module = members("experiment")[study].load()
+    if hasattr(module, "CLAIM") or hasattr(module, "TOGETHER"):
         return ["", "not valid"] if study in RECORDS else []
     return list(RUNS)
 
@@ -75,13 +76,16 @@ def _tables(study: str, variant: str) -> Tables:
     if study not in members("experiment"):
         return {}
     module = members("experiment")[study].load()
-    if not hasattr(module, "CLAIM"):
+    if study not in RECORDS:
         return module.analyse(run(**RUNS[variant]))
     if variant == "not valid":
         found = tables(study)
         return {**found, "runs": found["runs"].with_columns(valid=pl.lit(False))}
     records = {record.hash: record for record in _claimed(study)}
     found = {"finished": lambda _: [Path(run) for run in records], "read": lambda place: records[place.name]}
+    if hasattr(module, "TOGETHER"):
+        with mock.patch.multiple(module, **found):
+            return module.analyse(Path(study))
     with mock.patch.multiple("experiments.study", **found):  # as if they lay in a folder
         return module.CLAIM.tables(Study.of(Path(study), module.CLAIM.needs))
 
@@ -280,8 +284,16 @@ def _steps(seed: int) -> Iterator[Record]:
         )
 
 
+# -- collapse ---------------------------------------------------------------------------------------------------------
+
+
+def _collapse() -> Iterator[Record]:
+    """A run with SFT and one with replay, on the same language and data."""
+    yield from (run(replay=replay, control=False) for replay in (True, False))
+
+
 RECORDS: dict[str, Callable[[], Iterator[Record]]] = {
-    "c1_entropy": _c1, "c2_support": _c2, "c3_answers": imitated.c3, "c4_cloning": imitated.c4,
+    "collapse": _collapse, "c1_entropy": _c1, "c2_support": _c2, "c3_answers": imitated.c3, "c4_cloning": imitated.c4,
     "c5_rank": imitated_rank.c5, "c6_consequences": imitated_consequences.c6,
 }  # fmt: skip
 """The runs of claims. The figures of a claim without an entry are only drawn from real runs, by the laws of claims."""

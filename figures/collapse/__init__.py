@@ -1,0 +1,1 @@
+"""Figures of several ways of fine-tuning side by side."""
