@@ -81,10 +81,11 @@ class Result:
         shown = self.progress if progress is None else progress
         return Result(*again(self.record, changes, shown), shown)
 
-    def figure(self, name: str) -> "Figure":
-        """Draw one of the figures of a run, such as "styles" or "waterfall". A notebook shows it.
+    def figure(self, name: str, language: str = "en") -> "Figure":
+        """Draw one of the figures of a run, such as "styles" or "waterfall", in English or Chinese ("zh").
 
-        Raises SpecificationError if the figure does not exist, or if the run has no numbers for it.
+        A notebook shows it. Raises SpecificationError if the figure does not exist, if the run has no numbers for it,
+        or if the letters of the language have no font.
         """
         found = {key.split("/")[1]: one for key, one in members("figure").items() if key.startswith(f"{REPORT}/")}
         if name not in found:
@@ -92,7 +93,7 @@ class Result:
                 f"figure: one of {', '.join(found)} is required, found {name!r}{nearest(name, list(found))}"
             )
         style = importlib.import_module("figures.style")  # by name, like every member: sim does not depend on figures
-        with style.styled():
+        with style.styled(language=language):
             figure: Figure | None = found[name].load().draw(self._tables)
         if figure is None:
             raise SpecificationError(f"figure: a figure for which this run has numbers is required, found {name!r}")
