@@ -11,12 +11,15 @@ from figures.colours import DISTRIBUTIONS, GUIDE, HATCHES, PARTS
 from figures.curves import Tables, ends, is_control, rows, tuned
 from figures.labels import below, head
 from figures.language import say
-from figures.style import factor, figure
+from figures.style import factor, figure, is_slide
 from figures.words import averaged, change, data, strings, title, under
 
 TABLES = ("metrics", "phases", "run")
 
 REACHED = {"conditioning": "H(P_A)", "narrowing": "H(S)", "objective": "H(q^*)", "learning": "H(q)"}
+
+ROOM = {False: 1.55, True: 1.75}
+"""Length of the axis on paper and on a slide, in lengths of the farthest bar. Numbers stand at the right of the bars."""
 
 SAME = 1e-9
 """If the entropies of q* and S differ by at most this, they count as equal [nat]."""
@@ -38,7 +41,7 @@ def draw(tables: Tables) -> Figure:
         head(axes, title(tables, phase))
         where = averaged(tables, law(tables, phase))
         below(axes, under(say(f"entropy of {strings(tables)} [nat]"), where))
-        axes.set_xlim(0.0, 1.55 * farthest if farthest > 0.0 else 1.0)
+        axes.set_xlim(0.0, ROOM[is_slide()] * farthest if farthest > 0.0 else 1.0)
     ticks = ["$H(P)$", *(f"{say(part)} → ${REACHED[part]}$" for part in parts[:-1]), say("learning"), "$H(q)$"]
     panels[0].set_yticks(range(len(ticks)), ticks)
     panels[0].set_ylim(len(ticks) - 0.5, -0.5)

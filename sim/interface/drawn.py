@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def drawn(experiment: str, name: str, tables: Mapping[str, Any], whose: str = "this run") -> "Figure":
+def drawn(
+    experiment: str, name: str, tables: Mapping[str, Any], whose: str = "this run", language: str = "en"
+) -> "Figure":
     """Draw the figure `figures/<experiment>/<name>.py` from tables, in the style of the project. A notebook shows it.
 
-    whose: where the tables come from, for messages. Raises SpecificationError if the figure does not exist, or if the
-    tables have no numbers for it.
+    whose: where the tables come from, for messages; language: en or zh. Raises SpecificationError if the figure does
+    not exist, if the tables have no numbers for it, or if the letters of the language have no font.
     """
     start = f"{experiment}/"
     found = {key.removeprefix(start): one for key, one in members("figure").items() if key.startswith(start)}
@@ -26,7 +28,7 @@ def drawn(experiment: str, name: str, tables: Mapping[str, Any], whose: str = "t
     module = found[name].load()
     # by name, like every member: sim does not depend on figures
     style, glyphs = map(importlib.import_module, ("figures.style", "figures.glyphs"))
-    with style.styled():
+    with style.styled(language=language):
         glyphs.prepare(tables)
         figure: Figure | None = module.draw(tables) if set(module.TABLES) <= set(tables) else None
     if figure is None:

@@ -81,12 +81,13 @@ class Result:
         shown = self.progress if progress is None else progress
         return Result(*again(self.record, changes, shown), shown)
 
-    def figure(self, name: str) -> "Figure":
-        """Draw one of the figures of a run, such as "styles" or "waterfall". A notebook shows it.
+    def figure(self, name: str, language: str = "en") -> "Figure":
+        """Draw one of the figures of a run, such as "styles" or "waterfall", in English or Chinese ("zh").
 
-        Raises SpecificationError if the figure does not exist, or if the run has no numbers for it.
+        A notebook shows it. Raises SpecificationError if the figure does not exist, if the run has no numbers for it,
+        or if the letters of the language have no font.
         """
-        return drawn(REPORT, name, self._tables)
+        return drawn(REPORT, name, self._tables, language=language)
 
     def __repr__(self) -> str:
         lines = [getattr(block, "text", "") for block in self._headline]

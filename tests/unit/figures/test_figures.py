@@ -12,13 +12,15 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from matplotlib import font_manager
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from figures.colours import CONTRAST, contrast, luminance
-from figures.fonts import chinese_font
+from figures.fonts import chinese_font, families
+from figures.language import catalogue
 from figures.style import MEDIA, styled
 from figures.words import mark as mark_invalid
 from sim.config import GROUPS, canonical, conf_folder, described, members
@@ -188,6 +190,18 @@ def test_nothing_is_left_in_english(name, variant):
         texts = [text.get_text() for text in figure.findobj(Text)] + [module.caption(found)]
     data = data_words(found)
     assert not {words: more for words in texts if (more := english(words) - data)}
+
+
+@WITH_FONT
+def test_words_beside_a_formula_have_glyphs_in_the_first_font():
+    """Words with a formula take no glyph from another font: a subscript such as in q₀ would be drawn as a box."""
+    font = font_manager.findfont(font_manager.FontProperties(family=families("zh")[0]))
+    known = font_manager.get_font(font).get_charmap()
+    mixed = [words for words in catalogue().values() if "$" in words]
+    assert len(mixed) > 50
+    for words in mixed:
+        beside = re.sub(r"\{[^}]*\}", "", seen.without_mathtext(words))
+        assert not [sign for sign in beside if not sign.isspace() and ord(sign) not in known], words
 
 
 def data_words(found) -> set[str]:
