@@ -58,8 +58,8 @@ def shapes(drawn: Any) -> list[tuple[str, bytes]]:
             getattr(artist, name)() for name in ("get_xydata", "get_offsets", "get_array") if hasattr(artist, name)
         ]
         paths = artist.get_paths() if hasattr(artist, "get_paths") else []
-        if hasattr(artist, "get_path") and not parts:
-            paths = [artist.get_path()]
+        if hasattr(artist, "get_patch_transform"):  # the path of a bar is a unit square
+            paths = [artist.get_patch_transform().transform_path(artist.get_path())]
         parts += [path.vertices for path in paths]
         found += [(type(artist).__name__, np.asarray(part).tobytes()) for part in parts if part is not None]
     return found
