@@ -14,6 +14,7 @@ import polars as pl
 from experiments.predictions import Claim, Tables
 from experiments.reduction import Reader, ordered, reduced, rounded, with_digits
 from experiments.study import LARGE
+from experiments.thinning import shapes
 from sim.config import members
 from sim.disk.folders import finished
 from sim.disk.records import DESCRIPTION
@@ -21,7 +22,7 @@ from sim.numerics import SpecificationError
 from sim.places import write_whole
 from sim.show.published import MANIFEST, Published, announced, file_of, published, root
 
-BUDGET = 1_200_000
+BUDGET = 1_000_000
 """Largest size of all published tables together, with their manifests [bytes]."""
 
 DIGITS = 24
@@ -93,7 +94,8 @@ def figures(name: str, tables: Mapping[str, pl.DataFrame]) -> list[Reader]:
     for full, one in members("figure").items():
         module = one.load() if full.startswith(f"{name}/") else None
         if module is not None and set(module.TABLES) <= set(tables):
-            found.append(Reader(f"figure {full}", frozenset(module.TABLES), captioned(module), words_of(one.file)))
+            tables_of, words = frozenset(module.TABLES), words_of(one.file)
+            found.append(Reader(f"figure {full}", tables_of, captioned(module), words, look=looked_at(module)))
     return found
 
 
@@ -102,13 +104,24 @@ def captioned(module: Any) -> Any:
 
     def read(tables: Tables) -> list[str] | None:
         drawn = module.draw(tables)
-        if drawn is None:
-            return None
-        return [one.get_text() for one in drawn.findobj(lambda artist: hasattr(artist, "get_text"))] + [
-            module.caption(tables)
-        ]
+        return None if drawn is None else [*words_in(drawn), module.caption(tables)]
 
     return read
+
+
+def looked_at(module: Any) -> Any:
+    """Return a function that does the same, and also returns all that the figure draws, number by number."""
+
+    def look(tables: Tables) -> Any:
+        drawn = module.draw(tables)
+        return None if drawn is None else (words_in(drawn), module.caption(tables), shapes(drawn))
+
+    return look
+
+
+def words_in(drawn: Any) -> list[str]:
+    """Return all texts of a figure of matplotlib."""
+    return [one.get_text() for one in drawn.findobj(lambda artist: hasattr(artist, "get_text"))]
 
 
 def words_of(file: Path) -> frozenset[str]:

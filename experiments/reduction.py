@@ -1,9 +1,10 @@
 """Smaller tables that say the same: without what nothing reads, in a fixed order, with as few digits as suffice.
 
 What is published of a claim gives the findings that were judged and the captions of its figures. Every step is checked:
-a column is left out only if all numbers of all predictions stay as they are and all figures can be drawn. Numbers keep
-more digits until all verdicts are as before, all captions too, word for word, and no number of a finding has moved by
-more than a thousandth of its interval or a ten-thousandth of its size.
+a column is left out only if all numbers of all predictions stay as they are and all figures can be drawn; rows are
+left out in the same way (`experiments.thinning`). Numbers keep more digits until all verdicts are as before, all
+captions too, word for word, and no number of a finding has moved by more than a thousandth of its interval or a
+ten-thousandth of its size.
 """
 
 import math
@@ -17,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from experiments.predictions import Claim, Prediction, Tables, table
+from experiments.thinning import without_unread_rows
 from sim.numerics import SpecificationError
 
 BITS = (13, 16, 24, 53)
@@ -54,7 +56,7 @@ class Reader:
     """A prediction or a figure: the tables that it reads, and what people read of them there.
 
     words: the words of its source, if it has to be searched for the names of columns; agrees: whether two readings say
-    the same.
+    the same; look: what a figure draws, number by number.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Reader:
     read: Callable[[Tables], Any]
     words: frozenset[str] = frozenset()
     agrees: Callable[[Any, Any], bool] = operator.eq
+    look: Callable[[Tables], Any] | None = None
 
 
 def ordered(tables: Mapping[str, pl.DataFrame]) -> Tables:
@@ -78,7 +81,18 @@ def reduced(claim: Claim, tables: Mapping[str, pl.DataFrame], figures: Sequence[
     readers = [*(prediction(claim, one, given) for one in claim.predictions), *figures]
     wanted = {"runs"}.union(*(one.tables for one in readers))
     kept = ordered({name: one for name, one in given.items() if name in wanted})
-    return with_digits(without_unread(claim, kept, readers), {one.name: one.read(given) for one in readers}, readers)
+    kept = without_unread(claim, kept, readers)
+
+    def read(name: str, found: Tables) -> Any:
+        own = [one for one in readers if name in one.tables]
+        numbers = measured([one for one in claim.predictions if one.identifier in {each.name for each in own}], found)
+        try:
+            return None if numbers is None else [numbers, *(one.look(found) for one in own if one.look is not None)]
+        except Exception:  # whatever a figure raises where a row is missing
+            return None
+
+    kept = without_unread_rows(kept, read)
+    return with_digits(kept, {one.name: one.read(given) for one in readers}, readers)
 
 
 def prediction(claim: Claim, one: Prediction, tables: Tables) -> Reader:

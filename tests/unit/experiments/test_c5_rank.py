@@ -21,7 +21,7 @@ def verdicts(identifier: str, tables: dict[str, pl.DataFrame]) -> dict[str, str]
 def test_it_holds_where_the_world_is_made_so(one) -> None:
     found = verdicts(one.identifier, frames())
     assert set(found.values()) == {"holds"}
-    wanted = {"C5.1a": 2, "C5.1b": 2, "C5.3a": 2, "C5.3b": 2, "C5.2a": 3, "C5.2d": 2}
+    wanted = {"C5.1a": 2, "C5.1b": 2, "C5.3a": 2, "C5.3b": 2, "C5.2a": 3, "C5.2d": 2, "C5.2h": 3}
     assert len(found) == wanted.get(one.identifier, 1)
 
 
@@ -37,6 +37,7 @@ def test_it_holds_where_the_world_is_made_so(one) -> None:
         ("C5.2a", {"ranks_ends": ends(others=0.5)}),
         ("C5.2b", {"ranks_ends": ends(e=(1.9, 0.8, 0.3))}),
         ("C5.2d", {"ranks_ends": ends(calm=(0.4, 0.4, 0.05))}),
+        ("C5.2h", {"ranks_ends": ends().with_columns(e_control=0.2 + 0.001 * pl.col("seed"))}),
     ],
 )
 def test_it_is_refuted_where_the_world_is_made_otherwise(identifier: str, own: dict[str, pl.DataFrame]) -> None:
