@@ -12,6 +12,7 @@ from PIL import Image
 
 from figures import __main__ as command
 from figures import drawing
+from figures.fonts import chinese_font
 from figures.language import language
 from figures.moving import can_film, film, write_gif
 from figures.style import MEDIA, figure, has_chinese, save, styled
@@ -19,6 +20,10 @@ from sim import pool
 from sim.numerics import SpecificationError
 from tests.unit.figures import cheap
 from tests.unit.figures.tiny_runs import run
+
+WITH_FONT = pytest.mark.skipif(
+    chinese_font(search=True) is None, reason="no Chinese font is installed (fonts-noto-cjk)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +72,20 @@ def test_garbage_is_collected_again_afterwards() -> None:
     assert gc.isenabled()
 
 
-def test_a_pdf_with_chinese_has_outlines_because_its_glyphs_would_be_wrong(tmp_path: Path) -> None:
-    for words, kind in (("entropy", b"/Type0"), ("熵", b"/Type3")):
-        with styled():
-            drawn, (axes,) = figure(1.0, 1)
-            axes.set_axis_off()
-            axes.set_title(words)
-            assert has_chinese(drawn) == (words == "熵")
-            pdf = next(file for file in save(drawn, tmp_path / "figure") if file.suffix == ".pdf")
-        assert kind in pdf.read_bytes()
+@pytest.mark.parametrize(
+    ("words", "language", "kind"),
+    [("entropy", "en", b"/Type0"), pytest.param("熵", "zh", b"/Type3", marks=WITH_FONT)],
+)
+def test_a_pdf_with_chinese_has_outlines_because_its_glyphs_would_be_wrong(
+    words: str, language: str, kind: bytes, tmp_path: Path
+) -> None:
+    with styled("paper", language):
+        drawn, (axes,) = figure(1.0, 1)
+        axes.set_axis_off()
+        axes.set_title(words)
+        assert has_chinese(drawn) == (language == "zh")
+        pdf = next(file for file in save(drawn, tmp_path / "figure") if file.suffix == ".pdf")
+    assert kind in pdf.read_bytes()
 
 
 # -- moving figures ---------------------------------------------------------------------------------------------------
@@ -83,7 +93,9 @@ def test_a_pdf_with_chinese_has_outlines_because_its_glyphs_would_be_wrong(tmp_p
 
 def moving(tmp_path: Path) -> Path:
     """A GIF with three frames."""
-    pictures = [Image.new("RGB", (41, 23), colour) for colour in ("white", "red", "blue")]
+    pictures = [Image.new("RGB", (41, 23), "white") for _ in range(3)]
+    for number, picture in enumerate(pictures):
+        picture.paste("blue", (0, 20, 10 * number, 23))
     write_gif(pictures, tmp_path / "a.gif")
     return tmp_path / "a.gif"
 
@@ -103,7 +115,9 @@ def test_a_film_is_made_of_a_gif_of_any_size(tmp_path: Path) -> None:
 @pytest.mark.skipif(not can_film(), reason="ffmpeg is not installed")
 def test_what_ffmpeg_says_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(b"no picture")
-    with pytest.raises(SpecificationError, match="ffmpeg: a version that writes H.264 as MP4 is required, found") as no:
+    with pytest.raises(
+        SpecificationError, match=r"ffmpeg: a version that writes H\.264 as MP4 is required, found"
+    ) as no:
         film(tmp_path / "a.gif", tmp_path / "a.mp4")
     assert "\n" not in str(no.value)
 
