@@ -19,7 +19,7 @@ TABLES = ("metrics", "phases", "run")
 REACHED = {"conditioning": "H(P_A)", "narrowing": "H(S)", "objective": "H(q^*)", "learning": "H(q)"}
 
 ROOM = {False: 1.55, True: 1.75}
-"""Length of the axis on paper and on a slide, in lengths of the farthest bar. Numbers stand at the right of the bars."""
+"""Length of the axis on paper and on a slide, in lengths of the farthest bar. Numbers stand right of the bars."""
 
 SAME = 1e-9
 """If the entropies of q* and S differ by at most this, they count as equal [nat]."""
