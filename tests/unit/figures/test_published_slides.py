@@ -1,4 +1,4 @@
-"""Slides of the published tables: 16:9, letters of at least 18 points, and nothing cut or written over, in both languages.
+"""Slides of the published tables: 16:9, letters of 18 points or more, nothing cut or written over, in both languages.
 
 The names and numbers of real runs are longer than those of imitated ones.
 """
