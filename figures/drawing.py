@@ -12,7 +12,7 @@ from types import ModuleType
 import polars as pl
 from matplotlib.figure import Figure
 
-from figures.glyphs import complete
+from figures.glyphs import complete, prepare
 from figures.language import speaking
 from figures.moving import can_film, film
 from figures.style import save, styled
@@ -88,6 +88,7 @@ def write(module: ModuleType, name: str, source: Path, folder: Path, form: Form)
     """
     tables = {table: pl.read_parquet(source / "tables" / f"{table}.parquet") for table in module.TABLES}
     with styled(form.medium, form.language):
+        prepare(tables)
         try:
             drawn = module.draw(tables)
             if drawn is None:

@@ -2,14 +2,28 @@
 
 import functools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+import matplotlib as mpl
+import polars as pl
 from matplotlib import font_manager, get_cachedir
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from figures.fonts import chinese_font
 from sim.numerics import SpecificationError
+from sim.show.width import WIDE
+
+
+def prepare(tables: Mapping[str, pl.DataFrame]) -> None:
+    """Let texts that will be drawn take Chinese signs from a Chinese font, if the tables hold any, and there is one.
+
+    So places in the figure are measured with these signs. It is to be called within `figures.style.styled`.
+    """
+    texts = (column for table in tables.values() for column in table.get_columns() if column.dtype == pl.String)
+    if any(column.str.contains(f"[{WIDE}]").any() for column in texts) and (font := chinese_font(search=True)):
+        families = list(mpl.rcParams["font.family"])
+        mpl.rcParams["font.family"] = families if font in families else [*families, font]
 
 
 def complete(drawn: Figure) -> None:

@@ -11,12 +11,14 @@ from typing import Any, cast
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from figures.fonts import families
+from figures.glyphs import complete
 from figures.language import language, say, speaking
 from sim.places import write_whole
 
@@ -105,7 +107,12 @@ def factor() -> float:
 
 
 class Drawn(Figure):
-    """A figure that a notebook shows even if matplotlib is not set up for notebooks."""
+    """A figure that a notebook shows even if matplotlib is not set up for notebooks, and that has all its glyphs."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the figure, see `figures.glyphs.complete`."""
+        complete(self)
+        super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
         picture = io.BytesIO()

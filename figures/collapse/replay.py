@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from figures.curves import Tables, curve
+from figures.glyphs import prepare
 from figures.language import language, say
 from figures.moving import frames, write_gif
 from figures.ranks import Stage, stage
@@ -42,6 +43,7 @@ def caption(tables: Tables) -> str:
 def animate(tables: Tables, file: Path) -> int:
     """Write the GIF for a slide, with a frame per evaluation, and return the number of frames."""
     with styled("slide", language()):
+        prepare(tables)
         whole = _stage(tables)
         count = len(curve(tables["metrics"], _shown(tables)[0], "gate").steps)
         pictures = list(frames(whole.drawn, whole.moving, lambda index: _show(whole, tables, index), count))

@@ -60,7 +60,7 @@ def _entry(entry: Entry) -> Iterator[str]:
         value = value["verdict"]
     said = _shown(value, entry.unit)
     tail = f"  ({note})" if note else ""
-    yield from _wrapped(f"  {entry.label:<{LABEL}}", f"{said}{tail}")
+    yield from _wrapped(f"  {padded(entry.label, LABEL)}", f"{said}{tail}")
 
 
 def _wrapped(label: str, text: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Grammar files of type `strings`: a list of strings with probabilities."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,9 @@ MAX_CELLS = 100_000_000
 def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:
     """The listed strings with their probabilities, normalised exactly. Strings of probability 0 are left out.
 
-    A key is split at `separator`, or into characters. The empty key is the empty string. Symbols are numbered in the
-    order of the `alphabet`, or else of their first appearance.
+    A key is split at `separator`, or into characters. If nothing separates the symbols (`separator: ""`) and the
+    `alphabet` has longer ones, as in Chinese, a key is cut into symbols, with spaces or without. The empty key is the
+    empty string. Symbols are numbered in the order of the `alphabet`, or else of their first appearance.
     """
     check_keys(path, data, ("type", "strings"), (*COMMON_KEYS[1:], "alphabet"))
     place, weight = f"{path}: strings", weighs(path, data)
@@ -38,7 +40,9 @@ def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:
     weights = {text: probability(f"{place}.{text}", p, weight) for text, p in listed.items()}
     weights = normalised(place, weights, weight)
     between = separator(path, data)
-    words = {text: _split(f"{place}.{text}", text, between, end_name(path, data)) for text in listed}
+    words = _cut(path, place, data, listed)
+    if words is None:
+        words = {text: _split(f"{place}.{text}", text, between, end_name(path, data)) for text in listed}
     symbols = vocabulary(path, place, data, _alphabet(path, data, words))
     number = {symbol: token for token, symbol in enumerate(symbols.symbols)}
     support = [text for text, p in weights.items() if p > 0]
@@ -51,6 +55,22 @@ def strings(path: str, data: dict[str, Any]) -> FiniteLanguage:
     for row, text in enumerate(support):
         table[row, : len(words[text])] = [number[symbol] for symbol in words[text]]
     return FiniteLanguage.from_strings(symbols, table, np.array([log_fraction(weights[text]) for text in support]))
+
+
+def _cut(path: str, place: str, data: dict[str, Any], listed: Iterable[str]) -> dict[str, list[str]] | None:
+    """Every key as symbols of an alphabet with longer ones and nothing between them; None if symbols are separated."""
+    if separator(path, data) != "" or "alphabet" not in data:
+        return None
+    written = vocabulary(path, place, data, names(f"{path}: alphabet", data["alphabet"]))
+    if not written.compact:
+        return None
+    found = {text: [written.symbols[token] for token in written.tokens(text, place)] for text in listed}
+    first: dict[tuple[str, ...], str] = {}
+    for text, symbols in found.items():
+        if (other := first.setdefault(tuple(symbols), text)) != text:
+            fix = "write it once, with the sum of both probabilities"
+            raise problem(place, "every string once is required", f"{other!r} and {text!r}", fix)
+    return found
 
 
 def _alphabet(path: str, data: dict[str, Any], words: dict[str, list[str]]) -> list[str]:

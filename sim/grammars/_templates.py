@@ -1,4 +1,4 @@
-"""What a word list of templated sentences says, and where the lists of a language are found.
+"""What a word list of templated sentences says.
 
 A form is a sentence with slots, in tokens separated by spaces. {topic} is the topic itself. The other slots are filled
 from the words of the topic, such as {look}, or from words that all topics have in common, such as {degree}. Every list
@@ -10,13 +10,12 @@ follows these rules, which make the world exact (a test checks them):
 - All lists of a language have the same styles, so that shares and restrictions fit every list.
 - If words are joined without spaces, as in Chinese, every text can be cut into words in one way only.
 
-The list <name> of a language is `WORDS` in the file _<language>_<name>.py beside this one. A new list is a new file.
+The list <name> of a language is `WORDS` in the file _<language>_<name>.py beside this one. A new list is a new file,
+and an entry in `LISTS` of the language. It is imported there, so that an edited list makes another pretraining.
 """
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -66,18 +65,6 @@ class Words:
         """The words that can fill a slot in the answers about a topic, which is given by its number."""
         about = self.topics[number]
         return (about.name,) if slot == "topic" else {**about.words, **self.common}[slot]
-
-
-def lists(language: str) -> tuple[str, ...]:
-    """The names of the word lists of a language, such as english."""
-    files = Path(__file__).parent.glob(f"_{language}_*.py")
-    return tuple(sorted(file.stem.removeprefix(f"_{language}_") for file in files))
-
-
-def word_list(language: str, name: str) -> Words:
-    """The word list with a name, which is one of `lists(language)`."""
-    words: Words = importlib.import_module(f"sim.grammars._{language}_{name}").WORDS
-    return words
 
 
 def slots_of(form: str) -> list[str]:

@@ -17,7 +17,7 @@ from sim.languages.finite import FiniteLanguage
 from sim.languages.hidden import HiddenAutomaton
 from sim.languages.pcfg.language import ContextFree
 from sim.languages.vocabulary import Vocabulary
-from sim.numerics import EOS
+from sim.numerics import EOS, SpecificationError
 
 TEXTS = ("from", "to", "symbol", "lhs", "start", "name", "eos", "separator")
 """Keys with a text as their value, which is quoted if it looks like a number."""
@@ -118,7 +118,9 @@ def _strings(language: FiniteLanguage) -> dict[str, Any]:
     vocabulary = language.vocabulary
     symbols = vocabulary.symbols[EOS + 1 :]
     common = _common("strings", vocabulary)
-    if any(len(symbol) > 1 for symbol in symbols) or vocabulary.joiner:
+    if vocabulary.compact and _readable(language):
+        common["separator"] = ""
+    elif any(len(symbol) > 1 for symbol in symbols) or vocabulary.joiner:
         taken = "".join(symbols)
         fits = [one for one in (vocabulary.joiner, *SEPARATORS) if one and one not in taken]
         if not fits:
@@ -130,6 +132,18 @@ def _strings(language: FiniteLanguage) -> dict[str, Any]:
         words = [vocabulary.symbols[int(token)] for token in language.trie.strings[row] if token != EOS]
         strings[between.join(words)] = _exp(float(language.log_p[row]))
     return {**common, **ROUNDED, "alphabet": list(symbols), "strings": strings}
+
+
+def _readable(language: FiniteLanguage) -> bool:
+    """Whether every string can be cut into its symbols again when nothing stands between them."""
+    for row in language.trie.strings[language.log_p > -np.inf]:
+        tokens = row[row != EOS]
+        try:
+            if language.vocabulary.tokens(language.vocabulary.decode(tokens), "string") != tokens.tolist():
+                return False
+        except SpecificationError:
+            return False
+    return True
 
 
 def _exp(log_p: float) -> str:

@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from sim.config import AtLeast, Check, NonNegative
+from sim.grammars import _chinese_classroom, _chinese_nature
 from sim.grammars._mixture import SWING
 from sim.grammars._templated import Factors, factors_of, language_of
-from sim.grammars._templates import lists, word_list
 from sim.languages.finite import FiniteLanguage
 
 SHARES = {"plain": 0.34, "poetic": 0.24, "jianghu": 0.2, "assistant": 0.22}
-"""P(z), the default share of documents in each style."""
+"""P(z), the default share of documents in each style.
 
-TITLES = {"plain": "白话", "poetic": "诗意", "jianghu": "江湖", "assistant": "助手"}
-"""What Chinese texts call the styles. Their names are Latin letters, because they are written on a command line."""
+Names of styles are Latin letters, because a command line takes these without quotes.
+"""
 
-LISTS = lists("chinese")
-"""Names of the word lists."""
+LISTS = {"classroom": _chinese_classroom.WORDS, "nature": _chinese_nature.WORDS}
+"""The word lists by name."""
 
 WordList = Check(f"one of {', '.join(LISTS)}", lambda value: value in LISTS)
 
@@ -31,7 +31,7 @@ def chinese_factors(
     seed: int | None = None,
 ) -> Factors:
     """The factors of `chinese`, from the same arguments."""
-    return factors_of(word_list("chinese", words), num_prompts, prompt_zipf, zipf, styles, swing, seed)
+    return factors_of(LISTS[words], num_prompts, prompt_zipf, zipf, styles, swing, seed)
 
 
 def chinese(
@@ -47,7 +47,7 @@ def chinese(
     """Chinese questions about `num_prompts` topics with answers in the styles plain, poetic, jianghu and assistant.
 
     A token is a word. Texts are written without spaces, and are read with or without them. jianghu (江湖) is the way in
-    which heroes of martial arts novels speak; plain is 白话, poetic 诗意, assistant 助手. `words` is the name of the
+    which heroes of martial arts novels speak; plain is 平实, poetic 诗意, assistant 助手. `words` is the name of the
     word list: nature has 12 topics, and classroom has 4. Without a number of prompts (null) all topics of the list are
     asked about. The law and the other arguments are those of `english`: P(x, z, y) = P(x) P(z|x) P(y|x,z). Raises
     `SpecificationError` for shares that are not a law, for unknown styles, and for more prompts than topics.

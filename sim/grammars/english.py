@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from sim.config import AtLeast, Check, NonNegative
+from sim.grammars import _english_classroom, _english_home, _english_nature
 from sim.grammars._mixture import SWING
 from sim.grammars._templated import Factors, factors_of, language_of
-from sim.grammars._templates import lists, word_list
 from sim.languages.finite import FiniteLanguage
 
 SHARES = {"plain": 0.34, "poetic": 0.24, "pirate": 0.2, "assistant": 0.22}
 """P(z), the default share of documents in each style."""
 
-LISTS = lists("english")
-"""Names of the word lists."""
+LISTS = {"classroom": _english_classroom.WORDS, "home": _english_home.WORDS, "nature": _english_nature.WORDS}
+"""The word lists by name."""
 
 WordList = Check(f"one of {', '.join(LISTS)}", lambda value: value in LISTS)
 
@@ -28,7 +28,7 @@ def english_factors(
     seed: int | None = None,
 ) -> Factors:
     """The factors of `english`, from the same arguments."""
-    return factors_of(word_list("english", words), num_prompts, prompt_zipf, zipf, styles, swing, seed)
+    return factors_of(LISTS[words], num_prompts, prompt_zipf, zipf, styles, swing, seed)
 
 
 def english(

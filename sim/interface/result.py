@@ -97,7 +97,6 @@ class Result:
             figure: Figure | None = found[name].load().draw(self._tables)
         if figure is None:
             raise SpecificationError(f"figure: a figure for which this run has numbers is required, found {name!r}")
-        importlib.import_module("figures.glyphs").complete(figure)
         return figure
 
     def __repr__(self) -> str:

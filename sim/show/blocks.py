@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 
 from sim.numerics import visible
-from sim.show.width import cells, filled
+from sim.show.width import WIDE, cells, filled
 
 WIDTH = 80
 """Width of printed pages [characters]."""
@@ -243,21 +243,26 @@ def fragments(blocks: Iterable[Block]) -> Iterator[str]:
             in_list = bullet
         match block:
             case Heading(text):
-                yield f"<h1>{html.escape(text)}</h1>" if first else f"<h2>{html.escape(text)}</h2>"
+                yield f"<h1>{_html(text)}</h1>" if first else f"<h2>{_html(text)}</h2>"
                 first = False
             case Paragraph(text, _):
-                yield f"<li>{html.escape(text)}" if bullet else f"<p>{html.escape(text)}</p>"
+                yield f"<li>{_html(text)}" if bullet else f"<p>{_html(text)}</p>"
             case Quote(text):
-                yield f"<blockquote>{html.escape(text)}</blockquote>"
+                yield f"<blockquote>{_html(text)}</blockquote>"
             case Picture(file, caption):
                 data = base64.b64encode(file.read_bytes()).decode()
                 alt = html.escape(caption, quote=True)
                 yield f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
-                yield f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+                yield f"<figcaption>{_html(caption)}</figcaption></figure>"
             case Table():
                 yield _html_table(block)
     if in_list:
         yield "</ul>"
+
+
+def _html(text: str) -> str:
+    """Return a text as HTML. Chinese is marked, because its signs look different in Japanese fonts."""
+    return re.sub(f"[{WIDE}]+", r'<span lang="zh-Hans">\g<0></span>', html.escape(text))
 
 
 def _html_table(table: Table) -> str:
@@ -265,9 +270,9 @@ def _html_table(table: Table) -> str:
         names = ["number"] if index >= table.num_left else []
         names += [text.split()[0]] if tag == "td" and text in MARKED else []
         attribute = f' class="{" ".join(names)}"' if names else ""
-        return f"<{tag}{attribute}>{html.escape(text)}"
+        return f"<{tag}{attribute}>{_html(text)}"
 
-    caption = f"<caption>{html.escape(table.title)}</caption>" if table.title else ""
+    caption = f"<caption>{_html(table.title)}</caption>" if table.title else ""
     head = "".join(cell("th", index, text) for index, text in enumerate(table.columns))
     rows = "".join("<tr>" + "".join(cell("td", index, text) for index, text in enumerate(row)) for row in table.rows)
     return f"<table>{caption}<tr>{head}{rows}</table>"

@@ -1,12 +1,14 @@
 """Signs that the first font lacks come from a Chinese font; without one a figure is refused, and no box is drawn."""
 
+import matplotlib as mpl
+import polars as pl
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from figures import glyphs
 from figures.fonts import chinese_font
-from figures.style import figure, styled
+from figures.style import Drawn, figure, styled
 from sim.numerics import SpecificationError
 
 LATIN = ["DejaVu Sans"]
@@ -39,6 +41,23 @@ def test_a_font_is_found_and_nothing_is_missing(recwarn: pytest.WarningsRecorder
     assert text.get_fontfamily() == [*LATIN, chinese_font()]
     drawn.draw_without_rendering()
     assert not [one for one in recwarn if "missing from font" in str(one.message)]
+
+
+def test_a_notebook_draws_no_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(glyphs, "chinese_font", lambda search: None)
+    drawn, _ = written(MOON)
+    assert isinstance(drawn, Drawn)
+    with pytest.raises(SpecificationError, match="install one"):
+        drawn._repr_png_()
+
+
+@pytest.mark.skipif(chinese_font(search=True) is None, reason="no Chinese font is installed (fonts-noto-cjk)")
+def test_words_of_tables_are_measured_with_their_font() -> None:
+    with styled():
+        for words, added in (("moon", False), (MOON, True)):
+            mpl.rcParams["font.family"] = LATIN
+            glyphs.prepare({"run": pl.DataFrame({"seed": [1], "restriction": [words]})})
+            assert mpl.rcParams["font.family"] == ([*LATIN, chinese_font()] if added else LATIN)
 
 
 @pytest.mark.parametrize("words", ["moon", "KL(P‖q) ≥ 0 [nat]", r"$\mathrm{月}$", ""])

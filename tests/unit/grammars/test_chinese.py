@@ -4,14 +4,16 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from sim.config import construct
-from sim.grammars._templates import lists, word_list
-from sim.grammars.chinese import SHARES, chinese, chinese_factors
+from sim.grammars._writing import as_yaml, mapping_of
+from sim.grammars.chinese import LISTS, SHARES, chinese, chinese_factors
+from sim.grammars.file import Source, read
 from sim.languages.finite import FiniteLanguage
 from sim.numerics import SpecificationError
 from sim.restrictions.regular import regular
@@ -44,7 +46,7 @@ def test_entropy_and_size_by_two_routes(arguments: dict[str, Any]) -> None:
         assert np.exp(world.log_p[world.styles.of == z]).sum() == pytest.approx(share, rel=0, abs=1e-13)
 
 
-@pytest.mark.parametrize("words", lists("chinese"))
+@pytest.mark.parametrize("words", LISTS)
 def test_every_probability_by_brute_force(words: str) -> None:
     """With uniform words and prompts every probability is a fraction. Texts are filled in as a person would."""
     expected = uniform(words)
@@ -58,7 +60,7 @@ def test_every_probability_by_brute_force(words: str) -> None:
 
 def uniform(words: str) -> Mapping[str, Fraction]:
     """The law of texts if prompts and words are uniform: a sum over all fillings, with no trie and no vocabulary."""
-    chosen, law = word_list("chinese", words), dict[str, Fraction]()
+    chosen, law = LISTS[words], dict[str, Fraction]()
     for topic in chosen.topics:
         for name, share in SHARES.items():
             for form, part in chosen.styles[name].forms:
@@ -97,7 +99,7 @@ def test_style_may_be_decided_late(world: FiniteLanguage) -> None:
         }
 
 
-@pytest.mark.parametrize("words", lists("chinese"))
+@pytest.mark.parametrize("words", LISTS)
 def test_every_text_over_its_words_has_one_reading(words: str) -> None:
     """The words are a uniquely decodable code (Sardinas & Patterson 1953), whatever a model strings together."""
     symbols = set(chinese(words=words).vocabulary.symbols[1:])
@@ -118,7 +120,7 @@ def sardinas_patterson(code: set[str]) -> bool:
     return bool(suffixes & code)
 
 
-@pytest.mark.parametrize("words", lists("chinese"))
+@pytest.mark.parametrize("words", LISTS)
 def test_texts_are_chinese_and_are_read_back(words: str) -> None:
     world = chinese(words=words)
     for row in world.trie.strings[::7]:
@@ -134,6 +136,51 @@ def test_patterns_of_restrictions(world: FiniteLanguage) -> None:
     np.testing.assert_array_equal(one.event, other.event)
     assert world.styles is not None
     assert set(world.styles.of[one.event]) == {world.styles.names.index("jianghu")}
+
+
+ANSWERS = """
+type: strings
+separator: ""
+alphabet: [咖啡, 很, 苦, 香, 。]
+strings: {咖啡很苦。: 1/2, 咖啡 很 香 。: 1/3, 很香: 1/6}
+"""
+
+
+def read_text(text: str, folder: Path, name: str = "g.yaml") -> Source:
+    (folder / name).write_text(text, encoding="utf-8")
+    return read(str(folder / name))
+
+
+def test_a_file_of_chinese_strings(tmp_path: Path) -> None:
+    """Keys are cut into the symbols of the alphabet, and what is written is read again as the same language."""
+    world = read_text(ANSWERS, tmp_path)
+    assert isinstance(world, FiniteLanguage)
+    law = {world.vocabulary.decode(x): p for x, p in zip(world.trie.strings, np.exp(world.log_p), strict=True)}
+    assert law == pytest.approx({"咖啡很苦。": 1 / 2, "咖啡很香。": 1 / 3, "很香": 1 / 6}, rel=1e-15)
+    assert len(world.vocabulary) == 6
+    again = read_text(as_yaml(mapping_of(world), "again"), tmp_path, "again.yaml")
+    assert isinstance(again, FiniteLanguage)
+    assert again.vocabulary == world.vocabulary
+    np.testing.assert_array_equal(again.trie.strings, world.trie.strings)
+    np.testing.assert_allclose(again.log_p, world.log_p, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (
+            "很香:",
+            "咖啡很香。:",
+            "every string once is required, found '咖啡 很 香 。' and '咖啡很香。'; write it once",
+        ),
+        ("很香:", "很甜:", "strings '很甜': unknown symbol '甜'"),
+        ("香, 。]", "香, 。, 很香]", "found '很香' at position 0, which may be one symbol or begin with '很'"),
+    ],
+)
+def test_files_that_are_refused(before: str, after: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecificationError, match=message) as caught:
+        read_text(ANSWERS.replace(before, after), tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

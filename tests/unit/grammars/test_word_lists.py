@@ -2,30 +2,41 @@
 
 from fractions import Fraction
 from itertools import pairwise, product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sim.config.content import _closure
+from sim.grammars import chinese, english
 from sim.grammars._templated import factors_of, language_of
-from sim.grammars._templates import Words, lists, slots_of, word_list
-from sim.grammars.chinese import SHARES as CHINESE
-from sim.grammars.chinese import TITLES
-from sim.grammars.english import SHARES as ENGLISH
+from sim.grammars._templates import Words, slots_of
 from sim.languages.finite import FiniteLanguage
 
-SHARES = {"english": ENGLISH, "chinese": CHINESE}
-LISTS = [(language, name) for language in SHARES for name in lists(language)]
+ROOT = Path(__file__).parents[3] / "sim"
+LANGUAGES = {"english": english, "chinese": chinese}
+SHARES = {language: module.SHARES for language, module in LANGUAGES.items()}
+LISTS = [(language, name) for language, module in LANGUAGES.items() for name in module.LISTS]
 
 every_list = pytest.mark.parametrize(("language", "name"), LISTS, ids=["_".join(one) for one in LISTS])
 
 
 def world_of(language: str, name: str) -> FiniteLanguage:
-    return language_of(factors_of(word_list(language, name), None, 0.5, 1.0, SHARES[language], 0.5, None))
+    return language_of(factors_of(LANGUAGES[language].LISTS[name], None, 0.5, 1.0, SHARES[language], 0.5, None))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_file_of_words_is_a_list(language: str) -> None:
+    """They are imported by name, so an edited list is another source, and makes another pretraining."""
+    module = LANGUAGES[language]
+    files = Path(str(module.__file__)).parent.glob(f"_{language}_*.py")
+    assert {file.stem.removeprefix(f"_{language}_") for file in files} == set(module.LISTS)
+    assert set(_closure(module.__name__, "sim", ROOT)) >= {f"sim.grammars._{language}_{name}" for name in module.LISTS}
 
 
 @every_list
 def test_a_list_keeps_its_rules(language: str, name: str) -> None:
-    words = word_list(language, name)
+    words = LANGUAGES[language].LISTS[name]
     closing = words.prompt.split()[-1]
     assert words.prompt.split().count(closing) == 1
     assert "{topic}" in words.prompt.split()
@@ -43,14 +54,10 @@ def test_a_list_keeps_its_rules(language: str, name: str) -> None:
         assert all(len(set(slots_of(form))) == len(slots_of(form)) for form, _ in style.forms), "a slot once in a form"
 
 
-def test_titles_of_styles() -> None:
-    assert tuple(TITLES) == tuple(CHINESE)
-
-
 @every_list
 def test_a_sentence_tells_its_form(language: str, name: str) -> None:
     """Filling every form with every word of every topic, no sentence of a topic is made twice."""
-    words = word_list(language, name)
+    words = LANGUAGES[language].LISTS[name]
     for number in range(len(words.topics)):
         found = [sentence for style in words.styles for sentence in sentences(words, style, number)]
         assert len(set(found)) == len(found)
@@ -66,9 +73,9 @@ def sentences(words: Words, style: str, number: int) -> list[str]:
     return made
 
 
-@pytest.mark.parametrize("name", lists("english"))
+@pytest.mark.parametrize("name", english.LISTS)
 def test_a_goes_before_a_consonant(name: str) -> None:
-    words = word_list("english", name)
+    words = english.LISTS[name]
     found = [one for style in words.styles for n in range(len(words.topics)) for one in sentences(words, style, n)]
     assert not any(after[0] in "aeiou" for one in found for before, after in pairwise(one.split()) if before == "a")
     assert not any(before == "an" for one in found for before, _ in pairwise(one.split()))
@@ -76,7 +83,7 @@ def test_a_goes_before_a_consonant(name: str) -> None:
 
 @every_list
 def test_every_style_attracts_a_prompt(language: str, name: str) -> None:
-    assert {topic.leans for topic in word_list(language, name).topics[:12]} == set(SHARES[language])
+    assert {topic.leans for topic in LANGUAGES[language].LISTS[name].topics[:12]} == set(SHARES[language])
 
 
 @every_list

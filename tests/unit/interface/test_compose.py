@@ -58,7 +58,7 @@ def test_a_configuration_that_is_changed_keeps_the_rest() -> None:
     [
         (
             {"grammar": "englsh"},
-            r"^grammar: one of corridor, dyck, .* is required, found 'englsh' \(did you mean 'engl",
+            r"^grammar: one of .*dyck, .* is required, found 'englsh' \(did you mean 'engl",
         ),
         ({"experiment": "dem"}, r"^experiment: one of .* is required, found 'dem' \(did you mean 'demo'\?\)$"),
         ({"optimizer@pretrain.optimizer": "x"}, "^optimizer: one of adam, .* is required, found 'x'$"),

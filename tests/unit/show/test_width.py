@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from sim.show.blocks import Paragraph, Table, show
+from sim.show.blocks import Heading, Paragraph, Table, page, show
 from sim.show.width import cells, filled, padded, shortened
 
 MIXED = st.text(st.sampled_from("ab月亮很圆，。！ 1-"), max_size=60)
@@ -59,3 +59,10 @@ def test_tables_are_as_wide_as_they_look(capsys: pytest.CaptureFixture[str]) -> 
     assert max(cell_len(line.rstrip()) for line in lines) <= 40
     numbers = [line for line in lines if re.search(r"\d\.0\s*$", line)]
     assert len({cell_len(line.rstrip()) for line in numbers}) == 1, "numbers end in one column"
+
+
+def test_chinese_is_marked_in_html() -> None:
+    made = page("moon", [Heading("月亮"), Paragraph("“月亮很圆！” < moon"), Table(("a", "b"), (("猫", "1"),))])
+    assert '<h1><span lang="zh-Hans">月亮</span></h1>' in made
+    assert '<p>“<span lang="zh-Hans">月亮很圆！</span>” &lt; moon</p>' in made
+    assert '<td><span lang="zh-Hans">猫</span><td class="number">1' in made
