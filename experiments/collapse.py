@@ -11,7 +11,7 @@ import polars as pl
 from experiments.demo.facts import facts
 from experiments.predictions import Tables
 from sim.disk.folders import finished
-from sim.disk.records import Record, read
+from sim.disk.records import read
 from sim.metrics.frames import documents_table, metrics_table, phases_table, strings_table
 from sim.numerics import SpecificationError
 from sim.show.blocks import Block, Heading, Paragraph, Table
@@ -34,39 +34,38 @@ def analyse(folder: Path) -> Tables:
     """Return `runs`, and `metrics`, `phases`, `documents` and `strings` with a phase for the fine-tuning of every run.
 
     A phase is named after the objective; SFT comes first. Raises SpecificationError if the runs differ in their
-    language, or if two have the same objective.
+    language or in their data.
     """
     records = sorted(map(read, finished(folder)), key=lambda record: record.config["objective"]["kind"] != "sft")
-    check(folder, records)
+    documents = [documents_table(record) for record in records]
+    check(folder, documents)
     numbers = [metrics_table(record, METRICS) for record in records]
     runs = pl.concat([facts(record, metrics_table(record)) for record in records])
-    names = runs["objective"].to_list()
-    truth = numbers[0].filter(phase="truth")
+    names = named(runs)
+    phases, strings = (map(table, records) for table in (phases_table, strings_table))
     return {
         "runs": runs.with_columns(phase=pl.Series(names, dtype=pl.String)),
-        "metrics": pl.concat([truth, *map(_renamed, numbers, names)]),
-        "phases": pl.concat(
-            [_renamed(phases_table(record), name) for record, name in zip(records, names, strict=True)]
-        ),
-        "documents": documents_table(records[0]),
-        "strings": pl.concat(
-            [_renamed(strings_table(record), name) for record, name in zip(records, names, strict=True)]
-        ),
+        "metrics": pl.concat([numbers[0].filter(phase="truth"), *map(_renamed, numbers, names)]),
+        "phases": pl.concat(map(_renamed, phases, names)),
+        "documents": documents[0],
+        "strings": pl.concat(map(_renamed, strings, names)),
     }
 
 
-def check(folder: Path, records: Sequence[Record]) -> None:
-    """Raise SpecificationError unless there are at least two runs that differ in their objective alone."""
-    kinds = {str(sorted(record.config["objective"].items())) for record in records}
-    if len(records) < 2 or len(kinds) < len(records):
+def check(folder: Path, documents: Sequence[pl.DataFrame]) -> None:
+    """Raise SpecificationError unless all runs have one P and one S."""
+    laws = [one.select("p", "s") for one in documents]
+    if not all(one.equals(laws[0], null_equal=True) for one in laws):
         raise SpecificationError(
-            f"{folder}: at least two runs with different objectives are required, found {len(records)} runs with "
-            f"{len(kinds)} objectives; run python -m sim.run experiment=collapse"
+            f"{folder}: runs on one language with one restriction are required, found several; "
+            "put the runs to compare into a folder of their own"
         )
-    for key in ("grammar", "restriction", "seed"):
-        found = {str(record.config[key]) for record in records}
-        if len(found) > 1:
-            raise SpecificationError(f"{folder}: runs with one {key} are required, found {', '.join(sorted(found))}")
+
+
+def named(runs: pl.DataFrame) -> list[str]:
+    """Return a name for each run: its objective, and its hash where several runs have the same objective."""
+    twice = runs.filter(pl.col("objective").is_duplicated())["run"].to_list()
+    return [f"{name} ({run})" if run in twice else name for run, name in runs.select("run", "objective").iter_rows()]
 
 
 def report(tables: Tables) -> list[Block]:

@@ -52,7 +52,7 @@ def write_gif(pictures: Sequence[Image.Image], file: Path) -> None:
     sample.paste(pictures[-1], (0, pictures[0].height))
     palette = sample.quantize(96, dither=Image.Dither.NONE)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
-    colours[colours.sum(axis=1).argmax()] = 255  # the mean of almost white colours would be grey beside a white slide
+    colours[(colours > 244).all(axis=1)] = 255  # means of almost white colours would be grey beside a white slide
     palette.putpalette(colours.ravel().tolist())
     small = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     durations = [FIRST, *[FRAME] * (len(pictures) - 2), LAST][-len(pictures) :]

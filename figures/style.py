@@ -1,6 +1,7 @@
 """How figures look on paper and on a slide, and how they are written so that equal tables give equal bytes."""
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from figures.fonts import families
@@ -41,6 +43,9 @@ MEDIA = {
     "slide": Medium(40 / 3, 7.5, 21.8, 2.0, 144, ("svg", "png")),
 }
 """A paper's text is 7 inches wide. A slide is 13.33 by 7.5 inches (16:9), and its small letters have 18 points."""
+
+OUTLINES = 3
+"""Type of the fonts in a PDF with Chinese. With type 42, matplotlib 3.11 writes wrong glyphs of Noto Sans CJK."""
 
 _medium: ContextVar[Medium] = ContextVar("medium", default=MEDIA["paper"])
 
@@ -129,11 +134,17 @@ def figure(
     return drawn, list(drawn.subplots(num_rows, num_columns, sharey="row" if sharey else "none", squeeze=False).flat)
 
 
+def has_chinese(drawn: Figure) -> bool:
+    """Return whether a figure writes Chinese characters."""
+    return any(re.search("[\u2e80-\u9fff]", str(text.get_text())) for text in drawn.findobj(Text))
+
+
 def save(drawn: Figure, stem: Path) -> list[Path]:
     """Write <stem>.<format> in every format of the medium, without dates, and return the files."""
     drawn.draw_without_rendering()  # the layout is computed once for all formats
     files = []
-    with mpl.rc_context({"figure.constrained_layout.use": False}):
+    fonts = OUTLINES if has_chinese(drawn) else mpl.rcParams["pdf.fonttype"]
+    with mpl.rc_context({"figure.constrained_layout.use": False, "pdf.fonttype": fonts}):
         drawn.set_layout_engine(None)  # with "none", every `savefig` would draw twice: once only for a layout
         for extension in _medium.get().formats:
             files.append(stem.with_name(f"{stem.name}.{extension}"))

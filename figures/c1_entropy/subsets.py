@@ -8,7 +8,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentF
 from figures.colours import look
 from figures.curves import Tables
 from figures.language import say
-from figures.style import factor, figure
+from figures.style import factor, figure, is_slide
 
 TABLES = ("subsets",)
 
@@ -21,6 +21,9 @@ RULES = {
     "skipped": "up to $P(A)$",
 }
 STEEP = "Zipf 2"
+
+TICKS = (0.001, 0.01, 0.1, 0.5, 0.9)
+"""The last one is left out on a slide, where it would touch its neighbour."""
 
 
 def draw(tables: Tables) -> Figure:
@@ -35,7 +38,7 @@ def draw(tables: Tables) -> Figure:
     panels[1].set(title=say("Weights of Zipf 2, by rule"))
     for axes in panels:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(FixedLocator([0.001, 0.01, 0.1, 0.5, 0.9]))
+        axes.xaxis.set_major_locator(FixedLocator(TICKS[:-1] if is_slide() else TICKS))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(_tick))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))

@@ -22,7 +22,9 @@ def draw(tables: Tables) -> Figure | None:
     top = float(runs.select("kl", "kl_best").to_numpy().max()) * 1.1
     for weight in sorted(runs["weight"].unique()):
         best = float(runs.filter(weight=weight)["kl_best"].to_numpy().mean())
-        axes.annotate(f"λ = {weight:g}", (best, best), (7, -9), textcoords="offset points", fontsize="small")
+        axes.annotate(
+            f"λ = {weight:g}", (best, best), (7 * factor(), -9 * factor()), textcoords="offset points", fontsize="small"
+        )
     axes.plot([0, top], [0, top], color=GUIDE, linewidth=factor(), zorder=0)
     axes.set(xlabel=say(r"predicted, $KL(P\,\|\,(1-λ)S+λP)$ [nat]"), ylabel=say(r"measured, $KL(P\,\|\,q)$ [nat]"))
     axes.legend()

@@ -58,7 +58,7 @@ def caption(tables: Tables) -> str:
     paths = _paths(tables)
     widths = sorted(paths["width"].unique().to_list())
     named = zip(("circles: width {width}", "squares: width {width}"), widths, strict=False)
-    marks = "; ".join(say(mark, width=width) for mark, width in named)
+    marks = say("; ").join(say(mark, width=width) for mark, width in named)
     spread = _spread(paths)
     return say(
         "C3.3. Left: the dial of memorisation against the information in the data, n·m·H(P) in bits, per "

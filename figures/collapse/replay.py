@@ -35,7 +35,7 @@ def caption(tables: Tables) -> str:
         "probability of the answers of a style by rank under P, as a mean over prompts; the grey line is P. Above each "
         "style stands its mass. The picture shows the last step, and the GIF every evaluation from q₀ on. The entropy "
         "H(q) of answers is given by certified bounds; all other numbers are exact. {data}.",
-        methods="; ".join(say(str(name)) for name in _shown(tables)),
+        methods=say("; ").join(say(str(name)) for name in _shown(tables)),
         data=data(_one(tables)),
     )
 
