@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from sim.training.job import State, num_parts, start
 from sim.training.programs import COUNTED, PARTS, Counts, Mapping, Rows, mesh, programs
 from sim.training.sharing import Member, Sharing, shared_parts, stacked, structure
+from sim.typing import Params
 
 LOGITS_BYTES = 1 << 28
 """Largest size of the logits that are held at the same time while an ensemble is evaluated [bytes]."""
@@ -150,11 +151,18 @@ class Ensemble:
 
     def state(self, index: int) -> State:
         """Return the state of one member."""
+        found: State = self._of(index, lambda states: states)
+        return found
+
+    def params(self, index: int) -> Params:
+        """Return the parameters of one member. The state of its optimiser is twice as large, and stays where it is."""
+        return self._of(index, lambda states: states.params)
+
+    def _of(self, index: int, pick: Callable[[State], Any]) -> Any:
         row, spread = self.place[index], self.layout.num_devices * self.layout.spread
         states, at = (self._states.spread, row) if row < spread else (self._states.common, row - spread)
         # Slices are taken on the host, because jax would need a dispatch for each leaf of each member.
-        found: State = jax.tree.map(lambda leaf: jnp.asarray(_whole(leaf)[at]), states)
-        return found
+        return jax.tree.map(lambda leaf: jnp.asarray(_whole(leaf)[at]), pick(states))
 
     def logits(self) -> Iterator[tuple[int, np.ndarray]]:
         """Iterate over the members: the index, and the logits at all nodes of its trie, float32[M, V].

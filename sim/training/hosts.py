@@ -26,6 +26,7 @@ from sim.training.ensemble import Ensemble
 from sim.training.job import State
 from sim.training.programs import Mapping
 from sim.training.sharing import Member, shared_parts
+from sim.typing import Params
 
 LOOPBACK = "127.0.0.1"
 
@@ -131,6 +132,12 @@ class Led(Ensemble):
         with uninterrupted(*ENDS):
             _tell("state", int(index))
             return super().state(index)
+
+    def params(self, index: int) -> Params:
+        """Return the parameters of one member."""
+        with uninterrupted(*ENDS):
+            _tell("params", int(index))
+            return super().params(index)
 
     def logits(self) -> Iterator[tuple[int, np.ndarray]]:
         """Iterate over the members: the index, and the logits at all nodes of its trie."""

@@ -181,7 +181,7 @@ def _record(trainings: Sequence[Training], ensemble: Ensemble) -> None:
         return
     for index, logits in ensemble.logits():
         if index in due:
-            params = ensemble.state(index).params if trainings[index].probes else None
+            params = ensemble.params(index) if trainings[index].probes else None
             _evaluate(trainings[index], logits, params, float(ensemble.loss_sums[index]))
     ensemble.reset_losses(due)
 
