@@ -29,7 +29,7 @@ export const lesson: Lesson = {
     do: "开始训练。然后改用 Adam，学习率 0.03，再训练一次。",
     look: "在“多样性与风格，一步一步看”中使用对数坐标：失去的风格的线与斜率 −1 的参考线相比怎样走？如果是指数下降，线会越来越弯向下方。",
     after:
-      "在表格模型上，用精确梯度做 SGD，失去的概率 m 按 1/t 下降：t · m 趋于常数，m 永远不会到 0（T10）。在同一张表格上 Adam 更快，大约是 t 的 −1.5 次方；T14 在“步长由对最初梯度的记忆决定”的假设下得到的正是这个幂。这并不是任何训练都服从的规律：在论断 C2 中，Transformer 用 SGD 时服从 1/t，用 Adam 时两个规律都不服从。",
+      "在表格模型上，用精确梯度做 SGD，失去的概率 m 按 1/t 下降：t · m 趋于常数，m 永远不会到 0（T10）。在同一张表格上 Adam 更快，大约是 t 的 −1.5 次方；T14 在“步长由对最初梯度的记忆决定”的假设下得到的正是这个幂。这并不是任何训练都服从的规律：在主张 C2 中，Transformer 用 SGD 时服从 1/t，用 Adam 时两个规律都不服从。",
     theory: "t10-flat-table-under-gradient-flow",
   },
   /** From step 30 on the lost mass follows a power of t between -0.9 and -1.1, both before and after step 200. */

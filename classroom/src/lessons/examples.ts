@@ -26,7 +26,7 @@ export const lesson: Lesson = {
     do: "开始训练。然后把数据的温度改为 1，使数据就是整个 z0 风格，再训练一次。也试试 1 个和 0 个示例。",
     look: "在“全部数字”中比较“熵 H”一行的微调前与微调后，旁边是数据 S。温度为 1 时再比较一次。",
     after:
-      "温度为 0.5 时，微调后的模型少约 0.5 nat，其中大部分是数据与整个风格相比所缺少的：这是数据变窄，不是条件化（T3）。温度为 1 时只差 0.09 nat：看过两个示例之后，基础模型对风格仍有一点不确定。论断 C6 的结果相同：风格相同时两者一样多样（0.002 nat），除非数据比风格更窄（0.33 nat）。",
+      "温度为 0.5 时，微调后的模型少约 0.5 nat，其中大部分是数据与整个风格相比所缺少的：这是数据变窄，不是条件化（T3）。温度为 1 时只差 0.09 nat：看过两个示例之后，基础模型对风格仍有一点不确定。主张 C6 的结果相同：风格相同时两者一样多样（0.002 nat），除非数据比风格更窄（0.33 nat）。",
     theory: "t3-shift-accounting-and-the-waterfall",
   },
   /** Before, examples leave at least 0.3 nat more than the tuning does, and the tuned model has the entropy of its data. */

@@ -25,7 +25,7 @@ export class App {
   private why: string | null = unable();
   private stage: Stage | null = null;
   private readonly tip = new Tip();
-  private draws = 1;
+  private draws = 2;
   private debounce = 0;
   private redraw = 0;
   private tab: "controls" | "lessons" | "" = "controls";

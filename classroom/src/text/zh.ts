@@ -7,7 +7,7 @@ const OPTIONS: Record<string, string> = {
   "keep/style": "只留一种风格", "keep/random_half": "随机的一半", "keep/likeliest_half": "概率最高的一半", "keep/all_but_mode": "去掉概率最高的", "keep/everything": "全部保留",
   "annotator/sampled": "与数据一样多样", "annotator/homogeneous": "总写最可能的回答", "annotator/tempered": "按上面的温度来写",
   "model/transformer": "Transformer（两层）", "model/table": "表格（每个回答一个参数）", "optimizer/adam": "Adam", "optimizer/sgd": "SGD",
-  "decay/none": "保持不变", "decay/cosine": "降到 0（余弦）", "targets/exact": "精确：每步用全部数据", "targets/sampled": "抽样：每步随机取一批",
+  "decay/none": "保持不变", "decay/cosine": "降到 0（余弦）", "targets/exact": "精确：每步用全部数据", "targets/sampled": "采样：每步随机取一批",
   "control/identity": "用整个语言训练", "control/style_blind": "用同样多的随机回答训练", "control/none": "不设对照",
 };
 
@@ -124,7 +124,7 @@ export const zh: Texts = {
     rate: "每一步的步长（无单位）。",
     warmup: "在这么多步内学习率逐渐升高 [步]。",
     decay: "训练过程中学习率是否下降。",
-    targets: "精确：每一步都看到全部数据及其权重。抽样：每一步只看随机的一批，与实际训练相同。",
+    targets: "精确：每一步都看到全部数据及其权重。采样：每一步只看随机的一批，与实际训练相同。",
     batch: "随机一批的大小 [个回答]。",
     steps: "训练的长度 [步]。",
     seed: "换一个种子，抽到的批次和数据集也不同。",
@@ -135,7 +135,7 @@ export const zh: Texts = {
   },
   idle: {
     onlyStyle: "仅在数据只留一种风格时有效", onlyFinite: "仅在限定回答数时有效", epochsDecide: "由数据过几遍决定",
-    onlyTransformer: "表格模型没有秩", onlySampled: "仅在抽样目标下有效", onlyExamples: "仅在带示例的语言中有效",
+    onlyTransformer: "表格模型没有秩", onlySampled: "仅在采样目标下有效", onlyExamples: "仅在带示例的语言中有效",
     onlyTokens: "表格模型不逐词解码",
   },
   option: (key, name) => OPTIONS[`${key}/${name}`] ?? name,
