@@ -18,7 +18,7 @@ VIEWS = {"h": "answers", "text": "whole texts"}
 def draw(tables: Tables) -> Figure:
     """Draw H(q) against H(S), a mark per run with its certified bounds, the diagonal, and H(P), in both views."""
     runs = arms(tables)
-    cases = runs["targets"].unique(maintain_order=True).to_list()
+    cases = runs["targets"].unique().sort().to_list()
     drawn, panels = figure(6.2, len(cases), num_rows=2)
     for place, axes in enumerate(panels):
         row, column = divmod(place, len(cases))

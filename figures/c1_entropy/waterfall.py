@@ -19,7 +19,7 @@ STEPS = ("conditioning", "narrowing", "learning")
 def draw(tables: Tables) -> Figure:
     """Draw where H(P) - H(q) comes from, as means over seeds. Losses are to the right, gains to the left."""
     runs = arms(tables)
-    cases = runs["targets"].unique(maintain_order=True).to_list()
+    cases = runs["targets"].unique().sort().to_list()
     order = runs.sort("h_s", descending=True)["restriction"].unique(maintain_order=True).to_list()
     drawn, panels = figure(3.3, len(cases))
     for axes, case in zip(panels, cases, strict=True):
