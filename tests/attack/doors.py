@@ -54,6 +54,7 @@ NOT_ATTACKED = {
     "benchmarks": "measures for half an hour, in an environment of its own",
     "benchmarks.device": "a benchmark too, for an accelerator",
     "benchmarks.peer_nanogpt": "a part of a benchmark, which starts it",
+    "tools.notebooks": "writes files of this checkout, with the packages of an extra; it has no arguments",
 }
 
 
