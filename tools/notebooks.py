@@ -53,7 +53,7 @@ def main() -> None:
         import jupytext  # a package of the extra `notebook`, as nbformat is
         import nbformat
     except ImportError as problem:
-        raise SystemExit(f"notebooks: the extra notebook is required, found no {problem.name}; use make notebooks") from None
+        raise SystemExit(f"notebooks: the extra notebook is required, found no {problem.name}") from None
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for source in sources():

@@ -12,7 +12,7 @@ import sim
 from sim.interface.result import Result
 from tests.composed import ROOT
 
-PAGES = ("README.md", "docs/python.md")
+PAGES = ("README.md", "docs/python.md", "docs/notebooks.md")
 SMALL: dict[str, Any] = {"scale": "smoke", "model": "tabular_trie", "progress": False}
 
 
