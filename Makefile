@@ -4,10 +4,11 @@ WORKERS ?= 2
 UV      ?= $(firstword $(wildcard $(VENV)/bin/uv) uv)
 PY      := $(VENV)/bin/python
 BENCH   := $(VENV)-bench
+NOTES   := $(VENV)-notebook
 
 export VENV PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup demo claims classroom test slow optional faults chaos check fix figures docs bench lock hooks clean distclean
+.PHONY: help setup demo claims classroom test slow optional notebooks faults chaos check fix figures docs bench lock hooks clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +55,11 @@ optional: $(VENV)/.test ## run the tests that need an extra (ray, optuna, slurm)
 faults: $(VENV)/.test ## plant mistakes in a copy of the source and check that the tests notice each (15 minutes)
 	@$(PY) -m tests.planted --workers $(WORKERS)
 
+notebooks: $(NOTES)/.notebook ## execute the notebooks in a kernel, and test the marimo app (three minutes)
+	@$(NOTES)/bin/python -m tools.notebooks
+	@$(NOTES)/bin/python -m pytest -q --nbmake --nbmake-timeout=900 notebooks/*.ipynb
+	@$(NOTES)/bin/python -m pytest -q -m optional tests/optional/test_app.py
+
 KILLS   ?= 10
 DAMAGES ?= 500
 SWAPS   ?= 100
@@ -84,6 +90,7 @@ lock: ## resolve the dependencies again to the newest versions that pyproject.to
 	@$(LOCK) --upgrade -o locks/core.txt
 	@$(LOCK) --upgrade --extra test --extra lint --constraint locks/core.txt -o locks/test.txt
 	@$(LOCK) --upgrade --extra docs --constraint locks/test.txt -o locks/docs.txt
+	@$(LOCK) --upgrade --extra test --extra notebook --extra marimo --constraint locks/test.txt -o locks/notebook.txt
 	@$(LOCK) --extra bench --constraint locks/core.txt | grep -vE '^(cuda-|nvidia-|triton)' > locks/bench.txt
 
 hooks: $(VENV)/.test ## from now on, run `make check` before every commit
@@ -96,7 +103,7 @@ clean: ## remove caches, but not results and .venv
 	@find sim experiments figures hydra_plugins benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	@rm -rf $(VENV) $(BENCH)
+	@rm -rf $(VENV) $(BENCH) $(NOTES)
 
 # A stamp is newer than the lock from which the environment was filled. A newer lock or pyproject.toml fills it again.
 $(VENV)/.core: locks/core.txt pyproject.toml tools/environment.sh
@@ -110,6 +117,11 @@ $(VENV)/.test: locks/test.txt pyproject.toml tools/environment.sh
 $(VENV)/.docs: locks/docs.txt pyproject.toml tools/environment.sh
 	@./tools/environment.sh locks/docs.txt
 	@touch $@ $(VENV)/.core
+
+# The notebooks have their own environment, because a kernel and marimo bring fifty packages that nothing else needs.
+$(NOTES)/.notebook: locks/notebook.txt pyproject.toml tools/environment.sh
+	@VENV=$(NOTES) ./tools/environment.sh locks/notebook.txt
+	@touch $@
 
 # The benchmarks have their own environment, because torch and the tests need different versions of mpmath. The lock has
 # no packages for CUDA: a build of torch for CUDA pins them itself, and a build for CPUs does not need them.

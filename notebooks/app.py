@@ -30,7 +30,7 @@ def pretrained(seed):
         restriction=restriction("one style", 1.0),
         objective={"kind": "replay", "weight": 0.0},
         pretrain={"prefixes": "all", "num_steps": 1000, "num_evals": 2, "optimizer": {"learning_rate": 0.2}},
-        finetune={"prefixes": "all", "num_steps": STEPS, "num_evals": 10},
+        finetune={"prefixes": "all", "num_steps": STEPS, "num_evals": 7},
         optimizer={"learning_rate": 0.1, "warmup": 20, "decay": "cosine"},
         seed=seed,
         name="app",

@@ -84,13 +84,14 @@ print(*other.model("finetuned").sample(3, prompt="what is the moon like ?"), sep
 # %% [markdown]
 # ## Exercises
 #
-# Write your answer in place of `...`. `check` computes the right one from your run, and says what may be wrong.
+# Write your answer in place of `...`. `check` computes the right one from a run of yours, and says what may be wrong.
+# The first exercise is about the run `other`.
 
 # %%
-path(result, "entropy", "S", "S(x)", "truth")
+path(other, "entropy", "S", "S(x)", "truth")
 
 # %%
-check("start.1", ..., result)
+check("start.1", ..., other)
 
 # %%
 check("start.2", ..., result)

@@ -49,8 +49,11 @@ def with_badge(text: str, stem: str, address: str | None) -> str:
 
 def main() -> None:
     """Write all notebooks, and correct the badges of their pairs."""
-    import jupytext  # a package of the extra `notebook`
-    import nbformat
+    try:
+        import jupytext  # a package of the extra `notebook`, as nbformat is
+        import nbformat
+    except ImportError as problem:
+        raise SystemExit(f"notebooks: the extra notebook is required, found no {problem.name}") from None
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for source in sources():

@@ -1,11 +1,13 @@
 """Short ways to what is measured in a run, and to the published tables and figures of a claim."""
 
+import textwrap
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from sim.config import members
 from sim.interface.drawn import drawn
 from sim.interface.result import Result
 from sim.numerics import SpecificationError, nearest
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = ("step", "lower", "upper")
+
+WIDTH = 110
+"""The longest line of a caption [letters]."""
 
 
 def path(result: Result, metric: str, of: str, law: str = "P(x)", phase: str = "sft", at: str = "") -> pl.DataFrame:
@@ -62,7 +67,10 @@ def published(claim: str) -> Mapping[str, pl.DataFrame]:
 def picture(claim: str, name: str) -> "Figure":
     """Draw a figure of a claim from its published tables, such as `picture("c1_entropy", "subsets")`.
 
-    Raises SpecificationError if there is no such figure or if its tables are not published.
+    Its caption is printed, because it says what is drawn, and what is exact, bounded or estimated. Raises
+    SpecificationError if there is no such figure or if its tables are not published.
     """
     tables: Mapping[str, Any] = published(claim)
-    return drawn(claim, name, tables, f"the published tables of {claim}")
+    figure = drawn(claim, name, tables, f"the published tables of {claim}")
+    print(textwrap.fill(members("figure")[f"{claim}/{name}"].load().caption(tables), WIDTH))
+    return figure

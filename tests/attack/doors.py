@@ -56,6 +56,7 @@ NOT_ATTACKED = {
     "benchmarks.device": "a benchmark too, for an accelerator",
     "tools.pages": "a part of `make docs`, which takes no arguments and writes to build/ alone",
     "benchmarks.peer_nanogpt": "a part of a benchmark, which starts it",
+    "tools.notebooks": "writes files of this checkout, with the packages of an extra; it has no arguments",
 }
 
 

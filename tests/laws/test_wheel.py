@@ -12,9 +12,12 @@ from tests.composed import ROOT
 
 NOTEBOOK = """
 import experiments, figures, sim
+from sim.lessons import check, picture
 r = sim.simulate(grammar="english", model="tabular_trie", scale="smoke", progress=False)
 print(r)
 assert r.figure("styles")._repr_png_()
+assert check("c1.4", 0.3899) and not check("c1.4", 0.61)
+assert picture("c5_rank", "ranks")._repr_png_()
 assert r.model("finetuned").sample(2, prompt="what is the moon like ?")
 """
 

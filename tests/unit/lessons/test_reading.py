@@ -51,8 +51,12 @@ def test_published_tables() -> None:
         published("c2_dials")
 
 
-def test_a_published_figure_is_drawn() -> None:
+def test_a_published_figure_is_drawn_with_its_caption(capsys: pytest.CaptureFixture[str]) -> None:
     figure: Any = picture("c1_entropy", "subsets")
+    said = capsys.readouterr().out
+    assert said.endswith(".\n")
+    assert "subsets" in said
+    assert max(map(len, said.splitlines())) <= 110
     assert figure._repr_png_().startswith(b"\x89PNG")
     with pytest.raises(
         SpecificationError, match=r"^figure: one of .*subsets.* is required, found 'subset' \(did you mean"
