@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from experiments import board, conversation
@@ -259,7 +260,7 @@ def test_the_board_of_several_claims_has_a_row_for_every_sentence_of_the_convers
 def test_nothing_is_wider_than_the_page_and_no_number_is_cut(judged):
     blocks = list(board.blocks([judged]))
     lines = printed(blocks)
-    assert max(map(len, lines)) <= WIDTH == 80
+    assert max(map(cell_len, lines)) <= WIDTH == 80
     pieces = set(" ".join(lines).split())
     for row in (row for one in blocks if isinstance(one, Table) for row in one.rows):
         assert {piece for cell in row for piece in cell.split() if re.search(r"\d", piece)} <= pieces
