@@ -30,12 +30,16 @@ def analyse(folder: Path) -> Tables:
 def ranked(cells: pl.DataFrame, level: float) -> pl.DataFrame:
     """Return the methods that reach a fit, the nearest to the frontier first, and the place of each.
 
-    A place is one more than the number of methods that are surely nearer: their interval lies below. So methods whose
-    intervals overlap with the best one all have place 1.
+    A place is one more than the number of other methods that are surely nearer at some strength: their interval lies
+    below. So methods whose intervals overlap with the best one all have place 1.
     """
     found = cells.filter(level=level).sort("above")
-    upper, lower = found["above_upper"], found["above_lower"]
-    places = [None if one is None else 1 + int((upper.drop_nulls() < one).sum()) for one in lower]
+    places = [
+        None
+        if one is None
+        else 1 + found.filter(pl.col("above_upper") < one, pl.col("method") != method)["method"].n_unique()
+        for method, one in found.select("method", "above_lower").iter_rows()
+    ]
     return found.with_columns(place=pl.Series(places, dtype=pl.Int64))
 
 
@@ -52,13 +56,13 @@ def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
         columns = ("place", "method", "strength", "worlds", "step", "above the frontier [nat]", "KL(P‖q) [nat]",
                    "gate [nat]", "E [nat]")  # fmt: skip
         blocks += [Table(columns, tuple(lines), 3, f"At the first KL(S‖q) = {level:g} nats")]
-    names = ("fit", "off", "objective_gap", "learning_gap", "e", "x")
+    names = ("fit", "above", "off", "objective_gap", "learning_gap", "e", "x")
     lines_ = [
         (row["method"], row["strength"], str(row["worlds"]), *(_shown(row, name) for name in names))
         for row in cells.filter(pl.col("level").is_null()).iter_rows(named=True)
     ]
-    columns_ = ("method", "strength", "worlds", "KL(S‖q) [nat]", "q(⊥)", "H(q*) − H(P) [nat]", "H(q) − H(q*) [nat]",
-                "E [nat]", "X [nat]")  # fmt: skip
+    columns_ = ("method", "strength", "worlds", "KL(S‖q) [nat]", "above the frontier [nat]", "q(⊥)",
+                "H(q*) − H(P) [nat]", "H(q) − H(q*) [nat]", "E [nat]", "X [nat]")  # fmt: skip
     reached = set(cells.filter(level=RANKED)["method"]) if cells.height else set()
     missing = sorted(set(cells["method"]) - reached) if cells.height else []
     return [
@@ -66,7 +70,8 @@ def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
         Table(columns_, tuple(lines_), 2, "In the end"),
         Paragraph(
             "Means over worlds with 95 % intervals. Places are shared if intervals overlap: a place is one more than "
-            "the number of methods that are surely nearer to the frontier.",
+            "the number of other methods that are surely nearer to the frontier. Edits of weights have "
+            "no path, so they stand in the last table alone.",
             bullet=True,
         ),
         Paragraph(

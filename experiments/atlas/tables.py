@@ -8,6 +8,7 @@ import polars as pl
 from experiments.predictions import Need, Tables
 from experiments.statistics import interval
 from experiments.study import Study
+from sim.numerics import SpecificationError
 from sim.theory.frontier import least_forgetting
 
 LEVELS = (0.3, 0.1, 0.03)
@@ -19,21 +20,14 @@ NUMBERS = {
 }  # fmt: skip
 """What is read of every evaluation: columns, and the metric, what it is of, and the prompt law."""
 
-PHASES = ("sft", *(f"interpolate_{one}" for one in (0.25, 0.5, 0.75)), *(f"truncate_{one}" for one in (1, 4, 16)))
-"""The fine-tuning, and the edits of its result that methods in conf/method ask for."""
+NEEDS = (Need(("kl", "style_erasure", "gate", "event_mass", "entropy", "excursion", "off_support")),)
+"""The numbers that the atlas needs, of all phases: a method may edit the result of its fine-tuning."""
 
-NEEDS = (
-    Need(("kl", "style_erasure", "gate", "event_mass", "entropy", "excursion", "off_support"),
-         phases=("truth", *PHASES)),
-)  # fmt: skip
-"""The numbers that the atlas needs."""
+NO_METHOD = ("truth", "pretrain", "identity", "carried", "linearised")
+"""Phases that are no result of a method."""
 
-STRENGTHS = (
-    "objective.weight", "objective.beta", "objective.tau", "objective.epsilon", "objective.gamma", "objective.samples",
-    "objective.eta", "objective.sharpness", "optimizer.learning_rate", "optimizer.warmup", "optimizer.average",
-    "finetune.adapter.rank", "finetune.adapter.matrices",
-)  # fmt: skip
-"""What may be the strength of a method, if it varies among its runs."""
+NO_STRENGTH = ("run", "name", "valid", "claim", "part")
+"""Columns of the table of runs that are no leaves of the configuration."""
 
 MEANS = ("step", "fit", "forgetting", "least", "above", "e", "gate", "lost")
 """Columns whose means over worlds are shown, with intervals."""
@@ -50,15 +44,27 @@ def tables(study: Study) -> Tables:
 
 
 def named(runs: pl.DataFrame) -> pl.DataFrame:
-    """Return the runs with their method, which is the part of the study, and its strength in words."""
-    there = [one for one in STRENGTHS if one in runs.columns]
+    """Return the runs with their method, which is the part of the study, and its strength in words.
+
+    The strength of a run is what differs from the other runs of its method in the same world. Raises SpecificationError
+    if two runs of a world cannot be told apart.
+    """
     rows = []
     for (part,), own in runs.group_by("part", maintain_order=True):
-        varying = [one for one in there if own[one].n_unique() > 1]
+        leaves = [name for name in own.columns if name not in NO_STRENGTH]
+        numbers = own.group_by("seed").agg(pl.col(one).n_unique() for one in leaves if one != "seed")
+        varying = [one for one in numbers.columns if one != "seed" and (numbers[one] > 1).any()]
         for row in own.iter_rows(named=True):
             said = ", ".join(f"{one.rpartition('.')[2]} {_short(row[one])}" for one in varying)
-            rows.append({"run": row["run"], "method": part, "strength": said})
-    return runs.select("run", "seed", "valid").join(pl.DataFrame(rows), on="run", maintain_order="left")
+            rows.append({"run": row["run"], "seed": row["seed"], "method": part, "strength": said})
+    found = pl.DataFrame(rows)
+    twice = found.filter(found.select("seed", "method", "strength").is_duplicated())
+    if twice.height:
+        raise SpecificationError(
+            f"atlas: runs of a method that differ within a world are required, found {', '.join(twice['run'][:2])} of "
+            f"{twice['method'][0]} that do not; move one of them to another folder"
+        )
+    return runs.select("run", "valid").join(found, on="run", maintain_order="left")
 
 
 def _short(value: object) -> str:
@@ -72,7 +78,8 @@ def paths_of(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
     difference, the distance to the frontier; e: erasure E; gate [all nat per answer]; lost: q(B).
     """
     parts = []
-    for phase in PHASES:
+    phases = study.numbers["phase"].unique(maintain_order=True).to_list()
+    for phase in (one for one in phases if one not in NO_METHOD):
         found = study.pick(*NUMBERS["fit"], phase, "every").select("run", "step", fit="lower")
         for name, (metric, of, law) in NUMBERS.items():
             if name != "fit":
@@ -96,10 +103,14 @@ def paths_of(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
 def crossings(paths: pl.DataFrame) -> pl.DataFrame:
     """Return the numbers of every fine-tuning where KL(S‖q) first falls to each level, between two evaluations.
 
-    They are interpolated on a straight line in log KL(S‖q). A run that never gets there has no row.
+    They are interpolated on a straight line in log KL(S‖q). A run that never gets there has no row. Nor has one whose
+    result is edited: its method is not the path of the fine-tuning, but what becomes of its end.
     """
     rows = []
-    for keys, own in paths.filter(phase="sft").group_by("run", "method", "strength", "seed", maintain_order=True):
+    edited = paths.filter(pl.col("phase") != "sft")["run"].implode()
+    for keys, own in paths.filter(pl.col("phase") == "sft", ~pl.col("run").is_in(edited)).group_by(
+        "run", "method", "strength", "seed", maintain_order=True
+    ):
         fit = own["fit"].to_numpy()
         for level in LEVELS:
             reached = np.flatnonzero(fit <= level)
@@ -119,9 +130,10 @@ def crossings(paths: pl.DataFrame) -> pl.DataFrame:
 def ends(study: Study, paths: pl.DataFrame) -> pl.DataFrame:
     """Return the numbers of every model in the end.
 
-    Beside those of the path: x, the excursion X [nat]; off, q(⊥); h_p, h_best and h_lower, h_upper: entropies of P, of
-    q* and of the model [nat per answer]; objective_gap = H(q*) − H(P) and learning_gap = H(q) − H(q*), at the middle of
-    the bounds; fit_best = KL(S‖q*). What a run lacks is null: q*, if nothing is predicted.
+    Beside those of the path: x, the excursion X [nat], null for edited models; off, q(⊥); h_p, h_best and h_lower,
+    h_upper: entropies of P, of q* and of the model [nat per answer]; objective_gap = H(q*) − H(P) and learning_gap =
+    H(q) − H(q*), at the middle of the bounds; fit_best = KL(S‖q*). What a run lacks is null: q*, if nothing is
+    predicted.
     """
     last = paths.group_by("run", "phase", maintain_order=True).last()
     columns = {
@@ -131,13 +143,13 @@ def ends(study: Study, paths: pl.DataFrame) -> pl.DataFrame:
     for name, (metric, of, law, phase) in columns.items():
         one = study.pick(metric, of, law, phase).select("run", ((pl.col("lower") + pl.col("upper")) / 2).alias(name))
         last = last.join(one, on="run", how="left", maintain_order="left")
-    parts = []
-    for edited in PHASES:
+    parts = [last.head(0).with_columns(pl.lit(None, pl.Float64).alias(one) for one in ("h_lower", "h_upper", "off"))]
+    for edited in last["phase"].unique(maintain_order=True):
         own = last.filter(phase=edited)
         h = study.pick("entropy", "q", "P(x)", edited).select("run", h_lower="lower", h_upper="upper")
         off = study.pick("off_support", "q", "P(x)", edited).select("run", off="lower")
         parts.append(own.join(h, on="run", how="left").join(off, on="run", how="left"))
-    found = pl.concat(parts)
+    found = pl.concat(parts).with_columns(x=pl.when(pl.col("phase") == "sft").then(pl.col("x")))
     middle = (pl.col("h_lower") + pl.col("h_upper")) / 2
     return found.with_columns(
         objective_gap=pl.col("h_best") - pl.col("h_p"), learning_gap=middle - pl.col("h_best")
@@ -147,7 +159,8 @@ def ends(study: Study, paths: pl.DataFrame) -> pl.DataFrame:
 def cells(found: pl.DataFrame) -> pl.DataFrame:
     """Return means over worlds with 95 % intervals, for every method, strength, and level; a null level is the end.
 
-    Columns: worlds, and of every number <name>, <name>_lower, <name>_upper. Nan is left out.
+    Columns: worlds, and of every number <name>, <name>_lower, <name>_upper. A mean is infinite if a world is, and then
+    it has no interval.
     """
     rows = []
     numbers = (*MEANS, "x", "off", "objective_gap", "learning_gap", "fit_best")
@@ -156,8 +169,8 @@ def cells(found: pl.DataFrame) -> pl.DataFrame:
         row["worlds"] = own["seed"].n_unique()
         for name in numbers:
             values = own[name].drop_nulls().to_numpy() if name in own.columns else np.zeros(0)
-            values = values[np.isfinite(values)]
-            said = interval(values) if len(values) > 1 else None
+            values = values[~np.isnan(values)]
+            said = interval(values) if len(values) > 1 and np.isfinite(values).all() else None
             row |= {
                 name: float(values.mean()) if len(values) else None,
                 f"{name}_lower": None if said is None else said.lower,

@@ -1,7 +1,6 @@
 """The atlas: crossings by hand, places with ties, the ends of edited models; every method file composes into runs."""
 
 import math
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -10,11 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from hydra.errors import ConfigCompositionException
 
 from experiments import atlas
 from experiments.atlas import tables
 from experiments.study import NUMBERS, Study
 from sim.config import conf_folder
+from sim.numerics import SpecificationError
 from tests.composed import compose, options
 
 FITS = (1.2, 0.4, 0.2, 0.04, 0.02)
@@ -95,9 +96,33 @@ def test_a_crossing_lies_between_two_evaluations(found):
 def test_methods_with_overlapping_intervals_share_a_place(found):
     ranked = atlas.ranked(found["cells"], 0.1)
     assert [(row["method"], row["strength"], row["place"]) for row in ranked.iter_rows(named=True)] == [
-        ("near", "", 1), ("like", "", 1), ("far", "beta 0.2", 3), ("far", "beta 0.4", 4),
+        ("near", "", 1), ("like", "", 1), ("far", "beta 0.2", 3), ("far", "beta 0.4", 3),
     ]  # fmt: skip
     assert ranked["above"][0] == pytest.approx(0.1, rel=1e-9), "the run that is not valid is left out"
+
+
+def test_a_leaf_that_nobody_listed_is_a_strength_and_equal_runs_are_refused():
+    rows = [
+        run("mine", seed) | {"run": f"{seed}{alpha}", "objective.alpha": alpha} for seed in (0, 1) for alpha in (1, 2)
+    ]
+    named = tables.named(pl.DataFrame(rows))
+    assert named["strength"].to_list() == ["alpha 1", "alpha 2"] * 2
+    with pytest.raises(SpecificationError, match="differ within a world"):
+        tables.named(pl.DataFrame([*rows, rows[0] | {"run": "again"}]))
+
+
+def test_an_infinite_world_makes_an_infinite_mean():
+    frame = pl.DataFrame({"method": "m", "strength": "", "level": 0.1, "seed": [0, 1], "above": [1.0, math.inf]})
+    row = tables.cells(frame).row(0, named=True)
+    assert (row["worlds"], row["above"], row["above_upper"]) == (2, math.inf, None)
+
+
+def test_an_edited_model_is_not_ranked_as_its_fine_tuning():
+    own = run("cut", 0)
+    found = analysed((own, numbers(own, 0.1, edited=True)))
+    assert found["crossings"].is_empty()
+    assert found["ends"].filter(phase="truncate_4")["x"].to_list() == [None]
+    assert set(found["ends"]["phase"]) == {"sft", "truncate_4"}
 
 
 def test_the_end_of_a_model_and_of_its_edits(found):
@@ -128,5 +153,10 @@ def test_a_method_file_is_one_part_of_the_study_and_composes(name):
     first = [f"{key}={str(value).split(',')[0]}" for key, value in overrides.items() if "[" not in str(value)]
     assert compose("experiment=atlas", *first)["objective"]["kind"]
     varying = [key for key, value in overrides.items() if "," in str(value) and "[" not in str(value)]
-    assert set(varying) <= set(tables.STRENGTHS)
-    assert Path(conf_folder() / "experiment" / "atlas.yaml").is_file()
+    assert all("." in key for key in varying), "a strength is a leaf, so that the report can name it"
+
+
+def test_a_method_elsewhere_is_refused():
+    """Else it would be ignored, or add its runs to another study."""
+    with pytest.raises(ConfigCompositionException, match="method"):
+        compose("experiment=c5_rank", "method=gem")
