@@ -84,18 +84,20 @@ def test_every_call_that_uses_devices_is_told_first(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(Ensemble, name, lambda self, *arguments, name=name: done.append(("done", name)))
     state = State(None, None, jnp.int32(0), jnp.zeros(()), jnp.zeros((1, 3)))
     monkeypatch.setattr(Ensemble, "state", lambda self, index: done.append(("done", "state")) or state)
+    monkeypatch.setattr(Ensemble, "params", lambda self, index: done.append(("done", "params")) or [index])
     monkeypatch.setattr(Ensemble, "logits", lambda self: iter([(0, "a"), (1, "b")]))
     led = hosts.Led([], [], "shards", 0, frozenset())
     led.advance([3])
     led.reset_losses([0])
     assert led.state(0) is state
+    assert led.params(7) == [7]
     looked = list(led.logits())
     assert looked == [(0, "a"), (1, "b")]
     calls = [("told", "begin"), ("done", "__init__")]
-    calls += [(how, name) for name in ("advance", "reset_losses", "state") for how in ("told", "done")]
+    calls += [(how, name) for name in ("advance", "reset_losses", "state", "params") for how in ("told", "done")]
     assert done == [*calls, ("told", "look"), *[("told", "look_on")] * 3]
     public = {name for name, value in vars(Ensemble).items() if callable(value) and not name.startswith("_")}
-    assert public - {"read"} == {"advance", "reset_losses", "state", "logits"}, "a new method has to be told too"
+    assert public - {"read"} == {"advance", "reset_losses", "state", "params", "logits"}, "a new method has to be told too"
 
 
 # -- from beginning to end --------------------------------------------------------------------------------------------
