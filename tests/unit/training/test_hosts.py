@@ -84,13 +84,13 @@ def test_every_call_that_uses_devices_is_told_first(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(Ensemble, name, lambda self, *arguments, name=name: done.append(("done", name)))
     state = State(None, None, jnp.int32(0), jnp.zeros(()), jnp.zeros((1, 3)))
     monkeypatch.setattr(Ensemble, "state", lambda self, index: done.append(("done", "state")) or state)
-    monkeypatch.setattr(Ensemble, "params", lambda self, index: done.append(("done", "params")) or [index])
+    monkeypatch.setattr(Ensemble, "params", lambda self, index: done.append(("done", "params")) or [jnp.zeros(index)])
     monkeypatch.setattr(Ensemble, "logits", lambda self: iter([(0, "a"), (1, "b")]))
     led = hosts.Led([], [], "shards", 0, frozenset())
     led.advance([3])
     led.reset_losses([0])
     assert led.state(0) is state
-    assert led.params(7) == [7]
+    assert led.params(7)[0].shape == (7,)
     looked = list(led.logits())
     assert looked == [(0, "a"), (1, "b")]
     calls = [("told", "begin"), ("done", "__init__")]
