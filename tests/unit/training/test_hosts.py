@@ -97,7 +97,8 @@ def test_every_call_that_uses_devices_is_told_first(monkeypatch: pytest.MonkeyPa
     calls += [(how, name) for name in ("advance", "reset_losses", "state", "params") for how in ("told", "done")]
     assert done == [*calls, ("told", "look"), *[("told", "look_on")] * 3]
     public = {name for name, value in vars(Ensemble).items() if callable(value) and not name.startswith("_")}
-    assert public - {"read"} == {"advance", "reset_losses", "state", "params", "logits"}, "a new method has to be told too"
+    told = {"advance", "reset_losses", "state", "params", "logits"}
+    assert public - {"read"} == told, "a new method has to be told too"
 
 
 # -- from beginning to end --------------------------------------------------------------------------------------------
