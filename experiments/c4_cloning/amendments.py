@@ -11,5 +11,10 @@ AMENDMENTS = (
         "verdicts are the same", "d1c1446355fb", "refuted",
         dict.fromkeys((one.identifier for one in (*SHARING, *RIVALS)), ""),
     ),
+    Amendment(
+        "2026-11-30", "the report C4.6b took its worlds in an order that differed from one call to the next, so the "
+        "last digits of its intervals did. They are in the order of their seeds now. No criterion was changed, and the "
+        "verdicts are the same", "fb8b16f6a431", "refuted", {"C4.6b": "reported"},
+    ),
 )  # fmt: skip
 """The amendments, oldest first."""

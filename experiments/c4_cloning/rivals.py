@@ -134,7 +134,11 @@ def gates(tables: Tables) -> Iterator[Case]:
     found = tables["shares"]
     names = ("sharpened", "as they are", "flattened")
     for (targets,), own in found.group_by("targets", maintain_order=True) if found.height else ():
-        worlds = [one.sort("h_s")["gate"].to_numpy() for _, one in own.group_by("seed") if one.height == len(names)]
+        worlds = [
+            one.sort("h_s")["gate"].to_numpy()
+            for _, one in own.group_by("seed", maintain_order=True)
+            if one.height == len(names)
+        ]
         for place, name in enumerate(names) if worlds else ():
             yield Case.exact(f"{targets} targets, {name}", np.array([one[place] for one in worlds]) / EQUAL_FIT)
 
