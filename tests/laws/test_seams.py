@@ -168,6 +168,9 @@ def test_the_figures_are_drawn(lab: Lab) -> None:
     drawn = lab.said("figures", "demo", str(folder), "--run", lab.runs()[0].name)
     assert "loss.png" in drawn
     assert "loss.txt" in drawn
+    lab.said("figures", "demo", str(folder), "--run", lab.runs()[0].name, "--only", "loss", "--language", "zh")
+    captions = {file.read_text(encoding="utf-8").strip() for file in (folder / "reports").rglob("loss*.txt")}
+    assert "微调中最长字符串的质量，精确值。" in captions
 
 
 def test_the_help_lists_them(lab: Lab) -> None:
