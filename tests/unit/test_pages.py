@@ -248,3 +248,10 @@ def test_where_to_look_is_what_is_public_for_members() -> None:
     assert {str(file) for file in looked_into() - everything} == set(), "no row in docs/api.md"
     members = {module_of(where) for where in names["members"].values()}
     assert {str(file) for file in members - looked_into()} == set(), "not in CONTRIBUTING.md, Where to look"
+
+
+def test_the_architecture_names_every_folder() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    code = {file.parent.name for file in ROOT.glob("[a-z]*/*.py")}
+    assert code >= {"sim", "figures", "classroom", "notebooks", "tools"}
+    assert {one for one in code if f"`{one}/" not in text} == set()
