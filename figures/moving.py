@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -11,7 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from figures.glyphs import complete
+from figures.curves import Tables
+from figures.glyphs import complete, prepare
+from figures.language import language
+from figures.style import styled
 from sim.numerics import SpecificationError
 
 DPI = 96
@@ -22,6 +26,46 @@ FIRST, FRAME, LAST = 1600, 260, 3500
 
 FFMPEG = "ffmpeg"
 """The program that writes MP4."""
+
+FIGURE_SPACE = "\N{FIGURE SPACE}"
+"""A space as wide as a digit."""
+
+
+class Moving(Protocol):
+    """A figure in which some artists change from frame to frame."""
+
+    @property
+    def drawn(self) -> Figure:
+        """The figure."""
+
+    @property
+    def moving(self) -> Sequence[Artist]:
+        """What changes from frame to frame."""
+
+    @property
+    def count(self) -> int:
+        """The number of frames."""
+
+
+Scene = TypeVar("Scene", bound=Moving)
+
+
+def gif(tables: Tables, file: Path, draw: Callable[[Tables], Scene], show: Callable[[Scene, Tables, int], None]) -> int:
+    """Write the GIF of a figure for a slide, and return the number of frames.
+
+    `draw(tables)` draws what stays, and `show(scene, tables, index)` changes what moves.
+    """
+    with styled("slide", language()):
+        prepare(tables)
+        scene = draw(tables)
+        pictures = list(frames(scene.drawn, scene.moving, lambda index: show(scene, tables, index), scene.count))
+    write_gif(pictures, file)
+    return len(pictures)
+
+
+def steady(number: int, width: int = 6) -> str:
+    """Return a number in a fixed width, so that nothing beside it moves from frame to frame."""
+    return str(number).ljust(width, FIGURE_SPACE)
 
 
 def frames(drawn: Figure, moving: Sequence[Artist], show: Callable[[int], None], count: int) -> Iterator[Image.Image]:

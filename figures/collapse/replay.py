@@ -7,23 +7,18 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from figures.bars import Scene, scene
 from figures.curves import Tables, curve
-from figures.glyphs import prepare
-from figures.language import language, say
-from figures.moving import frames, write_gif
-from figures.ranks import Stage, stage
-from figures.style import styled
+from figures.language import say
+from figures.moving import gif, steady
 from figures.words import capital, data, three
 
 TABLES = ("runs", "metrics", "phases", "documents", "strings")
 
-FIGURE_SPACE = "\N{FIGURE SPACE}"
-"""A space as wide as a digit, so that nothing moves sideways from frame to frame."""
-
 
 def draw(tables: Tables) -> Figure:
     """Draw the last frame."""
-    whole = _stage(tables)
+    whole = _scene(tables)
     _show(whole, tables, -1)
     return whole.drawn
 
@@ -42,13 +37,7 @@ def caption(tables: Tables) -> str:
 
 def animate(tables: Tables, file: Path) -> int:
     """Write the GIF for a slide, with a frame per evaluation, and return the number of frames."""
-    with styled("slide", language()):
-        prepare(tables)
-        whole = _stage(tables)
-        count = len(curve(tables["metrics"], _shown(tables)[0], "gate").steps)
-        pictures = list(frames(whole.drawn, whole.moving, lambda index: _show(whole, tables, index), count))
-    write_gif(pictures, file)
-    return len(pictures)
+    return gif(tables, file, _scene, _show)
 
 
 def _shown(tables: Tables) -> list[str]:
@@ -61,11 +50,11 @@ def _one(tables: Tables) -> Tables:
     return {**tables, "run": tables["runs"].sort("valid").head(1)}
 
 
-def _stage(tables: Tables) -> Stage:
-    return stage(_one(tables), {name: capital(say(name)) for name in _shown(tables)}, lines=2)
+def _scene(tables: Tables) -> Scene:
+    return scene(_one(tables), {name: capital(say(name)) for name in _shown(tables)}, lines=2)
 
 
-def _show(whole: Stage, tables: Tables, index: int) -> None:
+def _show(whole: Scene, tables: Tables, index: int) -> None:
     notes = []
     for panel in whole.panels:
         entropy = curve(tables["metrics"], panel.phase, "entropy", "q", "P(x)")
@@ -73,7 +62,7 @@ def _show(whole: Stage, tables: Tables, index: int) -> None:
         notes.append(
             say(
                 "step {step} KL(P‖q) = {kl} nat\nH(q) = {low} to {high} nat",
-                step=str(kl.steps[index]).ljust(6, FIGURE_SPACE),
+                step=steady(kl.steps[index]),
                 kl=three(kl.lower[index]),
                 low=f"{entropy.lower[index]:.2f}",
                 high=f"{entropy.upper[index]:.2f}",

@@ -4,23 +4,18 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from figures.curves import Tables, curve, phases, tuned
-from figures.glyphs import prepare
-from figures.language import language, say
-from figures.moving import frames, write_gif
-from figures.ranks import Stage, stage
-from figures.style import styled
+from figures.bars import Scene, scene
+from figures.curves import Tables, curve, tuned
+from figures.language import say
+from figures.moving import gif, steady
 from figures.words import about, data, three, title
 
 TABLES = ("metrics", "phases", "run", "documents", "strings")
 
-FIGURE_SPACE = "\N{FIGURE SPACE}"
-"""A space as wide as a digit, so that nothing moves sideways from frame to frame."""
-
 
 def draw(tables: Tables) -> Figure:
     """Draw the last frame."""
-    whole = _stage(tables)
+    whole = _scene(tables)
     _show(whole, tables, -1)
     return whole.drawn
 
@@ -39,23 +34,17 @@ def caption(tables: Tables) -> str:
 
 def animate(tables: Tables, file: Path) -> int:
     """Write the GIF for a slide, with a frame per evaluation, and return the number of frames."""
-    with styled("slide", language()):
-        prepare(tables)
-        whole = _stage(tables)
-        count = len(curve(tables["metrics"], phases(tables, "fine-tuning")[0], "gate").steps)
-        pictures = list(frames(whole.drawn, whole.moving, lambda index: _show(whole, tables, index), count))
-    write_gif(pictures, file)
-    return len(pictures)
+    return gif(tables, file, _scene, _show)
 
 
-def _stage(tables: Tables) -> Stage:
-    return stage(tables, {phase: title(tables, phase) for phase in tuned(tables)[:2]})
+def _scene(tables: Tables) -> Scene:
+    return scene(tables, {phase: title(tables, phase) for phase in tuned(tables)[:2]})
 
 
-def _show(whole: Stage, tables: Tables, index: int) -> None:
+def _show(whole: Scene, tables: Tables, index: int) -> None:
     notes = []
     for panel in whole.panels:
         divergence = curve(tables["metrics"], panel.phase, "kl", "P||q")
-        step = str(divergence.steps[index]).ljust(6, FIGURE_SPACE)
-        notes.append(say("step {step} KL(P‖q) [nat] = {kl}", step=step, kl=three(divergence.lower[index])))
+        step, kl = steady(divergence.steps[index]), three(divergence.lower[index])
+        notes.append(say("step {step} KL(P‖q) [nat] = {kl}", step=step, kl=kl))
     whole.show(index, notes)

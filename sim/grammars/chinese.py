@@ -6,7 +6,7 @@ from typing import Annotated
 from sim.config import AtLeast, Check, NonNegative
 from sim.grammars import _chinese_classroom, _chinese_nature
 from sim.grammars._mixture import SWING
-from sim.grammars._templated import Factors, factors_of, language_of
+from sim.grammars._templated import factors_of, language_of
 from sim.languages.finite import FiniteLanguage
 
 SHARES = {"plain": 0.34, "poetic": 0.24, "jianghu": 0.2, "assistant": 0.22}
@@ -19,19 +19,6 @@ LISTS = {"classroom": _chinese_classroom.WORDS, "nature": _chinese_nature.WORDS}
 """The word lists by name."""
 
 WordList = Check(f"one of {', '.join(LISTS)}", lambda value: value in LISTS)
-
-
-def chinese_factors(
-    num_prompts: int | None = None,
-    prompt_zipf: float = 0.5,
-    zipf: float = 1.0,
-    styles: Mapping[str, float] = SHARES,
-    swing: float = 0.5,
-    words: str = "nature",
-    seed: int | None = None,
-) -> Factors:
-    """The factors of `chinese`, from the same arguments."""
-    return factors_of(LISTS[words], num_prompts, prompt_zipf, zipf, styles, swing, seed)
 
 
 def chinese(
@@ -52,7 +39,7 @@ def chinese(
     asked about. The law and the other arguments are those of `english`: P(x, z, y) = P(x) P(z|x) P(y|x,z). Raises
     `SpecificationError` for shares that are not a law, for unknown styles, and for more prompts than topics.
     """
-    return language_of(chinese_factors(num_prompts, prompt_zipf, zipf, styles, swing, words, seed))
+    return language_of(factors_of(LISTS[words], num_prompts, prompt_zipf, zipf, styles, swing, seed))
 
 
 def label(**_: object) -> str:

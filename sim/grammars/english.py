@@ -6,7 +6,7 @@ from typing import Annotated
 from sim.config import AtLeast, Check, NonNegative
 from sim.grammars import _english_classroom, _english_home, _english_nature
 from sim.grammars._mixture import SWING
-from sim.grammars._templated import Factors, factors_of, language_of
+from sim.grammars._templated import factors_of, language_of
 from sim.languages.finite import FiniteLanguage
 
 SHARES = {"plain": 0.34, "poetic": 0.24, "pirate": 0.2, "assistant": 0.22}
@@ -16,19 +16,6 @@ LISTS = {"classroom": _english_classroom.WORDS, "home": _english_home.WORDS, "na
 """The word lists by name."""
 
 WordList = Check(f"one of {', '.join(LISTS)}", lambda value: value in LISTS)
-
-
-def english_factors(
-    num_prompts: int | None = 12,
-    prompt_zipf: float = 0.5,
-    zipf: float = 1.0,
-    styles: Mapping[str, float] = SHARES,
-    swing: float = 0.5,
-    words: str = "nature",
-    seed: int | None = None,
-) -> Factors:
-    """The factors of `english`, from the same arguments."""
-    return factors_of(LISTS[words], num_prompts, prompt_zipf, zipf, styles, swing, seed)
 
 
 def english(
@@ -53,7 +40,7 @@ def english(
     answers only near its end. Raises `SpecificationError` for shares that are not a law, for unknown styles, and for
     more prompts than the list has topics.
     """
-    return language_of(english_factors(num_prompts, prompt_zipf, zipf, styles, swing, words, seed))
+    return language_of(factors_of(LISTS[words], num_prompts, prompt_zipf, zipf, styles, swing, seed))
 
 
 def label(**_: object) -> str:

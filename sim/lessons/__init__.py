@@ -9,8 +9,8 @@
     figure, axes = chart("Entropy", y="H [nat]", last_step=300)
     line(axes, path(result, "entropy", "q"), "model")   # a line, or a band where a number is known between bounds
 
-A lesson is one file, `sim/lessons/<lesson>.py`, with a list `EXERCISES`. Its exercises are called `<prefix>.1`,
-`<prefix>.2`, ..., where the prefix is the part of the file's name before the first `_`. No list has to name the file.
+A lesson is a file `sim/lessons/<lesson>.py` with a list `EXERCISES`. Its exercises are called `<prefix>.1`,
+`<prefix>.2`, ..., where the prefix is the part of the file's name before the first `_`. No two lessons share one.
 """
 
 from sim.lessons._checking import Checked, check, key

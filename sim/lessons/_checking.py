@@ -39,12 +39,20 @@ class Checked:
 
 @functools.cache
 def exercises() -> Mapping[str, Exercise]:
-    """Return all exercises by their names, lesson by lesson."""
+    """Return all exercises by their names, lesson by lesson. Raises SpecificationError for lessons with one prefix."""
     found: dict[str, Exercise] = {}
+    owners: dict[str, str] = {}
     package = importlib.import_module("sim.lessons")
     for name in sorted(one.name for one in pkgutil.iter_modules(package.__path__) if not one.name.startswith("_")):
+        prefix = name.partition("_")[0]
+        if prefix in owners:
+            raise SpecificationError(
+                f"lesson: different prefixes are required, found {prefix!r} in sim/lessons/{owners[prefix]}.py and "
+                f"sim/lessons/{name}.py; rename one"
+            )
+        owners[prefix] = name
         module = importlib.import_module(f"sim.lessons.{name}")
-        found |= {f"{name.partition('_')[0]}.{number}": one for number, one in enumerate(module.EXERCISES, 1)}
+        found |= {f"{prefix}.{number}": one for number, one in enumerate(module.EXERCISES, 1)}
     return found
 
 

@@ -25,9 +25,12 @@ SMALL: dict[str, Any] = {"scale": "smoke", "model": "tabular_trie", "progress": 
 ALL = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
 BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>file|slow|not executed): (?P<said>.+?) -->\n)?"
-    r" *```(?P<language>python|py|yaml)\b[^\n]*\n(?P<code>.*?)^ *```",
+    r" *```(?P<language>python|py|yaml|toml)\b[^\n]*\n(?P<code>.*?)^ *```",
     re.MULTILINE | re.DOTALL,
 )
+
+DATA = ("yaml", "toml")
+"""Languages of blocks that are not executed."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Shown:
 
 
 def shown(text: str) -> Iterator[Shown]:
-    """The blocks of Python and YAML of a page."""
+    """The blocks of Python and of data of a page."""
     for found in BLOCK.finditer(text):
         yield Shown(found["language"], found["code"], found["mark"] or "", (found["said"] or "").strip())
 
@@ -53,7 +56,7 @@ def blocks(page: str) -> list[Shown]:
 def program(page: str, slow: bool = True) -> str:
     """All blocks of Python of a page that are executed, one after the other."""
     marks = ("", "slow") if slow else ("",)
-    return "\n".join(one.code for one in blocks(page) if one.language != "yaml" and one.mark in marks)
+    return "\n".join(one.code for one in blocks(page) if one.language not in DATA and one.mark in marks)
 
 
 NAMES = [str(page.relative_to(ROOT)) for page in ALL]
@@ -85,7 +88,7 @@ def test_a_block_says_what_it_is() -> None:
 @pytest.mark.parametrize("page", NAMES)
 def test_every_block_is_python(page: str) -> None:
     for one in blocks(page):
-        if one.language != "yaml":
+        if one.language not in DATA:
             ast.parse(one.code)
 
 

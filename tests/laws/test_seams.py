@@ -3,8 +3,10 @@
 Nothing of the project is edited for it. The members are in `lab/`; the test installs them as a package would be.
 """
 
+import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -72,6 +74,13 @@ class Lab:
         return finished(self.outputs / "l1_pairs")
 
 
+def top_level(module: ast.Module) -> set[str]:
+    """The names that a module defines."""
+    made = {one.name for one in module.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+    targets = [target for one in module.body if isinstance(one, ast.Assign) for target in one.targets]
+    return made | {one.id for one in targets if isinstance(one, ast.Name)}
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     made = Lab(tmp_path_factory.mktemp("lab"))
@@ -83,6 +92,16 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def test_there_is_a_member_of_every_kind_that_a_package_can_bring() -> None:
     folders = {one.name for one in LAB.iterdir() if one.is_dir()}
     assert folders >= {kind.folder for kind in KINDS.values()}
+    defined = [ast.parse(file.read_text(encoding="utf-8")) for file in (LAB / "experiments").glob("*.py")]
+    names = {name for one in defined for name in top_level(one)}
+    assert names >= set(KINDS["experiment"].defines.split("|")), "a report and a claim"
+
+
+def test_the_page_shows_every_member() -> None:
+    page = (ROOT / "docs" / "members.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"<!-- file: tests/laws/lab/(\S+\.py) -->", page))
+    files = {file.relative_to(LAB).as_posix() for file in LAB.rglob("*.py") if file.name != "__init__.py"}
+    assert files - shown == {"figures/l1_pairs/lengths.py"}, "a second figure"
 
 
 def test_the_runs_are_made_of_the_members(lab: Lab) -> None:
@@ -129,6 +148,18 @@ def test_the_board_has_the_claim_and_the_report_the_section(lab: Lab) -> None:
     assert "\nLengths\n" in report
 
 
+def test_the_report_is_written_for_each_run(lab: Lab) -> None:
+    folder = lab.outputs / "l1_pairs"
+    said = lab.said("experiments", "longer", str(folder))
+    for run in lab.runs():
+        shown = read(run).phases["sft"].steps
+        table = pl.read_parquet(folder / "reports" / run.name / "tables" / "lengths.parquet")
+        assert table["step"].to_list() == list(shown)
+        before, after = table["lower"][0], table["lower"][-1]
+        assert before < after, "it is fine-tuned on them"
+    assert f"Their mass is {before:.3f} before the fine-tuning and {after:.3f} after it; exact." in said, "the last run"
+
+
 def test_the_figures_are_drawn(lab: Lab) -> None:
     folder = lab.outputs / "l1_pairs"
     lab.said("experiments", "l1_pairs", str(folder))
@@ -137,6 +168,9 @@ def test_the_figures_are_drawn(lab: Lab) -> None:
     drawn = lab.said("figures", "demo", str(folder), "--run", lab.runs()[0].name)
     assert "loss.png" in drawn
     assert "loss.txt" in drawn
+    lab.said("figures", "demo", str(folder), "--run", lab.runs()[0].name, "--only", "loss", "--language", "zh")
+    captions = {file.read_text(encoding="utf-8").strip() for file in (folder / "reports").rglob("loss*.txt")}
+    assert "微调中最长字符串的质量，精确值。" in captions
 
 
 def test_the_help_lists_them(lab: Lab) -> None:
@@ -147,7 +181,7 @@ def test_the_help_lists_them(lab: Lab) -> None:
         assert name in line.replace(",", "").split()
     assert {"norm", "tangent", "halfway", "truncate"} <= set(offered.replace(",", " ").split())
     assert "long_mass" in lab.said("sim.rows", "--help")
-    assert "l1_pairs" in lab.said("experiments", "--help")
+    assert {"l1_pairs", "longer"} <= set(lab.said("experiments", "--help").split())
     assert "l1_pairs/lengths" in lab.said("figures", "--help")
 
 

@@ -215,3 +215,43 @@ def test_a_folder_that_is_not_in_the_repository_is_not_cited(page: Path) -> None
 def test_a_table_that_is_cut_is_found() -> None:
     cut = "| a | b |\n|---|---|\n| 1 | 2 |\n\n| 3 | 4 |\n"
     assert [len(table) for table in tables(cut)] == [3, 1]
+
+
+# -- what members import ----------------------------------------------------------------------------------------------
+
+
+def looked_into() -> set[Path]:
+    """The files of the table "Where to look". A name without a folder is in the folder before it."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("**Where to look.**")[1].split("\n### ")[0]
+    found = set()
+    for row in re.findall(r"^\| .*$", text, re.MULTILINE):
+        folder = ROOT
+        for where, name in re.findall(r"`([\w/]+/)?(\w+\.py)`", row):
+            folder = ROOT / where if where else folder
+            found.add(folder / name)
+    return found
+
+
+def module_of(name: str) -> Path:
+    """The file that defines a public name or is the module of this name."""
+    parts = name.split(".")
+    for places in (parts, parts[:-1]):
+        for file in (ROOT.joinpath(*places).with_suffix(".py"), ROOT.joinpath(*places, "__init__.py")):
+            if file.is_file():
+                return file
+    raise AssertionError(name)
+
+
+def test_where_to_look_is_what_is_public_for_members() -> None:
+    names = public(ROOT)
+    everything = {module_of(where) for page in names.values() for where in page.values()}
+    assert {str(file) for file in looked_into() - everything} == set(), "no row in docs/api.md"
+    members = {module_of(where) for where in names["members"].values()}
+    assert {str(file) for file in members - looked_into()} == set(), "not in CONTRIBUTING.md, Where to look"
+
+
+def test_the_architecture_names_every_folder() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    code = {file.parent.name for file in ROOT.glob("[a-z]*/*.py")}
+    assert code >= {"sim", "figures", "classroom", "notebooks", "tools"}
+    assert {one for one in code if f"`{one}/" not in text} == set()

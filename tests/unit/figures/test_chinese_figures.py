@@ -4,6 +4,7 @@ import ast
 import functools
 import re
 import string
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.composed import ROOT
 
 FILES = sorted((ROOT / "figures").rglob(FILE))
 MODULES = sorted((ROOT / "figures").rglob("*.py"))
+DESCRIBED = (ast.Module, ast.FunctionDef)
 
 PLAIN = frozenset(
     "Adam SGD SFT DPO LoRA FINCH KL JS TV Zipf Fisher Hellinger Transformer CKA GIF nat exp log eps logit float "
@@ -44,22 +46,38 @@ def entries() -> list[tuple[Path, str, str, str]]:
     ]
 
 
+def templates(source: str) -> list[str]:
+    """The templates that stand as literals in `say(...)`."""
+    calls = [one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.Call) and one.args]
+    said = [one.args[0] for one in calls if isinstance(one.func, ast.Name) and one.func.id == "say"]
+    return [one.value for one in said if isinstance(one, ast.Constant)]
+
+
 @functools.cache
 def said() -> dict[str, Path]:
-    """The templates that stand as literals in `say(...)`, with a file of each."""
-    found = {}
-    for file in MODULES:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            is_say = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say"
-            if is_say and node.args and isinstance(node.args[0], ast.Constant):
-                found[node.args[0].value] = file
-    return found
+    """The templates of all figures, with a file of each."""
+    return {words: file for file in MODULES for words in templates(file.read_text(encoding="utf-8"))}
 
 
 def test_every_template_has_a_chinese_counterpart() -> None:
     assert len(said()) > 200
     missing = {str(file.relative_to(ROOT)): words for words, file in said().items() if words not in catalogue()}
     assert not missing
+
+
+def test_the_figure_of_the_guide_keeps_the_rules() -> None:
+    """Its texts pass through `say`, and the page has the Chinese of those that are new."""
+    text = (ROOT / "docs" / "figure.md").read_text(encoding="utf-8")
+    source = next(one for one in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) if "def draw(" in one)
+    (written,) = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+    (table,) = tomllib.loads(written).values()
+    found = templates(source)
+    assert set(table) == {one for one in found if one not in catalogue()} != set()
+    assert all(slots(key) == slots(chinese) and not english(chinese) for key, chinese in table.items())
+    strings = [one.value for one in ast.walk(ast.parse(source)) if isinstance(one, ast.Constant)]
+    sentences = [one for one in strings if isinstance(one, str) and len(english(one)) >= 3]
+    described = [ast.get_docstring(one) for one in ast.walk(ast.parse(source)) if isinstance(one, DESCRIBED)]
+    assert set(sentences) - set(described) == {one for one in found if len(english(one)) >= 3}
 
 
 def test_a_template_stands_once_and_its_slots_are_kept() -> None:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from PIL import Image
 
-from figures import moving, ranks
+from figures import bars, moving
 from figures.curves import curve, ends, styles
 from figures.demo import animation, answers, forgetting, support, waterfall
 from figures.demo import styles as style_masses
@@ -160,7 +160,7 @@ def test_a_style_that_has_no_room_in_its_band_is_named_beside_it() -> None:
 
 def test_ranks_keep_the_mass_of_a_style(tables: Tables) -> None:
     metrics = tables["metrics"]
-    blocks = ranks.ranked(tables["documents"], tables["strings"], ["sft", "identity"], styles(metrics))
+    blocks = bars.ranked(tables["documents"], tables["strings"], ["sft", "identity"], styles(metrics))
     assert len(blocks) == 3
     for block in blocks:
         mass = curve(metrics, "sft", "style_mass", "q", "P(x)", block.style)
@@ -175,9 +175,9 @@ def test_the_animation_shows_every_evaluation(tables: Tables, tmp_path: Path) ->
     with Image.open(tmp_path / "a.gif") as image:
         assert image.n_frames == len(STEPS)
         assert image.width * 9 == pytest.approx(image.height * 16, abs=16)
-    bars = animation.draw(tables).axes[0].patches
-    block = ranks.ranked(tables["documents"], tables["strings"], ["sft"], ["plain"])[0]
-    assert bars[0].get_data().values == pytest.approx(block.q["sft"][-1])
+    patches = animation.draw(tables).axes[0].patches
+    block = bars.ranked(tables["documents"], tables["strings"], ["sft"], ["plain"])[0]
+    assert patches[0].get_data().values == pytest.approx(block.q["sft"][-1])
 
 
 def test_the_last_frame_is_the_figure(tables: Tables, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_percentages_stand_above_all_lines(tables: Tables) -> None:
     for panel in animation.draw(tables).axes:
         most = max(float(np.max(patch.get_data().values)) for patch in panel.patches)
         bottom, top = np.log10(panel.get_ylim())
-        assert (np.log10(most) - bottom) / (top - bottom) <= ranks.FILLED + 1e-9
+        assert (np.log10(most) - bottom) / (top - bottom) <= bars.FILLED + 1e-9
 
 
 # -- words ------------------------------------------------------------------------------------------------------------

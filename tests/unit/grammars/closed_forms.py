@@ -1,15 +1,29 @@
 """Entropies of the built-in worlds by the chain rule over their factors, without a list of strings: oracles."""
 
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
 
 from sim.grammars._content import Factors as Contents
-from sim.grammars._templated import Factors
-from sim.grammars._templates import slots_of
+from sim.grammars._templated import Factors, factors_of
+from sim.grammars._templates import Words, slots_of
+from sim.languages.finite import FiniteLanguage
 
 
 def entropy_of(law: np.ndarray) -> float:
     """-sum p log p [nat]; some probabilities may be zero."""
     return float(sum(-p * np.log(p) for p in law if p))
+
+
+def templated_factors(
+    grammar: Callable[..., FiniteLanguage], lists: Mapping[str, Words], arguments: Mapping[str, Any]
+) -> Factors:
+    """The factors of a templated grammar, from its arguments and the defaults of the others."""
+    defaults = {name: one.default for name, one in inspect.signature(grammar).parameters.items()}
+    chosen = defaults | dict(arguments)
+    return factors_of(lists[chosen.pop("words")], **chosen)
 
 
 def templated_entropy(factors: Factors) -> float:

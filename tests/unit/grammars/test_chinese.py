@@ -12,12 +12,12 @@ import pytest
 
 from sim.config import construct
 from sim.grammars._writing import as_yaml, mapping_of
-from sim.grammars.chinese import LISTS, SHARES, chinese, chinese_factors
+from sim.grammars.chinese import LISTS, SHARES, chinese
 from sim.grammars.file import Source, read
 from sim.languages.finite import FiniteLanguage
 from sim.numerics import SpecificationError
 from sim.restrictions.regular import regular
-from tests.unit.grammars.closed_forms import templated_entropy, templated_size
+from tests.unit.grammars.closed_forms import templated_entropy, templated_factors, templated_size
 
 VARIANTS: list[dict[str, Any]] = [
     {},
@@ -36,7 +36,7 @@ def world() -> FiniteLanguage:
 
 @pytest.mark.parametrize("arguments", VARIANTS)
 def test_entropy_and_size_by_two_routes(arguments: dict[str, Any]) -> None:
-    world, factors = chinese(**arguments), chinese_factors(**arguments)
+    world, factors = chinese(**arguments), templated_factors(chinese, LISTS, arguments)
     assert world.entropy() == pytest.approx(templated_entropy(factors), rel=0, abs=1e-12)
     assert np.exp(world.log_p).sum() == pytest.approx(1, abs=1e-12)
     assert world.support_size == templated_size(factors)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from sim.config import construct
-from sim.grammars.english import LISTS, SHARES, english, english_factors
+from sim.grammars.english import LISTS, SHARES, english
 from sim.languages.finite import FiniteLanguage
 from sim.numerics import SpecificationError
 from sim.running.build import settings
 from sim.running.identity import identity
 from tests.composed import compose
-from tests.unit.grammars.closed_forms import templated_entropy, templated_size
+from tests.unit.grammars.closed_forms import templated_entropy, templated_factors, templated_size
 
 VARIANTS = [
     {},
@@ -36,7 +36,7 @@ def world() -> FiniteLanguage:
 
 @pytest.mark.parametrize("arguments", VARIANTS)
 def test_entropy_by_two_routes(arguments: dict) -> None:
-    closed_form = templated_entropy(english_factors(**arguments))
+    closed_form = templated_entropy(templated_factors(english, LISTS, arguments))
     assert english(**arguments).entropy() == pytest.approx(closed_form, rel=0, abs=1e-12)
 
 
@@ -44,7 +44,7 @@ def test_entropy_by_two_routes(arguments: dict) -> None:
 def test_sums_to_one_and_has_its_size(arguments: dict) -> None:
     world = english(**arguments)
     assert np.exp(world.log_p).sum() == pytest.approx(1, abs=1e-12)
-    assert world.support_size == world.trie.num_strings == templated_size(english_factors(**arguments))
+    assert world.support_size == world.trie.num_strings == templated_size(templated_factors(english, LISTS, arguments))
 
 
 def test_default_size(world: FiniteLanguage) -> None:
@@ -57,7 +57,7 @@ def test_default_size(world: FiniteLanguage) -> None:
 
 @pytest.mark.parametrize("arguments", VARIANTS)
 def test_style_shares_are_the_configured_ones(arguments: dict) -> None:
-    factors = english_factors(**arguments)
+    factors = templated_factors(english, LISTS, arguments)
     configured = {name: Fraction(str(share)) for name, share in arguments.get("styles", SHARES).items() if share > 0}
     assert sum(configured.values()) == 1
     world = english(**arguments)
@@ -70,7 +70,7 @@ def test_style_shares_are_the_configured_ones(arguments: dict) -> None:
 
 
 def test_prompt_law_and_shares_within_prompts(world: FiniteLanguage) -> None:
-    factors = english_factors()
+    factors = templated_factors(english, LISTS, {})
     assert world.styles is not None
     names = [world.vocabulary.decode(world.trie.strings[first]).split()[3] for first in world.prompts.first]
     for x, topic in enumerate(factors.topics):

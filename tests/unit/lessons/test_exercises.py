@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from sim import lessons
 from sim.interface.result import Result
 from sim.lessons import Checked, check, key
 from sim.lessons._checking import exercises, written
@@ -328,6 +329,14 @@ def test_no_answer_is_in_clear_text(lesson: str) -> None:
         right = exercises()[name].answer()
         shown = [written(right), f"{right:.3g}", f"{100 * right:.2g} %"] if isinstance(right, float) else []
         assert [one for one in shown if len(one) > 2 and one in text] == [], name
+
+
+def test_two_lessons_with_one_prefix_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the exercises of one would be those of the other, under the same names."""
+    (tmp_path / "c1_more.py").write_text("EXERCISES = []\n", encoding="utf-8")
+    monkeypatch.setattr(lessons, "__path__", [*lessons.__path__, str(tmp_path)])
+    with pytest.raises(SpecificationError, match=r"found 'c1' in .*c1_entropy\.py and .*c1_more\.py; rename one"):
+        exercises.__wrapped__()
 
 
 def test_teachers_get_a_key(runs: dict[str, Any], tmp_path: Path) -> None:

@@ -56,12 +56,17 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Scene:
     """A figure in which everything that does not change is drawn, its panels, and the blocks of styles."""
 
     drawn: Figure
     panels: list[Panel]
     blocks: list[Ranked]
+
+    @property
+    def count(self) -> int:
+        """The number of evaluations. Each of them is a frame."""
+        return len(self.blocks[0].q[self.panels[0].phase])
 
     @property
     def moving(self) -> list[Artist]:
@@ -77,7 +82,7 @@ class Stage:
             panel.note.set_text(note)
 
 
-def stage(tables: Tables, titles: Mapping[str, str], lines: int = 1) -> Stage:
+def scene(tables: Tables, titles: Mapping[str, str], lines: int = 1) -> Scene:
     """Draw a panel for each phase that has a title, with room for a note of some lines above it.
 
     The tables are `metrics`, `documents`, `strings` and `run` of `experiments.demo`.
@@ -94,7 +99,7 @@ def stage(tables: Tables, titles: Mapping[str, str], lines: int = 1) -> Stage:
     one = "an answer" if has_prompts(tables) else "a string"
     panels[0].axes.set_ylabel(say(f"probability of {one} (grey line: P)"))
     _scale(panels[0].axes, blocks)
-    return Stage(drawn, panels, blocks)
+    return Scene(drawn, panels, blocks)
 
 
 def grouped(documents: pl.DataFrame, names: list[str]) -> tuple[pl.DataFrame, list[str]]:
