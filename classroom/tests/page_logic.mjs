@@ -1,15 +1,17 @@
 /** Checks of the page's pure modules without a browser. Prints one JSON object: the name of each check and "ok" or what failed. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const contents = `export * as hash from "./page/hash"; export * as fields from "./page/fields"; export * as scale from "./page/charts/scale";
-export * as format from "./page/format"; export * as runs from "./page/runs"; export { en } from "./text/en"; export { zh } from "./text/zh"; export { DEFAULTS } from "./contract";`;
+export * as format from "./page/format"; export * as runs from "./page/runs"; export * as measure from "./page/measure"; export * as laws from "./laws"; export { en } from "./text/en"; export { zh } from "./text/zh"; export { DEFAULTS } from "./contract";`;
 const { outputFiles } = await build({ stdin: { contents, resolveDir: join(here, "..", "src"), loader: "ts" }, bundle: true, write: false, format: "esm" });
-const { hash, fields, scale, format, runs, en, zh, DEFAULTS } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`);
+const { hash, fields, scale, format, runs, measure, laws, en, zh, DEFAULTS } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`);
 
+const worlds = Object.fromEntries(["english", "examples"].map((name) => [name, JSON.parse(readFileSync(join(here, "..", "worlds", `${name}.json`), "utf8"))]));
 const keysOf = (value, path = "") =>
   value !== null && typeof value === "object" ? Object.entries(value).flatMap(([key, inner]) => keysOf(inner, `${path}/${key}`)) : [`${path}:${typeof value}`];
 
@@ -21,22 +23,54 @@ const checks = {
     for (let k = 0; k < 300; k++) {
       const settings = { ...DEFAULTS, own: k % 3 ? "" : "a & b | 诗意 | 2\n# = ? %" };
       for (const [i, field] of fields.FIELDS.entries()) {
-        const all = field.kind === "slider" ? field.values : field.kind === "number" ? [0, 7, 4711] : field.key === "style" ? [0, 1, 3] : field.options;
+        const all = field.key === "shots" ? [0, 1, 2] : field.kind === "slider" ? field.values : field.kind === "number" ? [0, 7, 4711] : field.key === "style" ? [0, 1, 3] : field.options;
         settings[field.key] = all[(k * (i + 1) + i) % all.length];
       }
       const shown = { settings, language: k % 2 ? "en" : "zh", lesson: k % 5 ? "" : "gate", axes: ["auto", "linear", "log"][k % 3], prompt: k % 4 };
-      const { shown: back, fault } = hash.read(`#${hash.write(shown, DEFAULTS)}`, DEFAULTS, "en");
+      const { shown: back, fault } = hash.read(`#${hash.write(shown, DEFAULTS)}`, DEFAULTS, "en", () => null);
       assert.equal(fault, null);
       assert.deepEqual(back, shown);
     }
   },
   a_bad_hash_gives_one_fault_and_the_defaults: () => {
     for (const bad of ["rate=fast", "rate=-1", "steps=2.5", "keep=all", "nothing=1", "lang=de", "steps=", "seed=1e99", "axes=3", "prompt=-1", "temperature=0"]) {
-      const { shown, fault } = hash.read(`#model=table&${bad}`, DEFAULTS, "en");
+      const { shown, fault } = hash.read(`#model=table&${bad}`, DEFAULTS, "en", () => null);
       assert.equal(fault?.key, bad.split("=")[0], bad);
       assert.deepEqual(shown.settings, DEFAULTS);
       for (const t of [en, zh]) assert.ok(!t.badHash(fault.key, fault.found, fault.need).includes("\n"));
     }
+  },
+  an_address_names_only_what_its_world_has: () => {
+    const worldOf = ({ world, own }) => (world === "own" ? laws.parseOwn(own) : worlds[world]);
+    const read = (text) => hash.read(`#${text}`, { ...DEFAULTS, style: 3 }, "en", worldOf);
+    const own = `own=${encodeURIComponent("a b | x\nc d | y")}&world=own`;
+    for (const bad of ["style=4", "style=9&keep=everything", "world=examples&style=2", "world=examples&style=1&shots=3", "world=examples&shots=8", `${own}&style=2`]) {
+      const { shown, fault } = read(`rate=0.1&${bad}`);
+      const key = bad.includes("shots") ? "shots" : "style";
+      assert.deepEqual([fault?.key, fault?.found], [key, new URLSearchParams(bad).get(key)], bad);
+      assert.deepEqual(shown.settings, { ...DEFAULTS, style: 3 }, bad);
+    }
+    for (const good of ["style=3", "world=examples&style=1&shots=2", `${own}&style=1`]) assert.equal(read(good).fault, null, good);
+    assert.deepEqual([read("world=examples").fault, read("world=examples").shown.settings.style], [null, 1], "a default is moved");
+  },
+  a_change_of_the_world_moves_what_it_lacks: () => {
+    const settings = { ...DEFAULTS, world: "examples", style: 3, shots: 4 };
+    assert.deepEqual(fields.inside(settings, worlds.examples), { ...settings, style: 1, shots: 2 });
+    assert.deepEqual(fields.inside({ ...settings, world: "english" }, worlds.english), { ...settings, world: "english" });
+  },
+  worked_examples_are_those_of_the_world: () => {
+    const field = fields.FIELDS.find((one) => one.key === "shots");
+    assert.deepEqual(fields.values(field, 0, worlds.examples), [0, 1, 2]);
+    assert.deepEqual(fields.values(field, 0, worlds.english), [0]);
+  },
+  every_number_of_worked_examples_has_a_picture: () => {
+    for (const shots of [0, 1, 2]) {
+      for (const style of [0, 1]) {
+        const { truth } = measure.lawOf(worlds.examples, { ...DEFAULTS, world: "examples", style, shots });
+        assert.ok(truth.rows.length > 0 && truth.entropyP > 0.1 && truth.entropyS > 0.1, `${shots} ${style}`);
+      }
+    }
+    assert.throws(() => measure.lawOf(worlds.examples, { ...DEFAULTS, world: "examples", shots: 3 }), /^RangeError: shots: 0 to 2/);
   },
   both_languages_have_every_text: () => {
     assert.deepEqual(keysOf(en).sort(), keysOf(zh).sort());

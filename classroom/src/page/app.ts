@@ -3,6 +3,7 @@ import { lessons } from "../lessons/index.js";
 import { DEFAULTS, type Lesson, type Settings } from "../contract.js";
 import { Controls } from "./controls.js";
 import { calm, el } from "./dom.js";
+import { inside } from "./fields.js";
 import { read, write, type Fault, type Shown } from "./hash.js";
 import { Head } from "./head.js";
 import { LessonPanel } from "./lesson.js";
@@ -11,7 +12,7 @@ import { nearest, Recorded } from "./recorded.js";
 import { PRETRAINING, Runs, type Source } from "./runs.js";
 import { Sections } from "./sections.js";
 import { note, Stage } from "./stage.js";
-import { firstLanguage, firstSettings, frozen, makeWorker, RECORDED, TEXTS, unable } from "./start.js";
+import { firstLanguage, firstSettings, frozen, makeWorker, RECORDED, TEXTS, unable, worldOf } from "./start.js";
 import { Tip } from "./tip.js";
 
 const DEBOUNCE = 250; // [ms] after the last change of a control, before the training starts again
@@ -39,7 +40,7 @@ export class App {
 
   constructor(private readonly root: HTMLElement) {
     const language = firstLanguage();
-    ({ shown: this.shown, fault: this.fault } = read(location.hash, firstSettings(language), language));
+    ({ shown: this.shown, fault: this.fault } = read(location.hash, firstSettings(language), language, (settings) => worldOf(settings, language)));
     this.source = this.makeSource();
     if (this.shown.lesson) this.tab = "lessons";
     if (innerWidth < 900 && !this.shown.lesson) this.tab = "";
@@ -83,7 +84,7 @@ export class App {
     tip.hide();
     this.head = new Head(t, {
       play: () => (this.source.phase === "running" ? this.source.pause() : this.playOrAgain()),
-      step: () => this.source.step(), reset: () => this.restart(false), language: () => this.switchLanguage(),
+      step: () => (this.problem ? this.restart(false) : this.source.step()), reset: () => this.restart(false), language: () => this.switchLanguage(),
       tab: (name) => this.openTab(this.tab === name && innerWidth < 900 ? "" : name),
     });
     this.sections = new Sections(t, tip, { prompt: (prompt) => this.look({ prompt }), again: () => { this.draws += 1; this.draw(); }, axes: (log) => this.look({ axes: log ? "log" : "linear" }) });
@@ -144,7 +145,9 @@ export class App {
 
   /** A control was changed: tuning and control start again, a moment after the last change. */
   private change(part: Partial<Settings>): void {
-    const settings = { ...this.shown.settings, ...part };
+    const asked = { ...this.shown.settings, ...part };
+    const world = worldOf(asked, this.shown.language);
+    const settings = world ? inside(asked, world) : asked; // a control may have chosen another world
     const onlyDecoding = Object.keys(part).join() === "decode";
     this.shown.settings = settings;
     this.fault = null;
@@ -156,7 +159,7 @@ export class App {
   }
 
   private playOrAgain(): void {
-    if (this.source.phase === "done" || this.source.phase === "failed") this.restart(true);
+    if (this.problem || this.source.phase === "done" || this.source.phase === "failed") this.restart(true);
     else this.source.play();
   }
 
@@ -168,7 +171,6 @@ export class App {
     const world = settings.world === "own" ? this.own.world(settings.own) : frozen(settings.world);
     this.problem = "";
     if (!world) return this.failed(settings.world === "own" ? "" : `world: ${settings.world} is not in this file`);
-    settings.style = Math.min(settings.style, world.styles.length - 1);
     try {
       this.stage = new Stage(world, settings);
     } catch (error) {
@@ -224,6 +226,7 @@ export class App {
     const counter = source.phase === "pretraining" ? t.pretraining(source.pretrained, PRETRAINING) : t.stepOf(step, source.total);
     this.head.show(source.phase, source instanceof Recorded ? t.replay : t.play, counter, source.total ? step / source.total : 0, this.alert());
     this.fit();
+    this.sections.box.hidden = this.problem !== ""; // what was trained before has other settings
     if (!scene) return this.head.say(t.status[source.phase]);
     this.sections.show(scene, this.shown.prompt, this.draws, note(scene), source.phase === "running");
     this.head.say(source.phase === "done" ? `${t.status.done} ${this.sections.headline.textContent ?? ""}` : t.status[source.phase]);
@@ -239,7 +242,7 @@ export class App {
 
   private fromHash(): void {
     const language = firstLanguage();
-    ({ shown: this.shown, fault: this.fault } = read(location.hash, firstSettings(language), language));
+    ({ shown: this.shown, fault: this.fault } = read(location.hash, firstSettings(language), language, (settings) => worldOf(settings, language)));
     this.mount();
     this.restart(!calm());
   }

@@ -1,6 +1,6 @@
 /** The state of the page in the hash of its address. Only what differs from the defaults is written. */
-import type { Settings } from "../contract.js";
-import { FIELDS } from "./fields.js";
+import type { Settings, World } from "../contract.js";
+import { FIELDS, inside, last } from "./fields.js";
 
 export type Language = "en" | "zh";
 export type Axes = "auto" | "linear" | "log";
@@ -33,8 +33,11 @@ function setting(key: string, text: string): { value: string | number } | { need
   return good ? { value } : { need: `${least} … ${most}${whole ? " (ℤ)" : ""}` };
 }
 
-/** Read a hash. If anything in it is wrong, all settings are the defaults, and the first fault is told. */
-export function read(hash: string, defaults: Settings, language: Language): { shown: Shown; fault: Fault | null } {
+/**
+ * Read a hash. If anything in it is wrong, all settings are the defaults, and the first fault is told. `worldOf` gives the world
+ * of settings, or null: what an address names has to be in it, and defaults that it lacks become the last that it has.
+ */
+export function read(hash: string, defaults: Settings, language: Language, worldOf: (settings: Settings) => World | null): { shown: Shown; fault: Fault | null } {
   const shown: Shown = { settings: { ...defaults }, language, lesson: "", axes: "auto", prompt: 0 };
   let fault: Fault | null = null;
   const wrong = (key: string, found: string, need: string): void => void (fault ??= { key, found: found.slice(0, 40), need });
@@ -56,7 +59,13 @@ export function read(hash: string, defaults: Settings, language: Language): { sh
       else wrong(key, text, got.need);
     }
   }
-  if (!fault) Object.assign(shown.settings, settings);
+  const all: Settings = { ...defaults, ...settings };
+  const world = fault ? null : worldOf(all);
+  for (const key of ["style", "shots"] as const) {
+    const most = world ? last(key, all, world) : Infinity;
+    if (key in settings && all[key] > most) wrong(key, String(all[key]), `0 … ${most} (ℤ)`);
+  }
+  if (!fault) shown.settings = world ? inside(all, world) : all;
   else Object.assign(shown, { lesson: "", axes: "auto", prompt: 0 });
   return { shown, fault };
 }

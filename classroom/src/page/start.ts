@@ -3,6 +3,7 @@ import recorded from "classroom:recorded";
 import worker from "classroom:worker";
 import worlds from "classroom:worlds";
 import { DEFAULTS, type RecordedRun, type Settings, type World } from "../contract.js";
+import { parseOwn } from "../laws/index.js";
 import { en } from "../text/en.js";
 import type { Texts } from "../text/texts.js";
 import { zh } from "../text/zh.js";
@@ -19,6 +20,13 @@ export function firstSettings(language: Language): Settings {
 /** A frozen world; null for own sentences, and where the file has no such world. */
 export function frozen(name: Settings["world"]): World | null {
   return worlds[name] ?? null;
+}
+
+/** The world of some settings; null where own sentences have a mistake, and where the file has no such world. */
+export function worldOf(settings: Settings, language: Language): World | null {
+  if (settings.world !== "own") return frozen(settings.world);
+  const parsed = parseOwn(settings.own || TEXTS[language].own.example);
+  return typeof parsed === "string" ? null : parsed;
 }
 
 /** The language that the address or the browser asks for. */
