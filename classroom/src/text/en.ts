@@ -81,7 +81,6 @@ export const en: Texts = {
     dotsCaption: "A mark below the dashed line is an answer that the model now gives less often than the language does. Where the marks of a style lie along a parallel to that line, their proportions are unharmed: the style was gated, not erased.",
     forgettingTitle: "Forgotten, or only locked away?",
     forgettingCaption: "Gate: probability moved from the lost answers to the kept ones; a larger weight of all lost answers together would undo it. Erasure: the proportions among the lost answers are wrong, and no such weight repairs them.",
-    legend: { P: "H(P): the language", S: "H(S): the data", q: "H(q): the model" },
     keyboard: "Arrow keys read every number of a picture.",
   },
   parts: { gate: "gate", kept: "kept part", erasure: "erasure" },
@@ -175,7 +174,6 @@ export const en: Texts = {
     locked: "Nothing can be changed in a recorded run.",
     none: "No recorded run is in this file.",
   },
-  noTransformer: (reason) => `The transformer cannot be trained in this browser (${reason}). Only the table can.`,
   skip: "Skip to the pictures",
   footer: "Every number is computed in this page, from every answer of the language. Nothing is sent anywhere.",
 };

@@ -71,7 +71,6 @@ export interface Texts {
     dotsCaption: string;
     forgettingTitle: string;
     forgettingCaption: string;
-    legend: { P: string; S: string; q: string };
     keyboard: string;
   };
   parts: Record<"gate" | "kept" | "erasure", string>;
@@ -116,7 +115,6 @@ export interface Texts {
   };
   badHash: (key: string, found: string, need: string) => string;
   recorded: { title: string; rounded: string; why: (reason: string) => string; locked: string; none: string };
-  noTransformer: (reason: string) => string;
   skip: string;
   footer: string;
 }

@@ -81,7 +81,6 @@ export const zh: Texts = {
     dotsCaption: "虚线以下的回答，模型如今给出得比语言中少。如果一种风格的记号排成与虚线平行的一条线，它们之间的比例就没有变：这种风格只是被关在门后，并没有被擦除。",
     forgettingTitle: "是忘掉了，还是只被锁住？",
     forgettingCaption: "门控：概率从失去的回答移到了保留的回答，只要整体提高失去的回答的权重就能找回。擦除：失去的回答之间的比例已经错了，这样加权也无法修复。",
-    legend: { P: "H(P)：语言", S: "H(S)：数据", q: "H(q)：模型" },
     keyboard: "用方向键可以读出图中的每个数。",
   },
   parts: { gate: "门控", kept: "保留部分", erasure: "擦除" },
@@ -175,7 +174,6 @@ export const zh: Texts = {
     locked: "录制的训练不能改动。",
     none: "这个文件里没有录制的训练。",
   },
-  noTransformer: (reason) => `这个浏览器无法训练 Transformer（${reason}），只能训练表格模型。`,
   skip: "跳到图表",
   footer: "所有数字都在本页中由语言的每个回答算出，不向外发送任何内容。",
 };
