@@ -33,7 +33,7 @@ export const zh: Texts = {
   headline: (h) => {
     const what = h.keep === "style" ? `“${h.style}”回答` : "数据所保留的回答";
     const fewer = `${h.countBefore} → ${h.countAfter}`;
-    const control = h.keptControl === null ? "" : `对照组：${h.keptControl}，${h.countControl} 种。`;
+    const control = h.keptControl === null ? "" : `对照：${h.keptControl}，${h.countControl} 种。`;
     return `${what}的占比：${h.keptBefore} → ${h.keptAfter}。每个提示下常见的回答：${fewer} 种。${control}`;
   },
   untrained: (keep) => `微调之前，模型会说各种风格。接下来的训练数据：${keep}。`,
@@ -80,7 +80,7 @@ export const zh: Texts = {
     dotsTitle: "每个记号是一个回答",
     dotsCaption: "虚线以下的回答，模型如今给出得比语言中少。如果一种风格的记号排成与虚线平行的一条线，它们之间的比例就没有变：这种风格只是被关在门后，并没有被擦除。",
     forgettingTitle: "是忘掉了，还是只被锁住？",
-    forgettingCaption: "门控：概率从失去的回答移到了保留的回答，只要整体提高失去的回答的权重就能找回。擦除：失去的回答之间的比例已经错了，这样加权也无法修复。",
+    forgettingCaption: "门控：概率从丢失的回答移到了保留的回答，只要整体提高丢失的回答的权重就能找回。擦除：丢失的回答之间的比例已经错了，这样加权也无法修复。",
     keyboard: "用方向键可以读出图中的每个数。",
   },
   parts: { gate: "门控", kept: "保留部分", erasure: "擦除" },
@@ -91,7 +91,7 @@ export const zh: Texts = {
     unit: "单位",
     columns: ["语言 P", "数据 S", "微调前", "微调后", "对照"],
     entropy: "熵 H",
-    effective: "常见回答数 e^H",
+    effective: "有效回答数 e^H",
     answersUnit: "个",
     forgotten: "遗忘 KL(P‖·)",
     gate: "门控",
@@ -144,7 +144,7 @@ export const zh: Texts = {
     if (key === "rank") return value === 0 ? "全部" : plain;
     return plain;
   },
-  mismatch: (mass, entropy) => `对照组的随机回答与数据相比，概率最多相差 ${mass}，熵最多相差 ${entropy} nat。`,
+  mismatch: (mass, entropy) => `对照的随机回答与数据相比，概率最多相差 ${mass}，熵最多相差 ${entropy} nat。`,
   decodedNote: (temperature) => `回答、记号和数字按解码温度 ${temperature} 计算；随步数变化的曲线按温度 1。`,
   notDecoded: "训练停下时才使用解码温度。",
   own: {
