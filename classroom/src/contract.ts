@@ -105,6 +105,7 @@ export interface LessonText {
   look: string;
   after: string;
   theory: string; // anchor in docs/theory.md
+  theorem?: string; // what that section of the theory says, in one sentence; absent where no theorem is behind a lesson
   own?: string; // the sentences of a lesson on own sentences (world "own"), in this language
 }
 
