@@ -1,6 +1,6 @@
 /** Checks of the page's pure modules without a browser. Prints one JSON object: the name of each check and "ok" or what failed. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -33,7 +33,7 @@ const checks = {
     }
   },
   a_bad_hash_gives_one_fault_and_the_defaults: () => {
-    for (const bad of ["rate=fast", "rate=-1", "steps=2.5", "keep=all", "nothing=1", "lang=de", "steps=", "seed=1e99", "axes=3", "prompt=-1", "temperature=0"]) {
+    for (const bad of ["rate=fast", "rate=-1", "steps=2.5", "keep=all", "nothing=1", "lang=de", "steps=", "seed=1e99", "axes=3", "prompt=-1", "temperature=0", "lesson=nothing", "style=-1"]) {
       const { shown, fault } = hash.read(`#model=table&${bad}`, DEFAULTS, "en", () => null);
       assert.equal(fault?.key, bad.split("=")[0], bad);
       assert.deepEqual(shown.settings, DEFAULTS);
@@ -44,9 +44,9 @@ const checks = {
     const worldOf = ({ world, own }) => (world === "own" ? laws.parseOwn(own) : worlds[world]);
     const read = (text) => hash.read(`#${text}`, { ...DEFAULTS, style: 3 }, "en", worldOf);
     const own = `own=${encodeURIComponent("a b | x\nc d | y")}&world=own`;
-    for (const bad of ["style=4", "style=9&keep=everything", "world=examples&style=2", "world=examples&style=1&shots=3", "world=examples&shots=8", `${own}&style=2`]) {
+    for (const bad of ["style=4", "style=9&keep=everything", "world=examples&style=2", "world=examples&style=1&shots=3", "world=examples&shots=8", `${own}&style=2`, "prompt=4"]) {
       const { shown, fault } = read(`rate=0.1&${bad}`);
-      const key = bad.includes("shots") ? "shots" : "style";
+      const key = ["shots", "prompt", "style"].find((one) => bad.includes(one));
       assert.deepEqual([fault?.key, fault?.found], [key, new URLSearchParams(bad).get(key)], bad);
       assert.deepEqual(shown.settings, { ...DEFAULTS, style: 3 }, bad);
     }
@@ -83,6 +83,32 @@ const checks = {
     assert.deepEqual(idle.sort(), ["annotator", "batch", "epochs", "shots"]);
     const table = { ...DEFAULTS, model: "table", keep: "everything", answers: 2, epochs: 3, targets: "sampled", world: "examples" };
     assert.deepEqual(Object.keys(table).filter((key) => fields.idle(key, table) !== null).sort(), ["decode", "rank", "steps", "style"]);
+  },
+  every_fault_is_one_sentence_in_both_languages: () => {
+    const line = (t, bad) => {
+      const { key, found, need } = hash.read(bad, DEFAULTS, "en", () => null).fault;
+      return t.badHash(key, found, need);
+    };
+    assert.equal(line(en, "rate=fast"), "Address: “rate” has to be a number from 0.000001 to 1000, found “fast”; the first settings are shown instead.");
+    assert.equal(line(en, "steps=0"), "Address: “steps” has to be a whole number from 1 to 20000, found “0”; the first settings are shown instead.");
+    assert.equal(line(en, "foo=bar"), "Address: “foo” is no setting of this page; the first settings are shown instead.");
+    assert.match(line(en, "model=x"), /has to be one of transformer, table, found “x”/);
+    for (const bad of ["rate=fast", "steps=0", "foo=bar", "model=x", `own=${"a".repeat(20001)}`]) assert.match(line(zh, bad), /^地址有误：.*最初的设置。$/);
+  },
+  everything_that_can_be_wrong_is_told_in_chinese: () => {
+    const lines = ["laws", "engine"].flatMap((room) => readdirSync(join(here, "..", "src", room)).flatMap((file) => {
+      const source = readFileSync(join(here, "..", "src", room, file), "utf8");
+      return [...source.matchAll(/`([^`\n]+: [^`\n]*(?:is|are) required[^`\n]*)`|"([a-z]+: [^"\n]* is required[^"\n]*)"/g)].map(([, text, other]) => text ?? other);
+    }));
+    assert.ok(lines.length >= 16, String(lines.length));
+    for (const text of lines) {
+      const line = text.replace("${here}", "line 7").replace(/\$\{[^}]*\}/g, "7");
+      const chinese = zh.told(line);
+      assert.match(chinese, /^[\u4e00-\u9fffq第].*。$/, line);
+      assert.ok(!/required|found|\$\d/.test(chinese), chinese);
+      assert.equal(en.told(line), line);
+    }
+    assert.equal(zh.told(laws.parseOwn("a | x\na | y")), "第 2 行：同一个句子只能有一种风格，现在是“y”，前面却是“x”，请改成一样。");
   },
   labels_are_moved_apart_and_stay_inside: () => {
     const placed = scale.apart([50, 52, 51, 200, 199], 17, 10, 200);

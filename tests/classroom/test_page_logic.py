@@ -18,6 +18,8 @@ NAMES = (
     "every_number_of_worked_examples_has_a_picture",
     "both_languages_have_every_text",
     "idle_settings_have_a_reason",
+    "every_fault_is_one_sentence_in_both_languages",
+    "everything_that_can_be_wrong_is_told_in_chinese",
     "labels_are_moved_apart_and_stay_inside",
     "numbers_never_claim_more_than_they_know",
     "frames_begin_and_end_with_the_training",

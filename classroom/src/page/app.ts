@@ -205,7 +205,7 @@ export class App {
 
   private alert(): string {
     const { t, source } = this;
-    if (this.problem) return this.problem;
+    if (this.problem) return t.told(this.problem);
     if (this.fault) return t.badHash(this.fault.key, this.fault.found, this.fault.need);
     if (source instanceof Recorded) return `${t.recorded.title} ${RECORDED.length ? t.recorded.why(this.why ?? "") : t.recorded.none}`;
     if (source.phase === "failed") return t.failed(source.why);

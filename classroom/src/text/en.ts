@@ -152,7 +152,6 @@ export const en: Texts = {
     help: "One per line: sentence | style | weight. At most 128 lines.",
     use: "Use these sentences",
     example: "the sea is calm | plain | 3\nthe sea is wide | plain | 2\nthe sea is cold | plain | 1\narr , the sea be mine | pirate | 2\narr , the sea be deep | pirate | 1\nthe sea dreams of stars | poetic | 2\nthe sea sings alone | poetic | 1",
-    wrong: (line) => line,
   },
   lesson: {
     lead: "Five minutes each. Predict first, then train, then look.",
@@ -166,7 +165,14 @@ export const en: Texts = {
     budget: (steps, seconds) => `${steps} steps, about ${seconds} s`,
     theory: (anchor) => `Theory: docs/theory.md, ${anchor}`,
   },
-  badHash: (key, found, need) => `Address: “${key}” has to be one of ${need}, found “${found}”; the first settings are shown instead.`,
+  badHash: (key, found, need) => {
+    const end = "the first settings are shown instead.";
+    if (need.kind === "setting") return `Address: “${key}” is no setting of this page; ${end}`;
+    if (need.kind === "short") return `Address: “${key}” has to have at most ${need.most} characters; ${end}`;
+    const wanted = need.kind === "one" ? `one of ${need.of.join(", ")}` : `a ${need.whole ? "whole " : ""}number from ${need.least} to ${need.most}`;
+    return `Address: “${key}” has to be ${wanted}, found “${found}”; ${end}`;
+  },
+  told: (line) => line,
   recorded: {
     title: "Recorded run.",
     rounded: "recorded, rounded",

@@ -1,6 +1,7 @@
 /** The words of the page. Every language has every key. */
 import type { Bounds, Settings } from "../contract.js";
 import type { Group, Idle, Key } from "../page/fields.js";
+import type { Need } from "../page/hash.js";
 
 export interface Headline {
   step: number;
@@ -100,7 +101,7 @@ export interface Texts {
   mismatch: (mass: string, entropy: string) => string;
   decodedNote: (temperature: string) => string;
   notDecoded: string;
-  own: { label: string; help: string; use: string; example: string; wrong: (line: string) => string };
+  own: { label: string; help: string; use: string; example: string };
   lesson: {
     lead: string;
     back: string;
@@ -113,7 +114,8 @@ export interface Texts {
     budget: (steps: number, seconds: number) => string;
     theory: (anchor: string) => string;
   };
-  badHash: (key: string, found: string, need: string) => string;
+  badHash: (key: string, found: string, need: Need) => string;
+  told: (line: string) => string; // a line of the engine, the laws or own sentences that says what is wrong; they are in English
   recorded: { title: string; rounded: string; why: (reason: string) => string; locked: string; none: string };
   skip: string;
   footer: string;

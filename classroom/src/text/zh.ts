@@ -1,5 +1,6 @@
 import { exact, nats } from "../page/format.js";
 import type { Texts } from "./texts.js";
+import { told } from "./zh_told.js";
 
 const STYLES: Record<string, string> = { plain: "平实", poetic: "诗意", pirate: "海盗", assistant: "助手", jianghu: "江湖", z0: "风格甲", z1: "风格乙", "-": "无风格" };
 const OPTIONS: Record<string, string> = {
@@ -28,7 +29,7 @@ export const zh: Texts = {
     waiting: "正在载入模型……", pretraining: "模型先学习你的句子……", ready: "可以开始训练。",
     running: "正在训练……", paused: "已暂停。", done: "训练完成。", failed: "训练失败。",
   },
-  failed: (why) => `训练失败。${why}`,
+  failed: (why) => `训练失败。${told(why)}`,
   pretraining: (step, total) => `正在学习你的句子：第 ${step} 步，共 ${total} 步`,
   headline: (h) => {
     const what = h.keep === "style" ? `“${h.style}”回答` : "数据所保留的回答";
@@ -152,7 +153,6 @@ export const zh: Texts = {
     help: "每行一句：句子 | 风格 | 权重。最多 128 行。",
     use: "使用这些句子",
     example: "大海很平静 | 平实 | 3\n大海很宽 | 平实 | 2\n大海很冷 | 平实 | 1\n兄弟，海是我的 | 海盗 | 2\n兄弟，海真深 | 海盗 | 1\n大海梦见星星 | 诗意 | 2\n大海独自歌唱 | 诗意 | 1",
-    wrong: (line) => `这里有错误：${line}`,
   },
   lesson: {
     lead: "每课五分钟：先预测，再训练，然后看图。",
@@ -166,7 +166,14 @@ export const zh: Texts = {
     budget: (steps, seconds) => `${steps} 步，约 ${seconds} 秒`,
     theory: (anchor) => `理论：docs/theory.md，${anchor}`,
   },
-  badHash: (key, found, need) => `地址有误：“${key}”应为 ${need} 之一，却是“${found}”；现在显示最初的设置。`,
+  badHash: (key, found, need) => {
+    const end = "现在显示最初的设置。";
+    if (need.kind === "setting") return `地址有误：本页没有“${key}”这项设置；${end}`;
+    if (need.kind === "short") return `地址有误：“${key}”最多 ${need.most} 个字符；${end}`;
+    const wanted = need.kind === "one" ? `${need.of.join("、")} 之一` : `${need.least} 到 ${need.most} 之间的${need.whole ? "整数" : "数"}`;
+    return `地址有误：“${key}”应为 ${wanted}，却是“${found}”；${end}`;
+  },
+  told,
   recorded: {
     title: "录制的训练。",
     rounded: "录制，已舍入",
