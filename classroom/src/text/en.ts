@@ -163,7 +163,9 @@ export const en: Texts = {
     predicted: "Your prediction:",
     notYet: "It has not appeared in this run. Try another seed, or more steps.",
     budget: (steps, seconds) => `${steps} steps, about ${seconds} s`,
-    theory: (anchor) => `Theory: docs/theory.md, ${anchor}`,
+    first: "Predict first: choose an answer in the lesson.",
+    meaning: "What it means",
+    theory: (theorem, says) => (theorem ? `Theorem ${theorem} in docs/theory.md. ${says}` : "Observed, not proved: see the end of docs/theory.md."),
   },
   badHash: (key, found, need) => {
     const end = "the first settings are shown instead.";

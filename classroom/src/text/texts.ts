@@ -112,7 +112,9 @@ export interface Texts {
     predicted: string;
     notYet: string;
     budget: (steps: number, seconds: number) => string;
-    theory: (anchor: string) => string;
+    first: string; // why nothing is trained before a prediction
+    meaning: string; // the button that shows the explanation
+    theory: (theorem: string, says: string) => string; // such as T22; empty where nothing is proved
   };
   badHash: (key: string, found: string, need: Need) => string;
   told: (line: string) => string; // a line of the engine, the laws or own sentences that says what is wrong; they are in English

@@ -164,7 +164,9 @@ export const zh: Texts = {
     predicted: "你的预测：",
     notYet: "这一次没有出现。换一个种子，或者多训练几步。",
     budget: (steps, seconds) => `${steps} 步，约 ${seconds} 秒`,
-    theory: (anchor) => `理论：docs/theory.md，${anchor}`,
+    first: "请先预测：在课程里选一个答案。",
+    meaning: "这说明什么",
+    theory: (theorem, says) => (theorem ? `见 docs/theory.md 的定理 ${theorem}。${says}` : "这是观察到的，没有证明：见 docs/theory.md 末尾。"),
   },
   badHash: (key, found, need) => {
     const end = "现在显示最初的设置。";
