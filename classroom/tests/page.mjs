@@ -98,7 +98,7 @@ async function legible(tab, what) {
       }));
       for (const text of svg.querySelectorAll("text")) if (parseFloat(getComputedStyle(text).fontSize) < 14) found.push(`small: ${text.textContent}`);
     }
-    for (const one of document.querySelectorAll("button, select, .answers li span:not(.sr), h1, h2:not(.sr), h3")) if (one.scrollWidth > one.clientWidth + 2 && one.clientWidth) found.push(`cut: ${one.textContent.slice(0, 40)}`);
+    for (const one of document.querySelectorAll("#counter, button, select, .answers li span:not(.sr), h1, h2:not(.sr), h3")) if (one.scrollWidth > one.clientWidth + 2 && one.clientWidth) found.push(`cut: ${one.textContent.slice(0, 40)}`);
     return found;
   });
   assert.deepEqual(faults, [], what);
@@ -236,6 +236,7 @@ const checks = {
   own_sentences_train_the_transformer: async () => {
     const own = encodeURIComponent("red sky | sea | 1\ngreen sea | sea | 2\nold tree | land | 3\nyoung grass | land | 1");
     const tab = await open(`world=own&steps=3&style=0&own=${own}`);
+    await legible(tab, "while the sentences are learnt");
     await settle(tab);
     const before = await tab.textContent("#answers .before");
     assert.match(before, /old tree/);

@@ -7,9 +7,9 @@ import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const contents = `export * as hash from "./page/hash"; export * as fields from "./page/fields"; export * as scale from "./page/charts/scale";
-export * as format from "./page/format"; export * as runs from "./page/runs"; export * as measure from "./page/measure"; export * as laws from "./laws"; export { en } from "./text/en"; export { zh } from "./text/zh"; export { DEFAULTS } from "./contract";`;
+export * as styles from "./page/charts/styles"; export * as format from "./page/format"; export * as runs from "./page/runs"; export * as measure from "./page/measure"; export * as laws from "./laws"; export { en } from "./text/en"; export { zh } from "./text/zh"; export { DEFAULTS } from "./contract";`;
 const { outputFiles } = await build({ stdin: { contents, resolveDir: join(here, "..", "src"), loader: "ts" }, bundle: true, write: false, format: "esm" });
-const { hash, fields, scale, format, runs, measure, laws, en, zh, DEFAULTS } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`);
+const { hash, fields, scale, styles, format, runs, measure, laws, en, zh, DEFAULTS } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`);
 
 const worlds = Object.fromEntries(["english", "examples"].map((name) => [name, JSON.parse(readFileSync(join(here, "..", "worlds", `${name}.json`), "utf8"))]));
 const keysOf = (value, path = "") =>
@@ -123,6 +123,20 @@ const checks = {
     assert.equal(format.percent(3e-7), "3.0 × 10⁻⁵\u00a0%");
     assert.equal(format.nats(-Infinity), "−∞");
     assert.equal(format.short(0.001), "< 0.01");
+    assert.deepEqual([-5.3e-17, 5.3e-17, 2e-12].map(format.nats), ["0", "0", "2.0 × 10⁻¹²"]);
+    assert.equal(format.short(-1e-17), "0");
+    const h = { step: 1, total: 2, keep: "style", style: "A", keptBefore: "1", keptAfter: "2", keptControl: "3" };
+    for (const t of [en, zh]) {
+      assert.ok(t.headline({ ...h, counts: { before: "6.1", after: "5.2", control: "6.0" } }).includes("6.1 → 5.2"));
+      assert.ok(!/null|undefined|→ 5/.test(t.headline({ ...h, counts: null })));
+    }
+  },
+  a_guide_keeps_its_slope_inside_of_the_axis: () => {
+    for (const [c, low, steps] of [[72, 1e-4, 1000], [0.5, 0.1, 100], [3, 1e-2, 1000]]) {
+      const [[s, m], [u, n]] = styles.guide(c, low, steps);
+      assert.ok(Math.abs(Math.log(n / m) / Math.log(u / s) + 1) < 1e-9 && s >= 1 && u <= steps && m <= 1 + 1e-9 && n >= low - 1e-12);
+    }
+    assert.deepEqual(styles.guide(2000, 0.1, 1000), []);
   },
   frames_begin_and_end_with_the_training: () => {
     for (const total of [1, 100, 151, 1000, 10000]) {

@@ -22,6 +22,7 @@ NAMES = (
     "everything_that_can_be_wrong_is_told_in_chinese",
     "labels_are_moved_apart_and_stay_inside",
     "numbers_never_claim_more_than_they_know",
+    "a_guide_keeps_its_slope_inside_of_the_axis",
     "frames_begin_and_end_with_the_training",
 )
 

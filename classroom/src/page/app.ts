@@ -11,7 +11,7 @@ import { Own } from "./own.js";
 import { nearest, Recorded } from "./recorded.js";
 import { PRETRAINING, Runs, type Source } from "./runs.js";
 import { Sections } from "./sections.js";
-import { note, Stage } from "./stage.js";
+import { notes, Stage } from "./stage.js";
 import { addressed, beginning, frozen, lessonOf, makeWorker, RECORDED, TEXTS, translated, unable, worldOf } from "./start.js";
 import { Tip } from "./tip.js";
 
@@ -228,7 +228,7 @@ export class App {
     this.fit();
     this.sections.box.hidden = this.problem !== ""; // what was trained before has other settings
     if (!scene) return this.head.say(t.status[source.phase]);
-    this.sections.show(scene, this.shown.prompt, this.draws, note(scene), source.phase === "running");
+    this.sections.show(scene, this.shown.prompt, this.draws, notes(scene), source.phase === "running");
     this.head.say(source.phase === "done" ? `${t.status.done} ${this.sections.headline.textContent ?? ""}` : t.status[source.phase]);
     const { tracks } = source;
     if (source.phase !== "done") return;

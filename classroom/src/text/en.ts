@@ -32,15 +32,15 @@ export const en: Texts = {
   pretraining: (step, total) => `learning your sentences: step ${step} of ${total}`,
   headline: (h) => {
     const what = h.keep === "style" ? `“${h.style}” answers` : "answers that the data keep";
-    const fewer = `${h.countBefore} → ${h.countAfter}`;
-    const control = h.keptControl === null ? "" : ` Control: ${h.keptControl} and ${h.countControl}.`;
-    return `Share of ${what}: ${h.keptBefore} → ${h.keptAfter}. Likely different answers per prompt: ${fewer}.${control}`;
+    const fewer = h.counts ? ` Likely different answers per prompt: ${h.counts.before} → ${h.counts.after}.` : "";
+    const control = h.keptControl === null ? "" : ` Control: ${h.keptControl}${h.counts ? ` and ${h.counts.control}` : ""}.`;
+    return `Share of ${what}: ${h.keptBefore} → ${h.keptAfter}.${fewer}${control}`;
   },
   untrained: (keep) => `Before the fine-tuning, the model speaks all styles. It will be trained on: ${keep}.`,
   style: (name) => STYLES[name] ?? name,
   styleWord: "style",
   outside: "not in the language",
-  outsideShort: "other",
+  is: (name, value) => `${name}: ${value}`,
   noSentence: "(something that is not in the language)",
   nothingYet: "waiting for the model …",
   keptBy: "kept by the data",
@@ -64,8 +64,7 @@ export const en: Texts = {
     waiting: "no step yet",
     entropy: "Diversity: entropy of an answer [nat]",
     mass: "Share of each style [%]",
-    massLog: "Share of each style (1 = all)",
-    slope: "slope −1: share ∝ 1/step",
+    slope: "dashed: slope −1 (share ∝ 1/step)",
     steps: "training steps",
     logq: "log q: log-probability in the model [nat]",
     logp: "log P: log-probability in the language [nat]",
@@ -76,20 +75,21 @@ export const en: Texts = {
     axes: "Logarithmic axes",
     stylesTitle: "Diversity and styles, step by step",
     stylesCaption: "Above, the entropy of the model, H(q), moves from that of the language, H(P), to that of the data, H(S). Below, the areas are the shares of the styles.",
-    stylesCaptionLog: "Above, the entropy of the model, H(q). Below, the share of each style on two logarithmic axes: a share that falls as 1/step becomes parallel to the dashed line.",
+    stylesCaptionLog: "Above, the entropy of the model, H(q). Below, the share of each style on two logarithmic axes: a share that falls as 1/step becomes parallel to the dashed line. That line shows a direction only; its height means nothing.",
     dotsTitle: "Every answer as one mark",
     dotsCaption: "A mark below the dashed line is an answer that the model now gives less often than the language does. Where the marks of a style lie along a parallel to that line, their proportions are unharmed: the style was gated, not erased.",
     forgettingTitle: "Forgotten, or only locked away?",
-    forgettingCaption: "Gate: probability moved from the lost answers to the kept ones; a larger weight of all lost answers together would undo it. Erasure: the proportions among the lost answers are wrong, and no such weight repairs them.",
+    forgettingCaption: "Gate: probability moved from the lost answers to the kept ones; a larger weight of all lost answers together would undo it. Erasure: the proportions among the lost answers are wrong, and no such weight repairs them. Kept part: the proportions among the kept answers have changed.",
     keyboard: "Arrow keys read every number of a picture.",
   },
   parts: { gate: "gate", kept: "kept part", erasure: "erasure" },
   numbers: {
     title: "All numbers",
-    caption: "Averages over the prompts. Numbers of the model are sums over every answer of the language, in double precision. A model also writes other strings, so its entropy lies between two bounds.",
+    caption: "Averages over the prompts. Numbers of the model are sums over every answer of the language, in double precision. A model also writes other strings, so its entropy lies between two bounds. Less than 10⁻¹² nat is rounding, and shown as 0.",
     quantity: "quantity",
     unit: "unit",
     columns: ["language P", "data S", "before", "after", "control"],
+    withReplay: "data S with replay",
     entropy: "entropy H",
     effective: "likely answers e^H",
     answersUnit: "answers",

@@ -10,10 +10,8 @@ export interface Headline {
   style: string; // name of the kept style
   keptBefore: string; // share of the kept answers, as text
   keptAfter: string;
-  countBefore: string; // e^H answers, as text; bounds such as 6.1–6.5
-  countAfter: string;
+  counts: { before: string; after: string; control: string | null } | null; // e^H answers, such as 6.1–6.5; null if too vague
   keptControl: string | null;
-  countControl: string | null;
 }
 
 export interface Texts {
@@ -37,7 +35,7 @@ export interface Texts {
   style: (name: string) => string;
   styleWord: string;
   outside: string;
-  outsideShort: string; // in the legend
+  is: (name: string, value: string) => string; // a name and its value
   noSentence: string;
   nothingYet: string;
   keptBy: string;
@@ -55,7 +53,6 @@ export interface Texts {
     waiting: string;
     entropy: string;
     mass: string;
-    massLog: string;
     slope: string;
     steps: string;
     logq: string;
@@ -81,6 +78,7 @@ export interface Texts {
     quantity: string;
     unit: string;
     columns: readonly [string, string, string, string, string];
+    withReplay: string; // in place of the second column
     entropy: string;
     effective: string;
     answersUnit: string;

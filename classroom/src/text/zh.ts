@@ -33,15 +33,15 @@ export const zh: Texts = {
   pretraining: (step, total) => `正在学习你的句子：第 ${step} 步，共 ${total} 步`,
   headline: (h) => {
     const what = h.keep === "style" ? `“${h.style}”回答` : "数据所保留的回答";
-    const fewer = `${h.countBefore} → ${h.countAfter}`;
-    const control = h.keptControl === null ? "" : `对照：${h.keptControl}，${h.countControl} 种。`;
-    return `${what}的占比：${h.keptBefore} → ${h.keptAfter}。每个提示下常见的回答：${fewer} 种。${control}`;
+    const fewer = h.counts ? `每个提示下的有效回答数：${h.counts.before} → ${h.counts.after}。` : "";
+    const control = h.keptControl === null ? "" : `对照：${h.keptControl}${h.counts ? `，${h.counts.control} 个` : ""}。`;
+    return `${what}的占比：${h.keptBefore} → ${h.keptAfter}。${fewer}${control}`;
   },
   untrained: (keep) => `微调之前，模型会说各种风格。接下来的训练数据：${keep}。`,
   style: (name) => STYLES[name] ?? name,
   styleWord: "风格",
   outside: "不属于该语言",
-  outsideShort: "其他",
+  is: (name, value) => `${name}：${value}`,
   noSentence: "（不属于该语言的句子）",
   nothingYet: "等待模型……",
   keptBy: "数据中有",
@@ -65,8 +65,7 @@ export const zh: Texts = {
     waiting: "还没有训练步",
     entropy: "多样性：回答的熵 [nat]",
     mass: "各风格的占比 [%]",
-    massLog: "各风格的占比（1 为全部）",
-    slope: "斜率 −1：占比 ∝ 1/步数",
+    slope: "虚线：斜率 −1（占比 ∝ 1/步数）",
     steps: "训练步数",
     logq: "log q：模型中的对数概率 [nat]",
     logp: "log P：语言中的对数概率 [nat]",
@@ -77,20 +76,21 @@ export const zh: Texts = {
     axes: "对数坐标",
     stylesTitle: "多样性与风格，一步一步看",
     stylesCaption: "上图：模型的熵 H(q) 从语言的熵 H(P) 走向数据的熵 H(S)。下图：面积是各风格的占比。",
-    stylesCaptionLog: "上图：模型的熵 H(q)。下图：双对数坐标下各风格的占比；若占比按 1/步数 下降，曲线就与虚线平行。",
+    stylesCaptionLog: "上图：模型的熵 H(q)。下图：双对数坐标下各风格的占比；若占比按 1/步数 下降，曲线就与虚线平行。虚线只表示方向，高低没有意义。",
     dotsTitle: "每个记号是一个回答",
     dotsCaption: "虚线以下的回答，模型如今给出得比语言中少。如果一种风格的记号排成与虚线平行的一条线，它们之间的比例就没有变：这种风格只是被关在门后，并没有被擦除。",
     forgettingTitle: "是忘掉了，还是只被锁住？",
-    forgettingCaption: "门控：概率从丢失的回答移到了保留的回答，只要整体提高丢失的回答的权重就能找回。擦除：丢失的回答之间的比例已经错了，这样加权也无法修复。",
+    forgettingCaption: "门控：概率从丢失的回答移到了保留的回答，只要整体提高丢失的回答的权重就能找回。擦除：丢失的回答之间的比例已经错了，这样加权也无法修复。保留部分：保留的回答之间的比例发生了变化。",
     keyboard: "用方向键可以读出图中的每个数。",
   },
   parts: { gate: "门控", kept: "保留部分", erasure: "擦除" },
   numbers: {
     title: "全部数字",
-    caption: "均为对提示的平均。模型的数字是对语言中每个回答以双精度求和得到的。模型也会写出别的句子，所以它的熵只能给出上下界。",
+    caption: "均为对提示的平均。模型的数字是对语言中每个回答以双精度求和得到的。模型也会写出别的句子，所以它的熵只能给出上下界。小于 10⁻¹² nat 的数只是舍入误差，显示为 0。",
     quantity: "量",
     unit: "单位",
     columns: ["语言 P", "数据 S", "微调前", "微调后", "对照"],
+    withReplay: "数据 S（含回放）",
     entropy: "熵 H",
     effective: "有效回答数 e^H",
     answersUnit: "个",
@@ -119,7 +119,7 @@ export const zh: Texts = {
     epochs: "训练把有限数据集看几遍 [遍]。",
     annotator: "有限数据集里的回答是怎样选出来的。",
     model: "表格模型为每个回答设一个自由参数；Transformer 的参数由各回答共用。",
-    rank: "“全部”表示所有参数都可变；否则每个矩阵只改变一个这样秩的乘积。",
+    rank: "“全部”表示所有参数都可变；否则每个矩阵的改变量是两个小矩阵的乘积，秩不超过此数。",
     optimizer: "把梯度变成更新的规则。",
     rate: "每一步的步长（无单位）。",
     warmup: "在这么多步内学习率逐渐升高 [步]。",
