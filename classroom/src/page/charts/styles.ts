@@ -108,7 +108,8 @@ function logLines(scene: Scene, side: Side, box: Box, x: Scale): string {
     const end = line.at(-1);
     if (end) names.push([k, end[1]]);
   });
-  const fallen = points.find((p) => p.step >= Math.sqrt(scene.steps));
+  const end = points.at(-1); // where a power law is clearest
+  const fallen = end && end.step >= Math.sqrt(scene.steps) ? end : null;
   const lost = fallen ? Math.min(...fallen.mass.filter((m) => m > 0)) : NaN;
   if (fallen && side === "tuning") {
     const ends = guide(ABOVE * lost * fallen.step, low, scene.steps).map(([s, m]) => [x(s), y(m)] as const);
