@@ -109,6 +109,18 @@ def test_every_anchor_is_a_section_of_the_theory(texts: dict[str, Any]) -> None:
         assert lesson["en"]["theory"] in known, lesson["id"]
 
 
+def test_a_theorem_is_told_in_a_sentence_and_never_by_its_number_alone(texts: dict[str, Any]) -> None:
+    """The page is one file: "T4" and "claim C2" without a word of what they are mean nothing there."""
+    for lesson in texts["lessons"]:
+        proved = lesson["en"]["theory"] != "observed-not-proved"
+        for language, claim in (("en", r"behind this page \(claim"), ("zh", r"本页背后的较大世界的研究中（主张")):
+            text = lesson[language]
+            assert bool(text.get("theorem")) is proved, (lesson["id"], language)
+            told = " ".join(text[key] for key in ("question", "do", "look", "after")) + text.get("theorem", "")
+            assert not re.search(r"\bT\d", told), (lesson["id"], language)
+            assert len(re.findall(r"C\d", told)) == len(re.findall(claim + r" ?C\d", told)), (lesson["id"], language)
+
+
 def test_what_to_look_at_has_that_name_on_the_page(texts: dict[str, Any]) -> None:
     """A name between quotation marks in "look" and "do" is one of the page's own words."""
     for lesson in texts["lessons"]:
@@ -175,6 +187,34 @@ def test_recorded_runs_show_what_the_lessons_say(answers: dict[str, Any], texts:
     wanted = [lesson["id"] for lesson in texts["lessons"] for _ in worlds_of(lesson)]
     assert sorted(one["lesson"] for one in found) == sorted(wanted)
     assert [one for one in found if not one["shown"]] == []
+
+
+def erased(world: dict[str, Any], run: dict[str, Any]) -> tuple[float, float, float]:
+    """Erasure of a recorded run [nat], between lost styles and within them, and what a typical lost answer keeps."""
+    log_p, prompt, style = (np.array(world[key]) for key in ("logP", "prompt", "style"))
+    last = np.frombuffer(base64.b64decode(run["logQ"]), "<f2").astype(float).reshape(len(run["steps"]), -1)[-1]
+    p, q = np.exp(log_p), np.exp(last)
+    between, within = 0.0, 0.0
+    for x in np.unique(prompt):
+        lost = (prompt == x) & (style != run["settings"]["style"])
+        for z in np.unique(style[lost]):
+            own = lost & (style == z)
+            between += p[own].sum() * np.log(p[own].sum() / p[lost].sum() * q[lost].sum() / q[own].sum())
+            within += (p[own] * np.log(p[own] / p[own].sum() * q[own].sum() / q[own])).sum()
+    return between, within, float(np.exp(-within / p[style != run["settings"]["style"]].sum()))
+
+
+def test_the_numbers_of_lesson_2_are_those_of_its_run(texts: dict[str, Any], world: Callable[[str], Any]) -> None:
+    (lesson,) = [one for one in texts["lessons"] if one["id"] == "gate"]
+    for language, name in (("en", "english"), ("zh", "chinese")):
+        (run,) = [
+            r for i, r in recorded_runs() if i == "gate" and r["settings"]["world"] == name and r["role"] == "tuning"
+        ]
+        between, within, keeps = erased(world(name), run)
+        told = lesson[language]["after"], (DOCS / f"classroom_teacher_{language}.md").read_text(encoding="utf-8")
+        for text in told:
+            for number in (f"{between + within:.2f}", f"{between:.2f}", f"{within:.2f}", f"{100 * keeps:.0f} %"):
+                assert number in text, (language, number)
 
 
 def test_recorded_runs_have_the_settings_of_their_lesson(answers: dict[str, Any]) -> None:
