@@ -4,7 +4,7 @@
  * The page imports "classroom:worker" (the source of the worker as a text) and "classroom:worlds" (the frozen worlds by
  * name) and "classroom:recorded" (the recorded runs). Usage: node build.mjs [--out FILE] [--entry FILE]
  */
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -53,7 +53,7 @@ const withoutWebGL = {
 /** Files of a folder by name, without their extension: the JSON of each. */
 function folder(name) {
   const place = join(here, name);
-  const files = existsSync(place) ? readdirSync(place).filter((file) => file.endsWith(".json")).sort() : [];
+  const files = readdirSync(place).filter((file) => file.endsWith(".json")).sort();
   return files.map((file) => [file.slice(0, -5), JSON.parse(readFileSync(join(place, file), "utf8"))]);
 }
 
@@ -90,8 +90,7 @@ function packed(text) {
 }
 
 async function page() {
-  const own = existsSync(join(here, "src/page/main.ts")) ? "src/page/main.ts" : "src/engine/placeholder.ts";
-  const entry = option("--entry", own);
+  const entry = option("--entry", "src/page/main.ts");
   const source = await worker();
   return bundled(entry, [
     made("worker", () => packed(source)),
@@ -100,28 +99,24 @@ async function page() {
   ]);
 }
 
-/** Put a text in the place of a comment such as <!--classroom:script-->, or before a closing tag. */
-function put(html, name, before, text) {
-  const comment = `<!--classroom:${name}-->`;
-  return html.includes(comment) ? html.split(comment).join(text) : html.replace(before, () => `${text}\n${before}`);
+/** Put a text in the place of a comment such as <!--classroom:script-->. */
+function put(html, name, text) {
+  const parts = html.split(`<!--classroom:${name}-->`);
+  if (parts.length !== 2) throw new Error(`src/page/index.html: one comment classroom:${name} is required, found ${parts.length - 1}`);
+  return parts.join(text);
 }
 
 async function styles() {
-  const file = join(here, "src/page/page.css");
-  if (!existsSync(file)) return "";
-  const { outputFiles } = await build({ ...common, entryPoints: [file] });
+  const { outputFiles } = await build({ ...common, entryPoints: ["src/page/page.css"] });
   return outputFiles[0].text.trimEnd();
 }
 
-const MINIMAL = '<!doctype html>\n<html lang="en">\n<head>\n<title>classroom</title>\n</head>\n<body>\n</body>\n</html>\n';
-const template = join(here, "src/page/index.html");
-let html = existsSync(template) ? readFileSync(template, "utf8") : MINIMAL;
+let html = readFileSync(join(here, "src/page/index.html"), "utf8");
 const script = (await page()).replaceAll("</script", "<\\/script").replaceAll("<!--", "<\\!--");
 const policy = `<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="${POLICY}">`;
-html = html.replace(/<meta charset="[^"]*"\s*\/?>\s*/i, "");
-html = html.includes("<!--classroom:policy-->") ? put(html, "policy", "", policy) : html.replace(/<head>/i, () => `<head>\n${policy}`);
-html = put(html, "style", "</head>", `<style>${await styles()}</style>`);
-html = put(html, "script", "</body>", `<script>${script}</script>`);
+html = put(html, "policy", policy);
+html = put(html, "style", `<style>${await styles()}</style>`);
+html = put(html, "script", `<script>${script}</script>`);
 html = `${html.trimEnd()}\n<!--\n${["@jax-js/jax", "fflate"].map(notice).join("\n")}-->\n`;
 const bytes = Buffer.byteLength(html);
 if (bytes > LARGEST) {

@@ -39,16 +39,15 @@ DIGITS = 7
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a world is made: the arguments of its grammar, what it is called on the page, and the pretraining."""
+    """How a world is made: the arguments of its grammar, and the language of its words ("en" or "zh")."""
 
     grammar: Mapping[str, Any]
     language: str
-    joiner: str
 
 
 RECIPES = {
-    "english": Recipe({"kind": "english", "words": "classroom", "num_prompts": 4}, "en", " "),
-    "chinese": Recipe({"kind": "chinese", "words": "classroom", "num_prompts": 4}, "zh", ""),
+    "english": Recipe({"kind": "english", "words": "classroom", "num_prompts": 4}, "en"),
+    "chinese": Recipe({"kind": "chinese", "words": "classroom", "num_prompts": 4}, "zh"),
     "examples": Recipe(
         {
             "kind": "few_shot",
@@ -59,7 +58,6 @@ RECIPES = {
             "overlap": 0.2,
         },
         "en",
-        " ",
     ),
 }
 """The frozen worlds by name."""
@@ -94,7 +92,7 @@ def truth(name: str, p: FiniteLanguage) -> dict[str, Any]:
         "name": name,
         "language": chosen.language,
         "symbols": list(p.vocabulary.symbols),
-        "joiner": chosen.joiner,
+        "joiner": p.vocabulary.joiner,
         "styles": list(styles.names),
         "strings": p.trie.strings.tolist(),
         "promptLength": p.prompts.length.tolist(),

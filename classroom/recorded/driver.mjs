@@ -98,7 +98,7 @@ export async function open(m, executablePath) {
   const { chromium } = await import("playwright-core");
   const folder = mkdtempSync(join(tmpdir(), "classroom-"));
   const file = join(folder, "engine.html");
-  const made = spawnSync(process.execPath, [join(root, "build.mjs"), "--entry", "src/engine/placeholder.ts", "--out", file], { encoding: "utf8" });
+  const made = spawnSync(process.execPath, [join(root, "build.mjs"), "--entry", "tests/engine_page.ts", "--out", file], { encoding: "utf8" });
   if (made.status !== 0) throw new Error(made.stderr);
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   const page = await (await browser.newContext({ offline: true })).newPage();

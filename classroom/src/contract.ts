@@ -105,6 +105,7 @@ export interface LessonText {
   look: string;
   after: string;
   theory: string; // anchor in docs/theory.md
+  theorem?: string; // what that section of the theory says, in one sentence; absent where no theorem is behind a lesson
   own?: string; // the sentences of a lesson on own sentences (world "own"), in this language
 }
 
@@ -122,7 +123,7 @@ export interface Target {
   logS: Float64Array; // log s(y|x) of every string [nat]; -Infinity where s is 0
   logPrompt: Float64Array; // log s(x) of every prompt [nat]
   kept: boolean[]; // which strings S may keep: the event A
-  mismatch: { mass: number; entropy: number } | null; // of a style-blind control: largest relative, largest absolute [nat]
+  mismatch: { mass: number; entropy: number } | null; // of a style-blind control, see `mismatch` in laws/style_blind.ts
 }
 
 /** Which part of a world is looked at: all of it, or the questions after k worked examples (of one style). */

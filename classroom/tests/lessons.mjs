@@ -2,7 +2,8 @@
  * Do the lessons over several seeds, in the page's own engine, and write what they show and the numbers of the frames.
  *
  * It reads {browser, jobs} as JSON from the standard input, and writes a list with an answer to each job:
- * "texts": the texts of all lessons and the words of the page; "recorded": what the lessons see in the recorded runs;
+ * "texts": the texts of all lessons and the words of the page; "recorded": what the lessons see in the recorded runs; "again":
+ * the recorded runs whose settings are those of the lesson, and for those on the table what a new training gives;
  * {lessons, languages, seeds, settings}: for each lesson and language {lesson, language, dice, runs: [{seed, shown, ...}]},
  * with these settings in place of its own. Without a browser only trainings of the table are done. A training without
  * dice is done once, whatever the number of seeds.
@@ -63,6 +64,22 @@ function judged() {
   return told;
 }
 
+/** Every recorded run: whether its settings are those with which its lesson begins, and for the table the laws of a new one. */
+async function again(engine) {
+  const folder = join(dirname(fileURLToPath(import.meta.url)), "..", "recorded");
+  const told = [];
+  for (const lesson of m.lessons) {
+    for (const run of JSON.parse(readFileSync(join(folder, `${lesson.id}.json`), "utf8"))) {
+      const { settings, role, steps } = run;
+      const same = ["en", "zh"].some((language) => JSON.stringify(settings) === JSON.stringify(settingsOf(m, lesson, language, 0)));
+      const anew = settings.model === "table" ? (await engine.train(worldOf(m, settings), settings, role, steps)).frames : null;
+      const laws = anew && { steps: anew.map(({ step }) => step), logQ: anew.flatMap(({ logQ }) => Array.from(logQ)), recorded: Array.from(m.halves(run.logQ)) };
+      told.push({ lesson: lesson.id, role, same, steps, laws });
+    }
+  }
+  return told;
+}
+
 /** The texts of all lessons, and the words of the page. */
 function texts() {
   const { lessons, en, zh } = m;
@@ -95,6 +112,7 @@ const answers = [];
 for (const job of jobs) {
   if (job === "texts") answers.push(texts());
   else if (job === "recorded") answers.push(judged());
+  else if (job === "again") answers.push(await again(engine));
   else answers.push(await tried(engine, job));
 }
 await engine.close();

@@ -3,7 +3,7 @@
  * Usage: node page.mjs PAGE.html CHROMIUM FOLDER [CHECK ...]. Prints one JSON object: "ok" or what failed, for each check.
  */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
@@ -12,6 +12,7 @@ const [page, executablePath, folder, ...wanted] = process.argv.slice(2);
 const address = pathToFileURL(page).href;
 const axe = readFileSync(join(dirname(fileURLToPath(import.meta.url)), "..", "node_modules", "axe-core", "axe.min.js"), "utf8");
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+const lessons = readdirSync(join(dirname(fileURLToPath(import.meta.url)), "..", "recorded")).filter((name) => name.endsWith(".json")).length; // each has recorded runs
 const LONG = 240_000; // [ms] machines of CI are slow, and no check asserts a time
 const TABLE = "model=table&rate=0.1&steps=20";
 const noise = []; // console errors and requests, over all checks
@@ -45,12 +46,14 @@ async function repaints(key, hash, act) {
   await settle(tab);
   await unfold(tab);
   const before = await picture(tab);
+  const told = () => new URLSearchParams(new URL(tab.url()).hash.slice(1)).get(key);
+  const was = told();
   await act(tab, `#set-${key}`);
   await tab.waitForFunction(
     (before) => document.documentElement.dataset.phase === "done" && [...document.querySelectorAll("#answers .columns, main svg, #numbers table")].map((one) => one.textContent + one.innerHTML).join("") !== before,
     before,
   );
-  assert.ok(new URL(tab.url()).hash.includes(`${key}=`), `${key} is not in the hash: ${tab.url().slice(-120)}`);
+  assert.notEqual(told(), was, `${key} is not changed in the hash: ${tab.url().slice(-120)}`);
   await close(tab);
 }
 const choose = (value) => (tab, id) => tab.selectOption(id, value);
@@ -95,7 +98,7 @@ async function legible(tab, what) {
       }));
       for (const text of svg.querySelectorAll("text")) if (parseFloat(getComputedStyle(text).fontSize) < 14) found.push(`small: ${text.textContent}`);
     }
-    for (const one of document.querySelectorAll("button, select, .answers li span:not(.sr), h1, h2:not(.sr), h3")) if (one.scrollWidth > one.clientWidth + 2 && one.clientWidth) found.push(`cut: ${one.textContent.slice(0, 40)}`);
+    for (const one of document.querySelectorAll("#counter, button, select, .answers li span:not(.sr), h1, h2:not(.sr), h3")) if (one.scrollWidth > one.clientWidth + 2 && one.clientWidth) found.push(`cut: ${one.textContent.slice(0, 40)}`);
     return found;
   });
   assert.deepEqual(faults, [], what);
@@ -198,6 +201,18 @@ const checks = {
     assert.match(line, /^Address: “rate” .* found “fast”/);
     assert.match(await tab.textContent("#counter"), /of 100$/);
     await close(tab);
+    const other = await open("lang=en&model=table&style=9");
+    assert.match(await other.textContent(".alert"), /^Address: “style” .* found “9”/);
+    await close(other);
+  },
+  a_control_that_does_not_exist_is_told_and_can_be_left: async () => {
+    const tab = await open(`lang=en&${TABLE}&keep=everything&control=style_blind`);
+    assert.match(await tab.textContent(".alert"), /^control: a part of P that leaves out answers is required/);
+    assert.ok(!(await tab.isVisible("#main")), "no pictures of other settings");
+    await tab.selectOption("#set-keep", "style");
+    await settle(tab);
+    assert.ok(await tab.isVisible("#main"));
+    await close(tab);
   },
   own_sentences: async () => {
     const tab = await open(TABLE);
@@ -221,6 +236,7 @@ const checks = {
   own_sentences_train_the_transformer: async () => {
     const own = encodeURIComponent("red sky | sea | 1\ngreen sea | sea | 2\nold tree | land | 3\nyoung grass | land | 1");
     const tab = await open(`world=own&steps=3&style=0&own=${own}`);
+    await legible(tab, "while the sentences are learnt");
     await settle(tab);
     const before = await tab.textContent("#answers .before");
     assert.match(before, /old tree/);
@@ -246,16 +262,28 @@ const checks = {
     const tab = await open("lang=en&model=table");
     await settle(tab);
     await tab.click("#tab-lessons");
-    const count = await tab.locator("button.lesson").count();
-    if (count === 0) return;
+    assert.equal(await tab.locator("button.lesson").count(), lessons, "every lesson is listed");
     await tab.locator("button.lesson").first().click();
-    assert.ok(await tab.isDisabled("#lesson-start"), "nothing starts before a prediction");
+    for (const id of ["lesson-start", "play", "step"]) assert.ok(await tab.isDisabled(`#${id}`), `${id}: nothing starts before a prediction`);
     await tab.locator("input[name=prediction]").first().check();
     await tab.click("#lesson-start");
-    await tab.waitForFunction(() => document.querySelector(".after p") !== null);
+    await tab.waitForSelector(".after button");
+    assert.equal(await tab.locator(".lessons ul li").count(), 3, "the choices stay");
+    assert.equal(await tab.locator(".after p").count(), 0, "the picture answers first");
+    await tab.click("#lesson-meaning");
+    assert.match(await tab.textContent(".after .theory"), /^Theorem T\d+ in/);
     await accessible(tab, "a lesson after its training");
     await tab.click("#language");
     assert.match(await tab.textContent(".predicted"), /你的预测/, "a prediction outlives a change of language");
+    assert.match(await tab.inputValue("#own-text"), /[\u4e00-\u9fff]/, "the lesson's own sentences are in the other language");
+    await settle(tab);
+    await tab.click("#tab-controls");
+    await tab.selectOption("#set-style", "0");
+    await settle(tab);
+    await tab.click("#tab-lessons");
+    await tab.click("#lesson-start");
+    await settle(tab);
+    assert.equal(new URLSearchParams(new URL(tab.url()).hash.slice(1)).get("style"), "0", "what the lesson told to change is kept");
     await close(tab);
     const small = await open("lang=zh&lesson=gate&model=table", { width: 390, height: 844 });
     await phase(small, "ready");

@@ -16,6 +16,7 @@ NAMES = (
     "numbers_on_focus_hover_and_touch",
     "a_hash_gives_the_same_page_again",
     "a_bad_hash_gives_one_line_and_the_defaults",
+    "a_control_that_does_not_exist_is_told_and_can_be_left",
     "own_sentences",
     "own_sentences_train_the_transformer",
     "no_accessibility_violation",

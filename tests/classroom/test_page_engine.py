@@ -45,7 +45,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Any]] = {
 def run(node: str, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Do cases in one page of the engine alone, and check that it asks no network for anything."""
     page = tmp_path_factory.mktemp("page") / "engine.html"
-    entry = ["--entry", "src/engine/placeholder.ts", "--out", str(page)]
+    entry = ["--entry", "tests/engine_page.ts", "--out", str(page)]
     subprocess.run([node, str(ROOM / "build.mjs"), *entry], check=True, capture_output=True)
 
     def do(*cases: dict[str, Any], args: tuple[str, ...] = ()) -> dict[str, Any]:

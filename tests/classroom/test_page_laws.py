@@ -182,21 +182,12 @@ def test_a_sampled_step_scores_draws_from_s(laws: Laws) -> None:
     assert stats.chisquare(counts[there], 4000 * exact[there]).pvalue > 1e-3
 
 
-def test_a_style_blind_control_matches_mass_and_entropy(laws: Laws, world: Callable[[str], World]) -> None:
-    one = world("english")
-    p, prompt, styles = np.exp(one["logP"]), np.array(one["prompt"]), np.array(one["style"])
-    found = laws("control", "@english", {"style": 1, "control": "style_blind", "seed": 2})
-    kept = np.array(found["kept"])
-    mass, entropy = [], []
-    for x in range(4):
-        own, law = prompt == x, p * (prompt == x) / p[prompt == x].sum()
-        assert not np.array_equal(kept[own], styles[own] == 1)
-        mass.append(abs(law[kept].sum() / law[styles == 1].sum() - 1))
-        entropy.append(abs(stats.entropy(law[own & kept]) - stats.entropy(law[own & (styles == 1)])))
-    assert found["mismatch"]["mass"] == pytest.approx(max(mass), abs=1e-9)
-    assert found["mismatch"]["entropy"] == pytest.approx(max(entropy), abs=1e-9)
-    assert max(*mass, *entropy) < 0.02
-    assert laws("control", "@english", {"control": "identity", "replay": 0.5})["kept"] == [True] * 128
+def test_a_view_of_nothing_is_refused(laws: Laws) -> None:
+    assert laws("view", "@examples", {"shots": 2})["logPrompt"].count("-Infinity") > 0
+    for only in ({"shots": 3}, {"shots": 0, "style": 2}):
+        assert laws("view", "@examples", only)["error"].startswith(
+            "shots: 0 to 2 worked examples and a style from 0 to 1"
+        )
 
 
 def test_decoding_at_a_temperature(laws: Laws) -> None:

@@ -12,10 +12,17 @@ NAMES = (
     "every_setting_has_a_control",
     "a_hash_comes_back",
     "a_bad_hash_gives_one_fault_and_the_defaults",
+    "an_address_names_only_what_its_world_has",
+    "a_change_of_the_world_moves_what_it_lacks",
+    "worked_examples_are_those_of_the_world",
+    "every_number_of_worked_examples_has_a_picture",
     "both_languages_have_every_text",
     "idle_settings_have_a_reason",
+    "every_fault_is_one_sentence_in_both_languages",
+    "everything_that_can_be_wrong_is_told_in_chinese",
     "labels_are_moved_apart_and_stay_inside",
     "numbers_never_claim_more_than_they_know",
+    "a_guide_keeps_its_slope_inside_of_the_axis",
     "frames_begin_and_end_with_the_training",
 )
 

@@ -1,13 +1,7 @@
 /** A random set of answers with the mass and the entropy of a given one: mass is removed, but no style. */
 
-import type { View } from "../contract";
+import type { Target, View } from "../contract";
 import { logSumExp, pLogP, permutation, uniform } from "./numbers";
-
-export interface Blind {
-  event: boolean[];
-  mass: number; // largest |mass / wanted - 1| over the prompts [1]
-  entropy: number; // largest |H - wanted| over the prompts [nat]
-}
 
 const RESTARTS = 40;
 
@@ -29,10 +23,10 @@ function miss(found: Goal, goal: Goal): number {
 /**
  * A random set A' of answers with the mass P(A|x) and the entropy of P_A(.|x) at every prompt, as well as a local search
  * over single flips and swaps finds it. A is given by its log weights (log P plus the log of the share of the style).
- * The set differs from A where another set exists. The mismatch that is left is part of the result.
+ * The set differs from A at every prompt where another set was found. How far it is from A tells `mismatch`.
  */
-export function blind(view: View, weight: Float64Array, seed: number): Blind {
-  const result: Blind = { event: new Array<boolean>(view.logP.length).fill(false), mass: 0, entropy: 0 };
+export function blind(view: View, weight: Float64Array, seed: number): boolean[] {
+  const event = new Array<boolean>(view.logP.length).fill(false);
   view.rows.forEach((rows, prompt) => {
     const whole = logSumExp(view.world.logP, rows);
     const log = logSumExp(weight, rows);
@@ -42,14 +36,31 @@ export function blind(view: View, weight: Float64Array, seed: number): Blind {
     const own = rows.map((row) => weight[row] > -Infinity);
     const p = rows.map((row) => Math.exp(view.logP[row]));
     const found = search(p, own, goal, seed, prompt);
-    rows.forEach((row, i) => (result.event[row] = found.set[i]));
-    result.mass = Math.max(result.mass, Math.abs(found.at.mass / goal.mass - 1));
-    result.entropy = Math.max(result.entropy, Math.abs(found.at.entropy - goal.entropy));
+    rows.forEach((row, i) => (event[row] = found[i]));
   });
-  return result;
+  return event;
 }
 
-function search(p: number[], own: boolean[], goal: Goal, seed: number, prompt: number): { set: boolean[]; at: Goal } {
+/**
+ * How far the data of a control are from those of a tuning: over the prompts, the largest relative difference of P(A|x), the
+ * mass of P that they may keep, and the largest difference of the entropies of s(.|x) [nat]. Temperature, drawn answers and
+ * replay are part of s.
+ */
+export function mismatch(view: View, own: Target, other: Target): { mass: number; entropy: number } {
+  const most = { mass: 0, entropy: 0 };
+  view.rows.forEach((rows, prompt) => {
+    if (own.logPrompt[prompt] === -Infinity) return;
+    const [mine, its] = [own, other].map(({ kept, logS }) => ({
+      mass: rows.reduce((sum, row) => sum + (kept[row] ? Math.exp(view.logP[row]) : 0), 0),
+      entropy: -rows.reduce((sum, row) => sum + pLogP(logS[row]), 0),
+    }));
+    most.mass = Math.max(most.mass, Math.abs(its.mass / mine.mass - 1));
+    most.entropy = Math.max(most.entropy, Math.abs(its.entropy - mine.entropy));
+  });
+  return most;
+}
+
+function search(p: number[], own: boolean[], goal: Goal, seed: number, prompt: number): boolean[] {
   const same = (set: boolean[]) => set.every((kept, i) => kept === own[i]);
   let best: { set: boolean[]; at: Goal } | null = null;
   for (let restart = 0; restart < RESTARTS; restart++) {
@@ -64,7 +75,7 @@ function search(p: number[], own: boolean[], goal: Goal, seed: number, prompt: n
     const at = improve(p, set, goal);
     if (!same(set) && (best === null || miss(at, goal) < miss(best.at, goal))) best = { set, at };
   }
-  return best ?? { set: own, at: goal };
+  return best?.set ?? own;
 }
 
 /** Makes the best flip or swap until none helps, in place. Returns mass and entropy of the set. */

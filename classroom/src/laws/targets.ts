@@ -2,7 +2,7 @@
 
 import type { Settings, Target, World } from "../contract";
 import { logSumExp, permutation, uniform } from "./numbers";
-import { blind } from "./style_blind";
+import { blind, mismatch } from "./style_blind";
 import { posterior, rowsByPrompt, viewOf } from "./views";
 
 /** log weights of the kept strings before they are normalised [nat], and the event A of strings that may be kept. */
@@ -21,14 +21,20 @@ export function target(world: World, settings: Settings): Target {
   return targetOn(world, settings, chosen(world, settings));
 }
 
-/** S and A of the control: P itself, or a random set with the mass and the entropy of A at every prompt. */
+/**
+ * S and A of the control: P itself, or a random set with the mass and the entropy of A at every prompt. Raises RangeError
+ * with one line where no such set but A itself exists: where S keeps every answer with its own weight, no set is random.
+ */
 export function controlTarget(world: World, settings: Settings): Target {
   if (settings.control === "style_blind") {
-    const { weight, event } = chosen(world, settings);
-    const found = blind(viewOf(world), weight, settings.seed);
-    const some = event.some((kept) => !kept);
-    const whole = targetOn(world, settings, some ? keptRows(world, found.event) : { weight, event });
-    return { ...whole, mismatch: { mass: found.mass, entropy: found.entropy } };
+    const kept = chosen(world, settings);
+    const own = targetOn(world, settings, kept);
+    const event = kept.event.every(Boolean) ? kept.event : blind(viewOf(world), kept.weight, settings.seed);
+    if (event.every((is, row) => is === kept.event[row])) {
+      throw new RangeError("control: a part of P that leaves out answers is required for a random one of equal size, found none; choose another part, or another control");
+    }
+    const random = targetOn(world, settings, keptRows(world, event));
+    return { ...random, mismatch: mismatch(viewOf(world), own, random) };
   }
   const all = { keep: "everything", temperature: 1, answers: 0, replay: 0 } as const;
   return target(world, { ...settings, ...all });

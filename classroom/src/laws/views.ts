@@ -17,7 +17,8 @@ export function rowsByPrompt(world: World): number[][] {
 
 /**
  * A view of a world. With `shots` only the questions after so many worked examples are in it; with `style` as well,
- * the prompts have the weights P(x | shots, z). Without both it is the whole world with the prompts of P.
+ * the prompts have the weights P(x | shots, z). Without both it is the whole world with the prompts of P. Raises RangeError
+ * with one line if nothing of the world is in the view.
  */
 export function viewOf(world: World, only: { shots?: number; style?: number } = {}): View {
   const rows = rowsByPrompt(world);
@@ -29,6 +30,11 @@ export function viewOf(world: World, only: { shots?: number; style?: number } = 
     weight[row] = hidden ? -Infinity : log + (only.style === undefined ? 0 : Math.log(posterior(world, row, only.style)));
   });
   const total = logSumExp(weight);
+  if (!(total > -Infinity)) {
+    const [most, last] = [Math.max(...world.shots), world.styles.length - 1];
+    const found = `shots = ${only.shots ?? "any"} and style = ${only.style ?? "any"}`;
+    throw new RangeError(`shots: 0 to ${most} worked examples and a style from 0 to ${last} are required, found ${found}; choose others`);
+  }
   rows.forEach((own, prompt) => {
     const logX = logSumExp(world.logP, own);
     for (const row of own) logP[row] = world.logP[row] - logX;

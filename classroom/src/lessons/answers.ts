@@ -17,22 +17,25 @@ export const lesson: Lesson = {
       "With one sure answer to every prompt, always in the same style.",
       "With one sure answer to each prompt, in whatever style was drawn for it.",
     ],
-    do: "Train, and look at all four prompts. Change the seed and train again. Then let someone write who always gives the likeliest answer, and change the seed once more. At last, take 16 answers per prompt.",
+    do: "Train, and look at all four prompts. Change the seed. Then choose “always the likeliest answer”, and change the seed once more. At last go back to “answers as varied as the data”, and take 16 answers per prompt.",
     look: "In “Twelve answers to one prompt”, go through the prompts: which styles do you see? In “All numbers”, read the row “entropy H”.",
     after:
-      "The data have entropy 0 at every prompt (T15), and the model goes there, because the best model is the law of the data (T1). Who gave the answers decides which one it is: a draw differs by prompt and by seed; who always gives the likeliest one always gives the same. In claim C3 prompts that were never trained became sure as well (0.25 of 3.1 nat were left), but only the likeliest-answer annotator made them say the same.",
+      "The data have entropy 0 at every prompt, and the model goes there, because the best model is the law of the data. Who gave the answers decides which one it is. A draw differs by prompt and by seed. Who always gives the likeliest answer gives the same one for every seed, and still not the same style: here three prompts get a plain answer, and one gets one of the assistant. In the study of larger worlds behind this page (claim C3) prompts that were never trained became sure as well (0.25 of 3.1 nat were left), but only the likeliest-answer annotator made them say the same.",
     theory: "t15-what-m-answers-show",
+    theorem:
+      "With m independent answers per prompt, two draws from the data agree with the mean probability C + (1 − C)/m, where C is that of the language. For m = 1 they always agree: the entropy is 0.",
   },
   zh: {
     title: "每个提示一个回答，又是谁写的",
     question:
       "数据里四个提示各有一个回答，每个都是从整个语言中随机抽取的，各种风格都有可能。训练把这四条文本看 60 遍。之后模型怎样回答？",
     choices: ["像抽取这些回答的语言一样多样。", "每个提示都有一个确定的回答，风格总是相同。", "每个提示各有一个确定的回答，抽到什么风格就是什么风格。"],
-    do: "开始训练，看完四个提示。换一个种子再训练。然后改由“总写最可能的回答”的人来写，再换一次种子。最后改为每个提示 16 个回答。",
+    do: "开始训练，看完四个提示。换一个随机种子。然后改为“总写最可能的回答”，再换一次种子。最后改回“与数据一样多样”，并取每个提示 16 个回答。",
     look: "在“同一个提示，十二个回答”中逐个看提示：出现了哪些风格？在“全部数字”中读“熵 H”这一行。",
     after:
-      "数据在每个提示下的熵都是 0（T15），模型也走到那里，因为最优的模型就是数据的分布（T1）。谁写的回答决定了是哪一个回答：随机抽取的因提示和种子而异；总写最可能的回答的人每次都写同一个。在主张 C3 中，没有训练过的提示也变得确定（3.1 nat 只剩 0.25），但只有总写最可能的回答的人才会让它们都说同一句话。",
+      "数据在每个提示下的熵都是 0，模型也走到那里，因为最优的模型就是数据的分布。谁写的回答决定了是哪一个回答。随机抽取的因提示和种子而异；总写最可能的回答的人，不论哪个种子写的都一样，但各提示的风格仍不相同：这里有三个提示得到平实的回答，一个得到助手的回答。在本页背后的较大世界的研究中（主张 C3），没有训练过的提示也变得确定（3.1 nat 只剩 0.25），但只有总写最可能的回答的人才会让它们都说同一句话。",
     theory: "t15-what-m-answers-show",
+    theorem: "每个提示独立取 m 个回答时，从数据中抽两次、抽到同一个回答的概率平均为 C + (1 − C)/m，其中 C 是语言本身的这个概率。m = 1 时两次总是相同，熵为 0。",
   },
   /** At most 0.15 nat are left, and at every prompt the answer of the data has at least 90 %. */
   shown: (seen) => {

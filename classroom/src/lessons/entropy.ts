@@ -42,11 +42,13 @@ export const lesson: Lesson = {
     question:
       "The language has fourteen sentences about the sea. Two are plain, and 70 % of all texts are one of them. Twelve are poetic, and share the other 30 %. A model is fine-tuned on the poetic ones alone: a subset of its language. What happens to its entropy?",
     choices: ["It falls, because a subset holds less.", "It stays about the same.", "It rises."],
-    do: "Train. Then choose the plain style under “Change”, and train again. Whoever has half a minute more takes the transformer in place of the table, with the rate 0.003: it learns the sentences first.",
+    do: "Train. From then on every change of a setting starts the training by itself. Choose the plain style under “Change”. Whoever has half a minute more takes the transformer in place of the table, with the learning rate 3.0 × 10⁻³ (0.003): it learns the sentences first.",
     look: "In “Diversity and styles, step by step”, follow the line H(q). Where does it begin, and to which dashed line does it go: H(P) or H(S)?",
     after:
-      "The entropy of the model goes to the entropy of its data, up or down, because the best model of the training is the law of the data (T1). Twelve sentences of nearly equal weight have more entropy than a language with two heavy ones. A part of a language has less entropy only under a condition (T2). Claim C1 found the same in transformers: where the data had more entropy, the model gained it (slope 0.999).",
+      "The entropy of the model goes to the entropy of its data, up or down, because the best model of the training is the law of the data. Twelve sentences of nearly equal weight have more entropy than a language with two heavy ones. So a part of a language can have more entropy than the whole. The study of larger worlds behind this page (claim C1) found the same in transformers: where the data had more entropy, the model gained it (slope 0.999).",
     theory: "t2-a-part-of-a-language-has-less-entropy-only-under-a-condition",
+    theorem:
+      "If all texts of a language are equally likely, no part of it has more entropy than the whole. In other languages a part can have more.",
     own: EN,
   },
   zh: {
@@ -54,11 +56,12 @@ export const lesson: Lesson = {
     question:
       "这个语言有十四个关于大海的句子。两句平实，占全部文本的 70 %；十二句诗意，合占其余的 30 %。现在只用诗意的句子微调模型，它们只是这个语言的一个子集。模型的熵会怎样变化？",
     choices: ["降低，因为子集里的东西更少。", "大致不变。", "升高。"],
-    do: "开始训练。然后在“调节”中改选平实风格，再训练一次。如果多等半分钟，还可以把表格换成 Transformer，学习率 0.003：它要先学会这些句子。",
+    do: "开始训练。此后每改动一项设置，训练都会自动重新开始。在“调节”中改选平实风格。如果多等半分钟，还可以把表格换成 Transformer，学习率取 3.0 × 10⁻³（0.003）：它要先学会这些句子。",
     look: "在“多样性与风格，一步一步看”中，跟着 H(q) 这条线看：它从哪里出发，最后走向哪条虚线，H(P) 还是 H(S)？",
     after:
-      "模型的熵会走向数据的熵，可升可降，因为训练的最优解就是数据的分布（T1）。十二个权重相近的句子，比由两个句子占去大半的语言有更大的熵。语言的一部分只有在一定条件下才有更小的熵（T2）。主张 C1 在 Transformer 上得到同样的结果：数据的熵更大时，模型的熵也随之升高（斜率 0.999）。",
+      "模型的熵会走向数据的熵，可升可降，因为训练的最优解就是数据的分布。十二个权重相近的句子，比由两个句子占去大半的语言有更大的熵。所以语言的一部分可以比整体有更大的熵。在本页背后的较大世界的研究中（主张 C1），Transformer 也是如此：数据的熵更大时，模型的熵也随之升高（斜率 0.999）。",
     theory: "t2-a-part-of-a-language-has-less-entropy-only-under-a-condition",
+    theorem: "如果一个语言的所有文本概率都相等，它的任何一部分都不会比整体有更大的熵；如果不相等，一部分的熵就可能更大。",
     own: ZH,
   },
   /** The entropy has risen by at least 0.3 nat and is that of the data within 0.1 nat; the control has not moved. */

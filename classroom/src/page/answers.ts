@@ -83,11 +83,11 @@ const styleName = (scene: Scene, style: number): string => (style < 0 ? scene.t.
 
 function told(scene: Scene, point: Point, row: number): { words: string; lines: string[] } {
   const { t, view, world } = scene;
-  if (row < 0) return { words: t.noSentence, lines: [`${t.outside}: ${percent(point.outside)} (${t.certainty.exact})`, t.drawn] };
+  if (row < 0) return { words: t.noSentence, lines: [t.is(t.outside, `${percent(point.outside)} (${t.certainty.exact})`), t.drawn] };
   return {
     words: tidy(shown(world, row)),
     lines: [
-      `${t.styleWord}: ${styleName(scene, world.style[row] as number)}`,
+      t.is(t.styleWord, styleName(scene, world.style[row] as number)),
       `P = ${percent(Math.exp(view.logP[row] as number))}, log P = ${nats(view.logP[row] as number)} nat (${t.certainty.exact})`,
       `q = ${percent(Math.exp(point.logQ[row] as number))}, log q = ${nats(point.logQ[row] as number)} nat (${t.certainty.exact})`,
       t.drawn,

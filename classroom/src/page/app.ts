@@ -1,17 +1,18 @@
 /** The page as a whole: its state, its head and its side, and when it is drawn again. */
 import { lessons } from "../lessons/index.js";
-import { DEFAULTS, type Lesson, type Settings } from "../contract.js";
+import type { Settings } from "../contract.js";
 import { Controls } from "./controls.js";
 import { calm, el } from "./dom.js";
-import { read, write, type Fault, type Shown } from "./hash.js";
+import { inside } from "./fields.js";
+import { write, type Fault, type Shown } from "./hash.js";
 import { Head } from "./head.js";
 import { LessonPanel } from "./lesson.js";
 import { Own } from "./own.js";
 import { nearest, Recorded } from "./recorded.js";
 import { PRETRAINING, Runs, type Source } from "./runs.js";
 import { Sections } from "./sections.js";
-import { note, Stage } from "./stage.js";
-import { firstLanguage, firstSettings, frozen, makeWorker, RECORDED, TEXTS, unable } from "./start.js";
+import { notes, Stage } from "./stage.js";
+import { addressed, beginning, frozen, lessonOf, makeWorker, RECORDED, TEXTS, translated, unable, worldOf } from "./start.js";
 import { Tip } from "./tip.js";
 
 const DEBOUNCE = 250; // [ms] after the last change of a control, before the training starts again
@@ -38,19 +39,23 @@ export class App {
   private problem = "";
 
   constructor(private readonly root: HTMLElement) {
-    const language = firstLanguage();
-    ({ shown: this.shown, fault: this.fault } = read(location.hash, firstSettings(language), language));
+    ({ shown: this.shown, fault: this.fault } = addressed(location.hash));
     this.source = this.makeSource();
     if (this.shown.lesson) this.tab = "lessons";
     if (innerWidth < 900 && !this.shown.lesson) this.tab = "";
     this.mount();
-    this.restart(!calm() && !this.shown.lesson);
+    this.restart(!calm());
     addEventListener("resize", () => this.later());
     addEventListener("hashchange", () => this.fromHash());
   }
 
   private get t() {
     return TEXTS[this.shown.language];
+  }
+
+  /** The settings to which "back" leads. */
+  private get first(): Settings {
+    return beginning(this.shown.language, lessonOf(this.shown.lesson));
   }
 
   private makeSource(): Source {
@@ -83,14 +88,14 @@ export class App {
     tip.hide();
     this.head = new Head(t, {
       play: () => (this.source.phase === "running" ? this.source.pause() : this.playOrAgain()),
-      step: () => this.source.step(), reset: () => this.restart(false), language: () => this.switchLanguage(),
+      step: () => (this.problem ? this.restart(false) : this.source.step()), reset: () => this.restart(false), language: () => this.switchLanguage(),
       tab: (name) => this.openTab(this.tab === name && innerWidth < 900 ? "" : name),
     });
     this.sections = new Sections(t, tip, { prompt: (prompt) => this.look({ prompt }), again: () => { this.draws += 1; this.draw(); }, axes: (log) => this.look({ axes: log ? "log" : "linear" }) });
     this.own = new Own(t, (own) => this.change({ own }));
-    this.controls = new Controls(t, tip, (part) => this.change(part), this.own.box, () => this.change(firstSettings(this.shown.language)));
+    this.controls = new Controls(t, tip, (part) => this.change(part), this.own.box, () => this.change(this.first));
     const before = this.lesson as LessonPanel | undefined;
-    this.lesson = new LessonPanel(lessons, this.shown.language, t, { choose: (id) => this.openLesson(id), start: (lesson) => this.startLesson(lesson, true), leave: () => this.openLesson("") });
+    this.lesson = new LessonPanel(lessons, this.shown.language, t, { choose: (id) => this.openLesson(id), predicted: () => this.draw(), start: () => this.restart(true), leave: () => this.openLesson("") });
     this.lesson.resume(before);
     this.side = el("aside", { id: "side" }, this.head.tabs, this.controls.box, this.lesson.box);
     this.root.replaceChildren(el("a", { class: "skip", href: "#main", click: (e: Event) => { e.preventDefault(); this.sections.box.focus(); } }, t.skip), this.head.box, el("div", { class: "body" }, this.side, this.sections.box), tip.box);
@@ -107,13 +112,12 @@ export class App {
   }
 
   private switchLanguage(): void {
-    const language = this.shown.language === "en" ? "zh" : "en";
-    const { settings } = this.shown;
-    const swap = settings.world === firstSettings(this.shown.language).world;
-    this.shown = { ...this.shown, language, settings: swap ? { ...settings, world: firstSettings(language).world } : settings };
+    const { first, shown: { settings, language } } = this;
+    this.shown = { ...this.shown, language: language === "en" ? "zh" : "en" };
+    this.shown.settings = translated(settings, first, this.first);
     const playing = this.source.phase === "running" || this.source.phase === "done";
     this.mount();
-    if (swap && this.shown.settings.world !== settings.world) this.restart(playing);
+    if (this.shown.settings.world !== settings.world || this.shown.settings.own !== settings.own) this.restart(playing);
     else this.draw();
     this.head.focusLanguage();
     this.writeHash();
@@ -122,18 +126,13 @@ export class App {
   private openLesson(id: string): void {
     this.shown.lesson = id;
     this.lesson.show(id);
-    const lesson = lessons.find((one) => one.id === id);
-    if (lesson) this.startLesson(lesson, false); // nothing is given away before the prediction
+    if (id) {
+      Object.assign(this.shown, { settings: this.first, axes: "auto" });
+      this.fault = null;
+      this.restart(false);
+    }
     this.writeHash();
     this.lesson.box.querySelector("button")?.focus();
-  }
-
-  private startLesson(lesson: Lesson, play: boolean): void {
-    const own = lesson[this.shown.language].own;
-    this.shown.settings = { ...DEFAULTS, world: firstSettings(this.shown.language).world, ...lesson.settings, ...(own ? { own } : {}) };
-    this.shown.axes = "auto";
-    this.fault = null;
-    this.restart(play);
   }
 
   private look(part: Partial<Pick<Shown, "prompt" | "axes">>): void {
@@ -144,7 +143,9 @@ export class App {
 
   /** A control was changed: tuning and control start again, a moment after the last change. */
   private change(part: Partial<Settings>): void {
-    const settings = { ...this.shown.settings, ...part };
+    const asked = { ...this.shown.settings, ...part };
+    const world = worldOf(asked, this.shown.language);
+    const settings = world ? inside(asked, world) : asked; // a control may have chosen another world
     const onlyDecoding = Object.keys(part).join() === "decode";
     this.shown.settings = settings;
     this.fault = null;
@@ -156,10 +157,12 @@ export class App {
   }
 
   private playOrAgain(): void {
-    if (this.source.phase === "done" || this.source.phase === "failed") this.restart(true);
+    if (this.lesson.open) return this.lesson.begin();
+    if (this.problem || this.source.phase === "done" || this.source.phase === "failed") this.restart(true);
     else this.source.play();
   }
 
+  /** Begin anew with the present settings. Nothing is given away before the prediction of a lesson. */
   private restart(play: boolean): void {
     clearTimeout(this.debounce);
     const { settings } = this.shown;
@@ -168,7 +171,6 @@ export class App {
     const world = settings.world === "own" ? this.own.world(settings.own) : frozen(settings.world);
     this.problem = "";
     if (!world) return this.failed(settings.world === "own" ? "" : `world: ${settings.world} is not in this file`);
-    settings.style = Math.min(settings.style, world.styles.length - 1);
     try {
       this.stage = new Stage(world, settings);
     } catch (error) {
@@ -177,7 +179,7 @@ export class App {
     const { prompts } = this.stage;
     if (!prompts.includes(this.shown.prompt)) this.shown.prompt = prompts[0] ?? 0;
     this.writeHash();
-    this.source.begin(world, { ...settings }, play);
+    this.source.begin(world, { ...settings }, play && !this.lesson.open);
     this.showControls();
     this.draw();
   }
@@ -203,7 +205,7 @@ export class App {
 
   private alert(): string {
     const { t, source } = this;
-    if (this.problem) return this.problem;
+    if (this.problem) return t.told(this.problem);
     if (this.fault) return t.badHash(this.fault.key, this.fault.found, this.fault.need);
     if (source instanceof Recorded) return `${t.recorded.title} ${RECORDED.length ? t.recorded.why(this.why ?? "") : t.recorded.none}`;
     if (source.phase === "failed") return t.failed(source.why);
@@ -222,10 +224,11 @@ export class App {
     const scene = stage?.scene(source, this.shown, t) ?? null;
     const step = source.tracks.tuning.frames.at(-1)?.step ?? 0;
     const counter = source.phase === "pretraining" ? t.pretraining(source.pretrained, PRETRAINING) : t.stepOf(step, source.total);
-    this.head.show(source.phase, source instanceof Recorded ? t.replay : t.play, counter, source.total ? step / source.total : 0, this.alert());
+    this.head.show(source.phase, source instanceof Recorded ? t.replay : t.play, counter, source.total ? step / source.total : 0, this.alert(), this.lesson.locked);
     this.fit();
+    this.sections.box.hidden = this.problem !== ""; // what was trained before has other settings
     if (!scene) return this.head.say(t.status[source.phase]);
-    this.sections.show(scene, this.shown.prompt, this.draws, note(scene), source.phase === "running");
+    this.sections.show(scene, this.shown.prompt, this.draws, notes(scene), source.phase === "running");
     this.head.say(source.phase === "done" ? `${t.status.done} ${this.sections.headline.textContent ?? ""}` : t.status[source.phase]);
     const { tracks } = source;
     if (source.phase !== "done") return;
@@ -234,12 +237,11 @@ export class App {
   }
 
   private writeHash(): void {
-    history.replaceState(null, "", `#${write(this.shown, firstSettings(this.shown.language))}`);
+    history.replaceState(null, "", `#${write(this.shown, this.first)}`);
   }
 
   private fromHash(): void {
-    const language = firstLanguage();
-    ({ shown: this.shown, fault: this.fault } = read(location.hash, firstSettings(language), language));
+    ({ shown: this.shown, fault: this.fault } = addressed(location.hash));
     this.mount();
     this.restart(!calm());
   }

@@ -60,7 +60,7 @@ class Control {
     this.reason.textContent = locked ? "" : reason;
     this.row.classList.toggle("off", reason !== "");
     if (field.kind === "choice") this.showChoice(field, String(settings[field.key]), world);
-    else if (field.kind === "slider") this.showSlider(field, Number(settings[field.key]));
+    else if (field.kind === "slider") this.showSlider(field, Number(settings[field.key]), world);
     else if (document.activeElement !== this.input) this.input.value = String(settings[field.key]);
   }
 
@@ -74,8 +74,8 @@ class Control {
     this.input.value = now;
   }
 
-  private showSlider(field: Slider, now: number): void {
-    this.known = values(field, now);
+  private showSlider(field: Slider, now: number, world: World | null): void {
+    this.known = values(field, now, world);
     this.input.setAttribute("max", String(this.known.length - 1));
     this.input.value = String(this.known.indexOf(now));
     const words = this.t.value(field.key, now, plain(now));

@@ -15,7 +15,7 @@ const slider = (key: Key, group: Group, values: readonly number[], least: number
 
 export const TEMPERATURES = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.5, 3];
 
-/** In the order of the page. `style` has as many values as the world has styles, and `own` is a text box. */
+/** In the order of the page. The values of `style` and `shots` are those that the world has, and `own` is a text box. */
 export const FIELDS: readonly Field[] = [
   choice("world", "data", "english", "chinese", "examples", "own"),
   choice("keep", "data", "style", "random_half", "likeliest_half", "all_but_mode", "everything"),
@@ -36,7 +36,7 @@ export const FIELDS: readonly Field[] = [
   slider("steps", "training", [10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000, 10000], 1, 20000),
   { key: "seed", group: "training", kind: "number", least: 0, most: 999999, whole: true },
   slider("decode", "after", TEMPERATURES, 0.05, 10),
-  slider("shots", "after", [0, 1, 2, 3, 4], 0, 8),
+  slider("shots", "after", [], 0, 127),
   choice("control", "compare", "identity", "style_blind", "none"),
 ];
 
@@ -56,9 +56,22 @@ export function idle(key: Key, s: Settings): Idle | null {
   return null;
 }
 
-/** The values of a setting that is shown as a list or slider, with the present one among them. */
-export function values(field: Slider, now: number): number[] {
-  return [...new Set([...field.values, now])].sort((a, b) => a - b);
+/** The last value that a world has for a setting that depends on it; Infinity for the others and where it means nothing. */
+export function last(key: Key, settings: Settings, world: World): number {
+  if (key === "style") return world.styles.length - 1;
+  return key === "shots" && idle(key, settings) === null ? Math.max(...world.shots) : Infinity;
+}
+
+/** The settings with those that the world does not have moved to the last ones that it has. */
+export function inside(settings: Settings, world: World): Settings {
+  const least = (key: "style" | "shots"): number => Math.min(settings[key], last(key, settings, world));
+  return { ...settings, style: least("style"), shots: least("shots") };
+}
+
+/** The values of a setting that is shown as a slider, with the present one among them. */
+export function values(field: Slider, now: number, world: World | null): number[] {
+  const own = field.key === "shots" ? (world?.shots ?? []) : field.values;
+  return [...new Set([...own, now])].sort((a, b) => a - b);
 }
 
 /** Names of the options of a choice. The styles are those of the world. */

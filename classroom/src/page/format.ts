@@ -9,9 +9,12 @@ export function exact(bounds: Bounds): boolean {
 
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
+const ROUNDING = 1e-12; // smaller numbers of nats are rounding of the sums, and shown as 0; the page says so
+
 /** A number of nats: three decimals from 0.001 on, a power of ten below. */
 export function nats(value: number): string {
   if (Number.isNaN(value)) return "–";
+  if (Math.abs(value) < ROUNDING) return "0";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   if (value !== 0 && Math.abs(value) < 0.0005) return power(value);
   return value.toFixed(3).replace("-", "−").replace(/^−(0\.0+)$/, "$1");
@@ -19,6 +22,7 @@ export function nats(value: number): string {
 
 /** A number of nats for a label inside of a picture: two decimals. The exact number is in the reading and in the table. */
 export function short(value: number): string {
+  if (Math.abs(value) < ROUNDING) return "0";
   return value > 0 && value < 0.005 ? "< 0.01" : value.toFixed(2).replace("-", "−");
 }
 

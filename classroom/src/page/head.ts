@@ -30,12 +30,13 @@ export class Head {
     this.box = el("header", {}, el("h1", {}, t.title), el("div", { class: "buttons" }, this.play, this.step, this.reset, progress), this.language, this.status, this.alert);
   }
 
-  /** `play` is the word on the first button. */
-  show(phase: Phase, play: string, counter: string, share: number, alert: string): void {
+  /** `play` is the word on the first button; `locked` says why nothing can be trained yet, or is empty. */
+  show(phase: Phase, play: string, counter: string, share: number, alert: string, locked: string): void {
     const running = phase === "running";
     this.play.textContent = running ? `❚❚ ${this.t.pause}` : `▶ ${play}`;
-    this.play.disabled = phase === "waiting" || phase === "pretraining";
-    this.step.disabled = !(phase === "ready" || phase === "paused");
+    this.play.disabled = locked !== "" || phase === "waiting" || phase === "pretraining";
+    this.play.title = locked;
+    this.step.disabled = locked !== "" || !(phase === "ready" || phase === "paused");
     this.reset.disabled = phase === "waiting" || phase === "pretraining";
     this.counter.textContent = counter;
     this.bar.style.width = `${(100 * share).toFixed(1)}%`;

@@ -20,11 +20,13 @@ export function headline(scene: Scene): string {
     const [least, most] = [count(Math.exp(point.entropy.lower)), count(Math.exp(point.entropy.upper))];
     return exact(point.entropy) || least === most ? least : `${least}–${most}`;
   };
+  const all = [before, now, ...(control ? [control] : [])];
+  const vague = all.some(({ entropy }) => entropy.upper - entropy.lower > Math.log(2)); // bounds of e^H more than a factor of 2 apart
   return t.headline({
     step: now.step, total: scene.steps, keep: settings.keep, style,
     keptBefore: percent(kept(scene, before)), keptAfter: percent(kept(scene, now)),
-    countBefore: likely(before), countAfter: likely(now),
-    keptControl: control ? percent(kept(scene, control)) : null, countControl: control ? likely(control) : null,
+    counts: vague ? null : { before: likely(before), after: likely(now), control: control ? likely(control) : null },
+    keptControl: control ? percent(kept(scene, control)) : null,
   });
 }
 

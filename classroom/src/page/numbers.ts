@@ -20,7 +20,7 @@ function rowsOf(scene: Scene): Row[] {
   const rows: Row[] = [
     { name: t.numbers.entropy, unit: "nat", cells: [nats(truth.entropyP), nats(truth.entropyS), ...each((p) => range(p.entropy, nats))], bounded },
     { name: t.numbers.effective, unit: t.numbers.answersUnit, cells: [count(Math.exp(truth.entropyP)), count(Math.exp(truth.entropyS)), ...each((p) => range(grown(p.entropy), count))], bounded },
-    ...world.styles.map((style, k) => ({ name: `${t.styleWord}: ${t.style(style)}`, unit: "%", cells: [percent(truth.massP[k] ?? 0), percent(truth.massS[k] ?? 0), ...each((p) => percent(p.mass[k] ?? 0))].map((cell) => cell && bare(cell)) })),
+    ...world.styles.map((style, k) => ({ name: t.is(t.styleWord, t.style(style)), unit: "%", cells: [percent(truth.massP[k] ?? 0), percent(truth.massS[k] ?? 0), ...each((p) => percent(p.mass[k] ?? 0))].map((cell) => cell && bare(cell)) })),
     { name: t.outside, unit: "%", cells: ["0", "0", ...each((p) => bare(percent(p.outside)))] },
     { name: t.numbers.forgotten, unit: "nat", cells: ["0", null, ...each((p) => nats(p.forgotten))] },
   ];
@@ -31,7 +31,8 @@ function rowsOf(scene: Scene): Row[] {
 
 export function drawNumbers(scene: Scene, table: HTMLTableElement): void {
   const { t } = scene;
-  const head = el("tr", {}, el("th", { scope: "col" }, t.numbers.quantity), el("th", { scope: "col" }, t.numbers.unit), ...t.numbers.columns.map((name) => el("th", { scope: "col" }, name)));
+  const columns = t.numbers.columns.map((name, i) => (i === 1 && scene.settings.replay > 0 ? t.numbers.withReplay : name));
+  const head = el("tr", {}, el("th", { scope: "col" }, t.numbers.quantity), el("th", { scope: "col" }, t.numbers.unit), ...columns.map((name) => el("th", { scope: "col" }, name)));
   const body = rowsOf(scene).map((row) => {
     const cells = row.cells.map((cell, i) => {
       if (cell === null) return el("td", {}, "–");

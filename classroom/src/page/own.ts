@@ -25,7 +25,7 @@ export class Own {
   world(text: string): World | null {
     const parsed = parseOwn(text);
     const wrong = typeof parsed === "string";
-    this.error.textContent = wrong ? this.t.own.wrong(parsed) : "";
+    this.error.textContent = wrong ? this.t.told(parsed) : "";
     this.area.setAttribute("aria-invalid", String(wrong));
     return wrong ? null : parsed;
   }

@@ -19,13 +19,15 @@ type Draw = (scene: Scene, side: Side, width: number, height: number) => Drawing
 /** A picture of the tuning with that of the control beside it, on the same axes. */
 class Pair {
   readonly box: HTMLElement;
+  readonly curves: boolean; // over steps, which are always at temperature 1
   private readonly panels: Record<Side, Panel>;
   private readonly titles: Record<Side, HTMLElement> = { tuning: el("h3", {}), control: el("h3", {}) };
   private readonly halves: Record<Side, HTMLElement>;
   private readonly caption = el("p", { class: "caption" });
 
-  constructor(id: string, t: Texts, title: string, private readonly says: (log: boolean) => string, tip: Tip, private readonly draw: Draw, private readonly height: () => number, extra?: HTMLElement) {
+  constructor(id: string, t: Texts, title: string, private readonly says: (log: boolean) => string, tip: Tip, private readonly draw: Draw, private readonly height: (log: boolean) => number, extra?: HTMLElement) {
     const panel = (side: Side): Panel => new Panel(tip, `${title}: ${side === "tuning" ? t.charts.tuning : t.charts.control("identity")}`, t.charts.waiting);
+    this.curves = id !== "dots";
     this.titles.tuning.textContent = t.charts.tuning;
     this.titles.control.textContent = t.charts.control("identity");
     this.panels = { tuning: panel("tuning"), control: panel("control") };
@@ -42,9 +44,10 @@ class Pair {
     return SIDES.map((side) => this.panels[side].measure()).some(Boolean);
   }
 
-  show(scene: Scene): void {
-    const height = this.height();
-    this.caption.textContent = this.says(scene.logAxes);
+  /** `note` is said below the picture, too. */
+  show(scene: Scene, note: string): void {
+    const height = this.height(scene.logAxes);
+    this.caption.textContent = [this.says(scene.logAxes), note].filter(Boolean).join(" ");
     const alone = scene.settings.control === "none";
     this.halves.control.hidden = alone;
     this.titles.control.textContent = scene.t.charts.control(scene.settings.control);
@@ -71,6 +74,7 @@ export class Sections {
   private readonly answers: Answers;
   private readonly pairs: Pair[];
   private readonly note = el("p", { class: "caption note" });
+  private readonly decoded = el("p", { class: "caption note", id: "decoded" });
   private readonly table = el("table", {});
   private known = "";
 
@@ -83,14 +87,14 @@ export class Sections {
     const again = el("button", { type: "button", class: "plain", id: "again", click: reacts.again }, t.again);
     const c = t.charts;
     this.pairs = [
-      new Pair("styles", t, c.stylesTitle, (log) => (log ? c.stylesCaptionLog : c.stylesCaption), tip, drawStyles, tall(228, 0.31, 330), axes),
+      new Pair("styles", t, c.stylesTitle, (log) => (log ? c.stylesCaptionLog : c.stylesCaption), tip, drawStyles, (log) => (log ? tall(330, 0.46, 460) : tall(228, 0.31, 330))(), axes),
       new Pair("dots", t, c.dotsTitle, () => c.dotsCaption, tip, drawDots, tall(300, 0.5, 460)),
       new Pair("forgetting", t, c.forgettingTitle, () => c.forgettingCaption, tip, drawForgetting, tall(260, 0.38, 360)),
     ];
     const head = el("div", { class: "section-head" }, el("h2", {}, t.answers.title), this.promptRow, this.legend);
     const scroll = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t.numbers.title }, this.table);
     this.box = el("main", { id: "main", tabindex: -1 },
-      this.headline,
+      this.headline, this.decoded,
       el("section", { id: "answers" }, head, this.answers.box, el("p", { class: "caption" }, t.answers.caption, " ", again)),
       ...this.pairs.map((pair) => pair.box),
       el("section", { id: "numbers" }, el("h2", {}, t.numbers.title), scroll, el("p", { class: "caption" }, t.numbers.caption), this.note),
@@ -99,15 +103,17 @@ export class Sections {
   }
 
   /** Draw everything, or, while a training runs, what can be seen. */
-  show(scene: Scene, prompt: number, seed: number, note: string, running: boolean): void {
+  show(scene: Scene, prompt: number, seed: number, notes: { decoded: string; blind: string }, running: boolean): void {
     const seen = this.pairs.filter((pair) => pair.measure() || !running);
     const table = !running || this.table.getBoundingClientRect().top < innerHeight;
     this.setPrompts(scene, prompt);
     this.log.checked = scene.logAxes;
     this.answers.draw(scene, prompt, seed);
-    for (const pair of seen) pair.show(scene);
+    for (const pair of seen) pair.show(scene, pair.curves ? notes.decoded : "");
     if (table) drawNumbers(scene, this.table);
-    this.note.textContent = note;
+    this.note.textContent = [notes.decoded, notes.blind].filter(Boolean).join(" ");
+    this.decoded.textContent = notes.decoded;
+    this.decoded.hidden = notes.decoded === "";
     this.headline.textContent = headline(scene);
   }
 
@@ -121,7 +127,7 @@ export class Sections {
       this.promptRow.hidden = asked.length < 2 && promptText(world, asked[0] ?? 0) === "";
       const names = world.styles.map((name, k) => [k, this.t.style(name)] as const);
       this.legend.innerHTML = [...names, [-1, this.t.outside] as const].map(([k]) => `<li>${markSvg(k, 20)}<span></span></li>`).join("");
-      [...this.legend.querySelectorAll("span")].forEach((span, i) => (span.textContent = names[i]?.[1] ?? this.t.outsideShort));
+      [...this.legend.querySelectorAll("span")].forEach((span, i) => (span.textContent = names[i]?.[1] ?? this.t.outside));
     }
     this.prompt.value = String(prompt);
   }

@@ -65,9 +65,9 @@ export class Stage {
 }
 
 /** What has to be known about the numbers of a scene: how they were decoded, and how well a control matches. */
-export function note(scene: Scene): string {
+export function notes(scene: Scene): { decoded: string; blind: string } {
   const { settings, t, truth } = scene;
   const blind = truth.mismatch ? t.mismatch(percent(truth.mismatch.mass), nats(truth.mismatch.entropy)) : "";
-  const decoding = settings.decode === 1 || settings.model === "table" ? "" : scene.after ? t.decodedNote(plain(settings.decode)) : t.notDecoded;
-  return [decoding, blind].filter(Boolean).join(" ");
+  const decoded = settings.decode === 1 || settings.model === "table" ? "" : scene.after ? t.decodedNote(plain(settings.decode)) : t.notDecoded;
+  return { decoded, blind };
 }

@@ -32,15 +32,15 @@ export const en: Texts = {
   pretraining: (step, total) => `learning your sentences: step ${step} of ${total}`,
   headline: (h) => {
     const what = h.keep === "style" ? `“${h.style}” answers` : "answers that the data keep";
-    const fewer = `${h.countBefore} → ${h.countAfter}`;
-    const control = h.keptControl === null ? "" : ` Control: ${h.keptControl} and ${h.countControl}.`;
-    return `Share of ${what}: ${h.keptBefore} → ${h.keptAfter}. Likely different answers per prompt: ${fewer}.${control}`;
+    const fewer = h.counts ? ` Likely different answers per prompt: ${h.counts.before} → ${h.counts.after}.` : "";
+    const control = h.keptControl === null ? "" : ` Control: ${h.keptControl}${h.counts ? ` and ${h.counts.control}` : ""}.`;
+    return `Share of ${what}: ${h.keptBefore} → ${h.keptAfter}.${fewer}${control}`;
   },
   untrained: (keep) => `Before the fine-tuning, the model speaks all styles. It will be trained on: ${keep}.`,
   style: (name) => STYLES[name] ?? name,
   styleWord: "style",
   outside: "not in the language",
-  outsideShort: "other",
+  is: (name, value) => `${name}: ${value}`,
   noSentence: "(something that is not in the language)",
   nothingYet: "waiting for the model …",
   keptBy: "kept by the data",
@@ -64,8 +64,7 @@ export const en: Texts = {
     waiting: "no step yet",
     entropy: "Diversity: entropy of an answer [nat]",
     mass: "Share of each style [%]",
-    massLog: "Share of each style (1 = all)",
-    slope: "slope −1: share ∝ 1/step",
+    slope: "dashed: slope −1 (share ∝ 1/step)",
     steps: "training steps",
     logq: "log q: log-probability in the model [nat]",
     logp: "log P: log-probability in the language [nat]",
@@ -76,21 +75,21 @@ export const en: Texts = {
     axes: "Logarithmic axes",
     stylesTitle: "Diversity and styles, step by step",
     stylesCaption: "Above, the entropy of the model, H(q), moves from that of the language, H(P), to that of the data, H(S). Below, the areas are the shares of the styles.",
-    stylesCaptionLog: "Above, the entropy of the model, H(q). Below, the share of each style on two logarithmic axes: a share that falls as 1/step becomes parallel to the dashed line.",
+    stylesCaptionLog: "Above, the entropy of the model, H(q). Below, the share of each style on two logarithmic axes: a share that falls as 1/step becomes parallel to the dashed line. That line shows a direction only; its height means nothing.",
     dotsTitle: "Every answer as one mark",
     dotsCaption: "A mark below the dashed line is an answer that the model now gives less often than the language does. Where the marks of a style lie along a parallel to that line, their proportions are unharmed: the style was gated, not erased.",
     forgettingTitle: "Forgotten, or only locked away?",
-    forgettingCaption: "Gate: probability moved from the lost answers to the kept ones; a larger weight of all lost answers together would undo it. Erasure: the proportions among the lost answers are wrong, and no such weight repairs them.",
-    legend: { P: "H(P): the language", S: "H(S): the data", q: "H(q): the model" },
+    forgettingCaption: "Gate: probability moved from the lost answers to the kept ones; a larger weight of all lost answers together would undo it. Erasure: the proportions among the lost answers are wrong, and no such weight repairs them. Kept part: the proportions among the kept answers have changed.",
     keyboard: "Arrow keys read every number of a picture.",
   },
   parts: { gate: "gate", kept: "kept part", erasure: "erasure" },
   numbers: {
     title: "All numbers",
-    caption: "Averages over the prompts. Numbers of the model are sums over every answer of the language, in double precision. A model also writes other strings, so its entropy lies between two bounds.",
+    caption: "Averages over the prompts. Numbers of the model are sums over every answer of the language, in double precision. A model also writes other strings, so its entropy lies between two bounds. Less than 10⁻¹² nat is rounding, and shown as 0.",
     quantity: "quantity",
     unit: "unit",
     columns: ["language P", "data S", "before", "after", "control"],
+    withReplay: "data S with replay",
     entropy: "entropy H",
     effective: "likely answers e^H",
     answersUnit: "answers",
@@ -153,7 +152,6 @@ export const en: Texts = {
     help: "One per line: sentence | style | weight. At most 128 lines.",
     use: "Use these sentences",
     example: "the sea is calm | plain | 3\nthe sea is wide | plain | 2\nthe sea is cold | plain | 1\narr , the sea be mine | pirate | 2\narr , the sea be deep | pirate | 1\nthe sea dreams of stars | poetic | 2\nthe sea sings alone | poetic | 1",
-    wrong: (line) => line,
   },
   lesson: {
     lead: "Five minutes each. Predict first, then train, then look.",
@@ -165,9 +163,18 @@ export const en: Texts = {
     predicted: "Your prediction:",
     notYet: "It has not appeared in this run. Try another seed, or more steps.",
     budget: (steps, seconds) => `${steps} steps, about ${seconds} s`,
-    theory: (anchor) => `Theory: docs/theory.md, ${anchor}`,
+    first: "Predict first: choose an answer in the lesson.",
+    meaning: "What it means",
+    theory: (theorem, says) => (theorem ? `Theorem ${theorem} in docs/theory.md. ${says}` : "Observed, not proved: see the end of docs/theory.md."),
   },
-  badHash: (key, found, need) => `Address: “${key}” has to be one of ${need}, found “${found}”; the first settings are shown instead.`,
+  badHash: (key, found, need) => {
+    const end = "the first settings are shown instead.";
+    if (need.kind === "setting") return `Address: “${key}” is no setting of this page; ${end}`;
+    if (need.kind === "short") return `Address: “${key}” has to have at most ${need.most} characters; ${end}`;
+    const wanted = need.kind === "one" ? `one of ${need.of.join(", ")}` : `a ${need.whole ? "whole " : ""}number from ${need.least} to ${need.most}`;
+    return `Address: “${key}” has to be ${wanted}, found “${found}”; ${end}`;
+  },
+  told: (line) => line,
   recorded: {
     title: "Recorded run.",
     rounded: "recorded, rounded",
@@ -175,7 +182,6 @@ export const en: Texts = {
     locked: "Nothing can be changed in a recorded run.",
     none: "No recorded run is in this file.",
   },
-  noTransformer: (reason) => `The transformer cannot be trained in this browser (${reason}). Only the table can.`,
   skip: "Skip to the pictures",
   footer: "Every number is computed in this page, from every answer of the language. Nothing is sent anywhere.",
 };

@@ -1,6 +1,7 @@
 /** The words of the page. Every language has every key. */
 import type { Bounds, Settings } from "../contract.js";
 import type { Group, Idle, Key } from "../page/fields.js";
+import type { Need } from "../page/hash.js";
 
 export interface Headline {
   step: number;
@@ -9,10 +10,8 @@ export interface Headline {
   style: string; // name of the kept style
   keptBefore: string; // share of the kept answers, as text
   keptAfter: string;
-  countBefore: string; // e^H answers, as text; bounds such as 6.1–6.5
-  countAfter: string;
+  counts: { before: string; after: string; control: string | null } | null; // e^H answers, such as 6.1–6.5; null if too vague
   keptControl: string | null;
-  countControl: string | null;
 }
 
 export interface Texts {
@@ -36,7 +35,7 @@ export interface Texts {
   style: (name: string) => string;
   styleWord: string;
   outside: string;
-  outsideShort: string; // in the legend
+  is: (name: string, value: string) => string; // a name and its value
   noSentence: string;
   nothingYet: string;
   keptBy: string;
@@ -54,7 +53,6 @@ export interface Texts {
     waiting: string;
     entropy: string;
     mass: string;
-    massLog: string;
     slope: string;
     steps: string;
     logq: string;
@@ -71,7 +69,6 @@ export interface Texts {
     dotsCaption: string;
     forgettingTitle: string;
     forgettingCaption: string;
-    legend: { P: string; S: string; q: string };
     keyboard: string;
   };
   parts: Record<"gate" | "kept" | "erasure", string>;
@@ -81,6 +78,7 @@ export interface Texts {
     quantity: string;
     unit: string;
     columns: readonly [string, string, string, string, string];
+    withReplay: string; // in place of the second column
     entropy: string;
     effective: string;
     answersUnit: string;
@@ -101,7 +99,7 @@ export interface Texts {
   mismatch: (mass: string, entropy: string) => string;
   decodedNote: (temperature: string) => string;
   notDecoded: string;
-  own: { label: string; help: string; use: string; example: string; wrong: (line: string) => string };
+  own: { label: string; help: string; use: string; example: string };
   lesson: {
     lead: string;
     back: string;
@@ -112,11 +110,13 @@ export interface Texts {
     predicted: string;
     notYet: string;
     budget: (steps: number, seconds: number) => string;
-    theory: (anchor: string) => string;
+    first: string; // why nothing is trained before a prediction
+    meaning: string; // the button that shows the explanation
+    theory: (theorem: string, says: string) => string; // such as T22; empty where nothing is proved
   };
-  badHash: (key: string, found: string, need: string) => string;
+  badHash: (key: string, found: string, need: Need) => string;
+  told: (line: string) => string; // a line of the engine, the laws or own sentences that says what is wrong; they are in English
   recorded: { title: string; rounded: string; why: (reason: string) => string; locked: string; none: string };
-  noTransformer: (reason: string) => string;
   skip: string;
   footer: string;
 }

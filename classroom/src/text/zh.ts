@@ -1,5 +1,6 @@
 import { exact, nats } from "../page/format.js";
 import type { Texts } from "./texts.js";
+import { told } from "./zh_told.js";
 
 const STYLES: Record<string, string> = { plain: "平实", poetic: "诗意", pirate: "海盗", assistant: "助手", jianghu: "江湖", z0: "风格甲", z1: "风格乙", "-": "无风格" };
 const OPTIONS: Record<string, string> = {
@@ -28,19 +29,19 @@ export const zh: Texts = {
     waiting: "正在载入模型……", pretraining: "模型先学习你的句子……", ready: "可以开始训练。",
     running: "正在训练……", paused: "已暂停。", done: "训练完成。", failed: "训练失败。",
   },
-  failed: (why) => `训练失败。${why}`,
+  failed: (why) => `训练失败。${told(why)}`,
   pretraining: (step, total) => `正在学习你的句子：第 ${step} 步，共 ${total} 步`,
   headline: (h) => {
     const what = h.keep === "style" ? `“${h.style}”回答` : "数据所保留的回答";
-    const fewer = `${h.countBefore} → ${h.countAfter}`;
-    const control = h.keptControl === null ? "" : `对照组：${h.keptControl}，${h.countControl} 种。`;
-    return `${what}的占比：${h.keptBefore} → ${h.keptAfter}。每个提示下常见的回答：${fewer} 种。${control}`;
+    const fewer = h.counts ? `每个提示下的有效回答数：${h.counts.before} → ${h.counts.after}。` : "";
+    const control = h.keptControl === null ? "" : `对照：${h.keptControl}${h.counts ? `，${h.counts.control} 个` : ""}。`;
+    return `${what}的占比：${h.keptBefore} → ${h.keptAfter}。${fewer}${control}`;
   },
   untrained: (keep) => `微调之前，模型会说各种风格。接下来的训练数据：${keep}。`,
   style: (name) => STYLES[name] ?? name,
   styleWord: "风格",
   outside: "不属于该语言",
-  outsideShort: "其他",
+  is: (name, value) => `${name}：${value}`,
   noSentence: "（不属于该语言的句子）",
   nothingYet: "等待模型……",
   keptBy: "数据中有",
@@ -64,8 +65,7 @@ export const zh: Texts = {
     waiting: "还没有训练步",
     entropy: "多样性：回答的熵 [nat]",
     mass: "各风格的占比 [%]",
-    massLog: "各风格的占比（1 为全部）",
-    slope: "斜率 −1：占比 ∝ 1/步数",
+    slope: "虚线：斜率 −1（占比 ∝ 1/步数）",
     steps: "训练步数",
     logq: "log q：模型中的对数概率 [nat]",
     logp: "log P：语言中的对数概率 [nat]",
@@ -76,23 +76,23 @@ export const zh: Texts = {
     axes: "对数坐标",
     stylesTitle: "多样性与风格，一步一步看",
     stylesCaption: "上图：模型的熵 H(q) 从语言的熵 H(P) 走向数据的熵 H(S)。下图：面积是各风格的占比。",
-    stylesCaptionLog: "上图：模型的熵 H(q)。下图：双对数坐标下各风格的占比；若占比按 1/步数 下降，曲线就与虚线平行。",
+    stylesCaptionLog: "上图：模型的熵 H(q)。下图：双对数坐标下各风格的占比；若占比按 1/步数 下降，曲线就与虚线平行。虚线只表示方向，高低没有意义。",
     dotsTitle: "每个记号是一个回答",
     dotsCaption: "虚线以下的回答，模型如今给出得比语言中少。如果一种风格的记号排成与虚线平行的一条线，它们之间的比例就没有变：这种风格只是被关在门后，并没有被擦除。",
     forgettingTitle: "是忘掉了，还是只被锁住？",
-    forgettingCaption: "门控：概率从失去的回答移到了保留的回答，只要整体提高失去的回答的权重就能找回。擦除：失去的回答之间的比例已经错了，这样加权也无法修复。",
-    legend: { P: "H(P)：语言", S: "H(S)：数据", q: "H(q)：模型" },
+    forgettingCaption: "门控：概率从丢失的回答移到了保留的回答，只要整体提高丢失的回答的权重就能找回。擦除：丢失的回答之间的比例已经错了，这样加权也无法修复。保留部分：保留的回答之间的比例发生了变化。",
     keyboard: "用方向键可以读出图中的每个数。",
   },
   parts: { gate: "门控", kept: "保留部分", erasure: "擦除" },
   numbers: {
     title: "全部数字",
-    caption: "均为对提示的平均。模型的数字是对语言中每个回答以双精度求和得到的。模型也会写出别的句子，所以它的熵只能给出上下界。",
+    caption: "均为对提示的平均。模型的数字是对语言中每个回答以双精度求和得到的。模型也会写出别的句子，所以它的熵只能给出上下界。小于 10⁻¹² nat 的数只是舍入误差，显示为 0。",
     quantity: "量",
     unit: "单位",
     columns: ["语言 P", "数据 S", "微调前", "微调后", "对照"],
+    withReplay: "数据 S（含回放）",
     entropy: "熵 H",
-    effective: "常见回答数 e^H",
+    effective: "有效回答数 e^H",
     answersUnit: "个",
     forgotten: "遗忘 KL(P‖·)",
     gate: "门控",
@@ -119,7 +119,7 @@ export const zh: Texts = {
     epochs: "训练把有限数据集看几遍 [遍]。",
     annotator: "有限数据集里的回答是怎样选出来的。",
     model: "表格模型为每个回答设一个自由参数；Transformer 的参数由各回答共用。",
-    rank: "“全部”表示所有参数都可变；否则每个矩阵只改变一个这样秩的乘积。",
+    rank: "“全部”表示所有参数都可变；否则每个矩阵的改变量是两个小矩阵的乘积，秩不超过此数。",
     optimizer: "把梯度变成更新的规则。",
     rate: "每一步的步长（无单位）。",
     warmup: "在这么多步内学习率逐渐升高 [步]。",
@@ -145,7 +145,7 @@ export const zh: Texts = {
     if (key === "rank") return value === 0 ? "全部" : plain;
     return plain;
   },
-  mismatch: (mass, entropy) => `对照组的随机回答与数据相比，概率最多相差 ${mass}，熵最多相差 ${entropy} nat。`,
+  mismatch: (mass, entropy) => `对照的随机回答与数据相比，概率最多相差 ${mass}，熵最多相差 ${entropy} nat。`,
   decodedNote: (temperature) => `回答、记号和数字按解码温度 ${temperature} 计算；随步数变化的曲线按温度 1。`,
   notDecoded: "训练停下时才使用解码温度。",
   own: {
@@ -153,7 +153,6 @@ export const zh: Texts = {
     help: "每行一句：句子 | 风格 | 权重。最多 128 行。",
     use: "使用这些句子",
     example: "大海很平静 | 平实 | 3\n大海很宽 | 平实 | 2\n大海很冷 | 平实 | 1\n兄弟，海是我的 | 海盗 | 2\n兄弟，海真深 | 海盗 | 1\n大海梦见星星 | 诗意 | 2\n大海独自歌唱 | 诗意 | 1",
-    wrong: (line) => `这里有错误：${line}`,
   },
   lesson: {
     lead: "每课五分钟：先预测，再训练，然后看图。",
@@ -165,9 +164,18 @@ export const zh: Texts = {
     predicted: "你的预测：",
     notYet: "这一次没有出现。换一个种子，或者多训练几步。",
     budget: (steps, seconds) => `${steps} 步，约 ${seconds} 秒`,
-    theory: (anchor) => `理论：docs/theory.md，${anchor}`,
+    first: "请先预测：在课程里选一个答案。",
+    meaning: "这说明什么",
+    theory: (theorem, says) => (theorem ? `见 docs/theory.md 的定理 ${theorem}。${says}` : "这是观察到的，没有证明：见 docs/theory.md 末尾。"),
   },
-  badHash: (key, found, need) => `地址有误：“${key}”应为 ${need} 之一，却是“${found}”；现在显示最初的设置。`,
+  badHash: (key, found, need) => {
+    const end = "现在显示最初的设置。";
+    if (need.kind === "setting") return `地址有误：本页没有“${key}”这项设置；${end}`;
+    if (need.kind === "short") return `地址有误：“${key}”最多 ${need.most} 个字符；${end}`;
+    const wanted = need.kind === "one" ? `${need.of.join("、")} 之一` : `${need.least} 到 ${need.most} 之间的${need.whole ? "整数" : "数"}`;
+    return `地址有误：“${key}”应为 ${wanted}，却是“${found}”；${end}`;
+  },
+  told,
   recorded: {
     title: "录制的训练。",
     rounded: "录制，已舍入",
@@ -175,7 +183,6 @@ export const zh: Texts = {
     locked: "录制的训练不能改动。",
     none: "这个文件里没有录制的训练。",
   },
-  noTransformer: (reason) => `这个浏览器无法训练 Transformer（${reason}），只能训练表格模型。`,
   skip: "跳到图表",
   footer: "所有数字都在本页中由语言的每个回答算出，不向外发送任何内容。",
 };

@@ -37,11 +37,11 @@ export function drawDots(scene: Scene, side: Side, width: number, height: number
     const asked = tidy(promptText(world, world.prompt[i] as number));
     readings.push({
       x: Number(px(at)), y: Number(px(up)),
-      lines: [tidy(shown(world, i)), ...(asked ? [`${t.prompt}: ${asked}`] : []), `${t.styleWord}: ${t.style(world.styles[world.style[i] as number] ?? "")}${truth.kept[i] ? ` (${t.keptBy})` : ""}`,
+      lines: [tidy(shown(world, i)), ...(asked ? [t.is(t.prompt, asked)] : []), `${t.is(t.styleWord, t.style(world.styles[world.style[i] as number] ?? ""))}${truth.kept[i] ? ` (${t.keptBy})` : ""}`,
         `log P = ${nats(view.logP[i] as number)} nat (${t.certainty.exact})`, `log q = ${nats(log)} nat (${t.certainty.exact})`],
     });
   }
-  svg += label(box.right, box.bottom - 8, t.charts.diagonal, "end", GUIDE);
-  if (gone) svg += label(box.right, box.bottom - 28, t.charts.gone(gone), "end", INK);
+  svg += label(box.left + 8, box.top + 14, t.charts.diagonal, "start", GUIDE); // where no answer is
+  if (gone) svg += label(box.left + 8, box.top + 34, t.charts.gone(gone), "start", INK);
   return { svg: svg + xAxis(box, x, t.charts.logp), readings, alongX: false, top: box.top, bottom: box.bottom };
 }

@@ -40,5 +40,5 @@ export function drawForgetting(scene: Scene, side: Side, width: number, height: 
 function lines(scene: Scene, p: Point): string[] {
   const { t } = scene;
   const exact = `nat (${t.certainty.exact})`;
-  return [t.charts.atStep(p.step), `KL(P‖q) = ${nats(p.forgotten)} ${exact}`, ...[...NAMES].reverse().map((name) => `${t.parts[name]}: ${nats(p[name])} ${exact}`)];
+  return [t.charts.atStep(p.step), `KL(P‖q) = ${nats(p.forgotten)} ${exact}`, ...[...NAMES].reverse().map((name) => t.is(t.parts[name], `${nats(p[name])} ${exact}`))];
 }

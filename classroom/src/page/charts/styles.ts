@@ -77,26 +77,42 @@ function named(scene: Scene, last: Point | undefined, names: [number, number][],
     .join("");
 }
 
-/** Masses on two logarithmic axes, with a line of slope -1 that starts where the lost mass does. */
+/** Places for marks on a line, at least 70 px apart; those of another line are elsewhere. */
+function sparse(line: readonly (readonly [number, number])[], k: number): (readonly [number, number])[] {
+  let next = (line[0]?.[0] ?? 0) + 17 * k;
+  return line.filter(([at]) => at >= next && (next = at + 70) > 0);
+}
+
+/** The part of the line c / step that is inside of an axis from `low` to 1: it is not bent at the ends. */
+export function guide(c: number, low: number, steps: number): [number, number][] {
+  const [from, to] = [Math.max(1, c), Math.min(steps, c / low)];
+  return from < to ? [[from, c / from], [to, c / to]] : [];
+}
+
+const ABOVE = 3; // the guide is so many times above the data, so that it does not cover them
+
+/** Masses on two logarithmic axes, with a line of slope -1 above the smallest. */
 function logLines(scene: Scene, side: Side, box: Box, x: Scale): string {
   const points = placed(scene, side);
   const all = SIDES.flatMap((s) => placed(scene, s)).flatMap((p) => p.mass).filter((m) => m > 0);
   const low = 10 ** Math.floor(Math.log10(Math.max(1e-12, Math.min(0.1, ...all))));
   const y = logarithmic(low, 1, box.bottom, box.top);
+  const share = y.text;
+  y.text = (value) => share(100 * value); // per cent, as everywhere
   let svg = yAxis(box, y);
   const names: [number, number][] = [];
   scene.world.styles.forEach((_, k) => {
     const line = points.filter((p) => (p.mass[k] ?? 0) > 0).map((p) => [x(p.step), y(p.mass[k] ?? 0)] as const);
     svg += `<path d="${path(line)}" fill="none" stroke="${colour(k)}" stroke-width="3"/>`;
-    for (const [a, b] of line.filter((_, i) => i % 8 === k % 8)) svg += `<path d="${mark(k, a, b, 4.5)}" fill="${colour(k)}" stroke="${INK}" stroke-width=".7"/>`;
+    for (const [a, b] of sparse(line, k)) svg += `<path d="${mark(k, a, b, 4.5)}" fill="${colour(k)}" stroke="${INK}" stroke-width=".7"/>`;
     const end = line.at(-1);
     if (end) names.push([k, end[1]]);
   });
-  const fallen = points.find((p) => p.step >= Math.sqrt(scene.steps));
+  const end = points.at(-1); // where a power law is clearest
+  const fallen = end && end.step >= Math.sqrt(scene.steps) ? end : null;
   const lost = fallen ? Math.min(...fallen.mass.filter((m) => m > 0)) : NaN;
   if (fallen && side === "tuning") {
-    const from = Math.max(1, fallen.step / 10);
-    const ends = [from, scene.steps].map((s) => [s, (lost * fallen.step) / s] as const).map(([s, m]) => [x(s), y(Math.min(1, Math.max(low, m)))] as const);
+    const ends = guide(ABOVE * lost * fallen.step, low, scene.steps).map(([s, m]) => [x(s), y(m)] as const);
     svg += `<path d="${path(ends)}" stroke="${INK}" stroke-width="1.5" stroke-dasharray="6 4" fill="none"/>` + label(box.left + 8, box.bottom - 8, scene.t.charts.slope, "start", INK);
   }
   return svg + named(scene, points.at(-1), names, box);
@@ -108,20 +124,20 @@ function reading(scene: Scene, p: Point): string[] {
     t.charts.atStep(p.step),
     `H(q) ${t.bounds(p.entropy, t.certainty)}`,
     `H(P) = ${nats(truth.entropyP)}, H(S) = ${nats(truth.entropyS)} nat (${t.certainty.exact})`,
-    ...world.styles.map((name, k) => `${t.style(name)}: ${percent(p.mass[k] ?? 0)} (${t.certainty.exact})`),
-    `${t.outside}: ${percent(p.outside)} (${t.certainty.exact})`,
+    ...world.styles.map((name, k) => t.is(t.style(name), `${percent(p.mass[k] ?? 0)} (${t.certainty.exact})`)),
+    t.is(t.outside, `${percent(p.outside)} (${t.certainty.exact})`),
   ];
 }
 
 export function drawStyles(scene: Scene, side: Side, width: number, height: number): Drawing {
   const id = `m${side}`;
   const right = width - 8 - (width > 420 ? 140 : 118);
-  const middle = Math.round(22 + (height - 22 - 46 - GAP) * 0.42);
+  const middle = Math.round(22 + (height - 22 - 46 - GAP) * (scene.logAxes ? 0.3 : 0.42));
   const upper: Box = { left: LEFT, right, top: 22, bottom: middle };
   const lower: Box = { left: LEFT, right, top: middle + GAP, bottom: height - 46 };
   const x = stepScale(scene, lower);
   const body = scene.logAxes ? logLines(scene, side, lower, x) : stacked(scene, side, lower, x, id);
-  const title = label(LEFT, lower.top - 9, scene.logAxes ? scene.t.charts.massLog : scene.t.charts.mass, "start", INK, 600);
+  const title = label(LEFT, lower.top - 9, scene.t.charts.mass, "start", INK, 600);
   const svg = patterns(id, scene.world.styles.length) + entropies(scene, side, upper, x) + body + title + xAxis(lower, x, scene.t.charts.steps);
   const readings: Reading[] = placed(scene, side).map((p) => ({ x: x(p.step), y: middle, lines: reading(scene, p) }));
   return { svg, readings, alongX: true, top: upper.top, bottom: lower.bottom };

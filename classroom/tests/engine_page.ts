@@ -1,9 +1,9 @@
-/** A page with nothing but the engine: tests drive it as `window.engine`, and it stands in until there is a page. */
+/** A page with nothing but the engine. Tests and the recorder of the lessons drive it as `window.engine`. */
 
 import source from "classroom:worker";
 import worlds from "classroom:worlds";
-import { DEFAULTS, type News, type Order } from "../contract";
-import * as laws from "../laws";
+import { DEFAULTS, type News, type Order } from "../src/contract";
+import * as laws from "../src/laws";
 
 /** Start a worker from the text of its source. Workers under file:// need that. */
 function worker(): Worker {
