@@ -77,7 +77,7 @@ export const en: Texts = {
     stylesCaption: "Above, the entropy of the model, H(q), moves from that of the language, H(P), to that of the data, H(S). Below, the areas are the shares of the styles.",
     stylesCaptionLog: "Above, the entropy of the model, H(q). Below, the share of each style on two logarithmic axes: a share that falls as 1/step becomes parallel to the dashed line. That line shows a direction only; its height means nothing.",
     dotsTitle: "Every answer as one mark",
-    dotsCaption: "A mark below the dashed line is an answer that the model now gives less often than the language does. Where the marks of a style lie along a parallel to that line, their proportions are unharmed: the style was gated, not erased.",
+    dotsCaption: "A mark below the dashed line is an answer that the model now gives less often than the language does. Where all lost answers lie along one parallel to that line, their proportions are unharmed: they were gated, not erased. Styles that fall by different amounts are erasure too.",
     forgettingTitle: "Forgotten, or only locked away?",
     forgettingCaption: "Gate: probability moved from the lost answers to the kept ones; a larger weight of all lost answers together would undo it. Erasure: the proportions among the lost answers are wrong, and no such weight repairs them. Kept part: the proportions among the kept answers have changed.",
     keyboard: "Arrow keys read every number of a picture.",
