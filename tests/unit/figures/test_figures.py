@@ -36,6 +36,9 @@ CASES = [
     for variant in variants(name.split("/")[0])
     for medium in (MEDIA if variant in ("", "two controls") else ["paper"])
 ]
+QUICK = [one for one in CASES if one[1] == "paper" or one[0].startswith("demo/")]
+"""Slides of the claims take as long as their figures on paper, so they are left to the slow tests."""
+
 CHINESE = [(name, medium, "", "zh") for name in FIGURES for medium in MEDIA]
 
 WITH_FONT = pytest.mark.skipif(
@@ -67,7 +70,11 @@ def drawn(name: str, medium: str, variant: str, language: str = "en") -> tuple[F
 
 
 @pytest.fixture(
-    params=[*CASES, *(pytest.param(one, marks=[pytest.mark.slow, WITH_FONT]) for one in CHINESE)],
+    params=[
+        *QUICK,
+        *(pytest.param(one, marks=pytest.mark.slow) for one in CASES if one not in QUICK),
+        *(pytest.param(one, marks=[pytest.mark.slow, WITH_FONT]) for one in CHINESE),
+    ],
     ids=lambda case: " ".join(part.replace(" ", "_") for part in case if part),
 )
 def case(request: pytest.FixtureRequest) -> tuple[str, Figure, list[seen.Seen]]:
