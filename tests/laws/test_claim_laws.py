@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALLER = {
     "c1_entropy": ["objective.targets=exact", "model=tabular_trie", "hydra.sweeper.only=[arms,varied]"],
     "c2_support": ["objective.targets=exact", "model=tabular_trie", "hydra.sweeper.only=[decay_sgd_tables,replay]"],
-    "c3_answers": ["hydra.sweeper.only=[cells_narrow,infinite_narrow,modes_forward]"],
+    "c3_answers": ["hydra.sweeper.only=[cells_narrow]"],
     "c4_cloning": ["hydra.sweeper.only=[horizon_table]", "grammar.num_steps=4,8"],
     "c5_rank": ["hydra.sweeper.only=[ranks_exact_full]", "model.width=16", "grammar.num_prompts=2"],
     "c6_consequences": ["hydra.sweeper.only=[temperature_plain]", "model.width=16", "grammar.num_prompts=2"],
