@@ -61,5 +61,6 @@ def _lacking(text: Text, families: Collection[str]) -> list[str]:
 
 @functools.cache
 def _glyphs(family: str) -> frozenset[int]:
-    file = font_manager.findfont(font_manager.FontProperties(family=family))
+    # In a list it is a name. A string alone would be a pattern, in which a hyphen, as in sans-serif, begins a size.
+    file = font_manager.findfont(font_manager.FontProperties(family=[family]))
     return frozenset(font_manager.get_font(file).get_charmap())

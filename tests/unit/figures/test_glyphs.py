@@ -73,3 +73,10 @@ def test_a_dollar_of_the_data_is_no_formula(monkeypatch: pytest.MonkeyPatch) -> 
     drawn, _ = written(r"5 \$ 月 \$")
     with pytest.raises(SpecificationError, match="'月'"):
         glyphs.complete(drawn)
+
+
+def test_a_family_with_a_hyphen_is_a_name() -> None:
+    """Outside of the project's style the family is "sans-serif", as in a figure that a reader shows in a notebook."""
+    drawn = Figure()
+    drawn.text(0.5, 0.5, "KL(S‖q) [nat]", fontfamily="sans-serif")
+    glyphs.complete(drawn)
