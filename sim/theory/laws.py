@@ -10,6 +10,10 @@ from sim.languages.trie import Trie
 from sim.numerics import log_group_sum
 
 
+ROUNDING = 1e-9
+"""Largest log of a sum of probabilities that counts as 0 [nat], as for languages."""
+
+
 @dataclass(frozen=True, eq=False)
 class Laws:
     """Laws of whole documents on one list of N strings, as log-probabilities [nat], float64[N]; -inf where absent.
@@ -47,7 +51,8 @@ class Laws:
     def start(self) -> np.ndarray:
         """log q0(y|x) [nat], of the N listed answers and then of "outside" for each of the G prompts: float64[N + G].
 
-        Outside has -inf if q0 writes listed strings only.
+        Outside has -inf if q0 writes listed strings only. Raises ValueError if the answers to a prompt have more mass
+        than the prompt, beyond rounding.
         """
         if self.log_reach is None:
             return np.concatenate([self.answers(self.log_q0), np.full(int(self.prompt.max()) + 1, -np.inf)])
@@ -55,8 +60,13 @@ class Laws:
         length = np.zeros(len(first), np.int64) if self.prompts is None else self.prompts.length[first]
         own = self.log_q0 - self.log_reach[self.trie.node[first, length]][self.prompt]
         listed = log_group_sum(own, self.prompt, len(first))
-        with np.errstate(divide="ignore"):
-            return np.concatenate([own, np.log(-np.expm1(np.minimum(listed, 0.0)))])
+        if not (listed <= ROUNDING).all():
+            raise ValueError(
+                f"log_reach: at least the mass of the answers is required, found {listed.max():g} nats less"
+            )
+        with np.errstate(divide="ignore"):  # a sum above 1 by rounding leaves nothing outside
+            outside = np.log(-np.expm1(np.where(listed < 0.0, listed, 0.0)))
+        return np.concatenate([own, outside])
 
     @cached_property
     def outcomes(self) -> np.ndarray:

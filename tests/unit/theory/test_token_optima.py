@@ -165,6 +165,14 @@ def test_the_laws_of_the_start_have_their_leak():
     assert (Laws(P.trie, P.log_p, TUNED.log_p, KEPT, MODEL.log_p, P.prompts).start[-number:] == -np.inf).all()
 
 
+def test_answers_with_more_mass_than_their_prompt_are_refused():
+    """It is a mistake in what is handed over, and no leak of 0."""
+    right = laws()
+    wrong = Laws(P.trie, P.log_p, TUNED.log_p, KEPT, right.log_q0 + 0.2, P.prompts, right.log_reach)
+    with pytest.raises(ValueError, match="at least the mass of the answers"):
+        _ = wrong.start
+
+
 def test_a_product_over_tokens_by_hand():
     """S(a|x) is 3/4, then x ends (2/3 ... ): GEM with beta 1/2 takes square roots at every prefix."""
     found = answers_of(Gem(beta=0.5).optimum(laws()))
