@@ -9,7 +9,6 @@ from sim.languages.finite import Prompts
 from sim.languages.trie import Trie
 from sim.numerics import log_group_sum
 
-
 ROUNDING = 1e-9
 """Largest log of a sum of probabilities that counts as 0 [nat], as for languages."""
 
