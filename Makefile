@@ -79,7 +79,7 @@ fix: $(VENV)/.test ## let ruff correct what it can
 
 docs: $(VENV)/.docs ## build the documentation site in build/site; open build/site/index.html
 	@$(PY) -m tools.pages
-	@$(VENV)/bin/zensical build --clean --strict
+	@$(PY) -m zensical build --clean --strict
 
 bench: $(BENCH)/.bench ## measure the speed on an idle machine (half an hour); some only: NAMES="samplers evaluator"
 	@$(BENCH)/bin/python -m benchmarks $(NAMES)
