@@ -56,13 +56,16 @@ class StudiesSweeper(TidySweeper):
         self.params = values(config, written.params) if written.params else {}
 
     def _with_all(self, config: DictConfig) -> DictConfig:
-        """Return the configuration of the multirun with all options of the group."""
+        """Return the configuration of the multirun with all options of the group.
+
+        What the command line sweeps has no single value yet, and decides nothing about studies.
+        """
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
         options = ",".join(sorted(loader.get_group_options(str(self.group))))
-        found: DictConfig = loader.load_sweep_config(
-            config, [*config.hydra.overrides.task, f"{self.group}=[{options}]"]
-        )
+        given = self._parsed(list(config.hydra.overrides.task))
+        plain = [str(one.input_line) for one in given if not one.is_sweep_override()]
+        found: DictConfig = loader.load_sweep_config(config, [*plain, f"{self.group}=[{options}]"])
         return found
 
     def _parse_config(self) -> list[str]:

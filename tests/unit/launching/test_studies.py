@@ -88,6 +88,13 @@ def test_one_study_alone_needs_no_list(asked, monkeypatch, tmp_path):
     assert points(asked[0]) == [("rates_sgd", 4, "sgd", 1e-2)]
 
 
+def test_a_study_of_a_whole_group_takes_sweeps_of_the_command_line(asked, monkeypatch, tmp_path):
+    assert run(monkeypatch, tmp_path, "experiment=atlas", "seed=5,6", "optimizer.learning_rate=0.3") == 0
+    found = points(asked[0])
+    assert {seed for _, seed, _, _ in found} == {5, 6}
+    assert {part for part, *_ in found} >= {"sft", "gem", "replay"}
+
+
 def test_batches(asked, monkeypatch, tmp_path):
     assert run(monkeypatch, tmp_path, *TWO, "hydra.sweeper.max_batch_size=3") == 0
     assert [len(launch) for launch in asked] == [3, 1]
