@@ -1,5 +1,7 @@
 """A model that is trained on its own samples again and again: how fast its law moves away, and where it stops."""
 
+import math
+
 import numpy as np
 
 
@@ -37,6 +39,36 @@ def fixed_point(collision: float, num_samples: float | int, fresh: float) -> flo
     It is 1 − C for a = 0: then a single string is left. It does not depend on where the model began.
     """
     return (1.0 - collision) / num_samples / (1.0 - (1.0 - 1.0 / num_samples) * (1.0 - fresh) ** 2)
+
+
+def accumulated_distances(collision: float, num_samples: float | int, num_generations: int) -> np.ndarray:
+    """R_g = E‖p_g − P‖² for g = 0 .. `num_generations`, float64[G + 1], if data pile up in place of being replaced.
+
+    p_0 is the empirical law of n = `num_samples` draws from P, and p_g that of all (g + 1) n documents so far, of which
+    the last n were drawn from p_(g−1). With C = `collision`, the sum of P²,
+    R_g = (1 − C) (1 − Π_(k=1..g+1) (1 − 1/(n k²))), see docs/theory.md, T26. Raises ValueError for n below 1.
+    Source: M. Gerstgrasser et al., 2024, "Is model collapse inevitable?" (arXiv 2404.01413), whose abstract has a
+    finite bound for linear models; the law for tables is this project's.
+    """
+    _check_samples(num_samples)
+    lost = 1.0 / (num_samples * np.arange(1.0, num_generations + 2.0) ** 2)
+    with np.errstate(divide="ignore"):  # n = 1: one draw has no diversity, and no later one brings any
+        return np.asarray((1.0 - collision) * -np.expm1(np.cumsum(np.log1p(-lost))))
+
+
+def accumulated_share(num_samples: float | int) -> float:
+    """sin(π/√n) / (π/√n): the share of 1 − C that is left for ever, on average, if data pile up.
+
+    It is the limit of E[1 − ‖p_g‖²] / (1 − C), see `accumulated_distances`. Without piling up the limit is 0. Raises
+    ValueError for n below 1.
+    """
+    _check_samples(num_samples)
+    return float(np.sinc(1.0 / math.sqrt(num_samples))) if num_samples > 1 else 0.0
+
+
+def _check_samples(num_samples: float | int) -> None:
+    if not num_samples >= 1:
+        raise ValueError(f"generations: at least 1 sample is required, found {num_samples!r}")
 
 
 def effective_samples(distance: float, collision: float, fresh: float, generation: int) -> float:
