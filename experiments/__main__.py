@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from experiments import board, doors
+from experiments.findings import page as findings
 from experiments.predictions import Claim
 from experiments.study import Judged, judge, judged_before, write_tables
 from sim.arguments import Parser
@@ -33,6 +34,7 @@ READ_ONLY = "change its permissions, or copy the folder"
 OTHERS = {
     "board": "The verdicts of all claims that have been judged.",
     "claims": "The names of all claims; --full: with their digests.",
+    "findings": "Statements of the literature beside our numbers; --out docs: writes the page of the documentation.",
     "compare": "The numbers of a study, or of a run of the demo, beside the published ones.",
     "publish": "Put the tables of a judged study, or of a run of the demo, into the repository.",
 }
@@ -131,7 +133,7 @@ def parser() -> Parser:
     made.add_argument("--run", help="the hash of the run whose report is printed (default: the newest)")
     made.add_argument("--full", action="store_true", help="print the whole report, not only the conclusions")
     made.add_argument("--published", action="store_true", help="read the tables in the repository, and no runs")
-    made.add_argument("--out", type=Path, metavar="DIR", help="where to write, with --published or publish")
+    made.add_argument("--out", type=Path, metavar="DIR", help="where to write, with --published, publish or findings")
     made.add_argument(
         "--beside", type=Path, metavar="DIR", action="append", default=[], help="with publish: the same runs, computed "
         "by another machine (can be given several times)"
@@ -157,14 +159,16 @@ def check_flags(chosen: Namespace) -> None:
             f"--run: one of the experiments with a report of every run ({names}) is required, found "
             f"{name!r}; leave --run out"
         )
-    if chosen.published and name in ("claims", *ONE_RUN):
+    if chosen.published and name in ("claims", "findings", *ONE_RUN):
         raise SpecificationError(f"--published: a claim or board is required, found {name!r}; leave --published out")
     if chosen.published and chosen.folder is not None:
         raise SpecificationError(
             f"--published: no folder of runs is required, found {chosen.folder}; leave one of both out"
         )
-    if chosen.out is not None and not (chosen.published or name == "publish"):
-        raise SpecificationError("--out: --published or publish is required, found neither; leave --out out")
+    if chosen.out is not None and not (chosen.published or name in ("publish", "findings")):
+        raise SpecificationError("--out: --published, publish or findings is required, found none; leave --out out")
+    if name == "findings" and chosen.folder is not None:
+        raise SpecificationError(f"findings: no folder of runs is required, found {chosen.folder}; leave it out")
     if chosen.beside and name != "publish":
         raise SpecificationError(f"--beside: publish is required, found {name!r}; leave --beside out")
     if name in ONE_RUN and chosen.folder is None:
@@ -214,6 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return whole_board(chosen.folder or Path("outputs"))
         if chosen.name == "publish":
             return publish(chosen)
+        if chosen.name == "findings":
+            return doors.written(findings.NAME, findings.page(), findings.blocks(), chosen.out)
         if chosen.name == "compare":
             return doors.compare(claims(), chosen.folder, chosen.run)
         return reported(chosen)

@@ -1,4 +1,4 @@
-"""What `python -m experiments` does with published tables: publish, show, compare."""
+"""What `python -m experiments` does with published tables: publish, show, compare, and write pages."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,6 +86,17 @@ def compare(claims: Sequence[Claim], study: Path, run: str | None) -> int:
     write_whole(report / "compare.md", markdown(made).encode())
     show(made)
     print(f"\nWritten to {report}: compare.md")
+    return 0
+
+
+def written(name: str, text: str, blocks: Sequence[Block], out: Path | None) -> int:
+    """Print a table, and write the page that belongs to it. Return the exit status."""
+    folder = out or OUT
+    check_writable("--out", folder, [], "choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / name, text.encode())
+    show(list(blocks))
+    print(f"\nWritten to {folder}: {name}")
     return 0
 
 

@@ -297,7 +297,7 @@ def test_tables_of_other_predictions_say_so(own_root: Path) -> None:
         (["publish", "x", "--published"], "--published: a claim or board is required, found 'publish'"),
         (["demo", "--published"], "--published: one of the claims"),
         (["c1_entropy", "--published"], "--published: an experiment with published tables (c2_support)"),
-        (["board", "--out", "x"], "--out: --published or publish is required"),
+        (["board", "--out", "x"], "--out: --published, publish or findings is required"),
         (["compare", "x", "--beside", "y"], "--beside: publish is required, found 'compare'"),
         (["compare"], "compare: the folder of a judged study is required, found none"),
         (["publish", "nowhere"], "nowhere: a folder with a judged study"),
