@@ -49,7 +49,7 @@ DOORS = (
     Door("figures", "--help", "demo {new}", ("demo {}", "{}")),
     Door("classroom", "--help", "check {new}", ("check --folder={}",)),
     Door("experiments", "claims --full", "compare {new}", ("compare {}", "publish {}")),
-    Door("experiments", "findings --out {new}", "findings {new}", ("findings --out {}",)),
+    Door("experiments", "findings --out {new}", "findings {new}"),
 )
 
 NOT_ATTACKED = {
