@@ -5,15 +5,21 @@ finite numbers at each weight. The proofs are in docs/theory.md.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from sim.numerics import expectation, log_group_sum
+from sim.theory._inverse import inverse
 from sim.theory.optima import replay
 
-STEPS = 200
-"""Halvings of the interval of log λ; far more than float64 can tell apart."""
+Curve: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""From log λ to the fit KL(S‖q_λ), its slope against log λ, and the forgetting KL(P‖q_λ): float64[K] all."""
+
+ROWS = 256
+"""Number of weights that are computed at a time."""
 
 FARTHEST = 600.0
 """Largest |log λ| that is tried, so that λ neither overflows nor underflows."""
@@ -71,24 +77,73 @@ def least_forgetting(log_s: np.ndarray, log_p: np.ndarray, fit: float, prompt: n
     each document, both are those of answers given the prompt, with the prompts of P and of S. Raises ValueError for a
     negative fit or nan.
     """
-    if not fit >= 0.0:
-        raise ValueError(f"least_forgetting: a fit KL(S‖q) of at least 0 is required, found {fit!r}")
-    if fit == 0.0:
-        return _between(log_p, log_s, prompt)
-    if fit >= _between(log_s, log_p, prompt):
-        return 0.0
-    low, high = -FARTHEST, FARTHEST
-    for _ in range(STEPS):
-        middle = 0.5 * (low + high)
-        if _point(log_s, log_p, math.exp(middle), prompt).fit < fit:
-            low = middle
-        else:
-            high = middle
-    return _point(log_s, log_p, math.exp(high), prompt).forgetting
+    return float(least_forgettings(log_s, log_p, np.array([fit], np.float64), prompt)[0])
 
 
-def _point(log_s: np.ndarray, log_p: np.ndarray, weight: float, prompt: np.ndarray | None) -> Point:
-    return frontier_point(log_s, log_p, weight) if prompt is None else answers_point(log_s, log_p, weight, prompt)
+def least_forgettings(
+    log_s: np.ndarray, log_p: np.ndarray, fits: np.ndarray, prompt: np.ndarray | None = None
+) -> np.ndarray:
+    """The same for many fits at once: float64[K]."""
+    fits = np.asarray(fits, np.float64)
+    if not (fits >= 0.0).all():
+        wrong = fits[~(fits >= 0.0)][0]
+        raise ValueError(f"least_forgetting: a fit KL(S‖q) of at least 0 is required, found {float(wrong)!r}")
+    curve = _curve(log_s, log_p, prompt)
+    found = np.zeros(fits.shape)
+    found[fits == 0.0] = _between(log_p, log_s, prompt) if (fits == 0.0).any() else 0.0
+    inner = (fits > 0.0) & (fits < _between(log_s, log_p, prompt))
+    found[inner] = curve(inverse(lambda at: curve(at)[:2], fits[inner], -FARTHEST, FARTHEST))[2]
+    return found
+
+
+def frontier_points(
+    log_s: np.ndarray, log_p: np.ndarray, weights: np.ndarray, prompt: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The fits and the forgettings [nat] of q_λ for many weights λ, float64[K] both: the frontier as a curve.
+
+    Raises ValueError unless all weights are positive and finite.
+    """
+    for weight in np.asarray(weights, np.float64):
+        _check(float(weight))
+    fit, _, forgetting = _curve(log_s, log_p, prompt)(np.log(weights))
+    return fit, forgetting
+
+
+def _curve(log_s: np.ndarray, log_p: np.ndarray, prompt: np.ndarray | None) -> Curve:
+    """Return the function from log λ to the fit, its slope, and the forgetting; of answers, if there are prompts."""
+    whole = _curve_of(log_s, log_p)
+    if prompt is None:
+        return whole
+    number = int(prompt.max()) + 1
+    part = _curve_of(*(log_group_sum(law, prompt, number) for law in (log_s, log_p)))
+
+    def answers(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        (fit, slope, forgetting), (less, slower, fewer) = whole(log_weight), part(log_weight)
+        return fit - less, slope - slower, forgetting - fewer
+
+    return answers
+
+
+def _curve_of(log_s: np.ndarray, log_p: np.ndarray) -> Curve:
+    """As `frontier_point` for many weights. Where S is 0, log(P/q_λ) = log(1 + 1/λ), whatever P is there."""
+    on_s = log_s > -np.inf
+    s, p, ratio = np.exp(log_s[on_s]), np.exp(log_p[on_s]), log_s[on_s] - log_p[on_s]
+    lost = math.fsum(np.exp(log_p[~on_s]))
+
+    def points(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        fit, slope, forgetting = (np.empty(len(log_weight)) for _ in range(3))
+        for first in range(0, len(log_weight), ROWS):
+            rows = slice(first, first + ROWS)
+            at = log_weight[rows, None]
+            far, near = np.logaddexp(0.0, at), np.logaddexp(0.0, -at)  # log(1 + λ), log(1 + 1/λ)
+            x = at - ratio
+            small = np.log1p(np.exp(-np.abs(x)))
+            fit[rows] = (far - np.maximum(x, 0.0) - small) @ s
+            slope[rows] = (np.exp(-near) - np.exp(np.minimum(x, 0.0) - small)) @ s
+            forgetting[rows] = (near - np.maximum(-x, 0.0) - small) @ p + near[:, 0] * lost
+        return fit, slope, forgetting
+
+    return points
 
 
 def _between(log_p: np.ndarray, log_q: np.ndarray, prompt: np.ndarray | None) -> float:

@@ -23,6 +23,7 @@ from tests.unit.metrics.oracle_worlds import (
     average,
 )
 from tests.unit.metrics.parameter_oracles import ORACLES as OF_PARAMETERS
+from tests.unit.metrics.plane_oracles import PLANES
 from tests.unit.metrics.small_worlds import Conditionals, Law, Outcome, V, log, surprise
 
 Values = Iterator[tuple[str, int, str, str, str, float]]
@@ -1341,5 +1342,6 @@ ORACLES |= {f"stage_{part}": stage_part(part) for part in ("kl", "gate", "kept",
 ORACLES |= {f"latent_shift_{part}": latent_shift(part) for part in ("total", "conditioning", "narrowing", "overlap")}
 ORACLES |= DECODED
 ORACLES |= OF_PARAMETERS
+ORACLES |= PLANES
 ORACLES |= {"hazard": hazards(0), "own_hazard": hazards(1), "hazard_shift": hazards(None)}
 """What every row of a metric is; of a metric whose numbers are only bounded, the true value."""
