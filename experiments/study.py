@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -11,11 +12,13 @@ import polars as pl
 from experiments.predictions import Claim, Need, Standing, Tables, table
 from experiments.standing import NEEDED
 from sim.disk.folders import finished
-from sim.disk.records import Record, read
-from sim.metrics.frames import as_csv, metrics_table, runs_table, strings_table
+from sim.disk.records import Described, Record, check, read
+from sim.metrics.frames import as_csv, metrics_table, numbers_table, runs_table, strings_table
+from sim.metrics.kept import some_numbers
 from sim.metrics.table import chosen_metrics
 from sim.numerics import SpecificationError, nearest
 from sim.places import write_whole
+from sim.pool import in_processes
 from sim.show.counting import counted
 
 Step: TypeAlias = Literal["first", "last", "every"]
@@ -25,6 +28,9 @@ NUMBERS = dict.fromkeys(("run", "phase", "view", "metric", "of", "at", "prompt_l
     "step": pl.Int64, "lower": pl.Float64, "upper": pl.Float64,
 }  # fmt: skip
 """Columns of the numbers of a study, see `sim.metrics.frames`."""
+
+FEW, CHUNK = 40, 8
+"""Up to FEW runs are read in this process. Of more runs each core reads CHUNK in turn."""
 
 LARGE = ("strings",)
 """Large tables: as CSV, only the last evaluation of every phase is written."""
@@ -41,13 +47,20 @@ class Study:
 
     @classmethod
     def of(cls, folder: Path, needs: Sequence[Need]) -> "Study":
-        """Return the study of the finished runs of a folder. Each record is read once, and its arrays are not kept."""
+        """Return the study of the finished runs of a folder. Each record is read once, and its arrays are not kept.
+
+        Each core reads some of many records, and keeps their numbers in the cache of `sim.metrics.kept`.
+        """
         places = {source.name: source for source in finished(folder)}
         runs, numbers = [], []
-        for source in counted(places.values(), len(places), f"{{:,}} of {len(places):,} records are read".format):
-            record = read(source)
-            runs.append(runs_table([record]))
-            own = [_needed(record, need) for need in needs if _part(record).startswith(need.part)]
+        many = len(places) > FEW
+        found = (
+            in_processes(partial(_kept, needs=needs), list(places.values()), f"{folder}: reading its runs", CHUNK)
+            if many
+            else (_read(source, needs) for source in places.values())
+        )
+        for run, own in counted(found, len(places), f"{{:,}} of {len(places):,} records are read".format):
+            runs.append(run)
             numbers += [pl.concat(own).unique(maintain_order=True)] if own else []  # the needs of parts may overlap
         nothing = pl.DataFrame(schema=NUMBERS)  # runs that are no part of a claim have none of its numbers
         needed = frozenset(name for need in needs for name in need.metrics)
@@ -101,12 +114,31 @@ class Study:
         return Study(runs, numbers, self.places, self.needed)
 
 
-def _part(record: Record) -> str:
+def _part(record: Record | Described) -> str:
     return str(record.config.get("study", {}).get("part") or "")
+
+
+def _read(source: Path, needs: Sequence[Need]) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Return the row of a run, and the numbers of every need that is about its part."""
+    record = read(source)
+    return runs_table([record]), [_needed(record, need) for need in needs if _part(record).startswith(need.part)]
 
 
 def _needed(record: Record, need: Need) -> pl.DataFrame:
     return metrics_table(record, need.metrics, need.views, need.phases).select(*NUMBERS)
+
+
+def _kept(source: Path, needs: Sequence[Need]) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """As `_read`, with numbers from the cache where nothing that decides them has changed."""
+    record: Record | Described | None = None
+    if any(need.part for need in needs):
+        record = check(source, identified=False)
+        needs = [need for need in needs if _part(record).startswith(need.part)]
+    own = []
+    for need in needs:
+        record, found = some_numbers(source, need.metrics, need.views, need.phases)
+        own.append(numbers_table(record.hash, record.name, record.config["seed"], found).select(*NUMBERS))
+    return runs_table([record or check(source, identified=False)]), own
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,103 +1,137 @@
 """The atlas as tables: the path of every run, where it first reaches a fit, its end, and means over worlds."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from experiments.atlas.naming import named
+from experiments.atlas.ranking import orders, places
+from experiments.atlas.worlds import (
+    PLACES,
+    SAMPLES,
+    World,
+    laws,
+    mean_planes,
+    named_worlds,
+    planes,
+    worlds_of,
+)
 from experiments.predictions import Need, Tables
 from experiments.statistics import interval
 from experiments.study import Study
-from sim.numerics import SpecificationError
-from sim.theory.frontier import least_forgetting
 
 LEVELS = (0.3, 0.1, 0.03)
 """The fits KL(S‖q) [nat per answer] at which methods are compared."""
 
 NUMBERS = {
-    "fit": ("kl", "S||q", "S(x)"), "forgetting": ("kl", "P||q", "P(x)"), "e": ("style_erasure", "E", "P(x)"),
-    "gate": ("gate", "A", "P(x)"), "lost": ("event_mass", "q(B)", "P(x)"),
+    "fit": ("kl", "S||q", "S(x)", ""), "forgetting": ("kl", "P||q", "P(x)", ""),
+    "e": ("style_erasure", "E", "P(x)", ""), "gate": ("gate", "A", "P(x)", ""),
+    "lost": ("event_mass", "q(B)", "P(x)", ""), "off": ("outside_p", "q", "P(x)", ""),
+    **{name: (metric, "q", "P(x)", at) for name, (metric, at) in PLACES.items()},
 }  # fmt: skip
-"""What is read of every evaluation: columns, and the metric, what it is of, and the prompt law."""
+"""What is read of every evaluation: columns, and the metric, what it is of, the prompt law, and the column `at`."""
 
-NEEDS = (Need(("kl", "style_erasure", "gate", "event_mass", "entropy", "excursion", "off_support")),)
+BEST = {
+    "fit_best": ("kl", "S||q*", "S(x)", ""), "forgetting_best": ("kl", "P||q*", "P(x)", ""),
+    "h_best": ("entropy", "q*", "P(x)", ""), "h_p": ("entropy", "P", "P(x)", ""),
+    **{f"{name}_best": (metric, "q*", "P(x)", at) for name, (metric, at) in PLACES.items()},
+}  # fmt: skip
+"""What is known before any training: the coordinates of the optimum q*, and H(P)."""
+
+NEEDS = (Need((*dict.fromkeys(one[0] for one in (*NUMBERS.values(), *BEST.values())), "excursion")),)
 """The numbers that the atlas needs, of all phases: a method may edit the result of its fine-tuning."""
+
+FITTED = 0.03
+"""E and X are read at ends with KL(S‖q) at most this much above KL(S‖q*) [nat per answer]."""
 
 NO_METHOD = ("truth", "pretrain", "identity", "carried", "linearised")
 """Phases that are no result of a method."""
 
-NO_STRENGTH = ("run", "name", "valid", "claim", "part")
-"""Columns of the table of runs that are no leaves of the configuration."""
+MEANS = (
+    "step", "fit", "forgetting", "least", "above", "e", "gate", "lost", "off", *PLACES, "below_entropy",
+    f"below_coverage_{SAMPLES}",
+)  # fmt: skip
+"""Columns of paths and crossings whose means over worlds are shown, with intervals."""
 
-MEANS = ("step", "fit", "forgetting", "least", "above", "e", "gate", "lost")
-"""Columns whose means over worlds are shown, with intervals."""
+OF_ENDS = (
+    "x", "h_lower", "h_upper", "objective_gap", "learning_gap", "above_best", *BEST,
+)  # fmt: skip
+"""Further columns of ends."""
 
 
 def tables(study: Study) -> Tables:
-    """Return `runs`, `paths` (every evaluation), `crossings`, `ends`, and `cells` (means over worlds of both)."""
-    runs = named(study.runs)
-    paths = paths_of(study, runs)
-    crossed = crossings(paths)
-    last = ends(study, paths)
-    both = pl.concat([crossed, last.with_columns(level=pl.lit(None, pl.Float64))], how="diagonal_relaxed")
-    return {"runs": runs, "paths": paths, "crossings": crossed, "ends": last, "cells": cells(both)}
+    """Return the tables of the atlas.
 
-
-def named(runs: pl.DataFrame) -> pl.DataFrame:
-    """Return the runs with their method, which is the part of the study, and its strength in words.
-
-    The strength of a run is what differs from the other runs of its method in the same world. Raises SpecificationError
-    if two runs of a world cannot be told apart.
+    runs: method, strength, language and world of each; paths: every evaluation; crossings, ends: of every run; cells:
+    means over worlds of both; planes, mean_planes, laws: the frontiers, see `experiments.atlas.worlds`; places, orders:
+    the ranking, see `experiments.atlas.ranking`.
     """
-    rows = []
-    for (part,), own in runs.group_by("part", maintain_order=True):
-        leaves = [name for name in own.columns if name not in NO_STRENGTH]
-        numbers = own.group_by("seed").agg(pl.col(one).n_unique() for one in leaves if one != "seed")
-        varying = [one for one in numbers.columns if one != "seed" and (numbers[one] > 1).any()]
-        for row in own.iter_rows(named=True):
-            said = ", ".join(f"{one.rpartition('.')[2]} {_short(row[one])}" for one in varying)
-            rows.append({"run": row["run"], "seed": row["seed"], "method": part, "strength": said})
-    found = pl.DataFrame(rows)
-    twice = found.filter(found.select("seed", "method", "strength").is_duplicated())
-    if twice.height:
-        raise SpecificationError(
-            f"atlas: runs of a method that differ within a world are required, found {', '.join(twice['run'][:2])} of "
-            f"{twice['method'][0]} that do not; move one of them to another folder"
-        )
-    return runs.select("run", "valid").join(found, on="run", maintain_order="left")
+    runs = named(study.runs).join(named_worlds(study), on="run", maintain_order="left")
+    valid = runs.filter("valid")
+    worlds = worlds_of(study, valid)
+    paths = paths_of(study, valid, worlds)
+    crossed, last = crossings(paths), ends(study, paths, worlds)
+    frontiers = planes(worlds, valid)
+    return {
+        "runs": runs, "paths": paths, "crossings": crossed, "ends": last, "cells": cells(crossed, last),
+        "planes": frontiers, "mean_planes": mean_planes(frontiers), "laws": laws(study, valid),
+        "places": places(crossed, last), "orders": orders(crossed),
+    }  # fmt: skip
 
 
-def _short(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def paths_of(study: Study, runs: pl.DataFrame) -> pl.DataFrame:
+def paths_of(study: Study, runs: pl.DataFrame, worlds: Mapping[str, World]) -> pl.DataFrame:
     """Return every evaluation of the fine-tunings and of edited models, in the answers given the prompt.
 
     fit: KL(S‖q); forgetting: KL(P‖q); least: the least forgetting that any model can have at this fit; above: the
-    difference, the distance to the frontier; e: erasure E; gate [all nat per answer]; lost: q(B).
+    difference, the distance to the frontier; e: erasure E; gate [all nat per answer]; lost: q(B); off: q(⊥), the mass
+    outside of supp P; h_lower, h_upper: H(q); surprisal, h_on: E[-log P] and H of the model on supp P; below_entropy:
+    by how much h_on lies below the largest one at this surprisal [all nat per answer]; coverage_N: the probability that
+    N samples hold an answer drawn from P; below_coverage_N: what is missing to the largest one at this leak.
     """
     parts = []
     phases = study.numbers["phase"].unique(maintain_order=True).to_list()
     for phase in (one for one in phases if one not in NO_METHOD):
-        found = study.pick(*NUMBERS["fit"], phase, "every").select("run", "step", fit="lower")
-        for name, (metric, of, law) in NUMBERS.items():
-            if name != "fit":
-                one = study.pick(metric, of, law, phase, "every").select("run", "step", pl.col("lower").alias(name))
-                found = found.join(one, on=["run", "step"], how="left", maintain_order="left")
+        found = study.pick("kl", "S||q", "S(x)", phase, "every").select("run", "step")
+        for name, (metric, of, law, at) in NUMBERS.items():
+            one = study.pick(metric, of, law, phase, "every", at=at).select("run", "step", pl.col("lower").alias(name))
+            found = found.join(one, on=["run", "step"], how="left", maintain_order="left")
+        h = study.pick("entropy", "q", "P(x)", phase, "every")
+        found = found.join(
+            h.select("run", "step", h_lower="lower", h_upper="upper"), on=["run", "step"], how="left",
+            maintain_order="left",
+        )  # fmt: skip
         if found.height:
             edit = "" if phase == "sft" else phase.replace("_", " ")
             parts.append(found.with_columns(phase=pl.lit(phase), edit=pl.lit(edit)))
-    found = runs.join(pl.concat(parts), on="run", maintain_order="left").filter("valid")
+    found = runs.join(pl.concat(parts), on="run", maintain_order="left")
     strength = pl.when(pl.col("edit") == "").then(pl.col("strength")).otherwise(pl.col("edit"))
-    found = found.with_columns(strength=strength).sort("method", "seed", "run", "phase", "step", maintain_order=True)
-    least: list[float] = []
-    for (run,), own in found.group_by("run", maintain_order=True):
-        record = study.record(str(run))
-        laws = record.restricted.s.log_p, record.p.log_p
-        least += [least_forgetting(*laws, fit, record.p.prompts.group) for fit in own["fit"]]
-    lowest = pl.Series(least, dtype=pl.Float64)
-    return found.with_columns(least=lowest, above=pl.col("forgetting") - lowest).drop("edit")
+    found = found.with_columns(strength=strength).drop("edit")
+    found = found.sort("language", "method", "seed", "run", "phase", "step", maintain_order=True)
+    return beside_frontiers(found, worlds)
+
+
+def beside_frontiers(paths: pl.DataFrame, worlds: Mapping[str, World]) -> pl.DataFrame:
+    """Return the evaluations with their distances to the frontiers of their world."""
+    parts = [paths.head(0)]
+    for (world,), own in paths.group_by("world", maintain_order=True):
+        on = worlds[str(world)]
+        column = {name: own[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("fit", "surprisal", "off")}
+        best = on.least(column["fit"]), on.most_entropy(column["surprisal"]), on.most_coverage(column["off"])
+        names = ("least", "most_entropy", "most_coverage")
+        parts.append(
+            own.with_columns(pl.Series(name, one).fill_nan(None) for name, one in zip(names, best, strict=True))
+        )
+    found = pl.concat(parts, how="diagonal").sort(
+        "language", "method", "seed", "run", "phase", "step", maintain_order=True
+    )
+    empty = {name: pl.Float64 for name in ("least", "most_entropy", "most_coverage") if name not in found.columns}
+    return found.with_columns(pl.lit(None, kind).alias(name) for name, kind in empty.items()).with_columns(
+        (pl.col("forgetting") - pl.col("least")).alias("above"),
+        (pl.col("most_entropy") - pl.col("h_on")).alias("below_entropy"),
+        (pl.col("most_coverage") - pl.col(f"coverage_{SAMPLES}")).alias(f"below_coverage_{SAMPLES}"),
+    ).drop("most_entropy", "most_coverage")  # fmt: skip
 
 
 def crossings(paths: pl.DataFrame) -> pl.DataFrame:
@@ -107,76 +141,81 @@ def crossings(paths: pl.DataFrame) -> pl.DataFrame:
     result is edited: its method is not the path of the fine-tuning, but what becomes of its end.
     """
     rows = []
+    keys = ("run", "method", "strength", "seed", "language")
     edited = paths.filter(pl.col("phase") != "sft")["run"].implode()
-    for keys, own in paths.filter(pl.col("phase") == "sft", ~pl.col("run").is_in(edited)).group_by(
-        "run", "method", "strength", "seed", maintain_order=True
+    for values, own in paths.filter(pl.col("phase") == "sft", ~pl.col("run").is_in(edited)).group_by(
+        keys, maintain_order=True
     ):
         fit = own["fit"].to_numpy()
+        numbers = own.select(pl.col(MEANS).cast(pl.Float64)).to_numpy()
         for level in LEVELS:
             reached = np.flatnonzero(fit <= level)
             if not len(reached) or not reached[0]:
                 continue
             at = int(reached[0])
             share = (np.log(fit[at - 1]) - np.log(level)) / (np.log(fit[at - 1]) - np.log(fit[at]))
-            row = dict(zip(("run", "method", "strength", "seed"), keys, strict=True)) | {"level": level}
-            for name in MEANS:
-                ends_ = own[name].to_numpy()[at - 1 : at + 1].astype(np.float64)
-                row[name] = float(ends_[0] + share * (ends_[1] - ends_[0]))
-            rows.append(row)
-    names = dict.fromkeys(("run", "method", "strength"), pl.String) | {"seed": pl.Int64}
-    return pl.DataFrame(rows, schema=names | dict.fromkeys(("level", *MEANS), pl.Float64))
+            between = numbers[at - 1] + share * (numbers[at] - numbers[at - 1])
+            rows.append((*values, level, *(None if np.isnan(one) else float(one) for one in between)))
+    names = dict.fromkeys(keys, pl.String) | {"seed": pl.Int64}
+    return pl.DataFrame(rows, schema=names | dict.fromkeys(("level", *MEANS), pl.Float64), orient="row")
 
 
-def ends(study: Study, paths: pl.DataFrame) -> pl.DataFrame:
-    """Return the numbers of every model in the end.
+def ends(study: Study, paths: pl.DataFrame, worlds: Mapping[str, World]) -> pl.DataFrame:
+    """Return the numbers of every model in the end, after equally many steps unless a method has others.
 
-    Beside those of the path: x, the excursion X [nat], null for edited models; off, q(⊥); h_p, h_best and h_lower,
-    h_upper: entropies of P, of q* and of the model [nat per answer]; objective_gap = H(q*) − H(P) and learning_gap =
-    H(q) − H(q*), at the middle of the bounds; fit_best = KL(S‖q*). What a run lacks is null: q*, if nothing is
-    predicted.
+    Beside those of the path: x, the excursion X [nat], null for edited models; h_p and h_best: entropies of P and of q*
+    [nat per answer]; objective_gap = H(q*) − H(P) and learning_gap = H(q) − H(q*), at the middle of the bounds;
+    fit_best = KL(S‖q*), forgetting_best = KL(P‖q*), above_best: how far q* lies above the frontier, and the coordinates
+    of q* in the other planes; fitted: whether KL(S‖q) is at most KL(S‖q*) + 0.03. What a run lacks is null: q*, if
+    nothing is predicted; then `fitted` is false.
     """
     last = paths.group_by("run", "phase", maintain_order=True).last()
-    columns = {
-        "x": ("excursion", "X", "S(x)", "sft"), "h_p": ("entropy", "P", "P(x)", "truth"),
-        "h_best": ("entropy", "q*", "P(x)", "truth"), "fit_best": ("kl", "S||q*", "S(x)", "truth"),
-    }  # fmt: skip
-    for name, (metric, of, law, phase) in columns.items():
-        one = study.pick(metric, of, law, phase).select("run", ((pl.col("lower") + pl.col("upper")) / 2).alias(name))
+    columns = {name: (*one[:3], "truth", one[3]) for name, one in BEST.items()}
+    columns["x"] = ("excursion", "X", "S(x)", "sft", "")
+    for name, (metric, of, law, phase, at) in columns.items():
+        one = study.pick(metric, of, law, phase, at=at)
+        one = one.select("run", ((pl.col("lower") + pl.col("upper")) / 2).alias(name))
         last = last.join(one, on="run", how="left", maintain_order="left")
-    parts = [last.head(0).with_columns(pl.lit(None, pl.Float64).alias(one) for one in ("h_lower", "h_upper", "off"))]
-    for edited in last["phase"].unique(maintain_order=True):
-        own = last.filter(phase=edited)
-        h = study.pick("entropy", "q", "P(x)", edited).select("run", h_lower="lower", h_upper="upper")
-        off = study.pick("off_support", "q", "P(x)", edited).select("run", off="lower")
-        parts.append(own.join(h, on="run", how="left").join(off, on="run", how="left"))
-    found = pl.concat(parts).with_columns(x=pl.when(pl.col("phase") == "sft").then(pl.col("x")))
+    least = [
+        None if fit is None else float(worlds[world].least(np.array([fit]))[0])
+        for world, fit in last.select("world", "fit_best").iter_rows()
+    ]
     middle = (pl.col("h_lower") + pl.col("h_upper")) / 2
-    return found.with_columns(
-        objective_gap=pl.col("h_best") - pl.col("h_p"), learning_gap=middle - pl.col("h_best")
-    ).sort("method", "strength", "seed", maintain_order=True)
+    return last.with_columns(
+        x=pl.when(pl.col("phase") == "sft").then(pl.col("x")),
+        objective_gap=pl.col("h_best") - pl.col("h_p"),
+        learning_gap=middle - pl.col("h_best"),
+        above_best=(pl.col("forgetting_best") - pl.Series(least, dtype=pl.Float64)).fill_nan(None),
+        fitted=(pl.col("fit") <= pl.col("fit_best") + FITTED).fill_null(False),
+    ).sort("language", "method", "strength", "seed", maintain_order=True)
 
 
-def cells(found: pl.DataFrame) -> pl.DataFrame:
+def cells(crossed: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
     """Return means over worlds with 95 % intervals, for every method, strength, and level; a null level is the end.
 
-    Columns: worlds, and of every number <name>, <name>_lower, <name>_upper. A mean is infinite if a world is, and then
-    it has no interval.
+    Columns: worlds, how many are behind a mean; tried, in how many it was run; fitted, in how many its end fits; and of
+    every number <name>, <name>_lower, <name>_upper. E and X in the end are means over the worlds in which it fits. A
+    mean is infinite if a world is, and then it has no interval.
     """
+    fits = {name: pl.when("fitted").then(pl.col(name)) for name in ("e", "x")}
+    both = pl.concat([crossed, last.with_columns(level=pl.lit(None, pl.Float64), **fits)], how="diagonal_relaxed")
+    keys, numbers = ("language", "method", "strength"), (*MEANS, *OF_ENDS)
+    tried = {key: own["seed"].n_unique() for key, own in last.group_by(keys)}
     rows = []
-    numbers = (*MEANS, "x", "off", "objective_gap", "learning_gap", "fit_best")
-    for keys, own in found.group_by("method", "strength", "level", maintain_order=True):
-        row: dict[str, object] = dict(zip(("method", "strength", "level"), keys, strict=True))
-        row["worlds"] = own["seed"].n_unique()
+    for values, own in both.group_by(*keys, "level", maintain_order=True):
+        row: dict[str, object] = dict(zip((*keys, "level"), values, strict=True))
+        row |= {"worlds": own["seed"].n_unique(), "tried": tried.get(values[:-1])}
+        row["fitted"] = int(own["fitted"].sum()) if values[-1] is None else None
         for name in numbers:
-            values = own[name].drop_nulls().to_numpy() if name in own.columns else np.zeros(0)
-            values = values[~np.isnan(values)]
-            said = interval(values) if len(values) > 1 and np.isfinite(values).all() else None
+            found = own[name].drop_nulls().to_numpy() if name in own.columns else np.zeros(0)
+            found = found[~np.isnan(found)]
+            said = interval(found) if len(found) > 1 and np.isfinite(found).all() else None
             row |= {
-                name: float(values.mean()) if len(values) else None,
+                name: float(found.mean()) if len(found) else None,
                 f"{name}_lower": None if said is None else said.lower,
                 f"{name}_upper": None if said is None else said.upper,
             }
         rows.append(row)
     of: dict[str, Any] = {f"{name}{end}": pl.Float64 for name in numbers for end in ("", "_lower", "_upper")}
-    keys_ = {"method": pl.String, "strength": pl.String, "level": pl.Float64, "worlds": pl.Int64}
-    return pl.DataFrame(rows, schema=keys_ | of)
+    counts = dict.fromkeys(("worlds", "tried", "fitted"), pl.Int64)
+    return pl.DataFrame(rows, schema=dict.fromkeys(keys, pl.String) | {"level": pl.Float64} | counts | of)

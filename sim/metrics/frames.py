@@ -7,7 +7,7 @@ import polars as pl
 
 from sim.config import GROUPS, described
 from sim.config.leaves import leaves
-from sim.disk.records import NOT_CONTENT, Record, invalidity
+from sim.disk.records import NOT_CONTENT, Described, Record, invalidity
 from sim.metrics.scene import World
 from sim.metrics.scored import VIEWS, View
 from sim.metrics.table import Columns, columns, last_rows, metrics
@@ -81,7 +81,7 @@ def metrics_help() -> str:
     )
 
 
-def runs_table(records: Sequence[Record]) -> pl.DataFrame:
+def runs_table(records: Sequence[Record | Described]) -> pl.DataFrame:
     """Return one row for each run: what tells runs apart, in words and by every leaf of their configurations.
 
     Columns: run, name, seed, valid, claim (the predictions for which it was made), part (of the experiment), grammar,
@@ -105,7 +105,7 @@ def runs_table(records: Sequence[Record]) -> pl.DataFrame:
     )
 
 
-def in_words(record: Record, group: str) -> str:
+def in_words(record: Record | Described, group: str) -> str:
     """Describe the member of a group that a run uses: from its record, or else by `sim.config.described`."""
     said: Mapping[str, str] = record.facts.get("described", {})
     return said[group] if group in said else described(group, record.config[group])

@@ -12,7 +12,7 @@ import platform
 import sys
 import time
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from sim.config.discovery import packages
 from sim.disk import cache
 from sim.disk.files import MANIFEST, pack, unpack
 from sim.disk.records import Described, Record, check, read
+from sim.metrics.scored import View
 from sim.metrics.table import OF_A_NUMBER, Columns, columns
 
 KIND = "rows"
@@ -37,16 +38,31 @@ def numbers(source: Path) -> tuple[Record | Described, Columns]:
 
     Every file of the record is verified in any case. It raises what `sim.disk.records.read` and `columns` raise.
     """
-    file = cache.place(source, KIND)
-    key = None if file is None else _key(source)
+    return _numbers(source, KIND, columns)
+
+
+def some_numbers(
+    source: Path, names: Collection[str], views: Collection[View], phases: Collection[str] | None
+) -> tuple[Record | Described, Columns]:
+    """The same for the numbers of some metrics, views and phases, as `columns` takes them."""
+    asked = json.dumps([sorted(names), list(views), None if phases is None else list(phases)])
+    kind = f"{KIND}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+    return _numbers(source, kind, lambda record: columns(record, names, views, phases), asked.encode())
+
+
+def _numbers(
+    source: Path, kind: str, measure: Callable[[Record], Columns], asked: bytes = b""
+) -> tuple[Record | Described, Columns]:
+    file = cache.place(source, kind)
+    key = None if file is None else _key(source, asked)
     if file is None or key is None:
         record = read(source)
-        return record, columns(record)
+        return record, measure(record)
     data = cache.load(file, key)
     if data is not None:
         return check(source, identified=False), _unpacked(data)
     record = read(source)
-    found = columns(record)
+    found = measure(record)
     if _as_loaded():  # nobody edited a source meanwhile
         with suppress(TypeError):  # a text of a metric is no text; whoever makes a table of it says so
             cache.save(file, key, _packed(found))
@@ -58,13 +74,13 @@ def forget_others(sources: Collection[Path]) -> None:
     cache.keep(sources, KIND)
 
 
-def _key(source: Path) -> bytes | None:
+def _key(source: Path, asked: bytes) -> bytes | None:
     """Return the SHA-256 of all that decides the numbers of a record; None if that is not certain."""
     try:
         recipe, manifest = _recipe(), (source / MANIFEST).read_bytes()
     except OSError:
         return None
-    return None if recipe is None else hashlib.sha256(recipe + manifest).digest()
+    return None if recipe is None else hashlib.sha256(recipe + manifest + asked).digest()
 
 
 @functools.cache

@@ -29,7 +29,7 @@ def most_coverage(log_p: np.ndarray, leaks: np.ndarray, samples: int, prompt: np
     if not ((wanted >= 0.0) & (wanted <= 1.0)).all():
         raise ValueError(f"most_coverage: leaks q(⊥) in [0, 1] are required, found {wanted.tolist()}")
     vessels = _Vessels(log_p, samples, prompt)
-    return vessels.filled(vessels.level(1.0 - wanted))[1]
+    return vessels.filled(vessels.level(wanted))[1]
 
 
 def filled_points(
@@ -43,14 +43,13 @@ def filled_points(
     if not (np.isfinite(m) & (m >= 0.0)).all():
         raise ValueError(f"filled_points: finite multipliers of at least 0 are required, found {m.tolist()}")
     vessels = _Vessels(log_p, samples, prompt)
-    mass, coverage = vessels.filled((m / samples) ** (1.0 / (samples - 1)))
-    return 1.0 - mass, coverage
+    return vessels.filled((m / samples) ** (1.0 / (samples - 1)))
 
 
 def best_law(log_p: np.ndarray, leak: float, samples: int, prompt: np.ndarray | None = None) -> np.ndarray:
     """The answers q(y|x) of the model with the largest coverage at a leak q(⊥), float64[N]; 0 where P is 0."""
     vessels = _Vessels(log_p, samples, prompt)
-    (level,) = vessels.level(np.array([1.0 - leak]))
+    (level,) = vessels.level(np.array([leak]))
     found = np.zeros(len(log_p))
     for one, full in zip(vessels.prompts, vessels.full, strict=True):
         found[one.index] = np.maximum(0.0, 1.0 - max(level, full) * one.weight)
@@ -95,16 +94,19 @@ class _Vessels:
         self.full = [one.full for one in self.prompts]
 
     def filled(self, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The mass E_x q(supp P|x) and the coverage at some levels, float64[K] both."""
-        each = [one.filled(np.maximum(level, full)) for one, full in zip(self.prompts, self.full, strict=True)]
-        mass, coverage = (self.law @ np.stack(part) for part in zip(*each, strict=True))
-        return mass, coverage
+        """The leak E_x q(⊥|x) and the coverage at some levels, float64[K] both. A full prompt leaks nothing."""
+        leak, coverage = np.zeros(len(level)), np.zeros(len(level))
+        for weight, one, full in zip(self.law, self.prompts, self.full, strict=True):
+            mass, own = one.filled(np.maximum(level, full))
+            leak += weight * np.where(level > full, 1.0 - mass, 0.0)
+            coverage += weight * own
+        return leak, coverage
 
-    def level(self, mass: np.ndarray) -> np.ndarray:
-        """The level at which there is a mass in [0, 1]: between two corners, the mass is linear in the level."""
+    def level(self, leak: np.ndarray) -> np.ndarray:
+        """The level at which there is a leak in [0, 1]: between two corners, the leak is linear in the level."""
         corners = np.unique(np.concatenate([self.full, *(1.0 / one.weight for one in self.prompts)]))
         corners = corners[corners >= min(self.full)]
-        return np.interp(-mass, -self.filled(corners)[0], corners)
+        return np.interp(leak, self.filled(corners)[0], corners)
 
 
 def _check(samples: int) -> None:

@@ -1,4 +1,4 @@
-"""The atlas: crossings by hand, places with ties, the ends of edited models; every method file composes into runs."""
+"""The atlas: crossings and distances by hand, places with ties, ends; every method file composes into runs."""
 
 import math
 from types import SimpleNamespace
@@ -12,10 +12,12 @@ import yaml
 from hydra.errors import ConfigCompositionException
 
 from experiments import atlas
-from experiments.atlas import tables
+from experiments.atlas import naming, tables
 from experiments.study import NUMBERS, Study
 from sim.config import conf_folder
 from sim.numerics import SpecificationError
+from sim.show.blocks import Table
+from sim.theory.frontier import least_forgetting
 from tests.composed import compose, options
 
 FITS = (1.2, 0.4, 0.2, 0.04, 0.02)
@@ -39,14 +41,16 @@ def numbers(own: dict[str, Any], above: float, stops: int = len(FITS), edited: b
 
     group = np.zeros(2, int)
     for step, fit in list(zip(STEPS, FITS, strict=True))[:stops]:
-        least = tables.least_forgetting(LOG_S, LOG_P, fit, group)
+        least = least_forgetting(LOG_S, LOG_P, fit, group)
         row("sft", step, "kl", "S||q", "S(x)", fit)
         row("sft", step, "kl", "P||q", "P(x)", least + above)
         if step:  # E of the first evaluation is not defined
             row("sft", step, "style_erasure", "E", "P(x)", 0.01 * step)
         row("sft", step, "gate", "A", "P(x)", 0.1 * step)
+        row("sft", step, "surprisal", "q", "P(x)", 0.5)
+        row("sft", step, "supported_entropy", "q", "P(x)", 0.25)
+        row("sft", step, "outside_p", "q", "P(x)", 0.001)
     row("sft", STEPS[stops - 1], "entropy", "q", "P(x)", 1.0)
-    row("sft", STEPS[stops - 1], "off_support", "q", "P(x)", 0.001)
     if edited:
         row("truncate_4", 40, "kl", "S||q", "S(x)", 0.5)
         row("truncate_4", 40, "kl", "P||q", "P(x)", 0.7)
@@ -93,12 +97,18 @@ def test_a_crossing_lies_between_two_evaluations(found):
     assert set(found["crossings"].filter(method="far")["level"]) == {0.3, 0.1}
 
 
-def test_methods_with_overlapping_intervals_share_a_place(found):
-    ranked = atlas.ranked(found["cells"], 0.1)
-    assert [(row["method"], row["strength"], row["place"]) for row in ranked.iter_rows(named=True)] == [
+def test_methods_that_are_not_surely_ordered_share_a_place(found):
+    own = found["places"].filter(level=0.1)
+    assert [(row["method"], row["strength"], row["place"]) for row in own.iter_rows(named=True)] == [
         ("near", "", 1), ("like", "", 1), ("far", "beta 0.2", 3), ("far", "beta 0.4", 3),
     ]  # fmt: skip
-    assert ranked["above"][0] == pytest.approx(0.1, rel=1e-9), "the run that is not valid is left out"
+    assert own["above"][0] == pytest.approx(0.1, rel=1e-9), "the run that is not valid is left out"
+    assert own["to_best"].to_list() == pytest.approx([0.0, 0.005, 0.1, 0.3], abs=1e-9)
+    assert (own["worlds"].unique().item(), own["tried"].unique().item()) == (6, 6)
+    orders = found["orders"].filter(level=0.1).select("nearer", "farther").rows()
+    assert sorted(orders) == [("like", "far"), ("near", "far")]
+    said = repr(atlas.report(found))
+    assert "At KL(S‖q) = 0.03 nats the nearest is near. Tied with it: like. 0 of 1 pairs of methods are" in said
 
 
 def test_a_leaf_that_nobody_listed_is_a_strength_and_equal_runs_are_refused():
@@ -111,10 +121,12 @@ def test_a_leaf_that_nobody_listed_is_a_strength_and_equal_runs_are_refused():
         tables.named(pl.DataFrame([*rows, rows[0] | {"run": "again"}]))
 
 
-def test_an_infinite_world_makes_an_infinite_mean():
-    frame = pl.DataFrame({"method": "m", "strength": "", "level": 0.1, "seed": [0, 1], "above": [1.0, math.inf]})
-    row = tables.cells(frame).row(0, named=True)
-    assert (row["worlds"], row["above"], row["above_upper"]) == (2, math.inf, None)
+def test_an_infinite_world_makes_an_infinite_mean(found):
+    frame = found["crossings"].filter(method="near", level=0.1).with_columns(
+        above=pl.when(pl.col("seed") == 0).then(math.inf).otherwise(pl.col("above"))
+    )  # fmt: skip
+    row = tables.cells(frame, found["ends"]).filter(level=0.1).row(0, named=True)
+    assert (row["worlds"], row["tried"], row["above"], row["above_upper"]) == (6, 6, math.inf, None)
 
 
 def test_an_edited_model_is_not_ranked_as_its_fine_tuning():
@@ -132,13 +144,47 @@ def test_the_end_of_a_model_and_of_its_edits(found):
     assert ends["objective_gap"].to_list() == [-1.5, -1.5]
     assert ends["learning_gap"].to_list() == [-0.5, None]
     said = repr(atlas.report(found))
-    assert "they have another optimum than S" in said
-    assert "far, never" in said
+    assert "No strength of these methods gets to KL(S‖q) = 0.03 on its path" in said
+    assert "far (beta 0.2): 0; far (beta 0.4): 0; never: 0; never (truncate 4): 0." in said
+
+
+def test_erasure_and_excursion_count_where_the_end_fits(found):
+    """The ends of `far` have KL(S‖q) = 0.04 nats, more than 0.03 above that of the optimum, which is 0."""
+    ends = found["cells"].filter(pl.col("level").is_null())
+    near, far = (ends.filter(method=name).row(0, named=True) for name in ("near", "far"))
+    assert (near["fitted"], near["e"]) == (6, pytest.approx(0.4))
+    assert (far["fitted"], far["worlds"], far["e"]) == (0, 6, None)
+    assert found["ends"].filter(method="far")["e"].drop_nulls().len() == 12, "in the table of runs it stands"
+
+
+def test_every_evaluation_has_its_distances_to_three_frontiers(found):
+    """P = (0.9, 0.1) for two answers; the surprisal 0.5 is P^b/Z with b that solves it, q(⊥) = 0.001."""
+    row = found["paths"].filter(method="near", seed=0).row(1, named=True)
+    share = (0.5 + math.log(0.9)) / (math.log(0.9) - math.log(0.1))  # of the second answer
+    best = -share * math.log(share) - (1 - share) * math.log(1 - share)
+    assert row["below_entropy"] == pytest.approx(best - 0.25, rel=1e-9)
+    assert row["above"] == pytest.approx(0.11, rel=1e-9)
+    assert row["below_coverage_10"] is None, "the coverage of the model was not measured"
+    curves = found["planes"].filter(seed=0)
+    assert set(curves["plane"]) == {"fit", "validity", "coverage_10"}
+    assert curves.filter(plane="coverage_10")["x"].min() == 0.0
+    means = found["mean_planes"]
+    assert means.height == curves.height, "all multipliers are the same in all worlds"
+    assert means["worlds"].unique().to_list() == [6]
 
 
 def test_of_nothing_nothing_is_reported():
     own = run("near", 9)
-    assert "none" in repr(atlas.report(analysed((own, numbers(own, 0.1)))))
+    said = atlas.report(analysed((own, numbers(own, 0.1))))
+    assert "not valid, and left out: 1." in repr(said)
+    assert all(not block.rows for block in said if isinstance(block, Table) and not block.title.startswith("P and S"))
+
+
+def test_what_a_loss_is_about():
+    assert [naming.unit({"objective.kind": one}) for one in ("gem", "coverage", "sft", "mine")] == [
+        "token", "answer", "both", "",
+    ]  # fmt: skip
+    assert naming.unit({"objective.kind": "entropy_bonus", "objective.level": "string"}) == "answer"
 
 
 # -- method files -----------------------------------------------------------------------------------------------------
