@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from experiments.atlas.ranking import ERROR, FEWEST, SHARE, matrix, orders
+from experiments.atlas.ranking import ERROR, FEWEST, SHARE, compared, logs, matrix, orders
 from experiments.atlas.said import RANKED
 from experiments.atlas.tables import LEVELS, NEEDS
 from experiments.atlas.tables import tables as tables_of
@@ -38,8 +38,8 @@ def analyse(folder: Path) -> Tables:
     """Return the crossings, ends and places of all atlases in a folder, and what compares their languages.
 
     The atlases are the runs of the folder itself, or else those of its folders named atlas*. agreement: for every pair
-    of languages and every fit the rank correlation of the ways (methods with strengths) by their mean distance to the
-    frontier, with an interval over worlds; exchanged: the pairs of methods that surely change places.
+    of languages and every fit the rank correlation of the ways (methods with strengths) by their mean log-distance to
+    the frontier, with an interval over worlds; exchanged: the pairs of methods that surely change places.
     """
     parts = [tables_of(Study.of(place, NEEDS)) for place in atlases(folder)]
     named_twice = [one for one in _languages(parts) if _languages(parts).count(one) > 1]
@@ -86,7 +86,7 @@ def agreement(crossed: pl.DataFrame, languages: Sequence[str]) -> pl.DataFrame:
         common = [way for way in sides[0][0] if way in often[0] & often[1]]
         if len(common) < FEWEST_WAYS:
             continue
-        first, second = (table[:, [ways.index(way) for way in common]] for ways, table in sides)
+        first, second = (logs(table[:, [ways.index(way) for way in common]]) for ways, table in sides)
         numbers = correlation(first, second)
         rows.append((level, one, other, len(common), len(first), len(second), *numbers))
     kinds = dict.fromkeys(("language", "other"), pl.String) | dict.fromkeys(AGREEMENT[3:6], pl.Int64)
@@ -94,7 +94,7 @@ def agreement(crossed: pl.DataFrame, languages: Sequence[str]) -> pl.DataFrame:
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, float | None, float | None]:
-    """Return the rank correlation of mean distances, and its interval: [W, K] and [V, K], the same K ways in both."""
+    """Return the rank correlation of mean numbers, and its interval: [W, K] and [V, K], the same K ways in both."""
 
     def of(one: np.ndarray, other: np.ndarray) -> float:
         return rank_correlation(*(_means(table) for table in (one, other)))
@@ -115,7 +115,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, float | N
 
 
 def _means(table: np.ndarray) -> np.ndarray:
-    """Return the means over the worlds in which there is a finite distance; +inf where there is none."""
+    """Return the means over the worlds in which there is a finite number; +inf where there is none."""
     there = np.isfinite(table)
     total = np.where(there, table, 0.0).sum(axis=0)
     return np.divide(total, there.sum(axis=0), out=np.full(table.shape[1], np.inf), where=there.any(axis=0))
@@ -127,7 +127,7 @@ def exchanged(crossed: pl.DataFrame, languages: Sequence[str]) -> pl.DataFrame:
     Columns: level, language, other, nearer, farther (in `language`). The orders of all languages are sure together: the
     error of each is ERROR by the number of languages.
     """
-    sure = orders(crossed, ERROR / max(1, len(languages)))
+    sure = orders(compared(crossed), ERROR / max(1, len(languages)))
     turned = sure.rename({"nearer": "farther", "farther": "nearer", "language": "other"})
     both = sure.join(turned, on=["level", "nearer", "farther"], how="inner", maintain_order="left")
     order = pl.col("language").replace_strict({name: at for at, name in enumerate(languages)}, return_dtype=pl.Int64)
@@ -156,7 +156,7 @@ def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
         Heading("Do methods keep their order in other languages?"),
         Table(columns, tuple(rows), 2, f"Place, and distance above the frontier [nat], at KL(S‖q) = {RANKED:g} nats"),
         Table(("KL(S‖q) [nat]", "language", "and", "ways", "rank correlation"), correlations, 3,
-              "Order of the ways by their mean distance at the same fit"),
+              "Order of the ways by their mean log-distance at the same fit"),
         Paragraph(_changes(tables["exchanged"], languages, counts), bullet=True),
         Paragraph(
             "A place is one more than the number of other methods that are surely nearer in this language. Intervals "

@@ -1,13 +1,17 @@
-"""Which method is surely nearer to the frontier than which other: differences in the same worlds, all pairs at once.
+"""Which method is surely nearer to the frontier than which other: ratios in the same worlds, all pairs at once.
 
-A pair of ways (a method with a strength) is compared by the differences of their distances in the worlds that both have
-reached. If two ways have the same mean, and their difference is as likely to have either sign in every world, the signs
-of all differences of a world can be flipped together. So the largest of all |t| of the pairs is compared with its law
-under all flips. In at most ERROR of all atlases is then any pair of equal ways said to differ, however the pairs depend
-on each other. Source: P. Westfall & S. Young 1993, "Resampling-based multiple testing" (maxT in one step).
+A pair of ways (a method with a strength) is compared by the ratios of their distances in the worlds that both have
+reached. Distances of one atlas span factors of hundreds, so logarithms are what varies evenly. If two ways are equal,
+the log-ratio is as likely to have either sign in every world, and the signs of all log-ratios of a world can be flipped
+together. So the largest of all |t| of the pairs is compared with its law under all flips. In at most ERROR of all
+atlases is then any pair of equal ways said to differ, however the pairs depend on each other. Source: P. Westfall & S.
+Young 1993, "Resampling-based multiple testing" (maxT in one step).
 """
 
 import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -31,11 +35,14 @@ FEWEST = 6
 SHARE = 0.75
 """They must also share this part of all worlds: a pair with few worlds has a large t by chance too often."""
 
+RESOLUTION = 1e-9
+"""It is added to distances before their logarithm is taken: they are no better known [nat]."""
+
 TIE = 1e-9
 """Scores closer than this, relatively, are equal."""
 
 COLUMNS = ("language", "level", "place", "method", "strength", "worlds", "tried", "above", "above_lower", "above_upper",
-           "to_best", "to_best_lower", "to_best_upper")  # fmt: skip
+           "ratio", "ratio_lower", "ratio_upper")  # fmt: skip
 """Columns of the table `places`."""
 
 
@@ -111,50 +118,81 @@ def matrix(found: pl.DataFrame) -> tuple[list[tuple[str, str]], np.ndarray]:
     return ways, values
 
 
-def orders(crossed: pl.DataFrame, error: float = ERROR) -> pl.DataFrame:
+def logs(distances: np.ndarray) -> np.ndarray:
+    """Return the logarithms of distances [nat], with RESOLUTION. Raises ArithmeticError if one is negative."""
+    if (distances < -RESOLUTION / 2).any():
+        raise ArithmeticError(f"distances of at least 0 are required, found {np.nanmin(distances)!r}")
+    return np.asarray(np.log(distances + RESOLUTION))
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """The ways (method, strength) at one level in one language, their distances [W, K], and p of `surely_less`.
+
+    p: of "way i is nearer than way j", [K, K], by the logarithms of the distances.
+    """
+
+    language: str
+    level: float
+    ways: list[tuple[str, str]]
+    values: np.ndarray
+    p: np.ndarray
+
+
+def compared(crossed: pl.DataFrame) -> list[Compared]:
+    """Compare all ways of a table of crossings, at every level and in every language."""
+    return [
+        Compared(str(language), float(level), *(sides := matrix(found)), surely_less(logs(sides[1])))
+        for (language, level), found in crossed.group_by("language", "level", maintain_order=True)
+    ]
+
+
+def orders(comparisons: Sequence[Compared], error: float = ERROR) -> pl.DataFrame:
     """Return the methods that are surely nearer than another one: language, level, nearer, farther, strength, p.
 
     A method is surely nearer if one of its strengths, which is named, is surely nearer than every strength of the other
     that reaches the fit. It may be chosen by looking, because all pairs of ways hold at once.
     """
     rows: list[tuple[object, ...]] = []
-    for (language, level), found in crossed.group_by("language", "level", maintain_order=True):
-        ways, values = matrix(found)
-        p, own = surely_less(values), np.array([method for method, _ in ways])
+    for one in comparisons:
+        own = np.array([method for method, _ in one.ways])
         for farther in dict.fromkeys(own.tolist()):
-            worst = p[:, own == farther].max(axis=1)
+            worst = one.p[:, own == farther].max(axis=1)
             for nearer in dict.fromkeys(own.tolist()):
                 mine = np.flatnonzero(own == nearer)
                 best = int(mine[worst[mine].argmin()])
                 if nearer != farther and worst[best] <= error:
-                    rows.append((language, level, nearer, farther, ways[best][1], float(worst[best])))
+                    rows.append((one.language, one.level, nearer, farther, one.ways[best][1], float(worst[best])))
     schema = {"language": pl.String, "level": pl.Float64, "nearer": pl.String, "farther": pl.String}
     return pl.DataFrame(rows, schema=schema | {"strength": pl.String, "p": pl.Float64}, orient="row")
 
 
-def places(crossed: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
-    """Return the ranking at every level, see COLUMNS, the nearest first.
+def places(comparisons: Sequence[Compared], last: pl.DataFrame) -> pl.DataFrame:
+    """Return the ranking at every level, see COLUMNS, the nearest first by the mean of log-distances.
 
     place: one more than the number of other methods that are surely nearer at some strength; so ties share a place. It
-    is null for a way that reaches the fit in too few worlds to be compared. tried: in how many worlds it was run;
-    to_best: the mean difference to the least distance of all placed ways, in the same worlds, with its 95 % interval.
+    is null for a way that reaches the fit in too few worlds to be compared. worlds: in how many it reaches the fit;
+    tried: in how many it was run; above: the mean distance [nat]; ratio: the geometric mean of the quotients by the
+    distance of the nearest placed way, in the same worlds. Both have 95 % intervals over worlds.
     """
     tried = {key: own["seed"].n_unique() for key, own in last.group_by("language", "method", "strength")}
     rows: list[tuple[object, ...]] = []
-    for (language, level), found in crossed.group_by("language", "level", maintain_order=True):
-        ways, values = matrix(found)
-        sure = surely_less(values) <= ERROR
-        number, worlds = np.isfinite(values).sum(axis=0), len(values)
-        with np.errstate(all="ignore"):
-            means = np.array([np.mean(one[~np.isnan(one)]) if (~np.isnan(one)).any() else np.nan for one in values.T])
-        placed = (number >= max(FEWEST, SHARE * worlds)) & (len(ways) > 1)
+    for one in comparisons:
+        values, worlds = one.values, len(one.values)
+        sure, number = one.p <= ERROR, np.isfinite(values).sum(axis=0)
+        reached = (~np.isnan(values)).sum(axis=0)
+        log = logs(values)
+        means = np.divide(np.nansum(log, axis=0), reached, out=np.full(len(reached), np.nan), where=reached > 0)
+        placed = (number >= max(FEWEST, SHARE * worlds)) & (len(one.ways) > 1)
         best = _best(means, placed if placed.any() else number == worlds)
         for at in np.argsort(means, kind="stable").tolist():
-            nearer = {method for (method, _), one in zip(ways, sure[:, at], strict=True) if one} - {ways[at][0]}
-            difference = values[:, at] - values[:, best] if best is not None else np.full(worlds, np.nan)
-            place, reached = 1 + len(nearer) if placed[at] else None, int((~np.isnan(values[:, at])).sum())
-            counts = reached, tried.get((language, *ways[at]))
-            rows.append((language, level, place, *ways[at], *counts, *_said(values[:, at]), *_said(difference)))
+            method = one.ways[at][0]
+            nearer = {other for (other, _), less in zip(one.ways, sure[:, at], strict=True) if less} - {method}
+            ratio = log[:, at] - log[:, best] if best is not None else np.full(worlds, np.nan)
+            counts = int(reached[at]), tried.get((one.language, *one.ways[at]))
+            place = 1 + len(nearer) if placed[at] else None
+            shown = *_said(values[:, at]), *(None if one is None else math.exp(one) for one in _said(ratio))
+            rows.append((one.language, one.level, place, *one.ways[at], *counts, *shown))
     numbers = dict.fromkeys(COLUMNS[7:], pl.Float64) | dict.fromkeys(("place", "worlds", "tried"), pl.Int64)
     schema = {name: numbers.get(name, pl.Float64 if name == "level" else pl.String) for name in COLUMNS}
     return pl.DataFrame(rows, schema=schema, orient="row")

@@ -53,10 +53,10 @@ def _ranking(tables: Mapping[str, pl.DataFrame]) -> Iterator[Block]:
         beside = at.join(cells.filter(level=level), on=["method", "strength"], suffix="_cell", maintain_order="left")
         lines = [
             ("–" if row["place"] is None else str(row["place"]), row["method"], row["strength"], _reached(row),
-             *(_shown(row, name) for name in ("above", "to_best", "step", "forgetting", "gate")))
+             *(_shown(row, name) for name in ("above", "ratio", "step", "forgetting", "gate")))
             for row in beside.iter_rows(named=True)
         ]  # fmt: skip
-        columns = ("place", "method", "strength", "worlds", "above the frontier [nat]", "more than the nearest [nat]",
+        columns = ("place", "method", "strength", "worlds", "above the frontier [nat]", "times the nearest",
                    "step", "KL(P‖q) [nat]", "gate [nat]")  # fmt: skip
         yield Table(columns, tuple(lines), 3, f"At the first KL(S‖q) = {level:g} nats")
     yield from _in_words(tables)
@@ -77,7 +77,8 @@ def _in_words(tables: Mapping[str, pl.DataFrame]) -> Iterator[Block]:
         )
     elif at.height:
         yield Paragraph(
-            f"There are too few worlds for a place: at least {FEWEST} are needed. Lines are in the order of the means.",
+            f"There are too few worlds for a place: at least {FEWEST} are needed. Lines are in the order of the mean "
+            "log-distances.",
             bullet=True,
         )
     ends = tables["cells"].filter(pl.col("level").is_null())
@@ -142,7 +143,7 @@ def _rules() -> Iterator[Block]:
         "Numbers of one run are exact, but for X and for H(q) of a model that leaks: these are the middle of bounds. "
         "Means over worlds have 95 % intervals over worlds, one at a time.",
         "A place is one more than the number of other methods that are surely nearer to the frontier. Surely: the "
-        "differences in the same worlds have the same sign, by a test of all pairs at once. In at most "
+        "ratio of the distances in the same worlds is not 1, by a test of all pairs at once. In at most "
         f"{100 * ERROR:g} % of all atlases is any pair of equal methods ordered at a fit. Ties share a place. A line "
         f"without a place reaches the fit in less than {100 * SHARE:g} % of the worlds.",
         "Early stopping of SFT is on the path of sft: every fit there is a stop. Edits of weights have no path, so "

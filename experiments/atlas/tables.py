@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from experiments.atlas.naming import named
-from experiments.atlas.ranking import orders, places
+from experiments.atlas.ranking import compared, orders, places
 from experiments.atlas.worlds import (
     PLACES,
     SAMPLES,
@@ -73,11 +73,11 @@ def tables(study: Study) -> Tables:
     worlds = worlds_of(study, valid)
     paths = paths_of(study, valid, worlds)
     crossed, last = crossings(paths), ends(study, paths, worlds)
-    frontiers = planes(worlds, valid)
+    frontiers, sides = planes(worlds, valid), compared(crossed)
     return {
         "runs": runs, "paths": paths, "crossings": crossed, "ends": last, "cells": cells(crossed, last),
         "planes": frontiers, "mean_planes": mean_planes(frontiers), "laws": laws(study, valid),
-        "places": places(crossed, last), "orders": orders(crossed),
+        "places": places(sides, last), "orders": orders(sides),
     }  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def test_methods_that_are_alike_are_seldom_ordered_and_never_often_the_wrong_way
     means = 1.0 + differences * np.arange(6)
     for _ in range(atlases):
         noise = np.exp(0.5 * dice.normal(size=(8, 1))) * dice.exponential(size=(8, 6))
-        sure = ranking.surely_less(means * noise) <= ranking.ERROR
+        sure = ranking.surely_less(ranking.logs(means * noise)) <= ranking.ERROR
         wrong += bool(sure[means[:, None] >= means[None, :]].any())
     assert wrong / atlases <= 0.05 + 3.0 * math.sqrt(0.05 * 0.95 / atlases)
 
@@ -72,6 +72,8 @@ def test_equal_distances_are_ties_and_five_worlds_decide_nothing():
     assert (ranking.surely_less(further[:5]) == 1.0).all()
     infinite = np.where(np.arange(2) == 1, math.inf, same)
     assert (ranking.surely_less(infinite) == 1.0).all(), "left out like missing ones"
+    with pytest.raises(ArithmeticError, match="distances of at least 0 are required, found"):
+        ranking.logs(np.array([[0.1, -0.1]]))
 
 
 def test_flips_are_all_or_many():
@@ -100,19 +102,25 @@ WORLD = np.array([1.0, 2.0, 4.0, 0.5, 3.0, 1.5, 2.5, 0.7])
 def test_differences_in_the_same_world_order_what_overlapping_intervals_cannot():
     jitter = 0.01 * np.array([1, -1, 1, -1, -1, 1, -1, 1])
     table = crossed({
-        ("a", "weak"): (WORLD + jitter).tolist(), ("a", "strong"): (WORLD + 9.0).tolist(),
-        ("b", ""): (WORLD + 0.1).tolist(), ("c", ""): [1.0] * 3 + [None] * 5,
+        ("a", "weak"): (WORLD * (1.0 + jitter)).tolist(), ("a", "strong"): (WORLD * 9.0).tolist(),
+        ("b", ""): (WORLD * 1.1).tolist(), ("c", ""): [1.0] * 3 + [None] * 5,
     })  # fmt: skip
     ends = table.with_columns(phase=pl.lit("sft"))
-    found = {(row["method"], row["strength"]): row for row in ranking.places(table, ends).iter_rows(named=True)}
+    found = {
+        (row["method"], row["strength"]): row
+        for row in ranking.places(ranking.compared(table), ends).iter_rows(named=True)
+    }
     assert {key: row["place"] for key, row in found.items()} == {
         ("a", "weak"): 1, ("b", ""): 2, ("a", "strong"): 2, ("c", ""): None,
     }, "of other methods b alone is surely nearer than a at its strong strength"  # fmt: skip
     one, other = found["a", "weak"], found["b", ""]
     assert one["above_upper"] > other["above_lower"], "the intervals overlap"
-    assert other["to_best_lower"] > 0.05
+    assert 1.05 < other["ratio_lower"] < 1.1 < other["ratio_upper"] < 1.15
+    assert other["ratio"] == pytest.approx(math.exp(np.mean(np.log(1.1 / (1.0 + jitter)))), rel=1e-8)
     assert found["c", ""]["worlds"] == 3
-    assert ranking.orders(table).select("nearer", "farther", "strength").rows() == [("a", "b", "weak")]
+    assert ranking.orders(ranking.compared(table)).select("nearer", "farther", "strength").rows() == [
+        ("a", "b", "weak")
+    ]
 
 
 # -- several languages ------------------------------------------------------------------------------------------------
@@ -141,8 +149,8 @@ def test_a_rank_correlation_by_hand():
 def languages() -> pl.DataFrame:
     """In the second language a and b change places; in the third nothing is sure; d is in the first alone."""
     jitter = 0.01 * np.array([1, -1, 1, -1, -1, 1, -1, 1])
-    first = {("a", ""): WORLD, ("b", ""): WORLD + 0.5, ("c", ""): WORLD + 1.0 + jitter, ("d", ""): WORLD + 2.0}
-    second = {("a", ""): WORLD + 0.5, ("b", ""): WORLD, ("c", ""): WORLD + 1.0 + jitter}
+    first = {("a", ""): WORLD, ("b", ""): WORLD * 1.5, ("c", ""): WORLD * (2.0 + jitter), ("d", ""): WORLD * 3.0}
+    second = {("a", ""): WORLD * 1.5, ("b", ""): WORLD, ("c", ""): WORLD * (2.0 + jitter)}
     few = {key: values[:5] for key, values in first.items()}
     parts = [
         crossed({key: values.tolist() for key, values in one.items()}, language)
@@ -166,7 +174,7 @@ def test_the_report_of_languages(languages):
     names = ["styles_content", "english", "ngram"]
     runs = languages.select("run", "language", "seed", "method", "strength", valid=pl.lit(True))
     said = report({
-        "runs": runs, "crossings": languages, "places": ranking.places(languages, languages),
+        "runs": runs, "crossings": languages, "places": ranking.places(ranking.compared(languages), languages),
         "agreement": agreement(languages, names), "exchanged": exchanged(languages, names),
     })  # fmt: skip
     shown = repr(said)

@@ -125,6 +125,27 @@ def test_a_claim_reads_the_numbers_of_users_and_needs_no_other(claim, folders):
     assert {one for one in asked_for - found_for if not nowhere(dict(one))} == set(), "a number that no run has"
 
 
+def test_many_runs_are_read_as_few_are(tmp_path, monkeypatch):
+    """On all cores, with a cache of their numbers; here in this process."""
+    folder = study(tmp_path / "runs", [variant(archived(), seed) for seed in range(3)])
+    needs = (Need(("kl", "entropy")), Need(("gate",), phases=("sft",)), Need(("kl_moved",), part="elsewhere"))
+    few = Study.of(folder, needs)
+    asked = []
+
+    def here(function, tasks, what, chunk):
+        asked.append((len(tasks), what))
+        return map(function, tasks)
+
+    monkeypatch.setattr("experiments.study.in_processes", here)
+    monkeypatch.setattr("experiments.study.FEW", 2)
+    for _ in range(2):
+        many = Study.of(folder, needs)
+        assert many.runs.equals(few.runs, null_equal=True)
+        assert many.numbers.equals(few.numbers)
+    assert asked == [(3, f"{folder}: reading its runs")] * 2
+    assert few.numbers.height > 20
+
+
 def nowhere(asked: dict[str, object]) -> bool:
     """Whether nobody has such a number: a control has no optimum of its own, and C4 asks of both phases.
 

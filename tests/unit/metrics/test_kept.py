@@ -89,6 +89,24 @@ def test_a_hit_is_a_miss_cell_by_cell(kind: str, tmp_path: Path, monkeypatch: py
     assert bits(hit) == bits(missed)
 
 
+def test_some_numbers_are_kept_apart_by_what_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = recorded(*twins(1))
+    source, measured = written(tmp_path, record), []
+
+    def counted(*asked: Any) -> Columns:
+        measured.append(asked[1:])
+        return columns(*asked)
+
+    monkeypatch.setattr(kept, "columns", counted)
+    for _ in range(2):
+        for asked in ((("entropy",), ("joint",), None), (("kl",), ("joint",), None), (("kl",), ("joint",), ("sft",))):
+            about, found = kept.some_numbers(source, *asked)
+            assert about.hash == record.hash
+            assert found == columns(record, *asked)
+    assert len(measured) == 3, "the second time nothing is measured"
+    assert not entry(source).exists(), "all numbers of the record are kept elsewhere"
+
+
 def bits(found: pl.DataFrame) -> list[list[str | None]]:
     """Every cell; a number by its bits, so that 0 and -0 differ."""
     return [[float(cell).hex() if isinstance(cell, float) else str(cell) for cell in row] for row in found.rows()]
