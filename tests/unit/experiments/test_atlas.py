@@ -19,6 +19,8 @@ from sim.numerics import SpecificationError
 from sim.show.blocks import Table
 from sim.theory.frontier import least_forgetting
 from tests.composed import compose, options
+from tests.unit.experiments.tiny_studies import study, variant
+from tests.unit.figures.tiny_runs import run as tiny_run
 
 FITS = (1.2, 0.4, 0.2, 0.04, 0.02)
 STEPS = (0, 10, 20, 30, 40)
@@ -185,6 +187,23 @@ def test_what_a_loss_is_about():
         "token", "answer", "both", "",
     ]  # fmt: skip
     assert naming.unit({"objective.kind": "entropy_bonus", "objective.level": "string"}) == "answer"
+
+
+def test_a_language_without_prompts_and_styles_has_all_numbers(tmp_path):
+    """E is that of B, the one lost event. No evaluation is beyond a frontier."""
+    own = tiny_run(styles=False, prompts=False)
+    made = atlas.analyse(study(tmp_path / "runs", [variant(own, seed, "sft", seed=seed) for seed in range(2)]))
+    paths = made["paths"]
+    assert paths.height == 8
+    assert not paths.select("e", "off", "h_on", "coverage_2", "h_upper").null_count().sum_horizontal().item()
+    for name in ("above", "below_entropy", "below_coverage_10"):
+        assert paths[name].min() > -1e-12
+    assert made["ends"]["language"].unique().to_list() == ["toy"]
+    assert made["laws"].filter(law="P")["h_on"].to_list() == pytest.approx(made["ends"]["h_p"].to_list())
+    curve = made["planes"].filter(seed=0, plane="validity")
+    bend = curve.with_columns(pl.col("multiplier").sub(1.0).abs().alias("far")).sort("far").row(0, named=True)
+    assert (bend["x"], bend["y"]) == pytest.approx((made["ends"]["h_p"][0],) * 2), "P itself, at temperature 1"
+    assert "Language: toy" in repr(atlas.report(made))
 
 
 # -- method files -----------------------------------------------------------------------------------------------------
