@@ -34,7 +34,8 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     top = canonical_of(schema.run, config, "")
     top |= {group: _part(canonical, group, top[group], group) for group in GROUPS}
     top["grammar"] = _with_text(_as_before("grammar", top["grammar"]))
-    top["restriction"] = _as_before("restriction", top["restriction"])
+    for group in ("restriction", "objective"):
+        top[group] = _as_before(group, top[group])
     first = dict(_part(canonical_of, schema.pretrain, top["pretrain"], "pretrain"))
     for name, form in (("dial", schema.dial), ("study", schema.study), ("relearn", schema.relearn)):
         top[name] = _part(canonical_of, form, top[name], name)
@@ -70,6 +71,7 @@ def _checked_once(function: Callable[..., dict[str, Any]], form: Any, text: str,
 LATER: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("grammar", "file"): {"normalise": False},
     ("restriction", "answers"): {"temperature": None},
+    ("objective", "self_replay"): {"targets": "exact"},
 }
 """Arguments by group and kind that are younger than runs on disks, with their defaults."""
 
@@ -77,9 +79,9 @@ LATER: Mapping[tuple[str, str], Mapping[str, Any]] = {
 def _as_before(group: str, node: dict[str, Any]) -> dict[str, Any]:
     """Return a node without the arguments of `LATER` at their defaults, because hashes of old runs must not change."""
     later = LATER.get((group, node.get("kind", "")), {})
-    if any(node.get(name, later) is default for name, default in later.items()):
-        return {name: value for name, value in node.items() if name not in later or value is not later[name]}
-    return node
+    young = {name for name, default in later.items() if (value := node.get(name, later)) == default
+             and type(value) is type(default)}  # fmt: skip
+    return {name: value for name, value in node.items() if name not in young} if young else node
 
 
 def _with_text(grammar: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from sim.objectives.mixed_kl import MixedKl
 from sim.objectives.policy_gradient import EPSILON, PolicyGradient
 from sim.objectives.rejection import Rejection
 from sim.objectives.reverse_kl import ReverseKl
+from sim.objectives.self_replay import SelfReplay
 from sim.training.job import Job, context_of
 from tests.unit.models.tiny_worlds import language, mask, on_device64, texts, training
 
@@ -94,7 +95,7 @@ def kept(x: str, law: Law) -> Law:
 
 
 KEPT = {text for text, keep in zip(texts(P), A, strict=True) if keep}
-ETA, DELTA, BETA = 0.3, 0.05, 0.7
+ETA, DELTA, BETA, SHARE = 0.3, 0.05, 0.7, 0.2
 
 
 def js(s: Law, q: Law) -> float:
@@ -134,6 +135,10 @@ EXACT: dict[str, tuple[Objective, Formula]] = {
     "rejection": (Rejection(), lambda x, p, s, q0, q: -sum(w * np.log(q[y]) for y, w in kept(x, q0).items() if w)),
     "dpo": (Dpo(BETA), lambda x, p, s, q0, q: dpo(x, p, q0, q, "event", False)),
     "dpo ratio": (Dpo(BETA, DELTA, "log_ratio"), lambda x, p, s, q0, q: dpo(x, p, q0, q, "log_ratio", False)),
+    "self-replay": (
+        SelfReplay(SHARE),
+        lambda x, p, s, q0, q: -sum(((1 - SHARE) * s[y] + SHARE * q0[y]) * np.log(q[y]) for y in q),
+    ),
     "dpo hard": (Dpo(BETA, DELTA, "event", "hard"), lambda x, p, s, q0, q: dpo(x, p, q0, q, "event", True)),
 }
 
@@ -210,6 +215,7 @@ ESTIMATORS: dict[str, tuple[Objective, Objective, int]] = {
     "group": (PolicyGradient(0.0, "group", 3), PolicyGradient(0.0), 3),
     "rejection": (Rejection("sampled"), Rejection(), 1),
     "dpo": (Dpo(BETA, pairs="sampled"), Dpo(BETA), 2),
+    "self_replay": (SelfReplay(SHARE, "sampled"), SelfReplay(SHARE), 1),
 }
 """Each with the exact objective that it estimates, and the number of outcomes that it draws."""
 
@@ -254,6 +260,7 @@ def test_estimators_have_the_expectation_that_is_stated(monkeypatch):
         "group": lambda pick, _: law[list(pick)].prod() / 2,
         "rejection": lambda pick, _: accepted[list(pick)].prod() / 2,
         "dpo": labelled,
+        "self_replay": lambda pick, _: start[list(pick)].prod() / 2,
     }
     # In a group of G with k rewards of 1, the mean is k/G and the standard deviation sqrt(k (G - k))/G. So the
     # expectation is the exact gradient times the mean of k (G - k)/(G² (sd + eps)) over p (1 - p).

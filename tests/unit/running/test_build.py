@@ -197,6 +197,15 @@ def test_without_a_temperature_a_data_set_keeps_the_hash_that_it_had_before_ther
     assert settings(other)["restriction"] == other["restriction"]
 
 
+def test_with_exact_targets_self_replay_keeps_the_hash_that_it_had_before_there_were_others() -> None:
+    plain, said, other = (
+        settings(DEFAULT | {"objective": {"kind": "self_replay", "weight": 0.1} | one})
+        for one in ({}, {"targets": "exact"}, {"targets": "sampled"})
+    )
+    assert set(plain["objective"]) == {"kind", "weight"}
+    assert identity(plain) == identity(said) == identity(settings(plain)) != identity(other)
+
+
 def test_without_weights_a_run_keeps_the_hash_that_it_had_before_there_were_any(tmp_path: Path) -> None:
     file = tmp_path / "grammar.yaml"
     file.write_text("type: strings\nstrings: {a: 1/2, b: 1/2}\n", encoding="utf-8")
