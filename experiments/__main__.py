@@ -33,7 +33,7 @@ READ_ONLY = "change its permissions, or copy the folder"
 
 OTHERS = {
     "board": "The verdicts of all claims that have been judged.",
-    "claims": "The names of all claims; --full: with their digests.",
+    "claims": "The names of the claims that make claims runs; --full: of all, with their digests.",
     "findings": "Statements of the literature beside our numbers; --out docs: writes the page of the documentation.",
     "compare": "The numbers of a study, or of a run of the demo, beside the published ones.",
     "publish": "Put the tables of a judged study, or of a run of the demo, into the repository.",
@@ -210,7 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = parser().parse_intermixed_args(arguments)
         check_flags(chosen)
         if chosen.name == "claims":
-            print(*(claim.announced if chosen.full else claim.name for claim in claims()), sep="\n")
+            core = [claim.name for claim in claims() if claim.tier == "core"]
+            print(*([claim.announced for claim in claims()] if chosen.full else core), sep="\n")
             return 0
         if chosen.published:
             return from_published(chosen)

@@ -58,7 +58,9 @@ class Claim:
     file: the file that defines the claim; title, sentence: texts for people; rule: how the predictions decide the
     sentence, in words; needs: the numbers that it reads; tables: a function from a study to the tables that predictions
     and figures read; condition: what may have to be true of the ground truth for the sentence to hold, in words.
-    What becomes of the sentence follows from the findings by one rule for all claims, see `experiments.standing`.
+    tier: core for what `make claims` runs, paper for what is run beside it, because it takes too long or is asked of a
+    study that most people do not make. What becomes of the sentence follows from the findings by one rule for all
+    claims, see `experiments.standing`.
     """
 
     identifier: str
@@ -72,6 +74,7 @@ class Claim:
     condition: str = ""
     paired: tuple[str, ...] = ("seed",)  # columns of the table `runs` that tell its runs apart
     amendments: tuple[Amendment, ...] = field(default=())
+    tier: Literal["core", "paper"] = "core"
 
     def __post_init__(self) -> None:
         for one in self.predictions:

@@ -20,8 +20,8 @@ class SelfReplay:
 
     q0 is the model with which the stage began, and `weight` is lambda, the share of its answers. The optimum is the
     mixture, with the leak of q0 in it; `optimum` is given that the answer is listed. `targets: exact` sums over all
-    outcomes and uses no batch. `sampled` scores a batch of S, and one answer of q0 to the prompt of each of its strings;
-    it adds the two losses with the weights 1 - lambda and lambda. The expectation of this sum is the same loss.
+    outcomes and uses no batch. `sampled` scores a batch of S, and one answer of q0 to the prompt of each of its
+    strings; it adds the losses with the weights 1 - lambda and lambda. The expectation of this sum is the same loss.
     """
 
     weight: Annotated[Number, Fraction] = 0.1
