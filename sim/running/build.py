@@ -34,8 +34,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     top = canonical_of(schema.run, config, "")
     top |= {group: _part(canonical, group, top[group], group) for group in GROUPS}
     top["grammar"] = _with_text(_as_before("grammar", top["grammar"]))
-    for group in ("restriction", "objective"):
-        top[group] = _as_before(group, top[group])
+    top |= {group: _as_before(group, top[group]) for group in ("restriction", "objective")}
     first = dict(_part(canonical_of, schema.pretrain, top["pretrain"], "pretrain"))
     for name, form in (("dial", schema.dial), ("study", schema.study), ("relearn", schema.relearn)):
         top[name] = _part(canonical_of, form, top[name], name)
@@ -79,8 +78,7 @@ LATER: Mapping[tuple[str, str], Mapping[str, Any]] = {
 def _as_before(group: str, node: dict[str, Any]) -> dict[str, Any]:
     """Return a node without the arguments of `LATER` at their defaults, because hashes of old runs must not change."""
     later = LATER.get((group, node.get("kind", "")), {})
-    young = {name for name, default in later.items() if (value := node.get(name, later)) == default
-             and type(value) is type(default)}  # fmt: skip
+    young = {name for name, default in later.items() if node.get(name, later) == default}
     return {name: value for name, value in node.items() if name not in young} if young else node
 
 
