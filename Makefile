@@ -23,7 +23,7 @@ demo: $(VENV)/.core ## pretrain, fine-tune and measure the default world, and wr
 
 SCALE  ?= classroom
 STUDY   = outputs$(if $(filter classroom,$(SCALE)),,/$(SCALE))
-claims: $(VENV)/.core ## do the runs of all claims (or CLAIMS="..."), judge them, print the board (more than two hours on two cores); SCALE=smoke|classroom|paper
+claims: $(VENV)/.core ## do the runs of the core claims (or CLAIMS="..."), judge them, print the board (more than two hours on two cores); SCALE=smoke|classroom|paper
 	@for claim in $${CLAIMS:-$$($(PY) -m experiments claims)}; do \
 	  $(PY) -m sim.run experiment=$$claim scale=$(SCALE) outputs=$(STUDY) && \
 	  $(PY) -m experiments $$claim $(STUDY)/$$claim >/dev/null && \

@@ -58,7 +58,7 @@ SENTENCES = (
     Sentence(SUPPORT, "The data are a tiny subset in a special region.", "assumed (a dial)",
              remark="P(A); the experiment c2_dials goes down to 1 in 10,000"),
     _tested(SUPPORT, "Gradient descent forgets what is absent from the data or conflicts with them.",
-            "C2.3c C2.3d C2.8n", "c2_dials tells what is absent from what conflicts"),
+            "C2.3c C2.3d C2.8n M.5a", "c2_dials tells what is absent from what conflicts"),
     _tested(SUPPORT, "The neural tangent kernel says so.", "C2.5b C2.2j C2.2k"),
     _tested(SUPPORT, "The paths to other styles are cut off.", "C2.3d C2.4 C2.4b"),
     Sentence(MLE, "Cross-entropy is the same as minimising the forward KL.", "a definition",

@@ -25,6 +25,7 @@ SMALLER = {
     "c4_cloning": ["hydra.sweeper.only=[horizon_table]", "grammar.num_steps=4,8"],
     "c5_rank": ["hydra.sweeper.only=[ranks_exact_full]", "model.width=16", "grammar.num_prompts=2"],
     "c6_consequences": ["hydra.sweeper.only=[temperature_plain]", "model.width=16", "grammar.num_prompts=2"],
+    "m_methods": ["hydra.sweeper.only=[sft]", "model.width=16", "grammar.num_prompts=2"],
 }
 """What makes a claim small enough to run here, a small model or some of its parts; one without an entry runs whole."""
 
@@ -53,7 +54,7 @@ def test_a_claim_goes_from_its_command_to_the_board(name: str, tmp_path: Path) -
     goes_to_the_board(name, tmp_path, SMALLER.get(name, []))
 
 
-WHOLE: dict[str, list[str]] = {"c3_answers": [], "c4_cloning": []}
+WHOLE: dict[str, list[str]] = {"c3_answers": [], "c4_cloning": [], "m_methods": ["model.width=16"]}
 """Overrides for all of a claim; a claim without an entry is run with exact targets alone."""
 
 

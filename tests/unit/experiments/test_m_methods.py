@@ -176,3 +176,29 @@ def test_small_excursions_are_tied_and_the_method_is_no_point_of_its_own_curve()
     assert note == "0 of 12 worlds outside the plain runs"
     _, own, _ = erasing.beside_curve(frames(), "sampled_slow", "Q")
     np.testing.assert_allclose(own, np.sqrt(0.2 * 4.0), rtol=0.05, err_msg="Q = 2 is half way from 1 to 4")
+
+
+# -- the argument for M.2b --------------------------------------------------------------------------------------------
+
+
+def greedy_masses(q0: np.ndarray, s: np.ndarray, rate: float = 0.2, steps: int = 4_000) -> np.ndarray:
+    """q of the likeliest token of S along the flow of −Σ S sg(q) log q in the logits, by small Euler steps."""
+    z, found = np.log(q0), []
+    for _ in range(steps):
+        q = np.exp(z) / np.exp(z).sum()
+        found.append(q[s.argmax()])
+        z = z + rate * (s * q - q * (s @ q))
+    return np.array(found)
+
+
+def test_along_the_flow_of_dft_the_greedy_token_rises_if_q0_ranks_it_first() -> None:
+    """Where another token of S begins above it, it falls first: so the assumption is needed."""
+    dice = np.random.default_rng(0)
+    for _ in range(20):
+        q0 = np.sort(dice.dirichlet(np.full(5, 0.7)))[::-1]
+        s = np.append(np.sort(dice.dirichlet(np.full(3, 2.0)))[::-1], [0.0, 0.0])
+        assert (np.diff(greedy_masses(q0, s)) > 0.0).all(), "tokens without S may have more of q0"
+        last = np.roll(q0, 2)
+        assert (np.diff(greedy_masses(last, np.append([1.0], np.zeros(4)))) > 0.0).all(), "S names one token alone"
+    fell = greedy_masses(np.array([0.05, 0.9, 0.05]), np.array([0.5, 0.45, 0.05]))
+    assert np.diff(fell).min() < 0.0
