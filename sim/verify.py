@@ -18,6 +18,7 @@ _NOUNS: dict[Kind, str] = {
     "record": "record",
     "pretraining": "pretraining",
     "checkpoint": "checkpoint",
+    "archive": "archive",
     "failed": "failed record",
     "damaged": "damaged pretraining",
     "unfinished": "work folder",
@@ -26,11 +27,12 @@ _NOUNS: dict[Kind, str] = {
 }
 
 _HELP = """\
-Check everything below a folder of results. Every file of the records, the stored pretrainings and the checkpoints is
-read and compared with its checksum, and every name with the content to which it belongs. What is in the wrong place or
-was left behind (records that violate an identity, drafts of killed processes, pretrainings that were set aside) is
-named too. Each fault is one line, which says what is wrong and what to do; the last line counts. This command only
-reads. The exit status is 0 if nothing is wrong, 1 if there are faults, and 2 if the folder holds no result."""
+Check everything below a folder of results. Every file of the records, the stored pretrainings, the checkpoints and
+the archives is read and compared with its checksum, and every name with the content to which it belongs. What is in the
+wrong place or was left behind (records that violate an identity, drafts of killed processes, pretrainings that were set
+aside) is named too. Each fault is one line, which says what is wrong and what to do; the last line counts. This
+command only reads. The exit status is 0 if nothing is wrong, 1 if there are faults, and 2 if the folder holds no
+result."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

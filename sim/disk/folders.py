@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from sim.disk import records
+from sim.disk.archives import is_archive
 from sim.disk.files import MANIFEST
 from sim.disk.ledger import FAILED
 from sim.disk.records import Record
@@ -23,6 +24,11 @@ def finished(folder: Path) -> list[Path]:
             f"{folder}: it holds pretrainings, not runs; give the folder of a name (outputs/<name>)"
         )
     check_folder(folder, "at least one finished run", "run the experiment first, or correct the path")
+    if is_archive(folder):
+        raise SpecificationError(
+            f"{folder}: at least one finished run is required, found an archive of runs; make records of it with "
+            f"python -m sim.archive {folder} --unpack --out DIR"
+        )
     manifests = [file for file in folder.glob(f"*/{MANIFEST}") if not _unfinished(file.parent.name)]
     placed = [file for file in sorted(manifests) if _in_place(file.parent)]
     found = sorted(placed, key=lambda file: file.stat().st_mtime)

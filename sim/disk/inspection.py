@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from sim.disk import checkpoints, records, store
+from sim.disk import archives, checkpoints, records, store
 from sim.disk.files import DRAFT, MANIFEST, abandoned, complaint
 from sim.disk.ledger import FAILED, LOCK, WORK
 from sim.disk.locks import holder
@@ -16,11 +16,11 @@ from sim.numerics import SpecificationError, in_one_line
 from sim.places import check_folder, reason
 
 Kind: TypeAlias = Literal[
-    "record", "pretraining", "checkpoint", "failed", "damaged", "unfinished", "draft", "unreadable"
+    "record", "pretraining", "checkpoint", "archive", "failed", "damaged", "unfinished", "draft", "unreadable"
 ]
-"""What a folder is: a record; an entry of the store; a checkpoint; a record that violates an identity; an entry of the
-store that was set aside; the work folder of an unfinished run or pretraining; the draft of a folder; or a folder into
-which this process may not look."""
+"""What a folder is: a record; an entry of the store; a checkpoint; an archive; a record that violates an identity; an
+entry of the store that was set aside; the work folder of an unfinished run or pretraining; the draft of a folder; or a
+folder into which this process may not look."""
 
 _HASH = re.compile("[0-9a-f]{12}")
 _ASIDE = re.compile(r".+\.damaged(-[0-9]+)?")
@@ -97,6 +97,8 @@ def _kind(place: Path) -> Kind | None:
         return "damaged"
     if name.startswith(checkpoints.PREFIX) and (MANIFEST in names or place.parent.parent.name == WORK):
         return "checkpoint"
+    if archives.ARCHIVE in names:
+        return "archive"
     described = records.DESCRIPTION in names
     if store.FACTS in names or (place.parent.name == store.STORE and name != WORK and not described):
         return "pretraining"
@@ -166,6 +168,14 @@ def _checkpoint(place: Path) -> str | None:
     return None
 
 
+def _archive(place: Path) -> str | None:
+    try:
+        archives.contents(place)
+    except SpecificationError as problem:
+        return str(problem)
+    return None
+
+
 def _failed(place: Path) -> str:
     return (
         f"{place}: a record without violated identities is required, found one that violates them; this is a mistake "
@@ -199,6 +209,7 @@ _CHECKS: Mapping[Kind, Callable[[Path], str | None]] = {
     "record": _record,
     "pretraining": _pretraining,
     "checkpoint": _checkpoint,
+    "archive": _archive,
     "failed": _failed,
     "damaged": _damaged,
     "unfinished": _unfinished,

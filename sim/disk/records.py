@@ -178,10 +178,16 @@ def write(record: Record, target: Path) -> Path:
 
     It raises FinishedError if the target exists, because nothing finished is ever overwritten.
     """
-    files = {ARRAYS: pack(_arrays(record))}
+    arrays, about = parts(record)
+    files = {ARRAYS: pack(arrays)}
     files |= {_params_file(phase): pack(params) for phase, params in record.params.items()}
-    description = json.dumps(_description(record), indent=1, sort_keys=True)
+    description = json.dumps(about, indent=1, sort_keys=True)
     return publish(target, files | {DESCRIPTION: description.encode()})
+
+
+def parts(record: Record) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays of a record by name, and its description as JSON; `joined` makes a record of them again."""
+    return _arrays(record), _description(record)
 
 
 def _params_file(phase: str) -> str:
@@ -229,11 +235,14 @@ def read(source: str | Path, identified: bool = False) -> Record:
         check_name(source, about)
         if identified:
             check_identity(source, about)
-        return _record(about, files)
+        params = {phase: unpack(files[_params_file(phase)]) for phase in about["params"]}
+        return joined(about, unpack(files[ARRAYS]), params)
 
 
-def _record(about: Mapping[str, Any], files: Mapping[str, bytes]) -> Record:
-    arrays = unpack(files[ARRAYS])
+def joined(
+    about: Mapping[str, Any], arrays: Mapping[str, np.ndarray], params: Mapping[str, Mapping[str, np.ndarray]]
+) -> Record:
+    """Return the record with a description, arrays and parameters, see `parts`. KeyError if an array is missing."""
     p = language(about, arrays)
     restricted = restricted_of(p, about["restriction"], arrays, "world")
     phases = {}
@@ -241,7 +250,6 @@ def _record(about: Mapping[str, Any], files: Mapping[str, bytes]) -> Record:
         own = {name.split("/")[1]: values for name, values in arrays.items() if name.startswith(f"{phase}/")}
         by_step = {name: own.pop(name, None) for name in BY_STEP}
         phases[phase] = PhaseRecord(own.pop("steps"), own.pop("losses"), own, **by_step)
-    params = {phase: unpack(files[_params_file(phase)]) for phase in about["params"]}
     meanings, best = restored(phases, about.get("meanings")), arrays.get("world/log_optimum")
     named, stages = (about["name"], about["hash"], about["config"]), later_worlds(about, arrays, p, restricted)
     return Record(*named, p, restricted, phases, about["facts"], params, best, meanings, stages)

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 BETWEEN = "law_"
-"""Beginning of the names of arrays that are recorded only between the first and the last evaluation of a phase."""
+"""Beginning of the names of arrays of probabilities of strings alone.
+
+A record has them between the first and the last evaluation of a phase, or, if it comes from an archive, at all.
+"""
 
 
 def stacked(evaluations: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -16,9 +19,9 @@ def stacked(evaluations: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.nda
 
 def rows(name: str, number: int, total: int) -> Sequence[int]:
     """Return which evaluations, `number` of `total`, hold an array: all, the first and the last, or those between."""
-    if name.startswith(BETWEEN):
-        return range(1, 1 + number)
-    return range(total) if number == total else (0, total - 1)[:number]
+    if number == total:
+        return range(total)
+    return range(1, 1 + number) if name.startswith(BETWEEN) else (0, total - 1)[:number]
 
 
 def unstacked(arrays: Mapping[str, np.ndarray], total: int) -> list[dict[str, np.ndarray]]:

@@ -39,6 +39,9 @@ DOORS = (
     Door("sim.run", "--cfg job", "seed=-1", ("outputs={}", "-m outputs={}", "grammar=file grammar.path={}")),
     Door("sim.run", "-m seed=1,2 outputs={new}", "-m seed=-1 outputs={new}", (), COMPUTES),
     Door("sim.rows", "{runs}", "{new}", ("{}", "{runs} --out={}", "{runs} --to=tensorboard --out={}")),
+    Door(
+        "sim.archive", "{runs} --out={new}", "{new} --out=a", ("{} --out=a", "{runs} --out={}", "{} --unpack --out=a")
+    ),
     Door("sim.status", "{runs}", "{new}", ("{}", "{} --watch", "{} --json")),
     Door("sim.cancel", "--help", "{new}", ("{}",)),
     Door("sim.verify", "{outputs}", "{new}", ("{}", "{} --json")),

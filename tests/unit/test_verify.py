@@ -204,9 +204,9 @@ def test_a_fault_is_one_line(name: str, outputs: Path, capsys: Captured) -> None
 
 
 def test_every_kind_has_a_fault() -> None:
-    """So that a new kind gets a test; for what cannot be read see below."""
+    """So that a new kind gets a test; for an archive see its own tests, for what cannot be read below."""
     assert set(inspection._CHECKS) == {
-        "record", "pretraining", "checkpoint", "failed", "damaged", "unfinished", "draft", "unreadable"
+        "record", "pretraining", "checkpoint", "archive", "failed", "damaged", "unfinished", "draft", "unreadable"
     }  # fmt: skip
 
 
@@ -289,8 +289,8 @@ def test_json(outputs: Path, capsys: Captured) -> None:
     assert json.loads(out) == {
         "folder": str(outputs),
         "counts": {
-            "record": 3, "pretraining": 1, "checkpoint": 2, "failed": 0, "damaged": 0, "unfinished": 2, "draft": 0,
-            "unreadable": 0,
+            "record": 3, "pretraining": 1, "checkpoint": 2, "archive": 0, "failed": 0, "damaged": 0,
+            "unfinished": 2, "draft": 0, "unreadable": 0,
         },
         "faults": [{"place": f"{outputs}/toy/copy", "kind": "record", "line": line}],
     }  # fmt: skip
