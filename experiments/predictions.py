@@ -59,8 +59,9 @@ class Claim:
     sentence, in words; needs: the numbers that it reads; tables: a function from a study to the tables that predictions
     and figures read; condition: what may have to be true of the ground truth for the sentence to hold, in words.
     tier: core for what `make claims` runs, paper for what is run beside it, because it takes too long or is asked of a
-    study that most people do not make. What becomes of the sentence follows from the findings by one rule for all
-    claims, see `experiments.standing`.
+    study that most people do not make. trains: whether runs are made for it. If not, it judges the laws of models that
+    were trained for anything, such as those of an archive, and its page has the digest of what was announced. What
+    becomes of the sentence follows from the findings by one rule for all claims, see `experiments.standing`.
     """
 
     identifier: str
@@ -75,6 +76,7 @@ class Claim:
     paired: tuple[str, ...] = ("seed",)  # columns of the table `runs` that tell its runs apart
     amendments: tuple[Amendment, ...] = field(default=())
     tier: Literal["core", "paper"] = "core"
+    trains: bool = True
 
     def __post_init__(self) -> None:
         for one in self.predictions:
@@ -113,8 +115,8 @@ class Claim:
 
     @property
     def command(self) -> str:
-        """The command that reproduces the runs."""
-        return f"python -m sim.run experiment={self.name}"
+        """The command that reproduces the runs, or that judges runs which were made for something else."""
+        return f"python -m sim.run experiment={self.name}" if self.trains else f"python -m experiments {self.name} DIR"
 
     def prediction(self, identifier: str) -> Prediction:
         """Return the prediction with an identifier. Raises KeyError for one that was not announced."""
@@ -144,7 +146,7 @@ class Claim:
 
 def table(claim: Claim, findings: Sequence[Finding], made_for: Iterable[str | None]) -> pl.DataFrame:
     """Return one row per finding. `made_for` holds the key `claim` of each run."""
-    edited = {claim.made_for(one) for one in made_for} - {"these"}
+    edited = {claim.made_for(one) for one in made_for} - {"these"} if claim.trains else set()
     status = "other" if "other" in edited else "amended" if edited else "these"
     rows = []
     for one in findings:

@@ -29,7 +29,11 @@ SMALLER = {
 }
 """What makes a claim small enough to run here, a small model or some of its parts; one without an entry runs whole."""
 
-NAMES = [name for name, one in members("experiment").items() if hasattr(one.load(), "CLAIM")]
+NAMES = [
+    name
+    for name, one in members("experiment").items()
+    if hasattr(module := one.load(), "CLAIM") and module.CLAIM.trains
+]
 
 
 def python(*arguments: str) -> str:

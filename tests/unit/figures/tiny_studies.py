@@ -292,8 +292,14 @@ def _collapse() -> Iterator[Record]:
     yield from (run(replay=replay, control=False) for replay in (True, False))
 
 
+def _audits() -> Iterator[Record]:
+    """Some models of two worlds, which have the same strings and laws here."""
+    for seed, share in itertools.product(SEEDS, (0.7, 0.3, 0.1, 0.01)):
+        yield made(seed=seed, falling=(1.0, share), sharper=0.3 * share)
+
+
 RECORDS: dict[str, Callable[[], Iterator[Record]]] = {
-    "collapse": _collapse, "c1_entropy": _c1, "c2_support": _c2, "c3_answers": imitated.c3, "c4_cloning": imitated.c4,
-    "c5_rank": imitated_rank.c5, "c6_consequences": imitated_consequences.c6,
+    "a_audits": _audits, "collapse": _collapse, "c1_entropy": _c1, "c2_support": _c2, "c3_answers": imitated.c3,
+    "c4_cloning": imitated.c4, "c5_rank": imitated_rank.c5, "c6_consequences": imitated_consequences.c6,
 }  # fmt: skip
 """The runs of claims. The figures of a claim without an entry are only drawn from real runs, by the laws of claims."""

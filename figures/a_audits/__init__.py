@@ -1,0 +1,1 @@
+"""Figures of claim A: construct errors and sampling errors of proxies."""
