@@ -1,6 +1,5 @@
 """From records to the models of each world, and to the table of errors. Nothing is trained."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from sim.archive.tables import digest, world_name
 from sim.disk.records import Record
 from sim.languages.finite import FiniteLanguage
 from sim.metrics.scene import World
+from sim.show.counting import counted
 
 ERRORS = {
     "world": pl.String, "seed": pl.Int64, "language": pl.String, "pairs": pl.String, "size": pl.String,
@@ -28,76 +28,80 @@ WORLDS = {
 }  # fmt: skip
 
 
+class Gathered:
+    """The different models of one world, as laws of answers: nothing else of the records is kept."""
+
+    def __init__(self, record: Record) -> None:
+        self.p, self.seed = record.p, int(record.config["seed"])
+        self.language = str(record.config["grammar"]["kind"])
+        self.runs = self.never_valid = 0
+        self._found: dict[str, tuple[np.ndarray, np.ndarray, bool]] = {}
+
+    def add(self, record: Record) -> None:
+        """Add the models of a run. One that has no valid answer to some prompt is counted and left out."""
+        self.runs += 1
+        for log_q, off, before in _models(record):
+            if (off >= 1.0).any():
+                self.never_valid += 1
+            else:
+                self._found.setdefault(digest(log_q), (log_q, off, before))
+
+    def models(self, world: str) -> Models:
+        """Return the models. Laws are renormalised on answers that P can write, for every prompt."""
+        law = np.exp(self.p.prompts.log_p)
+        logs, off, before = (np.stack(one) for one in zip(*self._found.values(), strict=True))
+        q = np.exp(logs)
+        prompts = [
+            Prompt(float(weight), texts, q[:, rows] / q[:, rows].sum(axis=1, keepdims=True))
+            for weight, (rows, texts) in zip(law, _texts(self.p), strict=True)
+            if weight > 0
+        ]
+        weights = np.array([one.weight for one in prompts])
+
+        def mean(values: Sequence[np.ndarray]) -> np.ndarray:
+            return np.asarray(weights @ np.stack(values))
+
+        lengths = mean([one.q @ one.texts.lengths for one in prompts])
+        entropies = mean([entropy(one.q) for one in prompts])
+        return Models(world, self.seed, self.language, prompts, entropies, off @ law, lengths, before)
+
+
 def tables(study: Study) -> Tables:
     """Return `runs` (all, and their worlds), `worlds` (how many models and pairs), and `errors` (see `pairs.errors`).
 
     Only valid runs count. Worlds are told apart by their strings and probabilities.
     """
-    named: dict[str, str] = {}
-    rows, counted = [], []
-    for world, records in _by_world(study):
-        named |= dict.fromkeys((record.hash for record in records), world)
-        models, missing = models_of(world, records)
+    worlds: dict[str, Gathered] = {}
+    named = {}
+    valid = study.runs.filter("valid")["run"].sort()
+    for run in counted(valid, len(valid), f"{{:,}} of {len(valid):,} runs are read for their models".format):
+        record = study.record(run)
+        named[run] = world = world_name(record.p)
+        worlds.setdefault(world, Gathered(record)).add(record)
+    rows, sizes = [], []
+    order = sorted(worlds, key=lambda name: (worlds[name].language, worlds[name].seed, name))
+    for world in counted(order, len(order), f"{{:,}} of {len(order):,} worlds are audited".format):
+        own = worlds[world]
+        models = own.models(world)
         pairs = Pairs.of(models)
-        counted.append(
-            {"world": world, "seed": models.seed, "language": models.language, "runs": len(records),
-             "models": len(models.entropy), "never_valid": missing, "pairs": len(pairs.one), "all_pairs": pairs.total,
-             "answers": sum(len(one.texts.answers) for one in models.prompts)}
+        sizes.append(
+            {"world": world, "seed": own.seed, "language": own.language, "runs": own.runs,
+             "models": len(models.entropy), "never_valid": own.never_valid, "pairs": len(pairs.one),
+             "all_pairs": pairs.total, "answers": own.p.trie.num_strings}
         )  # fmt: skip
         rows += list(errors(models))
     runs = study.runs.select("run", "seed", "valid", "part", language="grammar.kind").with_columns(
         world=pl.col("run").replace_strict(named, default="", return_dtype=pl.String)
     )
-    return {"runs": runs, "worlds": pl.DataFrame(counted, WORLDS), "errors": pl.DataFrame(rows, ERRORS)}
+    return {"runs": runs, "worlds": pl.DataFrame(sizes, WORLDS), "errors": pl.DataFrame(rows, ERRORS)}
 
 
-def _by_world(study: Study) -> Iterator[tuple[str, list[Record]]]:
-    """Iterate over the worlds of valid runs, in the order of their language, seed and name, with the records of each.
-
-    The records of one seed are in the memory at a time.
-    """
-    valid = study.runs.filter("valid").sort("grammar.kind", "seed", "run")
-    for _, own in valid.group_by("grammar.kind", "seed", maintain_order=True):
-        records = [study.record(run) for run in own["run"]]
-        by_name = sorted(((world_name(record.p), record) for record in records), key=lambda one: one[0])
-        for world, group in itertools.groupby(by_name, key=lambda one: one[0]):
-            yield world, [record for _, record in group]
-
-
-def models_of(world: str, records: Sequence[Record]) -> tuple[Models, int]:
-    """Return the different models of one world, and how many were left out because some prompt has no valid answer.
+def _models(record: Record) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
+    """Iterate over log q(y|x), float64[N], q(⊥|x), float64[G], and whether it is the model before the fine-tuning.
 
     They are the models before the fine-tuning, and the last one of every phase that tunes: methods, controls, edits,
     later stages. Evaluations in between are left out, because a run would count as often as it was looked at.
     """
-    p, found = records[0].p, dict[str, tuple[np.ndarray, np.ndarray, bool]]()
-    missing = 0
-    for record in records:
-        for log_q, off, before in _models(record):
-            if (off >= 1.0).any():
-                missing += 1
-                continue
-            found.setdefault(digest(log_q), (log_q, off, before))
-    q = np.exp(np.stack([log_q for log_q, _, _ in found.values()]))
-    law = np.exp(p.prompts.log_p)
-    prompts = [
-        Prompt(float(weight), texts, q[:, rows] / q[:, rows].sum(axis=1, keepdims=True))
-        for weight, (rows, texts) in zip(law, _texts(p), strict=True)
-        if weight > 0
-    ]
-    grammar = records[0].config["grammar"]["kind"]
-    weights = np.array([one.weight for one in prompts])
-    return Models(
-        world, int(records[0].config["seed"]), str(grammar), prompts,
-        entropy=_mean(weights, [entropy(one.q) for one in prompts]),
-        off=np.stack([off for _, off, _ in found.values()]) @ law,
-        length=_mean(weights, [one.q @ one.texts.lengths for one in prompts]),
-        before=np.array([before for _, _, before in found.values()]),
-    ), missing  # fmt: skip
-
-
-def _models(record: Record) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
-    """Iterate over log q(y|x), float64[N], q(⊥|x), float64[G], and whether it is the model before the fine-tuning."""
     world = World(record, "response")
     for phase, meaning in record.meanings.items():
         if phase not in record.phases or not meaning.tunes:
@@ -119,7 +123,3 @@ def _texts(p: FiniteLanguage) -> list[tuple[np.ndarray, Texts]]:
         _known.clear()
         _known[key] = texts_of(p)
     return _known[key]
-
-
-def _mean(weights: np.ndarray, values: Sequence[np.ndarray]) -> np.ndarray:
-    return np.asarray(weights @ np.stack(values))

@@ -9,17 +9,22 @@ import numpy as np
 import polars as pl
 import pytest
 
+from experiments.__main__ import main as judge
 from experiments.a_audits import CLAIM, measured
 from experiments.a_audits.pairs import ALL, BETWEEN, CHANGES, MATCHED, Models, Pairs, errors, of_pairs
 from experiments.a_audits.proxies import PROXIES, SAMPLES, Prompt, Values
-from experiments.a_audits.tables import ERRORS, models_of, tables
+from experiments.a_audits.tables import ERRORS, Gathered, tables
 from experiments.a_audits.texts import Texts
 from experiments.predictions import table
 from experiments.study import Study
+from figures.__main__ import main as figures
+from sim.archive.command import main as pack
 from sim.archive.tables import world_name
-from sim.disk.records import Record
+from sim.config import GROUPS
+from sim.disk.records import Record, write
 from tests.unit.figures import tiny_studies
 from tests.unit.figures.tiny_studies import made
+from tests.unit.recorded_worlds import identified
 
 RNG = np.random.default_rng(5)
 H = np.array([0.5, 1.0, 1.5, 2.5])
@@ -124,8 +129,11 @@ def study(monkeypatch: pytest.MonkeyPatch, records: list[Record]) -> Study:
 def test_models_are_different_laws_of_the_ends_of_what_tunes() -> None:
     ways = [(1.0, 0.5, 0.1), (1.0, 0.01), (1.0, 0.7, 0.1)]
     records = [made(falling=way) for way in ways]
-    models, missing = models_of(world_name(records[0].p), records)
-    assert missing == 0
+    gathered = Gathered(records[0])
+    for record in records:
+        gathered.add(record)
+    models = gathered.models(world_name(records[0].p))
+    assert (gathered.never_valid, gathered.runs) == (0, 3)
     assert models.before.tolist() == [True, False, False], "q0 is one, and two runs end with the same law"
     for one in models.prompts:
         np.testing.assert_allclose(one.q.sum(axis=1), 1.0, rtol=1e-14)
@@ -144,20 +152,36 @@ def test_tables_of_records_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = made(falling=(1.0, 0.3), seed=2)
     wrong.facts["pretraining"]["valid"] = False
     wrong.config["pretrain"] = {"num_steps": 1}  # type: ignore[index]
-    other = dataclasses.replace(made(falling=(1.0, 0.3)), config={**wrong.config, "grammar": {"kind": "english"}})
-    found = tables(study(monkeypatch, [*records, wrong, other]))
-    assert found["worlds"].select("seed", "runs", "models", "language").rows() == [
-        (2, 1, 2, "english"), (0, 3, 4, "styles_content"), (1, 3, 4, "styles_content"),
-    ] or found["worlds"].height == 3  # fmt: skip
+    found = tables(study(monkeypatch, [*records, wrong]))
+    (world,) = found["worlds"].iter_rows(named=True)
+    assert (world["runs"], world["models"], world["never_valid"]) == (6, 4, 0), "the same law of P in all, so one world"
     assert found["runs"].filter(~pl.col("valid"))["world"].to_list() == [""]
-    findings = table(CLAIM, CLAIM.judge(found), [None] * 8)
+    findings = table(CLAIM, CLAIM.judge(found), [None] * 7)
     assert set(findings["made_for"]) == {"these"}
     assert set(findings["prediction"]) == {one.identifier for one in CLAIM.predictions}
-    assert set(findings.filter(pl.col("prediction").is_in(["A.1", "A.2", "A.3", "A.0b"]))["verdict"]) == {"undecided"}
-    assert findings.filter(prediction="A.0a")["verdict"].to_list() == ["holds"] * 4
-    assert set(findings.filter(prediction="A.8")["case"].str.split(",").list.first()) == {"english"}
+    assert set(findings.filter(pl.col("prediction").is_in(["A.1", "A.2", "A.3", "A.0a"]))["verdict"]) == {"undecided"}
+    assert findings.filter(prediction="A.0b")["verdict"].to_list() == ["holds"] * 4
+    assert findings.filter(prediction="A.8")["verdict"].to_list() == ["not valid"], "no other language"
     assert findings["command"][0] == "python -m experiments a_audits DIR"
     assert CLAIM.verdict(findings)[0] == "undecided"
+
+
+def test_an_archive_goes_to_verdicts_and_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing but an archive is needed. Its models have the same errors as those of the records."""
+    for seed, share in ((0, 0.3), (0, 0.1), (1, 0.02)):
+        record = identified(made(seed=seed, falling=(1.0, share)))
+        record.facts["described"] = dict.fromkeys(GROUPS, "a toy")
+        write(record, tmp_path / "runs" / record.hash)
+    assert pack([str(tmp_path / "runs"), "--out", str(tmp_path / "laws"), "--evaluations", "ends"]) == 0
+    assert pack([str(tmp_path / "laws"), "--unpack", "--out", str(tmp_path / "again")]) == 0
+    errors_of = {}
+    for name in ("runs", "again"):
+        assert judge(["a_audits", str(tmp_path / name)]) == 0
+        assert "A Audits of proxies: undecided" in " ".join(capsys.readouterr().out.split())
+        errors_of[name] = pl.read_parquet(tmp_path / name / "reports" / "claim" / "tables" / "errors.parquet")
+    assert errors_of["runs"].equals(errors_of["again"])
+    assert figures(["a_audits", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / "reports" / "claim" / "figures" / "errors.png").exists()
 
 
 def planted(share: float, worlds: int = 12) -> dict[str, pl.DataFrame]:
@@ -180,7 +204,10 @@ def test_planted_shares_are_judged(share: float, worlds: int, verdict: str) -> N
         found = CLAIM.prediction(name).judge(planted(share, worlds))
         assert {one.verdict for one in found} == {verdict}
         assert len(found) == {"A.1": 12, "A.2": 4, "A.3": 16}[name]
-    (control,) = CLAIM.prediction("A.0b").judge(planted(share, worlds))
+    english = {"errors": planted(share, worlds)["errors"].with_columns(language=pl.lit("english"))}
+    assert len(CLAIM.prediction("A.8").judge(english)) == 16
+    assert [one.verdict for one in CLAIM.prediction("A.1").judge(english)] == ["not valid"], "it is not judged"
+    (control,) = CLAIM.prediction("A.0a").judge(planted(share, worlds))
     assert control.verdict == ("undecided" if worlds < 12 else "holds")
 
 
