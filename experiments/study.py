@@ -210,13 +210,13 @@ def check_paired(runs: pl.DataFrame, paired: Sequence[str], folder: Path) -> Non
 
     `paired` are the columns that tell kinds of runs and seeds apart.
     """
-    twice = runs.group_by(paired, maintain_order=True).agg(pl.col("run")).filter(pl.col("run").list.len() > 1)
+    twice = runs.group_by(paired, maintain_order=True).agg(found=pl.col("run")).filter(pl.col("found").list.len() > 1)
     if twice.height:
         first = twice.row(0, named=True)
         kind = ", ".join(f"{name} {first[name]}" for name in paired)
         raise SpecificationError(
-            f"{folder}: one run of each kind is required, found {len(first['run'])} of {kind}: "
-            f"{', '.join(first['run'])}; move or delete older runs, or keep each study in a folder of its own (name=)"
+            f"{folder}: one run of each kind is required, found {len(first['found'])} of {kind}: "
+            f"{', '.join(first['found'])}; move or delete older runs, or keep each study in a folder of its own (name=)"
         )
 
 

@@ -168,8 +168,8 @@ def test_tables_of_records_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_archive_goes_to_verdicts_and_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing but an archive is needed. Its models have the same errors as those of the records."""
-    for seed, share in ((0, 0.3), (0, 0.1), (1, 0.02)):
-        record = identified(made(seed=seed, falling=(1.0, share)))
+    for batch, share in ((1, 0.3), (2, 0.1), (3, 0.02)):
+        record = identified(made(batch=batch, falling=(1.0, share)))
         record.facts["described"] = dict.fromkeys(GROUPS, "a toy")
         write(record, tmp_path / "runs" / record.hash)
     assert pack([str(tmp_path / "runs"), "--out", str(tmp_path / "laws"), "--evaluations", "ends"]) == 0
