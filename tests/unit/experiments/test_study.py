@@ -267,6 +267,9 @@ def digests_before(claim: Claim) -> list[tuple[str, str]]:
 def test_a_run_that_would_count_twice_is_refused(claim, tmp_path):
     """Two studies in one folder: the same seeds again would make the intervals narrower than they are."""
     folder = study(tmp_path / claim.name, [variant(archived(), 1), variant(archived(), 2)])
+    if "run" in claim.paired:  # it counts laws, and equal ones once
+        assert judge(claim, folder).claim is claim
+        return
     fix = "move or delete older runs, or keep each study in a folder of its own"
     said = rf"{claim.name}: one run of each kind is required, found 2 of .*seed 3: 0+1, 0+2; {fix}"
     with pytest.raises(SpecificationError, match=said):
