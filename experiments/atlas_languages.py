@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from experiments import atlas
 from experiments.atlas.ranking import ERROR, FEWEST, SHARE, compared, logs, matrix, orders
 from experiments.atlas.said import RANKED
-from experiments.atlas.tables import LEVELS, NEEDS
-from experiments.atlas.tables import tables as tables_of
+from experiments.atlas.tables import LEVELS
 from experiments.board import short
 from experiments.predictions import Tables
 from experiments.ranks import rank_correlation
 from experiments.statistics import LEVEL
-from experiments.study import Study
 from sim.disk.files import MANIFEST
 from sim.disk.folders import finished
 from sim.numerics import SpecificationError
@@ -35,13 +34,13 @@ AGREEMENT = ("level", "language", "other", "ways", "worlds", "other_worlds", "co
 
 
 def analyse(folder: Path) -> Tables:
-    """Return the crossings, ends and places of all atlases in a folder, and what compares their languages.
+    """Return the runs, methods and places of all atlases in a folder, and what compares their languages.
 
     The atlases are the runs of the folder itself, or else those of its folders named atlas*. agreement: for every pair
     of languages and every fit the rank correlation of the ways (methods with strengths) by their mean log-distance to
     the frontier, with an interval over worlds; exchanged: the pairs of methods that surely change places.
     """
-    parts = [tables_of(Study.of(place, NEEDS)) for place in atlases(folder)]
+    parts = [atlas.analyse(place) for place in atlases(folder)]
     named_twice = [one for one in _languages(parts) if _languages(parts).count(one) > 1]
     if named_twice:
         raise SpecificationError(
@@ -50,8 +49,10 @@ def analyse(folder: Path) -> Tables:
     joined = {name: pl.concat([one[name] for one in parts], how="diagonal_relaxed")
               for name in ("runs", "crossings", "ends", "cells", "places")}  # fmt: skip
     languages = joined["crossings"]["language"].unique(maintain_order=True).to_list()
+    kinds = pl.concat([one["methods"] for one in parts]).unique("method", keep="first", maintain_order=True)
     return {
         **joined,
+        "methods": kinds,
         "agreement": agreement(joined["crossings"], languages),
         "exchanged": exchanged(joined["crossings"], languages),
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from experiments.atlas.kinds import methods
 from experiments.atlas.said import blocks
 from experiments.atlas.tables import NEEDS
 from experiments.atlas.tables import tables as tables_of
@@ -20,8 +21,10 @@ TOGETHER = True
 
 
 def analyse(folder: Path) -> Tables:
-    """Return the tables of `experiments.atlas.tables`."""
-    return tables_of(Study.of(folder, NEEDS))
+    """Return the tables of `experiments.atlas.tables`, and `methods` of `experiments.atlas.kinds`."""
+    study = Study.of(folder, NEEDS)
+    found = tables_of(study)
+    return {**found, "methods": methods(study, found["runs"])}
 
 
 def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
