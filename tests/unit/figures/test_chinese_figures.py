@@ -22,7 +22,7 @@ DESCRIBED = (ast.Module, ast.FunctionDef)
 PLAIN = frozenset(
     "Adam SGD SFT DPO LoRA FINCH KL JS TV Zipf Fisher Hellinger Transformer CKA GIF nat exp log eps logit float "
     "Frobenius Bradley Terry Gavish Donoho Kornblith DG Hard arXiv Bayes Markov terse distinct self BLEU Miller Madow "
-    "Chao Shen Good Turing".split()
+    "Chao Shen Good Turing GEM MixCE DFT WiSE".split()
 )
 """Names, units and symbols that are the same in Chinese, and a style of the imitated worlds."""
 
@@ -102,9 +102,10 @@ def test_no_chinese_text_is_left_over() -> None:
 
 
 def _labels() -> str:
-    """The source of the members whose labels are names in tables."""
+    """The source of the members whose labels are names in tables, and the names of methods."""
     folders = [ROOT / "sim", ROOT / "experiments"]
-    return " ".join(file.read_text(encoding="utf-8") for folder in folders for file in folder.rglob("*.py"))
+    sources = [file.read_text(encoding="utf-8") for folder in folders for file in folder.rglob("*.py")]
+    return " ".join([*sources, *(file.stem for file in (ROOT / "conf" / "method").glob("*.yaml"))])
 
 
 def test_chinese_texts_hold_no_english() -> None:

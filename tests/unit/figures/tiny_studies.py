@@ -2,8 +2,10 @@
 
 import dataclasses
 import functools
+import importlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,7 +24,7 @@ from sim.languages.restricted import Restricted
 from sim.metrics.table import residuals
 from sim.phases import MEANINGS, of_edit
 from sim.restrictions.style import style
-from tests.unit import imitated, imitated_consequences, imitated_rank
+from tests.unit import imitated, imitated_atlas, imitated_consequences, imitated_rank
 from tests.unit.figures.tiny_runs import arrays, run, world
 
 Tables = dict[str, pl.DataFrame]
@@ -84,7 +86,10 @@ def _tables(study: str, variant: str) -> Tables:
     records = {record.hash: record for record in _claimed(study)}
     found = {"finished": lambda _: [Path(run) for run in records], "read": lambda place: records[place.name]}
     if hasattr(module, "TOGETHER"):
-        with mock.patch.multiple(module, **found):
+        with ExitStack() as stack:
+            for place in (module, importlib.import_module("experiments.study")):
+                for one in filter(functools.partial(hasattr, place), found):
+                    stack.enter_context(mock.patch.object(place, one, found[one]))
             return module.analyse(Path(study))
     with mock.patch.multiple("experiments.study", **found):  # as if they lay in a folder
         return module.CLAIM.tables(Study.of(Path(study), module.CLAIM.needs))
@@ -301,5 +306,6 @@ def _audits() -> Iterator[Record]:
 RECORDS: dict[str, Callable[[], Iterator[Record]]] = {
     "a_audits": _audits, "collapse": _collapse, "c1_entropy": _c1, "c2_support": _c2, "c3_answers": imitated.c3,
     "c4_cloning": imitated.c4, "c5_rank": imitated_rank.c5, "c6_consequences": imitated_consequences.c6,
+    "atlas": imitated_atlas.atlas, "atlas_languages": imitated_atlas.atlas,
 }  # fmt: skip
 """The runs of claims. The figures of a claim without an entry are only drawn from real runs, by the laws of claims."""
