@@ -16,8 +16,8 @@ ROWS = {"paper": 60, "slide": 16}
 COLUMNS = 3
 """Columns of the legend that a slide has room for."""
 
-PITCH, REST = 0.145, 1.1
-"""Height of a row, and of what is above and below the rows, on paper [inch]."""
+PITCH, REST = 0.145, 1.6
+"""Height of a row, and of what is above and below the rows on paper, with the mark of invalid runs [inch]."""
 
 
 def reached(tables: Tables, *levels: float) -> pl.DataFrame:
