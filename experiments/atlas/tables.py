@@ -155,6 +155,7 @@ def crossings(paths: pl.DataFrame) -> pl.DataFrame:
             at = int(reached[0])
             share = (np.log(fit[at - 1]) - np.log(level)) / (np.log(fit[at - 1]) - np.log(fit[at]))
             between = numbers[at - 1] + share * (numbers[at] - numbers[at - 1])
+            between[MEANS.index("fit")] = level  # on a line in log KL(S‖q) it is where the line is read
             rows.append((*values, level, *(None if np.isnan(one) else float(one) for one in between)))
     names = dict.fromkeys(keys, pl.String) | {"seed": pl.Int64}
     return pl.DataFrame(rows, schema=names | dict.fromkeys(("level", *MEANS), pl.Float64), orient="row")

@@ -95,6 +95,7 @@ def test_a_crossing_lies_between_two_evaluations(found):
     assert own["step"].item() == pytest.approx(20 + 10 * share, rel=1e-12)
     assert own["e"].item() == pytest.approx(0.2 + 0.1 * share, rel=1e-12)
     assert own["above"].item() == pytest.approx(0.21, rel=1e-9)
+    assert (found["crossings"]["fit"] == found["crossings"]["level"]).all()
     assert found["crossings"].filter(method="never").is_empty(), "its fit stays above 0.3"
     assert set(found["crossings"].filter(method="far")["level"]) == {0.3, 0.1}
 
