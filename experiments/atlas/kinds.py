@@ -147,7 +147,9 @@ def _spellings(method: str, config: Mapping[str, Any]) -> Iterator[str]:
 def _labels(config: Mapping[str, Any]) -> Iterator[str]:
     """The labels of the members that make a method."""
     nodes = [(group, config.get(group, {})) for group in ("objective", "optimizer")]
-    nodes += [("edit", node) for node in config.get("finetune", {}).get("edits") or []]
+    edits = config.get("finetune", {}).get("edits") or []
+    # A record says of every edit which phase it changes. That is no argument of the edit.
+    nodes += [("edit", {key: value for key, value in node.items() if key != "of"}) for node in edits]
     for group, node in nodes:
         if node.get("kind") in members(group):
             yield described(group, node)

@@ -76,7 +76,11 @@ def test_names_are_spelled_as_in_the_file_of_the_method_and_in_labels():
             ("self_replay", {"kind": "self_replay"}, {}),
             ("forward_kl_to_start", {"kind": "forward_kl_to_start"}, {}),
             ("sgd", {"kind": "sft"}, {"optimizer": {"kind": "sgd"}}),
-            ("wise_ft", {"kind": "sft"}, {"finetune": {"edits": [{"kind": "interpolate", "weight": 0.5}]}}),
+            (
+                "wise_ft",
+                {"kind": "sft"},
+                {"finetune": {"edits": [{"kind": "interpolate", "weight": 0.5, "of": "sft"}]}},
+            ),
             ("lora", {"kind": "sft"}, {"finetune": {"edits": None}}),
             ("my_own_idea", {"kind": "a_package_that_is_gone"}, {}),
         )
