@@ -21,8 +21,14 @@ def token_loss(q: Language, context: Context, batch: Batch, targets: Targets, lo
     Tokens that S never takes after a prefix count 0, even where their loss is infinite. The first `skipped` scored
     tokens of every string are left out.
     """
-    log_q, scored = q.next_log_probs(batch.tokens), scored_after(context, batch, skipped)
-    values = loss(log_q)
+    return loss_of(q.next_log_probs(batch.tokens), context, batch, targets, loss, skipped)
+
+
+def loss_of(
+    log_q: NextLogProbs, context: Context, batch: Batch, targets: Targets, loss: Loss, skipped: int = 0
+) -> Scalar:
+    """`token_loss` of next-token laws that are given, log q(.|h) [nat] at every position of the batch."""
+    scored, values = scored_after(context, batch, skipped), loss(log_q)
     if targets == "exact":
         target = jnp.exp(context.truth.next_log_probs(batch.tokens))
         at_prefix = jnp.sum(target * jnp.where(target > 0, values, 0.0), axis=-1)

@@ -15,7 +15,7 @@ from sim.numerics import SpecificationError, in_one_line
 from sim.phases import entries
 from sim.running.checks import kind_of, refuse
 from sim.running.stages import place_of
-from sim.training.job import loss
+from sim.training.job import Job, begun, loss
 from sim.training.simulation import Recipe, Simulation, pretraining
 
 
@@ -56,7 +56,7 @@ def _traced(run: Simulation, chosen: Mapping[str, Any]) -> None:
         job = replace(job, phase=replace(job.phase, objective=recipe.objective))
         value = _trying(
             f"{place}objective", "a callable (q, context, batch, key) that returns a scalar", owners["objective"],
-            partial(jax.eval_shape, loss, job, params, key), "objective",
+            partial(_loss, job, params, key), "objective",
         )  # fmt: skip
         if getattr(value, "shape", None) != ():
             found = f"shape {value.shape}" if hasattr(value, "shape") else kind_of(value)
@@ -65,6 +65,10 @@ def _traced(run: Simulation, chosen: Mapping[str, Any]) -> None:
 
 def _started(recipe: Recipe, params: Any) -> Any:
     return jax.eval_shape(recipe.optimizer.transformation(1.0).init, params)
+
+
+def _loss(job: Job, params: Any, key: Any) -> Any:
+    return jax.eval_shape(loss, begun(job), params, key)
 
 
 def _trying(place: str, wanted: str, node: Mapping[str, Any], call: Callable[[], Any], group: str = "") -> Any:

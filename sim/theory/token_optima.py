@@ -93,12 +93,43 @@ def focal(s: np.ndarray, gamma: float) -> np.ndarray:
     """
     if gamma == 0.0:
         return s
+    return _by_row(lambda log_s, row: levelled(log_s, lambda log_q: _focal_slope(log_q, gamma), row), s)
+
+
+def _focal_slope(log_q: np.ndarray, gamma: float) -> np.ndarray:
+    """log(phi(q)/q) of the focal loss, for gamma > 0."""
+    q, rest = np.exp(log_q), -np.expm1(log_q)
+    return np.asarray((gamma - 1.0) * np.log(rest) + np.log(rest - gamma * q * log_q) - log_q)
+
+
+def tempered_focal(s: np.ndarray, gamma: float, beta: float) -> np.ndarray:
+    """Where the gradient of TOFU is 0 at every prefix: S_a phi(q_a)/q_a^(1/beta) is the same where S_a > 0.
+
+    phi is that of `focal`. For 0 < beta <= 1 the law is the only one, because phi(q)/q falls in q.
+    """
+    if gamma == 0.0:
+        return powered(s, beta)
 
     def log_slope(log_q: np.ndarray) -> np.ndarray:
-        q, rest = np.exp(log_q), -np.expm1(log_q)
-        return np.asarray((gamma - 1.0) * np.log(rest) + np.log(rest - gamma * q * log_q) - log_q)
+        return _focal_slope(log_q, gamma) - (1.0 / beta - 1.0) * log_q
 
     return _by_row(lambda log_s, row: levelled(log_s, log_slope, row), s)
+
+
+def reinforced(s: np.ndarray, eta: float) -> np.ndarray:
+    """The minimiser of -eta sum_a S_a log q_a - (1 - eta) sum_a S_a q_a over laws q: eta S/(nu - (1 - eta) S).
+
+    nu is that of the prefix, and follows from the normalisation. Raises ValueError unless 0 < eta <= 1.
+    """
+    if not 0.0 < eta <= 1.0:
+        raise ValueError(f"reinforced: 0 < eta <= 1 is required, found {eta!r}")
+    if eta == 1.0:
+        return s
+
+    def law(log_s: np.ndarray, row: np.ndarray) -> np.ndarray:
+        return answer_optima.crossed(log_s, np.exp(log_s), eta, row)
+
+    return _by_row(law, s)
 
 
 def entropic(s: np.ndarray, tau: float) -> np.ndarray:

@@ -1,5 +1,6 @@
 """One pure program that trains one model: call `start`, then `advance` any number of times. It evaluates nothing."""
 
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import jax
@@ -10,6 +11,7 @@ from flax import struct
 from sim.languages.device import Listed
 from sim.models._base import Bound, Model, TakesParts
 from sim.objectives._context import Additive, Batch, Context, Objective, takes_exact_targets
+from sim.objectives._parameters import Begins
 from sim.optimizers._base import Optimizer
 from sim.optimizers._options import AverageState
 from sim.optimizers.finch import LossState
@@ -162,6 +164,17 @@ def context_of(job: Job, step: Step = 0) -> Context:
     is_even = takes_exact_targets(phase.objective, step)
     on_document, whole = jnp.asarray(phase.on_document), phase.whole_support
     return Context(phase.data, phase.data, phase.base, anchor, phase.event, on_document, whole, is_even, step)
+
+
+def begun(job: Job) -> Job:
+    """Return a job whose objective has computed what it needs of the initial model, once. Most objectives need nothing.
+
+    It is called outside of compiled programs. All jobs of a stage get an objective of the same structure.
+    """
+    if not isinstance(job.phase.objective, Begins):
+        return job
+    q0 = Bound(job.model, job.init, job.phase.data.prompt_end)
+    return replace(job, phase=replace(job.phase, objective=job.phase.objective.begun(q0, context_of(job))))
 
 
 def advance(job: Job, state: State, until: Int[Array, ""], team: Team | None = None) -> State:

@@ -26,7 +26,7 @@ from sim.optimizers._base import Optimizer
 from sim.optimizers._schedules import Scheduled
 from sim.phases import Stage, control_of, later_stage
 from sim.training.adapter import Adapted
-from sim.training.job import Job, Phase, start
+from sim.training.job import Job, Phase, begun, start
 from sim.training.recipes import Edit as Edit
 from sim.training.recipes import Later as Later
 from sim.training.recipes import Make
@@ -235,7 +235,7 @@ def _training(
     )
     job = Job(phase_key(run.seed, name) if key is None else key, params, phase, model or run.model, watches)
     reduce = _reducer(run.p) if run.laws_only else None
-    return Training(job, run.p.trie, plans(run.p.trie), recipe.steps, probes=probes, reduce=reduce)
+    return Training(begun(job), run.p.trie, plans(run.p.trie), recipe.steps, probes=probes, reduce=reduce)
 
 
 def _optimizer(recipe: Recipe, seed: int, name: str = "") -> Optimizer:

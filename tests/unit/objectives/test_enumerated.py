@@ -20,9 +20,11 @@ from sim.objectives._enumerated import Answers, answers, prompts_of
 from sim.objectives.dpo import Dpo
 from sim.objectives.jensen_shannon import JensenShannon
 from sim.objectives.mixed_kl import MixedKl
+from sim.objectives.on_policy import OnPolicy
 from sim.objectives.policy_gradient import EPSILON, PolicyGradient
 from sim.objectives.rejection import Rejection
 from sim.objectives.reverse_kl import ReverseKl
+from sim.objectives.self_distillation import SelfDistillation
 from sim.objectives.self_replay import SelfReplay
 from sim.training.job import Job, context_of
 from tests.unit.models.tiny_worlds import language, mask, on_device64, texts, training
@@ -216,6 +218,9 @@ ESTIMATORS: dict[str, tuple[Objective, Objective, int]] = {
     "rejection": (Rejection("sampled"), Rejection(), 1),
     "dpo": (Dpo(BETA, pairs="sampled"), Dpo(BETA), 2),
     "self_replay": (SelfReplay(SHARE, "sampled"), SelfReplay(SHARE), 1),
+    "self-distillation": (SelfDistillation(), Rejection(), 1),
+    "on-policy reverse KL": (OnPolicy(delta=DELTA), ReverseKl(DELTA), 1),
+    "on-policy Jensen-Shannon": (OnPolicy("jensen_shannon"), JensenShannon(), 1),
 }
 """Each with the exact objective that it estimates, and the number of outcomes that it draws."""
 
@@ -227,6 +232,7 @@ def test_estimators_have_the_expectation_that_is_stated(monkeypatch):
     with jax.enable_x64(True):
         one = job(before, ReverseKl(), s=P.condition(np.arange(len(A)) == row)[0])
         context, batch = context_of(one), Batch(jnp.asarray(P.trie.strings[[row]]), jnp.ones(1))
+        context = context.replace(whole_support=False)
         of_x = np.array([at for at, text in enumerate(texts(P)) if text.startswith("a|")])
         own = np.append(of_x, len(A) + P.trie.node[row, 2])  # the listed answers to x, and "outside"
         cases = {
@@ -261,6 +267,9 @@ def test_estimators_have_the_expectation_that_is_stated(monkeypatch):
         "rejection": lambda pick, _: accepted[list(pick)].prod() / 2,
         "dpo": labelled,
         "self_replay": lambda pick, _: start[list(pick)].prod() / 2,
+        "self-distillation": lambda pick, _: accepted[list(pick)].prod() / 2,
+        "on-policy reverse KL": lambda pick, _: law[list(pick)].prod() / 2,
+        "on-policy Jensen-Shannon": lambda pick, _: law[list(pick)].prod() / 2,
     }
     # In a group of G with k rewards of 1, the mean is k/G and the standard deviation sqrt(k (G - k))/G. So the
     # expectation is the exact gradient times the mean of k (G - k)/(G² (sd + eps)) over p (1 - p).

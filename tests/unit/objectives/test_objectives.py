@@ -36,8 +36,17 @@ FLAT = {
     "label_smoothing": "its optimum has tokens off the list, and a flat table has none",
     "forward_kl_to_start_token": "a flat table has no law of its own after prefixes that S never shows",
     "focal": "lost strings of a flat table fall too slowly, because a sure token counts (1 - q)^2",
+    "tofu": "lost strings of a flat table fall too slowly, because a sure token counts (1 - q)^3",
 }
 """Objectives on tokens whose optimum is not that of a flat table, or is not reached in these steps, with the reason."""
+
+STEPS = {"tofu": 12000}
+"""Steps of objectives that need more than 4000, because a sure token has nearly no gradient."""
+
+SAMPLED = {
+    "on_policy": "its answers are drawn; test_enumerated.py has the expectation of its gradient",
+}
+"""Objectives whose optimum is that of another one, which they reach on average only, with the reason."""
 
 CONFIGURED = sorted((Path(__file__).resolve().parents[3] / "conf" / "objective").glob("*.yaml"))
 PLAIN = language({"a": 3, "ab": 5, "b": 2, "ba": 4, "bab": 6, "c": 1, "ca": 3, "": 2})
@@ -81,12 +90,15 @@ def test_the_minimiser_is_the_predicted_one(file, model, spoken, loss_on):
         pytest.skip(f"{node['kind']} predicts no optimum")
     if model == "strings" and file.stem in FLAT:
         pytest.skip(FLAT[file.stem])
+    if file.stem in SAMPLED:
+        pytest.skip(SAMPLED[file.stem])
     optimizer = Adam(learning_rate=0.05, b2=0.99, decay="cosine")
     event = mask(spoken, lambda text: text in ("a|y", "b|", "ba", "b"))  # S itself is nearly all that q0 says
+    steps = STEPS.get(file.stem, 4000)
     one = job(
-        spoken, model, objective, optimizer=optimizer, num_steps=4000.0, loss_on=loss_on, event=jnp.asarray(event)
+        spoken, model, objective, optimizer=optimizer, num_steps=float(steps), loss_on=loss_on, event=jnp.asarray(event)
     )
-    record = trained(one, spoken.trie, [0, 4000]).evaluations
+    record = trained(one, spoken.trie, [0, steps]).evaluations
     s, q0 = restricted(spoken), view_of(spoken, record[0], "document")
     prompts = spoken.prompts if loss_on == "response" else None
     laws = Laws(spoken.trie, spoken.log_p, s.log_p, event, q0.log_q, prompts, q0.node_log_mass)
@@ -102,6 +114,13 @@ def test_the_minimiser_is_the_predicted_one(file, model, spoken, loss_on):
         distance.append(kl(target.log_q, log_q, target.log_weights(log_prompts)))
     assert distance[0] > 0.1
     assert 0 <= distance[1] + 1e-9 < 1e-5
+
+
+@pytest.mark.parametrize("file", [pytest.param(one, id=one.stem) for one in CONFIGURED])
+def test_an_objective_without_a_predicted_optimum_says_so(file):
+    objective = construct("objective", yaml.safe_load(file.read_text(encoding="utf-8")), "objective")
+    said = " ".join((type(objective).__doc__ or "").split())
+    assert isinstance(objective, Predicts) or "no optimum" in said
 
 
 def exact_loss(spoken: FiniteLanguage, law: FiniteLanguage, record: dict[str, np.ndarray], loss_on: str) -> float:

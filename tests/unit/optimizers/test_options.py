@@ -9,6 +9,7 @@ import pytest
 from sim.languages.device import on_device
 from sim.models.tabular_trie import tabular_trie
 from sim.optimizers.adam import Adam
+from sim.optimizers.ema import Ema
 from sim.optimizers.finch import Finch, label
 from sim.optimizers.sgd import Sgd
 from sim.optimizers.sgd import label as sgd_label
@@ -24,7 +25,7 @@ LOSSES = np.geomspace(4.0, 0.05, STEPS) * DICE.uniform(0.5, 1.5, STEPS)
 LOSSES[2] = 40.0  # a batch of high loss
 
 
-def path(optimizer: Adam | Sgd) -> np.ndarray:
+def path(optimizer: Adam | Sgd | Ema) -> np.ndarray:
     """Parameters, a pair of leaves, after each step of the given gradients and losses: float64[steps, 6]."""
     with jax.enable_x64(True):
         transformation = optax.with_extra_args_support(optimizer.transformation(float(STEPS)))
@@ -68,6 +69,15 @@ def test_the_last_parameters_are_the_mean_of_the_last_steps(kind, share, number)
     np.testing.assert_allclose(found[-1], plain[-number:].mean(axis=0), rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("memory", [0.0, 0.6, 0.97])
+def test_the_last_parameters_are_the_moving_average_from_the_start_on(memory):
+    plain, found = path(Adam(0.05)), path(Ema(0.05, memory))
+    np.testing.assert_array_equal(found[:-1], plain[:-1])
+    weights = (1 - memory) * memory ** np.arange(STEPS)[::-1]
+    start = np.array([0.0, 0.0, 1.0, 1.0, 1.0, 1.0])
+    np.testing.assert_allclose(found[-1], memory**STEPS * start + weights @ plain, rtol=0, atol=1e-14)
+
+
 def smoothed(losses: np.ndarray, share: float) -> np.ndarray:
     found = [losses[0]]
     for one in losses[1:]:
@@ -95,7 +105,7 @@ def test_finch_takes_its_largest_rate_where_the_loss_is_gone(monkeypatch):
 # -- inside the training program --------------------------------------------------------------------------------------
 
 
-def job(optimizer: Adam | Sgd) -> Job:
+def job(optimizer: Adam | Sgd | Ema) -> Job:
     params, data = TABLE.init(jax.random.key(1)), on_device(P)
     return training(TABLE, params, data, data, optimizer=optimizer, num_steps=6.0, whole_support=False, batch_size=4)
 
@@ -129,14 +139,16 @@ def test_the_mean_begins_again_with_a_carried_state():
     np.testing.assert_array_equal(again.opt_state[-1].mean["logits"], one.init["logits"])
 
 
-def test_an_impossible_token_stays_impossible_in_the_mean():
-    transformation = Sgd(0.1, average=1.0).transformation(2.0)
-    params = jnp.array([-jnp.inf, 1.0])
-    state = transformation.init(params)
-    for _ in range(2):
-        change, state = transformation.update(jnp.array([0.0, 1.0]), state, params)
-        params = optax.apply_updates(params, change)
-    np.testing.assert_allclose(params, [-np.inf, 0.85], rtol=1e-6)
+@pytest.mark.parametrize(("optimizer", "expected"), [(Sgd(0.1, average=1.0), 0.85), (Ema(0.1, 0.5), 0.875)])
+def test_an_impossible_token_stays_impossible_in_the_mean(optimizer, expected):
+    with jax.enable_x64(True):
+        transformation = optimizer.transformation(2.0)
+        params = jnp.array([-jnp.inf, 1.0])
+        state = transformation.init(params)
+        for _ in range(2):
+            change, state = transformation.update(jnp.array([0.0, 1.0]), state, params)
+            params = optax.apply_updates(params, change)
+    np.testing.assert_allclose(params, [-np.inf, expected], rtol=1e-6)
 
 
 def test_finch_sees_the_loss_of_the_batch_of_its_step():
@@ -155,3 +167,11 @@ def test_options_are_named_for_people():
     assert sgd_label(momentum=0.9) == "SGD with momentum"
     assert sgd_label(clip=0.5, average=0.25) == "SGD, gradients up to norm 0.5, mean of the last 25%"
     assert label() == "FINCH"
+
+
+def test_a_training_ends_with_the_moving_average():
+    plain, other = job(Adam(0.1)), job(Ema(0.1, 0.5))
+    trajectory = [logits(plain, step) for step in range(7)]
+    expected = 0.5**6 * trajectory[0] + sum(0.5 ** (7 - step) * trajectory[step] for step in range(1, 7))
+    np.testing.assert_array_equal(logits(other, 5), trajectory[5])
+    np.testing.assert_allclose(logits(other, 6), expected, rtol=0, atol=1e-6)

@@ -12,11 +12,22 @@ from sim.objectives.entropy_bonus import EntropyBonus
 from sim.objectives.focal import Focal
 from sim.objectives.gem import Gem
 from sim.objectives.mixce import Mixce
+from sim.objectives.mixce_self_reinforced import MixceSelfReinforced
 from sim.objectives.reverse_kl_to_start import ReverseKlToStart
+from sim.objectives.tofu import Tofu
 from sim.theory import answer_optima
 from sim.theory._levels import levelled
 from sim.theory.laws import Laws
-from sim.theory.token_optima import entropic, focal, greedy, mixed, powered, smoothed
+from sim.theory.token_optima import (
+    entropic,
+    focal,
+    greedy,
+    mixed,
+    powered,
+    reinforced,
+    smoothed,
+    tempered_focal,
+)
 from tests.unit.models.tiny_worlds import language, mask, texts
 
 S = np.array([[0.55, 0.3, 0.15, 0.0], [0.1, 0.2, 0.3, 0.4], [0.0, 1.0, 0.0, 0.0]])
@@ -59,6 +70,37 @@ def test_focal_flattens_a_sure_law_and_sharpens_an_even_one():
     sure, even = np.array([[0.9, 0.06, 0.04]]), np.concatenate([[2.0], np.ones(38)])[None] / 40
     assert focal(sure, 2.0).max() < 0.9
     assert focal(even, 2.0).max() > 2 / 40
+
+
+@pytest.mark.parametrize(("gamma", "beta"), [(3.0, 0.8), (1.0, 0.5), (0.5, 1.0), (6.0, 0.95)])
+def test_tempered_focal(gamma, beta):
+    """Descent of TOFU in logits, written out on the host, comes to rest there; the weights have no gradient."""
+    for s, found in zip(S[:2], tempered_focal(S, gamma, beta)[:2], strict=True):
+        own, z = s[s > 0], np.zeros(int((s > 0).sum()))
+        for _ in range(4000):
+            q, tempered = (np.exp(one - one.max()) / np.exp(one - one.max()).sum() for one in (z, z / beta))
+            weight = own * ((1 - q) ** gamma - gamma * q * (1 - q) ** (gamma - 1) * np.log(q))
+            z = z + 0.5 * (weight - weight.sum() * tempered)
+        np.testing.assert_allclose(found, spread(s, q), atol=2e-9)
+    np.testing.assert_allclose(tempered_focal(S, 0.0, beta), powered(S, beta))
+    np.testing.assert_allclose(tempered_focal(S, gamma, 1.0), focal(S, gamma), atol=1e-12)
+
+
+@pytest.mark.parametrize("eta", [0.05, 0.5, 0.9])
+def test_reinforced(eta):
+    found = reinforced(S, eta)
+    for s, q in zip(S[:2], found[:2], strict=True):
+        own = s[s > 0]
+        oracle = minimiser(lambda q, own=own: -float(np.sum(own * (eta * np.log(q) + (1 - eta) * q))), len(own))
+        np.testing.assert_allclose(q, spread(s, oracle), atol=2e-6)
+        level = [eta * w / v + (1 - eta) * w for w, v in zip(own, q[s > 0], strict=True)]  # by hand
+        assert np.ptp(level) < 1e-9
+    assert found[2].tolist() == [0.0, 1.0, 0.0, 0.0]
+    assert (found[:2].max(axis=1) > S[:2].max(axis=1)).all(), "it sharpens"
+    assert reinforced(S, 1.0) is S
+    assert reinforced(S, 1e-4)[1].round(3).tolist() == [0.0, 0.0, 0.0, 1.0]
+    with pytest.raises(ValueError, match=r"eta <= 1 is required, found 0\.0"):
+        reinforced(S, 0.0)
 
 
 @pytest.mark.parametrize("tau", [0.03, 0.5, 4.0])
@@ -210,6 +252,9 @@ def test_reverse_kl_to_the_start_is_the_minimum():
 def test_limits_are_sft():
     """With no bonus, one sample or gamma = 0 nothing is left but S."""
     s = answers_of(TUNED.log_p)
-    for objective in (Focal(gamma=0.0), Coverage(samples=1), Mixce(eta=1.0), Gem(beta=1.0), EntropyBonus(tau=1e-9)):
+    for objective in (
+        Focal(gamma=0.0), Coverage(samples=1), Mixce(eta=1.0), Gem(beta=1.0), EntropyBonus(tau=1e-9),
+        MixceSelfReinforced(eta=1.0), Tofu(0.0, 1.0),
+    ):  # fmt: skip
         found = answers_of(objective.optimum(laws()))
         assert found == pytest.approx(s, abs=1e-7), objective
