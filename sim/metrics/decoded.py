@@ -83,6 +83,7 @@ def _style_mass(evaluation: Evaluation) -> Iterator[Cell]:
 
 def _kl(world: World, q: Scored) -> Iterator[tuple[str, Quantity, str]]:
     yield "P||q", Quantity.of(kl(world.p.log_q, q.log_q, q.log_weights(world.p_law))), world.law_names[0]
+    yield "S||q", Quantity.of(kl(world.s.log_q, q.log_q, q.log_weights(world.s_law))), world.law_names[1]
 
 
 def _entropy(world: World, q: Scored) -> Iterator[tuple[str, Quantity, str]]:
@@ -133,7 +134,8 @@ METRICS = [
            _each(_mass)),
     Metric("decoded_style_mass", "q_T(z)", "1", "after a decoding rule: probability of a style (column of)",
            _style_mass),
-    Metric("decoded_kl", "KL(P‖q_T)", "nat", "after a decoding rule: divergence of the model from P", _each(_kl)),
+    Metric("decoded_kl", "KL(P‖q_T)", "nat", "after a decoding rule: divergence of the model from P, and from S",
+           _each(_kl)),
     Metric("decoded_entropy", "H(q_T)", "nat", "after a decoding rule: entropy of the model", _each(_entropy)),
     *(
         Metric(f"decoded_lost_{ratio:g}", f"P(P/q_T ≥ {ratio:g})", "1",

@@ -23,7 +23,7 @@ class Fisher:
     small Δ the penalty is beta KL(q0‖q) up to terms of third order, so this is `forward_kl_to_start` there; far away it
     is another objective, and it has no optimum in closed form. Batches are used for the first term alone. `ewc` keeps
     the diagonal of F only.
-    Source: J. Martens, 2020, "New insights and perspectives on the natural gradient method", arXiv:1412.1193, for F as
+    Source: J. Martens, 2014, "New insights and perspectives on the natural gradient method", arXiv:1412.1193, for F as
     the second-order term of a KL.
     """
 

@@ -85,14 +85,15 @@ def style_mass(seen: Seen) -> Values:
 
 
 def kl(seen: Seen) -> Values:
-    weights = seen.weights(seen.case.p)
+    case = seen.case
     for index, at, _, laws in each(seen):
-        total = over(weights, lambda x, laws=laws: apart(seen.given(seen.case.p, x), laws[x]))
-        yield PROBED, index, "P||q", at, seen.p_name, total
+        for of, law, name in (("P||q", case.p, seen.p_name), ("S||q", case.s, seen.s_name)):
+            total = over(seen.weights(law), lambda x, laws=laws, law=law: apart(seen.given(law, x), laws[x]))
+            yield PROBED, index, of, at, name, total
 
 
 def apart(p: Mapping[Outcome, Fraction], q: Law) -> float:
-    return math.fsum(float(v) * (log(v) - (math.log(q[d]) if q[d] else -math.inf)) for d, v in p.items())
+    return math.fsum(float(v) * (log(v) - (math.log(q[d]) if q[d] else -math.inf)) for d, v in p.items() if v)
 
 
 def entropy(seen: Seen) -> Values:
