@@ -8,7 +8,7 @@ from flax import struct
 
 from sim.config import HalfOpenFraction
 from sim.objectives._context import Batch, Context
-from sim.objectives._disturbed import disturbed
+from sim.objectives._disturbed import HasModule, disturbed
 from sim.objectives._tokens import Targets, loss_of
 from sim.typing import Array, Float, Language, Number, PRNGKey, Scalar
 
@@ -28,6 +28,11 @@ class Dropout:
 
     rate: Annotated[Number, HalfOpenFraction] = 0.1
     targets: Targets = struct.field(pytree_node=False, default="exact")
+
+    @property
+    def needs(self) -> type[HasModule]:
+        """What the model must have."""
+        return HasModule
 
     def __call__(self, q: Language, context: Context, batch: Batch, key: PRNGKey) -> Scalar:
         """Loss on one batch with one draw of the masks [nat per string]. The key is used up."""

@@ -136,7 +136,7 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
         late.make(chosen["restriction"], "restriction", p),
     )
     adapting.check(whole)
-    checks.carried(whole)
+    checks.simulation(whole)
     return whole, dict(notes)
 
 

@@ -159,6 +159,33 @@ def probe(found: Probe, name: str, model: Model) -> Probe:
     return found
 
 
+def simulation(run: Simulation) -> None:
+    """Raise SpecificationError if parts of a simulation do not fit each other."""
+    carried(run)
+    hidden_states(run)
+
+
+def hidden_states(run: Simulation) -> None:
+    """Raise SpecificationError if an objective needs what a model of the run does not have, such as embeddings."""
+    recipes = [("pretrain.objective", run.pretrain), ("objective", run.finetune)]
+    recipes += [(f"stages[{number}].objective", one.recipe) for number, one in enumerate(run.later)]
+    for place, recipe in recipes:
+        needs = getattr(recipe.objective, "needs", None)
+        if needs is None:
+            continue
+        name = kind_of(recipe.objective)
+        if not isinstance(run.model, needs):
+            raise SpecificationError(
+                f"{place}: a model with hidden states is required for {name}, found {kind_of(run.model)}; "
+                "choose model=transformer, or another objective"
+            )
+        if "linearised" in run.controls and recipe is run.finetune:
+            raise SpecificationError(
+                f"finetune.controls: no linearised is required with the objective {name}, which needs hidden states, "
+                "found it; leave it out"
+            )
+
+
 def carried(run: Simulation) -> None:
     """Raise SpecificationError if the fine-tuning cannot continue with the optimiser state of the pretraining."""
     if "carried" not in run.controls:

@@ -233,3 +233,14 @@ def test_an_optimum_that_is_wrong_for_the_trained_model_is_not_published(tmp_pat
     said = "objective: optimum(laws) whose probabilities sum to 1 within 1e-09 is required, found 0."
     assert said in str(refused.value)
     assert not list(tmp_path.glob("scratch/[0-9a-f]*/manifest.json"))
+
+
+@pytest.mark.parametrize("objective", ["neftune", "dropout"])
+def test_an_objective_that_needs_hidden_states_refuses_a_table_before_anything_is_trained(objective):
+    assert built(objective=objective, model="transformer").finetune.objective.needs
+    with pytest.raises(SpecificationError, match=r"^objective: a model with hidden states is required for \w+, found"):
+        built(objective=objective)
+    with pytest.raises(SpecificationError, match=r"^stages\[0\].objective: a model with hidden states is required"):
+        built(stages=[{"objective": {"kind": objective}, "num_steps": 3}])
+    with pytest.raises(SpecificationError, match=r"^finetune.controls: no linearised is required"):
+        built(objective=objective, model="transformer", finetune={"controls": ["linearised"]})

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from sim.languages.restricted import Restricted
+from sim.models._base import Bound
 from sim.models.tabular_strings import tabular_strings
 from sim.models.tabular_trie import tabular_trie
 from sim.objectives.dpo import Dpo
+from sim.objectives.ewc import Ewc, EwcBegun, diagonal
 from sim.objectives.policy_gradient import PolicyGradient
 from sim.objectives.rejection import Rejection
 from sim.objectives.replay import Replay
@@ -17,7 +19,7 @@ from sim.objectives.sft import Sft
 from sim.optimizers.adam import Adam
 from sim.phases import of_edit
 from sim.training.alone import simulate
-from sim.training.job import loss_and_gradient
+from sim.training.job import context_of, loss_and_gradient
 from sim.training.node_record import node_record
 from sim.training.sharing import structure
 from sim.training.simulation import (
@@ -29,7 +31,7 @@ from sim.training.simulation import (
     relearnings,
     signature,
 )
-from sim.training.sweep import Trained
+from sim.training.sweep import Trained, Training, train_many
 from tests.unit.models.tiny_worlds import kl, language, log_strings, mask
 
 P = language({"a|x": 3, "a|xy": 5, "a|y": 2, "b|x": 4, "b|yy": 2, "b|": 1}, prompt_end="|")
@@ -211,3 +213,27 @@ def test_controls_have_reward_1_everywhere_and_nothing_to_gain(objective):
             for name, at_rest in (("identity", True), ("sft", False)):
                 gradient = jax.jit(lambda job: loss_and_gradient(job, job.init, job.key)[1]["logits"])(jobs[name])
                 assert (np.abs(gradient).max() < 1e-7) == at_rest
+
+
+@pytest.mark.slow
+def test_the_fisher_information_of_every_run_is_that_of_its_own_start():
+    """Two runs with models of their own train in one program as each does alone, bit for bit."""
+    runs = [dataclasses.replace(a_run(seed), finetune=recipe(objective=Ewc(5.0))) for seed in (0, 1)]
+    starts = [run.model.init(jax.random.key(run.seed)) for run in runs]
+
+    def tuned(at: int) -> dict[str, Training]:
+        return finetunings(runs[at], starts[at])
+
+    alone = [tuned(at)["sft"] for at in (0, 1)]
+    for one, start in zip(alone, starts, strict=True):
+        assert isinstance(one.job.phase.objective, EwcBegun)
+        own = diagonal(Bound(one.job.model, start, P.vocabulary.prompt_end), context_of(one.job))
+        np.testing.assert_array_equal(one.job.phase.objective.fisher["logits"], own["logits"])
+        train_many([one])
+    both = [tuned(at)["sft"] for at in (0, 1)]
+    train_many(both)
+    for one, other in zip(alone, both, strict=True):
+        assert equal(one.trained.evaluations[-1], other.trained.evaluations[-1])
+    fisher = [one.job.phase.objective.fisher["logits"] for one in both]
+    assert not np.array_equal(*fisher)
+    assert not equal(both[0].trained.evaluations[-1], simulate(a_run(0))["sft"].evaluations[-1])
