@@ -11,6 +11,7 @@
 
 `sim.read("outputs/<name>/<hash>")` reads the record of a run, and `sim.model_of(record)` is a model of it. The commands
 are `python -m sim.run`, `sim.rows`, `sim.status`, `sim.cancel`, `sim.verify`, `sim.describe` and `sim.selftest`.
+Models of other trainers take an exam: `sim.export_world`, `sim.score_model`, `python -m sim.export` and `sim.score`.
 """
 
 import importlib
@@ -37,6 +38,7 @@ _PUBLIC = {
     "dial": "sim.languages.dial",
     "divergences": "sim.metrics.comparison",
     "excess_entropy": "sim.languages.chain_rates",
+    "export_world": "sim.interface.exam",
     "kl_rate": "sim.languages.chain_rates",
     "length_variance": "sim.languages.moments",
     "likeliest": "sim.languages.likeliest",
@@ -45,6 +47,7 @@ _PUBLIC = {
     "model_of": "sim.interface.model",
     "on_device": "sim.languages.device",
     "read": "sim.disk.folders",
+    "score_model": "sim.interface.exam",
     "settings": "sim.running.build",
     "simulate": "sim.interface.simulate",
     "spectral_radius": "sim.languages.spectrum",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from experiments.demo import exam
 from experiments.demo.examples import example_tables, examples, sample_table, samples
 from experiments.demo.facts import NO_VERDICT, facts, predictions, sample_space, setting, validity
 from experiments.demo.headline import five
@@ -46,42 +47,46 @@ def analyse(record: Record) -> dict[str, pl.DataFrame]:
     """Return the tables of a run: metrics, documents, strings, phases, lines, examples, samples, identities, run."""
     numbers, documents, strings = metrics_table(record), documents_table(record), strings_table(record)
     phases = phases_table(record)
-    return {
-        "metrics": numbers,
-        "documents": documents,
-        "strings": strings,
-        "phases": phases,
-        "lines": lines_table(numbers, documents, phases),
-        "examples": examples(documents, strings, phases),
-        "samples": samples(documents, strings, phases, record.config["seed"]),
-        "identities": identities(record),
-        "run": facts(record, numbers),
-    }
+    found = {"metrics": numbers, "documents": documents, "strings": strings, "phases": phases}
+    if "exam" in record.config:
+        path = exam.path(numbers)
+        found |= {"path": path, "crossings": exam.crossings(path), "run": exam.facts(record)}
+    else:
+        found["run"] = facts(record, numbers)
+    if any(meaning.role == "fine-tuning" for meaning in record.meanings.values()):  # a single model has no "after"
+        found |= {
+            "lines": lines_table(numbers, documents, phases),
+            "examples": examples(documents, strings, phases),
+            "samples": samples(documents, strings, phases, record.config["seed"]),
+        }
+    return found | {"identities": identities(record)}
 
 
 def identities(record: Record) -> pl.DataFrame:
     """Return the residuals and slacks of the identities from the record, with their tolerances."""
     found = record.facts["residuals"]
-    return pl.DataFrame(
-        [
-            {
-                "phase": where.split("/")[0],
-                "view": where.split("/")[1],
-                "identity": name,
-                "kind": TOLERANCES[name].kind,
-                "value": value,
-                "tolerance": TOLERANCES[name].value,
-                "holds": not violations({name: value}),
-            }
-            for where, values in found.items()
-            for name, value in values.items()
-        ],
-        schema_overrides={"value": pl.Float64},
-    )
+    rows = [
+        {
+            "phase": where.split("/")[0],
+            "view": where.split("/")[1],
+            "identity": name,
+            "kind": TOLERANCES[name].kind,
+            "value": value,
+            "tolerance": TOLERANCES[name].value,
+            "holds": not violations({name: value}),
+        }
+        for where, values in found.items()
+        for name, value in values.items()
+    ]
+    texts = dict.fromkeys(("phase", "view", "identity", "kind"), pl.String)
+    numbers_ = dict.fromkeys(("value", "tolerance"), pl.Float64)
+    return pl.DataFrame(rows, schema={**texts, **numbers_, "holds": pl.Boolean})
 
 
 def headline(tables: dict[str, pl.DataFrame]) -> list[Block]:
     """Return only the conclusions, in five lines."""
+    if exam.is_exam(tables):
+        return exam.opening(tables)
     run = tables["run"].row(0, named=True)
     blocks: list[Block] = [Heading(f"{run['name']}, run {run['run']}: {run['restriction']}")]
     blocks += [Paragraph(f"WARNING: {warning}", bullet=True) for warning in warnings(tables)]
@@ -90,6 +95,8 @@ def headline(tables: dict[str, pl.DataFrame]) -> list[Block]:
 
 def report(tables: dict[str, pl.DataFrame]) -> list[Block]:
     """Return the whole report: the conclusions, then the tables of `analyse`. Empty sections are left out."""
+    if exam.is_exam(tables):
+        return [*exam.opening(tables), *(_numbers(tables) if "lines" in tables else ())]
     run = tables["run"].row(0, named=True)
     blocks: list[Block] = [Heading(f"Report of {run['name']}, run {run['run']}, seed {run['seed']}")]
     blocks += [Paragraph(f"WARNING: {warning}") for warning in warnings(tables)]
@@ -98,19 +105,30 @@ def report(tables: dict[str, pl.DataFrame]) -> list[Block]:
     blocks += [Paragraph(sentence, bullet=True) for sentence in shows(tables)]
     blocks.append(Heading("What it does not show"))
     blocks += [Paragraph(sentence, bullet=True) for sentence in shows_not(tables)]
-    blocks += [Heading("Sampled before and after"), sample_table(tables["samples"])]
+    return [*blocks, *_numbers(tables)]
+
+
+def _numbers(tables: dict[str, pl.DataFrame]) -> list[Block]:
+    """Return what follows the sentences: samples, likely answers, and the sections with the numbers."""
+    run = tables["run"].row(0, named=True)
+    blocks: list[Block] = [Heading("Sampled before and after"), sample_table(tables["samples"])]
     given = "given the prompt, " if run["num_prompts"] else ""
     blocks += [Heading("Most likely before and after SFT"), Paragraph(f"Probabilities {given}exact up to rounding.")]
     blocks += example_tables(tables["examples"], tables["phases"])
     blocks.append(Heading("How to read the numbers"))
     marks = legend(set(tables["lines"]["exactness"]))
     blocks += [Paragraph(sentence) for sentence in (f"Numbers are in nats unless a unit is given. {marks}",)]
-    blocks += [Paragraph(sentence) for sentence in (sample_space(run), predictions(run))]
+    if exam.is_exam(tables):
+        blocks += exam.space(run)
+    else:
+        blocks += [Paragraph(sentence) for sentence in (sample_space(run), predictions(run))]
     for section in sections(tables["lines"]):
         part = tables["lines"].filter(section=section)
         title, _ = EXPLAINED.get(section, (section.capitalize(), ""))
         blocks += [Heading(title), *explained(section, run, part), *meanings(section, part)]
         blocks.append(section_table(part, run))
+    if tables["identities"].is_empty():
+        return blocks
     return [*blocks, Heading("Identities"), Paragraph(residual_line(tables["identities"]))]
 
 

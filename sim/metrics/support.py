@@ -25,8 +25,8 @@ def epsilon_support(q: Scored, epsilons: Sequence[float], log_law: np.ndarray) -
     """N_0(eps) = E_x |{y : q(y|x) >= eps}| [strings] for each eps > 0, averaged over the prompt law float64[G].
 
     Supported strings are counted exactly. Off the support, a node adds no string if all its exits are below eps, and
-    else at most floor(mass of its exits / eps). So the number is exact if every exit mass is below eps. Raises
-    ValueError unless eps > 0.
+    else at most floor(mass of its exits / eps). So the number is exact if every exit mass is below eps. Where nodes are
+    not recorded, the exits of a prompt are taken together. Raises ValueError unless eps > 0.
     """
     thresholds = [_log_threshold(epsilon) for epsilon in epsilons]
     weights = q.log_weights(log_law)
@@ -37,10 +37,7 @@ def epsilon_support(q: Scored, epsilons: Sequence[float], log_law: np.ndarray) -
     for below, threshold in zip(missed, thresholds, strict=True):
         if below not in counts:
             counts[below] = float((law * (log_q >= threshold)).sum())
-    leaky = (q.node_group >= 0) & (q.node_off_max > 0.0)
-    leaky[leaky] = log_law[q.node_group[leaky]] != -np.inf
-    node_law = np.exp(log_law[q.node_group[leaky]])
-    off, off_max = q.node_off[leaky], q.node_off_max[leaky]
+    node_law, off, off_max = _leaks(q, log_law)
     largest = np.max(off_max, initial=0.0)
     out = []
     for epsilon, below in zip(epsilons, missed, strict=True):
@@ -51,6 +48,16 @@ def epsilon_support(q: Scored, epsilons: Sequence[float], log_law: np.ndarray) -
             above = float((node_law[open_nodes] * room).sum())
         out.append(Quantity(on, on + above))
     return out
+
+
+def _leaks(q: Scored, log_law: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mass off the support by node, or by prompt: prompt law, mass, and the largest q_e, float64[K] each."""
+    if q.nodes is None:
+        leaky = (q.exit_max > 0.0) & (log_law != -np.inf)
+        return np.exp(log_law[leaky]), q.off[leaky], q.exit_max[leaky]
+    leaky = (q.node_group >= 0) & (q.node_off_max > 0.0)
+    leaky[leaky] = log_law[q.node_group[leaky]] != -np.inf
+    return np.exp(log_law[q.node_group[leaky]]), q.node_off[leaky], q.node_off_max[leaky]
 
 
 def off_support_mass(q: Scored, log_law: np.ndarray) -> float:

@@ -11,7 +11,9 @@ from sim.metrics import identities
 from sim.metrics.entropy import entropy_interval
 from sim.metrics.excursion import kl_by_step
 from sim.metrics.forgetting import waterfall
+from sim.metrics.law_record import knows
 from sim.metrics.nodes import UnrecordedError
+from sim.metrics.one_sided import one_sided
 from sim.metrics.scene import TRUTH, Cell, Evaluation, Metric, World
 from sim.metrics.scored import VIEWS, Scored, View
 from sim.numerics import SpecificationError, nearest
@@ -102,7 +104,7 @@ def columns(
         world = World(record, view)
         _add_truths(found, world, wanted)
         for phase in record.phases:
-            if phases is None or phase in phases:
+            if (phases is None or phase in phases) and knows(record.phases[phase].arrays, view):
                 for evaluation in world.evaluations(phase):
                     _add(found, evaluation, wanted)
     return found
@@ -132,6 +134,8 @@ def _add(found: Columns, evaluation: Evaluation, wanted: Collection[Metric]) -> 
         cells = _measured(metric, evaluation)
         if evaluation.is_truth and evaluation.world.stage:  # of a later stage, only what has a name of its own is new
             cells = [cell for cell in cells if (shown(cell.of), shown(cell.law)) != (cell.of, cell.law)]
+        if not evaluation.is_truth and evaluation.world.record.facts.get("canonical_only"):
+            cells = [one_sided(metric.name, cell, evaluation) for cell in cells]
         numbers = [cell.number for cell in cells]
         new: Columns = {
             "phase": [evaluation.phase] * len(cells),
@@ -176,12 +180,12 @@ def _measured(metric: Metric, evaluation: Evaluation) -> list[Cell]:
 def residuals(record: Record) -> dict[str, dict[str, float]]:
     """Residuals and slacks of the identities at the last evaluation of every phase, in every view.
 
-    The keys are "phase/view", and then the names of the identities.
+    The keys are "phase/view", and then the names of the identities. A view in which a model is not known is left out.
     """
     found = {}
     for view in VIEWS:
         world = World(record, view)
-        for phase in record.phases:
+        for phase in (name for name, one in record.phases.items() if knows(one.arrays, view)):
             q, own = world.scored(phase, -1), world.of_phase(phase)
             found[f"{phase}/{view}"] = _residuals(own, q)
             by_step = kl_by_step(record.phases[phase], view)

@@ -46,6 +46,13 @@ DOORS = (
     Door("sim.cancel", "--help", "{new}", ("{}",)),
     Door("sim.verify", "{outputs}", "{new}", ("{}", "{} --json")),
     Door("sim.describe", GRAMMAR, "{new}", ("{}", f"{GRAMMAR} --against={{}}", f"{GRAMMAR} --write={{}}")),
+    Door(
+        "sim.export",
+        "brackets_small@1 {new} --sft 5 --pretrain 5",
+        "brackets_tiny@1 {new}",
+        ("{} {new}", "brackets_small@1 {}"),
+    ),
+    Door("sim.score", "--help", "{new} --world brackets_small@1", ("{} --world brackets_small@1", "x.csv --world {}")),
     Door("sim.selftest", "pcfg --n 1", "pcgf"),
     Door("sim.running.worker", "{task}", "{new}", ("{}",), COMPUTES),
     Door("experiments", "claims", "demo {new}", ("demo {}", "c1_entropy {}", "robustness {}", "board {}", "{}")),
