@@ -31,6 +31,16 @@ def tuned(tables: Tables) -> list[str]:
     return phases(tables, "fine-tuning", "control")
 
 
+def drawable(tables: Tables) -> bool:
+    """Return whether a run has numbers to draw: not of a model that was handed in alone, or of which bounds are known.
+
+    A figure that has neither table shows what is known without a run of its own.
+    """
+    if "run" not in tables or "tokenizer" not in tables["run"].columns:
+        return True
+    return tables["run"]["tokenizer"][0] == "own" and ("phases" not in tables or bool(phases(tables, "fine-tuning")))
+
+
 def is_control(tables: Tables, phase: str) -> bool:
     """Return whether a phase is a control."""
     return phase in phases(tables, "control")

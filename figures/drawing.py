@@ -12,6 +12,7 @@ from types import ModuleType
 import polars as pl
 from matplotlib.figure import Figure
 
+from figures.curves import drawable
 from figures.glyphs import complete, prepare
 from figures.language import speaking
 from figures.moving import can_film, film
@@ -90,7 +91,7 @@ def write(module: ModuleType, name: str, source: Path, folder: Path, form: Form)
     with styled(form.medium, form.language):
         prepare(tables)
         try:
-            drawn = module.draw(tables)
+            drawn = module.draw(tables) if drawable(tables) else None
             if drawn is None:
                 return []
             caption = module.caption(tables)

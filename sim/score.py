@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     importlib.import_module("experiments.study").write_tables(tables, target / "tables")  # by name, like every member
     blocks = module.report(tables)
     write_whole(target / "report.md", markdown(blocks).encode())
-    show(blocks if chosen.full else module.headline(tables))
+    show(blocks if chosen.full else module.exam.opening(tables))
     more = "" if chosen.full else " (--full prints all of it)"
     print(f"\nWritten to {target}: report.md{more} and tables/; the record is {source}")
     return 0

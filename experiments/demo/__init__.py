@@ -86,7 +86,7 @@ def identities(record: Record) -> pl.DataFrame:
 def headline(tables: dict[str, pl.DataFrame]) -> list[Block]:
     """Return only the conclusions, in five lines."""
     if exam.is_exam(tables):
-        return exam.opening(tables)
+        return exam.headline(tables)
     run = tables["run"].row(0, named=True)
     blocks: list[Block] = [Heading(f"{run['name']}, run {run['run']}: {run['restriction']}")]
     blocks += [Paragraph(f"WARNING: {warning}", bullet=True) for warning in warnings(tables)]

@@ -14,7 +14,7 @@ from sim.disk.records import Record
 from sim.metrics.frames import in_words
 from sim.quantity import Quantity
 from sim.show.blocks import Block, Heading, Paragraph, Table
-from sim.show.writing import bare, counted, text, written
+from sim.show.writing import NEGLIGIBLE, bare, counted, text, written
 
 LEVELS = (0.3, 0.1, 0.03)
 """The fits KL(S‖q) [nat] whose first crossings are told: those of the atlas."""
@@ -135,6 +135,23 @@ def crossings(found: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={**schema, "forgetting": pl.Float64, "largest_later": pl.Float64})
 
 
+def headline(tables: dict[str, pl.DataFrame]) -> list[Block]:
+    """Return only the conclusions: the place of every model at its last step, and what the fine-tuning did."""
+    run = tables["run"].row(0, named=True)
+    found, one_sided = numbers(tables["metrics"]), run["tokenizer"] == "other"
+    blocks: list[Block] = [Heading(f"{run['name']}, exam {run['run']}: a model on {run['world']}")]
+    for phase, step in tables["phases"].select("phase", "last_step").iter_rows():
+        places = [found.get((phase, step, "response", one.metric, one.of, one.at, one.law)) for one in PATH.values()]
+        said = [
+            f"{one.label.strip()} {_said(place, one_sided)}" for one, place in zip(PATH.values(), places, strict=True)
+        ]
+        name = NAMES[phase] if "lines" in tables else ALONE
+        blocks.append(Paragraph(f"{name.capitalize()}, step {step}: {'; '.join(said)}", bullet=True))
+    if "lines" in tables:
+        blocks += [Paragraph(line, bullet=True) for line in shown(tables)]
+    return blocks
+
+
 def opening(tables: dict[str, pl.DataFrame]) -> list[Block]:
     """Return the conclusions: what was judged, what it shows, what its files do not tell, and the main numbers."""
     run = tables["run"].row(0, named=True)
@@ -211,7 +228,7 @@ def told(run: dict[str, Any]) -> Iterator[str]:
         "Log-probabilities are taken as they are. If each is off by at most "
         f"{run['rounding']:g} nats, so are KL(P‖q) and KL(S‖q), and q(⊥) is off by at most {run['rounding']:g}."
     )
-    if run["largest_mass"] > 1.0:
+    if run["largest_mass"] > 1.0 + NEGLIGIBLE:
         yield (
             f"At a prompt the listed strings have the total probability 1 + {run['largest_mass'] - 1.0:.1e}, which is "
             "within this rounding; q(⊥) counts as 0 there."

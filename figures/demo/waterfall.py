@@ -4,6 +4,8 @@ A step is drawn as a change, after - before. The rows `waterfall_*` of the table
 optimum q* of the objective is not S, a further step leads from H(S) to H(q*), and learning starts there.
 """
 
+import math
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -50,13 +52,21 @@ def draw(tables: Tables) -> Figure:
 
 def caption(tables: Tables) -> str:
     """Say what is drawn."""
-    return say(
+    lower = say(" “At least” marks a number of which a lower bound is known.") if _is_open(tables) else ""
+    said = say(
         "Diversity waterfall. From the entropy H(P) of the language to the entropy H(q) of the tuned model, in steps: "
         "conditioning on what S keeps leads to H(P_A), narrowing to H(S), learning to H(q). Where the optimum q* of "
         "the objective differs from S, a step leads from H(S) to H(q*). Numbers are exact; black bars are certified "
         "bounds. For a control, S is P. {data}.",
         data=data(tables),
     )
+    return said + lower
+
+
+def _is_open(tables: Tables) -> bool:
+    """Return whether whole strings alone are known of the model, so that its entropy has no upper bound."""
+    metrics = tables["metrics"]
+    return any(math.isinf(ends(metrics, phase, "entropy", "q", law(tables, phase))[1]) for phase in tuned(tables))
 
 
 def law(tables: Tables, phase: str) -> str:
@@ -87,22 +97,30 @@ def _panel(axes: Axes, start: float, changes: Steps, colour: str) -> float:
         hatch = HATCHES.get(part, "")
         axes.barh(place, lower, left=level, color=PARTS[part], height=0.7, hatch=hatch, edgecolor="white", linewidth=0)
         axes.plot([level, level], [place - 1.35, place + 0.35], color=GUIDE, linewidth=0.7)
-        _label(axes, place, max(level, level + upper), change(lower, upper))
-        farthest, width = max(farthest, level + upper), upper - lower
+        end = level + upper if math.isfinite(upper) else level + lower
+        _label(axes, place, max(level, end), change(lower, upper) if math.isfinite(upper) else _at_least(lower))
+        farthest, width = max(farthest, end), upper - lower
         level += lower
     last = len(changes)
     axes.plot([level, level], [last - 0.35, last + 1.35], color=GUIDE, linewidth=0.7)
     axes.barh(last + 1, level, color=colour, height=0.7)
-    if width > 0.0:
+    if 0.0 < width < math.inf:
         axes.errorbar(
             [level] * 2, [last, last + 1], xerr=[[0.0, 0.0], [width, width]], fmt="none", ecolor="black",
             capsize=3 * factor(), elinewidth=1.2 * factor(),
         )  # fmt: skip
     low, high = f"{level:.2f}", f"{level + width:.2f}"
-    final = say("{low} to {high}", low=low, high=high) if width >= 0.005 else low
-    _label(axes, last + 1, level + width, final)
+    if width == math.inf:  # whole strings alone are known of the model
+        _label(axes, last + 1, level, say("at least {low}", low=low))
+    else:
+        _label(axes, last + 1, level + width, say("{low} to {high}", low=low, high=high) if width >= 0.005 else low)
     axes.tick_params(axis="y", length=0)
     return farthest
+
+
+def _at_least(lower: float) -> str:
+    """Write a change of entropy of which a lower bound is known."""
+    return say("at least {low}", low=change(lower, lower))
 
 
 def _label(axes: Axes, place: float, end: float, text: str) -> None:

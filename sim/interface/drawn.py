@@ -27,10 +27,11 @@ def drawn(
         )
     module = found[name].load()
     # by name, like every member: sim does not depend on figures
-    style, glyphs = map(importlib.import_module, ("figures.style", "figures.glyphs"))
+    style, glyphs, curves = map(importlib.import_module, ("figures.style", "figures.glyphs", "figures.curves"))
     with style.styled(language=language):
         glyphs.prepare(tables)
-        figure: Figure | None = module.draw(tables) if set(module.TABLES) <= set(tables) else None
+        there = set(module.TABLES) <= set(tables) and curves.drawable(tables)
+        figure: Figure | None = module.draw(tables) if there else None
     if figure is None:
         raise SpecificationError(f"figure: a figure for which {whose} has numbers is required, found {name!r}")
     glyphs.complete(figure)
