@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     terms = Terms(chosen.name, chosen.unit, chosen.tokenizer, chosen.strings, chosen.rounding)
     try:
-        check_writable("--outputs", chosen.outputs / chosen.name, [], "choose another folder")
         terms.check()
+        check_writable("--outputs", chosen.outputs / chosen.name, [], "choose another folder")
         world = world_of(chosen.world)
         files: dict[Name, Sequence[Path]] = {
             "before": chosen.before, "after": chosen.files, "control": chosen.control

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,6 +58,8 @@ class Terms:
 
     def check(self) -> None:
         """Raise SpecificationError for a term that cannot hold."""
+        if not re.fullmatch("[a-z0-9_]+", self.name):
+            raise SpecificationError(f"name: lower-case letters, digits and _ are required, found {self.name!r}")
         if self.unit not in UNITS:
             raise SpecificationError(f"unit: one of {', '.join(UNITS)} is required, found {self.unit!r}")
         if self.tokenizer not in get_args(Tokenizer):

@@ -103,7 +103,8 @@ def _order(file: Path, keys: np.ndarray, key: str, world: ExamWorld) -> tuple[np
     wanted = world.document_ids if key == "id" else world.prefix_ids
     what = "document" if key == "id" else "prefix"
     at = {one: row for row, one in enumerate(keys.tolist())}
-    others = [one for one in at if one not in set(wanted)]
+    listed = set(wanted)
+    others = [one for one in at if one not in listed]
     if others:
         strange = next((one for one in others if one[:MARK] != world.mark), None)
         if strange is not None:

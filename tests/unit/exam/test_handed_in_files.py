@@ -300,7 +300,15 @@ def test_what_is_no_table_is_refused(name: str, text: str | None, said: str, pla
 
 
 @pytest.mark.parametrize(
-    "terms", [{"unit": "bits"}, {"tokenizer": "mine"}, {"strings": 0.0}, {"rounding": -1.0}, {"rounding": math.nan}]
+    "terms",
+    [
+        {"unit": "bits"},
+        {"tokenizer": "mine"},
+        {"strings": 0.0},
+        {"rounding": -1.0},
+        {"rounding": math.nan},
+        {"name": "../a"},
+    ],
 )
 def test_wrong_terms_are_refused(terms: dict[str, Any], place: Path, tmp_path: Path) -> None:
     with pytest.raises(SpecificationError, match="is required, found"):
