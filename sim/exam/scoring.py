@@ -59,7 +59,9 @@ class Terms:
     def check(self) -> None:
         """Raise SpecificationError for a term that cannot hold."""
         if not re.fullmatch("[a-z0-9_]+", self.name):
-            raise SpecificationError(f"name: lower-case letters, digits and _ are required, found {self.name!r}")
+            raise SpecificationError(
+                f"name: a name of lower-case letters, digits and _ is required, found {self.name!r}"
+            )
         if self.unit not in UNITS:
             raise SpecificationError(f"unit: one of {', '.join(UNITS)} is required, found {self.unit!r}")
         if self.tokenizer not in get_args(Tokenizer):
