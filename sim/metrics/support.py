@@ -25,8 +25,8 @@ def epsilon_support(q: Scored, epsilons: Sequence[float], log_law: np.ndarray) -
     """N_0(eps) = E_x |{y : q(y|x) >= eps}| [strings] for each eps > 0, averaged over the prompt law float64[G].
 
     Supported strings are counted exactly. Off the support, a node adds no string if all its exits are below eps, and
-    else at most floor(mass of its exits / eps). So the number is exact if every exit mass is below eps. Where nodes are
-    not recorded, the exits of a prompt are taken together. Raises ValueError unless eps > 0.
+    else at most floor(mass of its exits / eps). So the number is exact if every exit mass is below eps. Raises
+    ValueError unless eps > 0.
     """
     thresholds = [_log_threshold(epsilon) for epsilon in epsilons]
     weights = q.log_weights(log_law)
@@ -51,8 +51,11 @@ def epsilon_support(q: Scored, epsilons: Sequence[float], log_law: np.ndarray) -
 
 
 def _leaks(q: Scored, log_law: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The mass off the support by node, or by prompt: prompt law, mass, and the largest q_e, float64[K] each."""
-    if q.nodes is None:
+    """The mass off the support by node: prompt law, mass, and the largest q_e, float64[K] each.
+
+    Where each prompt has one exit, as for a model that was handed in, it is known by prompt without nodes.
+    """
+    if q.nodes is None and (q.exit_max == q.off).all():
         leaky = (q.exit_max > 0.0) & (log_law != -np.inf)
         return np.exp(log_law[leaky]), q.off[leaky], q.exit_max[leaky]
     leaky = (q.node_group >= 0) & (q.node_off_max > 0.0)
