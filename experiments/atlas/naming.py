@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from sim.config import GROUPS
+from sim.config import GROUPS, members
 from sim.numerics import SpecificationError
 
 NO_STRENGTH = ("run", "name", "valid", "claim", "part", *GROUPS)
@@ -19,14 +19,17 @@ UNITS = {
 }  # fmt: skip
 """Whether the loss of an objective is about whole answers, about next-token laws, or has one optimum for both (T1).
 
-An objective that has both forms says which in its argument `level`.
+An objective that has both forms says which in its argument `level`, and any other one in its own file: UNIT. This list
+is for files that do not, since an edit of them would make their finished runs look outdated.
 """
 
 
 def unit(run: Mapping[str, Any]) -> str:
     """Return the unit of the loss of a run: answer, token, both; "" if nobody said."""
     level = {"string": "answer", "token": "token"}.get(str(run.get("objective.level")))
-    return level or UNITS.get(str(run.get("objective.kind")), "")
+    kind = str(run.get("objective.kind"))
+    file = members("objective").get(kind)
+    return level or (getattr(file.load(), "UNIT", "") if file else "") or UNITS.get(kind, "")
 
 
 def named(runs: pl.DataFrame) -> pl.DataFrame:

@@ -17,6 +17,12 @@ from sim.typing import Array, Bool, Float, Int, Language, Number, Params, PRNGKe
 CHUNK = 32
 """Strings whose gradients exist at the same time."""
 
+UNIT = "both"
+"""What its loss is about, for the atlas: the next token, a whole answer, or both: its fit is cross-entropy."""
+
+FAMILY = "start"
+"""Its kind in the atlas: a penalty for leaving the model with which the stage began."""
+
 
 @struct.dataclass
 class Ewc:

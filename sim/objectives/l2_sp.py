@@ -11,6 +11,12 @@ from sim.objectives._parameters import change, squared
 from sim.objectives._tokens import Targets, token_loss
 from sim.typing import Language, Number, PRNGKey, Scalar
 
+UNIT = "both"
+"""What its loss is about, for the atlas: the next token, a whole answer, or both: its fit is cross-entropy."""
+
+FAMILY = "start"
+"""Its kind in the atlas: a penalty for leaving the model with which the stage began."""
+
 
 @struct.dataclass
 class L2Sp:

@@ -13,6 +13,9 @@ from sim.objectives._disturbed import HasModule, disturbed
 from sim.objectives._tokens import Targets, loss_of
 from sim.typing import Array, Float, Language, Number, PRNGKey, Scalar
 
+UNIT = "both"
+"""What its loss is about, for the atlas: the next token, a whole answer, or both: its fit is cross-entropy."""
+
 
 @struct.dataclass
 class Neftune:

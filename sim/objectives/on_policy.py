@@ -15,6 +15,9 @@ from sim.objectives.reverse_kl import ReverseKl
 from sim.theory.laws import Laws
 from sim.typing import Language, Number, PRNGKey, Scalar
 
+UNIT = "answer"
+"""What its loss is about, for the atlas: the next token, a whole answer, or both, which have one optimum."""
+
 
 @struct.dataclass
 class OnPolicy:

@@ -14,6 +14,9 @@ from sim.objectives.rejection import Rejection
 from sim.theory.laws import Laws
 from sim.typing import Array, Float, Int, Language, NextLogProbs, PRNGKey, Scalar
 
+UNIT = "both"
+"""What its loss is about, for the atlas: the next token, a whole answer, or both, which have one optimum."""
+
 
 @struct.dataclass
 class SelfDistillation:

@@ -17,6 +17,10 @@ from sim.typing import Language, NextLogProbs, Number, PRNGKey, Scalar
 UpToOne = Check("a number from 0 to 1, 0 excluded,", lambda value: 0 < value <= 1)
 
 
+UNIT = "token"
+"""What its loss is about, for the atlas: the next token, a whole answer, or both, which have one optimum."""
+
+
 @struct.dataclass
 class Tofu:
     """-sg(g(q_a)) beta log q_beta(a) for the next token a [nat per string], with q_beta ∝ q^(1/beta).
