@@ -20,7 +20,6 @@ from sim.disk.folders import finished
 from sim.numerics import SpecificationError, in_one_line
 from sim.places import check_writable, reason
 from sim.show.counting import counted
-from sim.streams import command
 
 FAILED, REFUSED = 1, 2
 """Exit statuses: a record or an archive is damaged, or cannot be written; the input is wrong."""
@@ -121,7 +120,3 @@ def _full(place: Path, problem: OSError) -> _DamagedError:
     return _DamagedError(
         f"{place}: a folder that can be written is required, found {reason(problem)}; make room, or choose another"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(command(main))
