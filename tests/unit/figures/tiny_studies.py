@@ -25,6 +25,7 @@ from sim.metrics.table import residuals
 from sim.phases import MEANINGS, of_edit
 from sim.restrictions.style import style
 from tests.unit import imitated, imitated_atlas, imitated_consequences, imitated_rank
+from tests.unit.experiments import method_tables
 from tests.unit.figures.tiny_runs import arrays, run, world
 
 Tables = dict[str, pl.DataFrame]
@@ -64,7 +65,7 @@ def variants(study: str) -> list[str]:
         return [""]
     module = members("experiment")[study].load()
     if hasattr(module, "CLAIM") or hasattr(module, "TOGETHER"):
-        return ["", "not valid"] if study in RECORDS else []
+        return ["", "not valid"] if study in (*RECORDS, *TABLED) else []
     return list(RUNS)
 
 
@@ -78,11 +79,13 @@ def _tables(study: str, variant: str) -> Tables:
     if study not in members("experiment"):
         return {}
     module = members("experiment")[study].load()
-    if study not in RECORDS:
+    if study not in (*RECORDS, *TABLED):
         return module.analyse(run(**RUNS[variant]))
     if variant == "not valid":
         found = tables(study)
         return {**found, "runs": found["runs"].with_columns(valid=pl.lit(False))}
+    if study in TABLED:
+        return TABLED[study]()
     records = {record.hash: record for record in _claimed(study)}
     found = {"finished": lambda _: [Path(run) for run in records], "read": lambda place: records[place.name]}
     if hasattr(module, "TOGETHER"):
@@ -309,3 +312,13 @@ RECORDS: dict[str, Callable[[], Iterator[Record]]] = {
     "atlas": imitated_atlas.atlas, "atlas_languages": imitated_atlas.atlas,
 }  # fmt: skip
 """The runs of claims. The figures of a claim without an entry are only drawn from real runs, by the laws of claims."""
+
+
+def _methods() -> Tables:
+    """All methods in twelve worlds, as announced."""
+    found = method_tables.frames()
+    return {"runs": found["ends"].select("run", "seed", "valid", "part"), **found}
+
+
+TABLED: dict[str, Callable[[], Tables]] = {"m_methods": _methods}
+"""Tables of claims whose runs are not imitated here. The tests of the claim look at how its runs become these."""
