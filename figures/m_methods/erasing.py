@@ -50,10 +50,10 @@ def caption(tables: Tables) -> str:
     found, ends = shown(tables), tables["ends"]
     return say(
         "M.6. What fine-tuning erases behind the gate, E, against Q, the sum of the squared lengths of all steps. "
-        "Curve: plain cross-entropy on the data, exact targets at the rates 1, 2 and 4·10⁻³, sampled targets at 0.25, 0.5, "
-        "1, 2 and 3·10⁻³. Marks: other methods, at 2·10⁻³, FINCH at 10⁻³. Means over at most {worlds} worlds; band and "
-        "bars are 95 % intervals. E is exact, and Q is exact but for the rounding of float32. {left} of {height} runs are "
-        "left out, because they do not fit.",
+        "Curve: plain cross-entropy on the data, exact targets at the rates 1, 2 and 4·10⁻³, sampled targets at "
+        "0.25, 0.5, 1, 2 and 3·10⁻³. Marks: other methods, at 2·10⁻³, FINCH at 10⁻³. Means over at most {worlds} "
+        "worlds; band and bars are 95 % intervals. E is exact, and Q is exact but for the rounding of float32. "
+        "{left} of {height} runs are left out, because they do not fit.",
         worlds=found["seed"].n_unique() if found.height else 0,
         left=ends.height - found.height,
         height=ends.height,

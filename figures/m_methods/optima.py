@@ -41,11 +41,11 @@ def caption(tables: Tables) -> str:
     tried = ends.filter(pl.col("part").is_in(list(LOSSES))).height
     return say(
         "M.1. Change of the entropy of a loss's optimum against that of trained models, exact targets, means over "
-        "{worlds} worlds with 95 % intervals. Horizontal: what the objective changes, H(q*) − H(S), exact. Vertical: what was "
-        "learned, H(q) − H(q of SFT) in the same world, between certified bounds, which the intervals hold. Grey: "
-        "equality; the vertical distance to it is the learning gap. Right: the losses near to SFT again. Hollow: "
-        "losses that reward every token, whose H(q*) is known only given that the answer is listed. {left} of {tried} runs "
-        "are left out, because they do not fit.",
+        "{worlds} worlds with 95 % intervals. Horizontal: what the objective changes, H(q*) − H(S), exact. "
+        "Vertical: what was learned, H(q) − H(q of SFT) in the same world, between certified bounds, which the "
+        "intervals hold. Grey: equality; the vertical distance to it is the learning gap. Right: the losses near "
+        "to SFT again. Hollow: losses that reward every token, whose H(q*) is known only given that the answer is "
+        "listed. {left} of {tried} runs are left out, because they do not fit.",
         worlds=found["seed"].n_unique() if found.height else 0,
         left=tried - found.height,
         tried=tried,
