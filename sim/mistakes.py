@@ -54,8 +54,8 @@ def explain(error: Exception, arguments: list[str], config_name: str, directory:
         line = str(refusal)
     elif isinstance(error, OverrideParseException):
         line = _parse_error(error)
-    elif isinstance(error, MissingConfigException) and error.options is not None:
-        line = _unknown_option(error, arguments, directory)
+    elif isinstance(error, MissingConfigException) and (unknown := _unknown_option(error, arguments, directory)):
+        line = unknown
     elif isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         line = f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: not valid YAML, {error.problem}"
     elif isinstance(error, OmegaConfBaseException):
@@ -116,9 +116,13 @@ def _parse_error(error: OverrideParseException) -> str:
     return f"{error.override}: key=value is required ({detail}); quote the value: {quoted(str(error.override))}"
 
 
-def _unknown_option(error: MissingConfigException, arguments: list[str], directory: Path) -> str:
-    group, _, choice = str(error.missing_cfg_file).rpartition("/")
-    options = list(error.options or [])
+def _unknown_option(error: MissingConfigException, arguments: list[str], directory: Path) -> str | None:
+    """Return a line about an option that a group lacks; None if no group is behind it. Of a list Hydra says less."""
+    listed = re.search(r"Could not load '(\S+)'", str(error))
+    group, _, choice = (listed[1] if listed else str(error.missing_cfg_file)).rpartition("/")
+    options = list(error.options or (_options(group, directory) if group else ()))
+    if not options:
+        return None
     pattern = rf"\b{re.escape(group)}\s*[:=]\s*{re.escape(choice)}\b"
     where = _written_in(pattern, arguments, directory)
     return f"{group}: one of {', '.join(options)} is required, found '{choice}'{where}{nearest(choice, options)}"
@@ -168,7 +172,18 @@ def _unknown_key(key: str, arguments: list[str], config_name: str, directory: Pa
         _unknown_in(key, _composed(arguments, config_name, directory, turn), _groups(directory))
         for turn in range(turns + 1)
     )
-    return next((line for line in lines if line), f"{key}: there is no such key in the configuration")
+    return next((line for line in lines if line), _absent(key, directory))
+
+
+def _absent(key: str, directory: Path) -> str:
+    """Explain that a key is nowhere, or that it is a group which only some experiments have, such as `method`."""
+    files = [file for folder in _folders(directory) for file in sorted((folder / "experiment").glob("*.yaml"))]
+    having = [one.stem for one in files if re.search(rf"^  - /{re.escape(key)}:", one.read_text("utf-8"), re.MULTILINE)]
+    if not having:
+        return f"{key}: there is no such key in the configuration"
+    return (
+        f"{key}: experiment={' or '.join(having)} is required, which has this group, found another experiment, or none"
+    )
 
 
 def _unknown_in(key: str, composed: dict[str, Any], groups: list[str]) -> str | None:

@@ -33,6 +33,9 @@ hydra:
     "model/tabular": "kind: tabular\ndecay: 1.0\n",
     "experiment/good": "# @package _global_\ndefaults:\n  - override /model: tabular\nseed: 3\n",
     "experiment/misspelt": "# @package _global_\ndefaults:\n  - override /model: transfomer\n",
+    "experiment/several": "# @package _global_\ndefaults:\n  - /method: null\n",
+    "method/one": "# @package _global_\nseed: 1\n",
+    "method/other": "# @package _global_\nseed: 2\n",
     "experiment/broken": "# @package _global_\nseed: [1\n",
     "experiment/dangling": "# @package _global_\nname: ${nmae}\n",
 }
@@ -51,13 +54,25 @@ MISTAKES: list[tuple[str, str]] = [
         "model=transfomer",
         "model: one of tabular, transformer is required, found 'transfomer' (did you mean 'transformer'?)",
     ),
-    ("experiment=goood", "experiment: one of broken, dangling, good, misspelt is required, found 'goood' (did you ..."),
+    (
+        "experiment=goood",
+        "experiment: one of broken, dangling, good, misspelt, several is required, found 'goood' (did ...",
+    ),
     (
         "experiment=misspelt",
         "model: one of ... found 'transfomer' in experiment/misspelt.yaml (did you mean 'transformer'?)",
     ),
     ("experiment=broken", "...experiment/broken.yaml, line 3: not valid YAML, expected ',' or ']'..."),
     ("experiment=dangling --cfg job --resolve", "Interpolation key 'nmae' not found in experiment/dangling.yaml"),
+    (
+        "experiment=several method=[one,ohter]",
+        "method: one of one, other is required, found 'ohter' (did you mean 'other'?)",
+    ),
+    ("method=one", "method: experiment=several is required, which has this group, found another experiment, or none"),
+    (
+        "experiment=good method=one",
+        "method: experiment=several is required, which has this group, found another experiment, or none",
+    ),
     ("hydra/launcher=bsaic", "hydra/launcher: one of ... is required, found 'bsaic' (did you mean 'basic'?)"),
     ("hydra.rn.dir=x", "hydra.rn: unknown argument of hydra (did you mean 'run'?)"),
     ("hydra.job.num=abc", "hydra.job.num=abc: Value 'abc' of type 'str' could not be converted to Integer"),
