@@ -21,6 +21,10 @@ REFUSED = 2
 """Exit status for bad input."""
 
 
+POINT = "overrides_of_point"
+"""The attribute of an exception with the overrides of the run of a multirun that failed, if they are known."""
+
+
 OmegaConf.register_new_resolver("members", lambda kind: ", ".join(members(kind)), replace=True)
 """`${members:<kind>}` in a configuration lists the members of a kind; the help uses it."""
 
@@ -45,7 +49,10 @@ def run_hydra(task: Callable[[DictConfig], object], config_name: str = "config",
     directory = directory or conf_folder()
     refusals: list[str] = []
     stderr = _JobFailuresHeld(sys.stderr)
-    explained = functools.partial(explain, arguments=sys.argv[1:], config_name=config_name, directory=directory)
+
+    def explained(error: Exception) -> str:
+        return explain(error, getattr(error, POINT, sys.argv[1:]), config_name, directory)
+
     noting = _noting(task, lambda error: refusals.append(explained(error)), sys.stderr)
     entry = hydra.main(config_path=str(directory), config_name=config_name, **HYDRA_KWARGS)(noting)
     if os.environ.get("HYDRA_FULL_ERROR") == "1":

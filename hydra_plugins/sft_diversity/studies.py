@@ -4,13 +4,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from hydra_plugins.sft_diversity.tidy import TidySweeper
+from sim.cli import POINT
+from sim.config import conf_folders
 from sim.numerics import SpecificationError, nearest
 
 PLACE = "hydra.sweeper"
@@ -45,9 +48,11 @@ class StudiesSweeper(TidySweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Check the configuration of the sweeper."""
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
-        if self.group and not self.studies:
+        if self.group and not self.studies and not in_words(config, self.group):
             config = self._with_all(config)
             self.studies = config.hydra.sweeper.studies
+        if self.group:
+            check_files(self.group, in_words(config, self.group))
         self.chosen = chosen_studies(self.studies, self.only)
         # Hydra has resolved the arguments of the sweeper in the configuration of the multirun, where ${seed} is its
         # default. So the values are taken from the configuration as it was written.
@@ -84,10 +89,49 @@ class StudiesSweeper(TidySweeper):
             points += product
         return [list(batch) for batch in BasicSweeper.split_overrides_to_chunks(points, max_batch_size)]
 
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Compose every run. A failure gets the overrides of its run (`POINT`), because a study may choose options."""
+        for overrides in batch:
+            try:
+                super().validate_batch_is_legal([overrides])
+            except Exception as problem:
+                setattr(problem, POINT, list(overrides))
+                raise
+
     def _parsed(self, lines: list[str]) -> list[Override]:
         assert self.hydra_context is not None
         parsed: list[Override] = OverridesParser.create(self.hydra_context.config_loader).parse_overrides(lines)
         return parsed
+
+
+def in_words(config: DictConfig, group: str) -> list[str]:
+    """Return the options of a group that are chosen in the configuration of a multirun; none if it is left open."""
+    chosen = config.hydra.runtime.choices.get(group)
+    words = list(chosen) if isinstance(chosen, Sequence | ListConfig) and not isinstance(chosen, str) else [chosen]
+    return [str(one) for one in words if one not in (None, "null")]
+
+
+def check_files(group: str, chosen: Sequence[str]) -> None:
+    """Raise SpecificationError unless the file of each option of a group holds one study, of its own name.
+
+    Else it would be ignored, or change the study of another file.
+    """
+    for folder in conf_folders():
+        for file in sorted((folder / group).glob("*.yaml")):
+            if chosen and file.stem not in chosen:
+                continue
+            text = file.read_text(encoding="utf-8")  # Hydra has read it, so it is YAML
+            if not text.startswith(f"# @package {PLACE}.studies\n"):
+                raise SpecificationError(
+                    f"{file}: the first line '# @package {PLACE}.studies' is required, found "
+                    f"{text.partition(chr(10))[0]!r}; without it the file is no {group}"
+                )
+            found = yaml.safe_load(text)
+            if not isinstance(found, Mapping) or list(found) != [file.stem]:
+                names = ", ".join(map(str, found)) if isinstance(found, Mapping) else repr(found)
+                raise SpecificationError(
+                    f"{file}: one study with the name of the file, {file.stem}, is required, found {names}; rename one"
+                )
 
 
 def values(config: DictConfig, written: DictConfig) -> dict[str, Any]:

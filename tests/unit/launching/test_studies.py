@@ -1,14 +1,18 @@
 """hydra/sweeper=studies: several sweeps in one multirun."""
 
+import importlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.plugins import Plugins
 
 import sim.run
 import sim.running.multirun
 from sim import cli
+from sim.numerics import SpecificationError
 from sim.running.build import settings
 from sim.running.outcomes import Outcome
 
@@ -132,3 +136,40 @@ def test_a_mistake_is_refused_in_one_line(arguments, line, asked, monkeypatch, t
     assert capfd.readouterr().err == f"{line}\n"
     assert not asked
     assert not list(tmp_path.iterdir())
+
+
+# -- a group of files, one study each ---------------------------------------------------------------------------------
+
+HEAD = "# @package hydra.sweeper.studies\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mine: { objective: gem }\n", "the first line '# @package hydra.sweeper.studies' is required, found 'mine: {"),
+        (HEAD + "sft: { objective: gem }\n", "one study with the name of the file, mine, is required, found sft"),
+        (HEAD + "mine: {}\nsft: {}\n", "one study with the name of the file, mine, is required, found mine, sft"),
+        (HEAD + "- 3\n", "one study with the name of the file, mine, is required, found [3]"),
+    ],
+)
+def test_a_file_that_would_be_ignored_or_change_another_study_is_refused(text, said, monkeypatch, tmp_path):
+    Plugins.instance()  # Hydra loads its plugins itself, and must do so first
+    studies = importlib.import_module("hydra_plugins.sft_diversity.studies")
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "mine.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(studies, "conf_folders", lambda: [tmp_path])
+    with pytest.raises(SpecificationError, match=re.escape(said)):
+        studies.check_files("method", [])
+    studies.check_files("method", ["other"])
+
+
+def test_a_wrong_argument_is_told_of_the_option_that_the_study_chooses(asked, monkeypatch, tmp_path, capfd):
+    wrong = "+hydra.sweeper.studies.focal={objective:focal,objective.gama:3}"
+    assert run(monkeypatch, tmp_path, "experiment=atlas", "method=gem", wrong) == 2
+    assert capfd.readouterr().err == "objective.gama: unknown argument of focal (did you mean 'gamma'?)\n"
+    assert not asked
+
+
+def test_methods_are_those_that_are_chosen(asked, monkeypatch, tmp_path):
+    assert run(monkeypatch, tmp_path, "experiment=atlas", "method=[sft,gem]", "seed=3") == 0
+    assert [config["study"]["part"] for _, config in asked[0]] == ["sft", "gem", "gem", "gem"]
