@@ -36,7 +36,7 @@ OTHERS = {
     "claims": "The names of the claims that make claims runs; --full: of all, with their digests.",
     "findings": "Statements of the literature beside our numbers; --out docs: writes the page of the documentation.",
     "compare": "The numbers of a study, or of a run of the demo, beside the published ones.",
-    "publish": "Put the tables of a judged study, or of a run of the demo, into the repository.",
+    "publish": "Put the tables of a judged study, of the atlas, or of a run of the demo, into the repository.",
 }
 """What can be asked for beside an experiment."""
 
@@ -85,10 +85,13 @@ def said(judged: Sequence[Judged], folder: Path) -> int:
     return 0
 
 
-def together(module: ModuleType, folder: Path) -> int:
-    """Write and print one report on all runs of a folder. Return the exit status."""
+def together(module: ModuleType, folder: Path, reference: Path | None) -> int:
+    """Write and print one report on all runs of a folder. Return the exit status.
+
+    reference: a folder with other runs that they are placed beside, if the experiment does this.
+    """
     target = folder / "reports" / "together"
-    tables = module.analyse(folder)
+    tables = module.analyse(folder) if reference is None else module.analyse(folder, reference)
     blocks = module.report(tables)
     write_tables(tables, target / "tables")
     write_whole(target / "report.md", markdown(blocks).encode())
@@ -138,6 +141,10 @@ def parser() -> Parser:
         "--beside", type=Path, metavar="DIR", action="append", default=[], help="with publish: the same runs, computed "
         "by another machine (can be given several times)"
     )  # fmt: skip
+    made.add_argument(
+        "--reference", type=Path, metavar="DIR", help="with atlas: place the runs beside the reference in DIR, not "
+        "beside that of the repository"
+    )  # fmt: skip
     return made
 
 
@@ -171,6 +178,11 @@ def check_flags(chosen: Namespace) -> None:
         raise SpecificationError(f"findings: no folder of runs is required, found {chosen.folder}; leave it out")
     if chosen.beside and name != "publish":
         raise SpecificationError(f"--beside: publish is required, found {name!r}; leave --beside out")
+    if chosen.reference is not None and (name in OTHERS or not hasattr(experiment(name), "PUBLISHED")):
+        names = ", ".join(name for name in members("experiment") if hasattr(experiment(name), "PUBLISHED"))
+        raise SpecificationError(
+            f"--reference: an experiment with a reference ({names}) is required, found {name!r}; leave --reference out"
+        )
     if name in ONE_RUN and chosen.folder is None:
         raise SpecificationError(f"{name}: the folder of a judged study is required, found none; give outputs/<name>")
 
@@ -239,7 +251,7 @@ def reported(chosen: Namespace) -> int:
         found = judge(module.CLAIM, folder)
         return said([found], found.folder)
     if hasattr(module, "TOGETHER"):
-        return together(module, folder)
+        return together(module, folder, chosen.reference)
     return each(module, folder, chosen.run, chosen.full)
 
 

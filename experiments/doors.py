@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import polars as pl
 
@@ -9,6 +10,7 @@ from experiments import comparison, machines
 from experiments.predictions import Claim
 from experiments.publishing import publish_claim, publish_run, read_tables
 from experiments.study import Judged
+from sim.config import members
 from sim.numerics import SpecificationError, nearest
 from sim.places import check_folder, check_writable, write_whole
 from sim.show.blocks import Block, markdown, show
@@ -52,6 +54,11 @@ def publish(
     """Publish the tables of a judged study or of the report of one run of the demo, and say how large they are."""
     check_folder(study, "a folder with a judged study", JUDGED)
     claim = claim_of(claims, study)
+    if claim is None and (module := referenced(study)) is not None:
+        check_single(study, run, beside, "a study")
+        check_writable("--out", out or module.TOP, [], "choose another folder with --out")
+        published_: Published = module.publish(study, out)
+        return published_
     name = DEMO if claim is None else claim.name
     check_writable("--out", out or root(name), [], "choose another folder with --out")
     if claim is None:
@@ -60,12 +67,27 @@ def publish(
         more = {"machines": machines.spread(places)} if beside else {}
         how = machines.measured_how([study, *beside], len(set(places[0]).intersection(*places[1:]))) if beside else ""
         return publish_run(name, study, report, more, how or "none was measured.", out)
+    check_single(study, run, beside, "the study of a claim")
+    return publish_claim(claim, study, out)
+
+
+def check_single(study: Path, run: str | None, beside: Sequence[Path], what: str) -> None:
+    """Raise SpecificationError if a flag is given that is for single runs alone."""
     if beside or run:
         raise SpecificationError(
-            f"{'--beside' if beside else '--run'}: the folder of single runs (outputs/{DEMO}) is required, found the "
-            f"study of a claim, {study}; leave it out"
+            f"{'--beside' if beside else '--run'}: the folder of single runs (outputs/{DEMO}) is required, found "
+            f"{what}, {study}; leave it out"
         )
-    return publish_claim(claim, study, out)
+
+
+def referenced(study: Path) -> ModuleType | None:
+    """Return the experiment whose report on all runs of a folder is a reference to publish; None if there is none.
+
+    Such an experiment has `PUBLISHED`, the tables that have to be there, `TOP`, where they go, and `publish`.
+    """
+    there = {file.stem for file in (study / "reports" / "together" / "tables").glob("*.parquet")}
+    modules = (one.load() for one in members("experiment").values())
+    return next((one for one in modules if hasattr(one, "PUBLISHED") and set(one.PUBLISHED) <= there), None)
 
 
 def compare(claims: Sequence[Claim], study: Path, run: str | None) -> int:

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import polars as pl
 
+from experiments.atlas import beside, placing
 from experiments.atlas.kinds import methods
+from experiments.atlas.reference import READ, marked
+from experiments.atlas.reference import TOP as TOP
+from experiments.atlas.reference import publish as publish
+from experiments.atlas.reference import read as read_reference
 from experiments.atlas.said import blocks
 from experiments.atlas.tables import NEEDS
 from experiments.atlas.tables import tables as tables_of
@@ -19,14 +24,22 @@ from sim.show.blocks import Block
 TOGETHER = True
 """All runs of the folder are reported together."""
 
+PUBLISHED = READ
+"""The tables of the report that `publish` needs, see `experiments.atlas.reference`."""
 
-def analyse(folder: Path) -> Tables:
-    """Return the tables of `experiments.atlas.tables`, and `methods` of `experiments.atlas.kinds`."""
+
+def analyse(folder: Path, reference: Path | None = None) -> Tables:
+    """Return the tables of `experiments.atlas.tables`, `methods` of `kinds`, and those of `placing`.
+
+    Runs are placed beside the reference in a folder: that of this repository, unless another one is given.
+    """
+    there = read_reference(reference)
     study = Study.of(folder, NEEDS)
     found = tables_of(study)
-    return {**found, "methods": methods(study, found["runs"])}
+    found |= {"methods": methods(study, found["runs"]), **marked(study, found["runs"])}
+    return {**found, **placing.tables(found, there)}
 
 
 def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
     """Report the ranking at equal fit, then the ends, the optima and the two other planes."""
-    return blocks(tables)
+    return [*beside.blocks(tables), *blocks(tables)]
