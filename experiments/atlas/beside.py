@@ -103,9 +103,9 @@ def notes() -> Iterator[str]:
     )
     yield (
         "A place is one more than the number of methods of the reference that are surely nearer to the frontier at "
-        f"some strength, by the test of the ranking, which needs {FEWEST} worlds; “–” where there are fewer. Intervals are "
-        "not corrected for the number of methods. The nearest method is chosen by these numbers, so its interval is no "
-        f"test. Plain SFT is {named(*PLAIN)} of the reference."
+        f"some strength, by the test of the ranking, which needs {FEWEST} worlds; “–” where there are fewer. Intervals "
+        "are not corrected for the number of methods. The nearest method is chosen by these numbers, so its interval "
+        f"is no test. Plain SFT is {named(*PLAIN)} of the reference."
     )
 
 

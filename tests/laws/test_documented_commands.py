@@ -35,7 +35,8 @@ def commands() -> list[str]:
     found = re.findall(r"python -m sim\.run +([^\n`]*)", text_of(DOCUMENTS))
     clean = {re.split(r"\s{2,}|, then|\s+#|\s+\(", line)[0].strip().rstrip(",") for line in found}
     single = {re.sub("^-m +", "", line) for line in clean}
-    whole = (line for line in single if line and "..." not in line and "<" not in line)
+    own = (line for line in single if "my_method" not in line)  # they need a package: tests/laws/test_my_method.py
+    whole = (line for line in own if line and "..." not in line and "<" not in line)
     return sorted(line for line in whole if not line.startswith(("-", "[", "…")))
 
 
