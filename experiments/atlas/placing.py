@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from experiments.atlas.ranking import ERROR, FEWEST, SHARE, matrix, surely_less
+from experiments.atlas.ranking import ERROR, FEWEST, SHARE, logs, matrix, surely_less
 from experiments.atlas.reference import Reference, settings_of
 from experiments.atlas.shared import VERSION, differences, own_keys
 from experiments.predictions import Tables
@@ -59,11 +59,10 @@ def checked(tables: Tables, reference: Reference) -> pl.DataFrame:
 
 
 def tables(found: Tables, reference: Reference | None) -> Tables:
-    """Return `marks` with reasons, `placed`, `repeated` and `nearest`, from the tables of the atlas and its marks.
+    """Return `marks` with reasons, `placed`, `repeated` and `around`, from the tables of the atlas and its marks.
 
     A method with a strength that the reference has too is not placed: `repeated` has how far its runs lie from those of
-    the reference [nat], at each level in each world. nearest: see `around`. Without a reference there are no such
-    tables.
+    the reference [nat], at each level in each world. Without a reference there are no such tables.
     """
     if reference is None:
         return {}
@@ -120,7 +119,7 @@ def ranks(own: pl.DataFrame, reference: pl.DataFrame) -> dict[tuple[Any, ...], i
         columns = ["method", "strength", "seed", "above"]
         ways, values = matrix(pl.concat([same.select(columns), mine.select(columns)]))
         theirs = set(same.select("method", "strength").rows())
-        sure, worlds = surely_less(values) <= ERROR, np.isfinite(values).sum(axis=0)
+        sure, worlds = surely_less(logs(values)) <= ERROR, np.isfinite(values).sum(axis=0)
         for at, way in enumerate(ways):
             if way not in theirs and worlds[at] >= max(FEWEST, SHARE * len(values)):
                 nearer = {one[0] for one, is_sure in zip(ways, sure[:, at], strict=True) if is_sure and one in theirs}

@@ -19,13 +19,18 @@ ARCHIVE = Path(__file__).resolve().parents[2] / "archive" / "fe3430a4d566"
 SEEDS = range(6)
 WOBBLE = (0.01, -0.02, 0.0, 0.03, -0.01, 0.02)
 OFFSET = {"sft": 0.0, "gem": 0.2, "dft": 1.1, "mine": 0.4, "far": 0.0}
-"""How far methods lie from each other; worlds differ by far more, and a little in this."""
+"""How far methods lie from each other, as logarithms; worlds differ by far more, and a little in this."""
 
 SETTINGS = {"finetune.num_steps": 1000, "optimizer.learning_rate": 0.002, "results_version": 5}
 
 
 def distance(method: str, seed: int, above: float) -> float:
-    return above + 2.0 * seed + OFFSET[method] * (1 + WOBBLE[seed % 6])
+    return above * (1 + seed) * math.exp(OFFSET[method] * (1 + WOBBLE[seed % 6]))
+
+
+def apart(one: str, other: str) -> np.ndarray:
+    """The difference of two methods in every world."""
+    return np.array([distance(one, seed, 1.0) - distance(other, seed, 1.0) for seed in SEEDS])
 
 
 def rows(
@@ -66,14 +71,16 @@ def found(
 
 def test_a_method_is_placed_by_differences_in_the_same_worlds():
     (row,) = placing.placed(frame(rows("mine", "k 1")), THERE).iter_rows(named=True)
-    difference = 0.4 * (1 + np.array(WOBBLE))
+    difference = apart("mine", "sft")
     assert row["of_above"] == pytest.approx(difference.mean(), rel=1e-12)
     low, high = stats.t.interval(0.95, 5, difference.mean(), stats.sem(difference))
     assert (row["of_above_lower"], row["of_above_upper"]) == pytest.approx((low, high), rel=1e-9)
     assert (row["nearest"], row["nearest_strength"]) == ("gem", "beta 0.5")
-    assert row["near"] == pytest.approx(0.2 * (1 + np.mean(WOBBLE)), rel=1e-12)
+    assert row["near"] == pytest.approx(apart("mine", "gem").mean(), rel=1e-12)
     assert (row["place"], row["methods"], row["worlds"]) == (3, 3, 6), "SFT and GEM are nearer in each pair of worlds"
-    assert row["above_lower"] < 5 < row["above_upper"], "worlds differ by more than methods: only pairs can tell"
+    assert row["above_lower"] < 3.5 < row["above_upper"], (
+        "the mean of SFT: worlds differ by more than methods: only pairs can tell"
+    )
 
 
 def test_methods_that_cannot_be_told_apart_share_a_place():
@@ -94,9 +101,9 @@ def test_few_worlds_give_no_place_and_the_end_neither():
     assert few["place"].item() is None
     assert few["of_above_lower"].item() > 0
     one = placing.placed(frame(rows("mine", seeds=[2])), THERE)
-    assert (one["of_above"].item(), one["of_above_lower"].item()) == (pytest.approx(0.4), None)
+    assert (one["of_above"].item(), one["of_above_lower"].item()) == (pytest.approx(apart("mine", "sft")[2]), None)
     last = placing.placed(frame(rows("mine", level=None)), frame(rows("sft", level=None), rows("sft", above=9.0)))
-    assert (last["place"].item(), last["of_above"].item()) == (None, pytest.approx(0.4 * (1 + np.mean(WOBBLE))))
+    assert (last["place"].item(), last["of_above"].item()) == (None, pytest.approx(apart("mine", "sft").mean()))
 
 
 def test_an_infinite_distance_has_no_difference():

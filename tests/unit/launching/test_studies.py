@@ -173,10 +173,3 @@ def test_a_wrong_argument_is_told_of_the_option_that_the_study_chooses(asked, mo
 def test_methods_are_those_that_are_chosen(asked, monkeypatch, tmp_path):
     assert run(monkeypatch, tmp_path, "experiment=atlas", "method=[sft,gem]", "seed=3") == 0
     assert [config["study"]["part"] for _, config in asked[0]] == ["sft", "gem", "gem", "gem"]
-
-
-def test_methods_are_offered_whatever_is_swept_on_the_command_line(asked, monkeypatch, tmp_path):
-    """None is chosen, so the files of all are read, in a configuration of one run."""
-    assert run(monkeypatch, tmp_path, "experiment=atlas", "seed=3,4", "hydra.sweeper.only=[sft,dft]") == 0
-    found = [(config["study"]["part"], config["seed"]) for _, config in asked[0]]
-    assert found == [("dft", 3), ("dft", 4), ("sft", 3), ("sft", 4)]
