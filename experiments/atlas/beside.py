@@ -14,10 +14,14 @@ END = "the end"
 """What stands in the place of a level for the end of a fine-tuning."""
 
 
+MISSING = "There is no reference of the atlas (experiments/reference), so no method is placed beside one."
+"""What is said without a reference."""
+
+
 def blocks(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
-    """Return the part of the report about one's own methods; nothing if there is no reference, or nothing to say."""
+    """Return the part of the report about one's own methods; nothing if no run was looked at, or nothing is to say."""
     if "placed" not in tables:
-        return []
+        return [Paragraph(MISSING, bullet=True)] if "marks" in tables else []
     marks, placed = tables["marks"], tables["placed"]
     left, again = list(left_out(marks)), list(repeated(tables["repeated"]))
     if not placed.height and not left:

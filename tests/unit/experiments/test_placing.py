@@ -172,9 +172,11 @@ def test_what_the_reference_has_too_is_done_again_and_not_placed():
     assert "they lie within 0.001 nats of the reference" in repr(beside.blocks(made))
 
 
-def test_without_a_reference_nothing_is_said():
+def test_without_a_reference_one_line_says_so():
     assert placing.tables(found(rows("mine")), None) == {}
-    assert beside.blocks({}) == []
+    (line,) = beside.blocks(found(rows("mine")))
+    assert "There is no reference of the atlas" in repr(line)
+    assert beside.blocks({}) == [], "tables without marks are those of an older report"
 
 
 # -- the hash of a world ----------------------------------------------------------------------------------------------
