@@ -31,7 +31,7 @@ def blocks(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
         worlds = sorted(set(marks.filter(pl.col("reason").is_null())["seed"]))
         found += [
             Paragraph(
-                f"Worlds {', '.join(map(str, worlds))} of the reference: the same languages P and S, and the same "
+                f"{named_worlds(worlds)} of the reference: the same languages P and S, and the same "
                 "settings but for what your method sets itself. Differences are between runs in the same world."
             ),
             Table(*summary(placed), 3, "Your method; all numbers in nats per answer"),
@@ -116,6 +116,11 @@ def notes() -> Iterator[str]:
 def named(method: str, strength: str) -> str:
     """Name a method with its strength."""
     return f"{method} ({strength})" if strength else method
+
+
+def named_worlds(seeds: list[int]) -> str:
+    """Name worlds by their seeds."""
+    return f"World{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
 
 
 def _counted(number: int, what: str) -> str:
