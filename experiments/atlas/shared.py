@@ -29,6 +29,9 @@ NO_SETTING = (
 ALWAYS_OWN = ("objective",)
 """What every method may choose, whether its file names it or not."""
 
+WHOLE = ("finetune.adapter",)
+"""A method that sets a part of these sets all of it: a canonical configuration has no adapter that changes nothing."""
+
 VERSION = "results_version"
 """The setting that stands for the version of the program (`sim.disk.records.RESULTS_VERSION`)."""
 
@@ -106,5 +109,6 @@ def own_keys(method: str) -> tuple[str, ...]:
             except (yaml.YAMLError, UnicodeDecodeError) as problem:
                 raise SpecificationError(f"{file}: YAML is required, found {problem}") from problem
             if isinstance(found, Mapping) and isinstance(found.get(method), Mapping):
-                return tuple(map(str, found[method]))
+                keys = tuple(map(str, found[method]))
+                return keys + tuple(one for one in WHOLE if any(within(key, [one]) for key in keys))
     return ()

@@ -260,3 +260,12 @@ def test_what_cannot_be_a_reference_is_refused_in_one_line(study: Path, tmp_path
     with pytest.raises(SpecificationError, match="one world for each seed is required, found w0 and w1"):
         reference.publish(study, tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_a_method_that_sets_the_rank_sets_the_whole_adapter():
+    """Runs without an adapter have none in their configuration, so its other keys are no shared setting."""
+    with_rank = {"finetune.adapter.rank": 4, "finetune.adapter.alpha": 8.0, "model.width": 64}
+    without = {"finetune.adapter.rank": None, "finetune.adapter.alpha": None, "model.width": 64}
+    assert shared.shared([("lora", with_rank), ("sft", without)]) == {"model.width": 64}
+    with pytest.raises(SpecificationError, match="adapter"):
+        shared.shared([("sgd", with_rank), ("sft", without)])
