@@ -37,11 +37,6 @@ ASKED = {
 """The papers that have to be on the page."""
 
 
-def is_pending(source: Source) -> bool:
-    """Whether its number comes from runs that are published later: those of the atlas."""
-    return source.atlas
-
-
 def name_of(pair: tuple[str, Source]) -> str:
     return f"{pair[0]}: {pair[1].label}"
 
