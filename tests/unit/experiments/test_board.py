@@ -306,7 +306,8 @@ def test_predictions_that_were_edited_after_the_runs_are_pointed_out(form, claim
         "The predictions were edited after these runs were made, or some runs were made for other predictions, so the "
     )
     said += "runs do not test them. Move or delete the records of these runs, and give the command below again; or add"
-    assert said in FULL[form](list(board.blocks([result(claim, tmp_path, made_for=None)])))
+    edited = FULL[form](list(board.blocks([result(claim, tmp_path, made_for=None)])))
+    assert (said in edited) == claim.trains, "what judges the runs of others has no runs that were made for it"
     for one in claim.amendments[:1]:
         runs = f"{claim.name}@{one.digest_before}"
         for made_for in (runs, "these"):  # an amendment is shown even if the runs were made after it
