@@ -129,11 +129,18 @@ def members(kind: str) -> dict[str, Member]:
     return dict(sorted(found.items()))
 
 
+LONGEST = 180
+"""Characters of a list of names in a refusal. Of a longer list the nearest names are told."""
+
+
 def member(kind: str, name: str, place: str) -> Member:
     """Return a member by name. For an unknown name it raises SpecificationError with `place` and the known names."""
     found = members(kind)
     if name not in found:
         names = ", ".join(found) or "(none yet)"
+        if len(names) > LONGEST:
+            near = difflib.get_close_matches(name, found, n=8, cutoff=0.0)
+            names = f"{len(found)} (--help lists them; nearest are {', '.join(near)})"
         raise SpecificationError(f"{place}: one of {names} is required, found {name!r}{nearest(name, found)}")
     return found[name]
 

@@ -23,7 +23,8 @@ def test_every_prediction_that_a_sentence_names_was_announced() -> None:
 
 def test_every_claim_and_every_prediction_of_which_the_conversation_speaks_has_a_sentence() -> None:
     named = {name for one in SENTENCES for name in one.predictions}
-    assert {claim.identifier for claim in CLAIMS} == {name.split(".")[0] for name in named}
+    spoken = [claim for claim in CLAIMS if any(one.says != "silent" for one in claim.predictions)]
+    assert {claim.identifier for claim in spoken} == {name.split(".")[0] for name in named}
 
 
 @pytest.mark.parametrize("one", SENTENCES, ids=lambda one: one.text[:40])
