@@ -186,7 +186,8 @@ def _place(row: Mapping[str, float | None] | None) -> str:
     if row is None or row["above"] is None:
         return "–"
     place = "–" if row["place"] is None else f"{row['place']}"
-    ends = "" if row["above_lower"] is None else f" [{short(row['above_lower'])}, {short(row['above_upper'] or 0.0)}]"
+    low, high = row["above_lower"], row["above_upper"]
+    ends = "" if low is None or high is None else f" [{short(low)}, {short(high)}]"
     return f"{place}: {short(row['above'])}{ends}"
 
 

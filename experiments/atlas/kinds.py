@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from experiments.atlas.naming import PLAIN
 from experiments.study import Study
 from sim.config import conf_folder, construct, described, members
 from sim.config.discovery import packages
@@ -19,9 +20,6 @@ from sim.disk.records import Record
 from sim.metrics.optimum import laws_of, optimum, predicted
 from sim.numerics import SpecificationError, expectation, log_sum_exp
 from sim.theory.laws import Laws
-
-PLAIN = "sft"
-"""The objective whose loss is cross-entropy on S."""
 
 FAMILIES = ("cross-entropy", "reward", "start", "flatter", "sharper", "same", "weights", "other")
 """The kinds: cross-entropy on S, with any steps; a reward; an optimum that depends on P or on the model at the start;

@@ -11,25 +11,20 @@ from sim.numerics import SpecificationError
 NO_STRENGTH = ("run", "name", "valid", "claim", "part", *GROUPS)
 """Columns of the table of runs that are no leaves of the configuration."""
 
-UNITS = {
-    "coverage": "answer", "dpo": "answer", "jensen_shannon": "answer", "mixce": "answer", "mixed_kl": "answer",
-    "policy_gradient": "answer", "reverse_kl": "answer", "reverse_kl_to_start": "answer", "annotation": "token",
-    "dft": "token", "focal": "token", "gem": "token", "label_smoothing": "token", "rejection": "both",
-    "replay": "both", "self_replay": "both", "sft": "both",
-}  # fmt: skip
-"""Whether the loss of an objective is about whole answers, about next-token laws, or has one optimum for both (T1).
-
-An objective that has both forms says which in its argument `level`, and any other one in its own file: UNIT. This list
-is for files that do not, since an edit of them would make their finished runs look outdated.
-"""
+PLAIN = "sft"
+"""Cross-entropy on S. It has one optimum for whole answers and for tokens (T1); any other objective says its unit."""
 
 
 def unit(run: Mapping[str, Any]) -> str:
-    """Return the unit of the loss of a run: answer, token, both; "" if nobody said."""
+    """Return what the loss of a run is about: answer, token, both; "" if nobody said.
+
+    An objective that has both forms says which in its argument `level`, and any other one in its own file: UNIT.
+    """
     level = {"string": "answer", "token": "token"}.get(str(run.get("objective.level")))
-    kind = str(run.get("objective.kind"))
-    file = members("objective").get(kind)
-    return level or (getattr(file.load(), "UNIT", "") if file else "") or UNITS.get(kind, "")
+    file = members("objective").get(str(run.get("objective.kind")))
+    if level or file is None:
+        return level or ""
+    return "both" if file.name == PLAIN else str(getattr(file.load(), "UNIT", ""))
 
 
 def named(runs: pl.DataFrame) -> pl.DataFrame:

@@ -9,20 +9,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from experiments.atlas.ranking import ERROR, FEWEST, SHARE, logs, matrix, surely_less
+from experiments.atlas.ranking import ERROR, FEWEST, SHARE, logs, matrix, mean_of, surely_less
 from experiments.atlas.reference import Reference, settings_of
 from experiments.atlas.shared import VERSION, differences, own_keys
 from experiments.predictions import Tables
-from experiments.statistics import interval
 
 PLAIN = ("sft", "")
 """The method, and its strength, with which every other one is compared: plain fine-tuning on exact targets."""
 
 COMPARED = ("above", "gate", "e")
 """The numbers [nat per answer] whose differences are shown; `above` decides about places."""
-
-LEAST_WORLDS = 2
-"""Fewer worlds give no interval."""
 
 _PAIR = ("seed", "truth")
 _ENDS = ("_lower", "_upper")
@@ -184,11 +180,5 @@ def _difference(name: str, values: np.ndarray) -> dict[str, float | int | None]:
 
 
 def _estimate(name: str, values: np.ndarray) -> dict[str, float | int | None]:
-    """Return the mean and its 95 % interval; no interval for one world, or if the mean is infinite."""
-    values = values.astype(np.float64)
-    said = interval(values) if len(values) >= LEAST_WORLDS and np.isfinite(values).all() else None
-    return {
-        name: float(values.mean()) if len(values) else None,
-        f"{name}_lower": None if said is None else said.lower,
-        f"{name}_upper": None if said is None else said.upper,
-    }
+    """Return the mean and its 95 % interval as columns."""
+    return dict(zip((name, f"{name}_lower", f"{name}_upper"), mean_of(values.astype(np.float64)), strict=True))

@@ -191,7 +191,7 @@ def places(comparisons: Sequence[Compared], last: pl.DataFrame) -> pl.DataFrame:
             ratio = log[:, at] - log[:, best] if best is not None else np.full(worlds, np.nan)
             counts = int(reached[at]), tried.get((one.language, *one.ways[at]))
             place = 1 + len(nearer) if placed[at] else None
-            shown = *_said(values[:, at]), *(None if one is None else math.exp(one) for one in _said(ratio))
+            shown = *mean_of(values[:, at]), *(None if one is None else math.exp(one) for one in mean_of(ratio))
             rows.append((one.language, one.level, place, *one.ways[at], *counts, *shown))
     numbers = dict.fromkeys(COLUMNS[7:], pl.Float64) | dict.fromkeys(("place", "worlds", "tried"), pl.Int64)
     schema = {name: numbers.get(name, pl.Float64 if name == "level" else pl.String) for name in COLUMNS}
@@ -203,8 +203,8 @@ def _best(means: np.ndarray, among: np.ndarray) -> int | None:
     return int(chosen.argmin()) if np.isfinite(chosen).any() else None
 
 
-def _said(values: np.ndarray) -> tuple[float | None, float | None, float | None]:
-    """Return the mean of what is not nan, and its interval over worlds where that exists."""
+def mean_of(values: np.ndarray) -> tuple[float | None, float | None, float | None]:
+    """Return the mean of what is not nan, and its 95 % interval over worlds; none for one world, or for infinities."""
     values = values[~np.isnan(values)]
     if not len(values):
         return None, None, None

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from experiments.atlas.naming import named
-from experiments.atlas.ranking import compared, orders, places
+from experiments.atlas.ranking import compared, mean_of, orders, places
 from experiments.atlas.worlds import (
     PLACES,
     SAMPLES,
@@ -19,7 +19,6 @@ from experiments.atlas.worlds import (
     worlds_of,
 )
 from experiments.predictions import Need, Tables
-from experiments.statistics import interval
 from experiments.study import Study
 
 LEVELS = (0.3, 0.1, 0.03)
@@ -209,13 +208,7 @@ def cells(crossed: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
         row["fitted"] = int(own["fitted"].sum()) if values[-1] is None else None
         for name in numbers:
             found = own[name].drop_nulls().to_numpy() if name in own.columns else np.zeros(0)
-            found = found[~np.isnan(found)]
-            said = interval(found) if len(found) > 1 and np.isfinite(found).all() else None
-            row |= {
-                name: float(found.mean()) if len(found) else None,
-                f"{name}_lower": None if said is None else said.lower,
-                f"{name}_upper": None if said is None else said.upper,
-            }
+            row |= dict(zip((name, f"{name}_lower", f"{name}_upper"), mean_of(found), strict=True))
         rows.append(row)
     of: dict[str, Any] = {f"{name}{end}": pl.Float64 for name in numbers for end in ("", "_lower", "_upper")}
     counts = dict.fromkeys(("worlds", "tried", "fitted"), pl.Int64)

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from experiments.atlas.tables import LEVELS
 from experiments.demo.facts import restriction_notes, sample_space, world_notes
 from experiments.demo.lines import BASE, TUNED, P, S, numbers
 from experiments.demo.sentences import Told, control, diversity, entropy, forgetting, styles, support
@@ -15,9 +16,6 @@ from sim.metrics.frames import in_words
 from sim.quantity import Quantity
 from sim.show.blocks import Block, Heading, Paragraph, Table
 from sim.show.writing import NEGLIGIBLE, bare, counted, text, written
-
-LEVELS = (0.3, 0.1, 0.03)
-"""The fits KL(S‖q) [nat] whose first crossings are told: those of the atlas."""
 
 NAMES = {"pretrain": "before", "sft": "after", "identity": "control"}
 """The models by the phase in whose place they stand."""

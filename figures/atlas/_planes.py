@@ -7,12 +7,14 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.figure import Figure
 
-from figures.atlas._methods import FRONTIER, Spot, main, scatter
+from figures.atlas._methods import FRONTIER, Spot, legend_of, main, scatter
+from figures.atlas._placing import name_spots
 from figures.colours import Look
 from figures.curves import Tables
 from figures.language import say
-from figures.style import factor
+from figures.style import factor, figure
 
 FEW_POWERS = 4
 """A longer axis has ticks at powers of ten alone."""
@@ -68,6 +70,24 @@ def plane(
     axes.set_ylim(*around([*(one.y for one in found), *ends, *(y for _, y in laws.values())], False))
     if log:
         plain_ticks(axes.xaxis, *axes.get_xlim())
+
+
+def drawn(
+    line: pl.DataFrame,
+    found: list[Spot],
+    labels: tuple[str, str],
+    log: bool = False,
+    laws: Mapping[str, tuple[float, float]] | None = None,
+) -> Figure | None:
+    """Draw a plane alone, with names of points and a legend of kinds; None without points or without a limit."""
+    if not found or not line.height:
+        return None
+    made, (axes,) = figure(4.2, 1)
+    plane(axes, line, found, log, laws)
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    made.legend(*legend_of([one.family for one in found], axes), loc="outside right center")
+    name_spots(axes, found)
+    return made
 
 
 def truths(tables: Tables, x: str, y: str) -> dict[str, tuple[float, float]]:

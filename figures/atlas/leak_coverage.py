@@ -3,12 +3,10 @@
 import polars as pl
 from matplotlib.figure import Figure
 
-from figures.atlas._methods import Spot, ends, legend_of, spots, worlds
-from figures.atlas._placing import name_spots
-from figures.atlas._planes import frontier, plane
+from figures.atlas._methods import Spot, ends, spots, worlds
+from figures.atlas._planes import drawn, frontier
 from figures.curves import Tables
 from figures.language import say
-from figures.style import figure
 
 TABLES = ("runs", "methods", "cells", "mean_planes")
 
@@ -17,19 +15,8 @@ PLANE = "coverage_10"
 
 def draw(tables: Tables) -> Figure | None:
     """Draw the limit, and a point for the end of every method at every strength."""
-    cells, line = ends(tables), frontier(tables, PLANE)
-    found = shown(cells)
-    if not found or not line.height:
-        return None
-    drawn, (axes,) = figure(4.2, 1)
-    plane(axes, line, found, log=True)
-    axes.set(
-        xlabel=say("outside of the language, $q(\\bot)$"),
-        ylabel=say("coverage by 10 answers"),
-    )
-    drawn.legend(*legend_of([one.family for one in found], axes), loc="outside right center")
-    name_spots(axes, found)
-    return drawn
+    labels = say("outside of the language, $q(\\bot)$"), say("coverage by 10 answers")
+    return drawn(frontier(tables, PLANE), shown(ends(tables)), labels, log=True)
 
 
 def caption(tables: Tables) -> str:

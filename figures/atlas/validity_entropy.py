@@ -2,12 +2,10 @@
 
 from matplotlib.figure import Figure
 
-from figures.atlas._methods import ends, legend_of, spots, worlds
-from figures.atlas._placing import name_spots
-from figures.atlas._planes import frontier, plane, truths
+from figures.atlas._methods import ends, spots, worlds
+from figures.atlas._planes import drawn, frontier, truths
 from figures.curves import Tables
 from figures.language import say
-from figures.style import figure
 
 TABLES = ("runs", "methods", "cells", "mean_planes", "laws")
 
@@ -16,19 +14,10 @@ PLANE = "validity"
 
 def draw(tables: Tables) -> Figure | None:
     """Draw the limit, and a point for the end of every method at every strength."""
-    cells, line = ends(tables), frontier(tables, PLANE)
+    cells = ends(tables)
     found = spots(cells, "surprisal", "h_on", "below_entropy") if cells.height else []
-    if not found or not line.height:
-        return None
-    drawn, (axes,) = figure(4.2, 1)
-    plane(axes, line, found, laws=truths(tables, "surprisal", "h_on"))
-    axes.set(
-        xlabel=say("how unlikely the answers are, $E_q[-\\log P]$ [nat]"),
-        ylabel=say("entropy on the support, $H(q)$ [nat]"),
-    )
-    drawn.legend(*legend_of([one.family for one in found], axes), loc="outside right center")
-    name_spots(axes, found)
-    return drawn
+    labels = say("how unlikely the answers are, $E_q[-\\log P]$ [nat]"), say("entropy on the support, $H(q)$ [nat]")
+    return drawn(frontier(tables, PLANE), found, labels, laws=truths(tables, "surprisal", "h_on"))
 
 
 def caption(tables: Tables) -> str:

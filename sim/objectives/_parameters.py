@@ -5,8 +5,9 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 
-from sim.objectives._context import Context, Objective
-from sim.typing import Language, Params, PyTree, Scalar
+from sim.objectives._context import Batch, Context, Objective
+from sim.objectives._tokens import Targets, token_loss
+from sim.typing import Language, Number, Params, PyTree, Scalar
 
 
 @runtime_checkable
@@ -57,3 +58,14 @@ def squared(tree: PyTree, weight: PyTree | None = None) -> Scalar:
     if weight is None:
         return jax.tree.reduce(jnp.add, jax.tree.map(lambda one: jnp.sum(one**2), tree))
     return jax.tree.reduce(jnp.add, jax.tree.map(lambda one, by: jnp.sum(by * one**2), tree, weight))
+
+
+def penalised(
+    q: Language, context: Context, batch: Batch, targets: Targets, strength: Number, weight: PyTree | None = None
+) -> Scalar:
+    """-E_S log q + (strength/2) sum_i w_i (theta_i - theta0_i)² on one batch [nat per string]; w_i = 1 without weights.
+
+    It is additive: each part of a batch gets the share of the penalty that it has of the weights of the strings.
+    """
+    fit = token_loss(q, context, batch, targets, lambda log_q: -log_q)
+    return jnp.asarray(fit + jnp.sum(batch.weight) * 0.5 * strength * squared(change(q, context), weight))

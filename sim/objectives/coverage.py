@@ -16,6 +16,9 @@ from sim.typing import Language, PRNGKey, Scalar
 SURE = -1e-6
 """Largest log q(y|x) [nat] that has a gradient; beyond it, the loss of an answer is below 1e-6 for N >= 2."""
 
+UNIT = "answer"
+"""What its loss is about, for the atlas: the next token, a whole answer, or both, which have one optimum (T1)."""
+
 
 @struct.dataclass
 class Coverage:

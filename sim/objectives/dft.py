@@ -13,6 +13,9 @@ from sim.theory import token_optima
 from sim.theory.laws import Laws
 from sim.typing import Language, NextLogProbs, PRNGKey, Scalar
 
+UNIT = "token"
+"""What its loss is about, for the atlas: the next token, a whole answer, or both, which have one optimum (T1)."""
+
 
 @struct.dataclass
 class Dft:

@@ -10,8 +10,8 @@ from flax import struct
 from sim.config import NonNegative
 from sim.objectives._context import Batch, Context
 from sim.objectives._enumerated import answers
-from sim.objectives._parameters import HasParameters, change, parameters_of, squared
-from sim.objectives._tokens import Targets, token_loss
+from sim.objectives._parameters import HasParameters, parameters_of, penalised
+from sim.objectives._tokens import Targets
 from sim.typing import Array, Bool, Float, Int, Language, Number, Params, PRNGKey, Scalar
 
 CHUNK = 32
@@ -66,9 +66,7 @@ class EwcBegun:
     def __call__(self, q: Language, context: Context, batch: Batch, key: PRNGKey) -> Scalar:
         """Loss on one batch [nat per string]."""
         del key
-        fit = token_loss(q, context, batch, self.targets, lambda log_q: -log_q)
-        penalty = 0.5 * self.strength * squared(change(q, context), self.fisher)
-        return jnp.asarray(fit + jnp.sum(batch.weight) * penalty)
+        return penalised(q, context, batch, self.targets, self.strength, self.fisher)
 
 
 def diagonal(q0: HasParameters, context: Context) -> Params:

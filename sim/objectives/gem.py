@@ -17,6 +17,9 @@ from sim.typing import Language, NextLogProbs, Number, PRNGKey, Scalar
 SCALE = 0.01
 """Factor of the difference of logits in the weights of the log-sigmoid form, as in the authors' program."""
 
+UNIT = "token"
+"""What its loss is about, for the atlas: the next token, a whole answer, or both, which have one optimum (T1)."""
+
 
 @struct.dataclass
 class Gem:

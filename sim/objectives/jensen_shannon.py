@@ -9,6 +9,9 @@ from sim.objectives._enumerated import answers
 from sim.theory.laws import Laws
 from sim.typing import Array, Float, Language, PRNGKey, Scalar
 
+UNIT = "answer"
+"""What its loss is about, for the atlas: the next token, a whole answer, or both, which have one optimum (T1)."""
+
 
 @struct.dataclass
 class JensenShannon:

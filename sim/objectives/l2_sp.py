@@ -2,13 +2,12 @@
 
 from typing import Annotated, Literal
 
-import jax.numpy as jnp
 from flax import struct
 
 from sim.config import NonNegative
 from sim.objectives._context import Batch, Context
-from sim.objectives._parameters import change, squared
-from sim.objectives._tokens import Targets, token_loss
+from sim.objectives._parameters import penalised
+from sim.objectives._tokens import Targets
 from sim.typing import Language, Number, PRNGKey, Scalar
 
 UNIT = "both"
@@ -40,8 +39,7 @@ class L2Sp:
     def __call__(self, q: Language, context: Context, batch: Batch, key: PRNGKey) -> Scalar:
         """Loss on one batch [nat per string]."""
         del key
-        fit = token_loss(q, context, batch, self.targets, lambda log_q: -log_q)
-        return jnp.asarray(fit + jnp.sum(batch.weight) * 0.5 * self.strength * squared(change(q, context)))
+        return penalised(q, context, batch, self.targets, self.strength)
 
 
 def label(*, strength: float = 0.01, **_: object) -> str:

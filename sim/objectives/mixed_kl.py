@@ -13,6 +13,9 @@ from sim.theory import answer_optima as theory
 from sim.theory.laws import Laws
 from sim.typing import Language, Number, PRNGKey, Scalar
 
+UNIT = "answer"
+"""What its loss is about, for the atlas: the next token, a whole answer, or both, which have one optimum (T1)."""
+
 
 @struct.dataclass
 class MixedKl:

@@ -18,6 +18,9 @@ from sim.typing import Array, Float, Language, Number, PRNGKey, Scalar
 EPSILON = 1e-4
 """What is added to the standard deviation of the rewards of a group, which may be 0."""
 
+UNIT = "answer"
+"""What its loss is about, for the atlas: the next token, a whole answer, or both, which have one optimum (T1)."""
+
 
 @struct.dataclass
 class PolicyGradient:

@@ -8,9 +8,9 @@ import optax
 from flax import struct
 
 from sim.config import HalfOpenFraction, NonNegative, Positive
-from sim.optimizers._options import AverageState, clipped, in_words
-from sim.optimizers._schedules import Decay, Scheduled, scheduled_rate
-from sim.optimizers.adam import decay_weights, scale_by_adam
+from sim.optimizers._options import AverageState, in_words
+from sim.optimizers._schedules import Decay, Scheduled
+from sim.optimizers.adam import Adam
 from sim.typing import Number
 
 
@@ -65,15 +65,8 @@ class Ema(Scheduled):
 
     def transformation(self, num_steps: Number) -> optax.GradientTransformation:
         """The optax chain of Adam, with the moving average at the end."""
-        return optax.chain(
-            *clipped(self.clip),
-            scale_by_adam(self.b1, self.b2, self.eps),
-            decay_weights(self.weight_decay),
-            optax.scale_by_learning_rate(
-                lambda step: scheduled_rate(self.learning_rate, self.warmup, self.final, self.decay, step, num_steps)
-            ),
-            followed(self.memory, num_steps),
-        )
+        own = (self.learning_rate, self.b1, self.b2, self.eps, self.weight_decay, self.warmup, self.final, self.decay)
+        return optax.chain(Adam(*own, self.clip).transformation(num_steps), followed(self.memory, num_steps))
 
 
 def label(*, memory: float = 0.99, clip: float | None = None, **_: object) -> str:

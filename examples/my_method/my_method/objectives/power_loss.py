@@ -15,6 +15,9 @@ from sim.typing import Language, NextLogProbs, Number, PRNGKey, Scalar
 
 Power = Check("a number below 1 other than 0", lambda value: value < 1 and value != 0)
 
+UNIT = "token"
+"""What the loss is about, for the report: the next token, a whole answer, or both."""
+
 
 @struct.dataclass
 class PowerLoss:
