@@ -1,6 +1,7 @@
 """The atlas in several kinds of language: do methods keep their order, and which ones surely change places?"""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from experiments import atlas
-from experiments.atlas.ranking import ERROR, FEWEST, SHARE, compared, logs, matrix, orders
+from experiments.atlas.ranking import ERROR, SHARE, compared, logs, matrix, orders
 from experiments.atlas.said import RANKED
 from experiments.atlas.tables import LEVELS
 from experiments.board import short
@@ -161,17 +162,30 @@ def report(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
         Paragraph(_changes(tables["exchanged"], languages, counts), bullet=True),
         Paragraph(
             "A place is one more than the number of other methods that are surely nearer in this language. Intervals "
-            "are 95 % over worlds, by the jackknife. Worlds of different languages are independent of each other.",
+            "are 95 % over worlds, by the jackknife; one of no width says that no rank changes if a world is left out. "
+            "Worlds of different languages are independent of each other.",
             bullet=True,
         ),
     ]  # fmt: skip
 
 
+def fewest(languages: int) -> int:
+    """Return how many worlds a language must have for any sure order, if those of all languages are sure together.
+
+    The least p-value of a test by sign flips in n worlds is 2^(1 - n), and the error of each language is ERROR by the
+    number of languages.
+    """
+    return 1 + math.ceil(math.log2(languages / ERROR))
+
+
 def _changes(exchanged: pl.DataFrame, languages: Sequence[str], counts: Mapping[str, int]) -> str:
     """Say which methods surely change places."""
-    few = [f"{name.replace('_', ' ')} ({counts[name]})" for name in languages if counts[name] < FEWEST]
-    said = f" Too few worlds for any sure order: {', '.join(few)}; at least {FEWEST} are needed." if few else ""
+    needed = fewest(len(languages))
+    few = [f"{name.replace('_', ' ')} ({counts[name]})" for name in languages if counts[name] < needed]
+    said = f" Too few worlds for any sure order: {', '.join(few)}; at least {needed} are needed." if few else ""
     own = exchanged.filter(level=RANKED)
+    if len(few) > len(languages) - 2:
+        return f"Whether methods change places cannot be said.{said}"
     if own.is_empty():
         return f"No two methods surely change places at KL(S‖q) = {RANKED:g} nats.{said}"
     each = [

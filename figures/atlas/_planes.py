@@ -16,8 +16,8 @@ from figures.curves import Tables
 from figures.language import say
 from figures.style import factor, figure
 
-FEW_POWERS = 4
-"""A longer axis has ticks at powers of ten alone."""
+TICKS = 6
+"""An axis with more ticks than this at 1, 3, 10, ... has them at powers of ten alone."""
 
 TRUTHS = {"P": "s", "S": "D"}
 """Marks of known laws."""
@@ -100,12 +100,15 @@ def truths(tables: Tables, x: str, y: str) -> dict[str, tuple[float, float]]:
     return found
 
 
-def plain_ticks(axis: Axis, low: float, high: float) -> None:
-    """Write plain numbers at 1, 3, 10, ... on a logarithmic axis; powers of ten alone if it is long."""
+def plain_ticks(axis: Axis, low: float, high: float, most: int = TICKS) -> None:
+    """Write plain numbers at 1, 3, 10, ... on a logarithmic axis; at powers of ten alone if these are more than `most`.
+
+    An axis without a power of ten keeps the others.
+    """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1.0, 3.0) if len(powers) <= FEW_POWERS else (1.0,)
-    places = [step * 10.0**power for power in powers for step in steps]
-    kept = [one for one in places if low <= one <= high]
+    every = [step * 10.0**power for power in powers for step in (1.0, 3.0) if low <= step * 10.0**power <= high]
+    few = [10.0**power for power in powers if low <= 10.0**power <= high]
+    kept = few if few and len(every) > most else every
     axis.set_ticks(kept, labels=[f"{one:g}" if one >= 1e-3 else _power(one) for one in kept])
     axis.set_ticks([], minor=True)
 

@@ -1,10 +1,12 @@
 """Rows of methods by how far they lie above the exact frontier, for the rankings of one and of several languages."""
 
+from collections.abc import Sequence
+
 import polars as pl
 from matplotlib.axes import Axes
 
 from figures.atlas._methods import FAMILIES, LOOKS, known
-from figures.atlas._planes import plain_ticks
+from figures.atlas._planes import TICKS, plain_ticks
 from figures.colours import PALE
 from figures.curves import Tables
 from figures.language import say
@@ -67,8 +69,8 @@ def ordered(found: pl.DataFrame, level: float, language: str | None = None) -> l
     return list(dict.fromkeys([*best(first)["method"], *best(found)["method"]]))
 
 
-def panel(axes: Axes, found: pl.DataFrame, rows: list[str]) -> None:
-    """The rows of one fit."""
+def panel(axes: Axes, found: pl.DataFrame, rows: list[str], most: int = TICKS) -> None:
+    """The rows of one fit, with at most so many ticks that are no powers of ten."""
     axes.set_xscale("log" if not found.height or (found["above"] > 0.0).all() else "symlog")
     own = found.filter(pl.col("method").is_in(rows))
     chosen = best(own)
@@ -89,9 +91,14 @@ def panel(axes: Axes, found: pl.DataFrame, rows: list[str]) -> None:
             "offset points", va="center", fontsize="small",
         )  # fmt: skip
     if axes.get_xscale() == "log":
-        plain_ticks(axes.xaxis, *axes.get_xlim())
+        plain_ticks(axes.xaxis, *axes.get_xlim(), most)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(say("forgetting above the frontier [nat]"))
+
+
+def label(panels: Sequence[Axes]) -> None:
+    """Name the horizontal axes: one name in the middle stands for three panels, which have no room for each."""
+    for axes in panels if len(panels) < 3 else panels[1:2]:
+        axes.set_xlabel(say("forgetting above the frontier [nat]"))
 
 
 def _ends(found: pl.DataFrame, end: str) -> list[float]:

@@ -4,7 +4,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from figures.atlas._methods import languages, legend_of, worlds
-from figures.atlas._ranked import COLUMNS, fitting, height, names, ordered, panel, reached
+from figures.atlas._ranked import COLUMNS, fitting, height, label, names, ordered, panel, reached
 from figures.curves import Tables
 from figures.labels import head
 from figures.language import say
@@ -28,6 +28,7 @@ def draw(tables: Tables) -> Figure | None:
         panel(axes, found.filter(level=level), rows)
         head(axes, say("At the fit KL(S‖q) = {level:g} nat", level=level))
     names(panels[0], found, order)
+    label(panels)
     shown = found.filter(pl.col("method").is_in(rows))
     drawn.legend(*legend_of(shown["family"].to_list()), loc="outside lower center", ncols=COLUMNS)
     return drawn

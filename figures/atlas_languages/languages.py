@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from figures.atlas import _methods
 from figures.atlas._methods import legend_of, worlds
-from figures.atlas._ranked import COLUMNS, fitting, height, names, ordered, panel, reached
+from figures.atlas._ranked import COLUMNS, fitting, height, label, names, ordered, panel, reached
 from figures.curves import Tables
 from figures.labels import head
 from figures.language import say
@@ -18,6 +18,9 @@ LEVEL = 0.1
 
 MOST = 3
 """Number of panels that there is room for."""
+
+TICKS = 3
+"""Number of ticks that a panel has room for."""
 
 WORDS = {"styles_content": "styles and contents", "english": "templated English", "ngram": "Markov chain"}
 """Kinds of grammar in words; another kind has its own name."""
@@ -34,9 +37,10 @@ def draw(tables: Tables) -> Figure | None:
     rows = fitting(order)
     drawn, panels = figure(height(order), len(shown))
     for axes, language in zip(panels, shown, strict=True):
-        panel(axes, found.filter(language=language), rows)
+        panel(axes, found.filter(language=language), rows, TICKS)
         head(axes, named(language))
     names(panels[0], found, order)
+    label(panels)
     visible = found.filter(pl.col("method").is_in(rows))
     drawn.legend(*legend_of(visible["family"].to_list()), loc="outside lower center", ncols=COLUMNS)
     return drawn

@@ -1,6 +1,7 @@
 """Runs of the atlas that never ran: methods of every family, at two strengths, in three tiny worlds."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -16,10 +17,11 @@ SEEDS = range(6)
 
 GRAMMAR: Node = {"kind": "styles_content", "num_styles": 3, "num_prompts": 2, "answer_length": 2, "shown": 1.0}
 STYLE: Node = {"kind": "style", "keep": "z0"}
-OTHER: tuple[Node, Node] = (
-    {"kind": "ngram", "num_symbols": 3, "zeros": 0, "length": 4}, {"kind": "regular", "pattern": "a .*"},
-)  # fmt: skip
-"""Another kind of language, in which few methods are tried."""
+OTHERS: Sequence[tuple[Node, Node]] = (
+    ({"kind": "ngram", "num_symbols": 3, "zeros": 0, "length": 4}, {"kind": "regular", "pattern": "a .*"}),
+    ({"kind": "english", "words": "classroom", "num_prompts": 2}, {"kind": "style", "keep": "assistant"}),
+)
+"""Other kinds of language, in which few methods are tried."""
 
 SFT: Node = {"kind": "sft", "targets": "exact"}
 
@@ -36,18 +38,15 @@ METHODS: Mapping[str, tuple[Sequence[Node], Sequence[float], float, int]] = {
 
 
 def atlas(seeds: Sequence[int] = SEEDS) -> Iterator[Record]:
-    """All methods, one that edits the weights, and two methods in another language.
-
-    There are at most 40 runs: more are read by several processes, and these know of no run that never ran.
-    """
+    """All methods, one that edits the weights, and two methods in two other languages."""
     for seed in seeds:
         for method in METHODS:
             if seed < METHODS[method][3]:
                 yield from _runs(method, seed, (GRAMMAR, STYLE))
         yield _edited(seed)
-    for seed in seeds[:2]:
-        yield from _runs("sft_sampled", seed, OTHER)
-        yield next(_runs("replay", seed, OTHER))
+    for seed, other in itertools.product(seeds[:2], OTHERS):
+        yield from _runs("sft_sampled", seed, other)
+        yield next(_runs("replay", seed, other))
 
 
 def _runs(method: str, seed: int, world: tuple[Node, Node]) -> Iterator[Record]:

@@ -11,7 +11,7 @@ from scipy import stats
 from experiments import atlas_languages
 from experiments.atlas import ranking
 from experiments.atlas.tables import MEANS
-from experiments.atlas_languages import agreement, correlation, exchanged, report
+from experiments.atlas_languages import agreement, correlation, exchanged, fewest, report
 from experiments.ranks import rank_correlation
 
 
@@ -170,6 +170,26 @@ def test_who_surely_changes_places(languages):
     assert table["correlation"].to_list() == pytest.approx([0.5, 1.0, 0.5])
 
 
+@pytest.mark.parametrize("number", [1, 2, 3, 7])
+def test_the_least_number_of_worlds_for_an_order_in_several_languages(number):
+    """Every world says the same, so p is as small as it can be."""
+    for worlds, enough in ((fewest(number), True), (fewest(number) - 1, False)):
+        table = np.array([[0.1, 0.2]]) * (1.0 + 0.1 * np.arange(max(worlds, ranking.FEWEST)))[:, None]
+        least = ranking.surely_less(ranking.logs(table))[0, 1] if worlds >= ranking.FEWEST else 2.0 ** (1 - worlds)
+        assert (least <= ranking.ERROR / number) == enough
+
+
+def test_six_worlds_cannot_say_who_changes_places_in_three_languages(languages):
+    names, six = ["styles_content", "english", "ngram"], languages.filter(pl.col("seed") < 6)
+    runs = six.select("run", "language", "seed", "method", "strength", valid=pl.lit(True))
+    said = repr(report({
+        "runs": runs, "crossings": six, "places": ranking.places(ranking.compared(six), six),
+        "agreement": agreement(six, names), "exchanged": exchanged(six, names),
+    }))  # fmt: skip
+    assert "Whether methods change places cannot be said." in said
+    assert "No two methods" not in said
+
+
 def test_the_report_of_languages(languages):
     names = ["styles_content", "english", "ngram"]
     runs = languages.select("run", "language", "seed", "method", "strength", valid=pl.lit(True))
@@ -179,7 +199,7 @@ def test_the_report_of_languages(languages):
     })  # fmt: skip
     shown = repr(said)
     assert "a is nearer than b in styles content, and farther in english" in shown
-    assert "Too few worlds for any sure order: ngram (5); at least 6 are needed." in shown
+    assert "Too few worlds for any sure order: ngram (5); at least 7 are needed." in shown
     places, correlations = (block for block in said if hasattr(block, "rows"))
     assert places.columns == (
         "method",
