@@ -6,7 +6,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from figures.colours import GUIDE, looks
 from figures.curves import Tables
@@ -38,6 +38,9 @@ def draw(tables: Tables) -> Figure | None:
     for axes, title in zip(panels, ("Measures of words", "Measures of whole answers"), strict=False):
         axes.axhline(LIMIT, color=GUIDE, linestyle=(0, (3, 2)), linewidth=0.8 * factor(), zorder=0)
         axes.set_title(say(title))
+    for axes in panels:  # at the end: panels that share an axis no longer grow once one of them has a limit
+        axes.set_ylim(bottom=0.0)
+        axes.yaxis.set_major_locator(MaxNLocator(4))
     for axes in panels[2:]:
         axes.set_xlabel(say("samples per prompt, $k$"))
     panels[0].set_ylabel(say("construct error [share of pairs]"))
@@ -78,5 +81,4 @@ def _panel(axes: Axes, cells: pl.DataFrame, column: str, proxies: Sequence[str])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-    axes.set_ylim(bottom=0.0)
     return named
