@@ -43,8 +43,8 @@ def draw(tables: Tables) -> Figure | None:
         axes.yaxis.set_major_locator(MaxNLocator(4))
     for axes in panels[2:]:
         axes.set_xlabel(say("samples per prompt, $k$"))
-    panels[0].set_ylabel(say("construct error [share of pairs]"))
-    panels[2].set_ylabel(say("sampling error [probability]"))
+    panels[0].set_ylabel(say("construct error"))
+    panels[2].set_ylabel(say("sampling error"))
     drawn.legend(list(named.values()), list(named), loc="outside lower center", ncols=4, handlelength=2.6)
     return drawn
 
