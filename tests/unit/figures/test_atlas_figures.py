@@ -136,8 +136,9 @@ def test_one_language_is_not_compared():
     assert languages.draw(alone) is None
     several = tables("atlas_languages")
     with styled():
-        assert len(languages.draw(several).axes) == 2
-    assert "(styles and contents: 6 worlds; Markov chain: 2 worlds)" in languages.caption(several)
+        panels = languages.draw(several).axes
+    assert [one.get_title(loc="left") for one in panels] == ["styles and contents", "Markov chain", "templated English"]
+    assert "(styles and contents: 6 worlds; Markov chain: 2 worlds; templated English: 2" in languages.caption(several)
 
 
 # -- names ------------------------------------------------------------------------------------------------------------
