@@ -172,7 +172,27 @@ def _unknown_key(key: str, arguments: list[str], config_name: str, directory: Pa
         _unknown_in(key, _composed(arguments, config_name, directory, turn), _groups(directory))
         for turn in range(turns + 1)
     )
-    return next((line for line in lines if line), _absent(key, directory))
+    line = next((line for line in lines if line), _absent(key, directory))
+    return line + _chosen_by_a_study(key, arguments, directory)
+
+
+def _chosen_by_a_study(key: str, arguments: list[str], directory: Path) -> str:
+    """Say how to set a key of an option that a file on the command line chooses, such as `method=replay`.
+
+    Its studies choose options run by run, but a key on the command line must be one of all runs.
+    """
+    group = key.partition(".")[0]
+    if any(argument.startswith(f"{group}=") for argument in arguments):
+        return ""
+    for argument in arguments:
+        owner, _, chosen = argument.partition("=")
+        for option in re.findall(r"[\w-]+", chosen if owner in _groups(directory) else ""):
+            for folder in _folders(directory):
+                file = folder / owner / f"{option}.yaml"
+                text = file.read_text("utf-8") if file.is_file() else ""
+                if text.startswith("# @package hydra.sweeper") and (own := re.search(rf"\b{group}: *(\w+)", text)):
+                    return f"; {own[1]} is chosen by {owner}={option}: write {group}={own[1]} on the command line too"
+    return ""
 
 
 def _absent(key: str, directory: Path) -> str:

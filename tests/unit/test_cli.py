@@ -36,6 +36,7 @@ hydra:
     "experiment/several": "# @package _global_\ndefaults:\n  - /method: null\n",
     "method/one": "# @package _global_\nseed: 1\n",
     "method/other": "# @package _global_\nseed: 2\n",
+    "method/flat": '# @package hydra.sweeper.studies\nflat: { model: tabular, model.decay: "1,2" }\n',
     "experiment/broken": "# @package _global_\nseed: [1\n",
     "experiment/dangling": "# @package _global_\nname: ${nmae}\n",
 }
@@ -66,7 +67,15 @@ MISTAKES: list[tuple[str, str]] = [
     ("experiment=dangling --cfg job --resolve", "Interpolation key 'nmae' not found in experiment/dangling.yaml"),
     (
         "experiment=several method=[one,ohter]",
-        "method: one of one, other is required, found 'ohter' (did you mean 'other'?)",
+        "method: one of flat, one, other is required, found 'ohter' (did you mean 'other'?)",
+    ),
+    (
+        "experiment=several method=[flat] model.decay=3",
+        "model.decay: ... tabular is chosen by method=flat: write model=tabular on the command line too",
+    ),
+    (
+        "experiment=several method=[flat] model=tabular model.decya=3",
+        "model.decya: unknown argument of tabular (did you mean 'decay'?)",
     ),
     ("method=one", "method: experiment=several is required, which has this group, found another experiment, or none"),
     (
