@@ -1,6 +1,7 @@
 """Laws of runs, over all of conf/: each choice builds; each model, objective and optimiser trains and is measured."""
 
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -47,6 +48,19 @@ def chosen(model: str, objective: str, optimizer: str, *more: str) -> dict[str, 
     return settings(compose(*TINY, *groups, *SMALL.get(model, ()), *more))
 
 
+@functools.cache
+def composed(*groups: str) -> dict[str, object]:
+    return compose(*TINY, *groups)
+
+
+def merged(model: str, objective: str, optimizer: str) -> dict[str, object]:
+    """What `chosen` returns, from one composition for each choice, because a choice writes its own key only."""
+    config = composed(f"model={model}", *SMALL.get(model, ()))
+    config = config | {key: composed(f"{key}={option}")[key] for key, option in
+                       (("objective", objective), ("optimizer", optimizer))}  # fmt: skip
+    return settings(config)
+
+
 # -- everything builds ------------------------------------------------------------------------------------------------
 
 
@@ -60,12 +74,13 @@ def test_every_choice_builds(model: str) -> None:
     assert len(combinations) >= 8
     hashes = set()
     for objective, optimizer in combinations:
-        one = chosen(model, objective, optimizer)
+        one = merged(model, objective, optimizer)
         run, _ = build(one)
         assert run.p.support_size == 14
         assert run.restricted.s.support_size < 14
         hashes.add(run_hash(one))
     assert len(hashes) == len(combinations)
+    assert one == chosen(model, objective, optimizer), "Hydra composes the same"
 
 
 @pytest.mark.parametrize("group", ["pretrain.objective", "pretrain.optimizer"])
