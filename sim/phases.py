@@ -9,14 +9,16 @@ Stage: TypeAlias = str
 """`pretrain`, `finetune`, a later stage (`stage_2`, `stage_3`, ...), or `relearn`. Its phases train together."""
 
 Role: TypeAlias = Literal[
-    "pretraining", "fine-tuning", "control", "linearisation", "edit", "relearning", "later stage", "later control"
-]
+    "pretraining", "fine-tuning", "sibling", "control", "linearisation", "edit", "relearning", "later stage",
+    "later control",
+]  # fmt: skip
 
 TITLES: dict[Stage, str] = {"pretrain": "pretraining", "finetune": "fine-tuning", "relearn": "relearning"}
 """The stages that are keys of the configuration, in words. Later stages are entries of its list `stages`."""
 
 _LATER = re.compile(r"stage_([2-9]|[1-9][0-9]+)")
 _CONTROL = "_identity"
+_SIBLING = re.compile(r"sibling_[1-9][0-9]*")
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Meaning:
     stage: the stage to which it belongs; role: how reports and figures use it; data: the language that it is trained
     on: "P", "S", "P_B" (what S leaves out), or "S_2" for a second stage with data of its own; model: the name of the
     model that it ends with; title: the phase in words. An edit has the stage and the data of the training whose result
-    it changes.
+    it changes. parts: if the parameters of the phase are a weighted mean of those of other phases, these phases with
+    their weights, which sum to 1.
     """
 
     stage: Stage
@@ -34,6 +37,7 @@ class Meaning:
     data: str
     model: str
     title: str
+    parts: tuple[tuple[str, float], ...] = ()
 
     @property
     def tunes(self) -> bool:
@@ -61,8 +65,26 @@ MEANINGS: dict[str, Meaning] = {
 }
 """Every phase that trains, by the name that it has in a record.
 
-Edits and later stages have names of their own, see `of_edit` and `of_later`.
+Edits, siblings and later stages have names of their own, see `of_edit`, `siblings` and `of_later`.
 """
+
+
+def siblings(number: int) -> dict[str, Meaning]:
+    """Return the meanings of the siblings of a fine-tuning, by name, in their order: sibling_1, sibling_2, ...
+
+    A sibling is the same fine-tuning once more: the same q0, S and recipe, with other random draws.
+    """
+    return {
+        (name := f"sibling_{one}"): Meaning(
+            "finetune", "sibling", "S", name, f"sibling {one}: the same fine-tuning on S with other random draws"
+        )
+        for one in range(1, number + 1)
+    }
+
+
+def is_sibling(phase: str) -> bool:
+    """Return whether a name is that of a sibling of a fine-tuning. Only a run says which of them it has."""
+    return _SIBLING.fullmatch(phase) is not None
 
 
 def later(number: int) -> Stage:
@@ -127,19 +149,21 @@ def steps_by_stage(config: Mapping[str, Any]) -> dict[Stage, int]:
     return {"pretrain": first, "finetune": tuning, **after, "relearn": again}
 
 
-def of_edit(name: str, of: str, words: str) -> Meaning:
+def of_edit(name: str, of: str, words: str, parts: tuple[tuple[str, float], ...] = ()) -> Meaning:
     """Return the meaning of the phase `name`: an edit, described by `words`, of the result of the phase `of`."""
     edited = MEANINGS[of]
-    return Meaning(edited.stage, "edit", edited.data, name, f"edit of the model {edited.model}: {words}")
+    return Meaning(edited.stage, "edit", edited.data, name, f"edit of the model {edited.model}: {words}", parts)
 
 
-def stored(meanings: Mapping[str, Meaning], phases: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the meanings of some phases as JSON, for a record."""
-    return {name: asdict(meanings[name]) for name in phases}
+def stored(meanings: Mapping[str, Meaning], phases: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the meanings of some phases as JSON, for a record. What has no parts has no such key."""
+    whole = {name: asdict(meanings[name]) for name in phases}
+    return {name: {key: value for key, value in one.items() if key != "parts" or value} for name, one in whole.items()}
 
 
-def restored(phases: Iterable[str], content: Mapping[str, Mapping[str, str]] | None) -> dict[str, Meaning]:
+def restored(phases: Iterable[str], content: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Meaning]:
     """Return the meanings that a record holds. Older records, which hold none, get the meanings of this table."""
     if content is None:
         return {name: MEANINGS[name] for name in phases}
-    return {name: Meaning(**content[name]) for name in phases}  # type: ignore[arg-type]
+    parts = {name: tuple((str(part), float(w)) for part, w in content[name].get("parts", ())) for name in phases}
+    return {name: Meaning(**{**content[name], "parts": parts[name]}) for name in phases}

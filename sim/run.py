@@ -42,7 +42,7 @@ def task(config: "DictConfig") -> str:
     check_claim(chosen["claim"])
     place = target(chosen)
     started = time.perf_counter()
-    with Progress() as progress:
+    with Progress(chosen["finetune"].get("siblings", 0)) as progress:
         outcome, record = bring(chosen, progress.update)
     took = f"finished in {time.perf_counter() - started:.0f} s"
     print(f"{place}: {took if outcome.state == 'finished' else 'finished before, kept as it is'}")

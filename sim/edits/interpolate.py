@@ -20,6 +20,11 @@ def interpolate(before: Weights, after: Weights, key: PRNGKey, *, weight: Annota
     return jax.tree.map(lambda start, end: np.asarray((1.0 - weight) * start + weight * end), before, after)
 
 
+def mean_weights(weight: float) -> tuple[float, ...]:
+    """Return the weights of q0 and of the tuned model in the mean that the edit makes."""
+    return 1.0 - weight, weight
+
+
 def label(weight: float) -> str:
     """Name the edit for people."""
     return f"weights interpolated from q₀ at {weight:g}"

@@ -82,6 +82,6 @@ def performed(config: Mapping[str, Any], progress: bool, like: Mapping[str, Any]
             "finetune: changes that do not change P are required, found a restriction that adds strings to P; "
             "use sim.simulate, which does its own pretraining"
         )
-    with Progress() if progress else nullcontext() as shown:
+    with Progress(chosen["finetune"].get("siblings", 0)) if progress else nullcontext() as shown:
         _, record = bring(chosen, shown.update if shown else lambda *_: None)
     return record, target(chosen)

@@ -180,7 +180,7 @@ def stages_table(record: Record, view: View = "response") -> pl.DataFrame:
     found = [
         {name: row[name] for name in ("phase", "metric", "of", "at", "lower", "upper", "exactness", "prompt_law")}
         for phase, meaning in record.meanings.items()
-        if phase in record.phases and meaning.role not in ("relearning", "edit")
+        if phase in record.phases and meaning.role not in ("relearning", "edit", "sibling")
         for name in BY_STAGE
         for row in last_rows(record, name, view, phase)
     ]

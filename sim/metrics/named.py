@@ -11,7 +11,7 @@ from sim.metrics.scene import TRUTH
 from sim.metrics.scored import VIEWS, View
 from sim.metrics.table import Row, chosen_metrics, last_rows
 from sim.numerics import SpecificationError, nearest
-from sim.phases import MEANINGS, is_later
+from sim.phases import MEANINGS, is_later, is_sibling
 
 TELLING = ("of", "at", "prompt_law")
 """The columns that tell the numbers of one metric apart, after one phase and in one view."""
@@ -79,8 +79,12 @@ def named(text: str, place: str) -> Named:
 
 
 def _may_be(phase: str) -> bool:
-    """Return whether a name may be that of a later stage or of an edit, such as truncate_2. Only a run says."""
-    return is_later(phase) or any(phase == kind or phase.startswith(f"{kind}_") for kind in members("edit"))
+    """Return whether a name may be that of a later stage, a sibling or an edit, such as truncate_2. Only a run says."""
+    return (
+        is_later(phase)
+        or is_sibling(phase)
+        or any(phase == kind or phase.startswith(f"{kind}_") for kind in members("edit"))
+    )
 
 
 def number(record: Record, wanted: Named) -> float:

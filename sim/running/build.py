@@ -131,9 +131,10 @@ def build(chosen: Mapping[str, Any]) -> tuple[Simulation, dict[str, float]]:
         tuple(checks.probe(probe(name), name, model) for name in second["probes"]),
         second["kl_every_step"],
         chosen["record"] == "laws",
-        _edits(*_texts(chosen, "restriction", "model"), json.dumps(second.get("edits", []))),
+        _edits(*_texts(chosen, "restriction", "model"), json.dumps(editing.asked(second))),
         _later(chosen, adapter, p),
         late.make(chosen["restriction"], "restriction", p),
+        second.get("siblings", 0),
     )
     adapting.check(whole)
     checks.simulation(whole)
@@ -198,9 +199,8 @@ def _world(grammar: str, restriction: str, model: str) -> tuple[Any, ...]:
 
 
 @functools.lru_cache(maxsize=32)
-def _edits(grammar: str, restriction: str, model: str, entries: str) -> tuple[Edit, ...]:
-    found = json.loads(entries)
-    return editing.edits({"edits": found}, _world(grammar, restriction, model)[3]) if found else ()
+def _edits(grammar: str, restriction: str, model: str, tuning: str) -> tuple[Edit, ...]:
+    return editing.edits(json.loads(tuning), _world(grammar, restriction, model)[3])
 
 
 @functools.lru_cache(maxsize=32)

@@ -251,7 +251,8 @@ class Cohort:
 
 def _most_trainings(chosen: Mapping[str, Any]) -> int:
     """Return how many trainings a run has at most in one stage."""
-    return max(1 + len(chosen["finetune"]["controls"]), 2 if chosen["relearn"]["num_steps"] else 1)
+    tuning = chosen["finetune"]
+    return max(1 + len(tuning["controls"]) + tuning.get("siblings", 0), 2 if chosen["relearn"]["num_steps"] else 1)
 
 
 def _build(runs: list[ClaimedRun]) -> None:

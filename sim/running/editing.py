@@ -10,18 +10,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from sim.config import canonical, configurable, construct, described, resolve
-from sim.edits._base import Weights
+from sim.config import canonical, configurable, construct, described, is_late, member, resolve
+from sim.edits._base import Change
+from sim.edits._siblings import Siblings
 from sim.metrics.scene import TRUTH
 from sim.models._base import Model
 from sim.numerics import SpecificationError, nearest
-from sim.phases import MEANINGS, Meaning, is_later, of_edit
+from sim.phases import MEANINGS, Meaning, is_later, is_sibling, of_edit, siblings
 from sim.running import checks
 from sim.running.claimed import ClaimedRun
 from sim.training.programs import Mapping as EnsembleMapping
 from sim.training.simulation import Edit, edited
 from sim.training.sweep import Training, train_many
-from sim.typing import PRNGKey
 
 PLACE = "finetune.edits"
 
@@ -30,11 +30,12 @@ def canonical_edits(tuning: Mapping[str, Any]) -> dict[str, Any]:
     """Return a canonical `finetune` whose edits are checked, cast and complete, each with the phase that it changes.
 
     An entry is `kind: <name>` plus the arguments of this kind, and optionally `of: <phase>` (by default "sft"). Without
-    edits the key is left out, so that runs keep the hashes that they had before there were edits. It raises
-    SpecificationError in one line for an unknown kind or phase, a wrong argument, and for two edits of one name.
+    edits the key is left out, and so is `siblings` without siblings: runs keep the hashes that they had before there
+    was either. It raises SpecificationError in one line for an unknown kind or phase, a wrong argument, an edit that
+    needs siblings where there are none, and for two edits of one name.
     """
     entries = [_canonical(entry, f"{PLACE}[{index}]", tuning) for index, entry in enumerate(tuning["edits"])]
-    rest = {key: value for key, value in tuning.items() if key != "edits"}
+    rest = {key: value for key, value in tuning.items() if key != "edits" and (key != "siblings" or value)}
     if not entries:
         return rest
     names = [name_of(entry) for entry in entries]
@@ -42,7 +43,8 @@ def canonical_edits(tuning: Mapping[str, Any]) -> dict[str, Any]:
         place = f"{PLACE}[{index}]"
         if name in names[:index]:
             raise SpecificationError(f"{place}: edits that differ are required, found a second {name}; leave it out")
-        if name in (*MEANINGS, TRUTH) or is_later(name) or not re.fullmatch("[a-z][a-z0-9_.+-]*", name):
+        is_taken = name in (*MEANINGS, TRUTH) or is_later(name) or is_sibling(name)
+        if is_taken or not re.fullmatch("[a-z][a-z0-9_.+-]*", name):
             found = f"{name!r} from the edit {entry['kind']}"
             fix = "use other arguments, or rename the kind"
             raise SpecificationError(
@@ -61,7 +63,19 @@ def _canonical(entry: Mapping[str, Any], place: str, tuning: Mapping[str, Any]) 
     node = canonical("edit", {key: value for key, value in entry.items() if key != "of"}, place)
     if "of" in node:
         raise SpecificationError(f"{place}: an edit without an argument named of is required, found one; rename it")
+    if is_late("edit", node):  # it needs siblings
+        _check_siblings(node["kind"], of, place, tuning["siblings"])
     return {**node, "of": of}
+
+
+def _check_siblings(kind: str, of: str, place: str, number: int) -> None:
+    """Raise SpecificationError if an edit of several fine-tunings on S is asked for another model, or has only one."""
+    if of != "sft":
+        raise SpecificationError(
+            f"{place}.of: sft is required for {kind}, which needs siblings, found {of}; leave it out"
+        )
+    if not number:
+        raise SpecificationError(f"finetune.siblings: at least 1 is required for the edit {kind}, found 0; set it")
 
 
 def name_of(entry: Mapping[str, Any]) -> str:
@@ -88,27 +102,47 @@ def meanings(tuning: Mapping[str, Any]) -> dict[str, Meaning]:
     found = {}
     for entry in tuning.get("edits", ()):
         name, node = name_of(entry), {key: value for key, value in entry.items() if key != "of"}
-        found[name] = of_edit(name, entry["of"], described("edit", node))
+        found[name] = of_edit(name, entry["of"], described("edit", node), _parts(node, entry["of"], tuning))
     return found
+
+
+def _parts(node: Mapping[str, Any], of: str, tuning: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    """Return the phases whose mean an edit makes, with their weights: those of `mean_weights` in its file, if any."""
+    module = member("edit", node["kind"], PLACE).load()
+    if not hasattr(module, "mean_weights"):
+        return ()
+    weights = module.mean_weights(**{key: value for key, value in node.items() if key != "kind"})
+    phases = ("pretrain", of, *siblings(tuning.get("siblings", 0)))
+    return tuple((phase, float(weight)) for phase, weight in zip(phases, weights, strict=False) if weight)
+
+
+def asked(tuning: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a canonical `finetune` says of its edits, see `edits`."""
+    return {"edits": tuning.get("edits", []), "siblings": tuning.get("siblings", 0)}
 
 
 def edits(tuning: Mapping[str, Any], model: Model) -> tuple[Edit, ...]:
     """Return the edits of a canonical `finetune`. Each is tried on parameters of the model's shapes.
 
-    It raises SpecificationError in one line if an edit refuses the model or returns something else than parameters.
+    It raises SpecificationError in one line if an edit refuses the model or the number of siblings, or returns
+    something else than parameters.
     """
     found, entries = meanings(tuning), tuning.get("edits", ())
     like = jax.eval_shape(model.init, jax.random.key(0)) if entries else None
+    some = Siblings(
+        tuple(jax.tree.map(lambda leaf: np.ones(leaf.shape), like) for _ in siblings(asked(tuning)["siblings"]))
+    )
     built = []
     for index, (name, entry) in enumerate(zip(found, entries, strict=True)):
         node, place = {key: value for key, value in entry.items() if key != "of"}, f"{PLACE}[{index}]"
-        change = functools.partial(_changed, node, place)
-        built.append(Edit(name, entry["of"], checks.edit(change, like, place, node), found[name]))
+        make = functools.partial(_change, node, place)
+        checks.edit(make(some), like, place, node)
+        built.append(Edit(name, entry["of"], make, found[name]))
     return tuple(built)
 
 
-def _changed(node: Mapping[str, Any], place: str, before: Weights, after: Weights, key: PRNGKey) -> Weights:
-    return construct("edit", node, place, before, after, key)
+def _change(node: Mapping[str, Any], place: str, others: Siblings) -> Change:
+    return functools.partial(construct, "edit", node, place, siblings=others)
 
 
 def evaluate_edits(runs: Sequence[ClaimedRun], rows: int, mapping: EnsembleMapping, shared: frozenset[str]) -> None:

@@ -49,7 +49,7 @@ def run_bytes(run: Simulation, mapping: Mapping) -> tuple[int, int]:
     above by the sum of everything that a step computes. They count only if all runs are computed at once (vmap).
     """
     nodes, edges = run.p.trie.num_nodes, len(run.p.trie.edge_node)
-    phases = 1 + len(run.controls)
+    phases = 1 + len(run.controls) + run.siblings
     evaluations = len(run.pretrain.steps) + phases * len(run.finetune.steps)
     evaluations += 0 if run.relearn is None else 2 * len(run.relearn.steps)
     in_stage = 1 + ("identity" in run.controls)

@@ -71,7 +71,7 @@ def hint(chosen: Chosen) -> str:
     first = {group: _without(chosen["pretrain"][group], int | float) for group in _TRACED}
     tuning = chosen["finetune"]
     beside = [tuning["controls"], tuning["probes"], tuning["kl_every_step"], bool(chosen["relearn"]["num_steps"])]
-    beside += [_without(tuning.get("adapter"), float)]
+    beside += [tuning.get("siblings", 0), _without(tuning.get("adapter"), float)]
     beside += [_hint_of_stage(entry) for entry in entries(chosen).values()]
     return json.dumps([world, rules, phases, first, beside], sort_keys=True)
 
@@ -109,9 +109,9 @@ def cost(chosen: Chosen) -> float:
     """Return the number of strings that a run trains on: steps times batch size, summed over its phases."""
     first, second = (chosen[name]["num_steps"] * chosen[name]["batch_size"] for name in _PHASES)
     again = 2 * chosen["relearn"]["num_steps"] * chosen["finetune"]["batch_size"]
-    controls = chosen["finetune"]["controls"]
+    controls, tunings = chosen["finetune"]["controls"], 1 + chosen["finetune"].get("siblings", 0)
     later = sum(entry["num_steps"] * entry["batch_size"] for entry in entries(chosen).values())
-    return float(first + second * (1 + len(controls)) + later * (1 + ("identity" in controls)) + again)
+    return float(first + second * (tunings + len(controls)) + later * (1 + ("identity" in controls)) + again)
 
 
 def _pieces(group: Sequence[int], costs: Sequence[float], limit: float) -> list[list[int]]:

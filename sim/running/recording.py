@@ -20,7 +20,7 @@ from sim.metrics.divergence import kl
 from sim.metrics.kept import numbers
 from sim.metrics.optimum import laws_of
 from sim.metrics.table import residuals, violations
-from sim.phases import MEANINGS, entries
+from sim.phases import MEANINGS, entries, siblings
 from sim.running import checks, stages
 from sim.running.identity import beside, digests, grammar_file, without_text
 from sim.training.flat import flat
@@ -70,7 +70,8 @@ def recorded(
         "members": digests(chosen),
         "described": {group: described(group, chosen[group]) for group in GROUPS},
     }
-    meanings = MEANINGS | {one.name: one.meaning for one in run.edits} | stages.meanings(chosen)
+    meanings = MEANINGS | siblings(run.siblings) | stages.meanings(chosen)
+    meanings |= {one.name: one.meaning for one in run.edits}
     meanings = {phase: meanings[phase] for phase in phases}
     named, config = (chosen["name"], name), without_text(chosen)
     record = Record(*named, config, run.p, run.restricted, phases, known, params, meanings=meanings)

@@ -135,15 +135,17 @@ def finetune(
     controls: Annotated[list[Control], Distinct],
     probes: Annotated[list[str], Distinct] = [],  # noqa: B006
     kl_every_step: bool = True,
+    siblings: Annotated[int, NonNegative] = 0,
     edits: list[dict[str, Any]] = [],  # noqa: B006
     adapter: dict[str, Any] = {},  # noqa: B006
 ) -> None:
     """The schema of `finetune`; its objective and its optimiser are top-level keys.
 
     controls: the trainings beside it, see `sim.training.simulation.finetunings`; probes: what else is recorded of the
-    model at every evaluation, see `sim.probes`; kl_every_step: whether KL(S||q) is recorded after every step; edits:
-    what is done to the parameters afterwards, without training, see `sim.running.editing`; adapter: which parameters
-    are trained, and in which coordinates.
+    model at every evaluation, see `sim.probes`; kl_every_step: whether KL(S||q) is recorded after every step; siblings:
+    how many more fine-tunings there are from the same q0, with the same recipe and other random draws; edits: what is
+    done to the parameters afterwards, without training, see `sim.running.editing`; adapter: which parameters are
+    trained, and in which coordinates.
     """
 
 

@@ -15,7 +15,7 @@ from sim.metrics.named import Named, check_phase, is_known, only_bounded, the_ro
 from sim.metrics.scene import TRUTH
 from sim.metrics.table import last_rows
 from sim.numerics import SpecificationError
-from sim.phases import MEANINGS, steps_by_stage
+from sim.phases import MEANINGS, siblings, steps_by_stage
 from sim.running import editing, stages
 from sim.running.build import languages, later_worlds, predicted
 from sim.running.identity import without_text
@@ -45,13 +45,13 @@ def standin(chosen: Mapping[str, Any]) -> Record:
     """
     p, restricted = languages(chosen)
     best = predicted(chosen)
-    after = stages.meanings(chosen)
-    phases = ("pretrain", "sft", *chosen["finetune"]["controls"], *after)
+    after, again = stages.meanings(chosen), siblings(chosen["finetune"].get("siblings", 0))
+    phases = ("pretrain", "sft", *chosen["finetune"]["controls"], *again, *after)
     phases += ("recovery", "scratch") if chosen["relearn"]["num_steps"] else ()
     first, later = uniform(p.trie), node_record(_ramp(p.trie), p.trie)
     begun = {name: np.stack([values, values]) for name, values in first.items()}
     moved = {name: np.stack([values, later[name]]) for name, values in first.items()}
-    known, number = MEANINGS | after, steps_by_stage(chosen)
+    known, number = MEANINGS | again | after, steps_by_stage(chosen)
     steps = {phase: number[known[phase].stage] for phase in phases}
     watches = chosen["finetune"]["kl_every_step"]
     recorded = {

@@ -35,9 +35,10 @@ class Clock:
 
 
 class Progress:
-    """A context that draws the progress of a run on stderr."""
+    """A context that draws the progress of a run on stderr. `siblings`: how many its fine-tuning has."""
 
-    def __init__(self) -> None:
+    def __init__(self, siblings: int = 0) -> None:
+        self._siblings = siblings
         self._live = sys.stderr.isatty()
         texts = (TextColumn("{task.fields[loss]}"), TextColumn("{task.fields[left]}"))
         columns = (TextColumn("{task.description:<30}"), BarColumn(bar_width=10), *texts)
@@ -57,8 +58,7 @@ class Progress:
 
     def update(self, stage: Stage, step: int, num_steps: int, losses: Sequence[float]) -> None:
         """Show that a stage has reached a step. This is an observer for `sim.training.alone.simulate`."""
-        beside = BESIDE.get(stage, ", control on P") if len(losses) > 1 else ""
-        title = in_words(stage) + DATA.get(stage, "") + beside
+        title = in_words(stage) + DATA.get(stage, "") + self._beside(stage, len(losses))
         known = not any(math.isnan(loss) for loss in losses)  # before the first interval there is no mean loss
         shown = "loss " + " / ".join(f"{loss:.4f}" for loss in losses) + " nat" if known else ""
         if self._live:
@@ -70,3 +70,9 @@ class Progress:
         elif 10 * step // num_steps > self._said.get(stage, -1):
             self._said[stage] = 10 * step // num_steps
             print(f"{title}: step {step} of {num_steps} {shown}".rstrip(), file=sys.stderr, flush=True)
+
+    def _beside(self, stage: Stage, number: int) -> str:
+        """Return in words what is trained beside the first phase of a stage, if `number` phases train together."""
+        siblings = self._siblings if stage == "finetune" and number > self._siblings else 0
+        control = BESIDE.get(stage, ", control on P") if number - siblings > 1 else ""
+        return control + (f", {siblings} sibling{'s' * (siblings > 1)}" if siblings else "")

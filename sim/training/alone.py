@@ -22,8 +22,8 @@ from sim.training.sweep import Trained, Training, by_structure, train_many
 def simulate(run: Simulation, observe: Observer = lambda *_: None) -> dict[str, Trained]:
     """Do all phases of one simulation in memory: pretraining, fine-tuning, edits, later stages, relearning.
 
-    The keys of the result are "pretrain", "sft", the controls, the later stages, each with its control, the phases of
-    `relearnings`, and the edits.
+    The keys of the result are "pretrain", "sft", the controls, the siblings, the later stages, each with its control,
+    the phases of `relearnings`, and the edits.
     S of a late restriction is not returned.
     `sim.running.work` does the same for many runs and uses results on the disk. It raises FloatingPointError with the
     names of phase and step if a training diverges.

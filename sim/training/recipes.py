@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sim.edits._base import Change
+from sim.edits._siblings import Make as MakeChange
 from sim.languages.restricted import Restricted
 from sim.languages.starting import StartingModel
 from sim.objectives._context import LossOn, Objective
@@ -32,11 +32,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Edit:
-    """An edit of the model that the phase `of` ended with. `name` is the phase that it becomes."""
+    """An edit of the model that the phase `of` ended with. `name` is the phase that it becomes.
+
+    change: what makes the edit from the siblings of the fine-tuning.
+    """
 
     name: str
     of: str
-    change: Change
+    change: MakeChange
     meaning: Meaning
 
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sim.edits._base import applied
+from sim.edits._siblings import Siblings
 from sim.languages.device import Listed, on_device
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
@@ -24,7 +25,7 @@ from sim.models._linearised import Linearised
 from sim.objectives._enumerated import TakesReward
 from sim.optimizers._base import Optimizer
 from sim.optimizers._schedules import Scheduled
-from sim.phases import Stage, control_of, later_stage
+from sim.phases import Stage, control_of, is_sibling, later_stage, siblings
 from sim.training.adapter import Adapted
 from sim.training.job import Job, Phase, begun, start
 from sim.training.recipes import Edit as Edit
@@ -56,6 +57,7 @@ class Simulation:
     edits: tuple[Edit, ...] = ()  # of the fine-tuned model or of a control
     later: tuple[Later, ...] = ()  # what is trained after the fine-tuning, in order
     make: Make | None = None  # what makes `restricted` when the fine-tuning begins; until then it is a stand-in
+    siblings: int = 0  # how many more fine-tunings on S there are, with other random draws
 
     @property
     def is_late(self) -> bool:
@@ -99,7 +101,7 @@ def signature(run: Simulation) -> Hashable:
     )
     watched_parts = (run.restricted, *(one.restricted for one in run.later)) if run.kl_every_step else ()
     seen = tuple(part_shape(trie, (one.s.log_p > -np.inf) | run.is_late) for one in watched_parts)
-    beside = run.controls, run.relearn is None, run.probes, seen, later
+    beside = run.controls, run.siblings, run.relearn is None, run.probes, seen, later
     return world, structure(run.model), recipes, tuple(statics), *beside
 
 
@@ -116,12 +118,13 @@ def pretraining(run: Simulation) -> Training:
 
 
 def finetunings(run: Simulation, params: Params, opt_state: Any = None) -> dict[str, Training]:
-    """Return the fine-tuning on S ("sft") and each control, all from the same q0 and with the same number of steps.
+    """Return the fine-tuning on S ("sft"), its controls and its siblings, all from one q0 and with equally many steps.
 
     identity: fine-tuning on fresh data from P, with a fresh optimiser state like the fine-tuning on S. carried: the
     same, but with the final optimiser state of the pretraining, `opt_state`. linearised: fine-tuning on S, with the
     same batches, of the model that is linear in its parameters around q0. Under a reward, controls on P have reward 1
-    everywhere.
+    everywhere. A sibling has the data, the recipe and the event of "sft"; what it draws is its own: batches, the noise
+    of an objective, and the random factors of an adapter. Where nothing is drawn, it is "sft" itself.
     """
     base, tuned = tables(run.p), tables(run.restricted.s)
     event, watches = _event(run.restricted), watched_part(run, run.restricted)
@@ -135,6 +138,8 @@ def finetunings(run: Simulation, params: Params, opt_state: Any = None) -> dict[
             found[name] = _training(run, name, run.finetune, params, base, of_control, watches)
         if name == "carried":
             found[name].state = start(found[name].job, opt_state)
+    for name in siblings(run.siblings):
+        found[name] = _training(run, name, run.finetune, params, tuned, event, watches)
     return found
 
 
@@ -145,8 +150,9 @@ def edited(run: Simulation, edit: Edit, tuned: Mapping[str, Training]) -> Traini
     that evaluates it evaluates the edit as well. Raises FloatingPointError if a parameter is not finite.
     """
     before, after = tuned["sft"].job.init, tuned[edit.of].trained.params
+    others = Siblings.of(tuned[name].trained.params for name in siblings(run.siblings))
     try:
-        params = applied(edit.change, before, after, phase_key(run.seed, edit.name))
+        params = applied(edit.change(others), before, after, phase_key(run.seed, edit.name))
     except FloatingPointError as problem:
         raise FloatingPointError(f"{edit.name}: {problem}") from None
     event, watches = _event(run.restricted), watched_part(run, run.restricted)
@@ -241,12 +247,13 @@ def _training(
 def _optimizer(recipe: Recipe, seed: int, name: str = "") -> Optimizer:
     """Return the optimiser in the form that most optimisers share, on the parameters of the adapter if there is one.
 
-    A control of a fine-tuning, or of a later stage, has the random factors of the training that it controls.
+    A control of a fine-tuning, or of a later stage, has the random factors of the training that it controls. A sibling
+    has its own.
     """
     plain = recipe.optimizer.in_common_form() if isinstance(recipe.optimizer, Scheduled) else recipe.optimizer
     if recipe.adapter is None:
         return plain
-    of = later_stage(name) or "finetune"
+    of = name if is_sibling(name) else later_stage(name) or "finetune"
     return Adapted(plain, recipe.adapter, np.array([seed, zlib.crc32(of.encode())], np.uint32))
 
 

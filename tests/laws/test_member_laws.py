@@ -13,7 +13,9 @@ import pytest
 from flax import struct
 
 from sim.config import configurable, construct, members, resolve
+from sim.config.signatures import injected
 from sim.edits._base import Weights
+from sim.edits._siblings import Siblings
 from sim.languages.trie import Trie
 from sim.models._base import Model
 from sim.optimizers._base import Optimizer
@@ -191,6 +193,14 @@ def arguments_of(constructor: Callable[..., Any]) -> dict[str, Any]:
     return {name: {int: 1, float: 0.5, bool: True}[base] for name, base in types.items()}
 
 
+SIBLINGS = Siblings(tuple({name: one + shift for name, one in AFTER.items()} for shift in (0.5, -2.0)))
+
+
+def given_to(constructor: Callable[..., Any]) -> dict[str, Siblings]:
+    """What the program gives to an edit that needs siblings."""
+    return dict.fromkeys(injected(constructor), SIBLINGS)
+
+
 def check_edit(change: Callable[..., Weights]) -> None:
     """The result has the shapes of the parameters and is finite; it depends on the key alone; inputs are left alone."""
     before, after = copy.deepcopy((BEFORE, AFTER))
@@ -209,7 +219,23 @@ def check_edit(change: Callable[..., Weights]) -> None:
 def test_an_edit_makes_parameters(kind: str) -> None:
     constructor = resolve("edit", kind, "edit")
     assert "of" not in configurable(constructor), "this key of finetune.edits says which model is edited"
-    check_edit(functools.partial(constructor, **arguments_of(constructor)))
+    check_edit(functools.partial(constructor, **arguments_of(constructor), **given_to(constructor)))
+
+
+@pytest.mark.parametrize("kind", members("edit"))
+def test_an_edit_that_says_that_it_makes_a_mean_makes_it(kind: str) -> None:
+    constructor = resolve("edit", kind, "edit")
+    weights_of = getattr(members("edit")[kind].load(), "mean_weights", None)
+    for size in (1, 2, 3) if weights_of else ():
+        arguments = {name: size if isinstance(one, int) else one for name, one in arguments_of(constructor).items()}
+        weights = weights_of(**arguments)
+        assert sum(weights) == pytest.approx(1.0, abs=1e-15)
+        assert len(weights) <= 2 + len(SIBLINGS.params)
+        found = constructor(BEFORE, AFTER, jax.random.key(3), **arguments, **given_to(constructor))
+        for name in BEFORE:
+            parts = zip(weights, (BEFORE, AFTER, *SIBLINGS.params), strict=False)
+            expected = sum(weight * one[name] for weight, one in parts)
+            np.testing.assert_allclose(found[name], expected, rtol=1e-15, atol=1e-15)
 
 
 DICE = np.random.default_rng(0)

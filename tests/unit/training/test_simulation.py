@@ -113,7 +113,7 @@ def test_controls_are_optional(observed):
 def test_an_edit_is_evaluated_once(observed):
     """Halfway between q0 and the control; nothing else of the simulation depends on it."""
     meaning = of_edit("halfway", "identity", "halfway")
-    half = Edit("halfway", "identity", lambda before, after, _: jax.tree.map(half_of, before, after), meaning)
+    half = Edit("halfway", "identity", lambda _: lambda one, other, _: jax.tree.map(half_of, one, other), meaning)
     result = simulate(a_run(edits=(half,)))
     assert list(result) == ["pretrain", "sft", "identity", "halfway"]
     assert all(equal(result[name].evaluations[-1], one.evaluations[-1]) for name, one in observed[0].items())
