@@ -107,13 +107,17 @@ def meanings(tuning: Mapping[str, Any]) -> dict[str, Meaning]:
 
 
 def _parts(node: Mapping[str, Any], of: str, tuning: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
-    """Return the phases whose mean an edit makes, with their weights: those of `mean_weights` in its file, if any."""
+    """Return the phases whose mean an edit makes, with their weights: those of `mean_weights` in its file, if any.
+
+    A mean of one phase is that phase, so it has no parts.
+    """
     module = member("edit", node["kind"], PLACE).load()
     if not hasattr(module, "mean_weights"):
         return ()
     weights = module.mean_weights(**{key: value for key, value in node.items() if key != "kind"})
     phases = ("pretrain", of, *siblings(tuning.get("siblings", 0)))
-    return tuple((phase, float(weight)) for phase, weight in zip(phases, weights, strict=False) if weight)
+    found = tuple((phase, float(weight)) for phase, weight in zip(phases, weights, strict=False) if weight)
+    return found if len(found) > 1 else ()
 
 
 def asked(tuning: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from sim.optimizers._schedules import Scheduled
 from sim.phases import Stage, control_of, is_sibling, later_stage, siblings
 from sim.training.adapter import Adapted
 from sim.training.job import Job, Phase, begun, start
+from sim.training.mixture import normalisers_of
 from sim.training.recipes import Edit as Edit
 from sim.training.recipes import Later as Later
 from sim.training.recipes import Make
@@ -146,6 +147,7 @@ def finetunings(run: Simulation, params: Params, opt_state: Any = None) -> dict[
 def edited(run: Simulation, edit: Edit, tuned: Mapping[str, Training]) -> Training:
     """Return an edit as a training of no steps, with one evaluation, at step 0.
 
+    An edit that is a mean also records `mixture_log_z`, see `sim.training.mixture`.
     `tuned` are the finished trainings of `finetunings`. The structure is that of the fine-tuning on S, so the program
     that evaluates it evaluates the edit as well. Raises FloatingPointError if a parameter is not finite.
     """
@@ -156,7 +158,9 @@ def edited(run: Simulation, edit: Edit, tuned: Mapping[str, Training]) -> Traini
     except FloatingPointError as problem:
         raise FloatingPointError(f"{edit.name}: {problem}") from None
     event, watches = _event(run.restricted), watched_part(run, run.restricted)
-    one = _training(run, edit.name, run.finetune, params, tables(run.restricted.s), event, watches)
+    ends = {"pretrain": before} | {name: done.trained.params for name, done in tuned.items()}
+    probes = normalisers_of(edit.meaning.parts, ends, plans(run.p.trie))
+    one = _training(run, edit.name, run.finetune, params, tables(run.restricted.s), event, watches, probes=probes)
     one.steps = [0]
     return one
 

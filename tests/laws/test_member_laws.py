@@ -227,7 +227,7 @@ def test_an_edit_that_says_that_it_makes_a_mean_makes_it(kind: str) -> None:
     constructor = resolve("edit", kind, "edit")
     weights_of = getattr(members("edit")[kind].load(), "mean_weights", None)
     for size in (1, 2, 3) if weights_of else ():
-        arguments = {name: size if isinstance(one, int) else one for name, one in arguments_of(constructor).items()}
+        arguments = {name: size if one == 1 else 0.25 for name, one in arguments_of(constructor).items()}
         weights = weights_of(**arguments)
         assert sum(weights) == pytest.approx(1.0, abs=1e-15)
         assert len(weights) <= 2 + len(SIBLINGS.params)

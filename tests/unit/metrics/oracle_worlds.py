@@ -15,6 +15,7 @@ from sim.languages.finite import FiniteLanguage, Styles
 from sim.languages.restricted import Restricted
 from sim.languages.vocabulary import Vocabulary
 from sim.metrics.table import residuals
+from sim.phases import MEANINGS
 from sim.probes.decoded import decoded_arrays
 from tests.unit.metrics.small_worlds import (
     BAR,
@@ -22,6 +23,7 @@ from tests.unit.metrics.small_worlds import (
     L,
     Law,
     Outcome,
+    V,
     World,
     log,
     make_world,
@@ -40,6 +42,8 @@ PROBED = "sft"
 """The phase in which derivatives are recorded."""
 RULES = (("temperature", 2.0), ("temperature", 0.5), ("top_k", 2.0), ("top_p", 0.75), ("min_p", 0.25))
 """The decoding rules in the same phase."""
+MEAN, PARTS = "carried", (("pretrain", 0.25), ("sft", 0.25), ("linearised", 0.5))
+"""A phase that counts as a weighted mean of the parameters of others here, and these with their weights."""
 WATCHED, PEAK = ("sft", "identity"), 0.25
 """Phases with numbers after every step, and by how much the largest is above the last one [nat]."""
 SHOWS = 2
@@ -247,6 +251,9 @@ def recorded(
             arrays |= derivatives(len(documents), seed)
             both = [after_rules(language(world.p), models[phase, index]) for index in range(len(STEPS))]
             arrays |= {name: np.stack([one[name] for one in both]) for name in both[0]}
+        if phase == MEAN:
+            both = [models[part, len(STEPS) - 1] for part, _ in PARTS]
+            arrays["mixture_log_z"] = np.array([log_sums_of_products(world, both)] * len(STEPS))
         seen = by_step(models[phase, 1], s, vocabulary.prompt_end) if phase in WATCHED else None
         squares = (
             np.array([[0.9, 1.1]] * STEPS[1]) * np.arange(1.0, STEPS[1] + 1.0)[:, None] if phase in WATCHED else None
@@ -259,7 +266,9 @@ def recorded(
     }  # fmt: skip
     facts = {"pretraining": {"joint_kl": 1.5, "limit": 0.02, "valid": False}}
     params = {phase: parameters(seed, phase) for phase in phases}
-    record = Record("tiny", "0" * 12, config, language(world.p), restricted, phases, facts, params)
+    meanings = {phase: MEANINGS[phase] for phase in phases}
+    meanings[MEAN] = dataclasses.replace(meanings[MEAN], parts=PARTS)
+    record = Record("tiny", "0" * 12, config, language(world.p), restricted, phases, facts, params, meanings=meanings)
     record.facts["residuals"] = residuals(record)
     return record
 
@@ -301,6 +310,16 @@ def after_rules(p: FiniteLanguage, model: Conditionals) -> dict[str, np.ndarray]
     """What the probe `decoded` would record of a model."""
     table = np.array([[log(value) for value in model[prefix]] for prefix in node_prefixes(p.trie)])
     return decoded_arrays(table, p.trie, p.prompts, RULES)
+
+
+def log_sums_of_products(world: World, models: list[Conditionals]) -> list[float]:
+    """What would be recorded of a mean: at every node the log of the sum over all tokens of Π q_i^w_i."""
+    found = []
+    for prefix in node_prefixes(world.trie):
+        rows = [model[prefix] for model in models]
+        products = [math.prod(float(row[a]) ** w for row, (_, w) in zip(rows, PARTS, strict=True)) for a in range(V)]
+        found.append(math.log(math.fsum(products)) if any(products) else -math.inf)
+    return found
 
 
 def states(seed: int) -> tuple[np.ndarray, np.ndarray]:

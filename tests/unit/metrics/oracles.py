@@ -10,6 +10,7 @@ import mpmath
 import numpy as np
 
 from tests.unit.metrics.decoded_oracles import DECODED
+from tests.unit.metrics.mixture_oracles import mixture_kl
 from tests.unit.metrics.oracle_worlds import (
     NONE,
     PEAK,
@@ -1343,5 +1344,6 @@ ORACLES |= {f"latent_shift_{part}": latent_shift(part) for part in ("total", "co
 ORACLES |= DECODED
 ORACLES |= OF_PARAMETERS
 ORACLES |= PLANES
+ORACLES |= {"mixture_kl": mixture_kl}
 ORACLES |= {"hazard": hazards(0), "own_hazard": hazards(1), "hazard_shift": hazards(None)}
 """What every row of a metric is; of a metric whose numbers are only bounded, the true value."""

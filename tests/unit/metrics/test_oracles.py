@@ -17,7 +17,8 @@ SQUARES = {"memorisation_residual", "excess_collision", "m_eff", "m_dist", "answ
 """Sums of squares over all strings, bounded where strings lie off the support."""
 NOT_EXACT = {
     "nucleus", "largest_fit_kl", "squared_path", "excursion", "good_turing", "entropy_held_out", "tokens_off",
-    "style_weight", "style_residual", "decoded_entropy", "prompt_information", "marginal_entropy", *SQUARES,
+    "style_weight", "style_residual", "decoded_entropy", "prompt_information", "marginal_entropy",
+    "mixture_kl", *SQUARES,
 }  # fmt: skip
 """Metrics of these oracles that may be known between bounds only."""
 

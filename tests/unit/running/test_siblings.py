@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from figures.curves import tuned
 from sim.disk.records import Record, read, run_hash
 from sim.interface.model import model_of
 from sim.metrics.frames import phases_table, stages_table
+from sim.metrics.mixtures import ARITHMETIC, BY_STRING, BY_TOKEN
 from sim.metrics.named import named
+from sim.metrics.scored import VIEWS
+from sim.metrics.table import rows
 from sim.numerics import SpecificationError
 from sim.phases import MEANINGS, is_sibling, restored, siblings, stored
 from sim.running import plan
@@ -29,6 +33,7 @@ from tests.unit.running.test_editing import SMALL
 
 SOUPS = "finetune.edits=[{kind: soup, size: 2},{kind: soup, size: 3},{kind: interpolate, weight: 0.25}]"
 SIBLINGS = ["sibling_1", "sibling_2"]
+KINDS = (ARITHMETIC, BY_TOKEN, BY_STRING)
 
 
 def chosen(*more: str, where: Path | str = "x") -> dict[str, Any]:
@@ -91,9 +96,11 @@ def test_siblings_count_where_work_and_memory_are_planned() -> None:
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
-    """A run with two siblings and soups, one without siblings, and one whose training draws nothing."""
+    """A run with two siblings and soups, one whose training draws nothing, and the first one with flat tables."""
     where = tmp_path_factory.mktemp("siblings")
-    points = [("finetune.siblings=2", SOUPS), (), ("finetune.siblings=1", "finetune.prefixes=all")]
+    noisy = ("finetune.siblings=2", SOUPS, "objective.targets=sampled", "finetune.batch_size=4",
+             "optimizer.learning_rate=3.0")  # fmt: skip
+    points = [noisy, ("finetune.siblings=1", "finetune.prefixes=all"), (*noisy, "model=tabular_strings")]
     found = perform([chosen(*more, where=where) for more in points])
     assert [one.state for one in found] == ["finished"] * 3
     return [read(one.target) for one in found]
@@ -122,23 +129,56 @@ def test_a_soup_is_the_mean_of_the_parameters_in_the_record(records: list[Record
 
 
 def test_siblings_start_at_q0_and_differ_in_their_draws_alone(records: list[Record]) -> None:
-    more, none, exact = records
+    more, exact, _ = records
     for phase in ("sft", *SIBLINGS):
         for name, values in more.phases[phase].arrays.items():
             np.testing.assert_array_equal(values[0], more.phases["pretrain"].arrays[name][-1])
     assert more.phases["sibling_1"].kl_every_step is not None
     ends = [more.params[phase]["logits"] for phase in ("sft", *SIBLINGS)]
     assert not any(np.array_equal(ends[a], ends[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
-    for phase in ("sft", "identity"):
-        np.testing.assert_array_equal(more.params[phase]["logits"], none.params[phase]["logits"], err_msg=phase)
     np.testing.assert_array_equal(exact.params["sibling_1"]["logits"], exact.params["sft"]["logits"])
+
+
+MEANS = {"soup_2": ("sft", "sibling_1"), "soup_3": ("sft", *SIBLINGS), "interpolate_0.25": ("pretrain", "sft")}
+
+
+@pytest.mark.parametrize(("table", "kind"), [(0, BY_TOKEN), (2, BY_STRING)])
+def test_the_mean_of_tables_is_a_geometric_mixture(records: list[Record], table: int, kind: str) -> None:
+    """Of trie tables it is that per token, of flat tables that per string, for P and for S, in both views."""
+    apart = []
+    for view in VIEWS:
+        found = {(row["phase"], row["metric"], row["of"], row["at"], row["prompt_law"]): row
+                 for row in rows(records[table], ["kl", "mixture_kl"], [view])}  # fmt: skip
+        laws = ("P(x)", "S(x)") if view == "response" else ("", "")
+        for mean in MEANS:
+            for truth, law in zip("PS", laws, strict=True):
+                itself = found[mean, "kl", f"{truth}||q", "", law]["value"]
+                mixed = {at: found[mean, "mixture_kl", f"{truth}||m", at, law] for at in KINDS}
+                assert mixed[kind]["lower"] - 3e-6 <= itself <= mixed[kind]["upper"] + 3e-6
+                assert mixed[kind]["value"] == pytest.approx(itself, abs=3e-6), "both tables are exact here"
+                apart.append(abs(mixed[ARITHMETIC]["value"] - itself))
+    assert max(apart) > 0.01, "the arithmetic mixture is another law"
+
+
+def test_a_mixture_is_at_most_as_far_as_its_parts_on_average(records: list[Record]) -> None:
+    weights = {phase: dict(records[0].meanings[phase].parts) for phase in MEANS}
+    for record in (records[0], records[2]):
+        last: dict[tuple[str, ...], float] = {}
+        for row in rows(record, ["kl", "mixture_kl"], ["response"]):  # in the order of the steps
+            last[row["phase"], row["metric"], row["of"], row["at"], row["prompt_law"]] = row["upper"]
+        for mean, kind, (truth, law) in itertools.product(MEANS, KINDS, (("P", "P(x)"), ("S", "S(x)"))):
+            parts = (w * last[phase, "kl", f"{truth}||q", "", law] for phase, w in weights[mean].items())
+            assert last[mean, "mixture_kl", f"{truth}||m", kind, law] < sum(parts) + 1e-9
 
 
 def test_a_sibling_draws_its_own_batches_and_factors_of_an_adapter() -> None:
     run, _ = build(chosen("finetune.adapter.rank=1", "finetune.siblings=2"))
     found = finetunings(run, run.model.init(jax.random.key(0)))
-    keys = [jax.random.key_data(found[name].job.key).tolist() for name in ("sft", "identity", *SIBLINGS)]
-    assert len({*map(tuple, keys)}) == 4
+    alone = finetunings(dataclasses.replace(run, siblings=0), run.model.init(jax.random.key(0)))
+    assert list(found) == [*alone, *SIBLINGS]
+    keys = {name: tuple(jax.random.key_data(one.job.key).tolist()) for name, one in found.items()}
+    assert len({*keys.values()}) == len(keys) == 4
+    assert all(tuple(jax.random.key_data(one.job.key).tolist()) == keys[name] for name, one in alone.items())
     factors = {name: tuple(one.job.phase.optimizer.dice.tolist()) for name, one in found.items()}
     assert factors["sft"] == factors["identity"], "a control has those of what it controls"
     assert len({factors[name] for name in ("sft", *SIBLINGS)}) == 3
