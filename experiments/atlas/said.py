@@ -24,7 +24,7 @@ def blocks(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
         }
         if language:
             found.append(Heading(f"Language: {language.replace('_', ' ')}"))
-        found += [*_facts(own), *_ranking(own), *_ends(own), *_planes(own)]
+        found += [*_facts(own), *_ranking(own), *_ends(own), *_mixtures(own), *_planes(own)]
     return [*found, *_rules()]
 
 
@@ -114,6 +114,25 @@ def _ends(tables: Mapping[str, pl.DataFrame]) -> Iterator[Block]:
     of_optima = ("method", "strength", "unit", "KL(S‖q*) [nat]", "KL(P‖q*) [nat]", "q* above the frontier [nat]",
                "H(q*) − H(P) [nat]", "H(q) − H(q*) [nat]")  # fmt: skip
     yield Table(of_optima, tuple(optima), 3, "The optimum q*, and how far learning is from it")
+
+
+def _mixtures(tables: Mapping[str, pl.DataFrame]) -> Iterator[Block]:
+    """Yield averaged weights beside mixtures of the laws of the same models, if any method averages weights."""
+    if (found := tables["mixtures"]).is_empty():
+        return
+    lines = [
+        (row["method"], row["strength"], row["mixed"], *(_shown(row, name) for name in ("fit", "forgetting", "above")))
+        for row in found.iter_rows(named=True)
+    ]
+    apart: float = found.select(pl.col("apart").max()).item()
+    columns = ("method", "strength", "mixed", "KL(S‖·) [nat]", "KL(P‖·) [nat]", "above the frontier [nat]")
+    yield Table(columns, tuple(lines), 3, "In the end: averaged weights, and mixtures of the laws of the same models")
+    yield Paragraph(
+        "Arithmetic: one model is drawn for every answer. Geometric: products of the laws with these weights, "
+        "normalised at every token, or for whole answers. Mixtures are exact, but for products of whole answers: each "
+        f"of their numbers is the middle of bounds that are at most {_number(apart)} nats apart.",
+        bullet=True,
+    )
 
 
 def _planes(tables: Mapping[str, pl.DataFrame]) -> Iterator[Block]:

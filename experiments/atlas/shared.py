@@ -22,7 +22,7 @@ OF_THE_WORLD = ("grammar", "restriction", "dial", "seed")
 
 NO_SETTING = (
     "name", "outputs", "claim", "study", "record", "pretrain.limit", "finetune.controls", "finetune.probes",
-    "finetune.kl_every_step",
+    "finetune.kl_every_step", "finetune.siblings",
 )  # fmt: skip
 """Parts that change no number of a fine-tuning."""
 

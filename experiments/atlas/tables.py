@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from experiments.atlas.mixtures import mixtures
 from experiments.atlas.naming import named
 from experiments.atlas.ranking import compared, mean_of, orders, places
 from experiments.atlas.worlds import (
@@ -20,6 +21,7 @@ from experiments.atlas.worlds import (
 )
 from experiments.predictions import Need, Tables
 from experiments.study import Study
+from sim.phases import is_sibling
 
 LEVELS = (0.3, 0.1, 0.03)
 """The fits KL(S‖q) [nat per answer] at which methods are compared."""
@@ -39,14 +41,14 @@ BEST = {
 }  # fmt: skip
 """What is known before any training: the coordinates of the optimum q*, and H(P)."""
 
-NEEDS = (Need((*dict.fromkeys(one[0] for one in (*NUMBERS.values(), *BEST.values())), "excursion")),)
+NEEDS = (Need((*dict.fromkeys(one[0] for one in (*NUMBERS.values(), *BEST.values())), "excursion", "mixture_kl")),)
 """The numbers that the atlas needs, of all phases: a method may edit the result of its fine-tuning."""
 
 FITTED = 0.03
 """E and X are read at ends with KL(S‖q) at most this much above KL(S‖q*) [nat per answer]."""
 
 NO_METHOD = ("truth", "pretrain", "identity", "carried", "linearised")
-"""Phases that are no result of a method."""
+"""Phases that are no result of a method; nor are the siblings of a fine-tuning."""
 
 MEANS = (
     "step", "fit", "forgetting", "least", "above", "e", "gate", "lost", "off", *PLACES, "below_entropy",
@@ -65,7 +67,8 @@ def tables(study: Study) -> Tables:
 
     runs: method, strength, language and world of each; paths: every evaluation; crossings, ends: of every run; cells:
     means over worlds of both; planes, mean_planes, laws: the frontiers, see `experiments.atlas.worlds`; places, orders:
-    the ranking, see `experiments.atlas.ranking`.
+    the ranking, see `experiments.atlas.ranking`; mixtures: averaged weights beside mixed laws, see
+    `experiments.atlas.mixtures`.
     """
     runs = named(study.runs).join(named_worlds(study), on="run", maintain_order="left")
     valid = runs.filter("valid")
@@ -76,7 +79,7 @@ def tables(study: Study) -> Tables:
     return {
         "runs": runs, "paths": paths, "crossings": crossed, "ends": last, "cells": cells(crossed, last),
         "planes": frontiers, "mean_planes": mean_planes(frontiers), "laws": laws(study, valid),
-        "places": places(sides, last), "orders": orders(sides),
+        "places": places(sides, last), "orders": orders(sides), "mixtures": mixtures(study, last, worlds),
     }  # fmt: skip
 
 
@@ -91,7 +94,7 @@ def paths_of(study: Study, runs: pl.DataFrame, worlds: Mapping[str, World]) -> p
     """
     parts = []
     phases = study.numbers["phase"].unique(maintain_order=True).to_list()
-    for phase in (one for one in phases if one not in NO_METHOD):
+    for phase in (one for one in phases if one not in NO_METHOD and not is_sibling(one)):
         found = study.pick("kl", "S||q", "S(x)", phase, "every").select("run", "step")
         for name, (metric, of, law, at) in NUMBERS.items():
             one = study.pick(metric, of, law, phase, "every", at=at).select("run", "step", pl.col("lower").alias(name))

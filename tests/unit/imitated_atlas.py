@@ -69,14 +69,15 @@ def _run(
 
 def _edited(seed: int) -> Record:
     """The mean of the weights: a model that is halfway, and one that is nearer to the end."""
-    edits = [{"kind": "interpolate", "weight": one} for one in (0.5, 0.75)]
+    shares = (0.5, 0.75)
+    edits = [{"kind": "interpolate", "weight": one} for one in shares]
     found = _run("wise_ft", seed, (GRAMMAR, STYLE), SFT, FALLING, 0.1)
     phases: dict[str, PhaseRecord] = dict(found.phases)
     meanings = dict(found.meanings)
-    for edit, weight in zip(edits, (0.2, 0.05), strict=True):
-        name = f"interpolate_{edit['weight']}"
+    for share, weight in zip(shares, (0.2, 0.05), strict=True):
+        name = f"interpolate_{share}"
         near = tempered(between(found.p, found.restricted.s, weight), 0.05)
         phases[name] = dataclasses.replace(walked(near, near, (1.0,)), steps=np.zeros(1, np.int64))
-        meanings[name] = of_edit(name, "sft", name)
+        meanings[name] = of_edit(name, "sft", name, (("pretrain", 1.0 - share), ("sft", share)))
     tuning = {**found.config["finetune"], "edits": edits}
     return dataclasses.replace(found, phases=phases, meanings=meanings, config={**found.config, "finetune": tuning})

@@ -176,6 +176,49 @@ def test_every_evaluation_has_its_distances_to_three_frontiers(found):
     assert means["worlds"].unique().to_list() == [6]
 
 
+def souped(seed: int) -> list[dict[str, Any]]:
+    """A fine-tuning with a sibling and their soup, and two mixtures of both; one is known between bounds."""
+    own, shift = run("soup", seed), 0.01 * seed
+    more = [
+        ("sibling_1", "kl", "S||q", "S(x)", "", (0.02, 0.02)), ("sibling_1", "kl", "P||q", "P(x)", "", (0.9, 0.9)),
+        ("soup_2", "kl", "S||q", "S(x)", "", (0.05, 0.05)), ("soup_2", "kl", "P||q", "P(x)", "", (0.8, 0.8)),
+        ("soup_2", "mixture_kl", "S||m", "S(x)", "arithmetic", (0.03, 0.03)),
+        ("soup_2", "mixture_kl", "P||m", "P(x)", "arithmetic", (0.7 + shift, 0.7 + shift)),
+        ("soup_2", "mixture_kl", "S||m", "S(x)", "geometric per string", (0.01, 0.03)),
+        ("soup_2", "mixture_kl", "P||m", "P(x)", "geometric per string", (0.7, 0.9)),
+    ]  # fmt: skip
+    return numbers(own, 0.1) + [
+        {"run": own["run"], "phase": phase, "view": "response", "metric": metric, "of": of, "at": at,
+         "prompt_law": law, "step": 0, "lower": ends[0], "upper": ends[1]}
+        for phase, metric, of, law, at, ends in more
+    ]  # fmt: skip
+
+
+def test_averaged_weights_stand_beside_mixtures_and_siblings_are_no_method():
+    found = analysed(*((run("soup", seed), souped(seed)) for seed in range(3)))
+    assert set(found["paths"]["phase"]) == {"sft", "soup_2"}
+    rows = {row["mixed"]: row for row in found["mixtures"].iter_rows(named=True)}
+    assert list(rows) == ["weights", "arithmetic", "geometric per string"]
+    assert {(row["method"], row["strength"], row["worlds"]) for row in rows.values()} == {("soup", "soup 2", 3)}
+
+    def least(fit: float) -> float:
+        return least_forgetting(LOG_S, LOG_P, fit, np.zeros(2, int))
+
+    assert (rows["weights"]["fit"], rows["weights"]["forgetting"]) == pytest.approx((0.05, 0.8))
+    assert rows["weights"]["above"] == pytest.approx(0.8 - least(0.05), rel=1e-9)
+    assert rows["arithmetic"]["above"] == pytest.approx(0.71 - least(0.03), rel=1e-9)
+    assert rows["arithmetic"]["forgetting_upper"] > 0.71 > rows["arithmetic"]["forgetting_lower"]
+    assert (rows["weights"]["apart"], rows["arithmetic"]["apart"]) == (0.0, 0.0)
+    bounded = rows["geometric per string"]
+    assert (bounded["fit"], bounded["forgetting"]) == (pytest.approx(0.02), pytest.approx(0.8))
+    ends = 0.7 - least(0.01), 0.9 - least(0.03)
+    assert bounded["above"] == pytest.approx(sum(ends) / 2, rel=1e-9)
+    assert bounded["apart"] == pytest.approx(ends[1] - ends[0], rel=1e-9)
+    said = repr(atlas.report(found))
+    assert "mixtures of the laws of the same models" in said
+    assert f"at most {bounded['apart']:.3g} nats apart" in said
+
+
 def test_of_nothing_nothing_is_reported():
     own = run("near", 9)
     said = atlas.report(analysed((own, numbers(own, 0.1))))
