@@ -22,6 +22,9 @@ LEVEL = 0.95
 BOOTSTRAP_FROM = 20
 """Least number of seeds for the bootstrap. With fewer seeds it covers less often than t, for skewed values too."""
 
+ROUNDED = 1e-14
+"""Values whose relative spread is at most this differ by rounding; the acceleration of the bootstrap is then nan."""
+
 RESAMPLES = 4_999
 """Number of bootstrap samples."""
 
@@ -29,6 +32,7 @@ RESAMPLES = 4_999
 def interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Quantity:
     """Return the mean of one value per seed with its interval: Student's t below 20 seeds, else the BCa bootstrap.
 
+    Values that differ by rounding alone have Student's t at every number of seeds.
     scipy is imported where it is needed: `scipy.stats` takes longer to import than everything else of a report.
     The interval is infinitely wide for one seed, and it has width 0 if all values are equal. Raises ValueError if there
     are no values, or if a value is not finite. Source: Student 1908, "The probable error of a mean"; Efron 1987,
@@ -42,7 +46,7 @@ def interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Quan
         return _over_seeds(mean, -math.inf, math.inf, level, 1, "none")
     if np.ptp(x) == 0:
         return _over_seeds(mean, mean, mean, level, len(x), "none")
-    if len(x) < BOOTSTRAP_FROM:
+    if len(x) < BOOTSTRAP_FROM or np.ptp(x) <= ROUNDED * np.abs(x).max():
         from scipy.special import stdtrit
 
         half = float(stdtrit(len(x) - 1, 0.5 + level / 2) * x.std(ddof=1) / math.sqrt(len(x)))

@@ -94,6 +94,16 @@ def test_the_bootstrap_is_used_for_many_seeds():
     assert interval(dice.exponential(size=BOOTSTRAP_FROM - 1)).method == "t"
 
 
+@pytest.mark.parametrize("above", [1, 10, BOOTSTRAP_FROM - 1])
+def test_values_that_differ_by_rounding_have_an_interval(above):
+    """The bootstrap divides by their spread to the third power, which is 0, and its ends are nan."""
+    values = np.full(BOOTSTRAP_FROM, 0.1)
+    values[:above] = np.nextafter(0.1, 1.0)
+    found = interval(values)
+    assert found.method == "t"
+    assert 0.1 - 1e-15 < found.lower <= found.upper < 0.1 + 1e-15
+
+
 def test_values_without_spread_and_single_values():
     assert interval([2.0] * 30) == Quantity(2.0, 2.0, "over seeds", 2.0, LEVEL, 30, "none")
     assert interval([2.0] * 5) == Quantity(2.0, 2.0, "over seeds", 2.0, LEVEL, 5, "none")
