@@ -65,7 +65,7 @@ def experiment(name: str) -> ModuleType:
 
 def of_every_run(name: str) -> bool:
     """Return whether an experiment reports on every run by itself, so that one of them can be chosen."""
-    return name not in OTHERS and not any(hasattr(experiment(name), mark) for mark in ("CLAIM", "TOGETHER"))
+    return name not in OTHERS and not any(hasattr(experiment(name), mark) for mark in ("CLAIM", "TOGETHER", "ALONE"))
 
 
 def claims() -> list[Claim]:
@@ -86,12 +86,12 @@ def said(judged: Sequence[Judged], folder: Path) -> int:
 
 
 def together(module: ModuleType, folder: Path, reference: Path | None) -> int:
-    """Write and print one report on all runs of a folder. Return the exit status.
+    """Write and print one report on all runs of a folder, or on none. Return the exit status.
 
     reference: a folder with other runs that they are placed beside, if the experiment does this.
     """
     target = folder / "reports" / "together"
-    tables = module.analyse(folder) if reference is None else module.analyse(folder, reference)
+    tables = module.analyse() if hasattr(module, "ALONE") else module.analyse(folder, *filter(None, [reference]))
     blocks = module.report(tables)
     write_tables(tables, target / "tables")
     write_whole(target / "report.md", markdown(blocks).encode())
@@ -132,7 +132,10 @@ def parser() -> Parser:
         description=f"Reports and verdicts from finished runs.\n\nexperiments:\n{found}\n\nand:\n{more}",
     )
     made.add_argument("name", help=f"the experiment, or one of {', '.join(OTHERS)}")
-    made.add_argument("folder", nargs="?", type=Path, help="folder of its runs (outputs/<name>; for board: outputs)")
+    made.add_argument(
+        "folder", nargs="?", type=Path, help="folder of its runs (outputs/<name>; for board: outputs); of an "
+        "experiment without runs, where to write"
+    )  # fmt: skip
     made.add_argument("--run", help="the hash of the run whose report is printed (default: the newest)")
     made.add_argument("--full", action="store_true", help="print the whole report, not only the conclusions")
     made.add_argument("--published", action="store_true", help="read the tables in the repository, and no runs")
@@ -245,6 +248,9 @@ def reported(chosen: Namespace) -> int:
     """Write the tables and reports of the finished runs of an experiment, and print one. Return the exit status."""
     module = experiment(chosen.name)
     folder = chosen.folder or Path("outputs") / chosen.name
+    if hasattr(module, "ALONE"):
+        check_writable(str(folder), folder / "reports", [], "choose another folder")
+        return together(module, folder, None)
     check_folder(folder, "at least one finished run", "run the experiment first, or correct the path")
     check_writable(str(folder), folder / "reports", [], READ_ONLY)
     if hasattr(module, "CLAIM"):

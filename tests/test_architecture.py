@@ -29,7 +29,17 @@ ROOMS = ("sim", "experiments", "figures", "classroom", "hydra_plugins")
 MODULES = sorted(file for package in ROOMS for file in (ROOT / package).rglob("*.py"))
 CONF = sorted((ROOT / "conf").rglob("*.yaml"))
 MEMBERS = [file for file in CONF if file.parent.name in GROUPS]
-ROOMS_OF_THE_HOST = ("config", "disk", "grammars", "languages", "metrics", "restrictions", "show", "theory")
+ROOMS_OF_THE_HOST = (
+    "config",
+    "disk",
+    "estimators",
+    "grammars",
+    "languages",
+    "metrics",
+    "restrictions",
+    "show",
+    "theory",
+)
 HOST = (*ROOMS_OF_THE_HOST, "rows", "status", "verify")
 HEAVY = ("jax", "flax", "optax", "hydra", "matplotlib")
 

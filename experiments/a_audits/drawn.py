@@ -1,7 +1,7 @@
 """What papers report, on samples: numbers from how often each answer to one prompt was drawn.
 
 Every function takes counts, int64[R, N] for R samples of k draws each, and returns float64[R]. The orientation is that
-of `expected`: a larger number says "more diverse". `sim.metrics.estimators` has the same estimators for one sample.
+of `expected`: a larger number says "more diverse". `sim.estimators` has the same estimators with intervals.
 """
 
 import numpy as np
@@ -44,7 +44,7 @@ def miller_madow(counts: np.ndarray) -> np.ndarray:
 
 
 def chao_shen(counts: np.ndarray) -> np.ndarray:
-    """-Σ C p log(C p) / (1 - (1 - C p)^k) [nat], see `sim.metrics.estimators.chao_shen`."""
+    """-Σ C p log(C p) / (1 - (1 - C p)^k) [nat], see `sim.estimators.counts.chao_shen`."""
     k = counts.sum(axis=1)
     ones = (counts == 1).sum(axis=1)
     coverage = 1.0 - (ones - (ones == k)) / k

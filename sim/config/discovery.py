@@ -51,6 +51,7 @@ KINDS = {
     "edit": Kind("sim.edits"),
     "engine": Kind("sim.running.engines", "Engine"),
     "metric": Kind("sim.metrics", "METRICS"),
+    "estimator": Kind("sim.estimators", "ESTIMATORS"),
     "tracker": Kind("sim.trackers", "write"),
     "experiment": Kind("experiments", "report|CLAIM"),
     "figure": Kind("figures", "draw", nested=True),

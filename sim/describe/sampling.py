@@ -8,11 +8,12 @@ import numpy as np
 
 from sim.describe.bounds import ROUNDING, Known
 from sim.describe.sections import Section
+from sim.estimators import counts as of_counts
+from sim.estimators import good_turing
 from sim.languages.drawing import Tokens, drawn
 from sim.languages.endless import Endless
 from sim.languages.exact import UnavailableError, unavailable
 from sim.languages.finite import FiniteLanguage
-from sim.metrics import estimators
 from sim.numerics import SpecificationError
 from sim.quantity import Quantity
 
@@ -47,19 +48,19 @@ def sample(known: Known | Endless, number: int, seed: int) -> list[Section]:
     section.add("different", "different strings", len(strings))
     counts = np.array(list(strings.values()))
     rows = [
-        _row("entropy H(P)", "nat", "plug-in", estimators.plug_in_entropy(counts), known.entropy()),
-        _row("entropy H(P)", "nat", "Miller-Madow", estimators.miller_madow(counts), known.entropy()),
-        _row("entropy H(P)", "nat", "Chao-Shen", estimators.chao_shen(counts), known.entropy()),
-        _row("collision C(P)", "1", "Simpson", estimators.simpson(counts), known.collision()),
-        _row("number of strings N_0", "strings", "Chao1", estimators.chao1(counts), _size(known, len(strings))),
-        _row("mass not in the sample", "1", "Good-Turing", estimators.missing_mass(counts), _missing(known, strings)),
+        _row("entropy H(P)", "nat", "plug-in", of_counts.plug_in_entropy(counts), known.entropy()),
+        _row("entropy H(P)", "nat", "Miller-Madow", of_counts.miller_madow(counts), known.entropy()),
+        _row("entropy H(P)", "nat", "Chao-Shen", of_counts.chao_shen(counts), known.entropy()),
+        _row("collision C(P)", "1", "Simpson", good_turing.simpson(counts), known.collision()),
+        _row("number of strings N_0", "strings", "Chao1", of_counts.chao1(counts), _size(known, len(strings))),
+        _row("mass not in the sample", "1", "Good-Turing", good_turing.missing_mass(counts), _missing(known, strings)),
     ]
     section.add("estimates", "", rows)
     return [section]
 
 
-def _row(quantity: str, unit: str, estimator: str, estimate: float, true: Quantity) -> dict[str, Any]:
-    return {"quantity": quantity, "unit": unit, "estimator": estimator, "estimated": estimate, "true": true}
+def _row(quantity: str, unit: str, estimator: str, estimate: np.ndarray, true: Quantity) -> dict[str, Any]:
+    return {"quantity": quantity, "unit": unit, "estimator": estimator, "estimated": float(estimate), "true": true}
 
 
 def _size(known: Known, seen: int) -> Quantity:

@@ -5,6 +5,7 @@ Nothing of the project is edited for it. The members are in `lab/`; the test ins
 
 import ast
 import json
+import math
 import os
 import re
 import shutil
@@ -124,6 +125,16 @@ def test_the_table_has_the_metrics(lab: Lab) -> None:
     assert (set(lengths["unit"]), set(lengths["exactness"])) == ({"1"}, {"exact"})
     steps = len(read(lab.runs()[0]).phases["sft"].steps)
     assert table.filter(metric="parameter_norm", phase="sft").height == 2 * 3 * steps, "in both views"
+
+
+def test_the_estimator_stands_beside_the_others(lab: Lab) -> None:
+    code = (
+        "import numpy as np\nfrom sim.estimators._sample import Sample\nfrom sim.estimators.table import estimates\n"
+        "for one in estimates(Sample(np.array([2, 1]))): print(one.estimator.name, one.quantity.value)"
+    )
+    said = lab.trained("-c", code)
+    assert f"equal pairs {math.log(3)}" in said
+    assert "Miller–Madow" in said
 
 
 def test_the_tracker_gets_the_numbers(lab: Lab) -> None:

@@ -14,7 +14,9 @@ from scipy.stats import binom
 from experiments.a_audits import bleu, drawn, expected
 from experiments.a_audits.proxies import DISTINCT, PROXIES, SAMPLES, Prompt, audited
 from experiments.a_audits.texts import Texts
-from sim.metrics import estimators
+from sim.estimators.counts import chao_shen as chao_shen_of
+from sim.estimators.counts import miller_madow, plug_in_entropy
+from sim.estimators.good_turing import simpson
 
 SAME = Texts(((1, 2, 1), (1, 2, 2), (2, 2, 2), (3, 1, 2)))
 OTHER = Texts(((1, 2, 1), (2, 3), (3,), (2, 2, 2, 2)))
@@ -75,10 +77,10 @@ def unseen_mass(sample: Sample) -> float:
 
 COUNTED: dict[str, tuple[Callable[[Sample], float], Callable[[np.ndarray, int], np.ndarray]]] = {
     "unique": (lambda sample: len(set(sample)) / len(sample), expected.unique_share),
-    "plug-in": (of_counts(estimators.plug_in_entropy), expected.plug_in),
-    "Miller": (of_counts(estimators.miller_madow), expected.miller_madow),
+    "plug-in": (of_counts(plug_in_entropy), expected.plug_in),
+    "Miller": (of_counts(miller_madow), expected.miller_madow),
     "missing": (unseen_mass, expected.missing),
-    "collision": (of_counts(lambda counts: -estimators.simpson(counts)), expected.collision),
+    "collision": (of_counts(lambda counts: -simpson(counts)), expected.collision),
 }
 
 
@@ -115,7 +117,7 @@ def test_values_on_samples_are_those_of_other_code(texts: Texts) -> None:
     for name, function in (("unique", drawn.unique_share), ("plug-in", drawn.plug_in), ("Miller", drawn.miller_madow),
                            ("missing", drawn.missing), ("collision", drawn.collision)):  # fmt: skip
         agree(function(counts), COUNTED[name][0])
-    agree(drawn.chao_shen(counts), of_counts(estimators.chao_shen))
+    agree(drawn.chao_shen(counts), of_counts(chao_shen_of))
     agree(drawn.overlap(texts, counts), overlapping)
     agree(bleu.on_samples(texts, counts), self_bleu)
     for n in (1, 2, 3):

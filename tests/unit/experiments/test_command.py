@@ -15,11 +15,13 @@ from sim.config import members
 from sim.numerics import SpecificationError
 from tests.unit.experiments.tiny_studies import ROOT, archived, study, variant
 from tests.unit.figures.tiny_runs import run
+from tests.unit.figures.tiny_studies import tables
 
 MODULES = {name: one.load() for name, one in members("experiment").items()}
 CLAIMS = [name for name, module in MODULES.items() if hasattr(module, "CLAIM")]
 TOGETHER = [name for name, module in MODULES.items() if hasattr(module, "TOGETHER")]
-EACH = [name for name in MODULES if name not in (*CLAIMS, *TOGETHER)]
+ALONE = [name for name, module in MODULES.items() if hasattr(module, "ALONE")]
+EACH = [name for name in MODULES if name not in (*CLAIMS, *TOGETHER, *ALONE)]
 
 Captured = pytest.CaptureFixture[str]
 
@@ -109,7 +111,7 @@ def test_every_experiment_is_found_by_its_name(name: str) -> None:
         experiment(f"{name}_")
 
 
-@pytest.mark.parametrize("name", [*MODULES, "board"])
+@pytest.mark.parametrize("name", [*(name for name in MODULES if name not in ALONE), "board"])
 def test_a_folder_without_runs_is_refused(name: str, tmp_path: Path, capsys: Captured) -> None:
     place = tmp_path / "nowhere"
     assert refused(capsys, name, place).startswith(f"{place}: ")
@@ -124,7 +126,7 @@ def test_a_wrong_run_is_refused_with_the_nearest_one(name: str, runs: Path, caps
     assert not (runs / "reports").exists()
 
 
-@pytest.mark.parametrize("name", [*CLAIMS, *TOGETHER, "board", "claims"])
+@pytest.mark.parametrize("name", [*CLAIMS, *TOGETHER, *ALONE, "board", "claims"])
 def test_a_run_is_asked_for_where_single_runs_have_reports(name: str, runs: Path, capsys: Captured) -> None:
     error = refused(capsys, name, runs, "--run", "000000000001")
     assert error.startswith(f"--run: one of the experiments with a report of every run ({', '.join(EACH)}) is required")
@@ -187,6 +189,23 @@ def test_a_report_of_all_runs_is_written_and_printed(name: str, tmp_path: Path, 
     title = (target / "report.md").read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
     assert title in printed
     assert list((target / "tables").glob("*.parquet"))
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_report_without_runs_is_written_and_printed(
+    name: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing was before. Its tables are those of the figures' tests, because to compute them takes a minute."""
+    monkeypatch.setattr(MODULES[name], "analyse", lambda: tables(name))
+    folder = tmp_path / "new"
+    assert main([name, str(folder)]) == 0
+    printed, target = capsys.readouterr().out, folder / "reports" / "together"
+    assert f"Written to {target}: report.md and tables/" in printed
+    title = (target / "report.md").read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    assert title in printed
+    assert {file.stem for file in (target / "tables").glob("*.parquet")} == set(tables(name))
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert refused(capsys, name, tmp_path / "file").startswith(f"{tmp_path}/file: a folder that can be written")
 
 
 @pytest.mark.parametrize("name", CLAIMS)

@@ -22,7 +22,7 @@ DESCRIBED = (ast.Module, ast.FunctionDef)
 PLAIN = frozenset(
     "Adam SGD SFT DPO LoRA FINCH KL JS TV Zipf Fisher Hellinger Transformer CKA GIF nat exp log eps logit float "
     "Frobenius Bradley Terry Gavish Donoho Kornblith DG Hard arXiv Bayes Markov terse distinct self BLEU Miller Madow "
-    "Chao Shen Good Turing GEM MixCE DFT WiSE".split()
+    "Chao Shen Good Turing Rao Blackwell Student GEM MixCE DFT WiSE".split()
 )
 """Names, units and symbols that are the same in Chinese, and a style of the imitated worlds."""
 

@@ -64,6 +64,8 @@ def variants(study: str) -> list[str]:
     if study not in members("experiment"):
         return [""]
     module = members("experiment")[study].load()
+    if hasattr(module, "ALONE"):
+        return [""]
     if hasattr(module, "CLAIM") or hasattr(module, "TOGETHER"):
         return ["", "not valid"] if study in (*RECORDS, *TABLED) else []
     return list(RUNS)
@@ -321,5 +323,11 @@ def _methods() -> Tables:
     return {"runs": found["ends"].select("run", "seed", "valid", "part"), **found}
 
 
-TABLED: dict[str, Callable[[], Tables]] = {"m_methods": _methods}
+def _estimators() -> Tables:
+    """The recorded tables, because to draw the samples again takes a minute."""
+    folder = Path(__file__).resolve().parents[3] / "experiments" / "reference" / "estimators"
+    return {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("cells", "worlds")}
+
+
+TABLED: dict[str, Callable[[], Tables]] = {"m_methods": _methods, "estimators": _estimators}
 """Tables of claims whose runs are not imitated here. The tests of the claim look at how its runs become these."""

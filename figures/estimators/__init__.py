@@ -1,0 +1,1 @@
+"""Figures of the estimators: bias, spread and coverage, from the tables of `python -m experiments estimators`."""
