@@ -11,11 +11,27 @@ STEADY = 25.0
 """Student's t is used if n >= 25 G², G the skewness of a draw. Source: W. Cochran 1977, "Sampling techniques"."""
 
 
+ROUNDING = 1e-9
+"""How far a draw may lie beyond the known range: log-probabilities of strings are rounded sums [relative to it]."""
+
+
 def check_level(level: float) -> float:
     """Return a level. Raises ValueError unless it lies strictly between 0 and 1."""
     if not 0.0 < level < 1.0:
         raise ValueError(f"level: a number between 0 and 1 is required, found {level!r}")
     return level
+
+
+def check_range(drawn: np.ndarray, ends: tuple[float, float]) -> None:
+    """Raise ValueError if a drawn value lies outside of what all values are known to lie in, by more than rounding."""
+    low, high = ends
+    slack = ROUNDING * max(1.0, *(abs(one) for one in ends if math.isfinite(one)))
+    wrong = (drawn < low - slack) | (drawn > high + slack)
+    if wrong.any():
+        found = float(drawn[wrong][0])
+        raise ValueError(
+            f"known: draws from {low:g} to {high:g} are required, found one of {found!r}; widen what is known"
+        )
 
 
 def moments(sample: Sample, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -78,9 +94,12 @@ def of_mean(
 
     With a width w = ends[1] − ends[0], the skewness of a draw is at most w/σ. So t is used if n sd² >= 25 w², else the
     empirical Bernstein bound. Without ends there is no interval, because a rare value that no draw showed can move the
-    mean without limit. A mean of inf certifies KL(q‖p) = ∞, as p(x) = 0 at a drawn x.
+    mean without limit. A mean of inf certifies KL(q‖p) = ∞, as p(x) = 0 at a drawn x. Raises ValueError for a draw
+    beyond the ends, because then what is known is wrong.
     """
     n, error = sample.size, 1.0 - check_level(level)
+    if ends is not None:
+        check_range(np.minimum(values, clipped[0])[sample.drawn], ends)
     mean, sd = moments(sample, values)
     with np.errstate(invalid="ignore"):
         usual = [np.where(np.isinf(mean), mean, one) for one in student(mean, sd, n, level)]

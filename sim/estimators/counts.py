@@ -74,13 +74,18 @@ def entropy_bounds(sample: Sample, level: float) -> tuple[np.ndarray, np.ndarray
     frequencies, which is at least 0, and at most log(1 + E χ²(q̂‖q)) by Jensen. To exchange one draw moves Ĥ by at most
     the entropy d of the law (1/n, 1 − 1/n). So |Ĥ − E Ĥ| exceeds d √(n log(2/error)/2) with probability of at most
     `error`. If N is not known there is a lower end alone, with log(1/error): no finite sample bounds an entropy from
-    above. With N, log N is an upper bound too.
+    above. With N, log N is an upper bound too. Raises ValueError if more than N strings were seen.
     Source: C. McDiarmid 1989, "On the method of bounded differences"; L. Paninski 2003, "Estimation of entropy and
     mutual information", for the bound of the bias.
     """
     n, error = sample.size, 1.0 - check_level(level)
     step = float(_surprise(np.array([1.0 / n, 1.0 - 1.0 / n])).sum())
     found, size = plug_in_entropy(sample.counts), sample.known.size
+    seen = int((sample.counts > 0).sum(axis=-1).max())
+    if size is not None and seen > size:
+        raise ValueError(
+            f"known.size: at least the {seen} different strings that were drawn are required, found {size}"
+        )
     half = step * math.sqrt(n * math.log((1.0 if size is None else 2.0) / error) / 2.0)
     lower = np.asarray(np.maximum(found - half, 0.0))
     if size is None:

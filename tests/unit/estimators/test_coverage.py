@@ -262,6 +262,21 @@ def test_what_is_no_sample_is_refused(wrong: dict[str, np.ndarray], message: str
         Sample(**{"counts": np.array([1, 2]), **wrong})
 
 
+def test_what_is_known_wrongly_is_refused() -> None:
+    """A draw beyond the known range shows that an interval which rests on it would be wrong."""
+    log_q, log_p = np.log([0.5, 0.5]), np.log([0.1, 0.9])
+    narrow = Known(1, (-0.1, 0.1), 0.0, 0.5, 0.5)
+    some = Sample(np.array([3, 2]), log_q, log_p, np.array([0.4, 0.6]), np.array([0.4, 0.6]), narrow)
+    for measure in (k1, k2, k3, rao_blackwell_entropy, rao_blackwell_kl):
+        with pytest.raises(ValueError, match=r"known: draws from .* are required, found one of"):
+            measure(some)
+    with pytest.raises(ValueError, match="at least the 2 different strings that were drawn are required, found 1"):
+        of_plug_in(some)
+    monte_carlo_entropy(some)  # its range is a bound on what is likely
+    exact = Known(log_ratio=(float((log_q - log_p).min()), float((log_q - log_p).max())), unreached=0.0)
+    assert (k1(Sample(some.counts, log_q, log_p, known=exact)).method == METHODS.index("proved")).all()
+
+
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.5, math.nan])
 def test_a_level_that_is_none_is_refused(level: float) -> None:
     for one in estimators():

@@ -140,7 +140,7 @@ def test_a_string_that_p_cannot_write_certifies_an_infinite_divergence() -> None
     for measure in (k1, k2, k3, rao_blackwell_kl):
         found = measure(sample_of(EVEN, [(1,), (2, 3)], p))
         assert (float(found.value), float(found.lower), float(found.upper)) == (math.inf,) * 3
-    alone = sample_of(EVEN, [(1,)], p, Known(log_ratio=(0.0, math.inf), unreached=0.0, path_kl=math.inf))
+    alone = sample_of(EVEN, [(1,)], p, Known(log_ratio=(-1.0, math.inf), unreached=0.0, path_kl=math.inf))
     for measure in (k1, k2, k3):
         assert np.isfinite(measure(alone).value)
         assert float(measure(alone).upper) == math.inf, "no draw has shown it, so it is not excluded"
