@@ -22,7 +22,7 @@ ALONE = True
 def analyse(repetitions: int = REPETITIONS, watch: Callable[[str], None] = print) -> Tables:
     """Return `cells` (every estimator, size and pair of laws) and `worlds` (intervals over worlds).
 
-    repetitions: samples of every size. watch: gets a line about every pair of laws, because all take a minute. The
+    repetitions: samples of every size. watch: gets a line about every pair of laws, because all take half a minute. The
     generators have fixed seeds, so the tables are always the same with one version of numpy.
     """
     found = []

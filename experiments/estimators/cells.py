@@ -19,8 +19,8 @@ SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
 REPETITIONS = 2_000
 """Samples of every size. The standard error of a coverage of 95 % is then 0.5 percentage points."""
 
-CHUNK = 500
-"""Samples that are drawn and measured together."""
+CHUNK = 100
+"""Samples that are drawn and measured together: few enough for the cache of a core. It changes no number."""
 
 LEVEL = 0.95
 """Level of the intervals."""
