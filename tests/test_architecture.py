@@ -35,6 +35,7 @@ ROOMS_OF_THE_HOST = (
     "estimators",
     "grammars",
     "languages",
+    "laws",
     "metrics",
     "restrictions",
     "show",

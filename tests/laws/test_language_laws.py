@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from sim.config import construct
-from sim.languages.device import alias_table, on_device
+from sim.languages.alias import alias_table
+from sim.languages.device import on_device
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.languages.starting import of_language

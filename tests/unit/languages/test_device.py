@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from sim.languages.device import CIRCLE, alias_table, alive, on_device, prompt_length
+from sim.languages.alias import alias_table
+from sim.languages.device import CIRCLE, alive, on_device, prompt_length
 from sim.numerics import EOS
 from tests.unit.models.tiny_worlds import language, mask, random_language, texts
 

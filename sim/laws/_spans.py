@@ -1,0 +1,180 @@
+"""Products of sparse matrices that parse a whole batch at once with a grammar without recursion.
+
+All strings of a batch are one graph: nodes between tokens, one edge for every token, no edge between strings. The
+matrix of a symbol has the entry [i, j] = weight of the tokens from i to j under this symbol (its inside weight). That
+of a right-hand side is the product of the matrices of its symbols, and a non-terminal is the weighted sum of its
+right-hand sides. Almost no span can be derived, so the matrices are sparse. Every token has the weight e^scale, which
+cancels in the end. Only sums and products of non-negative numbers are used.
+Source: Baker 1979 (inside and outside weights); Stolcke 1995, Computational Linguistics 21(2) (prefixes).
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+
+from sim.languages.pcfg.rules import Symbol
+from sim.laws._order import Order
+from sim.laws.protocol import Uses, lengths_of
+from sim.numerics import EOS
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """The inside matrices of a batch int[N, T], filled up with EOS. K = number of tokens + N nodes."""
+
+    order: Order
+    tokens: np.ndarray
+    lengths: np.ndarray = field(init=False)
+    first: np.ndarray = field(init=False)  # int[N], the first node of every string
+    size: int = field(init=False)  # K
+
+    def __post_init__(self) -> None:
+        lengths = lengths_of(self.tokens)
+        ends = np.cumsum(lengths + 1)
+        for name, value in (
+            ("lengths", lengths),
+            ("first", ends - lengths - 1),
+            ("size", int(lengths.sum()) + len(ends)),
+        ):
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def _range(self) -> tuple[float, type[np.floating]]:
+        return self.order.scale(int(self.lengths.max(initial=0)))
+
+    @property
+    def last(self) -> np.ndarray:
+        """The last node of every string: int[N]."""
+        return self.first + self.lengths
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        """The number of tokens before every node, in its string: int[K]."""
+        return np.arange(self.size) - np.repeat(self.first, self.lengths + 1)
+
+    @cached_property
+    def weight(self) -> np.ndarray:
+        """The probability of every rule, in the type of the numbers: floating[R]."""
+        return np.exp(self.order.grammar.log_p.astype(self._range[1]))
+
+    @cached_property
+    def products(self) -> dict[tuple[Symbol, ...], sp.csr_array]:
+        """The matrix of every symbol, (symbol,), and of every beginning of a right-hand side: sparse [K, K]."""
+        found = self._edges()
+        for head in self.order.bottom_up:
+            total = None
+            for number, rhs in self.order.rules[head]:
+                term = self._product(rhs, found) * self.weight[number]
+                total = term if total is None else total + term
+            found[(~head,)] = total
+        return found
+
+    def _edges(self) -> dict[tuple[Symbol, ...], sp.csr_array]:
+        """The matrices of the empty product and of all tokens."""
+        scale, kind = self._range
+        inner = self.tokens != EOS
+        begin = (self.first[:, None] + np.arange(self.tokens.shape[1]))[inner]
+        token = self.tokens[inner]
+        found: dict[tuple[Symbol, ...], sp.csr_array] = {(): sp.eye_array(self.size, dtype=kind, format="csr")}
+        for symbol in range(1, len(self.order.grammar.vocabulary)):
+            here = begin[token == symbol]
+            pointer = np.searchsorted(here, np.arange(self.size + 1))
+            entries = np.full(len(here), np.exp(kind(scale)), kind)
+            found[(symbol,)] = sp.csr_array((entries, here + 1, pointer), shape=(self.size, self.size))
+        return found
+
+    def _product(self, rhs: tuple[Symbol, ...], found: dict[tuple[Symbol, ...], sp.csr_array]) -> sp.csr_array:
+        if rhs not in found:
+            found[rhs] = self._product(rhs[:-1], found) @ found[rhs[-1:]]
+        return found[rhs]
+
+    @cached_property
+    def _root(self) -> np.ndarray:
+        found = np.zeros(self.size, self._range[1])
+        found[self.first] = 1
+        return found
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """The weight of the tokens before every node as a whole string: floating[K]."""
+        return np.asarray(self._root @ self.products[(~self.order.grammar.start,)])
+
+    @cached_property
+    def forward(self) -> np.ndarray:
+        """Weight of the tokens before every node as a prefix with token v next: floating[V, K]; EOS is `ends`.
+
+        A forward weight of a symbol at a node is that of the tokens before it, if the symbol begins there. It goes down
+        from the start through the same matrices.
+        """
+        weights: dict[Symbol, np.ndarray] = {~self.order.grammar.start: self._root}
+        for head in reversed(self.order.bottom_up):
+            own = weights.pop(~head)
+            for number, rhs in self.order.rules[head]:
+                begun = own * self.weight[number]
+                for at, symbol in enumerate(rhs):
+                    weights[symbol] = weights[symbol] + begun if symbol in weights else begun
+                    if at < len(rhs) - 1:
+                        begun = begun @ self.products[(symbol,)]
+        nothing = np.zeros(self.size, self._range[1])
+        others = [weights.get(symbol, nothing) for symbol in range(1, len(self.order.grammar.vocabulary))]
+        return np.stack([self.ends, *others])
+
+    def logs(self, weights: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """log of the true weights of so many tokens [nat], float64; -inf for 0."""
+        scale, kind = self._range
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(weights) - kind(scale) * tokens, np.float64)
+
+    def uses(self) -> Uses:
+        """The expected uses of every rule at every span, given the string: inside times outside, divided by P(x).
+
+        The outside weight of a span is the derivative of P(x) by its inside weight, so it goes through the products
+        backwards, and only to spans that have an inside weight.
+        Source: Eisner 2016, "Inside-outside and forward-backward algorithms are just backprop".
+        """
+        total, kind = self.ends[self.last], self._range[1]
+        whole = np.flatnonzero(total > 0)
+        corners = (self.first[whole], self.last[whole])
+        outside: dict[Symbol, sp.csr_array] = {
+            ~self.order.grammar.start: sp.coo_array((np.ones(len(whole), kind), corners), (self.size,) * 2).tocsr()
+        }
+        found = []
+        for head in reversed(self.order.bottom_up):
+            own = outside.pop(~head, None)
+            for number, rhs in self.order.rules[head] if own is not None and own.nnz else ():
+                term = own * self.weight[number]
+                place = term.multiply(self.products[rhs]).tocoo()
+                if place.nnz:
+                    found.append((number, place.row, place.col, place.data))
+                    self._back(term, rhs, outside)
+        return self._collected(found, total)
+
+    def _back(self, term: sp.csr_array, rhs: tuple[Symbol, ...], outside: dict[Symbol, sp.csr_array]) -> None:
+        """Add to the outside weights of the symbols of a right-hand side, whose own outside weights are `term`."""
+        for at in range(len(rhs) - 1, -1, -1):
+            before, symbol = self.products[rhs[:at]], rhs[at]
+            term = _within(term, self.products[rhs[: at + 1]])
+            share = _within(before.T.tocsr() @ term, self.products[(symbol,)]) if at else term
+            if symbol < 0:
+                outside[symbol] = outside[symbol] + share if symbol in outside else share
+            if at:
+                term = term @ self.products[(symbol,)].T.tocsr()
+
+    def _collected(self, found: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]], total: np.ndarray) -> Uses:
+        rule = np.repeat([one[0] for one in found], [len(one[1]) for one in found]).astype(np.int64)
+        begin, end, weight = (
+            np.concatenate([one[at] for one in found]) if found else np.zeros(0, np.int64) for at in (1, 2, 3)
+        )
+        string = np.searchsorted(self.first, begin, side="right") - 1
+        expected = np.asarray(weight / total[string], np.float64) if len(weight) else np.zeros(0)
+        rank = np.lexsort((rule, -end, begin, string))
+        places = (self.place[begin[rank]], self.place[end[rank]])
+        return Uses(string[rank], rule[rank], *places, expected[rank])
+
+
+def _within(matrix: sp.csr_array, pattern: sp.csr_array) -> sp.csr_array:
+    """The entries of a matrix at the places where `pattern` has one."""
+    ones = sp.csr_array((np.ones_like(pattern.data), pattern.indices, pattern.indptr), shape=pattern.shape)
+    return matrix.multiply(ones).tocsr()
