@@ -16,7 +16,7 @@ from sim.pool import cores
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "hydra-core", "torch")
 """Packages; every result states their versions."""
 
-SMALLER_IS_BETTER = ("s", "MB")
+SMALLER_IS_BETTER = ("s", "µs", "MB")
 """Units of plain measurements, which are not ratios."""
 
 Contestant = Callable[[], float]
@@ -28,7 +28,7 @@ class Result:
     """One ratio: the median over the rounds of a run, with the smallest and the largest.
 
     `reach` is the goal and `stretch` the more ambitious goal; they are None if there is no goal. `note` explains the
-    ratio. If `unit` is "s" or "MB", the number is a time or a size, and smaller is better.
+    ratio. If `unit` is "s", "µs" or "MB", the number is a time or a size, and smaller is better.
     """
 
     benchmark: str

@@ -3,7 +3,13 @@
 import re
 from pathlib import Path
 
-SECTIONS = {"interface": "import sim", "theory": "sim.theory", "languages": "sim.languages", "members": "for members"}
+SECTIONS = {
+    "interface": "import sim",
+    "theory": "sim.theory",
+    "languages": "sim.languages",
+    "laws": "sim.laws",
+    "members": "for members",
+}
 """The pages of the API and the words in a heading of docs/api.md that mark their sections."""
 
 NAME = re.compile(r"^\| `(sim[\w.]*|experiments[\w.]*|figures[\w.]*)`(?= \|)", re.MULTILINE)
@@ -25,7 +31,7 @@ def public(root: Path) -> dict[str, dict[str, str]]:
 
     found = sections((root / "docs" / "api.md").read_text(encoding="utf-8"))
     modules = sorted(file.stem for file in (root / "sim" / "theory").glob("[a-z]*.py"))
-    names = {key: {name: name for name in NAME.findall(found[key])} for key in ("languages", "members")}
+    names = {key: {name: name for name in NAME.findall(found[key])} for key in ("languages", "laws", "members")}
     return {
         "interface": {f"sim.{name}": f"{module}.{name}" for name, module in sim._PUBLIC.items()},
         "theory": {f"sim.theory.{name}": f"sim.theory.{name}" for name in modules},

@@ -36,7 +36,7 @@ class Narrowed:
     log_mass: float  # log P(A) [nat]
     narrowing: float  # KL(S || P_A) [nat]
     notes: Mapping[str, float] = field(default_factory=dict)
-    of_strings: bool = True  # False if A is a set of derivations or paths, so that a string may have some outside A too
+    of_strings: bool = True  # False if A, or the law, is one of derivations or paths of which a string may have several
 
 
 Constructor = TypeVar("Constructor", bound=Callable[..., Any])

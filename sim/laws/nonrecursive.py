@@ -11,7 +11,7 @@ from sim.languages.pcfg.language import ContextFree
 from sim.laws._drawing import Drawing
 from sim.laws._order import Order
 from sim.laws._spans import Spans
-from sim.laws.protocol import Batch, Uses, lengths_of, padded, tokens_of
+from sim.laws.protocol import Batch, Uses, lengths_of, tokens_of
 from sim.numerics import EOS
 
 CHUNK = 1 << 14
@@ -51,8 +51,8 @@ class NonRecursive:
         return tuple(self.language.shown(rule) for rule in self.language.rules)
 
     def sample(self, rng: np.random.Generator, number: int) -> np.ndarray:
-        """Draw `number` independent strings: int64[number, T], each with at least one EOS at its end."""
-        return padded(*self._drawing.strings(rng, number))
+        """Draw `number` independent strings: int32[number, T], each with at least one EOS at its end."""
+        return self._drawing.strings(rng, number)
 
     def _chunks(self, batch: Batch) -> Iterator[tuple[slice, Spans]]:
         """The batch in parts of about `CHUNK` tokens."""

@@ -65,7 +65,7 @@ class Law(Protocol):
         ...
 
     def sample(self, rng: np.random.Generator, number: int) -> np.ndarray:
-        """Draw `number` independent strings: int64[number, T], each with at least one EOS at its end."""
+        """Draw `number` independent strings: int32[number, T], each with at least one EOS at its end."""
         ...
 
     def log_prob(self, batch: Batch) -> np.ndarray:
@@ -137,10 +137,3 @@ def tokens_of(batch: Batch, num_tokens: int) -> np.ndarray:
 def lengths_of(tokens: np.ndarray) -> np.ndarray:
     """|x| [symbols] of every row of int[N, T] filled up with EOS: int64[N]; T for a row without EOS."""
     return np.asarray((tokens != EOS).sum(axis=1))
-
-
-def padded(tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Strings that follow each other in one array of symbols, as rows with at least one EOS: int64[N, max + 1]."""
-    rows = np.zeros((len(lengths), int(lengths.max(initial=0)) + 1), np.int64)
-    rows[np.arange(rows.shape[1]) < lengths[:, None]] = tokens
-    return rows

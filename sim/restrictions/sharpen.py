@@ -8,6 +8,7 @@ from sim.config import NonNegative, Positive
 from sim.languages.dial import dial
 from sim.languages.exact import ExactLanguage
 from sim.languages.finite import FiniteLanguage
+from sim.languages.pcfg.language import ContextFree
 from sim.languages.restricted import Narrowed, Restricted
 from sim.languages.tilting import Per, dial_entropy, tilt
 from sim.numerics import SpecificationError
@@ -47,8 +48,9 @@ def sharpen(
     notes = {"temperature": tau, "entropy": reached}
     if isinstance(p, FiniteLanguage) and isinstance(s, FiniteLanguage):
         return Restricted(s, p, np.ones(p.trie.num_strings, bool), 0.0, notes)
-    # log S = log P / tau - log Z, so KL(S || P) = (tau - 1) H(S) - tau log Z
-    return Narrowed(s, p, 0.0, (tau - 1.0) * reached - tau * log_total, notes)
+    # log S = log P / tau - log Z, so KL(S || P) = (tau - 1) H(S) - tau log Z, of derivations in a grammar
+    of_strings = not isinstance(p, ContextFree) or p.ambiguity.unambiguous
+    return Narrowed(s, p, 0.0, (tau - 1.0) * reached - tau * log_total, notes, of_strings)
 
 
 def label(*, temperature: float | None = None, entropy: float | None = None, **_: object) -> str:

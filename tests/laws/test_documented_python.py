@@ -65,6 +65,8 @@ FILES = [(page, one) for page in NAMES for one in blocks(page) if one.mark == "f
 
 
 def executed(page: str, folder: Path, slow: bool) -> dict[str, Any]:
+    """Execute a page in a folder that has the examples, as the root of the repository has them."""
+    (folder / "examples").symlink_to(ROOT / "examples")
     file = folder / "page.py"
     file.write_text(program(page, slow), encoding="utf-8")
     with mpl.rc_context():

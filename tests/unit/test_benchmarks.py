@@ -1,6 +1,7 @@
 """The benchmarks run, compare like with like, and say what they found; sizes are tiny, the ratios mean nothing."""
 
 import json
+import random
 import subprocess
 
 import jax
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import device, elimination, evaluator, report, roofline, samplers, targets, training
+from benchmarks import device, elimination, evaluator, laws, report, roofline, samplers, targets, training
 from benchmarks.cases import CASES, TINY, uniform_world
 from benchmarks.harness import Result, alternate, machine_name, ratios
+from sim.grammars._levels import level_grammar
 from sim.grammars.english import english
 from sim.languages.finite import FiniteLanguage
+from sim.laws.nonrecursive import NonRecursive
 from sim.models.transformer import transformer
 from sim.numerics import EOS
 from sim.objectives.sft import Sft
@@ -89,6 +92,20 @@ def test_the_plain_samplers_draw_from_the_same_laws():
     assert {tuple(rows.sample()[:-1]) for _ in range(50)} <= strings
 
 
+def test_plain_python_has_the_same_next_tokens_and_strings():
+    grammar = level_grammar(3, 2, 3, (1, 2, 3), zipf=1.0, shared=True, seed=1)
+    law, plain, draw = NonRecursive(grammar), laws.Plain(grammar), laws.nltk_sampler(grammar)
+    for row in law.sample(np.random.default_rng(0), 5):
+        string = [int(token) for token in row if token]
+        np.testing.assert_allclose(plain.laws(string), law.next_token([string])[0], atol=1e-14)
+    random.seed(1)
+    drawn = [[int(token.removeprefix("t")) for token in draw()] for _ in range(400)]
+    assert (law.log_prob(drawn) > -np.inf).all()
+    lengths = np.array([len(string) for string in drawn])
+    error = 5 * lengths.std() / 20  # five standard errors, so a false alarm in 2 million
+    assert abs(lengths.mean() - law.expected_length()) < error < 0.2 * law.expected_length()
+
+
 @pytest.mark.parametrize("ended", [False, True])
 def test_worlds_of_the_evaluator_count_as_the_goals_do(ended):
     world = evaluator.World(4, 3, ended)
@@ -127,6 +144,7 @@ def test_the_divergence_of_a_race_is_kl():
 MEASURED = [
     training,
     elimination,
+    laws,
     *(pytest.param(one, marks=pytest.mark.slow) for one in (targets, evaluator, samplers, device)),
 ]
 
