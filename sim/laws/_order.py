@@ -117,15 +117,20 @@ class Order:
         within = self.rarest_per_token * length + down if length else math.inf
         return min(self.rarest, within)
 
-    def scale(self, length: int) -> tuple[float, type[np.floating]]:
+    def scale(self, length: int, horizon: int = 0) -> tuple[float, type[np.floating]]:
         """The log scale of a token [nat], and a type of floats in which no number of strings up to `length` is lost.
 
-        With half of `range_of` spread over the tokens, the weights of parts lie within e^-half and e^half.
+        With half of `range_of` spread over the tokens, the weights of parts lie within e^-half and e^half. Where parts
+        are followed by what derives the rest, up to `horizon` tokens in all, that rest has no scale.
         Raises `UnavailableError` if no type is wide enough.
         """
         half = self.range_of(length) / 2
+        return (half / length if length else 0.0), self.floats(max(half, self.range_of(horizon) if horizon else 0.0))
+
+    def floats(self, reach: float) -> type[np.floating]:
+        """The type of floats for weights between e^-reach and e^reach, which `scale` says more about."""
         for kind in FLOATS:
-            if half + MARGIN <= min(float(np.log(np.finfo(kind).max)), -float(np.log(np.finfo(kind).tiny))):
-                return (half / length if length else 0.0), kind
-        why = f"derivations of {length:,} tokens have weights down to e^-{2 * half:.0f}, beyond the range of floats"
+            if reach + MARGIN <= min(float(np.log(np.finfo(kind).max)), -float(np.log(np.finfo(kind).tiny))):
+                return kind
+        why = f"derivations have weights down to e^-{reach:.0f}, beyond the range of floats"
         raise unavailable("probability of a string", why, "ask for shorter strings, or remove very unlikely rules")

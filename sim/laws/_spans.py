@@ -26,6 +26,7 @@ class Spans:
 
     order: Order
     tokens: np.ndarray
+    horizon: int = 0  # the length up to which a prefix is followed, see `Order.scale`
     lengths: np.ndarray = field(init=False)
     first: np.ndarray = field(init=False)  # int[N], the first node of every string
     size: int = field(init=False)  # K
@@ -41,8 +42,8 @@ class Spans:
             object.__setattr__(self, name, value)
 
     @cached_property
-    def _range(self) -> tuple[float, type[np.floating]]:
-        return self.order.scale(int(self.lengths.max(initial=0)))
+    def range(self) -> tuple[float, type[np.floating]]:
+        return self.order.scale(int(self.lengths.max(initial=0)), self.horizon)
 
     @property
     def last(self) -> np.ndarray:
@@ -57,7 +58,7 @@ class Spans:
     @cached_property
     def weight(self) -> np.ndarray:
         """The probability of every rule, in the type of the numbers: floating[R]."""
-        return np.exp(self.order.grammar.log_p.astype(self._range[1]))
+        return np.exp(self.order.grammar.log_p.astype(self.range[1]))
 
     @cached_property
     def products(self) -> dict[tuple[Symbol, ...], sp.csr_array]:
@@ -73,7 +74,7 @@ class Spans:
 
     def _edges(self) -> dict[tuple[Symbol, ...], sp.csr_array]:
         """The matrices of the empty product and of all tokens."""
-        scale, kind = self._range
+        scale, kind = self.range
         inner = self.tokens != EOS
         begin = (self.first[:, None] + np.arange(self.tokens.shape[1]))[inner]
         token = self.tokens[inner]
@@ -92,7 +93,7 @@ class Spans:
 
     @cached_property
     def _root(self) -> np.ndarray:
-        found = np.zeros(self.size, self._range[1])
+        found = np.zeros(self.size, self.range[1])
         found[self.first] = 1
         return found
 
@@ -117,13 +118,13 @@ class Spans:
                     weights[symbol] = weights[symbol] + begun if symbol in weights else begun
                     if at < len(rhs) - 1:
                         begun = begun @ self.products[(symbol,)]
-        nothing = np.zeros(self.size, self._range[1])
+        nothing = np.zeros(self.size, self.range[1])
         others = [weights.get(symbol, nothing) for symbol in range(1, len(self.order.grammar.vocabulary))]
         return np.stack([self.ends, *others])
 
     def logs(self, weights: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """log of the true weights of so many tokens [nat], float64; -inf for 0."""
-        scale, kind = self._range
+        scale, kind = self.range
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(weights) - kind(scale) * tokens, np.float64)
 
@@ -134,7 +135,7 @@ class Spans:
         backwards, and only to spans that have an inside weight.
         Source: Eisner 2016, "Inside-outside and forward-backward algorithms are just backprop".
         """
-        total, kind = self.ends[self.last], self._range[1]
+        total, kind = self.ends[self.last], self.range[1]
         whole = np.flatnonzero(total > 0)
         corners = (self.first[whole], self.last[whole])
         outside: dict[Symbol, sp.csr_array] = {

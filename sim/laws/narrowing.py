@@ -8,6 +8,7 @@ from sim.config import construct
 from sim.languages.restricted import Narrowed
 from sim.laws.protocol import Law
 from sim.laws.reading import law as law_of
+from sim.numerics import SpecificationError
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,12 @@ def narrowed(law: Law, kind: str, **arguments: Any) -> NarrowedLaw:
     strings that match. `narrowed(law, "sharpen", temperature=0.5)` is proportional to P^2, of derivations. Raises
     `SpecificationError` if nothing is left, for names that do not exist, and if the restriction needs a list.
     """
-    found = construct("restriction", {"kind": kind, **arguments}, "restriction", law.language)
+    language = getattr(law, "language", None)
+    if language is None:
+        raise SpecificationError(
+            "restriction: the law of an exact language is required, found one that is conditioned on the length; "
+            "restrict it first"
+        )
+    found = construct("restriction", {"kind": kind, **arguments}, "restriction", language)
     assert isinstance(found, Narrowed), "a restriction of a language that is not listed"
     return NarrowedLaw(law_of(found.s), found.log_mass, found.narrowing, found.of_strings, found.notes)

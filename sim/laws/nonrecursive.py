@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from sim.languages.pcfg.language import ContextFree
+from sim.languages.vocabulary import Vocabulary
 from sim.laws._drawing import Drawing
 from sim.laws._order import Order
 from sim.laws._spans import Spans
@@ -35,15 +36,21 @@ class NonRecursive:
     language: ContextFree
 
     def __post_init__(self) -> None:
-        self._order  # noqa: B018, it refuses recursion before anything is computed
+        self.order  # noqa: B018, it refuses recursion before anything is computed
 
     @cached_property
-    def _order(self) -> Order:
+    def order(self) -> Order:
+        """The grammar, sorted from below."""
         return Order(self.language)
 
     @cached_property
     def _drawing(self) -> Drawing:
-        return Drawing(self._order)
+        return Drawing(self.order)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens, EOS first."""
+        return self.language.vocabulary
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
@@ -54,18 +61,18 @@ class NonRecursive:
         """Draw `number` independent strings: int32[number, T], each with at least one EOS at its end."""
         return self._drawing.strings(rng, number)
 
-    def _chunks(self, batch: Batch) -> Iterator[tuple[slice, Spans]]:
-        """The batch in parts of about `CHUNK` tokens."""
-        tokens = tokens_of(batch, len(self.language.vocabulary))
-        part = np.cumsum(lengths_of(tokens) + 1) // CHUNK
+    def chunks(self, batch: Batch, size: int = CHUNK, horizon: int = 0) -> Iterator[tuple[slice, Spans]]:
+        """The batch in parts of about `size` tokens: the rows of each, and its spans."""
+        tokens = tokens_of(batch, len(self.vocabulary))
+        part = np.cumsum(lengths_of(tokens) + 1) // size
         edges = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(tokens)]
         for begin, end in pairwise(edges):
             if end > begin:
-                yield slice(begin, end), Spans(self._order, tokens[begin:end])
+                yield slice(begin, end), Spans(self.order, tokens[begin:end], horizon)
 
     def log_prob(self, batch: Batch) -> np.ndarray:
         """log P(x) [nat] of every string, its end included: float64[N]; -inf outside the support."""
-        found = [spans.logs(spans.ends[spans.last], spans.lengths) for _, spans in self._chunks(batch)]
+        found = [spans.logs(spans.ends[spans.last], spans.lengths) for _, spans in self.chunks(batch)]
         return np.concatenate(found) if found else np.zeros(0)
 
     def prefix_log_prob(self, batch: Batch) -> np.ndarray:
@@ -74,7 +81,7 @@ class NonRecursive:
         The probability of a prefix is the sum over all tokens that may follow it.
         """
         found = []
-        for _, spans in self._chunks(batch):
+        for _, spans in self.chunks(batch):
             log_p = np.empty((len(spans.tokens), spans.tokens.shape[1] + 1))
             log_p[:] = spans.logs(spans.ends[spans.last], spans.lengths)[:, None]
             inside = np.arange(log_p.shape[1]) <= spans.lengths[:, None]
@@ -88,7 +95,7 @@ class NonRecursive:
         Rows after an impossible prefix are 0. After the end of a possible string, the next token is EOS.
         """
         found = []
-        for _, spans in self._chunks(batch):
+        for _, spans in self.chunks(batch):
             weights = spans.forward
             total = weights.sum(axis=0)
             law = np.zeros((len(spans.tokens), spans.tokens.shape[1] + 1, len(weights)))
@@ -96,13 +103,13 @@ class NonRecursive:
             inside = np.arange(law.shape[1]) <= spans.lengths[:, None]
             law[inside] = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0).T
             found.append(law)
-        V = len(self.language.vocabulary)
+        V = len(self.vocabulary)
         return np.concatenate(found) if found else np.zeros((0, tokens_of(batch, 1).shape[1] + 1, V))
 
     def parse(self, batch: Batch) -> Uses:
         """The expected uses of every rule at every span, given the string, in the order of strings and spans."""
         found = []
-        for rows, spans in self._chunks(batch):
+        for rows, spans in self.chunks(batch):
             one = spans.uses()
             found.append((one.string + rows.start, one.part, one.begin, one.end, one.expected))
         columns = zip(*found, strict=True) if found else [[np.zeros(0, np.int64)]] * 4 + [[np.zeros(0)]]

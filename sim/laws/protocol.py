@@ -2,7 +2,7 @@
 
 A *law* computes for a batch of N strings at a time what an `ExactLanguage` computes for one: probabilities of strings
 and prefixes, next-token laws, and where each rule (or arc of a machine) was used. All of it is exact up to rounding,
-in float64. A law is made from an exact language, which stays in its field `language`.
+in float64. A law that has the distribution of an exact language keeps it in a field `language`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from sim.languages.exact import ExactLanguage
+from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError
 
 Batch: TypeAlias = np.ndarray | Sequence[Sequence[int] | np.ndarray]
@@ -55,8 +55,8 @@ class Law(Protocol):
     """
 
     @property
-    def language(self) -> ExactLanguage:
-        """The exact language with this distribution; its `vocabulary` names the tokens."""
+    def vocabulary(self) -> Vocabulary:
+        """The tokens, EOS first."""
         ...
 
     @property

@@ -164,7 +164,7 @@ def test_very_unlikely_rules_leave_the_range_of_no_float():
     found = law.log_prob([[2] * 4, [1, 2, 1, 2], [1] * 4])
     np.testing.assert_allclose(found, [0.0, 2 * math.log(1e-300), 4 * math.log(1e-300)], rtol=1e-14, atol=1e-15)
     assert law.next_token([[1] * 4])[0, :, 1] == pytest.approx([1e-300] * 4 + [0.0], rel=1e-13)
-    half = law._order.range_of(4) / 2  # to see that the wider type was needed
+    half = law.order.range_of(4) / 2  # to see that the wider type was needed
     assert half > 709
     longer = grammar(("S", "B " * 30, "1"), ("B", "A " * 30, "1"), ("A", "a", "1e-300"), ("A", "b", RARE_REST))
     with pytest.raises(UnavailableError, match="beyond the range of floats"):
