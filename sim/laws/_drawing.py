@@ -11,22 +11,25 @@ from sim.languages.alias import alias_table
 from sim.languages.pcfg.rules import Symbol
 from sim.laws._order import Order
 
-MOST_PHRASES, MOST_TOKENS = 1 << 13, 1 << 20
-"""A non-terminal with at most so many derivations, of so many tokens together, is drawn as a whole."""
+MOST_PHRASES, MOST_SYMBOLS = 1 << 13, 1 << 20
+"""A non-terminal has at most so many phrases, of so many symbols together, unless it has more rules."""
+
+FEW = 128
+"""A non-terminal with more whole derivations is drawn by itself, and is not a part of larger phrases."""
 
 BLOCK = 512
 """Number of strings that are drawn at once. More fall out of the caches."""
 
 Phrase = tuple[float, tuple[Symbol, ...]]
-"""A derivation of a non-terminal, or one rule of it: its probability and what it derives."""
+"""The probability of a part of a derivation, and the symbols that it derives."""
 
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
     """Tables for drawing: all non-terminals of all strings are replaced at once, until none is left.
 
-    A *phrase* of a non-terminal is one of its derivations, if there are few of them, and else one of its rules. So the
-    lower levels are drawn in one step. The phrases lie in the order of their non-terminals. Phrase
+    A *phrase* of a non-terminal is a derivation of it down to some level: the rules of several levels are drawn in one
+    step, as long as their products are few. The phrases lie in the order of their non-terminals. Phrase
     `first + floor(u count)` is kept with the probability `keep`, else its `alias` is taken (Walker's method).
     """
 
@@ -37,21 +40,15 @@ class Drawing:
         """The phrases of every non-terminal."""
         grammar = self.order.grammar
         found: list[list[Phrase]] = [[] for _ in grammar.nonterminals]
-        whole: dict[Symbol, list[Phrase]] = {symbol: [(1.0, (symbol,))] for symbol in range(1, len(grammar.vocabulary))}
+        parts: dict[Symbol, list[Phrase]] = {s: [(1.0, (s,))] for s in range(1, len(grammar.vocabulary))}
         for head in self.order.bottom_up:
             rules = [(math.exp(grammar.log_p[number]), rhs) for number, rhs in self.order.rules[head]]
-            if all(symbol in whole for _, rhs in rules for symbol in rhs) and self._few(rules, whole):
-                whole[~head] = [_joined(p, parts) for p, rhs in rules for parts in product(*(whole[s] for s in rhs))]
-            found[head] = whole.get(~head, rules)
+            few = _few(rules, parts)
+            found[head] = _expanded(rules, parts) if few else rules
+            whole = few and all(symbol > 0 for _, side in found[head] for symbol in side)
+            alone = not few or (whole and len(found[head]) > FEW)
+            parts[~head] = [(1.0, (~head,))] if alone else found[head]
         return found
-
-    def _few(self, rules: list[Phrase], whole: dict[Symbol, list[Phrase]]) -> bool:
-        counts = [math.prod(len(whole[symbol]) for symbol in rhs) for _, rhs in rules]
-        longest = [sum(max(len(tokens) for _, tokens in whole[symbol]) for symbol in rhs) for _, rhs in rules]
-        return (
-            sum(counts) <= MOST_PHRASES
-            and sum(n * size for n, size in zip(counts, longest, strict=True)) <= MOST_TOKENS
-        )
 
     @cached_property
     def _sides(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -62,7 +59,8 @@ class Drawing:
         sides = [side for own in self._phrases for _, side in own]
         sides += [(token,) for token in range(len(self.order.grammar.vocabulary))]
         size = np.array([len(side) for side in sides], np.int32)
-        symbols = np.array([symbol for side in sides for symbol in side], np.int32)
+        symbols = np.array([symbol for side in sides for symbol in side], np.int64)
+        symbols = symbols.astype(np.int16 if abs(symbols).max(initial=0) < 1 << 15 else np.int32)  # half the memory
         return symbols, np.cumsum(size, dtype=np.int32) - size, size
 
     @cached_property
@@ -78,9 +76,9 @@ class Drawing:
         """Draw strings: int32[number, T], each with at least one EOS at its end."""
         blocks = [self._block(rng, min(BLOCK, number - begin)) for begin in range(0, number, BLOCK)]
         longest = max((int(lengths.max()) for _, lengths in blocks), default=0)
-        rows = np.zeros((number, longest + 1), np.int32)
+        rows, places = np.zeros((number, longest + 1), np.int32), np.arange(longest + 1, dtype=np.int32)
         for at, (tokens, lengths) in enumerate(blocks):
-            rows[at * BLOCK :][: len(lengths)][np.arange(longest + 1) < lengths[:, None]] = tokens
+            rows[at * BLOCK :][: len(lengths)][places < lengths.astype(np.int32)[:, None]] = tokens
         return rows
 
     def _block(self, rng: np.random.Generator, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +88,7 @@ class Drawing:
         symbols, begin, size = self._sides
         tokens, inner = len(size) - len(self.order.grammar.vocabulary), np.arange(number)
         while len(inner):
-            phrase = symbol + tokens
+            phrase = symbol + np.int32(tokens)
             phrase[inner] = self._drawn(~symbol[inner], rng)
             parts = size[phrase]
             ends = np.cumsum(parts, dtype=np.int32)
@@ -117,6 +115,19 @@ class Drawing:
         return np.where(place - whole < keep[phrase], phrase, alias[phrase])
 
 
-def _joined(p: float, parts: tuple[Phrase, ...]) -> Phrase:
-    """The product of the probabilities, and the tokens one after the other."""
-    return p * math.prod(one for one, _ in parts), tuple(token for _, tokens in parts for token in tokens)
+def _few(rules: list[Phrase], parts: dict[Symbol, list[Phrase]]) -> bool:
+    """Whether the rules have few enough phrases, if their symbols are replaced by the given parts."""
+    counts = [math.prod(len(parts[symbol]) for symbol in rhs) for _, rhs in rules]
+    longest = [sum(max(len(side) for _, side in parts[symbol]) for symbol in rhs) for _, rhs in rules]
+    return (
+        sum(counts) <= MOST_PHRASES and sum(n * size for n, size in zip(counts, longest, strict=True)) <= MOST_SYMBOLS
+    )
+
+
+def _expanded(rules: list[Phrase], parts: dict[Symbol, list[Phrase]]) -> list[Phrase]:
+    found = []
+    for p, rhs in rules:
+        for chosen in product(*(parts[symbol] for symbol in rhs)):
+            side = tuple(symbol for _, part in chosen for symbol in part)
+            found.append((p * math.prod(one for one, _ in chosen), side))
+    return found

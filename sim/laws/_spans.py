@@ -43,6 +43,7 @@ class Spans:
 
     @cached_property
     def range(self) -> tuple[float, type[np.floating]]:
+        """The log scale of a token [nat], and the type of the numbers, see `Order.scale`."""
         return self.order.scale(int(self.lengths.max(initial=0)), self.horizon)
 
     @property

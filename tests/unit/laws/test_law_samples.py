@@ -15,6 +15,7 @@ from scipy import stats
 import sim
 from sim.grammars._levels import level_grammar
 from sim.languages.moments import derivation_varentropy
+from sim.laws import _drawing
 from sim.laws.nonrecursive import NonRecursive
 from tests.composed import ROOT
 from tests.unit.laws.all_trees import Written, grammar
@@ -41,7 +42,11 @@ def chi_square(observed: np.ndarray, expected: np.ndarray, freedom: int) -> None
     assert ((observed - expected) ** 2 / expected).sum() < stats.chi2.isf(RATE, freedom)
 
 
-def test_strings_are_drawn_with_their_probabilities():
+@pytest.mark.parametrize(("most", "few"), [(1 << 13, 128), (40, 4), (9, 1), (1, 1)])
+def test_strings_are_drawn_with_their_probabilities(monkeypatch, most, few):
+    """Whatever is drawn in one step: whole strings, the lower or the upper levels, or rule by rule."""
+    monkeypatch.setattr(_drawing, "MOST_PHRASES", most)
+    monkeypatch.setattr(_drawing, "FEW", few)
     number, written = 20_000, Written(UNEVEN)
     drawn = NonRecursive(UNEVEN).sample(np.random.default_rng(1), number)
     assert (drawn[:, -1] == 0).all()
