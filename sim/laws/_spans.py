@@ -21,6 +21,46 @@ from sim.numerics import EOS
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """The matrix of a symbol or of a sequence of symbols: only the rows of nodes where one of its spans may begin."""
+
+    rows: np.ndarray  # int[R], these nodes
+    inner: sp.csr_array  # sparse [R, K]
+
+    @classmethod
+    def of(cls, matrix: sp.csr_array) -> "Part":
+        """The rows of a matrix [K, K] that are not empty."""
+        rows = np.flatnonzero(np.diff(matrix.indptr))
+        pointer = np.append(matrix.indptr[rows], matrix.indptr[-1:])
+        return cls(rows, sp.csr_array((matrix.data, matrix.indices, pointer), shape=(len(rows), matrix.shape[1])))
+
+    @cached_property
+    def full(self) -> sp.csr_array:
+        """All rows: sparse [K, K]."""
+        size = self.inner.shape[1]
+        lengths = np.zeros(size + 1, self.inner.indptr.dtype)
+        lengths[self.rows + 1] = np.diff(self.inner.indptr)
+        return sp.csr_array((self.inner.data, self.inner.indices, np.cumsum(lengths)), shape=(size, size))
+
+    def then(self, other: "Part") -> "Part":
+        """The product: a span of this and one of the other behind it."""
+        return Part(self.rows, self.inner @ other.full)
+
+    def after(self, vector: np.ndarray) -> np.ndarray:
+        """The row vector floating[K] times the matrix."""
+        return np.asarray(vector[self.rows] @ self.inner)
+
+
+def _sum(parts: list[tuple[np.floating, Part]]) -> Part:
+    """The sum of parts with the given weights."""
+    begin = np.concatenate([np.repeat(part.rows, np.diff(part.inner.indptr)) for _, part in parts])
+    end = np.concatenate([part.inner.indices for _, part in parts])
+    values = np.concatenate([weight * part.inner.data for weight, part in parts])
+    size = parts[0][1].inner.shape[1]
+    return Part.of(sp.coo_array((values, (begin, end)), (size, size)).tocsr())
+
+
+@dataclass(frozen=True, eq=False)
 class Spans:
     """The inside matrices of a batch int[N, T], filled up with EOS. K = number of tokens + N nodes."""
 
@@ -62,34 +102,32 @@ class Spans:
         return np.exp(self.order.grammar.log_p.astype(self.range[1]))
 
     @cached_property
-    def products(self) -> dict[tuple[Symbol, ...], sp.csr_array]:
-        """The matrix of every symbol, (symbol,), and of every beginning of a right-hand side: sparse [K, K]."""
+    def products(self) -> dict[tuple[Symbol, ...], Part]:
+        """The matrix of every symbol, (symbol,), and of every beginning of a right-hand side."""
         found = self._edges()
         for head in self.order.bottom_up:
-            total = None
-            for number, rhs in self.order.rules[head]:
-                term = self._product(rhs, found) * self.weight[number]
-                total = term if total is None else total + term
-            found[(~head,)] = total
+            rules = [(self.weight[number], self._product(rhs, found)) for number, rhs in self.order.rules[head]]
+            found[(~head,)] = _sum(rules)
         return found
 
-    def _edges(self) -> dict[tuple[Symbol, ...], sp.csr_array]:
+    def _edges(self) -> dict[tuple[Symbol, ...], Part]:
         """The matrices of the empty product and of all tokens."""
         scale, kind = self.range
         inner = self.tokens != EOS
         begin = (self.first[:, None] + np.arange(self.tokens.shape[1]))[inner]
         token = self.tokens[inner]
-        found: dict[tuple[Symbol, ...], sp.csr_array] = {(): sp.eye_array(self.size, dtype=kind, format="csr")}
+        empty = sp.eye_array(self.size, dtype=kind, format="csr")
+        found: dict[tuple[Symbol, ...], Part] = {(): Part.of(empty)}
         for symbol in range(1, len(self.order.grammar.vocabulary)):
             here = begin[token == symbol]
-            pointer = np.searchsorted(here, np.arange(self.size + 1))
             entries = np.full(len(here), np.exp(kind(scale)), kind)
-            found[(symbol,)] = sp.csr_array((entries, here + 1, pointer), shape=(self.size, self.size))
+            edges = (entries, here + 1, np.arange(len(here) + 1))
+            found[(symbol,)] = Part(here, sp.csr_array(edges, shape=(len(here), self.size)))
         return found
 
-    def _product(self, rhs: tuple[Symbol, ...], found: dict[tuple[Symbol, ...], sp.csr_array]) -> sp.csr_array:
+    def _product(self, rhs: tuple[Symbol, ...], found: dict[tuple[Symbol, ...], Part]) -> Part:
         if rhs not in found:
-            found[rhs] = self._product(rhs[:-1], found) @ found[rhs[-1:]]
+            found[rhs] = self._product(rhs[:-1], found).then(found[rhs[-1:]])
         return found[rhs]
 
     @cached_property
@@ -101,7 +139,7 @@ class Spans:
     @cached_property
     def ends(self) -> np.ndarray:
         """The weight of the tokens before every node as a whole string: floating[K]."""
-        return np.asarray(self._root @ self.products[(~self.order.grammar.start,)])
+        return self.products[(~self.order.grammar.start,)].after(self._root)
 
     @cached_property
     def forward(self) -> np.ndarray:
@@ -118,7 +156,7 @@ class Spans:
                 for at, symbol in enumerate(rhs):
                     weights[symbol] = weights[symbol] + begun if symbol in weights else begun
                     if at < len(rhs) - 1:
-                        begun = begun @ self.products[(symbol,)]
+                        begun = self.products[(symbol,)].after(begun)
         nothing = np.zeros(self.size, self.range[1])
         others = [weights.get(symbol, nothing) for symbol in range(1, len(self.order.grammar.vocabulary))]
         return np.stack([self.ends, *others])
@@ -147,7 +185,7 @@ class Spans:
             own = outside.pop(~head, None)
             for number, rhs in self.order.rules[head] if own is not None and own.nnz else ():
                 term = own * self.weight[number]
-                place = term.multiply(self.products[rhs]).tocoo()
+                place = term.multiply(self.products[rhs].full).tocoo()
                 if place.nnz:
                     found.append((number, place.row, place.col, place.data))
                     self._back(term, rhs, outside)
@@ -156,13 +194,13 @@ class Spans:
     def _back(self, term: sp.csr_array, rhs: tuple[Symbol, ...], outside: dict[Symbol, sp.csr_array]) -> None:
         """Add to the outside weights of the symbols of a right-hand side, whose own outside weights are `term`."""
         for at in range(len(rhs) - 1, -1, -1):
-            before, symbol = self.products[rhs[:at]], rhs[at]
-            term = _within(term, self.products[rhs[: at + 1]])
-            share = _within(before.T.tocsr() @ term, self.products[(symbol,)]) if at else term
+            before, symbol = self.products[rhs[:at]].full, rhs[at]
+            term = _within(term, self.products[rhs[: at + 1]].full)
+            share = _within(before.T.tocsr() @ term, self.products[(symbol,)].full) if at else term
             if symbol < 0:
                 outside[symbol] = outside[symbol] + share if symbol in outside else share
             if at:
-                term = term @ self.products[(symbol,)].T.tocsr()
+                term = term @ self.products[(symbol,)].full.T.tocsr()
 
     def _collected(self, found: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]], total: np.ndarray) -> Uses:
         rule = np.repeat([one[0] for one in found], [len(one[1]) for one in found]).astype(np.int64)

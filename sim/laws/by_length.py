@@ -138,7 +138,7 @@ class ByLength:
                     else:
                         begun[symbol].append((at, _convolved(now, after)))
                     if position < len(rhs) - 1:
-                        at, now = _moved(at, now, spans.products[(symbol,)])
+                        at, now = _moved(at, now, spans.products[(symbol,)].full)
         return found
 
     def _allowed(self, after: np.ndarray, begin: np.ndarray) -> np.ndarray:

@@ -61,7 +61,7 @@ def test_strings_are_drawn_with_their_probabilities(monkeypatch, most, few):
 def drawn(request) -> tuple[NonRecursive, np.ndarray, np.ndarray, np.ndarray]:
     """A law, strings of it, the expected uses of rules in each, and the entropy of its derivations, H(D | x)."""
     law = WORLDS[request.param]()
-    batch = law.sample(np.random.default_rng(2), 200 if request.param == "cfg3b" else 1000)
+    batch = law.sample(np.random.default_rng(2), 150 if request.param == "cfg3b" else 700)
     uses = law.parse(batch).counts(len(batch), len(law.parts))
     return law, batch, uses, law.log_prob(batch) - uses @ law.language.log_p
 
@@ -125,7 +125,7 @@ def test_wrong_samples_are_seen():
     law = WORLDS["cfg3b"]()
     uneven = tuple(replace(rule, p=Fraction(2 + n % 2, 5)) for n, rule in enumerate(law.language.rules))
     wrong = NonRecursive(replace(law.language, rules=uneven))
-    uses = law.parse(wrong.sample(np.random.default_rng(2), 300)).counts(300, len(law.parts))
+    uses = law.parse(wrong.sample(np.random.default_rng(2), 150)).counts(150, len(law.parts))
     rules_are_used(wrong, uses)
     with pytest.raises(AssertionError):
         rules_are_used(law, uses)
