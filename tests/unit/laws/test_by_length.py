@@ -122,7 +122,7 @@ def test_a_long_string_under_a_horizon():
     """The next tokens of a truncated language of five levels multiply to the probability of the string."""
     law = NonRecursive(level_grammar(5, 3, 2, (2, 3), zipf=1.0, seed=7))
     short = within(law, int(law.expected_length()))
-    batch = short.sample(np.random.default_rng(0), 30)
+    batch = short.sample(np.random.default_rng(0), 12)
     laws = short.next_token(batch)
     np.testing.assert_allclose(laws.sum(axis=2), 1.0, atol=1e-12)
     taken = np.take_along_axis(laws, np.pad(batch, ((0, 0), (0, 1)))[..., None], axis=2)[..., 0]
