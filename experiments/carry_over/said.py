@@ -112,11 +112,11 @@ def notes(carried: pl.DataFrame) -> Iterator[str]:
     """Iterate over what a reader has to know about some trainers."""
     for trainer in trainers_of(carried):
         own = carried.filter(trainer=trainer)
-        sizes = own.select("world", "seed", "parameters").unique()
+        sizes = own["parameters"].to_list()
         runs = own.select("world", "seed").unique().height
         yield (
             f"{SHOWN.get(trainer, trainer)}: {own['world'].n_unique()} worlds, {runs} pretrainings, "
-            f"{sizes['parameters'].min():,} to {sizes['parameters'].max():,} parameters, "
+            f"{min(sizes):,} to {max(sizes):,} parameters, "
             f"{_seconds(own):,.0f} seconds of processor time."
         )
         bad = own.filter(pl.col("before") > LIMIT)["world"].unique().sort().to_list()
