@@ -5,10 +5,11 @@ UV      ?= $(firstword $(wildcard $(VENV)/bin/uv) uv)
 PY      := $(VENV)/bin/python
 BENCH   := $(VENV)-bench
 NOTES   := $(VENV)-notebook
+OTHERS  := $(VENV)-trainers
 
 export VENV PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup demo claims classroom test slow optional notebooks faults chaos check fix figures docs bench lock hooks clean distclean
+.PHONY: help setup demo claims classroom test slow optional trainers notebooks faults chaos check fix figures docs bench lock hooks clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,10 +48,14 @@ test: $(VENV)/.test ## run the tests without the slow ones
 	@$(PY) -m pytest -q -n $(WORKERS)
 
 slow: $(VENV)/.test ## run the slow tests
+	@test -e $(OTHERS)/.trainers || echo "slow: PyTorch and TRL are not installed, so their tests are skipped; make trainers does them"
 	@TEST_OPTIMISED=1 $(PY) -m pytest -q -n $(WORKERS) -m slow
 
 optional: $(VENV)/.test ## run the tests that need an extra (ray, optuna, slurm) or SLURM itself; the others are skipped
 	@$(PY) -m pytest -q -m optional
+
+trainers: $(VENV)/.test $(OTHERS)/.trainers ## install PyTorch and TRL (1.5 GB), and run the tests of examples/torch and examples/trl
+	@$(PY) -m pytest -q -m slow tests/laws/test_trainers.py
 
 faults: $(VENV)/.test ## plant mistakes in a copy of the source and check that the tests notice each (15 minutes)
 	@$(PY) -m tests.planted --workers $(WORKERS)
@@ -91,6 +96,7 @@ lock: ## resolve the dependencies again to the newest versions that pyproject.to
 	@$(LOCK) --upgrade --extra test --extra lint --constraint locks/core.txt -o locks/test.txt
 	@$(LOCK) --upgrade --extra docs --constraint locks/test.txt -o locks/docs.txt
 	@$(LOCK) --upgrade --extra test --extra notebook --extra marimo --constraint locks/test.txt -o locks/notebook.txt
+	@$(LOCK) --extra trl --extra bench --constraint locks/core.txt | grep -vE '^(cuda-|nvidia-|triton)' > locks/trainers.txt
 	@$(LOCK) --extra bench --constraint locks/core.txt | grep -vE '^(cuda-|nvidia-|triton)' > locks/bench.txt
 
 hooks: $(VENV)/.test ## from now on, run `make check` before every commit
@@ -103,7 +109,7 @@ clean: ## remove caches, but not results and .venv
 	@find sim experiments figures hydra_plugins benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	@rm -rf $(VENV) $(BENCH) $(NOTES)
+	@rm -rf $(VENV) $(BENCH) $(NOTES) $(OTHERS)
 
 # A stamp is newer than the lock from which the environment was filled. A newer lock or pyproject.toml fills it again.
 $(VENV)/.core: locks/core.txt pyproject.toml tools/environment.sh
@@ -128,3 +134,8 @@ $(NOTES)/.notebook: locks/notebook.txt pyproject.toml tools/environment.sh
 $(BENCH)/.bench: locks/bench.txt pyproject.toml tools/environment.sh
 	@VENV=$(BENCH) ./tools/environment.sh locks/bench.txt
 	@touch $@ $(BENCH)/.core
+
+# PyTorch has its own environment here too, for the same reasons. Its tests are done by that of the tests, which calls it.
+$(OTHERS)/.trainers: locks/trainers.txt pyproject.toml tools/environment.sh
+	@VENV=$(OTHERS) ./tools/environment.sh locks/trainers.txt
+	@touch $@

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from experiments.demo import exam
+from experiments.demo import beside_atlas, exam
 from experiments.demo.examples import example_tables, examples, sample_table, samples
 from experiments.demo.facts import NO_VERDICT, facts, predictions, sample_space, setting, validity
 from experiments.demo.headline import five
@@ -51,6 +51,7 @@ def analyse(record: Record) -> dict[str, pl.DataFrame]:
     if "exam" in record.config:
         path = exam.path(numbers)
         found |= {"path": path, "crossings": exam.crossings(path), "run": exam.facts(record)}
+        found["atlas"] = beside_atlas.ways(record)
     else:
         found["run"] = facts(record, numbers)
     if any(meaning.role == "fine-tuning" for meaning in record.meanings.values()):  # a single model has no "after"

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from experiments.atlas.tables import LEVELS
+from experiments.demo import beside_atlas
 from experiments.demo.facts import restriction_notes, sample_space, world_notes
 from experiments.demo.lines import BASE, TUNED, P, S, numbers
 from experiments.demo.sentences import Told, control, diversity, entropy, forgetting, styles, support
@@ -158,7 +159,7 @@ def opening(tables: dict[str, pl.DataFrame]) -> list[Block]:
         blocks += [Heading("What this shows"), *(Paragraph(line, bullet=True) for line in shown(tables))]
     blocks += [Heading("What it does not tell"), *(Paragraph(line, bullet=True) for line in told(run))]
     blocks += [Heading("Numbers in nats, unless they are probabilities or counts"), models_table(tables)]
-    return [*blocks, *crossings_table(tables["crossings"])]
+    return [*blocks, *crossings_table(tables["crossings"]), *beside_atlas.blocks(tables)]
 
 
 def shown(tables: dict[str, pl.DataFrame]) -> Iterator[str]:
