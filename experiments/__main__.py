@@ -181,8 +181,8 @@ def check_flags(chosen: Namespace) -> None:
         raise SpecificationError(f"findings: no folder of runs is required, found {chosen.folder}; leave it out")
     if chosen.beside and name != "publish":
         raise SpecificationError(f"--beside: publish is required, found {name!r}; leave --beside out")
-    if chosen.reference is not None and (name in OTHERS or not hasattr(experiment(name), "PUBLISHED")):
-        names = ", ".join(name for name in members("experiment") if hasattr(experiment(name), "PUBLISHED"))
+    if chosen.reference is not None and (name in OTHERS or not hasattr(experiment(name), "read_reference")):
+        names = ", ".join(name for name in members("experiment") if hasattr(experiment(name), "read_reference"))
         raise SpecificationError(
             f"--reference: an experiment with a reference ({names}) is required, found {name!r}; leave --reference out"
         )
@@ -197,6 +197,8 @@ def from_published(chosen: Namespace) -> int:
         check_writable("--out", out / "board", [], "choose another folder")
         return said(doors.published_claims(claims(), chosen.out), out / "board")
     module = experiment(chosen.name)
+    if hasattr(module, "PAGE"):  # a report on all runs of a folder whose recorded tables are a page
+        return doors.written(module.PAGE, module.page(), module.report(module.recorded()), chosen.out)
     if not hasattr(module, "CLAIM"):
         names = ", ".join(claim.name for claim in claims())
         raise SpecificationError(f"--published: one of the claims {names} is required, found {chosen.name!r}")

@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,7 @@ def main() -> None:
         world, plan = read_world(chosen.world), read_arms(chosen.arms)
         check(chosen.model, chosen.lora)
         os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+        warnings.filterwarnings("ignore", category=FutureWarning)  # of the libraries about each other
         run(world, plan, chosen.out, chosen.seed, chosen.model, chosen.lora)
     except Refused as problem:
         print(problem, file=sys.stderr)
@@ -115,6 +117,9 @@ def fresh(world: World):
 def loaded(path: Path, world: World):
     """Return the tokenizer and the model of a folder, and the world in its tokens."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)

@@ -10,11 +10,16 @@ import polars as pl
 
 from experiments.carry_over.judging import compared, judged
 from experiments.carry_over.measured import numbers
+from experiments.carry_over.page import NAME as PAGE
+from experiments.carry_over.page import page as page
 from experiments.carry_over.reference import TOP as TOP
 from experiments.carry_over.reference import publish as publish
+from experiments.carry_over.reference import read as recorded
 from experiments.carry_over.said import blocks
 from experiments.predictions import Tables
 from sim.show.blocks import Block
+
+__all__ = ["PAGE", "PUBLISHED", "TOGETHER", "TOP", "analyse", "page", "publish", "recorded", "report"]
 
 TOGETHER = True
 """All hand-ins of the folder are reported together."""

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from experiments.board import short
-from experiments.carry_over.judging import AGAINST, standing
+from experiments.carry_over.judging import AGAINST, by_world, standing
 from experiments.carry_over.signs import FIT, LIMIT, NAMES, SIGNS
 from sim.show.blocks import Block, Heading, Paragraph, Table
+from sim.show.writing import counted
 
 SHOWN = {"jax": "our JAX model", "torch": "torch GPT", "trl": "TRL, GPT-2"}
 """Trainers in words; others keep their names."""
@@ -34,6 +35,7 @@ def blocks(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
             f"handed in. A world counts if KL(P‖q₀) is at most {LIMIT:g} nats, and for share, E and X if the arm ends "
             f"at KL(S‖q) of at most {FIT:g} nats. Intervals are not corrected for the number of signs."
         ),
+        worlds_table(carried),
         numbers_table(tables["differences"], ("share", "e", "x")),
         numbers_table(tables["differences"], ("kl", "fit", "off", "held")),
         differences_table(tables["differences"]),
@@ -63,6 +65,18 @@ def parts_table(parts: pl.DataFrame) -> Table:
             rows.append((part.words, f"above {short(part.threshold)}", *(_part(row) for row in own)))
     columns = ("number", "announced", *(SHOWN.get(one, one) for one in trainers))
     return Table(columns, tuple(rows), 1, "Their parts")
+
+
+def worlds_table(carried: pl.DataFrame) -> Table:
+    """Return the table of every world: the number of each part of a sign, a row for each trainer and world."""
+    parts = [part for one in SIGNS.values() for part in one.parts]
+    values = {part.name: by_world(carried, part.terms) for part in parts}
+    rows = []
+    for trainer in trainers_of(carried):
+        for world in dict.fromkeys(carried.filter(trainer=trainer)["world"]):
+            own = [one.filter(trainer=trainer, world=world)["value"] for one in values.values()]
+            rows.append((SHOWN.get(trainer, trainer), world, *(short(one[0]) if len(one) else "–" for one in own)))
+    return Table(("trainer", "world", *(part.words for part in parts)), tuple(rows), 2, "By world, exact")
 
 
 def _part(row: Mapping[str, float | int | str | None]) -> str:
@@ -113,10 +127,11 @@ def notes(carried: pl.DataFrame) -> Iterator[str]:
     for trainer in trainers_of(carried):
         own = carried.filter(trainer=trainer)
         sizes = own["parameters"].to_list()
-        runs = own.select("world", "seed").unique().height
+        runs = own.select("world", "seed").unique().sort("world", "seed")
+        names = ", ".join(dict.fromkeys(runs["world"]))
         yield (
-            f"{SHOWN.get(trainer, trainer)}: {own['world'].n_unique()} worlds, {runs} pretrainings, "
-            f"{min(sizes):,} to {max(sizes):,} parameters, "
+            f"{SHOWN.get(trainer, trainer)}: {counted(runs.height, 'pretraining')} ({names}), "
+            f"{'' if min(sizes) == max(sizes) else f'{min(sizes):,} to '}{max(sizes):,} parameters, "
             f"{_seconds(own):,.0f} seconds of processor time."
         )
         bad = own.filter(pl.col("before") > LIMIT)["world"].unique().sort().to_list()

@@ -11,11 +11,12 @@ import polars as pl
 import pytest
 
 from experiments.__main__ import main
-from experiments.carry_over import judging, measured, said, signs
+from experiments.carry_over import judging, measured, page, reference, said, signs
 from experiments.carry_over.signs import ARMS, FIT, LIMIT, NAMES, SHARE, SIGNS
 from sim.exam.building import frozen
 from sim.exam.exporting import export
 from sim.numerics import SpecificationError
+from tests.composed import ROOT
 from tests.trainer_kit import kit
 
 WORLDS = 5
@@ -294,3 +295,42 @@ def test_the_announced_worlds_can_be_exported() -> None:
 def test_ours_is_the_first_trainer_of_the_tables() -> None:
     both = pl.concat([numbers(PLANTED), numbers(PLANTED).with_columns(trainer=pl.lit("jax"))])
     assert said.signs_table(judging.judged(both)).columns[1:] == ("our JAX model", "torch GPT")
+
+
+# -- what is recorded -------------------------------------------------------------------------------------------------
+
+
+def test_the_page_is_what_the_recorded_tables_say() -> None:
+    """If not: python -m experiments carry_over --published --out docs, and read what changed."""
+    assert (ROOT / "docs" / page.NAME).read_text(encoding="utf-8") == page.page()
+
+
+def test_the_recorded_verdicts_follow_from_the_recorded_numbers() -> None:
+    found = reference.read()
+    again = judging.judged(found["carried"])
+    assert again.select("trainer", "part", "worlds", "verdict").equals(
+        found["parts"].select("trainer", "part", "worlds", "verdict")
+    )
+    for name in ("mean", "lower", "upper"):
+        np.testing.assert_allclose(
+            again[name].to_numpy(), found["parts"][name].to_numpy(), rtol=1e-5, atol=1e-6, equal_nan=True
+        )
+
+
+def test_only_announced_arms_and_worlds_are_recorded() -> None:
+    carried = reference.read()["carried"]
+    assert set(carried["world"]) <= set(signs.WORLDS)
+    assert set(carried["arm"]) == set(NAMES)
+    assert not [name for name in carried["trainer"].unique() if name.endswith(measured.OWN)]
+
+
+def test_what_is_recorded_is_small() -> None:
+    assert sum(file.stat().st_size for file in (reference.TOP / reference.NAME).rglob("*.*")) < reference.BUDGET
+
+
+def test_a_report_is_recorded_once_and_the_same_bytes_again(tmp_path: Path, exported: Path) -> None:
+    handed_in(tmp_path / "in" / "a", exported)
+    assert main(["carry_over", str(tmp_path / "in")]) == 0
+    for _ in range(2):
+        assert main(["publish", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+    assert reference.read(tmp_path / "out")["carried"]["arm"].to_list() == ["large"]
