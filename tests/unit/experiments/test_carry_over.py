@@ -11,7 +11,9 @@ import polars as pl
 import pytest
 
 from experiments.__main__ import main
-from experiments.carry_over import judging, measured, page, reference, said, signs
+from experiments.carry_over import judging, measured, reference, said, signs
+from experiments.carry_over.page import NAME as PAGE
+from experiments.carry_over.page import page
 from experiments.carry_over.signs import ARMS, FIT, LIMIT, NAMES, SHARE, SIGNS
 from sim.exam.building import frozen
 from sim.exam.exporting import export
@@ -302,7 +304,7 @@ def test_ours_is_the_first_trainer_of_the_tables() -> None:
 
 def test_the_page_is_what_the_recorded_tables_say() -> None:
     """If not: python -m experiments carry_over --published --out docs, and read what changed."""
-    assert (ROOT / "docs" / page.NAME).read_text(encoding="utf-8") == page.page()
+    assert (ROOT / "docs" / PAGE).read_text(encoding="utf-8") == page()
 
 
 def test_the_recorded_verdicts_follow_from_the_recorded_numbers() -> None:
