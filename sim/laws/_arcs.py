@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
 from sim.languages.automaton import Automaton
 from sim.languages.hidden import HiddenAutomaton
 from sim.languages.machine import Machine
+from sim.laws._choices import Choices
 from sim.numerics import EOS, SpecificationError
 
 MOST_STEPS, MOST_ENTRIES = 1_000_000, 1 << 28
@@ -66,20 +66,8 @@ class Arcs:
         return tuple(_name(*part, states, symbols) for part in zip(*columns, strict=True))
 
     @cached_property
-    def _sums(self) -> np.ndarray:
-        """The sums of the probabilities of each group up to each part: float64[R]."""
-        p = np.exp(self.log_p)
-        return np.concatenate([np.cumsum(p[begin:end]) for begin, end in pairwise(self.edges.tolist())])
-
-    def _drawn(self, group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A random part of each of the given groups, by bisection of its sums: int[len(group)]."""
-        low, high = self.edges[group], self.edges[group + 1] - 1
-        point = rng.random(len(group)) * self._sums[high]
-        for _ in range(int(np.diff(self.edges).max()).bit_length()):
-            middle = (low + high) // 2
-            above = self._sums[middle] > point
-            low, high = np.where(above | (low == high), low, middle + 1), np.where(above, middle, high)
-        return low
+    def _choices(self) -> Choices:
+        return Choices(np.exp(self.log_p), self.edges)
 
     def strings(self, rng: np.random.Generator, number: int) -> np.ndarray:
         """Walk from the start to a stop, all strings at once: int32[number, T], with at least one EOS at each end.
@@ -93,9 +81,9 @@ class Arcs:
                 "condition the language on shorter ones first"
             )
         alive, shown = np.arange(number), list[tuple[np.ndarray, np.ndarray]]()
-        state = self.target[self._drawn(np.zeros(number, np.int64), rng)]
+        state = self.target[self._choices.drawn(np.zeros(number, np.int64), rng)]
         while len(alive):
-            part = self._drawn(state + 1, rng)
+            part = self._choices.drawn(state + 1, rng)
             part, alive = part[self.token[part] != EOS], alive[self.token[part] != EOS]
             shown.append((alive, self.token[part]))
             state = self.target[part]

@@ -119,6 +119,11 @@ class Passes(ABC):
         """log P(x) [nat]: float64[n]."""
         return self.log_p[np.arange(len(self.tokens)), self.lengths] + self.log_ends
 
+    @cached_property
+    def laws(self) -> np.ndarray:
+        """P(next token | first t tokens), EOS first: float64[n, T + 1, V]; 0 if impossible, and behind the end."""
+        return np.swapaxes(self.beliefs @ self.steps.emits, 0, 1)
+
     def _groups(self, t: int) -> Iterator[tuple[int, np.ndarray]]:
         """The tokens that occur at position t, and the strings that have each."""
         for token in np.unique(self.tokens[:, t]).tolist():

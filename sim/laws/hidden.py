@@ -9,9 +9,9 @@ import numpy as np
 from sim.languages.exact import unavailable
 from sim.languages.hidden import HiddenAutomaton
 from sim.laws._forward import Logs, Passes, Scaled, Steps
+from sim.laws._portions import ByPortions, portions
 from sim.laws.machine import MachineLaw
 from sim.laws.protocol import Batch, Uses, lengths_of, tokens_of
-from sim.numerics import EOS
 
 CHUNK = 1 << 21
 """Number of entries of the vectors that are kept at once, strings times positions times states."""
@@ -24,7 +24,7 @@ MOST_USES = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
-class HiddenLaw(MachineLaw):
+class HiddenLaw(MachineLaw, ByPortions):
     """The law of a hidden automaton, a `sim.laws.protocol.Law`: one product with an [S, S] matrix for each token.
 
     The vectors are divided by their sums at every step. A string for which a vector might leave the range of floats is
@@ -38,61 +38,19 @@ class HiddenLaw(MachineLaw):
     def _steps(self) -> Steps:
         return Steps(self.language, self.arcs)
 
-    def _passes(self, tokens: np.ndarray) -> Iterator[tuple[np.ndarray, Passes]]:
-        """The batch int[N, T] in parts of strings of about the same length: their rows, and the passes over them."""
-        lengths, S, begin = lengths_of(tokens), len(self._steps.emits), 0
-        order = np.argsort(lengths, kind="stable")
-        while begin < len(order):
-            # a part has as many strings as fit, each with as many positions as the last one, which is the longest
-            entries = (np.arange(len(order) - begin) + 1) * (lengths[order[begin:]] + 1) * S
-            rows = order[begin : begin + max(1, int(np.searchsorted(entries, CHUNK, side="right")))]
+    def _portions(self, tokens: np.ndarray) -> Iterator[tuple[np.ndarray, Passes]]:
+        lengths, S = lengths_of(tokens), len(self._steps.emits)
+        if len(lengths) and (lengths.max() + 1) * S > MOST_ENTRIES:
+            why = f"{lengths.max():,} tokens and {S:,} states need more than {MOST_ENTRIES:,} numbers"
+            raise unavailable("law", why, "give shorter strings, or describe fewer states")
+        for rows in portions((lengths + 1) * S, CHUNK):
             width = int(lengths[rows[-1]])
-            if (width + 1) * S > MOST_ENTRIES:
-                why = f"{width:,} tokens and {S:,} states need more than {MOST_ENTRIES:,} numbers"
-                raise unavailable("law", why, "give shorter strings, or describe fewer states")
             scaled = Scaled(self._steps, tokens[rows, :width])
             if scaled.sure.all():
                 yield rows, scaled
             else:
                 for kind, own in ((Scaled, rows[scaled.sure]), (Logs, rows[~scaled.sure])):
                     yield own, kind(self._steps, tokens[own, :width])
-            begin += len(rows)
-
-    def log_prob(self, batch: Batch) -> np.ndarray:
-        """log P(x) [nat] of every string, its end included: float64[N]; -inf outside the support."""
-        tokens = tokens_of(batch, len(self.vocabulary))
-        found = np.zeros(len(tokens))
-        for rows, passes in self._passes(tokens):
-            found[rows] = passes.log_whole
-        return found
-
-    def prefix_log_prob(self, batch: Batch) -> np.ndarray:
-        """log P(a string begins with the first t tokens of the row) [nat], for t = 0 ... T: float64[N, T + 1]."""
-        tokens = tokens_of(batch, len(self.vocabulary))
-        found = np.zeros((len(tokens), tokens.shape[1] + 1))
-        for rows, passes in self._passes(tokens):
-            width = passes.tokens.shape[1] + 1
-            own = np.repeat(passes.log_whole[:, None], found.shape[1], axis=1)
-            inside = np.arange(width) <= passes.lengths[:, None]
-            own[:, :width][inside] = passes.log_p[inside]
-            found[rows] = own
-        return found
-
-    def next_token(self, batch: Batch) -> np.ndarray:
-        """P(next token | the first t tokens of the row), EOS first, for t = 0 ... T: float64[N, T + 1, V].
-
-        Rows after an impossible prefix are 0. After the end of a possible string, the next token is EOS.
-        """
-        tokens = tokens_of(batch, len(self.vocabulary))
-        law = np.zeros((len(tokens), tokens.shape[1] + 1, len(self.vocabulary)))
-        for rows, passes in self._passes(tokens):
-            width = passes.tokens.shape[1] + 1
-            ended = np.arange(law.shape[1]) > passes.lengths[:, None]
-            own = np.zeros((len(rows), *law.shape[1:]))
-            own[:, :width] = np.swapaxes(passes.beliefs @ self._steps.emits, 0, 1)
-            own[ended & (passes.log_whole > -np.inf)[:, None], EOS] = 1.0
-            law[rows] = own
-        return law
 
     def beliefs(self, batch: Batch) -> np.ndarray:
         """P(state | the first t tokens of the row), for t = 0 ... T: float64[N, T + 1, S]; the forward vectors.
@@ -111,7 +69,7 @@ class HiddenLaw(MachineLaw):
     def _of_states(self, batch: Batch, wanted: Callable[[Passes], np.ndarray], whole: bool = False) -> np.ndarray:
         tokens = tokens_of(batch, len(self.vocabulary))
         found = np.zeros((len(tokens), tokens.shape[1] + 1, len(self._steps.emits)))
-        for rows, passes in self._passes(tokens):
+        for rows, passes in self._portions(tokens):
             if whole:
                 rows, passes = _possible(rows, passes)
             found[rows, : passes.tokens.shape[1] + 1] = np.swapaxes(wanted(passes), 0, 1)
@@ -128,7 +86,7 @@ class HiddenLaw(MachineLaw):
         if pairs > MOST_USES:
             why = f"at most {MOST_USES:,} pairs of a token and an arc that may emit it can be listed, found {pairs:,}"
             raise unavailable("parse", why, "give fewer strings, or take `states`")
-        found = [part for rows, passes in self._passes(tokens) for part in self._uses(*_possible(rows, passes))]
+        found = [part for rows, passes in self._portions(tokens) for part in self._uses(*_possible(rows, passes))]
         columns = zip(*found, strict=True) if found else [[np.zeros(0, np.int64)]] * 4 + [[np.zeros(0)]]
         joined = [np.concatenate(list(column)) for column in columns]
         kept = np.flatnonzero(joined[-1] > 0)

@@ -52,8 +52,8 @@ def automaton_of(machine: Machine) -> Automaton:
 class ByLogs(HiddenLaw):
     """Every string is passed with logs, as those of which the certificate fails."""
 
-    def _passes(self, tokens):
-        for rows, passes in super()._passes(tokens):
+    def _portions(self, tokens):
+        for rows, passes in super()._portions(tokens):
             yield rows, Logs(passes.steps, passes.tokens)
 
 
