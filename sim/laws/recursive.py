@@ -11,6 +11,7 @@ from sim.languages.matrices import components
 from sim.languages.pcfg.language import ContextFree
 from sim.languages.vocabulary import Vocabulary
 from sim.laws._chart import Charts, Form
+from sim.laws._order import FLOATS
 from sim.laws._outside import Outside
 from sim.laws._portions import ByPortions, portions
 from sim.laws._rewriting import Rewriting
@@ -21,9 +22,6 @@ CHUNK = 1 << 21
 
 MOST_CELLS = 1 << 27
 """Largest number of weights of the chart of one string: a gigabyte, or two for a parse."""
-
-FLOATS = (np.float64, np.longdouble)
-"""Types of numbers, the faster one first. On x86, numbers of the second reach from e^-11355 to e^11356."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -157,6 +157,7 @@ def test_grammars_without_recursion_have_the_same_law(language):
         np.testing.assert_allclose(left, right, atol=1e-13)
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).tiny == np.finfo(float).tiny, reason="this machine has no wider float")
 def test_weights_beyond_the_range_of_floats():
     law, batch = Recursive(as_grammar(FAINT)), np.array([[1, 1, 1, 2], [2, 1, 0, 0]])
     with np.errstate(all="ignore"):
@@ -168,6 +169,14 @@ def test_weights_beyond_the_range_of_floats():
     assert law.parse(batch).counts(2, len(law.parts))[0] @ law.language.log_p == pytest.approx(true[0], rel=1e-13)
     with pytest.raises(UnavailableError, match=r"string 1 of the batch: .* beyond the range of floats"):
         law.log_prob([[2], [1] * 40 + [2]])
+
+
+def test_infinitely_many_uses_are_refused():
+    """The derivations of the empty string are critical: A is used infinitely often on average, with probability 1."""
+    law = Recursive(grammar(("S", "A a", "1"), ("A", "A A", "1/2"), ("A", "", "1/2")))
+    assert law.log_prob([[1]]) == [0.0]
+    with pytest.raises(UnavailableError, match="rules are used infinitely often, on average"):
+        law.parse([[1]])
 
 
 def test_a_batch_in_small_portions_has_the_same_law(monkeypatch):
