@@ -134,11 +134,11 @@ def test_the_parts_have_their_probabilities(known):
 @pytest.mark.parametrize("make", [HiddenLaw, ByLogs])
 @pytest.mark.parametrize("machine", [AMBIGUOUS, HOLES])
 def test_beliefs_and_states_of_all_sequences(make, machine):
-    law, batch = make(machine.language()), sequences(machine, LENGTH)
+    law, batch = make(machine.language()), sequences(machine, 3)
     beliefs, states = law.beliefs(batch), law.states(batch)
     for row, before, after in zip(batch, beliefs, states, strict=True):
         string = string_of(row)
-        for t in range(LENGTH + 1):
+        for t in range(4):
             none = [0.0] * len(machine.states)
             true = machine.state(string, t, False) if t <= len(string) and machine.prefix(string[:t]) else none
             np.testing.assert_allclose(before[t], [float(p) for p in true], atol=1e-14)
@@ -162,9 +162,9 @@ def test_a_share_below_the_range_of_floats_is_not_lost():
 
 
 def test_long_strings_leave_the_range_of_floats():
-    """Products of 4000 matrices of rationals."""
+    """Products of 1500 matrices of rationals."""
     law, dice = HiddenLaw(AMBIGUOUS.language()), np.random.default_rng(4)
-    batch = dice.integers(1, 3, (2, 4000))
+    batch = dice.integers(1, 3, (2, 1500))
     steps, names = AMBIGUOUS.steps, AMBIGUOUS.states
     for row, found in zip(batch, law.log_prob(batch), strict=True):
         here = {s: int(60 * Fraction(p)) for s, p in AMBIGUOUS.start.items()}  # over 60 * 60^n
@@ -172,8 +172,8 @@ def test_long_strings_leave_the_range_of_floats():
             ways = {(s, t): int(60 * p) for s in names for t, p in steps.get((s, token), {}).items()}
             here = {t: sum(here[s] * p for (s, other), p in ways.items() if other == t) for t in names}
         total = Fraction(3 * sum(here.values()), 10)
-        true = math.log(total.numerator) - math.log(total.denominator) - 4001 * math.log(60)
-        assert true < -2000
+        true = math.log(total.numerator) - math.log(total.denominator) - 1501 * math.log(60)
+        assert true < -1000
         assert found == pytest.approx(true, rel=1e-13)
 
 
