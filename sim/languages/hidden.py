@@ -12,13 +12,13 @@ import scipy.sparse as sp
 from sim.languages.absorbing import SMALLEST, Absorbing
 from sim.languages.events import Dfa
 from sim.languages.exact import Prefix, unavailable
+from sim.languages.hidden_forward import forward, log_next
 from sim.languages.hidden_ops import (
     MAX_PAIRS,
     accepting_paths,
     check_laws,
     deterministic,
     enumerate_forward,
-    forward,
     has_two_paths,
     paired,
     path_entropies,
@@ -26,7 +26,7 @@ from sim.languages.hidden_ops import (
 )
 from sim.languages.machine import Machine, Strings
 from sim.languages.vocabulary import Vocabulary
-from sim.numerics import EOS, SpecificationError
+from sim.numerics import EOS, SpecificationError, log_sum_exp
 from sim.quantity import Quantity
 
 LIST_THEM = "list its strings with a length (tier A)"
@@ -127,14 +127,14 @@ class HiddenAutomaton(Machine):
         return float(weights @ Absorbing(moves, leaves).solve(values))
 
     def _forward(self, tokens: Prefix) -> tuple[np.ndarray, float]:
-        """P(state | symbols), float64[S], and log P(symbols) [nat], for the symbols up to the first EOS."""
+        """log P(state | symbols), float64[S], and log P(symbols) [nat], for the symbols up to the first EOS."""
         return forward(self.initial, self.transitions, takewhile(lambda token: token != EOS, map(int, tokens)))
 
     def log_prob(self, tokens: Prefix) -> float:
         """log P(x) [nat] of one string, given with or without its EOS; -inf outside the support."""
         here, log_p = self._forward(tokens)
         with np.errstate(divide="ignore"):
-            return log_p + float(np.log(here @ self.stopping))
+            return log_p + float(log_sum_exp(here + np.log(self.stopping)))
 
     def log_prefix(self, prefix: Prefix) -> float:
         """log of the probability that a string begins with `prefix` [nat]; -inf if no string does."""
@@ -147,10 +147,7 @@ class HiddenAutomaton(Machine):
             raise SpecificationError(
                 f"prefix {self.vocabulary.written(prefix)} has probability 0: no next token is defined"
             )
-        law = np.einsum("s,ast->a", here, self.transitions)
-        law[EOS] = here @ self.stopping
-        with np.errstate(divide="ignore"):
-            return np.log(law)
+        return log_next(here, self.transitions, self.stopping)
 
     def moves_by(self, state: int, token: int) -> list[int]:
         """The states that a token may lead to from a state."""

@@ -11,7 +11,8 @@ from sim.languages.chain import closed_classes
 from sim.languages.endless import Endless
 from sim.languages.exact import Prefix, unavailable
 from sim.languages.hidden import HiddenAutomaton
-from sim.languages.hidden_ops import check_laws, forward
+from sim.languages.hidden_forward import forward, log_next
+from sim.languages.hidden_ops import check_laws
 from sim.languages.machine import END
 from sim.languages.vocabulary import Vocabulary
 from sim.numerics import EOS, SpecificationError
@@ -71,10 +72,7 @@ class HiddenChain(Endless):
 
     def _next_law(self, prefix: Prefix) -> np.ndarray | None:
         here, log_p = forward(self.initial, self.transitions, map(int, prefix))
-        if log_p == -np.inf:
-            return None
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(np.einsum("s,ast->a", here, self.transitions)))
+        return None if log_p == -np.inf else log_next(here, self.transitions)
 
     def frequencies(self) -> np.ndarray:
         """The long-run frequency of every symbol, as a mean over the closed classes of states: float64[V]."""

@@ -3,8 +3,7 @@
 A machine is `initial` float64[S], `transitions` float64[V, S, S] (a, s, t; zero for EOS) and `stopping` float64[S].
 """
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -109,23 +108,6 @@ def paired(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -
         for t in first.tolist():
             weights[number[min(s, t), max(s, t)]] += initial[s] * initial[t]
     return weights, moves, np.array(leaves), stopping[left] * stopping[right]
-
-
-def forward(initial: np.ndarray, transitions: np.ndarray, tokens: Iterable[int]) -> tuple[np.ndarray, float]:
-    """P(state | symbols), float64[S], and log P(symbols) [nat]; zeros and -inf for symbols that cannot occur.
-
-    Source: Baum et al. 1970, Annals of Mathematical Statistics 41(1), the forward variables, normalised at every step.
-    """
-    here, log_p = initial, 0.0
-    for token in tokens:
-        if not EOS < token < len(transitions):
-            return np.zeros_like(here), -math.inf
-        here = here @ transitions[token]
-        total = float(here.sum())
-        if total == 0:
-            return here, -math.inf
-        here, log_p = here / total, log_p + math.log(total)
-    return here, log_p
 
 
 def has_two_paths(initial: np.ndarray, transitions: np.ndarray, stopping: np.ndarray) -> bool:

@@ -38,7 +38,7 @@ class Order:
                 name = self.grammar.nonterminals[block[0]]
                 raise SpecificationError(
                     "law: a grammar without recursion is required, found a non-terminal that occurs in what it "
-                    f"derives: {name!r}; ask the language itself, one string at a time (`log_prob`, `next_log_probs`)"
+                    f"derives: {name!r}; take `sim.law`, which has a law of such grammars, too"
                 )
 
     @cached_property

@@ -472,6 +472,24 @@ def test_messages_name_the_states():
         HiddenAutomaton(AB, *arrays(stops=(0.4,)), ("loud",))
 
 
+def test_a_state_that_is_nearly_forgotten_is_found_again():
+    """After n a its share is about 1000^-n, below every float, and only this state emits b, or stops there."""
+    rare, n = Fraction(1, 1000), 200
+    walk = Walk((HALF, HALF), ((0, 1, 0, Fraction(9, 10)), (1, 1, 1, Fraction(9, 10) * rare),
+                               (1, 2, 1, 1 - rare)), (Fraction(1, 10), rare / 10))  # fmt: skip
+    found = hidden(walk)
+    with mpmath.workdps(50):
+        begun = HALF * (Fraction(9, 10) * rare) ** n * (1 - rare)
+        log_p = float(mpmath.log(begun.numerator) - mpmath.log(begun.denominator))
+    string = (1,) * n + (2,)
+    assert found.log_prefix(string) == pytest.approx(log_p, rel=1e-13)
+    assert found.log_prob(string) == pytest.approx(log_p + math.log(rare / 10), rel=1e-13)
+    np.testing.assert_allclose(np.exp(found.next_log_probs(string)), [1e-4, 9e-4, 0.999], rtol=1e-12)
+    np.testing.assert_allclose(np.exp(found.next_log_probs((1,) * n)), [0.1, 0.9, 0.0], rtol=1e-12)
+    odds = 2 * begun / Fraction(9, 10) ** n  # of the rare state, whose b is all but certain
+    assert found.next_log_probs((1,) * n)[2] == pytest.approx(math.log(odds.numerator) - math.log(odds.denominator))
+
+
 def test_tokens_off_the_vocabulary_have_probability_zero():
     p = hidden(twins(HALF))
     assert p.log_prob([1, 7]) == p.log_prefix([-1]) == -math.inf
