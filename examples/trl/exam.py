@@ -141,7 +141,21 @@ def loaded(path: Path, world: World):
             )
         rows.append([*whole, tokenizer.eos_token_id])
         given.append(len(prompt))
+    check_apart(rows, world)
     return tokenizer, model, world.in_tokens(rows, given, len(tokenizer), tokenizer.pad_token_id)
+
+
+def check_apart(rows, world: World) -> None:
+    """Raise Refused if two documents have the same tokens, as where unknown letters are one token."""
+    seen = {}
+    for row, one in zip(rows, world.documents, strict=True):
+        text = one["prompt"] + one["completion"]
+        other = seen.setdefault(tuple(row), text)
+        if other != text:
+            raise Refused(
+                f"--model: a tokenizer that tells all documents apart is required, found the same tokens for {other!r} "
+                f"and {text!r}; take a model whose tokenizer knows all letters"
+            )
 
 
 def finetuned(model, tokenizer, world: World, arm: Arm, seed: int, lora: int | None):
