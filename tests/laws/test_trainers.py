@@ -138,6 +138,20 @@ def test_a_model_from_the_disk_is_continued_tuned_and_judged(
 
 @pytest.mark.slow
 @needs_trl
+def test_a_tokenizer_that_cannot_tell_documents_apart_is_refused(world: Path, tmp_path: Path) -> None:
+    """It was made from one document, and writes letters that it has not seen as one token."""
+    code = SAVED.replace("train_from_iterator(texts,", "train_from_iterator(texts[:1],")
+    assert code != SAVED
+    folder = tmp_path / "llama"
+    subprocess.run([PYTHON, "-c", code, folder, world / "documents.jsonl"], check=True, capture_output=True)
+    done = run(PYTHON, "trl", world, tmp_path / "in" / "model", "--model", folder, folder=tmp_path)
+    assert done.returncode == 2
+    assert "a tokenizer that tells all documents apart is required, found the same tokens for" in done.stderr
+    assert not (tmp_path / "in").exists()
+
+
+@pytest.mark.slow
+@needs_trl
 def test_a_model_that_does_not_learn_the_world_is_refused(llama: Path, world: Path, tmp_path: Path) -> None:
     arms = SHORT | {"pretrain": {"steps": 10, "batch": 16, "rate": 0.001, "warmup": 0, "limit": 0.01}}
     done = run(PYTHON, "trl", world, tmp_path / "in" / "model", "--model", llama, arms=arms, folder=tmp_path)
