@@ -137,7 +137,7 @@ def batches(law: np.ndarray, arm: Arm, seed: int) -> np.ndarray:
     first = arm.steps if arm.switch is None else arm.switch
     is_even = np.arange(arm.steps) >= first if arm.targets == "sampled" else np.ones(arm.steps, bool)
     at = np.where(is_even[:, None], even, points)
-    found = np.searchsorted(upto, at * upto[-1], side="right")
+    found = np.searchsorted(upto, at * upto[-1], side="right")  # the sum is 1 up to rounding, and so may be a point
     return np.minimum(found, np.flatnonzero(law > 0)[-1])
 
 

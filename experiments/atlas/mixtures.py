@@ -31,7 +31,7 @@ def mixtures(study: Study, last: pl.DataFrame, worlds: Mapping[str, World]) -> p
         for name, (least, most) in zip(NUMBERS, bounds, strict=True):
             row |= dict(zip((name, f"{name}_lower", f"{name}_upper"), mean_of((least + most) / 2), strict=True))
         with np.errstate(invalid="ignore"):  # infinite numbers have equal ends
-            row["apart"] = max(float(np.nan_to_num(most - least, nan=0.0).max()) for least, most in bounds)
+            row["apart"] = max(float(np.where(most == least, 0.0, most - least).max()) for least, most in bounds)
         rows.append(row)
     numbers = dict.fromkeys((f"{name}{end}" for name in NUMBERS for end in ("", "_lower", "_upper")), pl.Float64)
     schema = dict.fromkeys((*WAY, "mixed"), pl.String) | {"worlds": pl.Int64} | numbers | {"apart": pl.Float64}

@@ -141,18 +141,15 @@ def measured(before: Path, file: Path, world: ExamWorld) -> dict[str, float | No
     parts = lost_events(scene)
     mass = math.fsum(float(np.exp(part.log_gate).sum()) for part in parts)
     ends = [erased(scene, parts, one) for one in (start, last)]
-    mass_of = [float(np.exp(scene.p_law) @ np.exp(one)) for one in _log_masses(last, record.restricted.event)]
+    outside = np.where(record.restricted.event, -np.inf, last.log_q)
+    lost = np.exp(log_group_sum(outside, last.group, last.num_groups))
     return {
         "before": kl(scene.p.log_q, start.log_q, scene.p.log_weights(scene.p_law)),
         "fit": fits[-1], "kl": split.total, "gate": split.gate, "share": split.gate / split.total,
         "e": None if ends[0] is None or ends[1] is None or mass == 0.0 else (ends[1] - ends[0]) / mass,
-        "x": excursion(fits), "lost": mass_of[1], "off": max(0.0, 1.0 - mass_of[0] - mass_of[1]),
+        "x": excursion(fits), "lost": float(np.exp(scene.p_law) @ lost), "off": float(np.exp(scene.p_law) @ last.off),
         "held": held_out(last, scene.p_law),
     }  # fmt: skip
-
-
-def _log_masses(q: Scored, event: np.ndarray) -> Sequence[np.ndarray]:
-    return [log_group_sum(np.where(one, q.log_q, -np.inf), q.group, q.num_groups) for one in (event, ~event)]
 
 
 def excursion(fits: Sequence[float]) -> float | None:

@@ -10,7 +10,7 @@ from sim.estimators._found import Estimator
 from sim.numerics import expectation
 
 LEAST_ERROR = 1e-12
-"""A bias below this is rounding [nat, 1]: it is 0."""
+"""A bias or a spread below this is rounding [nat, 1]: it is shown as 0."""
 
 
 def bias(pair: Pair, estimator: Estimator, n: int) -> float | None:

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from experiments.board import short
+from experiments.estimators.exact import LEAST_ERROR
 from sim.show.blocks import Block, Heading, Paragraph, Table
 
 SHOWN = (30, 1_000, 10_000)
@@ -44,14 +45,15 @@ def _range(values: pl.Series) -> str:
     kept = values.drop_nulls()
     if kept.is_empty():
         return "–"
-    low, high = (0.0 if abs(one) < 1e-12 else one for one in (float(kept.min()), float(kept.max())))  # type: ignore[arg-type]
+    found = kept.to_numpy()
+    low, high = (0.0 if abs(one) < LEAST_ERROR else float(one) for one in (found.min(), found.max()))
     return short(low) if low == high else f"{short(low)} to {short(high)}"
 
 
 def _shares(values: pl.Series) -> str:
     if values.is_empty():
         return "–"
-    low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
+    low, high = float(values.to_numpy().min()), float(values.to_numpy().max())
     return f"{low:.1%}" if low == high else f"{low:.1%} to {high:.1%}"
 
 

@@ -1,9 +1,10 @@
 """What the figures of the estimators share: lines over the size of the sample, and the level that intervals claim."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import (
     FixedLocator,
@@ -16,7 +17,7 @@ from matplotlib.ticker import (
 
 from figures.colours import GUIDE, Look, looks
 from figures.language import say
-from figures.style import factor
+from figures.style import factor, figure
 
 LEVEL = 0.95
 """The level that intervals claim."""
@@ -32,6 +33,31 @@ ESTIMATORS = {
 
 SHOWN = Look("#000000", "", (0, (3, 2)))
 """The look of the interval that is reported, over all estimators of a target."""
+
+
+def compared(cells: pl.DataFrame, pairs: Mapping[str, tuple[str, str]], target: str, label: str = "") -> Figure | None:
+    """Draw a column for each pair of laws: the bias above, and below how often intervals hold the truth.
+
+    pairs: language and name of each pair, by the title of its column. label: of the horizontal axes, where there is no
+    room for the usual one. None if a pair has no numbers.
+    """
+    found = {title: chosen(cells, *place, target) for title, place in pairs.items()}
+    if not all(one.height for one in found.values()):
+        return None
+    drawn, panels = figure(4.8, len(found), num_rows=2)
+    above, below = panels[: len(found)], panels[len(found) :]
+    for (title, own), top, bottom in zip(found.items(), above, below, strict=True):
+        biases(top, own, ESTIMATORS[target])
+        top.set_title(say(title))
+        sizes(top, own, label=False)
+        named = coverage(bottom, own, ESTIMATORS[target])
+        sizes(bottom, own)
+        if label:
+            bottom.set_xlabel(label)
+    above[0].set_ylabel(say("bias [nat]"))
+    below[0].set_ylabel(say("truth held"))
+    drawn.legend(list(named.values()), list(named), loc="outside lower center", ncols=3, handlelength=2.6)
+    return drawn
 
 
 def chosen(cells: pl.DataFrame, language: str, pair: str, target: str) -> pl.DataFrame:

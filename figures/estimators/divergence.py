@@ -3,9 +3,8 @@
 from matplotlib.figure import Figure
 
 from figures.curves import Tables
-from figures.estimators._panels import ESTIMATORS, biases, chosen, coverage, sizes
+from figures.estimators._panels import chosen, compared
 from figures.language import say
-from figures.style import figure
 
 TABLES = ("cells",)
 
@@ -17,21 +16,7 @@ PAIRS = {"$q$ overlaps with $p$": ("brackets", "flattened"), "$q$ after SFT, $p$
 
 def draw(tables: Tables) -> Figure | None:
     """Draw the bias above, and below how often intervals hold the truth."""
-    found = {title: chosen(tables["cells"], *place, TARGET) for title, place in PAIRS.items()}
-    if not all(one.height for one in found.values()):
-        return None
-    drawn, panels = figure(4.8, 3, num_rows=2)
-    for (title, own), above, below in zip(found.items(), panels[:3], panels[3:], strict=True):
-        biases(above, own, ESTIMATORS[TARGET])
-        above.set_title(say(title))
-        sizes(above, own, label=False)
-        named = coverage(below, own, ESTIMATORS[TARGET])
-        sizes(below, own)
-        below.set_xlabel(say("strings, $n$"))
-    panels[0].set_ylabel(say("bias [nat]"))
-    panels[3].set_ylabel(say("truth held"))
-    drawn.legend(list(named.values()), list(named), loc="outside lower center", ncols=3, handlelength=2.6)
-    return drawn
+    return compared(tables["cells"], PAIRS, TARGET, say("strings, $n$"))
 
 
 def caption(tables: Tables) -> str:

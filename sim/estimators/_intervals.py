@@ -46,6 +46,7 @@ def moments(sample: Sample, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     sums = sample.weights @ np.stack([centred, centred**2], axis=1)
     first, second = sums[..., 0] / n, sums[..., 1]
     with np.errstate(divide="ignore", invalid="ignore"):
+        # rounding can make the difference negative
         variance = np.maximum(second - n * first**2, 0.0) / (n - 1) if n > 1 else np.full(np.shape(first), np.nan)
     infinite = (sample.counts[..., endless] > 0).any(axis=-1)
     return np.where(infinite, np.inf, first + shift), np.where(infinite, np.nan, np.sqrt(variance))

@@ -11,6 +11,7 @@ from sim.languages.exact import unavailable
 from sim.languages.matrices import components
 from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.rules import Symbol
+from sim.laws._given import is_loop, leads_to
 from sim.numerics import SpecificationError
 
 Own: TypeAlias = tuple[int, tuple[Symbol, ...]]
@@ -34,7 +35,7 @@ class Order:
 
     def __post_init__(self) -> None:
         for block in self._blocks:
-            if len(block) > 1 or block[0] in self._graph[block[0]]:
+            if is_loop(block, self._graph):
                 name = self.grammar.nonterminals[block[0]]
                 raise SpecificationError(
                     "law: a grammar without recursion is required, found a non-terminal that occurs in what it "
@@ -51,10 +52,7 @@ class Order:
 
     @cached_property
     def _graph(self) -> list[set[int]]:
-        found: list[set[int]] = [set() for _ in self.grammar.nonterminals]
-        for rule in self.grammar.rules:
-            found[rule.lhs] |= set(rule.children)
-        return found
+        return leads_to(self.grammar)
 
     @cached_property
     def _blocks(self) -> list[list[int]]:

@@ -8,13 +8,13 @@ import numpy as np
 
 from sim.languages.automaton import Automaton
 from sim.languages.hidden import HiddenAutomaton
-from sim.languages.vocabulary import Vocabulary
 from sim.laws._arcs import Arcs
+from sim.laws._given import OfLanguage
 from sim.laws.protocol import Batch, Uses, lengths_of, tokens_of
 from sim.numerics import EOS
 
 
-class MachineLaw(ABC):
+class MachineLaw(OfLanguage, ABC):
     """What the laws of automata and of hidden automata have in common. Its parts are starts, arcs and stops."""
 
     language: Automaton | HiddenAutomaton
@@ -23,11 +23,6 @@ class MachineLaw(ABC):
     def arcs(self) -> Arcs:
         """The parts: first the starts, then for each state its stop and its arcs. `arcs.log_p` are their logs [nat]."""
         return Arcs.of(self.language)
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens, EOS first."""
-        return self.language.vocabulary
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -41,17 +36,9 @@ class MachineLaw(ABC):
         """
         return self.arcs.strings(rng, number)
 
-    def entropy(self) -> float:
-        """H(P) [nat per string], exact; raises `UnavailableError` if strings have several paths."""
-        return self.language.entropy()
-
     @abstractmethod
     def latent_entropy(self) -> float:
         """Entropy of the paths [nat], exact. It is H(P) if every string has one path, else it is larger."""
-
-    def expected_length(self) -> float:
-        """E|x| [symbols], EOS not counted, exact."""
-        return self.language.expected_length()
 
 
 @dataclass(frozen=True, eq=False)

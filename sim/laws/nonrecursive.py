@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from sim.languages.pcfg.language import ContextFree
-from sim.languages.vocabulary import Vocabulary
 from sim.laws._drawing import Drawing
+from sim.laws._given import OfGrammar
 from sim.laws._order import Order
 from sim.laws._spans import Spans
 from sim.laws.protocol import Batch, Uses, lengths_of, tokens_of
@@ -23,7 +23,7 @@ MOST_SYMBOLS = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
-class NonRecursive:
+class NonRecursive(OfGrammar):
     """The law of a grammar in which no non-terminal occurs in what it derives; a `sim.laws.protocol.Law`.
 
     Right-hand sides may have any length, mix tokens and non-terminals, and be shared; strings may have several
@@ -46,16 +46,6 @@ class NonRecursive:
     @cached_property
     def _drawing(self) -> Drawing:
         return Drawing(self.order)
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens, EOS first."""
-        return self.language.vocabulary
-
-    @cached_property
-    def parts(self) -> tuple[str, ...]:
-        """The rules as messages show them, such as `S -> a S b`, in the order of `language.rules`."""
-        return tuple(self.language.shown(rule) for rule in self.language.rules)
 
     def sample(self, rng: np.random.Generator, number: int) -> np.ndarray:
         """Draw `number` independent strings: int32[number, T], each with at least one EOS at its end."""
@@ -114,15 +104,3 @@ class NonRecursive:
             found.append((one.string + rows.start, one.part, one.begin, one.end, one.expected))
         columns = zip(*found, strict=True) if found else [[np.zeros(0, np.int64)]] * 4 + [[np.zeros(0)]]
         return Uses(*(np.concatenate(list(column)) for column in columns))
-
-    def entropy(self) -> float:
-        """H(P) [nat per string], exact, if the grammar is proved to be unambiguous; else `UnavailableError`."""
-        return self.language.entropy()
-
-    def latent_entropy(self) -> float:
-        """Entropy of the derivations [nat], exact. It is H(P) if every string has one derivation, else it is larger."""
-        return self.language.derivation_entropy()
-
-    def expected_length(self) -> float:
-        """E|x| [symbols], EOS not counted, exact."""
-        return self.language.expected_length()

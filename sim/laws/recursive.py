@@ -9,8 +9,8 @@ import numpy as np
 from sim.languages.exact import unavailable
 from sim.languages.matrices import components
 from sim.languages.pcfg.language import ContextFree
-from sim.languages.vocabulary import Vocabulary
 from sim.laws._chart import Charts, Form
+from sim.laws._given import OfGrammar, is_loop, leads_to
 from sim.laws._order import FLOATS
 from sim.laws._outside import Outside
 from sim.laws._portions import ByPortions, portions
@@ -25,7 +25,7 @@ MOST_CELLS = 1 << 27
 
 
 @dataclass(frozen=True, eq=False)
-class Recursive(ByPortions):
+class Recursive(OfGrammar, ByPortions):
     """The law of any context-free grammar, a `sim.laws.protocol.Law`, in time O(T^3) and memory O(T^2) for a string.
 
     Rules may be recursive on both sides, empty, and in cycles; strings may have several derivations, which are summed.
@@ -35,16 +35,6 @@ class Recursive(ByPortions):
     """
 
     language: ContextFree
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens, EOS first."""
-        return self.language.vocabulary
-
-    @cached_property
-    def parts(self) -> tuple[str, ...]:
-        """The rules as messages show them, such as `S -> a S b`, in the order of `language.rules`."""
-        return tuple(self.language.shown(rule) for rule in self.language.rules)
 
     @cached_property
     def _forms(self) -> tuple[Form, ...]:
@@ -96,22 +86,8 @@ class Recursive(ByPortions):
         order = np.lexsort((rule, -end, begin, string))
         return Uses(*(column[order] for column in (string, rule, begin, end, uses)))
 
-    def entropy(self) -> float:
-        """H(P) [nat per string], exact, if the grammar is proved to be unambiguous; else `UnavailableError`."""
-        return self.language.entropy()
-
-    def latent_entropy(self) -> float:
-        """Entropy of the derivations [nat], exact. It is H(P) if every string has one derivation, else it is larger."""
-        return self.language.derivation_entropy()
-
-    def expected_length(self) -> float:
-        """E|x| [symbols], EOS not counted, exact; math.inf if it is infinite."""
-        return self.language.expected_length()
-
 
 def is_recursive(language: ContextFree) -> bool:
     """Whether some non-terminal occurs in what it derives."""
-    graph: list[set[int]] = [set() for _ in language.nonterminals]
-    for rule in language.rules:
-        graph[rule.lhs] |= set(rule.children)
-    return any(len(block) > 1 or block[0] in graph[block[0]] for block in components(graph))
+    graph = leads_to(language)
+    return any(is_loop(block, graph) for block in components(graph))

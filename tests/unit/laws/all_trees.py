@@ -1,13 +1,17 @@
 """Every derivation of a small grammar, written down: the second route to all numbers of a law. Rationals only."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import product
 
+import pytest
+
 from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.rules import Rule
 from sim.languages.vocabulary import Vocabulary
+from sim.laws.protocol import Law
 
 Tree = tuple[int, tuple]  # the number of a rule, and for each symbol on its right a token or a tree
 
@@ -76,6 +80,13 @@ class Written:
         for string, p in self.strings.items():
             for end in range(len(string) + 1):
                 self.prefixes[string[:end]] += p
+
+    def check_numbers(self, law: Law) -> None:
+        """Entropy and length of a law are those of the derivations."""
+        entropy = -sum(float(p) * math.log(p) for p in self.derivations)
+        assert law.latent_entropy() == pytest.approx(entropy, abs=1e-12)
+        length = sum(p * len(string) for string, p in self.strings.items())
+        assert law.expected_length() == pytest.approx(float(length), abs=1e-12)
 
     def next(self, prefix: tuple[int, ...]) -> list[Fraction]:
         """P(next token | prefix), EOS first; zeros for an impossible prefix."""

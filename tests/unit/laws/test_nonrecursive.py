@@ -113,10 +113,7 @@ def test_uses_of_all_sequences(known):
 
 def test_numbers_of_the_whole_language(known):
     law, written, _ = known
-    entropy = -sum(float(p) * math.log(p) for p in written.derivations)
-    assert law.latent_entropy() == pytest.approx(entropy, abs=1e-12)
-    length = sum(p * len(string) for string, p in written.strings.items())
-    assert law.expected_length() == pytest.approx(float(length), abs=1e-12)
+    written.check_numbers(law)
 
 
 def test_the_entropy_of_strings_is_not_that_of_derivations():
