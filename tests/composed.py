@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -12,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from hydra_plugins.sft_diversity._composition import SharedComposition
 from sim.cli import HYDRA_KWARGS
 from sim.config import conf_folder
+from sim.running.unlisted.asked import is_unlisted
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,3 +50,15 @@ def examples() -> list[Path]:
     found = [file for file in found if "python -m sim.run" in file.read_text(encoding="utf-8")]
     assert len(found) >= 12
     return found
+
+
+def listed_grammars() -> list[str]:
+    """The options of the group grammar whose strings are listed, or are those of a file."""
+    return [name for name in options("grammar") if name not in unlisted_grammars()]
+
+
+def unlisted_grammars() -> list[str]:
+    """The options of the group grammar whose strings are not listed."""
+    found = (conf_folder() / "grammar").glob("*.yaml")
+    kinds = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))["kind"] for file in found}
+    return sorted(name for name, kind in kinds.items() if is_unlisted({"grammar": {"kind": kind}}))

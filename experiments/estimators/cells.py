@@ -9,6 +9,7 @@ import polars as pl
 
 from experiments.estimators.exact import bias
 from experiments.estimators.pairs import Pair
+from sim.estimators._binomial import clopper_pearson
 from sim.estimators._found import METHODS, NONE, Estimator, Found
 from sim.estimators._sample import Sample
 from sim.estimators.table import estimators
@@ -103,18 +104,6 @@ def _row(pair: Pair, estimator: Estimator, n: int, parts: list[tuple[Found, np.n
         "estimator": estimator.name, "n": n, "truth": None if estimator.target == "missing mass" else float(true[0]),
         **numbers, **dict(zip(names, own, strict=True)), **dict(zip(usual_names, usual, strict=True)),
     }  # fmt: skip
-
-
-def clopper_pearson(held: int, number: int, level: float = LEVEL) -> tuple[float, float]:
-    """Return the exact interval of a share, `held` of `number` independent cases.
-
-    Source: Clopper & Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the binomial".
-    """
-    from scipy.special import betaincinv
-
-    tail = (1.0 - level) / 2.0
-    lower = float(betaincinv(held, number - held + 1, tail)) if held else 0.0
-    return lower, float(betaincinv(held + 1, number - held, 1.0 - tail)) if held < number else 1.0
 
 
 def coverage(lower: np.ndarray, upper: np.ndarray, true: np.ndarray) -> Iterator[float | None]:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from experiments.estimators.cells import LEVEL, clopper_pearson
+from experiments.estimators.cells import LEVEL
 from experiments.statistics import BOOTSTRAP_FROM, interval
 from sim.config import construct
+from sim.estimators._binomial import clopper_pearson
 from sim.languages.finite import FiniteLanguage
 from sim.show.published import published
 

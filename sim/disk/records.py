@@ -31,6 +31,9 @@ RESULTS_VERSION = 5
 
 ARRAYS = "arrays.safetensors"
 
+UNLISTED = "unlisted"
+"""The `kind` in the description of a record whose strings are not listed, see `sim.unlisted.record`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Record:
@@ -126,6 +129,11 @@ def prepare(target: Path) -> None:
     check_writable("outputs", target.parent, [target.name], "choose another with outputs=...")
 
 
+WORLD = ("world/strings", "world/log_p", "world/log_s", "world/log_kept", "world/event")
+ROWS = ("rows/p_rows", "rows/s_rows")
+"""Arrays that every record has, if its strings are listed, and if they are not."""
+
+
 def check(source: Path, identified: bool = True) -> Described:
     """Verify a record as `read` does, and return it without its arrays.
 
@@ -133,14 +141,14 @@ def check(source: Path, identified: bool = True) -> Described:
     that would take most of the time.
     """
     files = verified(source, [ARRAYS, DESCRIPTION])
-    with _ours(source):
+    with ours(source):
         about = json.loads(files[DESCRIPTION])
         check_name(source, about)
         if identified:
             check_identity(source, about)
-        arrays, params = unpack(files[ARRAYS]), [files[_params_file(phase)] for phase in about["params"]]
+        arrays, params = unpack(files[ARRAYS]), [files[params_file(phase)] for phase in about["params"]]
         phases = [f"{phase}/{name}" for phase in about["phases"] for name in ("steps", "losses")]
-        for name in ("world/strings", "world/log_p", "world/log_s", "world/log_kept", "world/event", *phases):
+        for name in (*(ROWS if about.get("kind") == UNLISTED else WORLD), *phases):
             arrays[name]
         for data in params:
             unpack(data)
@@ -148,7 +156,7 @@ def check(source: Path, identified: bool = True) -> Described:
 
 
 @contextmanager
-def _ours(source: Path) -> Iterator[None]:
+def ours(source: Path) -> Iterator[None]:
     """Turn an error about the content of a folder with the right checksums into a SpecificationError."""
     try:
         yield
@@ -166,8 +174,9 @@ def invalidity(record: Record | Described) -> str | None:
     said = record.facts["pretraining"]
     if said["valid"]:
         return None
+    unit = "nat per token" if said.get("per") == "token" else "nat"  # per token if the strings are not listed
     return (
-        f"NOT VALID: after pretraining the joint KL(P||q0) must be at most pretrain.limit = {said['limit']:g} nat, "
+        f"NOT VALID: after pretraining the joint KL(P||q0) must be at most pretrain.limit = {said['limit']:g} {unit}, "
         f"found {said['joint_kl']:.4g}; raise pretrain.num_steps (now {record.config['pretrain']['num_steps']}) or "
         "take a larger model. The numbers are correct for this q0, but no verdict may rest on them"
     )
@@ -180,7 +189,7 @@ def write(record: Record, target: Path) -> Path:
     """
     arrays, about = parts(record)
     files = {ARRAYS: pack(arrays)}
-    files |= {_params_file(phase): pack(params) for phase, params in record.params.items()}
+    files |= {params_file(phase): pack(params) for phase, params in record.params.items()}
     description = json.dumps(about, indent=1, sort_keys=True)
     return publish(target, files | {DESCRIPTION: description.encode()})
 
@@ -190,7 +199,8 @@ def parts(record: Record) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return _arrays(record), _description(record)
 
 
-def _params_file(phase: str) -> str:
+def params_file(phase: str) -> str:
+    """Return the name of the file with the final parameters of a phase."""
     return f"{phase}.params.safetensors"
 
 
@@ -230,12 +240,17 @@ def read(source: str | Path, identified: bool = False) -> Record:
     """
     source = Path(source)
     files = verified(source, [ARRAYS, DESCRIPTION])
-    with _ours(source):
+    with ours(source):
         about = json.loads(files[DESCRIPTION])
         check_name(source, about)
         if identified:
             check_identity(source, about)
-        params = {phase: unpack(files[_params_file(phase)]) for phase in about["params"]}
+        if about.get("kind") == UNLISTED:
+            raise SpecificationError(
+                f"{source}: a record of listed strings is required, found one of a language that is not listed; "
+                f"python -m experiments unlisted {source.parent} reads it"
+            )
+        params = {phase: unpack(files[params_file(phase)]) for phase in about["params"]}
         return joined(about, unpack(files[ARRAYS]), params)
 
 

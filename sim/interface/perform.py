@@ -73,10 +73,16 @@ def performed(config: Mapping[str, Any], progress: bool, like: Mapping[str, Any]
     from sim.running.build import settings
     from sim.running.identity import pretraining_key, target
     from sim.running.single import bring
+    from sim.running.unlisted.asked import is_unlisted
     from sim.show.progress import Progress
 
     chosen = settings(config)
     check_claim(chosen["claim"])
+    if is_unlisted(chosen):
+        raise SpecificationError(
+            f"grammar: a grammar whose strings are listed is required from Python, found {chosen['grammar']['kind']}; "
+            "use python -m sim.run, and python -m experiments unlisted for its numbers"
+        )
     if like is not None and pretraining_key(chosen) != pretraining_key(like):
         raise SpecificationError(
             "finetune: changes that do not change P are required, found a restriction that adds strings to P; "
@@ -84,4 +90,5 @@ def performed(config: Mapping[str, Any], progress: bool, like: Mapping[str, Any]
         )
     with Progress(chosen["finetune"].get("siblings", 0)) if progress else nullcontext() as shown:
         _, record = bring(chosen, shown.update if shown else lambda *_: None)
+    assert isinstance(record, Record), "its strings are listed"
     return record, target(chosen)

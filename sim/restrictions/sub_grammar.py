@@ -157,5 +157,14 @@ def _aligned(p: FiniteLanguage, other: FiniteLanguage) -> np.ndarray:
 
 def label(**parts: Any) -> str:
     """The restriction in words."""
-    gone = [str(one) for names in parts.values() if isinstance(names, list | tuple) for one in names]
+    gone = [_written(one) for names in parts.values() if isinstance(names, list | tuple) for one in names]
     return f"without {', '.join(gone)}" if gone else "nothing is taken out"
+
+
+def _written(part: Any) -> str:
+    """A part in words: a rule or a transition with an arrow."""
+    if not isinstance(part, Mapping):
+        return str(part)
+    if "lhs" in part:
+        return f"{part['lhs']} → {' '.join(map(str, part['rhs'])) or '(empty)'}"
+    return f"{part['from']} → {part['symbol']}" + (f" {part['to']}" if "to" in part else "")

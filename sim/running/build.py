@@ -17,6 +17,7 @@ from sim.languages.restricted import Restricted
 from sim.numerics import SpecificationError
 from sim.phases import entries
 from sim.running import adapting, checks, editing, late, schema, stages
+from sim.running.unlisted import asked
 from sim.theory.laws import Laws
 from sim.training.adapter import Adapter
 from sim.training.simulation import Edit, Later, Recipe, Simulation
@@ -28,8 +29,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Equal runs have equal canonical configurations. The content of a grammar file becomes part of it, so that the file
     is read once and may be edited while runs of it are under way. It raises `SpecificationError` with one line for the
-    first leaf that is misspelt, of a wrong type or out of range. Parts that configurations have in common are the same
-    objects, so nothing may be changed in them.
+    first leaf that is misspelt, of a wrong type or out of range. Configurations share parts, so change nothing in them.
     """
     top = canonical_of(schema.run, config, "")
     top |= {group: _part(canonical, group, top[group], group) for group in GROUPS}
@@ -49,7 +49,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
             raise SpecificationError(
                 f"{name}.num_evals: at most num_steps ({phase['num_steps']}) is required, found {phase['num_evals']}"
             )
-    return stages.canonical_stages(top | {"pretrain": first, "finetune": second})
+    return asked.checked(stages.canonical_stages(top | {"pretrain": first, "finetune": second}))
 
 
 def _part(function: Callable[..., dict[str, Any]], form: Any, node: Any, place: str) -> dict[str, Any]:

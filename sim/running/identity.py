@@ -111,6 +111,8 @@ def pretraining_content(chosen: Mapping[str, Any]) -> dict[str, Any]:
     parts = {**world_parts(chosen), "model": chosen["model"], "pretrain": recipe}
     if chosen["record"] != "full":
         recipe["record"] = chosen["record"]
+    if "judged" in chosen:  # what is recorded of a model depends on it
+        recipe["judged"] = chosen["judged"]
     return {**without_text(parts), "seed": chosen["seed"], "sources": digests(parts), **beside(parts)}
 
 

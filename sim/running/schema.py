@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from sim.config import Check, Folder, Name, NonNegative, Positive
+from sim.config import AtLeast, Check, Folder, Name, NonNegative, Positive
 from sim.languages.tilting import Per
 
 Spacing = Literal["linear", "log"]
@@ -51,6 +51,7 @@ def run(
     record: Recorded = "full",
     claim: Annotated[str | None, Announced] = None,
     study: dict[str, Any] = {},  # noqa: B006
+    judged: dict[str, Any] = {},  # noqa: B006
 ) -> None:
     """The schema of a run: its top-level keys. `objective` and `optimizer` belong to the fine-tuning.
 
@@ -59,6 +60,18 @@ def run(
     last evaluation of a phase, and only probabilities of strings between them. `claim` names the predictions for which
     the run was made, as name@digest. `study` holds the sizes that a scale offers; experiments refer to them. Neither
     decides a number. So the hash of a run leaves them out, like name and outputs.
+    """
+
+
+def judged(
+    *,
+    rows: Annotated[int, AtLeast(2)] = 256,
+    own: Annotated[int, AtLeast(2)] = 256,
+) -> None:
+    """The schema of `judged`: by how many strings a model is judged, if the strings of the grammar are not listed.
+
+    rows: independent strings of P, and as many of S; own: strings that the model itself draws. Intervals shrink with
+    the square root of them. A run whose strings are listed sums over all strings, and has no such key.
     """
 
 

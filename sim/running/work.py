@@ -16,6 +16,8 @@ from sim.running.identity import target
 from sim.running.memory import runs_at_once
 from sim.running.outcomes import Outcome, failure
 from sim.running.plan import common_parts
+from sim.running.unlisted.asked import is_unlisted
+from sim.running.unlisted.performing import perform_unlisted
 from sim.training.simulation import Observer, signature
 
 
@@ -34,12 +36,15 @@ def perform(
     except SpecificationError as problem:
         return _all_failed(chosen, problem)
     groups: dict[Hashable, list[Path]] = {}
+    unlisted: list[Path] = []
     for place, run in chosen.items():
         try:
             if place.exists():
                 ledger.clear_up(place)
                 check(place)
                 outcomes[place] = Outcome(place, "kept")
+            elif is_unlisted(run):
+                unlisted.append(place)
             else:
                 groups.setdefault(signature(build(run)[0]), []).append(place)
         except Exception as problem:
@@ -47,6 +52,8 @@ def perform(
             _tell(outcomes[place])
     for places in groups.values():
         outcomes |= _group({place: chosen[place] for place in places}, execution, observe)
+    for place in unlisted:
+        outcomes[place] = perform_unlisted(place, chosen[place], execution.checkpoint_seconds, observe)
     return [outcomes[place] for place in chosen]
 
 

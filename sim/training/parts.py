@@ -1,12 +1,13 @@
 """The gradient of a batch as a sum over fixed groups of strings, in a fixed order, on one device or on several."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
 from sim.objectives._context import Batch
 from sim.typing import Array, Bool, Float, Int, Params, PyTree, Scalar
@@ -14,7 +15,20 @@ from sim.typing import Array, Bool, Float, Int, Params, PyTree, Scalar
 MOST_GROUPS = 8
 """Most groups of a batch. The gradient of each group is kept until all are summed, and no more devices can help."""
 
-Valued = Callable[[Params, Batch], Scalar]
+
+@struct.dataclass
+class Fed(Batch):
+    """A batch that the host has prepared: strings, weights, and the exact next-token laws along the strings.
+
+    law: log p(. | x_<t) [nat] at every position, -inf where the probability is 0; None if only the strings are known.
+    """
+
+    law: Float[Array, "*S B L V"] | None = None
+
+
+Fields = TypeVar("Fields", bound=Batch)
+
+Valued = Callable[[Params, Fields], Scalar]
 """An objective on a batch, or on a part of it [nat per string]."""
 
 
@@ -113,7 +127,7 @@ def num_groups(num_parts: int) -> int:
 
 
 def value_and_gradient(
-    of: Valued, params: Params, batch: Batch, num_parts: int, team: Team | None
+    of: Valued[Fields], params: Params, batch: Fields, num_parts: int, team: Team | None
 ) -> tuple[Scalar, Params]:
     """Return the value and the gradient of an additive objective, summed over parts of the batch.
 
@@ -122,16 +136,18 @@ def value_and_gradient(
     """
     pieces = Pieces(num_groups(num_parts), team)
 
-    def add(total: PyTree, part: tuple[Array, Array]) -> tuple[PyTree, None]:
-        return _plus(total, jax.value_and_grad(of)(params, Batch(*part))), None
+    like, leaves = jax.tree.structure(batch), _grouped(batch, num_parts)
+
+    def add(total: PyTree, part: list[Array]) -> tuple[PyTree, None]:
+        return _plus(total, jax.value_and_grad(of)(params, jax.tree.unflatten(like, part))), None
 
     nothing = jnp.zeros(()), jax.tree.map(jnp.zeros_like, params)
 
-    def group(tokens: Int[Array, "P C L"], weight: Float[Array, "P C"]) -> PyTree:
-        return jax.lax.scan(add, nothing, (tokens, weight))[0]
+    def group(*parts: Array) -> PyTree:
+        return jax.lax.scan(add, nothing, list(parts))[0]
 
     # The barriers keep XLA from fusing the sums with what is around them, which differs between programs.
-    each = jax.lax.optimization_barrier(pieces.gather(pieces.map(group, *_grouped(batch, num_parts))))
+    each = jax.lax.optimization_barrier(pieces.gather(pieces.map(group, *leaves)))
     found: tuple[Scalar, Params] = jax.lax.scan(lambda total, one: (_plus(total, one), None), nothing, each)[0]
     return jax.lax.optimization_barrier(found)
 
@@ -140,8 +156,8 @@ def _plus(total: PyTree, one: PyTree) -> PyTree:
     return jax.tree.map(jnp.add, total, one)
 
 
-def _grouped(batch: Batch, num_parts: int) -> tuple[Int[Array, "G P C L"], Float[Array, "G P C"]]:
-    """Divide a batch into G groups of P parts of C strings; return the tokens and the weights.
+def _grouped(batch: Batch, num_parts: int) -> list[Array]:
+    """Divide a batch into G groups of P parts of C strings; return the leaves of the batch, [G, P, C, ...] each.
 
     G P is as close to `num_parts` as groups of equal size allow.
     """
@@ -149,6 +165,7 @@ def _grouped(batch: Batch, num_parts: int) -> tuple[Int[Array, "G P C L"], Float
     parts = (2 * num_parts + number) // (2 * number)
     size = -(-len(batch.weight) // (number * parts))
     missing = number * parts * size - len(batch.weight)
-    tokens = jnp.concatenate([batch.tokens, batch.tokens[:1].repeat(missing, axis=0)])
-    weight = jnp.concatenate([batch.weight, jnp.zeros(missing, batch.weight.dtype)])
-    return tokens.reshape(number, parts, size, -1), weight.reshape(number, parts, size)
+    more = jax.tree.map(lambda leaf: leaf[:1].repeat(missing, axis=0), batch)
+    more = replace(more, weight=jnp.zeros(missing, batch.weight.dtype))
+    filled = jax.tree.map(lambda own, other: jnp.concatenate([own, other]), batch, more)
+    return [leaf.reshape(number, parts, size, *leaf.shape[1:]) for leaf in jax.tree.leaves(filled)]

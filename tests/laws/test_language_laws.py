@@ -19,14 +19,14 @@ from sim.languages.starting import of_language
 from sim.metrics.divergence import kl
 from sim.numerics import SpecificationError, log_group_sum
 from sim.running.build import settings, world
-from tests.composed import compose, examples, options
+from tests.composed import compose, examples, listed_grammars, options
 
 EXACT = 1e-12
 FALSE_ALARM = 1e-9
 """Bound on the chance that a right sampler fails one test; the keys are fixed, so that it fails always or never."""
 
 HORIZON = 9  # of the examples that are infinite languages
-GRAMMARS = [name for name in options("grammar") if name != "file"] + [f"file:{file.name}" for file in examples()]
+GRAMMARS = [name for name in listed_grammars() if name != "file"] + [f"file:{file.name}" for file in examples()]
 RESTRICTIONS = options("restriction")
 VARIANTS = ("as it stands", "of its own style", "with the prompts kept")
 MOST_REFUSED = 0.5

@@ -1,0 +1,48 @@
+"""Draw strings from a transformer with a cache of keys and values: a token costs one position, not a whole string."""
+
+import functools
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from sim.models._attention import attention
+from sim.models._base import Bound, Model
+from sim.models.transformer import Transformer
+from sim.numerics import EOS
+from sim.typing import Array, Int, Params, PRNGKey
+
+Carry: TypeAlias = tuple[Array, Array, list[tuple[Array, Array]]]
+"""The last tokens, which rows have ended, and the keys and values of every layer."""
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def drawn(model: Model, params: Params, key: PRNGKey, number: int) -> Int[Array, "B L"]:
+    """Draw independent rows of a model: int32[number, L], with EOS behind their end. The key is used up.
+
+    A model that is no transformer computes every prefix anew.
+    """
+    if not isinstance(model, Transformer):
+        return Bound(model, params).sample(key, (number,))
+    module, length = model.bind(params), model.length
+    shape = (number, length, model.heads, model.width // model.heads)
+    start = model.vocab_size  # the row of the embedding for the begin of a string
+    empty = [(jnp.zeros(shape), jnp.zeros(shape)) for _ in module.blocks]
+    begun = jnp.full(number, start, jnp.int32), jnp.zeros(number, bool), empty
+
+    def step(carry: Carry, at: tuple[Array, PRNGKey]) -> tuple[Carry, Array]:
+        (token, ended, cache), (position, token_key) = carry, at
+        h = module.embed(token) + module.position[...][position][None]
+        seen = jnp.broadcast_to(jnp.arange(length) <= position, (number, 1, length))
+        kept = []
+        for block, (keys, values) in zip(module.blocks, cache, strict=True):
+            query, key, value = block.heads_of(h)
+            keys, values = keys.at[:, position].set(key), values.at[:, position].set(value)
+            h = block.finish(h, attention(query[:, None], keys, values, seen)[:, 0])
+            kept.append((keys, values))
+        found = jnp.where(ended, EOS, jax.random.categorical(token_key, module.read_out(h)))
+        found = found.astype(jnp.int32)
+        return (found, ended | (found == EOS), kept), found
+
+    steps = jnp.arange(length), jax.random.split(key, length)
+    return jax.lax.scan(step, begun, steps)[1].T

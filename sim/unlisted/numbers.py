@@ -1,0 +1,170 @@
+"""What is said of a model whose language is not listed: estimates with intervals, from independent strings."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.estimators._binomial import clopper_pearson
+from sim.estimators._intervals import student
+from sim.quantity import Quantity, logarithm
+from sim.unlisted.looks import edges
+from sim.unlisted.record import UnlistedRecord
+from sim.unlisted.world import alive
+
+LEVEL = 0.95
+"""Level of all intervals."""
+
+T = "Student's t over independent strings"
+RATIO = "Student's t, linearised ratio of means"
+BINOMIAL = "Clopper and Pearson"
+"""How an interval was made."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number of a model: its name, the language or the depth that it is about, its unit, and how it is known."""
+
+    name: str
+    of: str
+    unit: str
+    quantity: Quantity
+
+
+def mean(values: np.ndarray) -> Quantity:
+    """The expectation of independent values, float64[N], with Student's t. Infinite if a value is."""
+    n, middle = len(values), float(values.mean())
+    if not math.isfinite(middle):
+        return Quantity(middle, middle, "estimated", middle, LEVEL, n, T)
+    low, high = student(np.asarray(middle), np.asarray(values.std(ddof=1)), n, LEVEL)
+    return Quantity(float(low), float(high), "estimated", middle, LEVEL, n, T)
+
+
+def ratio(over: np.ndarray, under: np.ndarray) -> Quantity:
+    """E[over] / E[under] for independent pairs, with the interval of the linearised ratio.
+
+    Source: W. Cochran 1977, "Sampling techniques", section 6.4.
+    """
+    n, bottom = len(over), float(under.mean())
+    if bottom == 0.0:
+        return Quantity(0.0, math.inf, "estimated", None, LEVEL, n, RATIO)
+    middle = float(over.mean()) / bottom
+    spread = (over - middle * under).std(ddof=1) / bottom
+    low, high = student(np.asarray(middle), np.asarray(spread), n, LEVEL)
+    return Quantity(float(low), float(high), "estimated", middle, LEVEL, n, RATIO)
+
+
+def share(weights: np.ndarray) -> Quantity:
+    """The expectation of weights in [0, 1]: the exact interval of a share if all are 0 or 1, else Student's t."""
+    n = len(weights)
+    if ((weights == 0.0) | (weights == 1.0)).all():
+        held = int(weights.sum())
+        return Quantity(*clopper_pearson(held, n, LEVEL), "estimated", held / n, LEVEL, n, BINOMIAL)
+    found = mean(weights)
+    low, high = max(0.0, found.lower), min(1.0, found.upper)
+    return Quantity(low, high, "estimated", found.estimate, LEVEL, n, T)
+
+
+def numbers(record: UnlistedRecord, phase: str, index: int = -1) -> Iterator[Number]:
+    """All numbers of a model at an evaluation of a phase; a negative index counts from the end."""
+    arrays, rows = record.phases[phase].at(index), record.rows
+    for name, symbol in (("p", "P"), ("s", "S")):
+        if f"{name}_kl_at" in arrays:
+            yield from _divergence(symbol, rows[f"{name}_rows"], arrays, rows, name)
+    if "p_off_at" in arrays:
+        yield from _leaving(rows["p_rows"], arrays)
+    if "own_log_q" in arrays:
+        yield from _own(arrays)
+        yield from _split(record, arrays)
+
+
+def _divergence(
+    symbol: str, tokens: np.ndarray, arrays: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray], name: str
+) -> Iterator[Number]:
+    total, lengths = arrays[f"{name}_kl_at"].sum(axis=1), alive(tokens).sum(axis=1).astype(np.float64)
+    of = f"KL({symbol}‖q)"
+    yield Number("divergence", of, "nat/string", mean(total))
+    yield Number("divergence per token", of, "nat/token", ratio(total, lengths))
+    plain = rows[f"{name}_log_{name}"] - arrays[f"{name}_log_q"]
+    yield Number("divergence, from log-probabilities", of, "nat/string", mean(plain))
+
+
+def _leaving(tokens: np.ndarray, arrays: Mapping[str, np.ndarray]) -> Iterator[Number]:
+    """How likely the model leaves the language, along strings of P: by depth, and in all."""
+    first = edges(tokens.shape[1])
+    counted = np.add.reduceat(alive(tokens).astype(np.float64), first[:-1], axis=1)
+    off = arrays["p_off_at"]
+    for at, (begin, end) in enumerate(itertools.pairwise(first)):
+        if counted[:, at].any():
+            of = f"tokens {begin + 1} to {end}"
+            yield Number(
+                "hazard of leaving the language", of, "1/token", _probability(ratio(off[:, at], counted[:, at]))
+            )
+    yield Number("staying in the language along a string of P", "all tokens", "1", share(np.exp(arrays["p_stays"])))
+
+
+def _probability(found: Quantity) -> Quantity:
+    """The same with its ends in [0, 1], because it is one. The estimate stays."""
+    low, high = max(0.0, found.lower), min(1.0, found.upper)
+    return Quantity(low, high, "estimated", found.estimate, found.level, found.count, f"{found.method}; in [0, 1]")
+
+
+def _own(arrays: Mapping[str, np.ndarray]) -> Iterator[Number]:
+    """What the model itself writes: its entropy, and how much of it is no string of P, or of S."""
+    yield Number("entropy of the model", "H(q)", "nat/string", mean(-arrays["own_log_q"]))
+    for name, symbol in (("p", "P"), ("s", "S")):
+        outside = (arrays[f"own_log_{name}"] == -np.inf).astype(np.float64)
+        yield Number("share outside of the language", f"q(outside of {symbol})", "1", share(outside))
+
+
+def _split(record: UnlistedRecord, arrays: Mapping[str, np.ndarray]) -> Iterator[Number]:
+    """Forgetting as gate, kept and erasure, if S = P_A and A is not everything. See `sim.metrics.forgetting`.
+
+    KL(P‖q) = gate + kept + erasure, with gate = P(A) log(P(A)/q(A)) + P(B) log(P(B)/q(B)), and erasure = E_P[P(B|x)
+    log(P/q)] - P(B) log(P(B)/q(B)). P(A) and P(B) are exact; q(A) and q(B) are estimated from what the model writes, as
+    E_q[P(A | x)]; an event of derivations is split by the posterior P(A | x). If the model never wrote a string of B,
+    gate has no upper end, and erasure has the lower end 0, because a divergence is not negative.
+    """
+    facts, rows = record.facts["world"], record.rows
+    log_mass = float(facts["log_mass"])
+    if facts["narrowing"] != 0.0 or log_mass == 0.0:
+        return
+    a = math.exp(log_mass)
+    b = -math.expm1(log_mass)
+    own = _member(arrays["own_log_p"], arrays["own_log_s"], log_mass)
+    lost = np.where(arrays["own_log_p"] > -np.inf, 1.0 - own, 0.0)
+    q_a, q_b = share(own), share(lost)
+    yield Number("mass of what S keeps", "q(A)", "1", q_a)
+    yield Number("mass of what S leaves out", "q(B)", "1", q_b)
+    moved = {"A": q_a.decreasing(_moved(a)), "B": q_b.decreasing(_moved(b))}
+    member = _member(rows["p_log_p"], rows["p_log_s"], log_mass)
+    difference = rows["p_log_p"] - arrays["p_log_q"]
+    yield Number("gate", "KL((P(A), P(B), 0)‖(q(A), q(B), q(⊥)))", "nat/string", _positive(moved["A"] + moved["B"]))
+    kept, erased = mean(member * difference) - moved["A"], mean((1.0 - member) * difference) - moved["B"]
+    yield Number("kept", "P(A) KL(P_A‖q_A)", "nat/string", _positive(kept))
+    yield Number("erasure", "P(B) KL(P_B‖q_B)", "nat/string", _positive(erased))
+
+
+def _member(log_p: np.ndarray, log_s: np.ndarray, log_mass: float) -> np.ndarray:
+    """P(A | x) = S(x) P(A) / P(x), 0 where P(x) = 0; 1 and not more, up to rounding of the two laws."""
+    with np.errstate(invalid="ignore"):
+        found = np.exp(np.where((log_p > -np.inf) & (log_s > -np.inf), log_s + log_mass - log_p, -np.inf))
+    return np.where(np.abs(found - 1.0) < ROUNDING, 1.0, found)
+
+
+ROUNDING = 1e-9
+"""Two laws of one string, in different grammars, differ by less than this through rounding [relative]."""
+
+
+def _moved(mass: float) -> Callable[[float], float]:
+    """The function m -> p log(p/m) [nat] of the mass m of the model, for a mass p of P; +inf at m = 0."""
+    return lambda value: mass * (math.log(mass) - logarithm(value))
+
+
+def _positive(found: Quantity) -> Quantity:
+    """The same with no end below 0, for a number that is a divergence times a probability. The estimate stays."""
+    low, high = max(0.0, found.lower), max(0.0, found.upper)
+    estimate = None if found.estimate is None or not math.isfinite(found.estimate) else found.estimate
+    return Quantity(low, high, "estimated", estimate, found.level, found.count, f"{found.method}; not below 0")

@@ -1,0 +1,184 @@
+"""Estimates of a language that is not listed, against the sums over all strings of one that is."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sim.disk.phase_record import PhaseRecord
+from sim.disk.records import RESULTS_VERSION, Described, check, invalidity, run_hash
+from sim.disk.records import read as read_listed
+from sim.numerics import SpecificationError
+from sim.phases import MEANINGS
+from sim.unlisted.looks import look
+from sim.unlisted.numbers import LEVEL, Number, mean, numbers, ratio, share
+from sim.unlisted.record import UnlistedRecord, judged_by, read, write
+from tests.unit.unlisted.small_laws import laws_of_a_model, listing, small
+
+LENGTH = 7
+OWN = 300
+"""Strings of P, of S and of the model, in one study."""
+
+
+def study(number: int, seed: int) -> tuple[list[UnlistedRecord], dict[tuple[str, str], float]]:
+    """Records of independent studies of one model, and the truth by summing over all strings."""
+    rng, world, own = np.random.default_rng(seed), small(LENGTH), listing(LENGTH)
+    rows = own.trie.strings
+    log_s, p = world.s.log_prob(rows), np.exp(own.log_p)
+    log_q = laws_of_a_model(rows, world.vocab_size)
+    in_s = np.where(log_s > -np.inf, np.arange(len(rows)), int(np.argmax(log_s)))  # only strings of S are drawn from it
+    looks = {"p": look(log_q, world.p.next_token(rows), rows)}
+    looks["s"] = look(log_q[in_s], world.s.next_token(rows[in_s]), rows[in_s])
+    off = np.zeros((1, LENGTH), np.int32)  # the empty string, which P lacks, stands for all strings that P lacks
+    q = np.exp(looks["p"]["log_q"])
+    records = []
+    facts = {"world": world.facts()}
+    for _ in range(number):
+        of_p, of_s = rng.choice(len(p), OWN, p=p / p.sum()), rng.choice(len(p), OWN, p=np.exp(log_s))
+        mine = rng.choice(len(p) + 1, OWN, p=[*q, 1.0 - q.sum()])
+        held = {f"{name}_rows": rows[at] for name, at in (("p", of_p), ("s", of_s))}
+        held |= {f"{name}_log_{law}": values[at] for name, at in (("p", of_p), ("s", of_s))
+                 for law, values in (("p", own.log_p), ("s", log_s))}  # fmt: skip
+        arrays = {f"{name}_{key}": values[at][None] for name, at in (("p", of_p), ("s", of_s))
+                  for key, values in looks[name].items()}  # fmt: skip
+        arrays["own_rows"] = np.concatenate([rows, off])[mine][None]
+        for law, values in (("q", looks["p"]["log_q"]), ("p", own.log_p), ("s", log_s)):
+            arrays[f"own_log_{law}"] = np.append(values, math.log1p(-q.sum()) if law == "q" else -np.inf)[mine][None]
+        phase = PhaseRecord(np.array([5]), np.array([1.0]), arrays)
+        records.append(UnlistedRecord("test", "0" * 12, {}, held, {"sft": phase}, facts))
+    return records, _truth(p, np.exp(log_s), q)
+
+
+def _truth(p: np.ndarray, s: np.ndarray, q: np.ndarray) -> dict[tuple[str, str], float]:
+    a = s > 0
+    mass = {name: (float(p[event].sum()), float(q[event].sum())) for name, event in (("A", a), ("B", ~a))}
+    within = {
+        name: mass[name][0]
+        * sum(x / mass[name][0] * math.log(x / mass[name][0] / (y / mass[name][1]))
+              for x, y in zip(p[event], q[event], strict=True))
+        for name, event in (("A", a), ("B", ~a))
+    }  # fmt: skip
+    return {
+        ("divergence", "KL(P‖q)"): sum(x * math.log(x / y) for x, y in zip(p, q, strict=True)),
+        ("divergence", "KL(S‖q)"): sum(x * math.log(x / y) for x, y in zip(s[a], q[a], strict=True)),
+        ("mass of what S keeps", "q(A)"): mass["A"][1],
+        ("mass of what S leaves out", "q(B)"): mass["B"][1],
+        ("share outside of the language", "q(outside of P)"): 1.0 - float(q.sum()),
+        ("gate", "KL((P(A), P(B), 0)‖(q(A), q(B), q(⊥)))"): sum(x * math.log(x / y) for x, y in mass.values()),
+        ("kept", "P(A) KL(P_A‖q_A)"): within["A"],
+        ("erasure", "P(B) KL(P_B‖q_B)"): within["B"],
+    }
+
+
+def found_in(record: UnlistedRecord) -> dict[tuple[str, str], Number]:
+    return {(one.name, one.of): one for one in numbers(record, "sft")}
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    """Of 300 studies; 0.912 is three standard errors below the level, so each of 8 numbers fails once in 700 seeds."""
+    records, truth = study(300, seed=1)
+    held = dict.fromkeys(truth, 0)
+    for record in records:
+        found = found_in(record)
+        for key, value in truth.items():
+            q = found[key].quantity
+            assert q.kind == "estimated"
+            held[key] += q.lower <= value <= q.upper
+    for key, times in held.items():
+        assert times / len(records) >= LEVEL - 3 * math.sqrt(LEVEL * (1 - LEVEL) / len(records)), key
+
+
+def test_gate_kept_and_erasure_add_up_to_the_divergence() -> None:
+    (record,), truth = study(1, seed=2)
+    found = found_in(record)
+    parts = [found[key].quantity.estimate for key in truth if key[0] in ("gate", "kept", "erasure")]
+    plain = found["divergence, from log-probabilities", "KL(P‖q)"].quantity.estimate
+    assert sum(parts) == pytest.approx(plain, rel=1e-12)
+
+
+def test_what_the_model_never_wrote_has_an_open_gate_and_no_known_erasure() -> None:
+    (record,), _ = study(1, seed=3)
+    arrays = record.phases["sft"].arrays
+    never = arrays["own_log_s"] > -np.inf
+    for name, value in (("own_log_p", -1.0), ("own_log_s", -1.0 - record.facts["world"]["log_mass"])):
+        arrays[name] = np.where(never, arrays[name], value)  # all that the model wrote is in A
+    found = found_in(record)
+    gate = found["gate", "KL((P(A), P(B), 0)‖(q(A), q(B), q(⊥)))"].quantity
+    erasure = found["erasure", "P(B) KL(P_B‖q_B)"].quantity
+    assert gate.upper == math.inf
+    assert gate.lower > 0
+    assert (erasure.lower, erasure.estimate) == (0.0, None)
+    assert math.isfinite(erasure.upper)
+
+
+def test_hazards_have_a_depth() -> None:
+    (record,), _ = study(1, seed=4)
+    hazards = [one for one in numbers(record, "sft") if one.name == "hazard of leaving the language"]
+    assert [one.of for one in hazards] == [f"tokens {t} to {t}" for t in range(1, LENGTH + 1)]
+    assert all(0 <= one.quantity.estimate <= 1 for one in hazards)
+
+
+def test_a_ratio_of_constants_is_known_and_a_share_has_an_exact_interval() -> None:
+    assert ratio(np.full(9, 3.0), np.full(9, 2.0)).estimate == 1.5
+    assert ratio(np.full(9, 3.0), np.full(9, 2.0)).width == 0.0
+    assert ratio(np.ones(4), np.zeros(4)).upper == math.inf
+    none = share(np.zeros(100))
+    assert (none.lower, none.upper) == (0.0, pytest.approx(1 - 0.025 ** (1 / 100)))
+    assert share(np.array([0.25, 0.5, 1.0])).method != none.method
+    assert mean(np.array([1.0, np.inf])).lower == math.inf
+
+
+def recorded(folder: Path) -> UnlistedRecord:
+    """A record that was written below a folder, with the name that its configuration has."""
+    (one,), _ = study(1, seed=5)
+    config = {"grammar": {"kind": "cfg3"}, "seed": 0, "pretrain": {"num_steps": 5}}
+    facts = one.facts | {
+        "identity": {"results_version": RESULTS_VERSION, "content": {}},
+        "pretraining": {"valid": False, "joint_kl": 0.5, "limit": 0.02, "per": "token"},
+    }
+    phases = {"pretrain": one.phases["sft"], "sft": one.phases["sft"]}
+    params = {"sft": {"w": np.arange(3, dtype=np.float32)}}
+    made = UnlistedRecord("test", run_hash(config), config, one.rows, phases, facts, params, MEANINGS)
+    write(made, folder / made.hash)
+    return made
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    made = recorded(tmp_path)
+    found = read(tmp_path / made.hash)
+    assert found.facts["world"]["log_mass"] == made.facts["world"]["log_mass"]
+    for name, values in made.rows.items():
+        assert np.array_equal(found.rows[name], values)
+    assert found_in(found) == found_in(made)
+    assert found.params["sft"]["w"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_a_record_says_what_reads_it(tmp_path: Path) -> None:
+    made = recorded(tmp_path)
+    about = check(tmp_path / made.hash)
+    assert isinstance(about, Described)
+    said = invalidity(about)
+    assert said is not None
+    assert "0.02 nat per token" in said
+    with pytest.raises(SpecificationError, match=f"python -m experiments unlisted {tmp_path}"):
+        read_listed(tmp_path / made.hash)
+
+
+def test_damage_is_found(tmp_path: Path) -> None:
+    made = recorded(tmp_path)
+    file = tmp_path / made.hash / "arrays.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    for reader in (read, check):
+        with pytest.raises(SpecificationError, match=r"arrays\.safetensors"):
+            reader(tmp_path / made.hash)
+
+
+def test_rows_are_drawn_from_both_laws() -> None:
+    world = small(LENGTH)
+    held, laws = judged_by(world, 50, np.random.default_rng(0))
+    assert (held["p_log_s"] == -np.inf).any()
+    assert np.isfinite(held["s_log_p"]).all()
+    assert held["s_log_s"] == pytest.approx(held["s_log_p"] - world.narrowed.log_mass)
+    assert laws["p"].shape == (50, LENGTH, world.vocab_size)
