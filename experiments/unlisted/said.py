@@ -8,8 +8,8 @@ import polars as pl
 from sim.quantity import Quantity
 from sim.show.blocks import Block, Heading, Paragraph, Table
 from sim.show.writing import text
+from sim.unlisted.numbers import HAZARD
 
-HAZARD = "hazard of leaving the language"
 MODELS = {"q0": ("sft", False), "after SFT": ("sft", True), "control": ("identity", True)}
 """The models of the tables, by name: their phase, and whether it is the end of it or its beginning."""
 

@@ -15,7 +15,7 @@ from sim.unlisted.record import UnlistedRecord
 SEEDS = ("seed", "grammar.seed")
 """Keys in which runs of one way may differ: the seed of the run, and that of the world."""
 
-MODEL = ["way", "phase", "step", "end", "order", "name", "of", "unit"]
+MODEL = ["way", "phase", "step", "end", "order", "name", "of", "unit", "first", "last"]
 """What names a number of a model, in all runs of a way."""
 
 
@@ -65,6 +65,7 @@ def rows(records: Sequence[UnlistedRecord]) -> pl.DataFrame:
                     q = number.quantity
                     found.append({
                         **own, **place, "order": order, "name": number.name, "of": number.of, "unit": number.unit,
+                        "first": number.first, "last": number.last,
                         "estimate": q.estimate, "lower": q.lower, "upper": q.upper, "kind": q.kind, "level": q.level,
                         "count": q.count, "method": q.method,
                     })  # fmt: skip

@@ -14,6 +14,9 @@ from sim.unlisted.looks import edges
 from sim.unlisted.record import UnlistedRecord
 from sim.unlisted.world import alive
 
+HAZARD = "hazard of leaving the language"
+"""The name of the probability that a token is one that P cannot write after the tokens before it."""
+
 LEVEL = 0.95
 """Level of all intervals."""
 
@@ -25,12 +28,17 @@ BINOMIAL = "Clopper and Pearson"
 
 @dataclass(frozen=True)
 class Number:
-    """One number of a model: its name, the language or the depth that it is about, its unit, and how it is known."""
+    """One number of a model: its name, what it is about, its unit, and how it is known.
+
+    first, last: the positions of the tokens that it is about, counted from 1; 0 if it is about all of them.
+    """
 
     name: str
     of: str
     unit: str
     quantity: Quantity
+    first: int = 0
+    last: int = 0
 
 
 def mean(values: np.ndarray) -> Quantity:
@@ -98,10 +106,8 @@ def _leaving(tokens: np.ndarray, arrays: Mapping[str, np.ndarray]) -> Iterator[N
     off = arrays["p_off_at"]
     for at, (begin, end) in enumerate(itertools.pairwise(first)):
         if counted[:, at].any():
-            of = f"tokens {begin + 1} to {end}"
-            yield Number(
-                "hazard of leaving the language", of, "1/token", _probability(ratio(off[:, at], counted[:, at]))
-            )
+            of, chance = f"tokens {begin + 1} to {end}", _probability(ratio(off[:, at], counted[:, at]))
+            yield Number(HAZARD, of, "1/token", chance, int(begin) + 1, int(end))
     yield Number("staying in the language along a string of P", "all tokens", "1", share(np.exp(arrays["p_stays"])))
 
 

@@ -16,6 +16,7 @@ import yaml
 
 from experiments.c2_support.arms import ARMS, BASE
 from experiments.study import Study
+from experiments.unlisted.tables import over_seeds, rows, runs
 from figures.c2_support.steps import ARMS as WAYS
 from sim.config import conf_folder, construct, members
 from sim.disk.records import PhaseRecord, Record
@@ -24,7 +25,7 @@ from sim.languages.restricted import Restricted
 from sim.metrics.table import residuals
 from sim.phases import MEANINGS, of_edit
 from sim.restrictions.style import style
-from tests.unit import imitated, imitated_atlas, imitated_consequences, imitated_rank
+from tests.unit import imitated, imitated_atlas, imitated_consequences, imitated_rank, imitated_unlisted
 from tests.unit.experiments import method_tables
 from tests.unit.figures.tiny_runs import arrays, run, world
 
@@ -329,5 +330,13 @@ def _estimators() -> Tables:
     return {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("cells", "worlds")}
 
 
-TABLED: dict[str, Callable[[], Tables]] = {"m_methods": _methods, "estimators": _estimators}
+def _unlisted() -> Tables:
+    """Two runs on a small language, seen as one that is not listed."""
+    records = list(imitated_unlisted.unlisted())
+    return {"runs": runs(records), "numbers": (found := rows(records)), "seeds": over_seeds(found)}
+
+
+TABLED: dict[str, Callable[[], Tables]] = {
+    "m_methods": _methods, "estimators": _estimators, "unlisted": _unlisted
+}  # fmt: skip
 """Tables of claims whose runs are not imitated here. The tests of the claim look at how its runs become these."""
