@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import device, elimination, evaluator, laws, report, roofline, samplers, targets, training
+from benchmarks import device, elimination, evaluator, fed, laws, report, roofline, samplers, targets, training
 from benchmarks.cases import CASES, TINY, uniform_world
 from benchmarks.harness import Result, alternate, machine_name, ratios
 from sim.grammars._levels import level_grammar
@@ -145,7 +145,7 @@ MEASURED = [
     training,
     elimination,
     laws,
-    *(pytest.param(one, marks=pytest.mark.slow) for one in (targets, evaluator, samplers, device)),
+    *(pytest.param(one, marks=pytest.mark.slow) for one in (targets, evaluator, samplers, fed, device)),
 ]
 
 
