@@ -117,16 +117,20 @@ def _without_rules(
     source: ContextFree, nonterminals: Iterable[str], rules: Iterable[Mapping[str, Any]]
 ) -> tuple[ContextFree, float]:
     gone = [_index(name, source.nonterminals, "nonterminals", "a non-terminal") for name in nonterminals]
-    written = [source.shown(rule) for rule in source.rules]
-    deleted = []
+    return weights.without(source, gone, numbered(source, rules), PLACE)
+
+
+def numbered(source: ContextFree, rules: Iterable[Mapping[str, Any]]) -> list[int]:
+    """The numbers of rules {lhs, rhs} of a grammar. Raises `SpecificationError` for a rule that it does not have."""
+    written, found = [source.shown(rule) for rule in source.rules], []
     for entry in rules:
         if set(entry) != {"lhs", "rhs"} or not isinstance(entry["rhs"], list | tuple):
             raise SpecificationError(
                 f"{PLACE}.rules: the keys lhs (a name) and rhs (a list of names) are required, found {dict(entry)}"
             )
         shown = f"{entry['lhs']} -> {' '.join(map(str, entry['rhs'])) or '(empty)'}"
-        deleted.append(_index(shown, written, "rules", "a rule of the grammar"))
-    return weights.without(source, gone, deleted, PLACE)
+        found.append(_index(shown, written, "rules", "a rule of the grammar"))
+    return found
 
 
 def _on_list(p: FiniteLanguage, source: Any, smaller: Any, log_mass: float) -> Restricted:
@@ -134,8 +138,8 @@ def _on_list(p: FiniteLanguage, source: Any, smaller: Any, log_mass: float) -> R
     size = p.trie.num_strings
     own, _ = source.enumerate(p.length, size, PLACE)
     left, _ = smaller.enumerate(p.length, size, PLACE)
-    log_own = _aligned(p, own) + source.log_mass_within(p.length)
-    log_left = _aligned(p, left) + smaller.log_mass_within(p.length) + log_mass
+    log_own = aligned(p, own) + source.log_mass_within(p.length)
+    log_left = aligned(p, left) + smaller.log_mass_within(p.length) + log_mass
     member = np.where(log_left > -np.inf, log_left - np.where(log_left > -np.inf, log_own, 0.0), -np.inf)
     event = (member > -np.inf) & (p.log_p > -np.inf)
     if (member[event] >= -CERTAIN).all():
@@ -146,7 +150,7 @@ def _on_list(p: FiniteLanguage, source: Any, smaller: Any, log_mass: float) -> R
     return Restricted(p.given(member, place=PLACE)[0], kept, event, log_kept, log_member=member)
 
 
-def _aligned(p: FiniteLanguage, other: FiniteLanguage) -> np.ndarray:
+def aligned(p: FiniteLanguage, other: FiniteLanguage) -> np.ndarray:
     """The log probabilities of another list for the strings of P [nat]: float64[N]; -inf if it lacks the string."""
     number = {row[: n - 1].tobytes(): i for i, (row, n) in enumerate(zip(p.trie.strings, p.trie.lengths, strict=True))}
     out = np.full(p.trie.num_strings, -np.inf)
