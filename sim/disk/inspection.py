@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from sim.disk import archives, checkpoints, records, store
-from sim.disk.files import DRAFT, MANIFEST, abandoned, complaint
+from sim.disk.files import DRAFT, MANIFEST, abandoned, complaint, read_json
 from sim.disk.ledger import FAILED, LOCK, WORK
 from sim.disk.locks import holder
 from sim.numerics import SpecificationError, in_one_line
@@ -146,7 +146,11 @@ def _misplaced(place: Path, kind: Kind, root: Path) -> str | None:
 
 def _record(place: Path) -> str | None:
     try:
-        records.read(place, identified=True)
+        about = read_json(place / records.DESCRIPTION)
+        if isinstance(about, dict) and about.get("kind") == records.UNLISTED:
+            records.check(place)
+        else:
+            records.read(place, identified=True)
     except SpecificationError as problem:
         return str(problem)
     return None

@@ -14,6 +14,7 @@ from sim.phases import MEANINGS
 from sim.unlisted.looks import look
 from sim.unlisted.numbers import LEVEL, Number, mean, numbers, ratio, share
 from sim.unlisted.record import UnlistedRecord, judged_by, read, write
+from sim.verify import main as verify
 from tests.unit.unlisted.small_laws import laws_of_a_model, listing, small
 
 LENGTH = 7
@@ -182,3 +183,13 @@ def test_rows_are_drawn_from_both_laws() -> None:
     assert np.isfinite(held["s_log_p"]).all()
     assert held["s_log_s"] == pytest.approx(held["s_log_p"] - world.narrowed.log_mass)
     assert laws["p"].shape == (50, LENGTH, world.vocab_size)
+
+
+def test_a_folder_of_such_records_is_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = recorded(tmp_path / "test")
+    assert verify([str(tmp_path / "test")]) == 0
+    file = tmp_path / "test" / made.hash / "arrays.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert verify([str(tmp_path / "test")]) == 1
+    assert "arrays.safetensors" in capsys.readouterr().out
