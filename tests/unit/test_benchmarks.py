@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import device, elimination, evaluator, fed, laws, report, roofline, samplers, targets, training
+from benchmarks import device, elimination, evaluator, fed, growth, laws, report, roofline, samplers, targets, training
 from benchmarks.cases import CASES, TINY, uniform_world
 from benchmarks.harness import Result, alternate, machine_name, ratios
 from sim.grammars._levels import level_grammar
@@ -144,6 +144,7 @@ def test_the_divergence_of_a_race_is_kl():
 MEASURED = [
     training,
     elimination,
+    growth,
     laws,
     *(pytest.param(one, marks=pytest.mark.slow) for one in (targets, evaluator, samplers, fed, device)),
 ]
@@ -222,3 +223,18 @@ def test_the_roofline_counts_a_step_and_bounds_it():
 
 def test_an_accelerator_is_not_measured_where_there_is_none():
     assert device.run() == []
+
+
+def test_spans_multiply_above_the_knee_and_die_out_below():
+    """The branching that docs/cfg3.md states, against the number of spans that a random reading really has."""
+    assert growth.branching(3, 4) < 1 < growth.branching(3, 5)
+    assert growth.branching(2, 2) < 1 < growth.branching(2, 3)
+    held = {}
+    for num_rules in (3, 6):
+        grammar = level_grammar(5, 3, num_rules)
+        law = NonRecursive(grammar)
+        batch = law.sample(np.random.default_rng(0), 4)
+        (_, spans), *_ = law.chunks(batch)
+        tokens = int((batch != EOS).sum())
+        held[num_rules] = sum(part.inner.nnz for part in spans.products.values()) / tokens
+    assert held[3] < 20 < held[6], "7.6 and 226 products of spans for a token"
