@@ -59,7 +59,7 @@ def world_of(named: str) -> ExamWorld:
     if place.is_dir():
         return read_world(place) if is_exported(place) else _recorded(place)
     if place.is_file():
-        return built(_configuration(place), place.stem, named)
+        return built(configuration(place), place.stem, named)
     names = list(frozen_worlds())
     raise SpecificationError(
         f"world: a frozen world ({', '.join(names)}), the folder of a run, or a YAML file with grammar and restriction "
@@ -79,7 +79,7 @@ def built(config: Mapping[str, Any], name: str, place: str) -> ExamWorld:
         raise SpecificationError(
             f"{place}: the keys {', '.join(KEYS)} (dial may be left out) are required, found {what}"
         )
-    nodes = {group: _node(group, config[group]) for group in KEYS[:2]}
+    nodes = {group: node_of(group, config[group]) for group in KEYS[:2]}
     made = construct("grammar", nodes["grammar"], "grammar")
     p, notes = made if isinstance(made, tuple) else (made, {})
     if not isinstance(p, FiniteLanguage):
@@ -94,7 +94,7 @@ def built(config: Mapping[str, Any], name: str, place: str) -> ExamWorld:
     return ExamWorld.of(name, p, restricted, known, notes)
 
 
-def _node(group: str, given: Any) -> dict[str, Any]:
+def node_of(group: str, given: Any) -> dict[str, Any]:
     """Return the canonical node of a group: of the name of an option, or of a mapping with a kind."""
     node = option(given, group, group) if isinstance(given, str) else given
     found = canonical(group, node, group)
@@ -117,7 +117,8 @@ def _dialled(p: FiniteLanguage, given: Any, place: str) -> tuple[FiniteLanguage,
     return found, temperature
 
 
-def _configuration(file: Path) -> Mapping[str, Any]:
+def configuration(file: Path) -> Mapping[str, Any]:
+    """Return the mapping in a YAML file. Raises SpecificationError if it holds none."""
     try:
         found = yaml.safe_load(content(str(file)))
     except yaml.YAMLError as problem:
