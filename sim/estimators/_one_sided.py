@@ -6,8 +6,8 @@ import numpy as np
 
 from sim.estimators._intervals import check_level
 
-WIDTHS = tuple(4.0**power for power in range(-1, 7))
-"""Values are cut so far above the least one, from 1/4 to 4,096; the cut that gives the highest end is taken."""
+WIDTHS = tuple(4.0**power for power in range(-4, 7))
+"""Values are cut so far above the least one, from 1/256 to 4,096; the cut that gives the highest end is taken."""
 
 
 def lower_mean(values: np.ndarray, least: float, error: float) -> float:

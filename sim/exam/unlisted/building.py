@@ -87,7 +87,7 @@ def built(config: Mapping[str, Any], name: str, place: str, number: int | None =
     Raises SpecificationError for what cannot be built, for a grammar that is a list of strings, and for a restriction
     that is not P given an event.
     """
-    return from_definition(_defined(config, place, number), name, place)
+    return from_definition(defined(config, place, number), name, place)
 
 
 def from_definition(definition: Mapping[str, Any], name: str, place: str) -> UnlistedWorld:
@@ -116,13 +116,13 @@ def laws_of(definition: Mapping[str, Any], place: str) -> Laws:
             f"{place}: a restriction to P given an event (regular, sub_grammar, everything) is required, found "
             f"{definition['restriction']['kind']}, which changes P inside the event; choose another"
         )
-    s, longest = law_of(narrowed.s), getattr(language, "longest", math.inf)
+    s, longest = law_of(narrowed.s), float(getattr(language, "longest", math.inf))
     kept = _kept(definition)
     if kept is None:
         return Laws(p, s, narrowed.log_mass, narrowed.of_strings, 0.0, longest)
     p, log_p, dropped = _of_lengths(p, kept, place)
     s, log_s, _ = _of_lengths(s, kept, f"{place}: S")
-    longest = min(longest, len(kept) - 1)
+    longest = min(longest, len(kept) - 1.0)
     return Laws(p, s, narrowed.log_mass + log_s - log_p, narrowed.of_strings, dropped, longest)
 
 
@@ -148,8 +148,8 @@ def _of_lengths(law: Law, kept: np.ndarray, place: str) -> tuple[Law, float, flo
     return law_of(narrowed.s), narrowed.log_mass, -math.expm1(narrowed.log_mass)
 
 
-def _defined(config: Mapping[str, Any], place: str, number: int | None) -> dict[str, Any]:
-    """Return the definition of a configuration, checked."""
+def defined(config: Mapping[str, Any], place: str, number: int | None = None) -> dict[str, Any]:
+    """Return the definition of a configuration, as JSON. Raises SpecificationError for what cannot be one."""
     unknown = [key for key in config if key not in KEYS]
     missing = [key for key in KEYS[:2] if key not in config]
     if unknown or missing:

@@ -75,7 +75,8 @@ def gate(found: Masses, log_mass: float) -> Mean:
 def within(mass: Mean, weighed: Mean, log_mass: float) -> Mean:
     """Return P(C) KL(P_C‖q_C) = E_P[log P/q; C] - P(C) log P(C) + P(C) log q(C) [nat] for C = A or B, at least 0.
 
-    weighed: the first term with its interval. The levels add up by Bonferroni's inequality.
+    weighed: the first term with its interval. The levels add up by Bonferroni's inequality. Where q(C) may be 0, q_C
+    may not exist: then nothing is known but that the number is at least 0.
     """
     inside = exponential(log_mass)
     first, second = weighed.number, mass.number
@@ -84,13 +85,10 @@ def within(mass: Mean, weighed: Mean, log_mass: float) -> Mean:
     def at(term: float, probability: float) -> float:
         if inside == 0.0:
             return 0.0
-        return (
-            math.nan if math.inf in (term, -logarithm(probability)) else term + shift + inside * math.log(probability)
-        )
+        return math.nan if probability == 0.0 else term + shift + inside * math.log(probability)
 
     value = at(_estimate(first), max(_estimate(second), 0.0))
-    low = at(first.lower, max(second.lower, 0.0))
-    high = at(first.upper, second.upper) if first.upper < math.inf else math.inf
+    low, high = at(first.lower, max(second.lower, 0.0)), at(first.upper, second.upper)
     level = max(0.0, first.level + second.level - 1.0)
     low = 0.0 if math.isnan(low) else max(0.0, low)
     high = math.inf if math.isnan(high) else max(low, high)
