@@ -119,7 +119,7 @@ def estimate_model(
     P/q of a document that is possible [nat], without which KL has no upper end. The other arguments are those of
     `score_model`. It writes a report and a table, and raises SpecificationError with one line for what is refused.
     """
-    given = Given(Terms(name, unit, tokenizer, math.inf, rounding), worst)
+    given = Given(Terms(name, unit, tokenizer, math.inf, rounding), None if worst is None else float(worst))
     given.check()
     found = any_world(str(world))
     if not isinstance(found, UnlistedWorld):

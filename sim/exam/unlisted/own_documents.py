@@ -119,9 +119,8 @@ def _own(file: Path, table: Mapping[str, Sequence[Any]], world: UnlistedWorld, h
     if len(whole):
         log_p[whole], log_s[whole] = world.laws.scores(_filled([tokens[row] for row in whole]))
     cut = np.zeros(len(texts), bool)
-    for row in part:
-        prefix = np.array([tokens[row]], np.int32).reshape(1, -1)
-        cut[row] = world.laws.p.prefix_log_prob(prefix)[0, -1] > -math.inf
+    if len(part):
+        cut[part] = world.laws.possible(_filled([tokens[row] for row in part]))
     log_q = (
         None if DOCUMENT not in table else np.array([_number(one, file) for one in table[DOCUMENT]]) * UNITS[how.unit]
     )

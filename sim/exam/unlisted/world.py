@@ -42,6 +42,16 @@ class Laws:
         log_p, log_s = (np.concatenate([law.log_prob(chunk) for chunk in chunks]) for law in (self.p, self.s))
         return log_p[place.reshape(-1)], log_s[place.reshape(-1)]
 
+    def possible(self, prefixes: np.ndarray) -> np.ndarray:
+        """Return whether a string of P begins with each prefix, filled up with EOS: bool[n]."""
+        different, place = np.unique(prefixes, axis=0, return_inverse=True)
+        found = np.zeros(len(different), bool)
+        for start in range(0, len(different), CHUNK):
+            chunk = different[start : start + CHUNK]
+            log_p = self.p.prefix_log_prob(chunk)
+            found[start : start + CHUNK] = log_p[np.arange(len(chunk)), lengths_of(chunk)] > -np.inf
+        return found[place.reshape(-1)]
+
 
 @dataclass(frozen=True, eq=False)
 class Documents:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from sim.estimators._one_sided import WIDTHS, lower_mean
-from sim.estimators._proportion import clopper_pearson
+from sim.estimators._binomial import clopper_pearson
 
 ERROR = 0.05
 
