@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.estimators._intervals import check_level
 
-WIDTHS = tuple(4.0**power for power in range(-4, 7))
+WIDTHS = tuple(2.0**power for power in range(-8, 13))
 """Values are cut so far above the least one, from 1/256 to 4,096; the cut that gives the highest end is taken."""
 
 

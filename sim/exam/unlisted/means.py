@@ -4,7 +4,7 @@ p is the law that drew the documents, q the model, and r = log p(x)/q(x). Two fa
 probabilities sum to at most 1:
 
 * r is rarely very negative: E_p[q/p] <= 1, so P(r < -c) <= e^-c by Markov's inequality, and to take values below -c as
-  -c raises the mean of r by at most e^-c. With c = SURPRISE this is 8e-7 nats.
+  -c raises the mean of r by at most e^-c. With c = SURPRISE this is 5e-5 nats.
 * nothing bounds r from above: a document that was not drawn can have any q. So KL(p‖q) has a proved lower end, and an
   upper end only if the largest r is declared.
 """
@@ -24,7 +24,7 @@ from sim.quantity import Quantity
 ERROR = 1.0 - LEVEL
 """Probability with which an interval may miss what it estimates."""
 
-SURPRISE = 14.0
+SURPRISE = 10.0
 """Log-ratios below minus this many nats are taken as minus this in proved intervals."""
 
 LITTLE = math.exp(-SURPRISE)

@@ -120,8 +120,8 @@ def told(judged: Judged) -> Iterator[str]:
     )
     yield (
         f"Log-probabilities are taken as they are. If each is off by at most {given.terms.rounding:g} nats, so are "
-        f"KL(P‖q) and KL(S‖q). Ratios below −{SURPRISE:g} nats are cut in intervals, which moves an end by less than "
-        "1e-6 nats."
+        f"KL(P‖q) and KL(S‖q). In intervals, ratios below −{SURPRISE:g} nats are cut, and the ends moved by what "
+        "this can change, 5e-5 nats."
     )
     yield "How the model was trained is not known, so no optimum is predicted. It is one model and gives no verdict."
 

@@ -31,7 +31,7 @@ def test_the_end_comes_near() -> None:
         assert 0.9 * scale - 0.01 < lower_mean(values, 0.0, ERROR) < scale
     assert lower_mean(values - 14.0, -14.0, ERROR) == pytest.approx(lower_mean(values, 0.0, ERROR) - 14.0, abs=1e-12)
     tight = lower_mean(np.full(1_000, 2.0), 0.0, ERROR)
-    assert 2.0 - 7.0 * 4.0 * math.log(2 * len(WIDTHS) / ERROR) / (3 * 999) == pytest.approx(tight, abs=1e-12)
+    assert 2.0 - 7.0 * 2.0 * math.log(2 * len(WIDTHS) / ERROR) / (3 * 999) == pytest.approx(tight, abs=1e-12)
 
 
 def test_a_rare_large_value_only_raises_it() -> None:
