@@ -13,9 +13,9 @@ from pathlib import Path
 from sim.arguments import Parser, whole
 from sim.exam.building import listed
 from sim.exam.choosing import any_world
+from sim.exam.drawn import building as drawn_worlds
+from sim.exam.drawn import exporting as drawn_export
 from sim.exam.exporting import DEFAULT_PRETRAIN, DEFAULT_SFT, Amount, check_target, export
-from sim.exam.unlisted import building as unlisted
-from sim.exam.unlisted import exporting as unlisted_export
 from sim.exam.world import ExamWorld
 from sim.numerics import SpecificationError, in_one_line
 from sim.streams import command
@@ -37,7 +37,7 @@ frozen worlds, in three sizes; a world never changes under its name:
 A world may also be the folder of a run (outputs/<name>/<hash>), or a YAML file with grammar and restriction.
 
 worlds whose strings are too many to list, for which documents are drawn to be scored:
-{chr(10).join(unlisted.listed())}
+{chr(10).join(drawn_worlds.listed())}
 A YAML file with documents, horizon or symbols is one of them (docs/exam.md).""",
     )
     parser.add_argument("world", metavar="WORLD", help="the name of a frozen world, a folder, or a YAML file")
@@ -48,9 +48,9 @@ A YAML file with documents, horizon or symbols is one of them (docs/exam.md)."""
             "all: each document once, with its weight"
         )  # fmt: skip
     parser.add_argument("--seed", type=whole(0), default=0, metavar="S", help="seed of the drawn documents (default 0)")
-    drawn = f"drawn from each of P and S (default {unlisted.NUMBER:,} where its strings are not listed)"
+    drawn = f"drawn from each of P and S (default {drawn_worlds.NUMBER:,} where its strings are not listed)"
     parser.add_argument(
-        "--documents", type=whole(unlisted.LEAST), metavar="N", help=f"judge the world of a file by N documents {drawn}"
+        "--documents", type=whole(drawn_worlds.LEAST), metavar="N", help=f"judge a world by N documents {drawn}"
     )  # fmt: skip
     chosen = parser.parse_args(arguments)
     try:
@@ -60,8 +60,8 @@ A YAML file with documents, horizon or symbols is one of them (docs/exam.md)."""
             export(world, chosen.folder, chosen.pretrain, chosen.sft, chosen.seed)
             documents = f"{world.p.trie.num_strings:,} documents"
         else:
-            amounts = unlisted_export.amounts(chosen.pretrain, chosen.sft)
-            unlisted_export.export(world, chosen.folder, *amounts, chosen.seed)
+            amounts = drawn_export.amounts(chosen.pretrain, chosen.sft)
+            drawn_export.export(world, chosen.folder, *amounts, chosen.seed)
             documents = f"{2 * world.documents.each:,} drawn documents"
     except SpecificationError as problem:
         print(in_one_line(problem), file=sys.stderr)

@@ -14,13 +14,13 @@ from pathlib import Path
 from sim.arguments import Parser, number
 from sim.config import members
 from sim.exam.choosing import any_world
+from sim.exam.drawn import report as drawn_report
+from sim.exam.drawn.publishing import publish as publish_estimates
+from sim.exam.drawn.scoring import Given, Judged, judged
+from sim.exam.drawn.scoring import gather as gather_drawn
+from sim.exam.drawn.world import DrawnWorld
 from sim.exam.scoring import Terms, gather, publish, scored
 from sim.exam.sheets import ROUNDING, UNITS, Name
-from sim.exam.unlisted import report as unlisted
-from sim.exam.unlisted.publishing import publish as publish_unlisted
-from sim.exam.unlisted.scoring import Given, Judged, judged
-from sim.exam.unlisted.scoring import gather as gather_unlisted
-from sim.exam.unlisted.world import UnlistedWorld
 from sim.exam.world import ExamWorld
 from sim.numerics import SpecificationError, in_one_line
 from sim.places import check_writable, write_whole
@@ -60,11 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         terms.check()
         check_writable("--outputs", chosen.outputs / chosen.name, [], "choose another folder")
         world = any_world(chosen.world)
-        if isinstance(world, UnlistedWorld):
+        if isinstance(world, DrawnWorld):
             found = _judged(files, world, Given(terms, chosen.worst), chosen.samples)
-            target, source = publish_unlisted(found, chosen.outputs), None
-            blocks = unlisted.report(found)
-            opening = blocks if chosen.full else unlisted.headline(found)
+            target, source = publish_estimates(found, chosen.outputs), None
+            blocks = drawn_report.report(found)
+            opening = blocks if chosen.full else drawn_report.headline(found)
         else:
             _refuse_drawn(chosen.worst, chosen.samples)
             target, source, blocks, opening = _exact(files, world, terms, chosen.outputs)
@@ -94,11 +94,9 @@ def _exact(
     return target, source, blocks, module.exam.opening(tables)
 
 
-def _judged(
-    files: Mapping[Name, Sequence[Path]], world: UnlistedWorld, given: Given, samples: Sequence[Path]
-) -> Judged:
+def _judged(files: Mapping[Name, Sequence[Path]], world: DrawnWorld, given: Given, samples: Sequence[Path]) -> Judged:
     """Judge models where documents are drawn."""
-    return judged(gather_unlisted(files, world, given), samples, world, given)
+    return judged(gather_drawn(files, world, given), samples, world, given)
 
 
 def _refuse_drawn(worst: float | None, samples: Sequence[Path]) -> None:

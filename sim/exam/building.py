@@ -83,7 +83,10 @@ def built(config: Mapping[str, Any], name: str, place: str) -> ExamWorld:
     made = construct("grammar", nodes["grammar"], "grammar")
     p, notes = made if isinstance(made, tuple) else (made, {})
     if not isinstance(p, FiniteLanguage):
-        raise SpecificationError(f"{place}: a grammar with a list of strings is required, found another; give a length")
+        raise SpecificationError(
+            f"{place}: a grammar with a list of strings is required, found another; give a length, or documents: 10000 "
+            "to draw documents and judge by them"
+        )
     known: dict[str, Any] = dict(nodes)
     if config.get("dial") is not None:
         p, temperature = _dialled(p, config["dial"], place)

@@ -3,22 +3,22 @@
 from pathlib import Path
 
 from sim.exam.building import world_of
-from sim.exam.unlisted import building as unlisted
-from sim.exam.unlisted.stored import is_unlisted, read_unlisted
-from sim.exam.unlisted.world import UnlistedWorld
+from sim.exam.drawn import building as drawn_worlds
+from sim.exam.drawn.stored import is_drawn, read_drawn
+from sim.exam.drawn.world import DrawnWorld
 from sim.exam.world import ExamWorld
 from sim.numerics import SpecificationError
 
 
-def any_world(named: str, number: int | None = None) -> ExamWorld | UnlistedWorld:
+def any_world(named: str, number: int | None = None) -> ExamWorld | DrawnWorld:
     """Return the world of a name or of a place.
 
     number: documents to be drawn from each law, for a YAML file whose world is to be judged by them. Raises
     SpecificationError if it is no world, or if `number` is given for one whose documents are fixed.
     """
-    found = unlisted.named_world(named, number)
-    if found is None and is_unlisted(Path(named)):
-        found = read_unlisted(Path(named))
+    found = drawn_worlds.named_world(named, number)
+    if found is None and is_drawn(Path(named)):
+        found = read_drawn(Path(named))
         if number not in (None, found.documents.each):
             raise SpecificationError(f"{named}: documents: those that it has are required, found {number} asked for")
     if found is not None:

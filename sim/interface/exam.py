@@ -9,15 +9,15 @@ from typing import TypeAlias
 import polars as pl
 
 from sim.exam.choosing import any_world
+from sim.exam.drawn import exporting as drawn_export
+from sim.exam.drawn.publishing import publish as publish_estimates
+from sim.exam.drawn.report import headline
+from sim.exam.drawn.scoring import Given, Judged, judged
+from sim.exam.drawn.scoring import gather as gather_drawn
+from sim.exam.drawn.world import DrawnWorld
 from sim.exam.exporting import DEFAULT_PRETRAIN, DEFAULT_SFT, Amount, check_target, export
 from sim.exam.scoring import Terms, gather, publish, scored
 from sim.exam.sheets import ROUNDING, Name
-from sim.exam.unlisted import exporting as unlisted
-from sim.exam.unlisted.publishing import publish as publish_estimates
-from sim.exam.unlisted.report import headline
-from sim.exam.unlisted.scoring import Given, Judged, judged
-from sim.exam.unlisted.scoring import gather as gather_drawn
-from sim.exam.unlisted.world import UnlistedWorld
 from sim.interface.result import Result
 from sim.numerics import SpecificationError
 
@@ -43,8 +43,8 @@ def export_world(
     """
     check_target(Path(folder))
     found = any_world(str(world), documents)
-    if isinstance(found, UnlistedWorld):
-        return unlisted.export(found, Path(folder), *unlisted.amounts(pretrain, sft), seed)
+    if isinstance(found, DrawnWorld):
+        return drawn_export.export(found, Path(folder), *drawn_export.amounts(pretrain, sft), seed)
     return export(found, Path(folder), pretrain, sft, seed)
 
 
@@ -71,7 +71,7 @@ def score_model(
     terms = Terms(name, unit, tokenizer, strings, rounding)
     terms.check()
     found = any_world(str(world))
-    if isinstance(found, UnlistedWorld):
+    if isinstance(found, DrawnWorld):
         raise SpecificationError(
             f"world: one whose documents are all listed is required, found {found.name}, whose documents are drawn; "
             "use sim.estimate_model"
@@ -122,7 +122,7 @@ def estimate_model(
     given = Given(Terms(name, unit, tokenizer, math.inf, rounding), None if worst is None else float(worst))
     given.check()
     found = any_world(str(world))
-    if not isinstance(found, UnlistedWorld):
+    if not isinstance(found, DrawnWorld):
         raise SpecificationError(
             f"world: one whose documents are drawn is required, found {found.name}, whose documents are all "
             "listed; use sim.score_model, whose numbers are exact"

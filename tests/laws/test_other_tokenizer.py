@@ -13,9 +13,9 @@ import pytest
 
 import sim
 from sim.exam.building import frozen
+from sim.exam.drawn.building import built
+from sim.exam.drawn.exporting import export as export_drawn
 from sim.exam.exporting import export
-from sim.exam.unlisted.building import built
-from sim.exam.unlisted.exporting import export as export_drawn
 from tests.composed import ROOT
 from tests.laws.test_trainers import PYTHON, has  # noqa: F401
 from tests.unit.exam.drawn import config

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from sim.estimators._one_sided import WIDTHS, lower_mean
 from sim.estimators._binomial import clopper_pearson
+from sim.estimators._one_sided import WIDTHS, lower_mean
 
 ERROR = 0.05
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sim.exam.unlisted.building import built
-from sim.exam.unlisted.world import Documents, UnlistedWorld
+from sim.exam.drawn.building import built
+from sim.exam.drawn.world import Documents, DrawnWorld
 from sim.languages.events import regular_expression
 
 GRAMMAR = """\
@@ -35,7 +35,7 @@ def config(number: int = 100, horizon: int | None = HORIZON, **more: object) -> 
     return found | more
 
 
-def small(number: int = 100) -> UnlistedWorld:
+def small(number: int = 100) -> DrawnWorld:
     """The world with `number` documents of each law."""
     return built(config(number), "small", "test")
 
@@ -54,16 +54,14 @@ class Listed:
         return np.where(self.kept, self.log_p, -np.inf) - math.log(math.fsum(np.exp(self.log_p[self.kept])))
 
 
-def listed(world: UnlistedWorld) -> Listed:
+def listed(world: DrawnWorld) -> Listed:
     """List the strings of P: brute force."""
     language = world.laws.p.language.enumerate(HORIZON, 10_000)[0]  # type: ignore[attr-defined]
     event = regular_expression(PATTERN, language.vocabulary)
     return Listed(language.trie.strings, language.log_p, event.accepts(language.trie.strings))
 
 
-def sample(
-    world: UnlistedWorld, truth: Listed, number: int, rng: np.random.Generator
-) -> tuple[UnlistedWorld, np.ndarray]:
+def sample(world: DrawnWorld, truth: Listed, number: int, rng: np.random.Generator) -> tuple[DrawnWorld, np.ndarray]:
     """The same world with other documents, drawn from the list, and the rows of the list that they are."""
     laws = (np.exp(one) for one in (truth.log_p, truth.log_s))
     rows = np.concatenate([rng.choice(len(truth.log_p), number, p=law / law.sum()) for law in laws])

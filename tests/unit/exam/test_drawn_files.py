@@ -12,12 +12,12 @@ import pytest
 
 import sim
 from sim.exam import building as listed_worlds
+from sim.exam.drawn.building import built
+from sim.exam.drawn.exporting import export
+from sim.exam.drawn.report import LABELS, METRICS
+from sim.exam.drawn.stored import read_drawn
+from sim.exam.drawn.world import DrawnWorld
 from sim.exam.exporting import export as export_listed
-from sim.exam.unlisted.building import built
-from sim.exam.unlisted.exporting import export
-from sim.exam.unlisted.report import LABELS, METRICS
-from sim.exam.unlisted.stored import read_unlisted
-from sim.exam.unlisted.world import UnlistedWorld
 from sim.numerics import SpecificationError
 from sim.score import main
 from tests.unit.exam.drawn import GRAMMAR, PATTERN, config, small
@@ -27,7 +27,7 @@ from tests.unit.exam.test_exported_worlds import Captured, lines
 
 NAMES = ("before", "after", "control")
 Columns = dict[str, Any]
-Break = Callable[[Columns, UnlistedWorld], None]
+Break = Callable[[Columns, DrawnWorld], None]
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def world(place: Path) -> UnlistedWorld:
-    return read_unlisted(place)
+def world(place: Path) -> DrawnWorld:
+    return read_drawn(place)
 
 
 def log_q(log_p: np.ndarray, log_s: np.ndarray, name: str) -> np.ndarray:
@@ -47,13 +47,13 @@ def log_q(log_p: np.ndarray, log_s: np.ndarray, name: str) -> np.ndarray:
     return np.logaddexp(log_p + math.log(p), log_s + (math.log(s) if s else -math.inf))
 
 
-def answer(world: UnlistedWorld, name: str = "after") -> Columns:
+def answer(world: DrawnWorld, name: str = "after") -> Columns:
     documents = world.documents
     return {"id": list(world.document_ids), "log_q_document": log_q(documents.log_p, documents.log_s, name).tolist()}
 
 
 @pytest.fixture(scope="module")
-def files(world: UnlistedWorld, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def files(world: DrawnWorld, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("files")
     return {name: write(folder / f"{name}.npz", answer(world, name)) for name in NAMES}
 
@@ -155,7 +155,7 @@ def test_what_documents_do_not_tell_is_said(files: dict[str, Path], place: Path,
     assert row["lower"] > 0.0  # others are wrong already
 
 
-def test_several_steps_and_models_in_one_file(world: UnlistedWorld, place: Path, tmp_path: Path) -> None:
+def test_several_steps_and_models_in_one_file(world: DrawnWorld, place: Path, tmp_path: Path) -> None:
     parts = [answer(world, name) for name in ("before", "after", "after")]
     number = len(world.document_ids)
     columns = {key: [value for part in parts for value in part[key]] for key in parts[0]}
@@ -183,7 +183,7 @@ def test_bits_and_an_event_of_derivations(tmp_path: Path) -> None:
     assert "set of derivations" in (found.folder / "report.md").read_text(encoding="utf-8")
 
 
-def test_another_tokenizer_gives_one_sided_intervals(world: UnlistedWorld, place: Path, tmp_path: Path) -> None:
+def test_another_tokenizer_gives_one_sided_intervals(world: DrawnWorld, place: Path, tmp_path: Path) -> None:
     """A share of each document's probability lies on other sequences of tokens. The truth stays inside."""
     share = np.random.default_rng(0).uniform(0.3, 1.0, len(world.document_ids))
     _, first, same = np.unique(world.documents.strings, axis=0, return_index=True, return_inverse=True)
@@ -208,49 +208,49 @@ def test_another_tokenizer_gives_one_sided_intervals(world: UnlistedWorld, place
 # -- what is refused --------------------------------------------------------------------------------------------------
 
 
-def drop(found: Columns, world: UnlistedWorld) -> None:
+def drop(found: Columns, world: DrawnWorld) -> None:
     found.update({key: values[:-2] for key, values in found.items()})
 
 
-def double(found: Columns, world: UnlistedWorld) -> None:
+def double(found: Columns, world: DrawnWorld) -> None:
     found.update({key: [*values, values[3]] for key, values in found.items()})
 
 
-def elsewhere(found: Columns, world: UnlistedWorld) -> None:
+def elsewhere(found: Columns, world: DrawnWorld) -> None:
     found["id"] = ["01234567" + one[8:] for one in found["id"]]
 
 
-def unlisted(found: Columns, world: UnlistedWorld) -> None:
+def unlisted(found: Columns, world: DrawnWorld) -> None:
     found["id"][5] = world.mark + "-d999999"
 
 
-def not_a_number(found: Columns, world: UnlistedWorld) -> None:
+def not_a_number(found: Columns, world: DrawnWorld) -> None:
     found["log_q_document"][5] = math.nan
 
 
-def positive(found: Columns, world: UnlistedWorld) -> None:
+def positive(found: Columns, world: DrawnWorld) -> None:
     found["log_q_document"] = [-one for one in found["log_q_document"]]
 
 
-def too_much(found: Columns, world: UnlistedWorld) -> None:
+def too_much(found: Columns, world: DrawnWorld) -> None:
     found["log_q_document"] = [one / 3.0 for one in found["log_q_document"]]
 
 
-def uneven(found: Columns, world: UnlistedWorld) -> None:
+def uneven(found: Columns, world: DrawnWorld) -> None:
     _, first, counts = np.unique(world.documents.strings, axis=0, return_index=True, return_counts=True)
     found["log_q_document"][int(first[counts.argmax()])] -= 0.5
 
 
-def answers_alone(found: Columns, world: UnlistedWorld) -> None:
+def answers_alone(found: Columns, world: DrawnWorld) -> None:
     found["log_q_answer"] = found.pop("log_q_document")
 
 
-def prefixes(found: Columns, world: UnlistedWorld) -> None:
+def prefixes(found: Columns, world: DrawnWorld) -> None:
     found["prefix"] = found.pop("id")
     found["log_probs"] = [[one, one] for one in found.pop("log_q_document")]
 
 
-def control_alone(found: Columns, world: UnlistedWorld) -> None:
+def control_alone(found: Columns, world: DrawnWorld) -> None:
     found["model"] = ["control"] * len(found["id"])
 
 
@@ -280,7 +280,7 @@ def refused(words: list[str], out: Path, capsys: Captured) -> str:
 
 @pytest.mark.parametrize(("breaks", "said"), REFUSED, ids=lambda one: getattr(one, "__name__", ""))
 def test_wrong_files_are_refused_in_one_line(
-    breaks: Break, said: str, world: UnlistedWorld, place: Path, tmp_path: Path, capsys: Captured
+    breaks: Break, said: str, world: DrawnWorld, place: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     found = answer(world)
     breaks(found, world)
@@ -325,5 +325,5 @@ def test_terms_of_the_other_kind_of_world_are_refused(
         sim.estimate_model(file, place, worst=-1.0)
 
 
-def test_the_pattern_of_these_tests_is_that_of_the_world(world: UnlistedWorld) -> None:
+def test_the_pattern_of_these_tests_is_that_of_the_world(world: DrawnWorld) -> None:
     assert world.definition["restriction"]["pattern"] == PATTERN

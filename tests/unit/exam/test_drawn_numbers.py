@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from sim.exam.unlisted.estimating import Paired, changes, numbers
-from sim.exam.unlisted.masses import Masses, counted, gate
-from sim.exam.unlisted.means import SURPRISE, Mean, divergence
-from sim.exam.unlisted.own_documents import Own
-from sim.exam.unlisted.world import UnlistedWorld
+from sim.exam.drawn.estimating import Paired, changes, numbers
+from sim.exam.drawn.masses import Masses, counted, gate
+from sim.exam.drawn.means import SURPRISE, Mean, divergence
+from sim.exam.drawn.own_documents import Own
+from sim.exam.drawn.world import DrawnWorld
 from sim.quantity import Quantity
 from tests.unit.exam.drawn import Listed, listed, models, numbers_of, sample, small
 
@@ -28,12 +28,12 @@ MODELS = ("pretrained", "noisy", "leaky", "fine-tuned", "without the rare")
 
 
 @pytest.fixture(scope="module")
-def world() -> UnlistedWorld:
+def world() -> DrawnWorld:
     return small()
 
 
 @pytest.fixture(scope="module")
-def truth(world: UnlistedWorld) -> Listed:
+def truth(world: DrawnWorld) -> Listed:
     return listed(world)
 
 
@@ -48,7 +48,7 @@ def worst(truth: Listed, log_q: np.ndarray) -> float:
 
 
 def shares(
-    world: UnlistedWorld, truth: Listed, log_q: np.ndarray, declared: float | None, number: int, repetitions: int
+    world: DrawnWorld, truth: Listed, log_q: np.ndarray, declared: float | None, number: int, repetitions: int
 ) -> dict[str, tuple[int, int]]:
     """How often the interval of every number holds the truth, and how often Student's does."""
     wanted, rng = numbers_of(truth, log_q), np.random.default_rng(1)
@@ -70,7 +70,7 @@ def check(found: dict[str, tuple[int, int]], repetitions: int) -> None:
 
 @pytest.mark.parametrize(("name", "declares"), [*((one, True) for one in MODELS), ("leaky", False)])
 def test_intervals_hold_the_truth(
-    name: str, declares: bool, world: UnlistedWorld, truth: Listed, given: dict[str, np.ndarray]
+    name: str, declares: bool, world: DrawnWorld, truth: Listed, given: dict[str, np.ndarray]
 ) -> None:
     log_q = given[name]
     found = shares(world, truth, log_q, worst(truth, log_q) if declares else None, 200, 20)
@@ -83,13 +83,13 @@ def test_intervals_hold_the_truth(
 @pytest.mark.parametrize("number", [100, 1000])
 @pytest.mark.parametrize("declares", [False, True])
 def test_intervals_hold_the_truth_in_many_samples(
-    name: str, number: int, declares: bool, world: UnlistedWorld, truth: Listed, given: dict[str, np.ndarray]
+    name: str, number: int, declares: bool, world: DrawnWorld, truth: Listed, given: dict[str, np.ndarray]
 ) -> None:
     log_q = given[name]
     check(shares(world, truth, log_q, worst(truth, log_q) if declares else None, number, 400), 400)
 
 
-def test_the_usual_interval_may_hold_seldom(world: UnlistedWorld, truth: Listed, given: dict[str, np.ndarray]) -> None:
+def test_the_usual_interval_may_hold_seldom(world: DrawnWorld, truth: Listed, given: dict[str, np.ndarray]) -> None:
     """Rare strings are lost, 0.5 % of P: many samples show none, and then Student's interval is too narrow."""
     log_q = given["without the rare"]
     reported, usual = shares(world, truth, log_q, worst(truth, log_q), 200, 50)["forgetting"]
@@ -98,7 +98,7 @@ def test_the_usual_interval_may_hold_seldom(world: UnlistedWorld, truth: Listed,
 
 
 def test_estimates_come_near_with_many_documents(
-    world: UnlistedWorld, truth: Listed, given: dict[str, np.ndarray]
+    world: DrawnWorld, truth: Listed, given: dict[str, np.ndarray]
 ) -> None:
     for name in ("pretrained", "leaky", "fine-tuned"):
         log_q = given[name]
@@ -111,7 +111,7 @@ def test_estimates_come_near_with_many_documents(
                 assert number.upper < true + far, (name, found.metric)
 
 
-def test_the_parts_add_up(world: UnlistedWorld, truth: Listed, given: dict[str, np.ndarray]) -> None:
+def test_the_parts_add_up(world: DrawnWorld, truth: Listed, given: dict[str, np.ndarray]) -> None:
     drawn, rows = sample(world, truth, 500, np.random.default_rng(2))
     found = {(one.metric, one.per): one.mean.number for one in numbers(Paired(drawn, given["leaky"][rows]), None)}
     whole, parts = found["forgetting", "document"], [found[part, "document"] for part in ("part_a", "part_b")]
@@ -123,7 +123,7 @@ def test_the_parts_add_up(world: UnlistedWorld, truth: Listed, given: dict[str, 
 
 
 def test_without_a_declaration_there_is_no_upper_end(
-    world: UnlistedWorld, truth: Listed, given: dict[str, np.ndarray]
+    world: DrawnWorld, truth: Listed, given: dict[str, np.ndarray]
 ) -> None:
     drawn, rows = sample(world, truth, 500, np.random.default_rng(2))
     paired = Paired(drawn, given["leaky"][rows])
@@ -143,7 +143,7 @@ def test_without_a_declaration_there_is_no_upper_end(
 
 @pytest.mark.parametrize("pair", [("pretrained", "fine-tuned"), ("noisy", "without the rare")])
 def test_intervals_of_changes_hold_the_truth(
-    pair: tuple[str, str], world: UnlistedWorld, truth: Listed, given: dict[str, np.ndarray]
+    pair: tuple[str, str], world: DrawnWorld, truth: Listed, given: dict[str, np.ndarray]
 ) -> None:
     before, after = (given[name] for name in pair)
     declared = max(worst(truth, before), worst(truth, after))
@@ -161,7 +161,7 @@ def test_intervals_of_changes_hold_the_truth(
 
 
 def test_a_document_that_the_model_cannot_write_proves_infinity(
-    world: UnlistedWorld, truth: Listed, given: dict[str, np.ndarray]
+    world: DrawnWorld, truth: Listed, given: dict[str, np.ndarray]
 ) -> None:
     drawn, rows = sample(world, truth, 200, np.random.default_rng(4))
     log_q = given["noisy"][rows].copy()
@@ -196,7 +196,7 @@ def own_truth(truth: Listed, log_q: np.ndarray) -> Iterator[tuple[str, float]]:
     yield "reverse", math.fsum(q * (log_q - truth.log_p)) / inside - math.log(inside)
 
 
-def test_own_documents_show_a_leak(world: UnlistedWorld, truth: Listed, given: dict[str, np.ndarray]) -> None:
+def test_own_documents_show_a_leak(world: DrawnWorld, truth: Listed, given: dict[str, np.ndarray]) -> None:
     log_q, rng, held = given["leaky"], np.random.default_rng(6), defaultdict[str, int](int)
     wanted = numbers_of(truth, log_q) | dict(own_truth(truth, log_q))
     for _ in range(20):

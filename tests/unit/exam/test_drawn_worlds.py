@@ -14,11 +14,11 @@ import pytest
 import sim
 from sim.exam import building as listed_worlds
 from sim.exam.choosing import any_world
-from sim.exam.unlisted.building import FROZEN, KEYS, built, defined, frozen, frozen_worlds, laws_of
-from sim.exam.unlisted.entropies import entropies, said
-from sim.exam.unlisted.exporting import export
-from sim.exam.unlisted.stored import is_unlisted, read_unlisted
-from sim.exam.unlisted.world import CHUNK, Documents, UnlistedWorld, drawn
+from sim.exam.drawn.building import FROZEN, KEYS, built, defined, frozen, frozen_worlds, laws_of
+from sim.exam.drawn.entropies import entropies, said
+from sim.exam.drawn.exporting import export
+from sim.exam.drawn.stored import is_drawn, read_drawn
+from sim.exam.drawn.world import CHUNK, Documents, DrawnWorld, chunk_of
 from sim.export import main
 from sim.laws.protocol import lengths_of
 from sim.numerics import SpecificationError
@@ -30,12 +30,12 @@ EXAMPLES = ROOT / "examples" / "grammars"
 
 
 @pytest.fixture(scope="module")
-def world() -> UnlistedWorld:
+def world() -> DrawnWorld:
     return small(1000)
 
 
 @pytest.fixture(scope="module")
-def folder(world: UnlistedWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(world: DrawnWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(world, tmp_path_factory.mktemp("worlds") / "small", 1500, 60)
 
 
@@ -124,7 +124,7 @@ def test_laws_of_kept_lengths_are_those_of_a_list(
     assert (world.documents.lengths - 1 <= world.laws.longest).all()
 
 
-def test_the_documents_follow_their_laws(world: UnlistedWorld) -> None:
+def test_the_documents_follow_their_laws(world: DrawnWorld) -> None:
     truth, documents = listed(world), world.documents
     assert documents.each == 1000
     of = {row.tobytes(): at for at, row in enumerate(truth.strings.astype(np.int32))}
@@ -160,14 +160,26 @@ def test_the_hash_covers_the_definition_and_not_the_name(tmp_path: Path) -> None
     assert replace(base, documents=rounded).hash == base.hash
 
 
-def test_chunks_have_random_numbers_of_their_own(world: UnlistedWorld) -> None:
-    chunks = [drawn(world.laws.p, 0, part, at) for part, at in (("pretrain", 0), ("pretrain", 1), ("control", 0))]
+def test_grammars_of_other_kinds_are_drawn_from(tmp_path: Path) -> None:
+    same = config(grammar={"kind": "unlisted", "path": "x.yaml", "text": GRAMMAR})
+    assert built(same, "a", "a").hash == built(config(), "a", "a").hash
+    levels = {"kind": "cfg3", "depth": 2, "seed": 1}
+    kept = {"kind": "regular", "pattern": "a.*"}
+    first = built({"grammar": levels, "restriction": kept, "symbols": 6}, "a", "a", 100)
+    assert first.definition["grammar"]["node"]["zipf"] == 0.0  # canonical: all arguments are there
+    assert set(first.documents.lengths) == {7}
+    other = {"grammar": {**levels, "seed": 2}, "restriction": "everything", "documents": 100}
+    assert built(other, "a", "a").hash != first.hash
+
+
+def test_chunks_have_random_numbers_of_their_own(world: DrawnWorld) -> None:
+    chunks = [chunk_of(world.laws.p, 0, part, at) for part, at in (("pretrain", 0), ("pretrain", 1), ("control", 0))]
     assert all(len(one) == CHUNK for one in chunks)
     assert len({one.tobytes() for one in chunks}) == 3
-    assert np.array_equal(chunks[0], drawn(world.laws.p, 0, "pretrain", 0))
+    assert np.array_equal(chunks[0], chunk_of(world.laws.p, 0, "pretrain", 0))
 
 
-def test_entropies_are_exact_or_between_bounds(world: UnlistedWorld) -> None:
+def test_entropies_are_exact_or_between_bounds(world: DrawnWorld) -> None:
     exact = entropies(world)
     truth = listed(world)
     p, s = np.exp(truth.log_p), np.exp(truth.log_s[truth.kept])
@@ -193,7 +205,7 @@ def test_entropies_are_exact_or_between_bounds(world: UnlistedWorld) -> None:
 # -- the folder -------------------------------------------------------------------------------------------------------
 
 
-def test_the_same_world_and_seed_give_the_same_bytes(folder: Path, world: UnlistedWorld, tmp_path: Path) -> None:
+def test_the_same_world_and_seed_give_the_same_bytes(folder: Path, world: DrawnWorld, tmp_path: Path) -> None:
     again = export(small(1000), tmp_path / "again", 1500, 60)
     assert sums(again) == sums(folder)
     about = json.loads((folder / "exam.json").read_text(encoding="utf-8"))
@@ -210,7 +222,7 @@ def test_the_same_world_and_seed_give_the_same_bytes(folder: Path, world: Unlist
         export(world, folder)
 
 
-def test_the_truth_comes_along(folder: Path, world: UnlistedWorld) -> None:
+def test_the_truth_comes_along(folder: Path, world: DrawnWorld) -> None:
     rows = lines(folder / "documents.jsonl")
     assert [row["id"] for row in rows] == world.document_ids
     assert Counter(str(row["from"]) for row in rows) == {"P": 1000, "S": 1000}
@@ -228,7 +240,7 @@ def test_the_truth_comes_along(folder: Path, world: UnlistedWorld) -> None:
     assert "none can have more than 9" in page
 
 
-def test_the_data_follow_the_law(folder: Path, world: UnlistedWorld) -> None:
+def test_the_data_follow_the_law(folder: Path, world: DrawnWorld) -> None:
     truth = listed(world)
     texts = {world.laws.p.vocabulary.decode(row): at for at, row in enumerate(truth.strings)}
     drawn_ = [texts[str(row["text"]).replace(" ", "")] for row in lines(folder / "pretrain.jsonl")]
@@ -252,25 +264,25 @@ def test_a_world_without_a_longest_document_has_a_tokenizer_without_one(tmp_path
     assert "there is no longest one" in (place / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_folder_is_read_back(folder: Path, world: UnlistedWorld, tmp_path: Path) -> None:
-    assert is_unlisted(folder)
-    assert not is_unlisted(tmp_path)
-    found = read_unlisted(folder)
+def test_a_folder_is_read_back(folder: Path, world: DrawnWorld, tmp_path: Path) -> None:
+    assert is_drawn(folder)
+    assert not is_drawn(tmp_path)
+    found = read_drawn(folder)
     assert found.hash == world.hash
     assert np.array_equal(found.documents.strings, world.documents.strings)
-    assert isinstance(any_world(str(folder)), UnlistedWorld)
+    assert isinstance(any_world(str(folder)), DrawnWorld)
     copy = sim.export_world(folder, tmp_path / "copy", pretrain=1500, sft=60)
     assert sums(copy) == sums(folder)
     data = bytearray((copy / "world.safetensors").read_bytes())
     data[-3] ^= 1
     (copy / "world.safetensors").write_bytes(data)
     with pytest.raises(SpecificationError, match="found another content"):
-        read_unlisted(copy)
+        read_drawn(copy)
     about = json.loads((copy / "exam.json").read_text(encoding="utf-8"))
     del about["files"]
     (copy / "exam.json").write_text(json.dumps(about))
     with pytest.raises(SpecificationError, match=r"a folder of python -m sim\.export is"):
-        read_unlisted(copy)
+        read_drawn(copy)
 
 
 # -- what is refused --------------------------------------------------------------------------------------------------
@@ -287,8 +299,9 @@ REFUSED = {
     "odd": (HEAD + "restriction: {kind: sharpen, temperature: 0.5}\ndocuments: 100\n", "changes P inside the event"),
     "short": (HEAD + "restriction: {kind: regular, pattern: '\\(\\(.*'}\nhorizon: 2\n", "P(A)"),
     "list": ("grammar: {kind: file, path: strings.yaml}\n" + ALL + "horizon: 4\n", "found a list of strings"),
-    "kind": ("grammar: dyck\n" + ALL + "documents: 100\n", "the kind file, without a length"),
-    "length": ("grammar: {kind: file, path: brackets.yaml, length: 7}\n" + ALL + "documents: 100\n", "a length"),
+    "kind": ("grammar: dyck\n" + ALL + "documents: 100\n", "one of file, unlisted, cfg3 is required"),
+    "length": ("grammar: {kind: file, path: brackets.yaml, length: 7}\n" + ALL + "documents: 100\n", "set horizon"),
+    "listed": ("grammar: {kind: cfg3, depth: 2}\n" + ALL, "or documents: 10000"),
     "chain": ("grammar: {kind: file, path: endless.yaml}\n" + ALL + "documents: 100\n", "whose sequences never end"),
     "style": (HEAD + "restriction: {kind: style, keep: a}\ndocuments: 100\n", "a language with styles is required"),
 }  # fmt: skip
@@ -336,7 +349,7 @@ def test_every_file_of_frozen_worlds_is_told(capsys: Captured) -> None:
     assert len(list(FROZEN.glob("*.yaml"))) >= 2
 
 
-def test_the_definition_alone_gives_the_laws(world: UnlistedWorld) -> None:
+def test_the_definition_alone_gives_the_laws(world: DrawnWorld) -> None:
     again = laws_of(json.loads(json.dumps(world.definition)), "x")
     strings = world.documents.strings
     assert all(np.array_equal(a, b) for a, b in zip(again.scores(strings), world.laws.scores(strings), strict=True))

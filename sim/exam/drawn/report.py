@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from sim.config import described
-from sim.exam.unlisted.means import SURPRISE
-from sim.exam.unlisted.scoring import Judged
+from sim.exam.drawn.means import SURPRISE
+from sim.exam.drawn.scoring import Judged
 from sim.show.blocks import Block, Heading, Paragraph, Table
 from sim.show.writing import written
 

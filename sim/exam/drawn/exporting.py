@@ -9,6 +9,9 @@ import numpy as np
 import sim
 from sim.disk.files import draft, pack
 from sim.exam.building import LICENCE
+from sim.exam.drawn.entropies import entropies, said
+from sim.exam.drawn.readme import readme
+from sim.exam.drawn.world import CHUNK, DrawnWorld, chunk_of
 from sim.exam.exporting import (
     DEFAULT_PRETRAIN,
     DEFAULT_SFT,
@@ -22,13 +25,10 @@ from sim.exam.exporting import (
 )
 from sim.exam.stored import ABOUT, WORLD
 from sim.exam.tokens import Tokens
-from sim.exam.unlisted.entropies import entropies, said
-from sim.exam.unlisted.readme import readme
-from sim.exam.unlisted.world import CHUNK, UnlistedWorld, drawn
 from sim.exam.world import MARK, PLACES
 from sim.numerics import SpecificationError
 
-FORMAT = "unlisted 1"
+FORMAT = "drawn 1"
 """Version of the form of the folder; that of listed worlds is a number."""
 
 UNLIMITED = 10**30
@@ -36,7 +36,7 @@ UNLIMITED = 10**30
 
 
 def export(
-    world: UnlistedWorld, folder: Path, pretrain: int = DEFAULT_PRETRAIN, sft: int = DEFAULT_SFT, seed: int = 0
+    world: DrawnWorld, folder: Path, pretrain: int = DEFAULT_PRETRAIN, sft: int = DEFAULT_SFT, seed: int = 0
 ) -> Path:
     """Write a world to a new folder, in one step; the same world, amounts and seed give the same bytes.
 
@@ -67,7 +67,7 @@ def amounts(pretrain: Amount, sft: Amount) -> tuple[int, int]:
     return pretrain, sft
 
 
-def manifest(world: UnlistedWorld, tokens: Tokens, amounts: Mapping[str, int], seed: int) -> dict[str, Any]:
+def manifest(world: DrawnWorld, tokens: Tokens, amounts: Mapping[str, int], seed: int) -> dict[str, Any]:
     """Return what the file ABOUT says, but for the checksums of the files."""
     laws, documents = world.laws, world.documents
     return {
@@ -95,7 +95,7 @@ def manifest(world: UnlistedWorld, tokens: Tokens, amounts: Mapping[str, int], s
 
 
 def _contents(
-    world: UnlistedWorld, tokens: Tokens, amounts: Mapping[str, int], seed: int
+    world: DrawnWorld, tokens: Tokens, amounts: Mapping[str, int], seed: int
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
     """Iterate over the files with their contents in pieces."""
     documents, longest = world.documents, world.laws.longest
@@ -108,7 +108,7 @@ def _contents(
     yield from ((f"{part}.jsonl", _data_set(world, tokens, part, amounts[part], seed)) for part in PARTS)
 
 
-def _documents(world: UnlistedWorld, tokens: Tokens) -> Iterator[bytes]:
+def _documents(world: DrawnWorld, tokens: Tokens) -> Iterator[bytes]:
     """Every document with its truth; the logarithm of the probability 0 is null."""
     found = world.documents
     for index, string in enumerate(found.strings):
@@ -119,9 +119,9 @@ def _documents(world: UnlistedWorld, tokens: Tokens) -> Iterator[bytes]:
         })  # fmt: skip
 
 
-def _data_set(world: UnlistedWorld, tokens: Tokens, part: str, amount: int, seed: int) -> Iterator[bytes]:
+def _data_set(world: DrawnWorld, tokens: Tokens, part: str, amount: int, seed: int) -> Iterator[bytes]:
     """Independent documents, one in a line. Chunk after chunk is drawn, so the memory does not grow."""
     law = world.laws.s if part == "sft" else world.laws.p
     for start in range(0, amount, CHUNK):
-        for string in drawn(law, seed, part, start // CHUNK)[: amount - start]:
+        for string in chunk_of(law, seed, part, start // CHUNK)[: amount - start]:
             yield line({"text": tokens.text(string)})

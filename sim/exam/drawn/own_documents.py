@@ -9,12 +9,12 @@ from typing import Any, get_args
 import numpy as np
 
 from sim.estimators._one_sided import lower_mean
+from sim.exam.drawn.estimating import Found
+from sim.exam.drawn.masses import Masses, counted
+from sim.exam.drawn.means import ERROR, LITTLE, Mean, bounded, floored, unknown
+from sim.exam.drawn.world import DrawnWorld
 from sim.exam.sheets import UNITS, How, Name
 from sim.exam.tables import DOCUMENT, MODEL, read_table
-from sim.exam.unlisted.estimating import Found
-from sim.exam.unlisted.masses import Masses, counted
-from sim.exam.unlisted.means import ERROR, LITTLE, Mean, bounded, floored, unknown
-from sim.exam.unlisted.world import UnlistedWorld
 from sim.numerics import EOS, SpecificationError, nearest
 from sim.quantity import Quantity
 
@@ -86,7 +86,7 @@ def _positive(values: np.ndarray) -> Mean:
                 unknown(values).usual)  # fmt: skip
 
 
-def read_own(files: Sequence[Path], world: UnlistedWorld, how: How) -> dict[str, Own]:
+def read_own(files: Sequence[Path], world: DrawnWorld, how: How) -> dict[str, Own]:
     """Return the documents of each model. Raises SpecificationError for a wrong file, and for a model there twice."""
     found: dict[str, Own] = {}
     for file in files:
@@ -108,7 +108,7 @@ def read_own(files: Sequence[Path], world: UnlistedWorld, how: How) -> dict[str,
     return found
 
 
-def _own(file: Path, table: Mapping[str, Sequence[Any]], world: UnlistedWorld, how: How) -> Own:
+def _own(file: Path, table: Mapping[str, Sequence[Any]], world: DrawnWorld, how: How) -> Own:
     texts = [str(one) for one in table[TEXT]]
     ended = np.array([_truth(one, file) for one in table.get(ENDED, [True] * len(texts))], bool)
     words = {symbol: token for token, symbol in enumerate(world.laws.p.vocabulary.symbols) if token != EOS}

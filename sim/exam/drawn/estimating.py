@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.exam.drawn.masses import Masses, counted, gate, masses, outside, within
+from sim.exam.drawn.means import ERROR, LITTLE, SURPRISE, Mean, bounded, change, divergence, floored
+from sim.exam.drawn.world import DrawnWorld
 from sim.exam.sheets import Sheet
-from sim.exam.unlisted.masses import Masses, counted, gate, masses, outside, within
-from sim.exam.unlisted.means import ERROR, LITTLE, SURPRISE, Mean, bounded, change, divergence, floored
-from sim.exam.unlisted.world import UnlistedWorld
 from sim.quantity import exponential
 
 RARER = 10.0
@@ -34,7 +34,7 @@ class Found:
 class Paired:
     """The documents of a world beside what a model gives to them."""
 
-    world: UnlistedWorld
+    world: DrawnWorld
     log_q: np.ndarray  # float64[2n] [nat]
 
     @property
@@ -148,7 +148,7 @@ def changes(before: Paired, after: Paired, worst: float | None, against: str) ->
                 yield Found(metric, found, against=against)
 
 
-def of_sheet(world: UnlistedWorld, sheet: Sheet) -> Paired:
+def of_sheet(world: DrawnWorld, sheet: Sheet) -> Paired:
     """Return a sheet beside the documents of its world."""
     assert sheet.documents is not None, "sheets of such a world hold whole documents"
     return Paired(world, sheet.documents)

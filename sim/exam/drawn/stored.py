@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from sim.disk.files import unpack
+from sim.exam.drawn.building import laws_of
+from sim.exam.drawn.exporting import FORMAT
+from sim.exam.drawn.world import Documents, DrawnWorld
 from sim.exam.stored import ABOUT, WORLD
-from sim.exam.unlisted.building import laws_of
-from sim.exam.unlisted.exporting import FORMAT
-from sim.exam.unlisted.world import Documents, UnlistedWorld
 from sim.numerics import SpecificationError, in_one_line
 
 
-def is_unlisted(folder: Path) -> bool:
+def is_drawn(folder: Path) -> bool:
     """Whether a folder is an exported world whose strings are not listed."""
     try:
         about = json.loads((folder / ABOUT).read_bytes())
@@ -23,7 +23,7 @@ def is_unlisted(folder: Path) -> bool:
     return isinstance(about, Mapping) and about.get("format") == FORMAT
 
 
-def read_unlisted(folder: Path) -> UnlistedWorld:
+def read_drawn(folder: Path) -> DrawnWorld:
     """Return the world of an exported folder. Raises SpecificationError if it was changed.
 
     The documents are not drawn again, so a world can be read by versions of the program that would draw others.
@@ -49,7 +49,7 @@ def read_unlisted(folder: Path) -> UnlistedWorld:
     return found
 
 
-def _world(about: Mapping[str, Any], data: bytes, place: str) -> UnlistedWorld:
+def _world(about: Mapping[str, Any], data: bytes, place: str) -> DrawnWorld:
     arrays = unpack(data)
     documents = Documents(arrays["strings"], arrays["log_p"], arrays["log_s"])
-    return UnlistedWorld(about["name"], laws_of(about["definition"], place), documents, about["definition"])
+    return DrawnWorld(about["name"], laws_of(about["definition"], place), documents, about["definition"])

@@ -3,9 +3,9 @@
 import io
 from pathlib import Path
 
+from sim.exam.drawn.report import report
+from sim.exam.drawn.scoring import Judged
 from sim.exam.exporting import json_bytes
-from sim.exam.unlisted.report import report
-from sim.exam.unlisted.scoring import Judged
 from sim.places import write_whole
 from sim.show.blocks import markdown
 

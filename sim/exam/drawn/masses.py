@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.estimators._binomial import clopper_pearson
 from sim.estimators._intervals import of_mean
 from sim.estimators._one_sided import lower_mean
-from sim.estimators._binomial import clopper_pearson
 from sim.estimators._sample import Sample
-from sim.exam.unlisted.entropies import LEVEL
-from sim.exam.unlisted.means import ERROR, Mean
+from sim.exam.drawn.entropies import LEVEL
+from sim.exam.drawn.means import ERROR, Mean
 from sim.quantity import Quantity, exponential, logarithm
 
 

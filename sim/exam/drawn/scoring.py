@@ -12,14 +12,14 @@ import numpy as np
 import polars as pl
 
 from sim.disk.records import run_hash
+from sim.exam.drawn.entropies import entropies
+from sim.exam.drawn.estimating import Found, Paired, changes, numbers
+from sim.exam.drawn.means import Mean
+from sim.exam.drawn.own_documents import Own, read_own
+from sim.exam.drawn.world import DrawnWorld
 from sim.exam.scoring import Terms, with_steps
 from sim.exam.sheets import UNITS, How, Name, Sheet, check_numbers, divided, positions
 from sim.exam.tables import DOCUMENT, read_columns
-from sim.exam.unlisted.entropies import entropies
-from sim.exam.unlisted.estimating import Found, Paired, changes, numbers
-from sim.exam.unlisted.means import Mean
-from sim.exam.unlisted.own_documents import Own, read_own
-from sim.exam.unlisted.world import UnlistedWorld
 from sim.numerics import SpecificationError
 from sim.quantity import Quantity, exponential
 
@@ -53,7 +53,7 @@ class Given:
 class Judged:
     """The models of an exam: a table with a number in each row, and what was said about the files."""
 
-    world: UnlistedWorld
+    world: DrawnWorld
     given: Given
     config: Mapping[str, Any]
     table: pl.DataFrame
@@ -65,7 +65,7 @@ class Judged:
         return run_hash(self.config)
 
 
-def gather(files: Mapping[Name, Sequence[Path]], world: UnlistedWorld, given: Given) -> list[Sheet]:
+def gather(files: Mapping[Name, Sequence[Path]], world: DrawnWorld, given: Given) -> list[Sheet]:
     """Return the sheets of all files, in the order of models and steps.
 
     Raises SpecificationError for missing or doubled documents, those of another world, nan, probabilities above 1, and
@@ -84,7 +84,7 @@ def gather(files: Mapping[Name, Sequence[Path]], world: UnlistedWorld, given: Gi
     return found
 
 
-def _sheets(file: Path, name: Name, world: UnlistedWorld, how: How) -> Iterator[Sheet]:
+def _sheets(file: Path, name: Name, world: DrawnWorld, how: How) -> Iterator[Sheet]:
     columns = read_columns(file)
     if DOCUMENT not in columns:
         raise SpecificationError(
@@ -108,7 +108,7 @@ def _sheets(file: Path, name: Name, world: UnlistedWorld, how: How) -> Iterator[
         yield one
 
 
-def _check_mass(sheet: Sheet, world: UnlistedWorld, how: How) -> None:
+def _check_mass(sheet: Sheet, world: DrawnWorld, how: How) -> None:
     """Equal documents have one probability, and different ones together at most 1."""
     strings, log_q = world.documents.strings, sheet.documents
     assert log_q is not None
@@ -130,7 +130,7 @@ def _check_mass(sheet: Sheet, world: UnlistedWorld, how: How) -> None:
         )
 
 
-def _check_worst(sheet: Sheet, world: UnlistedWorld, given: Given) -> None:
+def _check_worst(sheet: Sheet, world: DrawnWorld, given: Given) -> None:
     if given.worst is None:
         return
     assert sheet.documents is not None
@@ -143,7 +143,7 @@ def _check_worst(sheet: Sheet, world: UnlistedWorld, given: Given) -> None:
         )
 
 
-def judged(sheets: Sequence[Sheet], samples: Sequence[Path], world: UnlistedWorld, given: Given) -> Judged:
+def judged(sheets: Sequence[Sheet], samples: Sequence[Path], world: DrawnWorld, given: Given) -> Judged:
     """Return the numbers of all models. samples: files of documents that the models wrote."""
     own = read_own(samples, world, How(given.terms.unit, given.terms.rounding))
     names = {sheet.name for sheet in sheets}
@@ -157,7 +157,7 @@ def judged(sheets: Sequence[Sheet], samples: Sequence[Path], world: UnlistedWorl
 
 
 def _models(
-    sheets: Sequence[Sheet], own: Mapping[str, Own], world: UnlistedWorld, given: Given
+    sheets: Sequence[Sheet], own: Mapping[str, Own], world: DrawnWorld, given: Given
 ) -> Iterator[dict[str, Any]]:
     last: dict[str, Sheet] = {sheet.name: sheet for sheet in sheets}
     paired = {id(sheet): Paired(world, sheet.documents) for sheet in sheets if sheet.documents is not None}
@@ -188,7 +188,7 @@ def _one_sided(found: Found) -> Found:
     return replace(found, mean=Mean(replace(number, lower=-math.inf))) if found.metric in FREE else found
 
 
-def _truths(world: UnlistedWorld) -> Iterator[dict[str, Any]]:
+def _truths(world: DrawnWorld) -> Iterator[dict[str, Any]]:
     """The numbers of P and S: entropies, lengths, and KL(S‖P), which is -log P(A) if A is a set of strings."""
     laws = world.laws
     for (name, number), law in zip(entropies(world).items(), (laws.p, laws.s), strict=True):
@@ -219,7 +219,7 @@ def _schema() -> dict[str, Any]:
     return {name: pl.String if name in texts else pl.Int64 if name in counts else pl.Float64 for name in order}
 
 
-def _config(sheets: Sequence[Sheet], own: Mapping[str, Own], world: UnlistedWorld, given: Given) -> dict[str, Any]:
+def _config(sheets: Sequence[Sheet], own: Mapping[str, Own], world: DrawnWorld, given: Given) -> dict[str, Any]:
     """Return what decides the hash of an exam."""
     files = {
         f"{sheet.name} {sheet.step}": hashlib.sha256(np.asarray(sheet.documents).tobytes()).hexdigest()

@@ -18,7 +18,7 @@ from sim.estimators._found import METHODS
 from sim.estimators._intervals import of_mean
 from sim.estimators._one_sided import lower_mean
 from sim.estimators._sample import Sample
-from sim.exam.unlisted.entropies import LEVEL
+from sim.exam.drawn.entropies import LEVEL
 from sim.quantity import Quantity
 
 ERROR = 1.0 - LEVEL

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import yaml
 
-from sim.config import construct
+from sim.config import construct, resolve
 from sim.exam.building import configuration, node_of
-from sim.exam.unlisted.world import Laws, UnlistedWorld, draw_documents
+from sim.exam.drawn.world import DrawnWorld, Laws, draw_documents
 from sim.grammars import file
+from sim.languages.endless import Endless
 from sim.languages.events import Dfa
+from sim.languages.exact import ExactLanguage
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Narrowed
+from sim.languages.unlisted import Unlisted
 from sim.laws.by_length import of_length, within
 from sim.laws.nonrecursive import NonRecursive
 from sim.laws.protocol import Law
@@ -29,6 +32,9 @@ FROZEN = Path(__file__).resolve().parent / "worlds"
 
 KEYS = ("grammar", "restriction", "horizon", "symbols", "documents")
 """Keys of a configuration of a world that is judged by drawn documents. The last three make it one."""
+
+FILES = ("file", "unlisted")
+"""The grammars that are read from a file; a definition holds the content of the file."""
 
 NUMBER, SEED = 10_000, 0
 """Documents that are drawn from each of P and S to be scored, and the seed of the draws, unless something is said."""
@@ -47,7 +53,7 @@ def frozen_worlds() -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def frozen(name: str) -> UnlistedWorld:
+def frozen(name: str) -> DrawnWorld:
     """Return a frozen world. Raises SpecificationError if this program no longer builds the world of that hash."""
     entry = frozen_worlds()[name]
     found = built({key: entry[key] for key in KEYS if key in entry}, name, name)
@@ -59,7 +65,7 @@ def frozen(name: str) -> UnlistedWorld:
     return found
 
 
-def named_world(named: str, number: int | None = None) -> UnlistedWorld | None:
+def named_world(named: str, number: int | None = None) -> DrawnWorld | None:
     """Return the world of a name or of a YAML file if it is one of this kind, else None.
 
     number: documents to be drawn from each law; given, it makes a YAML file one of this kind. Raises SpecificationError
@@ -81,7 +87,7 @@ def named_world(named: str, number: int | None = None) -> UnlistedWorld | None:
     return built(config, place.stem, named, number)
 
 
-def built(config: Mapping[str, Any], name: str, place: str, number: int | None = None) -> UnlistedWorld:
+def built(config: Mapping[str, Any], name: str, place: str, number: int | None = None) -> DrawnWorld:
     """Return the world of a configuration with the keys KEYS, with its documents drawn and scored.
 
     Raises SpecificationError for what cannot be built, for a grammar that is a list of strings, and for a restriction
@@ -90,10 +96,10 @@ def built(config: Mapping[str, Any], name: str, place: str, number: int | None =
     return from_definition(defined(config, place, number), name, place)
 
 
-def from_definition(definition: Mapping[str, Any], name: str, place: str) -> UnlistedWorld:
+def from_definition(definition: Mapping[str, Any], name: str, place: str) -> DrawnWorld:
     """Return the world of a definition, with its documents drawn and scored."""
     laws, drawn = laws_of(definition, place), definition["documents"]
-    return UnlistedWorld(name, laws, draw_documents(laws, drawn["number"], drawn["seed"]), definition)
+    return DrawnWorld(name, laws, draw_documents(laws, drawn["number"], drawn["seed"]), definition)
 
 
 def laws_of(definition: Mapping[str, Any], place: str) -> Laws:
@@ -101,13 +107,7 @@ def laws_of(definition: Mapping[str, Any], place: str) -> Laws:
 
     So log P(A) of what is judged is log P(A) of the grammar + log S(lengths) - log P(lengths), exact.
     """
-    grammar = definition["grammar"]
-    language = file.language_of(place, dict(grammar["content"]), grammar["renormalise"])
-    if isinstance(language, FiniteLanguage):
-        raise SpecificationError(
-            f"{place}: a grammar, an automaton or a hidden machine is required, found a list of strings; leave out "
-            f"{', '.join(KEYS[2:])}: a world that is listed is judged exactly"
-        )
+    language = _language(definition["grammar"], place)
     p = law_of(language)
     narrowed = construct("restriction", definition["restriction"], "restriction", language)
     assert isinstance(narrowed, Narrowed), "a restriction of a language that is not listed"
@@ -124,6 +124,42 @@ def laws_of(definition: Mapping[str, Any], place: str) -> Laws:
     s, log_s, _ = _of_lengths(s, kept, f"{place}: S")
     longest = min(longest, len(kept) - 1.0)
     return Laws(p, s, narrowed.log_mass + log_s - log_p, narrowed.of_strings, dropped, longest)
+
+
+def _language(grammar: Mapping[str, Any], place: str) -> ExactLanguage:
+    """Return the language of the grammar in a definition: of the content of a file, or of a member's node."""
+    if "node" in grammar:
+        made = construct("grammar", grammar["node"], "grammar")
+        assert isinstance(made, Unlisted), "a grammar that is marked as unlisted"
+        return made.language
+    language = file.language_of(place, dict(grammar["content"]), grammar["renormalise"])
+    if isinstance(language, FiniteLanguage | Endless):
+        what = "a list of strings" if isinstance(language, FiniteLanguage) else "a machine whose sequences never end"
+        raise SpecificationError(
+            f"{place}: a grammar, or an automaton or a hidden machine that stops, is required, found {what}; leave out "
+            f"{', '.join(KEYS[2:])}: a world that is listed is judged exactly"
+        )
+    return language
+
+
+def _grammar(given: Any, place: str) -> dict[str, Any]:
+    """Return the grammar of a configuration as a definition has it."""
+    node = node_of("grammar", given)
+    marked = getattr(resolve("grammar", node["kind"], "grammar"), "unlisted", False)
+    if node["kind"] not in FILES and not marked:
+        raise SpecificationError(
+            f"{place}: grammar: one of {', '.join(FILES)}, cfg3 is required for documents that are drawn, found "
+            f"{node['kind']}; leave out {', '.join(KEYS[2:])} for a world that is listed"
+        )
+    if node.get("length") is not None:
+        raise SpecificationError(
+            f"{place}: grammar.length: none is required for documents that are drawn, found {node['length']}; set "
+            "horizon beside grammar, for documents that are shorter"
+        )
+    if node["kind"] not in FILES:
+        return {"node": node}
+    content = file.load(node["path"], node["normalise"], node["text"])
+    return {"content": content, "renormalise": node["renormalise"]}
 
 
 def _kept(definition: Mapping[str, Any]) -> np.ndarray | None:
@@ -157,14 +193,6 @@ def defined(config: Mapping[str, Any], place: str, number: int | None = None) ->
         raise SpecificationError(
             f"{place}: the keys {', '.join(KEYS)} (the last three may be left out) are required, found {what}"
         )
-    node = node_of("grammar", config["grammar"])
-    if node["kind"] != "file" or node["length"] is not None:
-        found = node["kind"] if node["kind"] != "file" else "a length, which lists its strings"
-        raise SpecificationError(
-            f"{place}: grammar: the kind file, without a length, is required for documents that are drawn, found "
-            f"{found}; leave out {', '.join(KEYS[2:])} for a world that is listed"
-        )
-    content = file.load(node["path"], node["normalise"], node["text"])
     drawn = config.get("documents")
     drawn = drawn if isinstance(drawn, Mapping) else {} if drawn is None else {"number": drawn}
     if set(drawn) - {"number", "seed"}:
@@ -173,7 +201,7 @@ def defined(config: Mapping[str, Any], place: str, number: int | None = None) ->
     if None not in limits.values():
         raise SpecificationError(f"{place}: either horizon or symbols is required, found both; leave one out")
     return {
-        "grammar": {"content": content, "renormalise": node["renormalise"]},
+        "grammar": _grammar(config["grammar"], place),
         "restriction": node_of("restriction", config["restriction"]),
         **limits,
         "documents": {

@@ -88,7 +88,7 @@ class Documents:
 
 
 @dataclass(frozen=True, eq=False)
-class UnlistedWorld:
+class DrawnWorld:
     """The laws, the documents, and what defines them.
 
     definition: the grammar (its content, not the name of its file), the restriction, the lengths that are kept, and
@@ -117,7 +117,7 @@ class UnlistedWorld:
         return [f"{self.mark}-d{index:06d}" for index in range(2 * self.documents.each)]
 
 
-def drawn(law: Law, seed: int, part: str, chunk: int) -> np.ndarray:
+def chunk_of(law: Law, seed: int, part: str, chunk: int) -> np.ndarray:
     """Return chunk number `chunk` of a data set: CHUNK independent draws, int32[CHUNK, T]; see STREAMS."""
     bits = np.random.PCG64(np.random.SeedSequence([seed, STREAMS[part], chunk]))
     return law.sample(np.random.Generator(bits), CHUNK)
@@ -127,7 +127,7 @@ def draw_documents(laws: Laws, number: int, seed: int) -> Documents:
     """Draw the documents to be scored, `number` from each of P and S, and score them exactly."""
     found = []
     for part, law in (("P", laws.p), ("S", laws.s)):
-        chunks = [drawn(law, seed, part, chunk) for chunk in range(-(-number // CHUNK))]
+        chunks = [chunk_of(law, seed, part, chunk) for chunk in range(-(-number // CHUNK))]
         found.append(_stacked(chunks)[:number])
     strings = _stacked(found)
     return Documents(strings, *laws.scores(strings))

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 
+from sim.exam.drawn.entropies import entropies
+from sim.exam.drawn.world import DrawnWorld
 from sim.exam.tokens import Tokens
-from sim.exam.unlisted.entropies import entropies
-from sim.exam.unlisted.world import UnlistedWorld
 from sim.numerics import EOS
 from sim.show.writing import text
 
@@ -65,7 +65,7 @@ If your model gives every token at least the probability e, log p - log q of a d
 """
 
 
-def readme(world: UnlistedWorld, tokens: Tokens, amounts: Mapping[str, int], seed: int) -> str:
+def readme(world: DrawnWorld, tokens: Tokens, amounts: Mapping[str, int], seed: int) -> str:
     """Return the page as Markdown."""
     start, pad, _ = tokens.extra
     laws, documents = world.laws, world.documents

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from sim.estimators._one_sided import lower_mean
-from sim.exam.unlisted.world import UnlistedWorld
+from sim.exam.drawn.world import DrawnWorld
 from sim.languages.exact import UnavailableError
 from sim.laws.protocol import Law
 from sim.quantity import Quantity
@@ -14,7 +14,7 @@ LEVEL = 0.95
 """Level of every interval of the exam."""
 
 
-def entropies(world: UnlistedWorld) -> dict[str, Quantity]:
+def entropies(world: DrawnWorld) -> dict[str, Quantity]:
     """Return H(P) and H(S) of documents [nat]."""
     documents, n = world.documents, world.documents.each
     pairs = (("H(P)", world.laws.p, documents.log_p[:n]), ("H(S)", world.laws.s, documents.log_s[n:]))
