@@ -1,6 +1,7 @@
 """Build a world whose strings are not listed: from a configuration, or from its own definition."""
 
 import functools
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -105,8 +106,16 @@ def from_definition(definition: Mapping[str, Any], name: str, place: str) -> Dra
 def laws_of(definition: Mapping[str, Any], place: str) -> Laws:
     """Return the laws of P and S. The grammar is restricted first, and then both are given the lengths that are kept.
 
-    So log P(A) of what is judged is log P(A) of the grammar + log S(lengths) - log P(lengths), exact.
+    So log P(A) of what is judged is log P(A) of the grammar + log S(lengths) - log P(lengths), exact. The last few are
+    kept, because a longest length can take seconds to build in.
     """
+    asked = {key: definition[key] for key in KEYS[:4]}
+    return _laws_of(json.dumps(asked, sort_keys=True, ensure_ascii=False), place)
+
+
+@functools.lru_cache(maxsize=4)
+def _laws_of(text: str, place: str) -> Laws:
+    definition = json.loads(text)
     language = _language(definition["grammar"], place)
     p = law_of(language)
     narrowed = construct("restriction", definition["restriction"], "restriction", language)

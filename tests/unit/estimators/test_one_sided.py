@@ -12,9 +12,9 @@ from sim.estimators._one_sided import WIDTHS, lower_mean
 ERROR = 0.05
 
 
-@pytest.mark.parametrize("value", [0.3, 5.0, 1000.0])
+@pytest.mark.parametrize("value", [0.3, 1000.0])
 @pytest.mark.parametrize("share", [1e-3, 0.02, 0.4])
-@pytest.mark.parametrize("n", [30, 400])
+@pytest.mark.parametrize("n", [30, 150])
 def test_the_end_is_wrong_in_few_of_all_samples(value: float, share: float, n: int) -> None:
     """A law on 0 and one value: the number of draws of the value is binomial, so all samples can be weighed."""
     wrong = 0.0

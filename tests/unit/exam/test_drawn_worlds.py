@@ -350,6 +350,6 @@ def test_every_file_of_frozen_worlds_is_told(capsys: Captured) -> None:
 
 
 def test_the_definition_alone_gives_the_laws(world: DrawnWorld) -> None:
-    again = laws_of(json.loads(json.dumps(world.definition)), "x")
+    again = laws_of(json.loads(json.dumps(world.definition)), "another place")
     strings = world.documents.strings
     assert all(np.array_equal(a, b) for a, b in zip(again.scores(strings), world.laws.scores(strings), strict=True))
