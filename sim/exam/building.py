@@ -30,12 +30,17 @@ KEYS = ("grammar", "restriction", "dial")
 
 
 @functools.cache
+def frozen_files() -> dict[str, Mapping[str, Any]]:
+    """Return the contents of the files of frozen worlds, by their names without an ending."""
+    return {place.stem: yaml.safe_load(place.read_text(encoding="utf-8")) for place in sorted(FROZEN.glob("*.yaml"))}
+
+
+@functools.cache
 def frozen_worlds() -> dict[str, Mapping[str, Any]]:
     """Return the entries of all frozen worlds by name, such as `english_small@1`: hash, grammar and restriction."""
     found: dict[str, Mapping[str, Any]] = {}
-    for file in sorted(FROZEN.glob("*.yaml")):
-        for size, entry in yaml.safe_load(file.read_text(encoding="utf-8"))["worlds"].items():
-            found[f"{file.stem}_{size}"] = entry
+    for stem, held in frozen_files().items():
+        found |= {f"{stem}_{name}": entry for name, entry in held["worlds"].items()}
     return found
 
 
@@ -140,7 +145,6 @@ def _recorded(place: Path) -> ExamWorld:
 
 def listed() -> Iterator[str]:
     """Iterate over the frozen worlds as lines of a help text."""
-    for file in sorted(FROZEN.glob("*.yaml")):
-        entries = yaml.safe_load(file.read_text(encoding="utf-8"))
-        sizes = [name for name in frozen_worlds() if re.fullmatch(rf"{file.stem}_[a-z]+@\d+", name)]
-        yield f"  {entries['about']}: {', '.join(sizes)}"
+    for stem, held in frozen_files().items():
+        names = [name for name in frozen_worlds() if re.fullmatch(rf"{stem}_[a-z]+@\d+", name)]
+        yield f"  {held['about']}: {', '.join(names)}"

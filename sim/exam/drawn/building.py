@@ -45,12 +45,17 @@ LEAST = 100
 
 
 @functools.cache
+def frozen_files() -> dict[str, Mapping[str, Any]]:
+    """Return the contents of the files of frozen worlds, by their names without an ending."""
+    return {place.stem: yaml.safe_load(place.read_text(encoding="utf-8")) for place in sorted(FROZEN.glob("*.yaml"))}
+
+
+@functools.cache
 def frozen_worlds() -> dict[str, Mapping[str, Any]]:
     """Return the entries of all frozen worlds by name, such as `cfg3b_first@1`."""
     found: dict[str, Mapping[str, Any]] = {}
-    for place in sorted(FROZEN.glob("*.yaml")):
-        for name, entry in yaml.safe_load(place.read_text(encoding="utf-8"))["worlds"].items():
-            found[f"{place.stem}_{name}"] = entry
+    for stem, held in frozen_files().items():
+        found |= {f"{stem}_{name}": entry for name, entry in held["worlds"].items()}
     return found
 
 
@@ -228,7 +233,6 @@ def _whole(value: Any, least: int, place: str) -> int | None:
 
 def listed() -> Iterator[str]:
     """Iterate over the frozen worlds as lines of a help text."""
-    for place in sorted(FROZEN.glob("*.yaml")):
-        about = yaml.safe_load(place.read_text(encoding="utf-8"))["about"]
-        names = [name for name in frozen_worlds() if re.fullmatch(rf"{place.stem}_[a-z]+@\d+", name)]
-        yield f"  {about}: {', '.join(names)}"
+    for stem, held in frozen_files().items():
+        names = [name for name in frozen_worlds() if re.fullmatch(rf"{stem}_[a-z]+@\d+", name)]
+        yield f"  {held['about']}: {', '.join(names)}"

@@ -68,14 +68,14 @@ def check(found: dict[str, tuple[int, int]], repetitions: int) -> None:
         assert binomtest(held, repetitions, 0.95, "less").pvalue > ALARM, (name, held / repetitions)
 
 
-@pytest.mark.parametrize(("name", "declares"), [*((one, True) for one in MODELS), ("leaky", False)])
+@pytest.mark.parametrize(("name", "declares"), [*((one, True) for one in MODELS[1::2]), ("leaky", False)])
 def test_intervals_hold_the_truth(
     name: str, declares: bool, world: DrawnWorld, truth: Listed, given: dict[str, np.ndarray]
 ) -> None:
     log_q = given[name]
-    found = shares(world, truth, log_q, worst(truth, log_q) if declares else None, 200, 20)
+    found = shares(world, truth, log_q, worst(truth, log_q) if declares else None, 200, 16)
     assert set(found) == set(numbers_of(truth, log_q))
-    check(found, 20)
+    check(found, 16)
 
 
 @pytest.mark.slow
@@ -92,9 +92,9 @@ def test_intervals_hold_the_truth_in_many_samples(
 def test_the_usual_interval_may_hold_seldom(world: DrawnWorld, truth: Listed, given: dict[str, np.ndarray]) -> None:
     """Rare strings are lost, 0.5 % of P: many samples show none, and then Student's interval is too narrow."""
     log_q = given["without the rare"]
-    reported, usual = shares(world, truth, log_q, worst(truth, log_q), 200, 50)["forgetting"]
-    assert reported == 50
-    assert usual < 40
+    reported, usual = shares(world, truth, log_q, worst(truth, log_q), 100, 30)["forgetting"]
+    assert reported == 30
+    assert usual < 24
 
 
 def test_estimates_come_near_with_many_documents(
