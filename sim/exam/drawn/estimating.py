@@ -1,12 +1,13 @@
 """What drawn documents tell about a model: every number with its interval, and nothing that they cannot tell."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
-from sim.exam.drawn.masses import Masses, counted, gate, masses, outside, within
+from sim.exam.drawn.masses import Masses, apart, combined, counted, gate, masses, outside, within
 from sim.exam.drawn.means import ERROR, LITTLE, SURPRISE, Mean, bounded, change, divergence, floored
 from sim.exam.drawn.world import DrawnWorld
 from sim.exam.sheets import Sheet
@@ -59,11 +60,15 @@ class Paired:
         return np.where(event, self.ratio_p, 0.0)
 
 
-def numbers(paired: Paired, worst: float | None, own: Masses | None = None) -> Iterator[Found]:
+Counted: TypeAlias = Callable[[float], Masses]
+"""The masses of A, B and ⊥ by counting documents of the model, wrong with a probability of at most what is given."""
+
+
+def numbers(paired: Paired, worst: float | None, own: Counted | None = None) -> Iterator[Found]:
     """Iterate over the numbers of a model.
 
     worst: the largest log P/q and log S/q that is declared, if one is; own: the masses of A, B and ⊥ by counting
-    documents of the model, which are used instead of those by importance.
+    documents of the model, if there are any.
     """
     laws = paired.world.laws
     for metric, law, ratio in (("fit", laws.s, paired.ratio_s), ("forgetting", laws.p, paired.ratio_p)):
@@ -74,19 +79,18 @@ def numbers(paired: Paired, worst: float | None, own: Masses | None = None) -> I
     if laws.of_strings:
         yield from _split(paired, worst, own)
     else:
-        yield Found("off_support", outside(paired.ratio_p) if own is None else own.off)
+        yield Found("off_support", outside(paired.ratio_p) if own is None else own(ERROR).off)
     yield from _distances(paired)
 
 
-def _split(paired: Paired, worst: float | None, own: Masses | None) -> Iterator[Found]:
+def _split(paired: Paired, worst: float | None, own: Counted | None) -> Iterator[Found]:
     """KL(P‖q) by the documents of A and of B, and as gate + kept + erasure."""
     log_a = paired.world.laws.log_mass
     log_b = math.log(-math.expm1(log_a)) if log_a < 0.0 else -math.inf
     for metric, event, log_mass in (("part_a", paired.kept, log_a), ("part_b", ~paired.kept, log_b)):
         if log_mass > -math.inf:
             yield Found(metric, divergence(paired.within(event), worst, truth=(_least(log_mass), math.inf)))
-    found = masses(paired.ratio_s, paired.ratio_p, paired.kept) if own is None else own
-    half = masses(paired.ratio_s, paired.ratio_p, paired.kept, ERROR / 2.0) if own is None else own
+    found, half = (weighed(paired, own, error) for error in (ERROR, ERROR / 2.0))
     yield from (Found("mass_a", found.a), Found("mass_b", found.b), Found("off_support", found.off))
     yield Found("gate", gate(found, log_a))
     inside = exponential(log_a)
@@ -96,6 +100,18 @@ def _split(paired: Paired, worst: float | None, own: Masses | None) -> Iterator[
     if log_b > -math.inf:
         of_b = divergence(paired.within(~paired.kept), worst, ERROR / 2.0, (_least(log_b), math.inf))
         yield Found("erasure", within(half.b, of_b, log_b))
+
+
+def weighed(paired: Paired, own: Counted | None, error: float = ERROR) -> Masses:
+    """Return the masses by the documents of P and S, and by those of the model if there are any."""
+    if own is None:
+        return masses(paired.ratio_s, paired.ratio_p, paired.kept, error)
+    return combined(own(error / 2.0), masses(paired.ratio_s, paired.ratio_p, paired.kept, error / 2.0))
+
+
+def contradicted(paired: Paired, own: Counted) -> bool:
+    """Whether what the model wrote and what it gives to documents contradict each other about A, B and ⊥."""
+    return apart(own(ERROR / 2.0), masses(paired.ratio_s, paired.ratio_p, paired.kept, ERROR / 2.0))
 
 
 def _least(log_mass: float) -> float:

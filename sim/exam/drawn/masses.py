@@ -56,6 +56,35 @@ def counted(held: int, perhaps: int, number: int, error: float) -> Mean:
     return Mean(Quantity(low, high, "estimated", held / number, 1.0 - error, number, "proved"))
 
 
+def combined(first: Masses, second: Masses) -> Masses:
+    """Return the masses of two routes: the intersections of their intervals, and the estimates of the narrower ones.
+
+    Both routes hold together with the sum of their errors, by Bonferroni's inequality. Where the intervals have nothing
+    in common, those of the first route stay.
+    """
+    a, b, off = (_both(*pair) for pair in _pairs(first, second))
+    return Masses(a, b, off)
+
+
+def apart(first: Masses, second: Masses) -> bool:
+    """Whether two routes contradict each other: some of their intervals have nothing in common."""
+    return any(max(one.number.lower, two.number.lower) > min(one.number.upper, two.number.upper)
+               for one, two in _pairs(first, second))  # fmt: skip
+
+
+def _pairs(first: Masses, second: Masses) -> list[tuple[Mean, Mean]]:
+    return [(first.a, second.a), (first.b, second.b), (first.off, second.off)]
+
+
+def _both(first: Mean, second: Mean) -> Mean:
+    one, two = first.number, second.number
+    low, high = max(one.lower, two.lower), min(one.upper, two.upper)
+    low, high = (low, high) if low <= high else (one.lower, one.upper)
+    best = first if one.width <= two.width else second
+    level = max(0.0, one.level + two.level - 1.0)
+    return Mean(Quantity(low, high, "estimated", best.number.estimate, level, best.number.count, "proved"), best.usual)
+
+
 def gate(found: Masses, log_mass: float) -> Mean:
     """Return KL((P(A), P(B), 0)‖(q(A), q(B), q(⊥))) [nat], over all masses inside their intervals.
 

@@ -36,7 +36,7 @@ class Own:
     cut: np.ndarray  # bool[n]
     log_q: np.ndarray | None
 
-    def masses(self, of_strings: bool) -> Masses:
+    def masses(self, of_strings: bool, error: float = ERROR) -> Masses:
         """Return q(A), q(B) and q(⊥) by counting; all three intervals hold together. A and B need an event of strings.
 
         A document that was cut off counts as any of the three.
@@ -46,9 +46,9 @@ class Own:
         off = int((~inside & ~self.cut).sum())
         if not of_strings:
             none = Mean(Quantity(0.0, 1.0, "estimated", None, 1.0, n, "none"))
-            return Masses(none, none, counted(off, unknown_, n, ERROR))
+            return Masses(none, none, counted(off, unknown_, n, error))
         held = int((inside & self.kept).sum()), int((inside & ~self.kept).sum()), off
-        a, b, rest = (counted(one, unknown_, n, ERROR / 3.0) for one in held)
+        a, b, rest = (counted(one, unknown_, n, error / 3.0) for one in held)
         return Masses(a, b, rest)
 
     def numbers(self) -> Iterator[Found]:

@@ -103,6 +103,11 @@ def told(judged: Judged) -> Iterator[str]:
         )
     if any(one.cut.any() for one in judged.own.values()):
         yield "Some documents of the model were cut off; they count as anything, so H(q) and KL(q‖P) are not known."
+    for name in judged.contradicted:
+        yield (
+            f"The documents of the model {name} and its log-probabilities contradict each other about q(A), q(B) or "
+            "q(⊥), which happens in at most 5 % of exams by chance. Draw from the model as it is, at temperature 1."
+        )
     if not laws.of_strings:
         yield (
             "A is a set of derivations, and strings may have several. So q(A), gate, kept and erasure are not known, "

@@ -1,5 +1,6 @@
 """From what is handed in to a table of numbers: what is read, what is refused, and what a tokenizer changes."""
 
+import functools
 import hashlib
 import json
 import math
@@ -13,7 +14,7 @@ import polars as pl
 
 from sim.disk.records import run_hash
 from sim.exam.drawn.entropies import entropies
-from sim.exam.drawn.estimating import Found, Paired, changes, numbers
+from sim.exam.drawn.estimating import Found, Paired, changes, contradicted, numbers
 from sim.exam.drawn.means import Mean
 from sim.exam.drawn.own_documents import Own, read_own
 from sim.exam.drawn.world import DrawnWorld
@@ -58,6 +59,7 @@ class Judged:
     config: Mapping[str, Any]
     table: pl.DataFrame
     own: Mapping[str, Own]
+    contradicted: Sequence[str] = ()  # models whose own documents and log-probabilities contradict each other
 
     @property
     def hash(self) -> str:
@@ -153,7 +155,17 @@ def judged(sheets: Sequence[Sheet], samples: Sequence[Path], world: DrawnWorld, 
     config = _config(sheets, own, world, given)
     rows = [*_truths(world), *_models(sheets, own, world, given)]
     exam = {"exam": run_hash(config), "name": given.terms.name, "world": world.name, "world_hash": world.hash}
-    return Judged(world, given, config, pl.DataFrame([exam | row for row in rows], schema=_schema()), own)
+    table = pl.DataFrame([exam | row for row in rows], schema=_schema())
+    return Judged(world, given, config, table, own, list(_contradicted(sheets, own, world)))
+
+
+def _contradicted(sheets: Sequence[Sheet], own: Mapping[str, Own], world: DrawnWorld) -> Iterator[str]:
+    last = {sheet.name: sheet.documents for sheet in sheets}
+    for name, one in own.items():
+        log_q = next(values for key, values in last.items() if key == name)
+        if log_q is not None and world.laws.of_strings:
+            if contradicted(Paired(world, log_q), functools.partial(one.masses, True)):
+                yield name
 
 
 def _models(
@@ -163,9 +175,8 @@ def _models(
     paired = {id(sheet): Paired(world, sheet.documents) for sheet in sheets if sheet.documents is not None}
     for sheet in sheets:
         here = own.get(sheet.name) if sheet is last[sheet.name] else None
-        found = list(
-            numbers(paired[id(sheet)], given.worst, None if here is None else here.masses(world.laws.of_strings))
-        )
+        count = None if here is None else functools.partial(here.masses, world.laws.of_strings)
+        found = list(numbers(paired[id(sheet)], given.worst, count))
         found += [] if here is None else list(here.numbers())
         for against in ("before", "control"):
             earlier = last.get(against)

@@ -129,9 +129,7 @@ def test_an_exam_from_the_command_line(files: dict[str, Path], place: Path, tmp_
     assert set(table["exam"]) == {target.name}
     assert set(table["metric"]) <= set(METRICS) == set(LABELS)
     leak = table.filter(model="after", metric="off_support").row(0, named=True)
-    assert leak["value"] == 0.1
-    assert leak["documents"] == 200
-    assert 0.05 < leak["lower"] < 0.1 < leak["upper"] < 0.17
+    assert 0.05 < leak["lower"] < 0.08 < leak["upper"] < 0.17  # 0.08 is the truth, and 20 of 200 documents are wrong
     assert (table["lower"] <= table["upper"]).all()
     config_ = json.loads((target / "exam.json").read_text(encoding="utf-8"))
     assert config_["exam"]["worst"] == 6.0
@@ -151,8 +149,10 @@ def test_what_documents_do_not_tell_is_said(files: dict[str, Path], place: Path,
     found = sim.estimate_model(files["after"], place, samples=cut, outputs=tmp_path)
     assert "were cut off" in (found.folder / "report.md").read_text(encoding="utf-8")
     row = found.table().filter(metric="off_support").row(0, named=True)
-    assert row["upper"] == 1.0  # prefixes that could go on count as anything
-    assert row["lower"] > 0.0  # others are wrong already
+    assert 0.0 < row["lower"] < 0.08 < row["upper"]  # some prefixes are wrong already, others count as anything
+    wrong = own_documents(place, tmp_path, bad=120)  # another model, or another temperature
+    found = sim.estimate_model(files["after"], place, samples=wrong, outputs=tmp_path)
+    assert "contradict each other about q(A)" in " ".join((found.folder / "report.md").read_text("utf-8").split())
 
 
 def test_several_steps_and_models_in_one_file(world: DrawnWorld, place: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 from scipy.stats import binomtest
 
 from sim.exam.drawn.estimating import Paired, changes, numbers
-from sim.exam.drawn.masses import Masses, counted, gate
+from sim.exam.drawn.masses import Masses, apart, combined, counted, gate
 from sim.exam.drawn.means import SURPRISE, Mean, divergence
 from sim.exam.drawn.own_documents import Own
 from sim.exam.drawn.world import DrawnWorld
@@ -202,13 +203,30 @@ def test_own_documents_show_a_leak(world: DrawnWorld, truth: Listed, given: dict
     for _ in range(20):
         drawn, rows = sample(world, truth, 200, rng)
         own = drawn_by(truth, log_q, 300, rng)
-        all_found = [*numbers(Paired(drawn, log_q[rows]), None, own.masses(True)), *own.numbers()]
+        all_found = [*numbers(Paired(drawn, log_q[rows]), None, partial(own.masses, True)), *own.numbers()]
         for one in all_found:
             if one.per == "document":
                 held[one.metric] += one.mean.number.lower - 1e-9 <= wanted[one.metric] <= one.mean.number.upper + 1e-9
     check({name: (number, 0) for name, number in held.items()}, 20)
     assert own.masses(True).off.number.lower > 0.2  # of 0.3
     assert set(held) == set(wanted)
+
+
+def test_two_routes_to_the_masses_are_put_together(
+    world: DrawnWorld, truth: Listed, given: dict[str, np.ndarray]
+) -> None:
+    log_q, rng = given["leaky"], np.random.default_rng(8)
+    drawn, rows = sample(world, truth, 2000, rng)
+    own = drawn_by(truth, log_q, 500, rng)
+    alone = {one.metric: one.mean.number for one in numbers(Paired(drawn, log_q[rows]), 8.0)}
+    both = {one.metric: one.mean.number for one in numbers(Paired(drawn, log_q[rows]), 8.0, partial(own.masses, True))}
+    assert both["off_support"].lower > 0.2 > alone["off_support"].lower == 0.0
+    assert both["gate"].lower > alone["gate"].lower
+    assert all(one.level >= 0.95 - 1e-12 for one in both.values())
+    first, second = own.masses(True, 0.025), drawn_by(truth, given["fine-tuned"], 500, rng).masses(True, 0.025)
+    assert not apart(first, own.masses(True, 0.01))
+    assert apart(first, second)  # another model wrote these
+    assert combined(first, second).a.number.lower == first.a.number.lower
 
 
 def test_documents_that_were_cut_off_count_as_anything(truth: Listed, given: dict[str, np.ndarray]) -> None:
