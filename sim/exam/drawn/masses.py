@@ -80,7 +80,8 @@ def _both(first: Mean, second: Mean) -> Mean:
     one, two = first.number, second.number
     low, high = max(one.lower, two.lower), min(one.upper, two.upper)
     low, high = (low, high) if low <= high else (one.lower, one.upper)
-    best = first if one.width <= two.width else second
+    best, other = (first, second) if one.width <= two.width else (second, first)
+    best = other if best.number.estimate == 0.0 else best  # nothing was counted, but the weights say how little
     level = max(0.0, one.level + two.level - 1.0)
     return Mean(Quantity(low, high, "estimated", best.number.estimate, level, best.number.count, "proved"), best.usual)
 
