@@ -55,7 +55,7 @@ optional: $(VENV)/.test ## run the tests that need an extra (ray, optuna, slurm)
 	@$(PY) -m pytest -q -m optional
 
 trainers: $(VENV)/.test $(OTHERS)/.trainers ## install PyTorch and TRL (1.5 GB), and run the tests of examples/torch and examples/trl
-	@$(PY) -m pytest -q -m slow tests/laws/test_trainers.py
+	@$(PY) -m pytest -q -m slow tests/laws/test_trainers.py tests/laws/test_other_tokenizer.py
 
 faults: $(VENV)/.test ## plant mistakes in a copy of the source and check that the tests notice each (15 minutes)
 	@$(PY) -m tests.planted --workers $(WORKERS)

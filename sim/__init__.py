@@ -11,7 +11,8 @@
 
 `sim.read("outputs/<name>/<hash>")` reads the record of a run, and `sim.model_of(record)` is a model of it. The commands
 are `python -m sim.run`, `sim.rows`, `sim.status`, `sim.cancel`, `sim.verify`, `sim.describe` and `sim.selftest`.
-Models of other trainers take an exam: `sim.export_world`, `sim.score_model`, `python -m sim.export` and `sim.score`.
+Models of other trainers take an exam: `sim.export_world`, `sim.score_model`, `sim.estimate_model`,
+`python -m sim.export` and `sim.score`.
 """
 
 import importlib
@@ -38,6 +39,7 @@ _PUBLIC = {
     "coemission": "sim.languages.coemission",
     "dial": "sim.languages.dial",
     "divergences": "sim.metrics.comparison",
+    "estimate_model": "sim.interface.exam",
     "excess_entropy": "sim.languages.chain_rates",
     "export_world": "sim.interface.exam",
     "kl_rate": "sim.languages.chain_rates",

@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sim.arguments import Parser, whole
-from sim.exam.building import listed, world_of
+from sim.exam.building import listed
+from sim.exam.choosing import any_world
+from sim.exam.drawn import building as drawn_worlds
+from sim.exam.drawn import exporting as drawn_export
 from sim.exam.exporting import DEFAULT_PRETRAIN, DEFAULT_SFT, Amount, check_target, export
+from sim.exam.world import ExamWorld
 from sim.numerics import SpecificationError, in_one_line
 from sim.streams import command
 
@@ -30,7 +34,11 @@ their exact probabilities, and a README. A model of any trainer can be trained o
 
 frozen worlds, in three sizes; a world never changes under its name:
 {chr(10).join(listed())}
-A world may also be the folder of a run (outputs/<name>/<hash>), or a YAML file with grammar and restriction.""",
+A world may also be the folder of a run (outputs/<name>/<hash>), or a YAML file with grammar and restriction.
+
+worlds whose strings are too many to list, for which documents are drawn to be scored:
+{chr(10).join(drawn_worlds.listed())}
+A YAML file with documents, horizon or symbols is one of them (docs/exam.md).""",
     )
     parser.add_argument("world", metavar="WORLD", help="the name of a frozen world, a folder, or a YAML file")
     parser.add_argument("folder", metavar="DIR", type=Path, help="a new folder")
@@ -40,17 +48,27 @@ A world may also be the folder of a run (outputs/<name>/<hash>), or a YAML file 
             "all: each document once, with its weight"
         )  # fmt: skip
     parser.add_argument("--seed", type=whole(0), default=0, metavar="S", help="seed of the drawn documents (default 0)")
+    drawn = f"drawn from each of P and S (default {drawn_worlds.NUMBER:,} where its strings are not listed)"
+    parser.add_argument(
+        "--documents", type=whole(drawn_worlds.LEAST), metavar="N", help=f"judge a world by N documents {drawn}"
+    )  # fmt: skip
     chosen = parser.parse_args(arguments)
     try:
         check_target(chosen.folder)
-        world = world_of(chosen.world)
-        export(world, chosen.folder, chosen.pretrain, chosen.sft, chosen.seed)
+        world = any_world(chosen.world, chosen.documents)
+        if isinstance(world, ExamWorld):
+            export(world, chosen.folder, chosen.pretrain, chosen.sft, chosen.seed)
+            documents = f"{world.p.trie.num_strings:,} documents"
+        else:
+            amounts = drawn_export.amounts(chosen.pretrain, chosen.sft)
+            drawn_export.export(world, chosen.folder, *amounts, chosen.seed)
+            documents = f"{2 * world.documents.each:,} drawn documents"
     except SpecificationError as problem:
         print(in_one_line(problem), file=sys.stderr)
         return REFUSED
     print(
-        f"Written to {chosen.folder}: the world {world.name} with {world.p.trie.num_strings:,} documents, hash "
-        f"{world.hash[:12]}; {chosen.folder / 'README.md'} says how to train on it and what to hand in"
+        f"Written to {chosen.folder}: the world {world.name} with {documents}, hash {world.hash[:12]}; "
+        f"{chosen.folder / 'README.md'} says how to train on it and what to hand in"
     )
     return 0
 

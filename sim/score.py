@@ -8,17 +8,23 @@ import importlib
 import math
 import sys
 from argparse import ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sim.arguments import Parser, number
 from sim.config import members
-from sim.exam.building import world_of
+from sim.exam.choosing import any_world
+from sim.exam.drawn import report as drawn_report
+from sim.exam.drawn.publishing import publish as publish_estimates
+from sim.exam.drawn.scoring import Given, Judged, judged
+from sim.exam.drawn.scoring import gather as gather_drawn
+from sim.exam.drawn.world import DrawnWorld
 from sim.exam.scoring import Terms, gather, publish, scored
 from sim.exam.sheets import ROUNDING, UNITS, Name
+from sim.exam.world import ExamWorld
 from sim.numerics import SpecificationError, in_one_line
 from sim.places import check_writable, write_whole
-from sim.show.blocks import markdown, show
+from sim.show.blocks import Block, markdown, show
 from sim.streams import command
 
 REFUSED = 2
@@ -35,11 +41,13 @@ order, and the columns
   model           before, after or control, if the file holds several models
   step            the number of steps of the fine-tuning, if it holds several of one model
 
-or, richer, prefix (as in prefixes.jsonl) and log_probs (the log-probabilities of all ids after it)."""
+or, richer, prefix (as in prefixes.jsonl) and log_probs (the log-probabilities of all ids after it). In a world whose
+strings are too many to list, documents are drawn: log_q_document is what counts, and numbers have intervals of 95 %."""
 
 EPILOG = """\
 The record is written to OUTPUTS/NAME/<hash>, with a report and tables beside it in OUTPUTS/NAME/reports/<hash>. All
-commands for runs take it: sim.rows, experiments exam, figures demo. The exit status is 0, or 2 with one line on stderr
+commands for runs take it: sim.rows, experiments exam, figures demo. Where documents are drawn there is the report with
+its table alone. The exit status is 0, or 2 with one line on stderr
 if something is missing, doubled, no log-probability, or about another world; then nothing is written."""
 
 
@@ -47,28 +55,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Judge models. Return 0, or 2 on bad input."""
     chosen = _parser().parse_args(arguments)
     terms = Terms(chosen.name, chosen.unit, chosen.tokenizer, chosen.strings, chosen.rounding)
+    files: dict[Name, Sequence[Path]] = {"before": chosen.before, "after": chosen.files, "control": chosen.control}
     try:
         terms.check()
         check_writable("--outputs", chosen.outputs / chosen.name, [], "choose another folder")
-        world = world_of(chosen.world)
-        files: dict[Name, Sequence[Path]] = {
-            "before": chosen.before, "after": chosen.files, "control": chosen.control
-        }  # fmt: skip
-        record = scored(gather(files, world, terms), world, terms)
-        source = publish(record, chosen.outputs)
-        module = members("experiment")["demo"].load()
-        tables = module.analyse(record)
+        world = any_world(chosen.world)
+        if isinstance(world, DrawnWorld):
+            found = _judged(files, world, Given(terms, chosen.worst), chosen.samples)
+            target, source = publish_estimates(found, chosen.outputs), None
+            blocks = drawn_report.report(found)
+            opening = blocks if chosen.full else drawn_report.headline(found)
+        else:
+            _refuse_drawn(chosen.worst, chosen.samples)
+            target, source, blocks, opening = _exact(files, world, terms, chosen.outputs)
+            opening = blocks if chosen.full else opening
     except SpecificationError as problem:
         print(in_one_line(problem), file=sys.stderr)
         return REFUSED
+    show(opening)
+    more = "" if chosen.full else " (--full prints all of it)"
+    record = "" if source is None else f"; the record is {source}"
+    print(f"\nWritten to {target}: report.md{more} and tables/{record}")
+    return 0
+
+
+def _exact(
+    files: Mapping[Name, Sequence[Path]], world: ExamWorld, terms: Terms, outputs: Path
+) -> tuple[Path, Path, list[Block], list[Block]]:
+    """Judge models where all documents are listed. Return the folder of the report, the record, and both reports."""
+    record = scored(gather(files, world, terms), world, terms)
+    source = publish(record, outputs)
+    module = members("experiment")["demo"].load()
+    tables = module.analyse(record)
     target = source.parent / "reports" / source.name
     importlib.import_module("experiments.study").write_tables(tables, target / "tables")  # by name, like every member
     blocks = module.report(tables)
     write_whole(target / "report.md", markdown(blocks).encode())
-    show(blocks if chosen.full else module.exam.opening(tables))
-    more = "" if chosen.full else " (--full prints all of it)"
-    print(f"\nWritten to {target}: report.md{more} and tables/; the record is {source}")
-    return 0
+    return target, source, blocks, module.exam.opening(tables)
+
+
+def _judged(files: Mapping[Name, Sequence[Path]], world: DrawnWorld, given: Given, samples: Sequence[Path]) -> Judged:
+    """Judge models where documents are drawn."""
+    return judged(gather_drawn(files, world, given), samples, world, given)
+
+
+def _refuse_drawn(worst: float | None, samples: Sequence[Path]) -> None:
+    """Raise SpecificationError for what has a use only where documents are drawn."""
+    for name, there in (("--worst", worst is not None), ("--samples", bool(samples))):
+        if there:
+            raise SpecificationError(
+                f"{name}: a world whose documents are drawn is required, found one whose documents are all listed, "
+                "where every number is exact or bounded without it; leave it out"
+            )
 
 
 def _parser() -> Parser:
@@ -85,6 +123,10 @@ def _parser() -> Parser:
     add("--strings", type=_strings, default=math.inf, metavar="R", help=f"{room} (default: not known)")
     off = f"by how much log-probabilities may be off [nat] (default {ROUNDING:g})"
     add("--rounding", type=number, default=ROUNDING, metavar="NAT", help=off)
+    top = "largest log P/q of a document that is possible [nat], for upper ends where documents are drawn"
+    add("--worst", type=number, metavar="NAT", help=f"{top} (default: not known)")
+    wrote = "documents that the models wrote, to see what they write outside of P, where documents are drawn"
+    add("--samples", nargs="+", type=Path, default=[], metavar="FILE", help=wrote)
     add("--name", default="exam", metavar="NAME", help="name of the exam (default exam)")
     add("--outputs", type=Path, default=Path("outputs"), metavar="DIR", help="the folder of records (default outputs)")
     add("--full", action="store_true", help="print the whole report, not only the conclusions")

@@ -30,12 +30,17 @@ KEYS = ("grammar", "restriction", "dial")
 
 
 @functools.cache
+def frozen_files() -> dict[str, Mapping[str, Any]]:
+    """Return the contents of the files of frozen worlds, by their names without an ending."""
+    return {place.stem: yaml.safe_load(place.read_text(encoding="utf-8")) for place in sorted(FROZEN.glob("*.yaml"))}
+
+
+@functools.cache
 def frozen_worlds() -> dict[str, Mapping[str, Any]]:
     """Return the entries of all frozen worlds by name, such as `english_small@1`: hash, grammar and restriction."""
     found: dict[str, Mapping[str, Any]] = {}
-    for file in sorted(FROZEN.glob("*.yaml")):
-        for size, entry in yaml.safe_load(file.read_text(encoding="utf-8"))["worlds"].items():
-            found[f"{file.stem}_{size}"] = entry
+    for stem, held in frozen_files().items():
+        found |= {f"{stem}_{name}": entry for name, entry in held["worlds"].items()}
     return found
 
 
@@ -59,7 +64,7 @@ def world_of(named: str) -> ExamWorld:
     if place.is_dir():
         return read_world(place) if is_exported(place) else _recorded(place)
     if place.is_file():
-        return built(_configuration(place), place.stem, named)
+        return built(configuration(place), place.stem, named)
     names = list(frozen_worlds())
     raise SpecificationError(
         f"world: a frozen world ({', '.join(names)}), the folder of a run, or a YAML file with grammar and restriction "
@@ -79,11 +84,14 @@ def built(config: Mapping[str, Any], name: str, place: str) -> ExamWorld:
         raise SpecificationError(
             f"{place}: the keys {', '.join(KEYS)} (dial may be left out) are required, found {what}"
         )
-    nodes = {group: _node(group, config[group]) for group in KEYS[:2]}
+    nodes = {group: node_of(group, config[group]) for group in KEYS[:2]}
     made = construct("grammar", nodes["grammar"], "grammar")
     p, notes = made if isinstance(made, tuple) else (made, {})
     if not isinstance(p, FiniteLanguage):
-        raise SpecificationError(f"{place}: a grammar with a list of strings is required, found another; give a length")
+        raise SpecificationError(
+            f"{place}: a grammar with a list of strings is required, found another; give a length, or documents: 10000 "
+            "to draw documents and judge by them"
+        )
     known: dict[str, Any] = dict(nodes)
     if config.get("dial") is not None:
         p, temperature = _dialled(p, config["dial"], place)
@@ -94,7 +102,7 @@ def built(config: Mapping[str, Any], name: str, place: str) -> ExamWorld:
     return ExamWorld.of(name, p, restricted, known, notes)
 
 
-def _node(group: str, given: Any) -> dict[str, Any]:
+def node_of(group: str, given: Any) -> dict[str, Any]:
     """Return the canonical node of a group: of the name of an option, or of a mapping with a kind."""
     node = option(given, group, group) if isinstance(given, str) else given
     found = canonical(group, node, group)
@@ -117,7 +125,8 @@ def _dialled(p: FiniteLanguage, given: Any, place: str) -> tuple[FiniteLanguage,
     return found, temperature
 
 
-def _configuration(file: Path) -> Mapping[str, Any]:
+def configuration(file: Path) -> Mapping[str, Any]:
+    """Return the mapping in a YAML file. Raises SpecificationError if it holds none."""
     try:
         found = yaml.safe_load(content(str(file)))
     except yaml.YAMLError as problem:
@@ -136,7 +145,6 @@ def _recorded(place: Path) -> ExamWorld:
 
 def listed() -> Iterator[str]:
     """Iterate over the frozen worlds as lines of a help text."""
-    for file in sorted(FROZEN.glob("*.yaml")):
-        entries = yaml.safe_load(file.read_text(encoding="utf-8"))
-        sizes = [name for name in frozen_worlds() if re.fullmatch(rf"{file.stem}_[a-z]+@\d+", name)]
-        yield f"  {entries['about']}: {', '.join(sizes)}"
+    for stem, held in frozen_files().items():
+        names = [name for name in frozen_worlds() if re.fullmatch(rf"{stem}_[a-z]+@\d+", name)]
+        yield f"  {held['about']}: {', '.join(names)}"

@@ -49,12 +49,12 @@ def export(
     with draft(folder) as fresh:
         sums: dict[str, str] = {}
         for name, chunks in _contents(world, tokens, amounts, seed):
-            sums[name] = _written(fresh / name, chunks)
+            sums[name] = write(fresh / name, chunks)
         for part in PARTS:
             for name in _data_set(fresh, world, tokens, part, amounts[part], seed):
                 sums[name] = hashlib.sha256((fresh / name).read_bytes()).hexdigest()
         about = manifest(world, tokens, amounts, seed) | {"files": dict(sorted(sums.items()))}
-        _written(fresh / ABOUT, [_json(about)])
+        write(fresh / ABOUT, [json_bytes(about)])
         fresh.rename(folder)
     return folder
 
@@ -124,10 +124,13 @@ def _documents(world: ExamWorld, tokens: Tokens) -> Iterator[bytes]:
         )
         found["kept"] = bool(world.restricted.event[index])
         found |= {} if own is None or styles is None else {"style": styles.names[own[index]]}
-        found |= {"log_p": _number(p.log_p[index]), "log_s": _number(s.log_p[index])}
+        found |= {"log_p": number_or_null(p.log_p[index]), "log_s": number_or_null(s.log_p[index])}
         if world.has_prompts:
-            found |= {"log_p_answer": _number(p.answers[index]), "log_s_answer": _number(s.answers[index])}
-        yield _line(found)
+            found |= {
+                "log_p_answer": number_or_null(p.answers[index]),
+                "log_s_answer": number_or_null(s.answers[index]),
+            }
+        yield line(found)
 
 
 def _prefixes(world: ExamWorld, tokens: Tokens) -> Iterator[bytes]:
@@ -137,7 +140,7 @@ def _prefixes(world: ExamWorld, tokens: Tokens) -> Iterator[bytes]:
         row, depth = trie.first_string[node], int(trie.depth[node])
         ids = [tokens.id_of("start"), *trie.strings[row][:depth].tolist()]
         part = "answer" if depth >= lengths[row] else "prompt"
-        yield _line({"prefix": world.prefix_ids[node], "text": tokens.text(ids[1:]), "ids": ids, "part": part})
+        yield line({"prefix": world.prefix_ids[node], "text": tokens.text(ids[1:]), "ids": ids, "part": part})
 
 
 def _data_set(folder: Path, world: ExamWorld, tokens: Tokens, part: str, amount: Amount, seed: int) -> Iterator[str]:
@@ -179,7 +182,7 @@ def _write_lines(
             found: dict[str, Any] = {"prompt": parts[0], "completion": f" {parts[1]}" if parts[1] else ""}
         else:
             found = {"text": tokens.text(strings[row])}
-        out.write(_line(found if weights is None else found | {"weight": float(weights[at])}))
+        out.write(line(found if weights is None else found | {"weight": float(weights[at])}))
 
 
 def drawn_rows(language: FiniteLanguage, amount: Amount, seed: int, stream: int) -> Iterator[np.ndarray]:
@@ -200,19 +203,22 @@ def drawn_rows(language: FiniteLanguage, amount: Amount, seed: int, stream: int)
         yield there[np.minimum(at, len(there) - 1)]
 
 
-def _number(value: float) -> float | None:
+def number_or_null(value: float) -> float | None:
+    """Return a logarithm as JSON has it: null for that of the probability 0."""
     return float(value) if np.isfinite(value) else None
 
 
-def _line(content: Mapping[str, Any]) -> bytes:
+def line(content: Mapping[str, Any]) -> bytes:
+    """Return a line of JSONL."""
     return (json.dumps(content, ensure_ascii=False) + "\n").encode()
 
 
-def _json(content: Any) -> bytes:
+def json_bytes(content: Any) -> bytes:
+    """Return a JSON file that a person can read, with sorted keys."""
     return (json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
 
 
-def _written(file: Path, pieces: Iterable[bytes]) -> str:
+def write(file: Path, pieces: Iterable[bytes]) -> str:
     """Write a file piece by piece, and return its SHA-256."""
     digest = hashlib.sha256()
     file.parent.mkdir(exist_ok=True)

@@ -83,7 +83,7 @@ def gather(files: Mapping[Name, Sequence[Path]], world: ExamWorld, terms: Terms)
     found = [
         sheet for name, places in files.items() for file in places for sheet in read_sheets(file, name, world, how)
     ]
-    found = _with_steps(found)
+    found = with_steps(found)
     for sheet in found:
         if sheet.said != found[0].said:
             raise SpecificationError(
@@ -99,7 +99,11 @@ def gather(files: Mapping[Name, Sequence[Path]], world: ExamWorld, terms: Terms)
     return found
 
 
-def _with_steps(sheets: Sequence[Sheet]) -> list[Sheet]:
+def with_steps(sheets: Sequence[Sheet]) -> list[Sheet]:
+    """Return sheets in the order of models and steps; those without a step get 1, 2, ... in turn, and before gets 0.
+
+    Raises SpecificationError if a model and step is there twice.
+    """
     found: dict[tuple[str, int], Sheet] = {}
     for name in get_args(Name):
         own, alone = [sheet for sheet in sheets if sheet.name == name], 0

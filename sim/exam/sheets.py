@@ -59,7 +59,7 @@ def read_sheets(file: Path, name: Name, world: ExamWorld, how: How) -> list[Shee
     a total probability above 1.
     """
     columns = read_columns(file)
-    found = list(_divided(columns, name))
+    found = list(divided(columns, name))
     numbers = {one: columns.numbers(one) for one in (ANSWER, DOCUMENT) if one in columns}
     vectors = columns.vectors(LAWS) if LAWS in columns else None
     keys = np.array(columns.texts(columns.key))
@@ -80,7 +80,7 @@ def read_sheets(file: Path, name: Name, world: ExamWorld, how: How) -> list[Shee
     return sheets
 
 
-def _divided(columns: Columns, name: Name) -> Iterator[tuple[Sheet, np.ndarray]]:
+def divided(columns: Columns, name: Name) -> Iterator[tuple[Sheet, np.ndarray]]:
     """Iterate over the models and steps of a file, each with its rows."""
     names = np.array(columns.texts(MODEL) if MODEL in columns else [name] * len(columns))
     steps = columns.steps() if STEP in columns else np.full(len(columns), -1)
@@ -102,22 +102,7 @@ def _order(file: Path, keys: np.ndarray, key: str, world: ExamWorld) -> tuple[np
     """
     wanted = world.document_ids if key == "id" else world.prefix_ids
     what = "document" if key == "id" else "prefix"
-    at = {one: row for row, one in enumerate(keys.tolist())}
-    listed = set(wanted)
-    others = [one for one in at if one not in listed]
-    if others:
-        strange = next((one for one in others if one[:MARK] != world.mark), None)
-        if strange is not None:
-            raise SpecificationError(
-                f"{file}: {key}s of the world {world.name}, which begin with {world.mark}, are required, found "
-                f"{strange!r}; give the folder of the world that was scored with --world"
-            )
-        raise SpecificationError(f"{file}: {key}s of the listed {what}s are required, found {others[0]!r}")
-    if len(at) < len(keys):
-        seen: set[str] = set()
-        twice = next(one for one in keys.tolist() if one in seen or seen.add(one))  # type: ignore[func-returns-value]
-        raise SpecificationError(f"{file}: every {what} once is required, found {twice!r} twice; leave one of them out")
-    found = np.array([at.get(one, -1) for one in wanted])
+    found = positions(file, keys, wanted, f"{key}s of the world {world.name}", what)
     needed = np.ones(len(wanted), bool) if key == "id" else in_answers(world)
     missing = np.flatnonzero((found < 0) & needed)
     if len(missing) or ((found[~needed] >= 0).any() and (found < 0).any()):
@@ -127,6 +112,30 @@ def _order(file: Path, keys: np.ndarray, key: str, world: ExamWorld) -> tuple[np
             f"{wanted[missing[0]]!r}"
         )
     return found, bool((found >= 0).all())
+
+
+def positions(file: Path, keys: np.ndarray, wanted: Sequence[str], of: str, what: str) -> np.ndarray:
+    """Return the row of each wanted id, -1 where it is missing: int[N].
+
+    of: which ids these are, and what: what an id is about, in words. Raises SpecificationError for an id that is not
+    wanted, above all one of another world, and for an id that is there twice.
+    """
+    at = {one: row for row, one in enumerate(keys.tolist())}
+    listed, mark = set(wanted), wanted[0][:MARK]
+    others = [one for one in at if one not in listed]
+    if others:
+        strange = next((one for one in others if one[:MARK] != mark), None)
+        if strange is not None:
+            raise SpecificationError(
+                f"{file}: {of}, which begin with {mark}, are required, found "
+                f"{strange!r}; give the folder of the world that was scored with --world"
+            )
+        raise SpecificationError(f"{file}: ids of the listed {what}s are required, found {others[0]!r}")
+    if len(at) < len(keys):
+        seen: set[str] = set()
+        twice = next(one for one in keys.tolist() if one in seen or seen.add(one))  # type: ignore[func-returns-value]
+        raise SpecificationError(f"{file}: every {what} once is required, found {twice!r} twice; leave one of them out")
+    return np.array([at.get(one, -1) for one in wanted])
 
 
 def in_answers(world: ExamWorld) -> np.ndarray:
@@ -140,7 +149,7 @@ def check_sheet(sheet: Sheet, world: ExamWorld, how: How, there: np.ndarray) -> 
     for column, values in ((ANSWER, sheet.answers), (DOCUMENT, sheet.documents)):
         if values is not None:
             ids = world.document_ids
-            _check_numbers(sheet, column, values, ids, how)
+            check_numbers(sheet, column, values, ids, how)
             given = world if column == ANSWER else world.without_prompts()
             _check_mass(sheet, column, values, given, how)
     if sheet.laws is not None:
@@ -151,7 +160,8 @@ def check_sheet(sheet: Sheet, world: ExamWorld, how: How, there: np.ndarray) -> 
         _check_together(sheet, world, how)
 
 
-def _check_numbers(sheet: Sheet, column: str, values: np.ndarray, ids: Sequence[str], how: How) -> None:
+def check_numbers(sheet: Sheet, column: str, values: np.ndarray, ids: Sequence[str], how: How) -> None:
+    """Raise SpecificationError for nan, and for a logarithm above 0 by more than rounding."""
     wrong = np.flatnonzero(np.isnan(values) | (values > how.rounding))
     if len(wrong):
         found = values[wrong[0]] / UNITS[how.unit]

@@ -108,6 +108,11 @@ def _number(value: object) -> float | None:
 
 def read_columns(file: Path) -> Columns:
     """Return the columns of a file. Raises SpecificationError if it is no such table."""
+    return Columns(file, read_table(file))
+
+
+def read_table(file: Path) -> Mapping[str, Any]:
+    """Return all columns of a file by name. Raises SpecificationError if it is no table."""
     readers: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
         ".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet, ".npz": _npz
     }  # fmt: skip
@@ -117,7 +122,7 @@ def read_columns(file: Path) -> Columns:
             f"{file}: a name that ends in {', '.join(readers)} is required, found {ending or 'no ending'!r}; rename it"
         )
     try:
-        return Columns(file, readers[ending](file))
+        return readers[ending](file)
     except SpecificationError:
         raise
     except OSError as problem:
@@ -133,7 +138,7 @@ def _csv(file: Path) -> Mapping[str, Any]:
 
 def _parquet(file: Path) -> Mapping[str, Any]:
     frame = pl.read_parquet(file.read_bytes(), columns=None)
-    return {name: frame[name].to_list() for name in frame.columns if name in COLUMNS}
+    return {name: frame[name].to_list() for name in frame.columns}
 
 
 def _jsonl(file: Path) -> Mapping[str, Any]:

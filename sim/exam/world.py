@@ -70,7 +70,7 @@ class ExamWorld:
         strings = self.p.trie.strings
         digest.update(json.dumps(strings.shape).encode() + strings.astype("<i4").tobytes())
         for values in self._laws:
-            digest.update(_decimals(values).tobytes())
+            digest.update(decimals(values).tobytes())
         digest.update(np.packbits(self.restricted.event).tobytes())
         return digest.hexdigest()
 
@@ -112,7 +112,7 @@ class ExamWorld:
         return found
 
 
-def _decimals(values: np.ndarray) -> np.ndarray:
+def decimals(values: np.ndarray) -> np.ndarray:
     """Log-probabilities as whole numbers of 10^-PLACES, little-endian int64; the least integer stands for -inf."""
     finite = np.isfinite(values)
     rounded = np.rint(np.where(finite, values, 0.0) * 10.0**PLACES).astype("<i8")
