@@ -16,6 +16,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 
 from sim.running.build import build, settings
+from sim.running.unlisted.asked import build as build_unlisted
+from sim.running.unlisted.asked import is_unlisted
 from tests.attack.doors import found as doors
 from tests.composed import ROOT, compose
 
@@ -65,7 +67,8 @@ def test_there_are_commands() -> None:
 def test_a_documented_command_builds(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     command = command.replace("=days.yaml", f"={FILE}")
-    build(settings(compose(*first_point(shlex.split(command)))))
+    config = settings(compose(*first_point(shlex.split(command))))
+    build_unlisted(config) if is_unlisted(config) else build(config)
 
 
 def code(text: str) -> list[str]:
