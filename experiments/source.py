@@ -1,10 +1,12 @@
 """The code of a claim as text for its digest: without what changes no verdict."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 
+@functools.lru_cache(maxsize=128)  # the files of all claims, several times; a digest asks for every file of its claim
 def normalised(source: str) -> str:
     """The syntax tree of a module as text, without comments, docstrings and imports, and with imported names numbered.
 

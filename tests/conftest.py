@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,14 +28,21 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 # Tests mostly compile, and these make that three times as fast: no optimiser of LLVM, the older and plainer code for
-# fused operations, and one module for each program. Users compile with XLA's own choices. So do the laws of multiruns,
-# which compare records bit for bit, and the slow tests. XLA ends the process at a flag that it does not know.
+# fused operations, and one module for each program. Users compile with XLA's own choices. So do those laws of
+# multiruns which compare records bit for bit, and the slow tests. XLA ends the process at a flag that it does not know.
 # So the two that are not in every version are only used with the version in which they were tried.
 UNOPTIMISED = "--xla_backend_optimization_level=0"
 if version("jaxlib").startswith("0.10."):
     UNOPTIMISED += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 if "TEST_OPTIMISED" not in os.environ and os.environ["JAX_PLATFORMS"] == "cpu":
     os.environ["XLA_FLAGS"] = " ".join(filter(None, (os.environ.get("XLA_FLAGS"), UNOPTIMISED)))
+
+# The tests start dozens of commands, and each worker of pytest imports everything. Without bytecode on the disk each of
+# them would compile all sources anew. So it is written, also where the environment asks for none; only a copy in which
+# faults are planted has none (tests/planted), because a file may change there twice within the tick of its clock.
+if os.environ.get("TEST_BYTECODE") != "none":
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 settings.register_profile("reproducible", deadline=None, derandomize=True, database=None)
 settings.load_profile("reproducible")

@@ -10,7 +10,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from types import SimpleNamespace
+from types import CodeType, FunctionType, SimpleNamespace
 from typing import Any, get_args, get_type_hints
 
 import jaxtyping
@@ -36,13 +36,38 @@ def typechecked(checked: Any = None, *, typechecker: Any = None) -> Any:
     return checked
 
 
+@dataclasses.dataclass(frozen=True)
+class _Inner:
+    """The check of a function inside a function, as it was made at the first call of the outer one."""
+
+    annotations: dict[str, Any]
+    check: FunctionType | None
+    of_arrays: bool
+
+    def again(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        """The same check of the function as it is defined now, with other values from around it. None: no check."""
+        if self.check is None:
+            return plain
+        one = self.check
+        found = FunctionType(one.__code__, one.__globals__, one.__name__, one.__defaults__, one.__closure__)
+        found.__kwdefaults__ = {**(one.__kwdefaults__ or {}), CHECKED: plain}
+        return functools.update_wrapper(found, plain)
+
+
+CHECKED = "__beartype_func"
+"""The argument of beartype's check that is the function which it calls."""
+
+_INNER: dict[tuple[CodeType, str, str], _Inner] = {}
+"""Inner functions are defined anew at each call of the outer one. To make their checks anew too took much time."""
+
+
 def _function(plain: Callable[..., Any]) -> Callable[..., Any]:
-    written = plain.__annotations__
-    known = {name: _resolved(one, plain.__globals__) for name, one in written.items()}
-    plain.__annotations__ = known
-    checked = CHECK(plain)
-    plain.__annotations__ = checked.__annotations__ = written
-    if not any(map(_mentions_arrays, known.values())):
+    inner = _INNER.get(_place(plain))
+    if inner is not None and inner.annotations == plain.__annotations__:
+        checked, of_arrays = inner.again(plain), inner.of_arrays
+    else:
+        checked, of_arrays = _made(plain)
+    if not of_arrays:
         return checked
     within = _context()
 
@@ -52,6 +77,24 @@ def _function(plain: Callable[..., Any]) -> Callable[..., Any]:
             return checked(*positional, **named)
 
     return one_call
+
+
+def _place(plain: Callable[..., Any]) -> tuple[CodeType, str, str]:
+    return plain.__code__, plain.__module__, plain.__qualname__
+
+
+def _made(plain: Callable[..., Any]) -> tuple[Callable[..., Any], bool]:
+    """Make the check of a function, and return it and whether it looks at shapes of arrays."""
+    written = plain.__annotations__
+    known = {name: _resolved(one, plain.__globals__) for name, one in written.items()}
+    plain.__annotations__ = known
+    checked = CHECK(plain)
+    plain.__annotations__ = checked.__annotations__ = written
+    of_arrays = any(map(_mentions_arrays, known.values()))
+    same = checked is plain or CHECKED in (getattr(checked, "__kwdefaults__", None) or {})
+    if same and "<locals>" in plain.__qualname__ and not any(isinstance(one, str) for one in written.values()):
+        _INNER[_place(plain)] = _Inner(dict(written), None if checked is plain else checked, of_arrays)
+    return checked, of_arrays
 
 
 def _resolved(annotation: Any, names: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 A new door needs one line in `DOORS`, with `{}` for each place that a person names; a new flag is found in its `--help`.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +72,9 @@ NOT_ATTACKED = {
 }
 
 
-def found() -> set[str]:
+@functools.cache
+def found() -> frozenset[str]:
     """The names of all modules that can be given to `python -m`."""
     files = [file for package in PACKAGES for file in (ROOT / package).rglob("*.py")]
     doors = {file.relative_to(ROOT) for file in files if MARK.search(file.read_text(encoding="utf-8"))}
-    return {".".join(file.with_suffix("").parts).removesuffix(".__main__") for file in doors}
+    return frozenset(".".join(file.with_suffix("").parts).removesuffix(".__main__") for file in doors)

@@ -22,7 +22,7 @@ SMALLER = {
     "c1_entropy": ["objective.targets=exact", "model=tabular_trie", "hydra.sweeper.only=[arms,varied]"],
     "c2_support": ["objective.targets=exact", "model=tabular_trie", "hydra.sweeper.only=[decay_sgd_tables,replay]"],
     "c3_answers": ["hydra.sweeper.only=[cells_narrow]"],
-    "c4_cloning": ["hydra.sweeper.only=[horizon_table]", "grammar.num_steps=4,8"],
+    "c4_cloning": ["hydra.sweeper.only=[horizon_table]", "grammar.num_steps=4,8", "hydra.launcher.engine=inline"],
     "c5_rank": ["hydra.sweeper.only=[ranks_exact_full]", "model.width=16", "grammar.num_prompts=2"],
     "c6_consequences": ["hydra.sweeper.only=[temperature_plain]", "model.width=16", "grammar.num_prompts=2"],
     "m_methods": ["hydra.sweeper.only=[sft]", "model.width=16", "grammar.num_prompts=2"],
@@ -53,7 +53,18 @@ def said(module: str, *arguments: str) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("name", NAMES)
+LEFT = {"c1_entropy", "c3_answers", "c6_consequences"}
+"""Claims that the quick tests leave to the slow ones, because others go the same way in less time.
+
+Kept are replay and tables (C2), prompts in worlds of several sizes (C4), edits of a transformer (C5), the methods (M),
+of which no runs are imitated, and every new claim. Of those that are left, the quick tests compose and build the study
+(test_run_laws.py), and judge and draw imitated ones (tests/unit/experiments/test_study.py, test_command.py).
+"""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LEFT else name for name in NAMES]
+)
 def test_a_claim_goes_from_its_command_to_the_board(name: str, tmp_path: Path) -> None:
     goes_to_the_board(name, tmp_path, SMALLER.get(name, []))
 

@@ -29,8 +29,14 @@ from tests.composed import ROOT
 
 DEADLINE = 120.0  # [s], far beyond what any command here needs
 
-LIVES = 2
-"""Multiruns that are disturbed; together they survive every kill."""
+LIVES = 5
+"""Multiruns that are disturbed; together they survive every kill.
+
+The first has a kill of the driver and one of a worker, at different moments; the slow tests do the others.
+"""
+
+AS_TESTS = {"XLA_FLAGS": os.environ.get("XLA_FLAGS", "")}
+"""For what is compared within `ACROSS` only, and so need not be compiled as users compile; see conftest.py."""
 
 STEADY = {"JAX_COMPILATION_CACHE_DIR": str(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]) / "multirun")}
 """Where commands that nobody disturbs keep their programs; what is killed may tear files, and has a copy of its own."""
@@ -317,6 +323,7 @@ def test_two_multiruns_at_once_end_in_one_result(home: Path, reference: dict[str
     assert again.stdout.startswith(f"{NUM_POINTS} runs: {NUM_POINTS} kept\n")
 
 
+@pytest.mark.slow  # the quick tests let two multiruns meet; test_work.py, a single run and a claim of another process
 def test_two_single_runs_at_once_end_in_one_result(home: Path) -> None:
     outputs = home / "single"
     words = (*LONG, "pretrain.num_steps=8000")
@@ -339,21 +346,24 @@ MIXED = ("--multirun", *WORLD, "model=tabular_trie,tabular_strings", "seed=0,1")
 
 @pytest.fixture(scope="module")
 def one_by_one(home: Path) -> dict[str, Record]:
-    found = completed(home / "basic", *MIXED, "hydra/launcher=basic", **STEADY)
+    found = completed(home / "basic", *MIXED, "hydra/launcher=basic", **STEADY, **AS_TESTS)
     assert len(found) == 4
     return found
 
 
 WAYS = {
     "processes": ("hydra.launcher.workers=2",),
-    "inline": ("hydra.launcher.engine=inline", "hydra.launcher.mapping=vmap"),
 }
-SLOW_WAYS = {"small batches": ("hydra.launcher.max_runs=1", "hydra.launcher.mapping=loop")}
+SLOW_WAYS = {
+    "inline": ("hydra.launcher.engine=inline", "hydra.launcher.mapping=vmap"),
+    "small batches": ("hydra.launcher.max_runs=1", "hydra.launcher.mapping=loop"),
+}
+"""The quick tests do a claim inline (test_claim_laws.py), and compare batches and mappings (test_work.py)."""
 
 
 @pytest.mark.parametrize("way", [*WAYS, *(pytest.param(way, marks=pytest.mark.slow) for way in SLOW_WAYS)])
 def test_the_launcher_gives_the_numbers_of_hydras_own(way: str, home: Path, one_by_one: dict[str, Record]) -> None:
-    found = completed(home / way.replace(" ", "_"), *MIXED, *(WAYS | SLOW_WAYS)[way], **STEADY)
+    found = completed(home / way.replace(" ", "_"), *MIXED, *(WAYS | SLOW_WAYS)[way], **STEADY, **AS_TESTS)
     assert set(found) == set(one_by_one)
     same(found, one_by_one, **ACROSS)
 
@@ -366,4 +376,4 @@ def test_a_torn_compilation_cache_costs_time_and_nothing_else(home: Path, one_by
     torn.mkdir(parents=True)
     for number, file in enumerate(cached):
         (torn / file.name).write_bytes(file.read_bytes()[: number % 3 * file.stat().st_size // 3])
-    same(completed(home / "torn" / "outputs", *WORLD, "seed=0"), one_by_one, **ACROSS)
+    same(completed(home / "torn" / "outputs", *WORLD, "seed=0", **AS_TESTS), one_by_one, **ACROSS)

@@ -134,7 +134,7 @@ RUNS = [
 
 @pytest.mark.parametrize(("model", "objective", "optimizer"), RUNS)
 def test_every_member_trains_and_is_measured(tmp_path: Path, model: str, objective: str, optimizer: str) -> None:
-    config = chosen(model if fits(model, objective) else "transformer", objective, optimizer)
+    config = merged(model if fits(model, objective) else "transformer", objective, optimizer)
     again = performed(config, tmp_path)
     assert list(again.phases) == ["pretrain", "sft", "identity"]
     for phase, recorded in again.phases.items():

@@ -120,6 +120,28 @@ def test_sizes_of_one_call_do_not_bind_the_next(check: str) -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS)
+def test_a_function_inside_a_function_has_a_check_of_its_own_each_time(check: str) -> None:
+    def outer(number: int, kind: type) -> Callable[..., Any]:
+        @CHECKS[check]
+        def inner(one: Vector, other: kind, *, more: Vector | None = None) -> float | str:
+            """It adds."""
+            return "wrong" if number == 0 else number + float(one.sum())
+
+        return inner
+
+    first, second, third = outer(0, int), outer(2, int), outer(3, str)
+    assert (first(N2, 1), second(N2, 1), third(N2, "a")) == ("wrong", 2.0, 3.0)
+    assert (second.__name__, second.__doc__) == ("inner", "It adds.")
+    for one, wrong in ((first, "a"), (second, "a"), (third, 1)):
+        with pytest.raises(TypeCheckError):
+            one(N2, wrong)
+    for one, word in ((first, 1), (second, 1), (third, "a")):
+        one(N2, word, more=N2)
+        with pytest.raises(TypeCheckError):
+            one(N2, word, more=N3)
+
+
+@pytest.mark.parametrize("check", CHECKS)
 def test_fields_of_a_dataclass_and_its_methods_are_checked(check: str) -> None:
     @CHECKS[check]
     @dataclasses.dataclass(frozen=True)

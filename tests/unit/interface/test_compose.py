@@ -11,9 +11,12 @@ from tests.composed import compose, options
 
 CASES = [{group: option} for group in (*GROUPS, "scale", "experiment") for option in options(group)]
 PAIRS = [
-    {"experiment": experiment, "scale": scale, "optimizer": optimizer}
-    for experiment, scale, optimizer in itertools.product(options("experiment"), ("smoke", "paper"), ("sgd",))
+    pytest.param({"experiment": experiment, "scale": scale, "optimizer": "sgd"}, marks=marks)
+    for experiment, (scale, marks) in itertools.product(
+        options("experiment"), (("smoke", ()), ("paper", pytest.mark.slow))
+    )
 ]
+"""A scale in an experiment, over which it has the last word. Every scale alone is among the cases above."""
 
 
 @pytest.mark.parametrize("choice", [{}, *CASES, *PAIRS], ids=lambda choice: " ".join(map("=".join, choice.items())))

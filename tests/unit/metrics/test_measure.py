@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
@@ -32,8 +33,15 @@ class Oracle:
         kept = {d: p for d, p in world.p.items() if d in world.event}
         total = sum(kept.values())
         self.kept = {d: p / total for d, p in kept.items()}
+        self._given: dict[tuple[int, Outcome], tuple[Law, Law]] = {}
 
     def given(self, law: Law, x: Outcome) -> Law:
+        """The law behind a prompt, computed once; the law itself is kept as well, so that its id stays its own."""
+        if (id(law), x) not in self._given:
+            self._given[id(law), x] = law, self.divided(law, x)
+        return self._given[id(law), x][1]
+
+    def divided(self, law: Law, x: Outcome) -> Law:
         inside = {y: p for y, p in law.items() if y[: len(x)] == x}
         total = sum(inside.values())
         return {y: p / total for y, p in inside.items()} if total else {}
@@ -179,16 +187,22 @@ def key(row: Row) -> tuple[str, str, str, str, str]:
     return row["view"], row["phase"], row["metric"], f"{row['of']} {row['at']}".strip(), row["prompt_law"]
 
 
+@cache
+def asked(seed: int, zeros: bool, leak: Fraction, weight: Fraction) -> tuple[World, list[Row]]:
+    """A world and the rows of a model in it, in both views."""
+    world, other = twins(seed, leak=leak, zeros=zeros)
+    objective = {"kind": "replay", "weight": float(weight)} if weight else SFT
+    return world, rows(recorded(other, world, objective=objective))
+
+
 @pytest.mark.parametrize(("seed", "zeros"), [(0, False), (1, False), (2, True), (3, True)])
 @pytest.mark.parametrize("leak", LEAKS)
 @pytest.mark.parametrize("view", ["response", "joint"])
 @pytest.mark.parametrize("weight", [Fraction(0), Fraction(1, 4)])
 def test_every_number_against_every_string(seed: int, zeros: bool, leak: Fraction, view: str, weight: Fraction) -> None:
     """With zeros a prompt is lost to S, another is kept whole, and some illegal tokens are impossible."""
-    world, other = twins(seed, leak=leak, zeros=zeros)
-    objective = {"kind": "replay", "weight": float(weight)} if weight else SFT
-    record = recorded(other, world, objective=objective)
-    found = {key(row): row for row in rows(record) if row["phase"] == "truth" or row["step"] == 10}
+    world, table = asked(seed, zeros, leak, weight)
+    found = {key(row): row for row in table if row["phase"] == "truth" or row["step"] == 10}
     seen = 0
     for phase, metric, of, prompt_law, value in expected(world, view, weight):
         row = found[view, phase, metric, of, prompt_law]

@@ -23,9 +23,20 @@ NOT_EXACT = {
 """Metrics of these oracles that may be known between bounds only."""
 
 
+@cache
+def numbers(name: str, view: str) -> dict[str, list[Row]]:
+    """The rows of each metric. All are asked for at once, because they share the laws of a world."""
+    found: dict[str, list[Row]] = {}
+    for row in rows(made(name).record, None, [view]):
+        found.setdefault(row["metric"], []).append(row)
+    return found
+
+
 def found(name: str, metric: str, view: str) -> dict[tuple[str, int, str, str, str], Row]:
-    table = rows(made(name).record, [metric], [view])
-    return {(row["phase"], row["step"], row["of"], row["at"], row["prompt_law"]): row for row in table}
+    table = numbers(name, view).get(metric, [])
+    have = {(row["phase"], row["step"], row["of"], row["at"], row["prompt_law"]): row for row in table}
+    assert len(have) == len(table), "no two rows have one key"
+    return have
 
 
 @cache
@@ -59,7 +70,7 @@ def test_a_row_is_what_its_metric_says(name: str, metric: str) -> None:
 def test_the_number_of_strings_at_every_threshold_and_its_bounds(name: str) -> None:
     """Listed strings are counted. A node whose likeliest exit reaches the threshold has room for more strings."""
     for view in VIEWS:
-        seen = Seen(made(name), view)
+        seen = seen_in(name, view)
         have, bounded = found(name, "epsilon_support", view), 0
         for law, weights in {seen.p_name: seen.weights(seen.case.p), seen.s_name: seen.weights(seen.case.s)}.items():
             for phase, index in models(seen, ("pretrain", "sft")):
