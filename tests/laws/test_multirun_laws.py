@@ -29,7 +29,7 @@ from tests.composed import ROOT
 
 DEADLINE = 120.0  # [s], far beyond what any command here needs
 
-LIVES = 5
+LIVES = 2
 """Multiruns that are disturbed; together they survive every kill.
 
 The first has a kill of the driver and one of a worker, at different moments; the slow tests do the others.
