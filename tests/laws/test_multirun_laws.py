@@ -30,10 +30,7 @@ from tests.composed import ROOT
 DEADLINE = 120.0  # [s], far beyond what any command here needs
 
 LIVES = 2
-"""Multiruns that are disturbed; together they survive every kill.
-
-The first has a kill of the driver and one of a worker, at different moments; the slow tests do the others.
-"""
+"""Multiruns that are disturbed; together they survive every kill. The quick tests do the first of them."""
 
 AS_TESTS = {"XLA_FLAGS": os.environ.get("XLA_FLAGS", "")}
 """For what is compared within `ACROSS` only, and so need not be compiled as users compile; see conftest.py."""
