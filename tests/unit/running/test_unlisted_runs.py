@@ -92,7 +92,7 @@ def test_a_report_has_every_model(done: tuple[Path, UnlistedRecord]) -> None:
     assert over_seeds(tables["numbers"].filter(run=record.hash)).is_empty()
 
 
-@pytest.mark.parametrize("stop", [1, 4, 8])
+@pytest.mark.parametrize("stop", [*(pytest.param(stop, marks=pytest.mark.slow) for stop in (1, 8)), 4])
 def test_an_interrupted_run_goes_on_to_the_same_bits(
     done: tuple[Path, UnlistedRecord], tmp_path: Path, stop: int
 ) -> None:
