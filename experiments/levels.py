@@ -3,6 +3,7 @@
 For every run of `experiment=levels`: how far the model has followed the rule, and what it forgot beside that.
 """
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ SHOWN = {
     "forgotten": "KL(P‖q) − control [nat]",
     "excess": "excess [nat]",
     "fit": "KL(S‖q) − control [nat]",
+    "outside": "q(outside of P)",
 }
 """Numbers of a run, and their columns."""
 
@@ -48,8 +50,9 @@ def analyse(folder: Path) -> Tables:
     followed: (u - p) / (s - p), with the share u of the rule among the uses of its symbol in what the model writes, and
     its probabilities p in P and s in S. gate: n KL(p||u), with n uses of the symbol in a string of P: what the change
     of the rule costs KL(P||q). forgotten: KL(P||q) less that of the control with the same seed and targets. excess:
-    forgotten - gate: what else was forgotten. fit: KL(S||q) less KL(P||q) of the control. All are estimated from
-    independent strings. Raises SpecificationError if a run has no control.
+    forgotten - gate: what else was forgotten, below 0 if u depends on more than the symbol. fit: KL(S||q) less KL(P||q)
+    of the control. All are estimated from independent strings; u is that of the strings which P can write, and outside
+    is the share of the others. Raises SpecificationError if a run has no control, or if a level has several rules.
     """
     records = [read(source) for source in finished(folder)]
     controls = {_pair(one): one for one in records if one.config["restriction"]["kind"] == CONTROL}
@@ -57,20 +60,26 @@ def analyse(folder: Path) -> Tables:
     for one in records:
         if one.config["restriction"]["kind"] == KIND:
             if _pair(one) not in controls:
-                seed, targets = _pair(one)
                 raise SpecificationError(
-                    f"{folder}: a control (restriction=everything) with seed {seed} and {targets} targets is required "
-                    "for every run, found none; run experiment=levels again with the same seeds"
+                    f"{folder}: a control (restriction=everything) that is like the run but for its restriction is "
+                    f"required, found none for {one.hash}; run experiment=levels again with the same settings"
                 )
             rows.append(_row(one, controls[_pair(one)]))
     if not rows:
         raise SpecificationError(f"{folder}: runs with restriction=reweighted are required, found none")
     levels = pl.DataFrame(rows).sort("targets", "level", "seed")
+    if levels.select("targets", "level", "seed").is_duplicated().any():
+        raise SpecificationError(
+            f"{folder}: one rule of each level, and one shift and world, are required for every seed, found several; "
+            "move the others to a folder of their own"
+        )
     return {"runs": runs(records), "levels": levels, "means": _means(levels), "trends": _trends(levels)}
 
 
-def _pair(one: UnlistedRecord) -> tuple[int, str]:
-    return one.config["seed"], one.config["objective"]["targets"]
+def _pair(one: UnlistedRecord) -> str:
+    """What a run and its control have in common: their configuration but for the restriction."""
+    others = ("restriction", "name", "outputs", "claim", "study")
+    return json.dumps({key: value for key, value in one.config.items() if key not in others}, sort_keys=True)
 
 
 def _row(one: UnlistedRecord, control: UnlistedRecord) -> dict[str, Any]:

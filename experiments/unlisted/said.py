@@ -27,6 +27,9 @@ def _facts(runs: pl.DataFrame) -> Iterator[Block]:
     one = runs.row(0, named=True)
     yield Heading(f"{one['grammar']}; S: {one['restriction']}")
     entropy = _entropy(one, "p", "P"), _entropy(one, "s", "S")
+    if runs["world"].n_unique() > 1:
+        worlds = runs["world"].n_unique()
+        yield Paragraph(f"The runs are of {worlds} worlds. What follows about P and S is that of seed {one['world']}.")
     yield Paragraph(
         f"{runs.height} run{'s' * (runs.height > 1)}; {one['parameters']:,} parameters; {one['pretrain_steps']:,} + "
         f"{one['finetune_steps']:,} steps of {one['batch']} strings of up to {one['length']} tokens. "
@@ -42,10 +45,16 @@ def _facts(runs: pl.DataFrame) -> Iterator[Block]:
 
 
 def _entropy(one: Mapping[str, Any], name: str, symbol: str) -> str:
-    exact = one[f"entropy_{name}"]
-    if exact is not None:
-        return f"H({symbol}) = {exact:.4g} nats a string (exact)."
-    return f"H({symbol}) ≈ {one[f'path_entropy_{name}']:.4g} nats a string (estimated from {one['rows']} strings)."
+    """Say H of whole strings where it is exact, and that of the first L tokens where it is not, or strings are cut."""
+    exact, cut = one[f"entropy_{name}"], one[f"cut_{name}"]
+    whole = "" if exact is None else f"H({symbol}) = {exact:.4g} nats a string (exact). "
+    if exact is not None and not cut:
+        return whole.strip()
+    middle, low, high = (one[f"path_entropy_{name}{end}"] for end in ("", "_lower", "_upper"))
+    return (
+        f"{whole}{cut:.0%} of the strings of {symbol} are cut; the first {one['length']} tokens have H ≈ {middle:.4g} "
+        f"[{low:.4g}, {high:.4g}] nats."
+    )
 
 
 def _models(own: Mapping[str, pl.DataFrame]) -> Iterator[Block]:
@@ -92,9 +101,11 @@ def _rules() -> Iterator[Block]:
     yield Heading("How the numbers are known")
     yield Paragraph(
         "Every number of a model is estimated, with a 95 % interval: over runs if there are several of one way, else "
-        "over independent strings. Numbers of P, S and A are exact unless said otherwise. The divergence is a sum of "
-        "exact divergences of next-token laws along strings of P or S (Rao–Blackwell); beside it stands the mean of "
-        "log P − log q, a second route. Intervals of means are Student's t, which holds approximately."
+        "over independent strings. Numbers of P, S and A are exact and of whole strings, unless said otherwise. The "
+        "divergence is a sum of exact divergences of next-token laws along strings of P or S (Rao–Blackwell); beside "
+        "it stands the mean of log P − log q, a second route. Intervals of means are Student's t, which holds "
+        "approximately: a rare string that was not drawn can move a mean without limit, and t does not know it. "
+        "Whether q₀ is valid is decided by the estimate."
     )
     yield Paragraph(
         "q(A) and q(B) are estimated from strings that the model wrote. A model that never wrote a string of B has a "

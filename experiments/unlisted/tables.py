@@ -6,16 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from experiments.statistics import interval
-from sim.unlisted.numbers import numbers
+from sim.numerics import EOS
+from sim.unlisted.numbers import mean, numbers
 from sim.unlisted.record import UnlistedRecord
 
 SEEDS = ("seed", "grammar.seed")
 """Keys in which runs of one way may differ: the seed of the run, and that of the world."""
 
-MODEL = ["way", "phase", "step", "end", "order", "name", "of", "unit", "first", "last"]
+MODEL = ["way", "phase", "step", "end", "name", "of", "unit", "first", "last"]
 """What names a number of a model, in all runs of a way."""
 
 
@@ -33,17 +35,30 @@ def _run(one: UnlistedRecord) -> dict[str, Any]:
     world, speed, reached, said = facts["world"], facts["speed"], facts["pretraining"], facts["described"]
     return {
         "run": one.hash, "way": way(config), "seed": config["seed"], "world": config["grammar"].get("seed"),
+        "cut_p": cut(one.rows["p_rows"]), "cut_s": cut(one.rows["s_rows"]),
         **{group: said[group] for group in ("grammar", "restriction", "objective", "model")},
         "parameters": facts["parameters"], "length": world["length"], "tokens": len(facts["vocabulary"]),
         "rows": len(one.rows["p_rows"]), "own": config["judged"]["own"],
         **{name: world[name] for name in ("log_mass", "narrowing", "of_strings", "entropy_p", "entropy_s",
                                           "latent_entropy_p", "expected_length_p")},
-        "path_entropy_p": float(one.rows["p_entropy"].mean()), "path_entropy_s": float(one.rows["s_entropy"].mean()),
+        **_path_entropies(one),
         "reached": reached["joint_kl"], "limit": reached["limit"], "valid": reached["valid"],
         "pretrain_steps": config["pretrain"]["num_steps"], "finetune_steps": config["finetune"]["num_steps"],
         "batch": config["pretrain"]["batch_size"],
         "pretrain_seconds": speed["pretrain"].get("seconds"), "waited": speed["pretrain"].get("waited"),
     }  # fmt: skip
+
+
+def cut(rows: np.ndarray) -> float:
+    """The share of strings that are longer than the horizon, and so are cut."""
+    return float((rows != EOS).all(axis=1).mean())
+
+
+def _path_entropies(one: UnlistedRecord) -> dict[str, float | None]:
+    """The entropies of the first L tokens of P and S [nat], estimated, with their intervals."""
+    found = {name: mean(one.rows[f"{name}_entropy"]) for name in ("p", "s")}
+    return {f"path_entropy_{name}{end}": value for name, q in found.items()
+            for end, value in (("", q.estimate), ("_lower", q.lower), ("_upper", q.upper))}  # fmt: skip
 
 
 def way(config: Mapping[str, Any]) -> str:
@@ -75,14 +90,15 @@ def rows(records: Sequence[UnlistedRecord]) -> pl.DataFrame:
 def over_seeds(found: pl.DataFrame) -> pl.DataFrame:
     """Return the mean of every number over the runs of a way, with its interval over runs, if there are at least two.
 
-    A number that some run cannot estimate (an infinite or a missing estimate) has null there.
+    A number that some run does not have, or cannot estimate (an infinite or a missing estimate), has null there.
     """
     lines = []
+    number = dict(found.group_by("way").agg(pl.col("run").n_unique()).iter_rows())
     for key, group in found.group_by(MODEL, maintain_order=True):
-        values = group["estimate"].to_list()
-        if len(values) < 2:
+        values, runs = group["estimate"].to_list(), number[key[0]]
+        if runs < 2:
             continue
-        known = all(value is not None and math.isfinite(value) for value in values)
+        known = len(values) == runs and all(value is not None and math.isfinite(value) for value in values)
         q = interval(values) if known else None
         ends = {"estimate": q.estimate, "lower": q.lower, "upper": q.upper} if q else {}
         lines.append(dict(zip(MODEL, key, strict=True)) | {"runs": len(values)} | ends)

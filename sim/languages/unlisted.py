@@ -23,6 +23,6 @@ Constructor = TypeVar("Constructor", bound=Callable[..., Any])
 
 
 def unlisted(constructor: Constructor) -> Constructor:
-    """Mark a grammar whose constructor returns an `Unlisted`. Its runs are trained on laws, see `sim.running.large`."""
+    """Mark a grammar whose constructor returns an `Unlisted`. Runs train on its laws, see `sim.running.unlisted`."""
     setattr(constructor, "unlisted", True)  # noqa: B010, mypy rejects a plain assignment to an attribute of a function
     return constructor

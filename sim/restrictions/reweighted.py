@@ -21,6 +21,9 @@ PLACE = "restriction"
 
 Change = Literal["rarer", "more frequent"]
 
+LEAST = 1e-12
+"""Least probability of a rule, and of its siblings together: the shift is exact to as many digits as this leaves."""
+
 STEPS = 200
 """Halvings of the interval of a probability, more than a float has digits."""
 
@@ -99,7 +102,13 @@ def _probability(p: float, per_use: float, change: Change, shown: str, uses: flo
         middle = (low + high) / 2
         far = divergence(middle, p) > per_use
         low, high = (middle, high) if far == (change == "rarer") else (low, middle)
-    return (low + high) / 2
+    found = (low + high) / 2
+    if not LEAST <= min(found, 1.0 - found):
+        raise SpecificationError(
+            f"{PLACE}.shift: one that leaves every rule a probability of at least {LEAST:g} is required for {shown} "
+            f"{change}, found {uses * per_use:g}; lower it"
+        )
+    return found
 
 
 def _changed(source: ContextFree, number: int, wanted: float) -> ContextFree:

@@ -20,6 +20,15 @@ HAZARD = "hazard of leaving the language"
 LEVEL = 0.95
 """Level of all intervals."""
 
+HALF = (1.0 + LEVEL) / 2.0
+"""Level of each of two estimates, so that their sum has LEVEL whatever their dependence (Bonferroni)."""
+
+FEWEST = 20
+"""Least number of strings that must reach a depth, for a hazard with an interval."""
+
+EVERYTHING = 1e-12
+"""A P(A) that differs from 1 by less than this is 1: its log is a sum that is rounded."""
+
 T = "Student's t over independent strings"
 RATIO = "Student's t, linearised ratio of means"
 BINOMIAL = "Clopper and Pearson"
@@ -41,13 +50,13 @@ class Number:
     last: int = 0
 
 
-def mean(values: np.ndarray) -> Quantity:
+def mean(values: np.ndarray, level: float = LEVEL) -> Quantity:
     """The expectation of independent values, float64[N], with Student's t. Infinite if a value is."""
     n, middle = len(values), float(values.mean())
     if not math.isfinite(middle):
-        return Quantity(middle, middle, "estimated", middle, LEVEL, n, T)
-    low, high = student(np.asarray(middle), np.asarray(values.std(ddof=1)), n, LEVEL)
-    return Quantity(float(low), float(high), "estimated", middle, LEVEL, n, T)
+        return Quantity(middle, middle, "estimated", middle, level, n, T)
+    low, high = student(np.asarray(middle), np.asarray(values.std(ddof=1)), n, level)
+    return Quantity(float(low), float(high), "estimated", middle, level, n, T)
 
 
 def ratio(over: np.ndarray, under: np.ndarray) -> Quantity:
@@ -56,23 +65,19 @@ def ratio(over: np.ndarray, under: np.ndarray) -> Quantity:
     Source: W. Cochran 1977, "Sampling techniques", section 6.4.
     """
     n, bottom = len(over), float(under.mean())
-    if bottom == 0.0:
-        return Quantity(0.0, math.inf, "estimated", None, LEVEL, n, RATIO)
     middle = float(over.mean()) / bottom
     spread = (over - middle * under).std(ddof=1) / bottom
     low, high = student(np.asarray(middle), np.asarray(spread), n, LEVEL)
     return Quantity(float(low), float(high), "estimated", middle, LEVEL, n, RATIO)
 
 
-def share(weights: np.ndarray) -> Quantity:
+def share(weights: np.ndarray, level: float = LEVEL) -> Quantity:
     """The expectation of weights in [0, 1]: the exact interval of a share if all are 0 or 1, else Student's t."""
     n = len(weights)
     if ((weights == 0.0) | (weights == 1.0)).all():
         held = int(weights.sum())
-        return Quantity(*clopper_pearson(held, n, LEVEL), "estimated", held / n, LEVEL, n, BINOMIAL)
-    found = mean(weights)
-    low, high = max(0.0, found.lower), min(1.0, found.upper)
-    return Quantity(low, high, "estimated", found.estimate, LEVEL, n, T)
+        return Quantity(*clopper_pearson(held, n, level), "estimated", held / n, level, n, BINOMIAL)
+    return _probability(mean(weights, level))
 
 
 def numbers(record: UnlistedRecord, phase: str, index: int = -1) -> Iterator[Number]:
@@ -105,9 +110,11 @@ def _leaving(tokens: np.ndarray, arrays: Mapping[str, np.ndarray]) -> Iterator[N
     counted = np.add.reduceat(alive(tokens).astype(np.float64), first[:-1], axis=1)
     off = arrays["p_off_at"]
     for at, (begin, end) in enumerate(itertools.pairwise(first)):
-        if counted[:, at].any():
-            of, chance = f"tokens {begin + 1} to {end}", _probability(ratio(off[:, at], counted[:, at]))
-            yield Number(HAZARD, of, "1/token", chance, int(begin) + 1, int(end))
+        there = counted[:, at] > 0  # the others say nothing about this depth
+        chance = Quantity(0.0, 1.0, "estimated", None, LEVEL, int(there.sum()), f"fewer than {FEWEST} strings")
+        if there.sum() >= FEWEST:
+            chance = _probability(ratio(off[there, at], counted[there, at]))
+        yield Number(HAZARD, f"tokens {begin + 1} to {end}", "1/token", chance, int(begin) + 1, int(end))
     yield Number("staying in the language along a string of P", "all tokens", "1", share(np.exp(arrays["p_stays"])))
 
 
@@ -135,20 +142,19 @@ def _split(record: UnlistedRecord, arrays: Mapping[str, np.ndarray]) -> Iterator
     """
     facts, rows = record.facts["world"], record.rows
     log_mass = float(facts["log_mass"])
-    if facts["narrowing"] != 0.0 or log_mass == 0.0:
+    if facts["narrowing"] != 0.0 or log_mass > -EVERYTHING:
         return
     a = math.exp(log_mass)
     b = -math.expm1(log_mass)
     own = _member(arrays["own_log_p"], arrays["own_log_s"], log_mass)
     lost = np.where(arrays["own_log_p"] > -np.inf, 1.0 - own, 0.0)
-    q_a, q_b = share(own), share(lost)
-    yield Number("mass of what S keeps", "q(A)", "1", q_a)
-    yield Number("mass of what S leaves out", "q(B)", "1", q_b)
-    moved = {"A": q_a.decreasing(_moved(a)), "B": q_b.decreasing(_moved(b))}
+    yield Number("mass of what S keeps", "q(A)", "1", share(own))
+    yield Number("mass of what S leaves out", "q(B)", "1", share(lost))
+    moved = {"A": share(own, HALF).decreasing(_moved(a)), "B": share(lost, HALF).decreasing(_moved(b))}
     member = _member(rows["p_log_p"], rows["p_log_s"], log_mass)
     difference = rows["p_log_p"] - arrays["p_log_q"]
     yield Number("gate", "KL((P(A), P(B), 0)‖(q(A), q(B), q(⊥)))", "nat/string", _positive(moved["A"] + moved["B"]))
-    kept, erased = mean(member * difference) - moved["A"], mean((1.0 - member) * difference) - moved["B"]
+    kept, erased = mean(member * difference, HALF) - moved["A"], mean((1.0 - member) * difference, HALF) - moved["B"]
     yield Number("kept", "P(A) KL(P_A‖q_A)", "nat/string", _positive(kept))
     yield Number("erasure", "P(B) KL(P_B‖q_B)", "nat/string", _positive(erased))
 
@@ -170,7 +176,11 @@ def _moved(mass: float) -> Callable[[float], float]:
 
 
 def _positive(found: Quantity) -> Quantity:
-    """The same with no end below 0, for a number that is a divergence times a probability. The estimate stays."""
-    low, high = max(0.0, found.lower), max(0.0, found.upper)
+    """The same with 0 in the place of a lower end of -inf, for a divergence times a probability.
+
+    Other ends stay, so that an interval holds its estimate, also below 0. An infinite estimate is none.
+    """
+    low = 0.0 if found.lower == -math.inf else found.lower
+    high = max(low, found.upper)
     estimate = None if found.estimate is None or not math.isfinite(found.estimate) else found.estimate
-    return Quantity(low, high, "estimated", estimate, found.level, found.count, f"{found.method}; not below 0")
+    return Quantity(low, high, "estimated", estimate, found.level, found.count, found.method)

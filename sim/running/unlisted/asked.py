@@ -1,6 +1,6 @@
 """What a configuration asks for if the strings of its grammar are not listed: checked, refused, and built."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from sim.laws.reading import law
 from sim.models._base import Model, Tabulates
 from sim.numerics import SpecificationError
 from sim.objectives._context import Objective
+from sim.objectives._parameters import Begins
 from sim.optimizers._base import Optimizer
 from sim.optimizers._schedules import Scheduled
 from sim.running import checks, schema
@@ -31,6 +32,10 @@ DEFAULTS: Mapping[str, Any] = {
     "finetune.siblings": 0, "finetune.adapter.rank": None, "finetune.adapter.matrices": "all",
 }  # fmt: skip
 """Keys that a run whose strings are not listed does not have, with the only values that are taken."""
+
+
+MOST = 1 << 28
+"""Most numbers in the laws of a batch: 2 GiB in float64."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,7 @@ def build(chosen: Mapping[str, Any]) -> UnlistedRun:
     Model and objectives are traced, so that an objective that needs a list of strings is refused before any training.
     """
     own, node = world(chosen), chosen["model"]
+    _fits(chosen, own)
     shape = Trie(np.zeros((1, own.length), np.int32), own.vocab_size)  # a model takes only its two sizes from it
     model = checks.model(construct("model", node, "model", shape), shape, node)
     if isinstance(model, Tabulates) or hasattr(model, "trie"):
@@ -157,6 +163,17 @@ def build(chosen: Mapping[str, Any]) -> UnlistedRun:
     return run
 
 
+def _fits(chosen: Mapping[str, Any], own: UnlistedWorld) -> None:
+    """Raise SpecificationError if the laws of a batch, or of the judged rows, would have more than MOST numbers."""
+    rows = max(chosen["pretrain"]["batch_size"], chosen["finetune"]["batch_size"], chosen["judged"]["rows"])
+    if rows * own.length * own.vocab_size > MOST:
+        raise SpecificationError(
+            f"grammar.length: at most {MOST // (rows * own.vocab_size):,} tokens are required for {rows} strings of "
+            f"{own.vocab_size} tokens (batch_size, judged.rows), found {own.length:,}; set a smaller length, and "
+            "longer strings are cut"
+        )
+
+
 def _part(phase: Mapping[str, Any], owner: Mapping[str, Any], place: str) -> Part:
     nodes = owner["objective"], owner["optimizer"]
     objective = checks.objective(construct("objective", nodes[0], f"{place}objective"), f"{place}objective", nodes[0])
@@ -174,15 +191,17 @@ def _traced(run: UnlistedRun, part: Part, place: str) -> None:
     law = jax.ShapeDtypeStruct(sizes, np.float32) if part.reads_laws else None
     batch = jax.ShapeDtypeStruct(sizes[:2], np.int32), jax.ShapeDtypeStruct(sizes[:1], np.float32), law
 
+    if isinstance(part.objective, Begins):
+        raise SpecificationError(
+            f"{place}: one that computes nothing of q₀ in advance is required for a grammar whose strings are not "
+            f"listed, found {checks.kind_of(part.objective)}; choose another objective, or a listed grammar"
+        )
+
     def value(key: Any, params: Any, batch: Any) -> jax.Array:
         task = Task(key, params, run.model, part.objective, part.optimizer, 1.0)
         return loss(task, params, Fed(*batch), key, jnp.int32(0))
 
-    _placed(lambda: jax.eval_shape(value, key, params, batch), place)
-
-
-def _placed(act: Callable[[], Any], place: str) -> None:
     try:
-        act()
+        jax.eval_shape(value, key, params, batch)
     except SpecificationError as problem:
         raise SpecificationError(f"{place}{str(problem).removeprefix('objective')}") from None

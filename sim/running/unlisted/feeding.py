@@ -15,6 +15,7 @@ import numpy as np
 from sim.disk import checkpoints
 from sim.disk.stacking import stacked, unstacked
 from sim.running.unlisted.asked import Part
+from sim.streams import uninterrupted
 from sim.training.fed import FedState, Task, advance, begin
 from sim.training.flat import flat, unflat
 from sim.training.parts import Fed
@@ -96,12 +97,14 @@ class Feeding:
             arrays = self.look(self.state.params, step in (0, steps[-1]))
         except FloatingPointError as problem:
             raise FloatingPointError(f"{self.name}: at step {step}: {problem}") from None
-        done.evaluations.append(arrays)
-        done.losses.append(total / (step - before) if step > before else float("nan"))
-        done.steps.append(step)
-        if step == steps[-1]:
-            done.params, done.opt_state = self.state.params, self.state.opt_state
-        self.state = FedState(self.state.params, self.state.opt_state, self.state.step, jnp.zeros(()))
+        state = FedState(self.state.params, self.state.opt_state, self.state.step, jnp.zeros(()))
+        with uninterrupted():  # a checkpoint must not see a half of it
+            done.evaluations.append(arrays)
+            done.losses.append(total / (step - before) if step > before else float("nan"))
+            done.steps.append(step)
+            if step == steps[-1]:
+                done.params, done.opt_state = state.params, state.opt_state
+            self.state = state
 
     def packed(self) -> dict[str, np.ndarray]:
         """Everything that is needed to go on: the state, and what has been recorded so far."""
@@ -118,14 +121,15 @@ class Feeding:
             if name:
                 parts[owner][name] = values
         state: FedState = unflat({name: jnp.asarray(one) for name, one in parts["state"].items()}, begin(self.task))
-        steps = [int(step) for step in arrays["steps"]]
-        if steps != list(self.part.steps[: len(steps)]):
+        steps, losses = [int(step) for step in arrays["steps"]], [float(one) for one in arrays["losses"]]
+        if steps != list(self.part.steps[: len(steps)]) or len(losses) != len(steps):
             raise ValueError(f"its evaluations were at other steps: {steps}")
-        self.state = state
-        self.waited, self.took = (float(one) for one in arrays["seconds"])
-        done = self.trained
-        done.steps, done.losses = steps, [float(one) for one in arrays["losses"]]
-        done.evaluations = unstacked(parts["recorded"], len(steps))
+        if not (steps and steps[-1] <= int(state.step)):
+            raise ValueError(f"it was looked at after {steps[-1:]} of {int(state.step)} steps")
+        evaluations = unstacked(parts["recorded"], len(steps))
+        waited, took = (float(one) for one in arrays["seconds"])
+        done, self.state, self.waited, self.took = self.trained, state, waited, took
+        done.steps, done.losses, done.evaluations = steps, losses, evaluations
         if steps and steps[-1] == self.part.steps[-1]:
             done.params, done.opt_state = state.params, state.opt_state
 

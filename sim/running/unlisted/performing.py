@@ -119,7 +119,9 @@ class _Doing:
         one = feeding(name, part, data, self.run.seed, self.run.model, params, partial(self._look, name, judges))
         arrays = checkpoints.load(folder, name)
         if arrays is not None:
-            with suppress(KeyError, ValueError):  # of another configuration of devices, or torn: it begins again
+            with suppress(
+                KeyError, IndexError, ValueError
+            ):  # of another configuration of devices, or torn: it begins again
                 one.resume(arrays)
         saver = Saver(folder, self.seconds)
 

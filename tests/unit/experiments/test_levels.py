@@ -110,6 +110,14 @@ def test_trends_are_over_levels_and_pairs() -> None:
 def test_a_run_without_its_control_is_refused() -> None:
     with pytest.raises(SpecificationError, match="a control"):
         analysed(made("2.0", 1.0), made("", 0.0, targets="sampled"))
+    other = made("", 0.0)
+    other.config["grammar"] = {**GRAMMAR, "seed": 1}  # type: ignore[index]
+    with pytest.raises(SpecificationError, match="like the run but for its restriction"):
+        analysed(made("2.0", 1.0), other)
+    twice = made("2.0", 1.0), made("2.0", 0.5), made("", 0.0)
+    object.__setattr__(twice[1], "hash", "another")
+    with pytest.raises(SpecificationError, match="one rule of each level"):
+        analysed(*twice)
     with pytest.raises(SpecificationError, match="restriction=reweighted"):
         analysed(made("", 0.0))
     assert math.isnan(levels._share(construct("grammar", GRAMMAR, "g").language, 0, np.zeros((2, 24), np.int32)))

@@ -80,6 +80,10 @@ def test_two_outcomes_have_a_divergence() -> None:
 
 REFUSED = {
     "shift": ({"rule": {"lhs": "S", "rhs": ["A", "B"]}, "shift": 0.5}, "restriction.shift: less than 0.4055 nat"),
+    "nearly all": (
+        {"rule": {"lhs": "S", "rhs": ["A", "B"]}, "shift": 0.405465108108},
+        "a probability of at least 1e-12",
+    ),
     "unknown": ({"rule": {"lhs": "S", "rhs": ["A"]}}, "restriction.rules: a rule of the grammar is required"),
 }
 

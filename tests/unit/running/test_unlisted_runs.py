@@ -159,6 +159,8 @@ def test_a_key_of_listed_languages_is_refused(tmp_path: Path, override: str) -> 
 
 
 BUILT = {
+    "objective=ewc": "objective: one that computes nothing of q₀ in advance",
+    "grammar.depth=30": "grammar.length: at most",
     "objective=replay": "objective: one that reads the strings of its batch",
     "objective@pretrain.objective=reverse_kl": "pretrain.objective: one that reads the strings of its batch",
     "model=tabular_trie": "model: one without a table of all prefixes",

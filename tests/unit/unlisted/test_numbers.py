@@ -109,7 +109,7 @@ def test_what_the_model_never_wrote_has_an_open_gate_and_no_known_erasure() -> N
     erasure = found["erasure", "P(B) KL(P_B‖q_B)"].quantity
     assert gate.upper == math.inf
     assert gate.lower > 0
-    assert (erasure.lower, erasure.estimate) == (0.0, None)
+    assert (erasure.lower, erasure.estimate) == (0.0, None), "a divergence is not negative"
     assert math.isfinite(erasure.upper)
 
 
@@ -120,10 +120,41 @@ def test_hazards_have_a_depth() -> None:
     assert all(0 <= one.quantity.estimate <= 1 for one in hazards)
 
 
+def test_a_depth_that_few_strings_reach_has_no_hazard() -> None:
+    """19 strings of 300 have a seventh token; a mean of so few has no interval that holds its level."""
+    (record,), _ = study(1, seed=6)
+    rows = record.rows["p_rows"]
+    rows[:] = np.where(np.arange(len(rows))[:, None] < 19, rows, np.where(np.arange(LENGTH) < 3, rows, 0))
+    last = [one for one in numbers(record, "sft") if one.name == "hazard of leaving the language"][-1].quantity
+    assert (last.lower, last.estimate, last.upper) == (0.0, None, 1.0)
+    assert last.count < 20
+
+
+def test_a_ratio_is_of_the_strings_that_reach_a_depth() -> None:
+    (record,), _ = study(1, seed=7)
+    reached = (record.rows["p_rows"] > 0)[:, :-1].sum(axis=1)
+    hazards = [one.quantity for one in numbers(record, "sft") if one.name == "hazard of leaving the language"]
+    for depth, found in enumerate(hazards):
+        assert found.count == int((reached >= depth).sum())
+
+
+def test_parts_of_forgetting_have_the_level_that_they_say() -> None:
+    (record,), truth = study(1, seed=8)
+    found = found_in(record)
+    for key in truth:
+        assert found[key].quantity.level == pytest.approx(LEVEL), key
+
+
+def test_an_event_that_is_everything_up_to_rounding_splits_nothing() -> None:
+    for log_mass in (2.2e-16, -2.2e-16, 0.0):
+        (record,), _ = study(1, seed=9)
+        record.facts["world"]["log_mass"] = log_mass
+        assert not any(one.name in ("gate", "erasure") for one in numbers(record, "sft"))
+
+
 def test_a_ratio_of_constants_is_known_and_a_share_has_an_exact_interval() -> None:
     assert ratio(np.full(9, 3.0), np.full(9, 2.0)).estimate == 1.5
     assert ratio(np.full(9, 3.0), np.full(9, 2.0)).width == 0.0
-    assert ratio(np.ones(4), np.zeros(4)).upper == math.inf
     none = share(np.zeros(100))
     assert (none.lower, none.upper) == (0.0, pytest.approx(1 - 0.025 ** (1 / 100)))
     assert share(np.array([0.25, 0.5, 1.0])).method != none.method
