@@ -29,6 +29,9 @@ from sim.unlisted.record import UnlistedRecord, read
 TOGETHER = True
 """All runs of the folder are reported together."""
 
+UNLISTED = True
+"""It reads runs on languages that are not listed (`sim.unlisted.record`), and no others."""
+
 KIND, CONTROL = "reweighted", "everything"
 """The restrictions of the runs that are compared, and of their controls."""
 

@@ -3,7 +3,6 @@
 import gc
 import os
 import signal
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -36,13 +35,6 @@ if version("jaxlib").startswith("0.10."):
     UNOPTIMISED += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 if "TEST_OPTIMISED" not in os.environ and os.environ["JAX_PLATFORMS"] == "cpu":
     os.environ["XLA_FLAGS"] = " ".join(filter(None, (os.environ.get("XLA_FLAGS"), UNOPTIMISED)))
-
-# The tests start dozens of commands, and each worker of pytest imports everything. Without bytecode on the disk each of
-# them would compile all sources anew. So it is written, also where the environment asks for none; only a copy in which
-# faults are planted has none (tests/planted), because a file may change there twice within the tick of its clock.
-if os.environ.get("TEST_BYTECODE") != "none":
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    sys.dont_write_bytecode = False
 
 settings.register_profile("reproducible", deadline=None, derandomize=True, database=None)
 settings.load_profile("reproducible")

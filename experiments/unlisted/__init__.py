@@ -18,6 +18,9 @@ from sim.unlisted.record import read
 TOGETHER = True
 """All runs of the folder are reported together."""
 
+UNLISTED = True
+"""It reads runs on languages that are not listed (`sim.unlisted.record`), and no others."""
+
 
 def analyse(folder: Path) -> Tables:
     """Return `runs` (a row for each run), `numbers` (every estimate with its interval) and `seeds` (means over runs).

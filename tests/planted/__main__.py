@@ -20,7 +20,7 @@ FAILED = 1
 def run_tests(tree: Path, tests: Sequence[str], stop_at_first: bool) -> subprocess.CompletedProcess[str]:
     """The tests, in a process of their own that sees the copy alone and keeps no bytecode of it."""
     options = ["-q", "--tb=line", "-p", "no:cacheprovider", *(["-x"] if stop_at_first else [])]
-    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "TEST_BYTECODE": "none"}
+    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *tests],
         cwd=tree, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,

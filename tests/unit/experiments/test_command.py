@@ -13,6 +13,7 @@ from experiments import __main__ as command
 from experiments.__main__ import REFUSED, claims, experiment, main
 from sim.config import members
 from sim.numerics import SpecificationError
+from tests.unit import imitated_unlisted
 from tests.unit.experiments.tiny_studies import ROOT, archived, study, variant
 from tests.unit.figures.tiny_runs import run
 from tests.unit.figures.tiny_studies import tables
@@ -174,7 +175,11 @@ def test_a_copy_has_no_report(name: str, tmp_path: Path, capsys: Captured) -> No
     assert [place.name for place in (folder / "reports").iterdir()] == ["000000000001"]
 
 
-@pytest.mark.parametrize("name", [name for name in TOGETHER if not hasattr(MODULES[name], "PAGE")])
+LISTED = [name for name in TOGETHER if not hasattr(MODULES[name], "PAGE") and not hasattr(MODULES[name], "UNLISTED")]
+UNLISTED = [name for name in TOGETHER if hasattr(MODULES[name], "UNLISTED")]
+
+
+@pytest.mark.parametrize("name", LISTED)
 @pytest.mark.filterwarnings("ignore::numpy.exceptions.RankWarning")
 def test_a_report_of_all_runs_is_written_and_printed(name: str, tmp_path: Path, capsys: Captured) -> None:
     """Whatever kind of model they have: tables have no width. One with a PAGE reads what trainers hand in, not runs."""
@@ -189,6 +194,30 @@ def test_a_report_of_all_runs_is_written_and_printed(name: str, tmp_path: Path, 
     title = (target / "report.md").read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
     assert title in printed
     assert list((target / "tables").glob("*.parquet"))
+
+
+@pytest.mark.parametrize("name", UNLISTED)
+def test_a_report_on_languages_that_are_not_listed_refuses_listed_ones(
+    name: str, tmp_path: Path, capsys: Captured
+) -> None:
+    folder = study(tmp_path / "runs", [variant(archived(), 20, "support")])
+    assert main([name, str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert "a language that is not listed is required" in said
+    assert said.count("\n") == 1
+
+
+def test_a_report_on_languages_that_are_not_listed_is_written_and_printed(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = {one.hash: one for one in imitated_unlisted.unlisted()}
+    monkeypatch.setattr(MODULES["unlisted"], "finished", lambda _: [Path(name) for name in records])
+    monkeypatch.setattr(MODULES["unlisted"], "read", lambda place: records[place.name])
+    assert main(["unlisted", str(tmp_path)]) == 0
+    printed, target = capsys.readouterr().out, tmp_path / "reports" / "together"
+    assert f"Written to {target}: report.md and tables/" in printed
+    assert max(map(len, printed.splitlines()[:-1])) <= 80
+    assert {file.stem for file in (target / "tables").glob("*.parquet")} == {"runs", "numbers", "seeds"}
 
 
 @pytest.mark.parametrize("name", ALONE)
