@@ -210,3 +210,19 @@ def test_tables_name_the_kinds_of_columns(done: tuple[Path, UnlistedRecord]) -> 
     tables = unlisted.analyse(done[0])
     assert tables["numbers"].schema["lower"] == pl.Float64
     assert tables["seeds"].schema["runs"] == pl.Int64
+
+
+def test_equal_counts_in_all_runs_are_no_certainty(done: tuple[Path, UnlistedRecord]) -> None:
+    numbers = unlisted.analyse(done[0])["numbers"].filter(phase="sft", step=4, name="mass of what S keeps")
+    equal = numbers.with_columns(estimate=pl.lit(0.0), lower=pl.lit(0.0), upper=pl.Series([0.2, 0.3]))
+    row = over_seeds(equal).row(0, named=True)
+    assert (row["estimate"], row["lower"], row["upper"]) == (0.0, 0.0, 0.3)
+
+
+def test_a_number_that_one_run_lacks_is_not_a_mean(done: tuple[Path, UnlistedRecord]) -> None:
+    numbers = unlisted.analyse(done[0])["numbers"].filter(phase="sft", step=4)
+    first = numbers["run"][0]
+    lacking = numbers.filter(~((pl.col("run") == first) & (pl.col("name") == "entropy of the model")))
+    found = over_seeds(lacking)
+    assert found.filter(name="entropy of the model")["lower"].to_list() == [None]
+    assert found.filter(name="mass of what S keeps")["lower"].null_count() == 0
