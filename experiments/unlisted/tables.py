@@ -102,7 +102,7 @@ def over_seeds(found: pl.DataFrame) -> pl.DataFrame:
         q = interval(values) if known else None
         ends = {"estimate": q.estimate, "lower": q.lower, "upper": q.upper} if q else {}
         if q and q.lower == q.upper:  # equal counts in all runs are no certainty, so the runs' own intervals stand
-            ends |= {"lower": group["lower"].min(), "upper": group["upper"].max()}
+            ends |= {"lower": min(group["lower"].to_list()), "upper": max(group["upper"].to_list())}
         lines.append(dict(zip(MODEL, key, strict=True)) | {"runs": len(values)} | ends)
     kinds = {name: found.schema[name] for name in MODEL} | {"runs": pl.Int64()}
     kinds |= {name: pl.Float64() for name in ("estimate", "lower", "upper")}
