@@ -25,7 +25,8 @@ def blocks(tables: Mapping[str, pl.DataFrame]) -> list[Block]:
 
 def _facts(runs: pl.DataFrame) -> Iterator[Block]:
     one = runs.row(0, named=True)
-    yield Heading(f"{one['grammar']}; S: {one['restriction']}")
+    targets = f", {one['targets']} targets" if one["targets"] else ""
+    yield Heading(f"{one['grammar']}; S: {one['restriction']}; {one['objective']}{targets}")
     entropy = _entropy(one, "p", "P"), _entropy(one, "s", "S")
     if runs["world"].n_unique() > 1:
         worlds = runs["world"].n_unique()

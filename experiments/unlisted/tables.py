@@ -37,6 +37,7 @@ def _run(one: UnlistedRecord) -> dict[str, Any]:
         "run": one.hash, "way": way(config), "seed": config["seed"], "world": config["grammar"].get("seed"),
         "cut_p": cut(one.rows["p_rows"]), "cut_s": cut(one.rows["s_rows"]),
         **{group: said[group] for group in ("grammar", "restriction", "objective", "model")},
+        "targets": config.get("objective", {}).get("targets"),
         "parameters": facts["parameters"], "length": world["length"], "tokens": len(facts["vocabulary"]),
         "rows": len(one.rows["p_rows"]), "own": config["judged"]["own"],
         **{name: world[name] for name in ("log_mass", "narrowing", "of_strings", "entropy_p", "entropy_s",
