@@ -124,7 +124,10 @@ def test_a_training_that_diverges_is_said(tmp_path: Path) -> None:
     assert "lower the learning rate" in outcome.reason
 
 
-@pytest.mark.parametrize("file", ["brackets.yaml", "moods.yaml", "pfsa.yaml"])
+MORE = [pytest.param(name, marks=pytest.mark.slow) for name in ("moods.yaml", "pfsa.yaml")]
+
+
+@pytest.mark.parametrize("file", ["brackets.yaml", *MORE])
 def test_other_languages_are_trained_on_too(tmp_path: Path, file: str) -> None:
     """A grammar of unbounded depth, a hidden machine and an automaton, all infinite, and cut at a horizon."""
     chosen = settings(compose(
