@@ -1,6 +1,5 @@
 """Build the world that a person names: a frozen one, the record of a run, an exported folder, or a configuration."""
 
-import functools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import yaml
 from sim.config import canonical, construct
 from sim.config.options import option
 from sim.disk import folders
+from sim.exam import _frozen
 from sim.exam.stored import is_exported, read_world
 from sim.exam.world import ExamWorld
 from sim.grammars._reading import content
@@ -29,30 +29,21 @@ KEYS = ("grammar", "restriction", "dial")
 """Keys of a configuration of a world."""
 
 
-@functools.cache
 def frozen_files() -> dict[str, Mapping[str, Any]]:
     """Return the contents of the files of frozen worlds, by their names without an ending."""
-    return {place.stem: yaml.safe_load(place.read_text(encoding="utf-8")) for place in sorted(FROZEN.glob("*.yaml"))}
+    return _frozen.files(FROZEN)
 
 
-@functools.cache
 def frozen_worlds() -> dict[str, Mapping[str, Any]]:
-    """Return the entries of all frozen worlds by name, such as `english_small@1`: hash, grammar and restriction."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for stem, held in frozen_files().items():
-        found |= {f"{stem}_{name}": entry for name, entry in held["worlds"].items()}
-    return found
+    """Return the entries of all frozen worlds of this kind by name."""
+    return _frozen.worlds(FROZEN)
 
 
 def frozen(name: str) -> ExamWorld:
     """Return a frozen world. Raises SpecificationError if this program no longer builds the world of that hash."""
     entry = frozen_worlds()[name]
     found = built({key: entry[key] for key in KEYS if key in entry}, name, name)
-    if found.hash != entry["hash"]:
-        raise SpecificationError(
-            f"{name}: the world with the hash {entry['hash'][:12]} is required, found {found.hash[:12]}: a grammar or "
-            "a restriction has changed; use the version of the program with which the world was frozen"
-        )
+    _frozen.check_unchanged(name, entry["hash"], found.hash, "a grammar or a restriction")
     return found
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from sim.config import construct, resolve
+from sim.exam import _frozen
 from sim.exam.building import configuration, node_of
 from sim.exam.drawn.world import DrawnWorld, Laws, draw_documents
 from sim.grammars import file
@@ -44,30 +44,21 @@ LEAST = 100
 """Fewest documents of each law: with fewer, intervals say next to nothing."""
 
 
-@functools.cache
 def frozen_files() -> dict[str, Mapping[str, Any]]:
     """Return the contents of the files of frozen worlds, by their names without an ending."""
-    return {place.stem: yaml.safe_load(place.read_text(encoding="utf-8")) for place in sorted(FROZEN.glob("*.yaml"))}
+    return _frozen.files(FROZEN)
 
 
-@functools.cache
 def frozen_worlds() -> dict[str, Mapping[str, Any]]:
-    """Return the entries of all frozen worlds by name, such as `cfg3b_first@1`."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for stem, held in frozen_files().items():
-        found |= {f"{stem}_{name}": entry for name, entry in held["worlds"].items()}
-    return found
+    """Return the entries of all frozen worlds of this kind by name."""
+    return _frozen.worlds(FROZEN)
 
 
 def frozen(name: str) -> DrawnWorld:
     """Return a frozen world. Raises SpecificationError if this program no longer builds the world of that hash."""
     entry = frozen_worlds()[name]
     found = built({key: entry[key] for key in KEYS if key in entry}, name, name)
-    if found.hash != entry["hash"]:
-        raise SpecificationError(
-            f"{name}: the world with the hash {entry['hash'][:12]} is required, found {found.hash[:12]}: a grammar, a "
-            "restriction or a way to draw has changed; use the version of the program with which the world was frozen"
-        )
+    _frozen.check_unchanged(name, entry["hash"], found.hash, "a grammar, a restriction or a way to draw")
     return found
 
 
