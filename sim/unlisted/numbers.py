@@ -178,9 +178,9 @@ def _moved(mass: float) -> Callable[[float], float]:
 def _positive(found: Quantity) -> Quantity:
     """The same with 0 in the place of a lower end of -inf, for a divergence times a probability.
 
-    Other ends stay, so that an interval holds its estimate, also below 0. An infinite estimate is none.
+    Other ends stay, so that an interval holds its estimate, also below 0; and where the upper end is below 0, so that
+    the contradiction is seen. An infinite estimate is none.
     """
-    low = 0.0 if found.lower == -math.inf else found.lower
-    high = max(low, found.upper)
+    low = 0.0 if found.lower == -math.inf and found.upper >= 0.0 else found.lower
     estimate = None if found.estimate is None or not math.isfinite(found.estimate) else found.estimate
-    return Quantity(low, high, "estimated", estimate, found.level, found.count, found.method)
+    return Quantity(low, found.upper, "estimated", estimate, found.level, found.count, found.method)
