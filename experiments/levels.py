@@ -22,6 +22,7 @@ from sim.laws.reading import law
 from sim.numerics import SpecificationError
 from sim.quantity import Quantity
 from sim.restrictions.reweighted import divergence
+from sim.restrictions.sub_grammar import numbered
 from sim.show.blocks import Block, Heading, Paragraph, Table
 from sim.show.writing import text
 from sim.unlisted.record import UnlistedRecord, read
@@ -88,8 +89,8 @@ def _pair(one: UnlistedRecord) -> str:
 def _row(one: UnlistedRecord, control: UnlistedRecord) -> dict[str, Any]:
     language = construct("grammar", one.config["grammar"], "grammar").language
     rule, notes = one.config["restriction"]["rule"], one.facts["world"]["notes"]
-    shown = f"{rule['lhs']} -> {' '.join(rule['rhs'])}"
-    number = [language.shown(each) for each in language.rules].index(shown)
+    number = numbered(language, [rule])[0]
+    shown = language.shown(language.rules[number]).replace("->", "→")
     p, s, n = float(language.rules[number].p), notes["probability"], notes["uses"]
     arrays = one.phases["sft"].at(-1)
     share = _share(language, number, arrays["own_rows"])
@@ -97,7 +98,7 @@ def _row(one: UnlistedRecord, control: UnlistedRecord) -> dict[str, Any]:
     gate = n * divergence(p, share) if 0.0 < share < 1.0 else math.nan  # without a use of either there is no estimate
     return {
         "run": one.hash, "seed": one.config["seed"], "targets": one.config["objective"]["targets"],
-        "level": heights(language)[language.rules[number].lhs], "rule": shown.replace("->", "→"), "uses": n, "p": p,
+        "level": heights(language)[language.rules[number].lhs], "rule": shown, "uses": n, "p": p,
         "s": s, "share": share, "followed": (share - p) / (s - p), "gate": gate, "expected": n * divergence(p, s),
         "forgotten": forgotten, "excess": forgotten - gate, "fit": fit,
         "outside": float((arrays["own_log_p"] == -math.inf).mean()),

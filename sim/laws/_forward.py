@@ -12,61 +12,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
-import scipy.sparse as sp
 
 from sim.languages.absorbing import SMALLEST
-from sim.languages.hidden import HiddenAutomaton
-from sim.laws._arcs import Arcs
+from sim.laws._steps import Steps
 from sim.laws.protocol import lengths_of
 from sim.numerics import EOS
 
-SPARSE = 10
-"""The matrix of a token is sparse if fewer than one in so many of its entries is positive."""
-
 BLOCK = 1 << 21
 """Number of arcs times strings whose logs are added at once."""
-
-Own: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""The arcs of a token: their sources, targets, log-probabilities [nat], and numbers among all parts."""
-
-
-@dataclass(frozen=True, eq=False)
-class Steps:
-    """A hidden automaton as one matrix and one list of arcs for every token."""
-
-    machine: HiddenAutomaton
-    arcs: Arcs
-
-    @cached_property
-    def matrices(self) -> list[np.ndarray | sp.csr_array]:
-        """p(s, a, t) of every token a: dense or sparse [S, S]."""
-        found = list[np.ndarray | sp.csr_array]()
-        for own in self.machine.transitions:
-            few = np.count_nonzero(own) * SPARSE < own.size
-            found.append(sp.csr_array(own) if few else np.ascontiguousarray(own))
-        return found
-
-    @cached_property
-    def emits(self) -> np.ndarray:
-        """P(next token | state), the stop in column 0: float64[S, V]."""
-        found: np.ndarray = self.machine.transitions.sum(axis=2).T
-        found[:, EOS] = self.machine.stopping
-        return found
-
-    @cached_property
-    def least(self) -> float:
-        """The smallest positive probability of an arc or of a stop."""
-        return float(np.exp(self.arcs.log_p[self.arcs.source >= 0].min()))
-
-    @cached_property
-    def own(self) -> list[Own]:
-        """The arcs of every token, in the order of their numbers."""
-        arcs = self.arcs
-        numbers = [np.flatnonzero((arcs.token == token) & (token != EOS)) for token in range(len(self.matrices))]
-        return [(arcs.source[own], arcs.target[own], arcs.log_p[own], own) for own in numbers]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,12 +109,23 @@ class Scaled(Passes):
         beliefs, log_steps = np.zeros((T + 1, n, len(initial))), np.zeros((n, T))
         beliefs[0] = initial
         for t in range(T):
-            for token, rows in self._groups(t):
-                after = beliefs[t, rows] @ self.steps.matrices[token]
-                total = after.sum(axis=1, keepdims=True)
-                beliefs[t + 1, rows] = np.divide(after, total, out=np.zeros_like(after), where=total > 0)
-                log_steps[rows, t] = _log(total[:, 0])
+            after = self._moved(beliefs[t], t)
+            total = after.sum(axis=1, keepdims=True)
+            beliefs[t + 1] = np.divide(after, total, out=np.zeros_like(after), where=total > 0)
+            log_steps[:, t] = np.where(self.tokens[:, t] == EOS, 0.0, _log(total[:, 0]))
         return beliefs, log_steps
+
+    def _moved(self, before: np.ndarray, t: int) -> np.ndarray:
+        """The sums over the states before of P(state) P(token t, next state | state): float64[n, S]; 0 for the end."""
+        if self.steps.padded is None:
+            after = np.zeros_like(before)
+            for token, rows in self._groups(t):
+                after[rows] = before[rows] @ self.steps.matrices[token]
+            return after
+        (n, S), tokens = before.shape, self.tokens[:, t]
+        source, target, p = (values[tokens] for values in self.steps.padded)
+        first = np.arange(n)[:, None]
+        return np.bincount((first * S + target).ravel(), (before[first, source] * p).ravel(), n * S).reshape(n, S)
 
     @property
     def beliefs(self) -> np.ndarray:

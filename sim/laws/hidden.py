@@ -8,8 +8,9 @@ import numpy as np
 
 from sim.languages.exact import unavailable
 from sim.languages.hidden import HiddenAutomaton
-from sim.laws._forward import Logs, Passes, Scaled, Steps
+from sim.laws._forward import Logs, Passes, Scaled
 from sim.laws._portions import ByPortions, portions
+from sim.laws._steps import Steps
 from sim.laws.machine import MachineLaw
 from sim.laws.protocol import Batch, Uses, lengths_of, tokens_of
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from sim.models._attention import attention
-from sim.models._base import Bound, Model
+from sim.models._base import Model
 from sim.models.transformer import Transformer
 from sim.numerics import EOS
 from sim.typing import Array, Int, Params, PRNGKey
@@ -18,13 +18,22 @@ Carry: TypeAlias = tuple[Array, Array, list[tuple[Array, Array]]]
 
 @functools.partial(jax.jit, static_argnums=3)
 def drawn(model: Model, params: Params, key: PRNGKey, number: int) -> Int[Array, "B L"]:
-    """Draw independent rows of a model: int32[number, L], with EOS behind their end. The key is used up.
+    """Draw independent rows of a model: int32[number, L], with EOS behind their end. The key is used up."""
+    return continued(model, params, key, jnp.zeros((number, model.length), jnp.int32), jnp.zeros(number, jnp.int32))
+
+
+@jax.jit
+def continued(
+    model: Model, params: Params, key: PRNGKey, rows: Int[Array, "B L"], known: Int[Array, "B"]
+) -> Int[Array, "B L"]:
+    """Draw the tokens of every row behind its first `known` ones, which stay. The key is used up.
 
     A model that is no transformer computes every prefix anew.
     """
     if not isinstance(model, Transformer):
-        return Bound(model, params).sample(key, (number,))
-    module, length = model.bind(params), model.length
+        return _anew(model, params, key, rows, known)
+    number, length = rows.shape
+    module = model.bind(params)
     shape = (number, length, model.heads, model.width // model.heads)
     start = model.vocab_size  # the row of the embedding for the begin of a string
     empty = [(jnp.zeros(shape), jnp.zeros(shape)) for _ in module.blocks]
@@ -40,9 +49,26 @@ def drawn(model: Model, params: Params, key: PRNGKey, number: int) -> Int[Array,
             keys, values = keys.at[:, position].set(key), values.at[:, position].set(value)
             h = block.finish(h, attention(query[:, None], keys, values, seen)[:, 0])
             kept.append((keys, values))
-        found = jnp.where(ended, EOS, jax.random.categorical(token_key, module.read_out(h)))
-        found = found.astype(jnp.int32)
+        found = _next(rows, known, position, ended, jax.random.categorical(token_key, module.read_out(h)))
         return (found, ended | (found == EOS), kept), found
 
     steps = jnp.arange(length), jax.random.split(key, length)
     return jax.lax.scan(step, begun, steps)[1].T
+
+
+def _next(rows: Array, known: Array, position: Array, ended: Array, drawn_token: Array) -> Array:
+    """The tokens at a position: those of the rows where they are known, EOS behind an end, else those drawn."""
+    found = jnp.where(ended, EOS, drawn_token)
+    return jnp.where(position < known, rows[:, position], found).astype(jnp.int32)
+
+
+def _anew(model: Model, params: Params, key: PRNGKey, rows: Array, known: Array) -> Array:
+    def step(carry: tuple[Array, Array], at: tuple[Array, PRNGKey]) -> tuple[tuple[Array, Array], None]:
+        (tokens, ended), (position, token_key) = carry, at
+        logits = model.logits(params, tokens)[:, position]
+        found = _next(rows, known, position, ended, jax.random.categorical(token_key, logits))
+        return (tokens.at[:, position].set(found), ended | (found == EOS)), None
+
+    length = rows.shape[1]
+    begun = jnp.zeros_like(rows), jnp.zeros(rows.shape[0], bool)
+    return jax.lax.scan(step, begun, (jnp.arange(length), jax.random.split(key, length)))[0][0]

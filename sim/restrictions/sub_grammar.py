@@ -34,8 +34,9 @@ def sub_grammar(
     """S is P given that the string avoids `symbols`, or given that its path or derivation avoids the other named parts.
 
     `states` and `transitions` ({from, symbol} or {from, symbol, to}) are parts of an automaton. `nonterminals` and
-    `rules` ({lhs, rhs}) are parts of a grammar, written as in the grammar file. A listed language has the parts of the
-    automaton or grammar that it was listed from. What is left is renormalised exactly, P_A = P(. | A). If a string has
+    `rules` ({lhs, rhs}) are parts of a grammar, written as in the grammar file; {lhs, number} is the rule of lhs with
+    that number, from 0, in the order of the grammar. A listed language has the parts of the automaton or grammar that
+    it was listed from. What is left is renormalised exactly, P_A = P(. | A). If a string has
     several paths or derivations, the event is latent: S is proportional to P(x) P(path avoids the parts | x). Give
     either symbols or other parts, not both. Raises `SpecificationError` for a name that does not exist, if nothing is
     left, and for a language without such parts.
@@ -121,16 +122,32 @@ def _without_rules(
 
 
 def numbered(source: ContextFree, rules: Iterable[Mapping[str, Any]]) -> list[int]:
-    """The numbers of rules {lhs, rhs} of a grammar. Raises `SpecificationError` for a rule that it does not have."""
+    """The numbers of rules {lhs, rhs} or {lhs, number} of a grammar. Raises `SpecificationError` for one it lacks."""
     written, found = [source.shown(rule) for rule in source.rules], []
     for entry in rules:
+        if set(entry) == {"lhs", "number"}:
+            found.append(_of_lhs(source, entry["lhs"], entry["number"]))
+            continue
         if set(entry) != {"lhs", "rhs"} or not isinstance(entry["rhs"], list | tuple):
             raise SpecificationError(
-                f"{PLACE}.rules: the keys lhs (a name) and rhs (a list of names) are required, found {dict(entry)}"
+                f"{PLACE}.rules: the keys lhs (a name) and rhs (a list of names), or lhs and number, are required, "
+                f"found {dict(entry)}"
             )
         shown = f"{entry['lhs']} -> {' '.join(map(str, entry['rhs'])) or '(empty)'}"
         found.append(_index(shown, written, "rules", "a rule of the grammar"))
     return found
+
+
+def _of_lhs(source: ContextFree, lhs: Any, number: Any) -> int:
+    """The number of a rule among all rules, from its number among those of its left-hand side."""
+    symbol = _index(lhs, source.nonterminals, "rules.lhs", "a non-terminal")
+    own = [at for at, rule in enumerate(source.rules) if rule.lhs == symbol]
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(own):
+        raise SpecificationError(
+            f"{PLACE}.rules.number: an integer from 0 to {len(own) - 1} is required for {lhs}, found {number!r}; its "
+            f"rules are {', '.join(f'{at}: {source.shown(source.rules[one])}' for at, one in enumerate(own))}"
+        )
+    return own[number]
 
 
 def _on_list(p: FiniteLanguage, source: Any, smaller: Any, log_mass: float) -> Restricted:
@@ -161,14 +178,16 @@ def aligned(p: FiniteLanguage, other: FiniteLanguage) -> np.ndarray:
 
 def label(**parts: Any) -> str:
     """The restriction in words."""
-    gone = [_written(one) for names in parts.values() if isinstance(names, list | tuple) for one in names]
+    gone = [written(one) for names in parts.values() if isinstance(names, list | tuple) for one in names]
     return f"without {', '.join(gone)}" if gone else "nothing is taken out"
 
 
-def _written(part: Any) -> str:
+def written(part: Any) -> str:
     """A part in words: a rule or a transition with an arrow."""
     if not isinstance(part, Mapping):
         return str(part)
+    if "number" in part:
+        return f"rule {part['number']} of {part['lhs']}"
     if "lhs" in part:
         return f"{part['lhs']} → {' '.join(map(str, part['rhs'])) or '(empty)'}"
     return f"{part['from']} → {part['symbol']}" + (f" {part['to']}" if "to" in part else "")

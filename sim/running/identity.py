@@ -112,7 +112,7 @@ def pretraining_content(chosen: Mapping[str, Any]) -> dict[str, Any]:
     if chosen["record"] != "full":
         recipe["record"] = chosen["record"]
     if "judged" in chosen:  # what is recorded of a model depends on it
-        recipe["judged"] = chosen["judged"]
+        recipe["judged"] = {name: chosen["judged"][name] for name in ("rows", "own")}
     return {**without_text(parts), "seed": chosen["seed"], "sources": digests(parts), **beside(parts)}
 
 

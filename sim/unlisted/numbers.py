@@ -12,7 +12,7 @@ from sim.estimators._intervals import student
 from sim.quantity import Quantity, logarithm
 from sim.unlisted.looks import edges
 from sim.unlisted.record import UnlistedRecord
-from sim.unlisted.world import alive
+from sim.unlisted.world import EVERYTHING, alive
 
 HAZARD = "hazard of leaving the language"
 """The name of the probability that a token is one that P cannot write after the tokens before it."""
@@ -26,12 +26,13 @@ HALF = (1.0 + LEVEL) / 2.0
 FEWEST = 20
 """Least number of strings that must reach a depth, for a hazard with an interval."""
 
-EVERYTHING = 1e-12
-"""A P(A) that differs from 1 by less than this is 1: its log is a sum that is rounded."""
+RATIOS = (2, 10, 100, 1000)
+"""How many times rarer the model makes the strings that it has lost, in the numbers of coverage."""
 
 T = "Student's t over independent strings"
 RATIO = "Student's t, linearised ratio of means"
 BINOMIAL = "Clopper and Pearson"
+FEW = f"fewer than {FEWEST} effective draws: Markov's inequality, and own strings"
 """How an interval was made."""
 
 
@@ -102,6 +103,9 @@ def _divergence(
     yield Number("divergence per token", of, "nat/token", ratio(total, lengths))
     plain = rows[f"{name}_log_{name}"] - arrays[f"{name}_log_q"]
     yield Number("divergence, from log-probabilities", of, "nat/string", mean(plain))
+    for times in RATIOS:
+        rarer = (plain >= math.log(times)).astype(np.float64)
+        yield Number("coverage lost", f"{symbol}({symbol}/q ≥ {times})", "1", share(rarer))
 
 
 def _leaving(tokens: np.ndarray, arrays: Mapping[str, np.ndarray]) -> Iterator[Number]:
@@ -136,9 +140,10 @@ def _split(record: UnlistedRecord, arrays: Mapping[str, np.ndarray]) -> Iterator
     """Forgetting as gate, kept and erasure, if S = P_A and A is not everything. See `sim.metrics.forgetting`.
 
     KL(P‖q) = gate + kept + erasure, with gate = P(A) log(P(A)/q(A)) + P(B) log(P(B)/q(B)), and erasure = E_P[P(B|x)
-    log(P/q)] - P(B) log(P(B)/q(B)). P(A) and P(B) are exact; q(A) and q(B) are estimated from what the model writes, as
-    E_q[P(A | x)]; an event of derivations is split by the posterior P(A | x). If the model never wrote a string of B,
-    gate has no upper end, and erasure has the lower end 0, because a divergence is not negative.
+    log(P/q)] - P(B) log(P(B)/q(B)). P(A) and P(B) are exact. q(A) = E_q[P(A | x)] is estimated from what the model
+    writes, and q(B) from twisted draws (`sim.unlisted.twisted`); an event of derivations is split by the posterior
+    P(A | x). In a record without such draws q(B) is estimated from what the model writes, too. If it never wrote a
+    string of B, gate then has no upper end, and erasure has the lower end 0, because a divergence is not negative.
     """
     facts, rows = record.facts["world"], record.rows
     log_mass = float(facts["log_mass"])
@@ -148,15 +153,33 @@ def _split(record: UnlistedRecord, arrays: Mapping[str, np.ndarray]) -> Iterator
     b = -math.expm1(log_mass)
     own = _member(arrays["own_log_p"], arrays["own_log_s"], log_mass)
     lost = np.where(arrays["own_log_p"] > -np.inf, 1.0 - own, 0.0)
+    weights = np.exp(arrays["lost_log_weight"]) if "lost_log_weight" in arrays else None
     yield Number("mass of what S keeps", "q(A)", "1", share(own))
-    yield Number("mass of what S leaves out", "q(B)", "1", share(lost))
-    moved = {"A": share(own, HALF).decreasing(_moved(a)), "B": share(lost, HALF).decreasing(_moved(b))}
+    yield Number("mass of what S leaves out", "q(B)", "1", left_out(weights, lost, LEVEL))
+    if weights is not None:
+        yield Number("mass of what S leaves out, from own strings", "q(B)", "1", share(lost))
+    moved = {"A": share(own, HALF).decreasing(_moved(a)), "B": left_out(weights, lost, HALF).decreasing(_moved(b))}
     member = _member(rows["p_log_p"], rows["p_log_s"], log_mass)
     difference = rows["p_log_p"] - arrays["p_log_q"]
     yield Number("gate", "KL((P(A), P(B), 0)‖(q(A), q(B), q(⊥)))", "nat/string", _positive(moved["A"] + moved["B"]))
     kept, erased = mean(member * difference, HALF) - moved["A"], mean((1.0 - member) * difference, HALF) - moved["B"]
     yield Number("kept", "P(A) KL(P_A‖q_A)", "nat/string", _positive(kept))
     yield Number("erasure", "P(B) KL(P_B‖q_B)", "nat/string", _positive(erased))
+
+
+def left_out(weights: np.ndarray | None, own: np.ndarray, level: float) -> Quantity:
+    """q(B) from the weights of twisted draws, and the shares P(B | x) of what the model wrote; or from these alone.
+
+    Fewer than FEWEST effective draws, (sum w)^2 / sum w^2 of them, make no estimate. Then the ends are those that hold
+    for any weights: q(B) is at least (1 - level) / 2 times their mean, by Markov's inequality, and at most what the
+    model's own strings allow. Source: A. Kong 1992, "A note on importance sampling", for the effective number.
+    """
+    if weights is None:
+        return share(own, level)
+    if float(weights.sum()) ** 2 >= FEWEST * float((weights**2).sum()):
+        return _probability(mean(weights, level))
+    low, seen = (1.0 - level) / 2.0 * float(weights.mean()), share(own, level)
+    return Quantity(min(low, seen.upper), seen.upper, "estimated", None, level, len(weights), FEW)
 
 
 def _member(log_p: np.ndarray, log_s: np.ndarray, log_mass: float) -> np.ndarray:

@@ -27,7 +27,8 @@ class UnlistedRecord:
     rows: for p and for s, independent rows of the law with their exact log-probabilities: `p_rows` int32[N, L],
     `p_log_p`, `p_log_s`, `p_entropy` (see `path_entropy`) float64[N], and the same of s. A phase has the arrays of
     `sim.unlisted.looks.look`, with the prefix `p_` or `s_`, at every evaluation, and at the first and the last one what
-    the model itself has drawn: `own_rows`, `own_log_q`, `own_log_p`, `own_log_s`.
+    the model itself has drawn: `own_rows`, `own_log_q`, `own_log_p`, `own_log_s`; and if S leaves strings out, twisted
+    draws of these from the model, `lost_rows` and `lost_log_weight` (`sim.unlisted.twisted`).
     """
 
     name: str

@@ -12,6 +12,9 @@ from sim.laws.narrowing import NarrowedLaw
 from sim.laws.protocol import Law
 from sim.numerics import EOS
 
+EVERYTHING = 1e-12
+"""A P(A) that differs from 1 by less than this is 1: its log is a sum that is rounded."""
+
 
 @dataclass(frozen=True, eq=False)
 class Seen:
@@ -59,6 +62,11 @@ class UnlistedWorld:
     def vocab_size(self) -> int:
         """The number of tokens V, the end included."""
         return len(self.p.law.vocabulary)
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether S = P_A, and A is not everything: then B, the rest of P, is what S leaves out."""
+        return self.narrowed.narrowing == 0.0 and self.narrowed.log_mass < -EVERYTHING
 
     def log_member(self, log_p: np.ndarray, log_s: np.ndarray) -> np.ndarray:
         """log P(A | row) [nat] = log S + log P(A) - log P, for S = P(. | A); -inf where P or S is 0: float64[N].

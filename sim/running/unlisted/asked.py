@@ -57,7 +57,7 @@ class Part:
 
 @dataclass(frozen=True)
 class UnlistedRun:
-    """A run to do; all its parts are built. `judged`: how many rows of P and of S, and of the model itself."""
+    """A run to do; all its parts are built. rows, own, lost: how many strings a model is judged by, `judged`."""
 
     seed: int
     world: UnlistedWorld
@@ -67,6 +67,7 @@ class UnlistedRun:
     controlled: bool  # whether the same fine-tuning on P is done too
     rows: int
     own: int
+    lost: int
 
 
 def is_unlisted(chosen: Mapping[str, Any]) -> bool:
@@ -157,6 +158,7 @@ def build(chosen: Mapping[str, Any]) -> UnlistedRun:
         "identity" in second["controls"],
         chosen["judged"]["rows"],
         chosen["judged"]["own"],
+        chosen["judged"]["lost"],
     )
     for part, place in ((run.pretrain, "pretrain.objective"), (run.finetune, "objective")):
         _traced(run, part, place)

@@ -1,5 +1,6 @@
 """Do a run whose strings are not listed: pretrain on P, fine-tune on S, the same on P as a control, and publish."""
 
+import itertools
 import json
 import time
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from sim.disk.phase_record import PhaseRecord
 from sim.disk.records import RESULTS_VERSION
 from sim.disk.stacking import stacked
 from sim.disk.store import Pretrained
-from sim.models._cached import drawn
+from sim.models._cached import continued, drawn
 from sim.numerics import SpecificationError
 from sim.phases import MEANINGS, Stage
 from sim.running.claimed import ClaimedRun, refusal
@@ -35,6 +36,7 @@ from sim.training.sweep import Trained
 from sim.typing import Params
 from sim.unlisted.looks import log_prob, log_softmax, look
 from sim.unlisted.record import LANGUAGES, UnlistedRecord, judged_by, write
+from sim.unlisted.twisted import draw
 
 JUDGED = "judged"
 """Name of the random stream of the rows by which models are judged. They are the same for all phases of a run."""
@@ -158,6 +160,8 @@ class _Doing:
             found |= {f"{judge}_{key}": np.concatenate([one[key] for one in parts]) for key in parts[0]}
         if at_end and len(judges) > 1:
             found |= self._own(params, name)
+            if self.run.world.leaves_out:
+                found |= self._left_out(params, name)
         return found
 
     def _own(self, params: Params, name: str) -> dict[str, np.ndarray]:
@@ -170,6 +174,22 @@ class _Doing:
             "own_log_p": world.p.log_prob(rows),
             "own_log_s": world.s.log_prob(rows),
         }
+
+    def _left_out(self, params: Params, name: str) -> dict[str, np.ndarray]:
+        """Twisted draws: rows of what S leaves out, drawn from the model, with the weights that make up for it."""
+        model, world = self.run.model, self.run.world
+        key, rounds = phase_key(self.run.seed, f"{name} left out"), itertools.count()
+
+        def follow(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+            return np.asarray(continued(model, params, jax.random.fold_in(key, next(rounds)), rows, known))
+
+        def log_laws(rows: np.ndarray) -> np.ndarray:
+            return log_softmax(logits(model, params, rows))
+
+        rng = np.random.default_rng([self.run.seed, *f"{name} left out".encode()])
+        size = max(1, PART // (world.length * world.vocab_size))
+        found = draw(world, self.run.lost, rng, follow, log_laws, size)
+        return {"lost_rows": found.rows, "lost_log_weight": found.log_weight}
 
     def _publish(self, first: Pretrained, tuned: Mapping[str, Trained]) -> None:
         chosen, claimed = self.claimed.chosen, self.claimed

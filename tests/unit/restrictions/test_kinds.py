@@ -233,6 +233,18 @@ def test_deletions_that_are_refused(arguments, line, tmp_path):
         assert "\n" not in str(refused.value)
 
 
+def test_a_rule_can_be_named_by_its_number(tmp_path):
+    grammar = written(tmp_path, AMBIGUOUS)
+    found = sub_grammar(grammar, rules=[{"lhs": "S", "number": 0}])
+    same = sub_grammar(grammar, rules=[{"lhs": "S", "rhs": ["S", "S"]}])
+    assert (found.s.rules, found.log_mass) == (same.s.rules, same.log_mass)
+    for number in (3, -1, 0.0, True, "0"):
+        with pytest.raises(SpecificationError, match=r"an integer from 0 to 2 is required for S, found .* 0: S -> S S"):
+            sub_grammar(grammar, rules=[{"lhs": "S", "number": number}])
+    with pytest.raises(SpecificationError, match="a non-terminal is required, found 'R'"):
+        sub_grammar(grammar, rules=[{"lhs": "R", "number": 0}])
+
+
 def test_rules_that_do_not_exist_are_refused(tmp_path):
     grammar = written(tmp_path, BRACKETS)
     with pytest.raises(

@@ -1,0 +1,117 @@
+"""Twisted draws: their weights have the mean q(B), which a listing knows, also where B is an event of derivations."""
+
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from sim.laws.narrowing import narrowed
+from sim.laws.reading import law
+from sim.numerics import EOS
+from sim.unlisted.looks import log_prob
+from sim.unlisted.twisted import draw, twist
+from sim.unlisted.world import Seen, UnlistedWorld
+from tests.unit.laws.all_trees import grammar
+from tests.unit.unlisted.small_laws import laws_of_a_model, listing, small
+
+NUMBER = 2000
+
+Laws = Callable[[np.ndarray], np.ndarray]
+
+
+def ambiguous(length: int = 4) -> UnlistedWorld:
+    """Every string of one to three symbols has derivations with the deleted rule, and most have some without it."""
+    p = law(grammar(
+        ("S", "A", "1/2"), ("S", "B", "1/2"), ("A", "a", "1/2"), ("A", "a b", "1/2"),
+        ("B", "a", "1/4"), ("B", "b a", "1/4"), ("B", "a b", "1/4"), ("B", "b a b", "1/4"), tokens="ab",
+    ))  # fmt: skip
+    return UnlistedWorld(Seen(p, length), narrowed(p, "sub_grammar", rules=[{"lhs": "S", "rhs": ["B"]}]))
+
+
+def follower(world: UnlistedWorld, laws: Laws, rng: np.random.Generator) -> Callable[..., np.ndarray]:
+    """Ancestral sampling from next-token laws, behind known tokens."""
+
+    def follow(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+        rows = rows.copy()
+        for t in range(world.length):
+            ended = (rows[:, :t] == EOS).any(axis=1)
+            chances = np.exp(laws(rows)[:, t]).cumsum(axis=1)
+            token = (rng.random((len(rows), 1)) * chances[:, -1:] > chances).sum(axis=1)
+            rows[:, t] = np.where(t < known, rows[:, t], np.where(ended, EOS, token))
+        return rows
+
+    return follow
+
+
+def every_row(world: UnlistedWorld) -> np.ndarray:
+    """All rows of the horizon of a world: strings with their end and zeros, and those that are cut."""
+    found = set()
+    for row in itertools.product(range(world.vocab_size), repeat=world.length):
+        end = row.index(EOS) if EOS in row else world.length
+        found.add(row[:end] + (EOS,) * (world.length - end))
+    return np.array(sorted(found), np.int64)
+
+
+def exact(world: UnlistedWorld, laws: Laws) -> float:
+    """E_q[P(B | x)] by summing over all rows; P(B | x) from the probabilities of whole strings."""
+    rows = every_row(world)
+    log_p, log_s = world.p.log_prob(rows), world.s.log_prob(rows)
+    possible = log_p > -np.inf
+    b = 1.0 - np.exp(np.where(possible, log_s, -np.inf) + world.narrowed.log_mass - np.where(possible, log_p, 0.0))
+    return float((np.exp(log_prob(laws(rows), rows)) * np.where(possible, b, 0.0)).sum())
+
+
+@pytest.mark.parametrize("world", [small(), small(4), ambiguous(), ambiguous(2)], ids=["whole", "cut", "latent", "two"])
+def test_the_mean_of_the_weights_is_the_mass_of_what_is_left_out(world: UnlistedWorld) -> None:
+    rng = np.random.default_rng(world.length)
+
+    def laws(rows: np.ndarray) -> np.ndarray:
+        return laws_of_a_model(rows, world.vocab_size, seed=3)
+
+    found = draw(world, NUMBER, rng, follower(world, laws, rng), laws, part=700)
+    weights = np.exp(found.log_weight)
+    assert weights.std() > 0
+    off = abs(weights.mean() - exact(world, laws)) / (weights.std() / math.sqrt(NUMBER))
+    assert off < 4, "one false alarm in 16,000"
+    log_p, log_s = world.p.log_prob(found.rows), world.s.log_prob(found.rows)
+    assert (log_s + world.narrowed.log_mass < log_p - 1e-12).all(), "P(B | x) > 0 for every row"
+
+
+def test_rows_follow_the_model_given_what_is_left_out() -> None:
+    """Weighted, the draws are q given B: the exact share of every string of B, which a listing knows."""
+    world, rng, own = small(), np.random.default_rng(0), listing()
+
+    def laws(rows: np.ndarray) -> np.ndarray:
+        return laws_of_a_model(rows, world.vocab_size)
+
+    found = draw(world, NUMBER, rng, follower(world, laws, rng), laws, part=NUMBER)
+    weights = np.exp(found.log_weight)
+    q = np.exp(log_prob(laws(own.trie.strings), own.trie.strings))
+    lost = world.s.log_prob(own.trie.strings) == -np.inf
+    for row, mass in zip(own.trie.strings[lost], q[lost], strict=True):
+        here = np.where((found.rows == row).all(axis=1), weights, 0.0)
+        assert abs(here.mean() - mass) < 4.5 * max(here.std(), 1e-6) / math.sqrt(NUMBER)
+
+
+def test_a_model_that_is_p_has_equal_weights() -> None:
+    world, rng = small(), np.random.default_rng(1)
+
+    def laws(rows: np.ndarray) -> np.ndarray:
+        found = world.p.next_token(rows)
+        found[found.sum(axis=-1) == 0] = 1.0 / world.vocab_size  # behind an impossible token; it is never reached
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(found))
+
+    found = draw(world, 300, rng, follower(world, laws, rng), laws, part=300)
+    assert found.log_weight == pytest.approx(math.log(-math.expm1(world.narrowed.log_mass)), abs=1e-9)
+
+
+def test_the_twist_of_a_path_is_its_posterior() -> None:
+    """The product of the twists along a string is P(B | x) / P(B), from the probabilities of whole strings."""
+    world = ambiguous()
+    rows = world.p.sample(np.random.default_rng(2), 50)
+    ratio = np.take_along_axis(twist(world, rows), rows.astype(np.int64)[..., None], axis=-1)[..., 0]
+    b = 1.0 - np.exp(world.s.log_prob(rows) + world.narrowed.log_mass - world.p.log_prob(rows))
+    assert ratio.prod(axis=1) == pytest.approx(b / -math.expm1(world.narrowed.log_mass), abs=1e-9)
