@@ -60,8 +60,9 @@ class Claim:
     and figures read; condition: what may have to be true of the ground truth for the sentence to hold, in words.
     tier: core for what `make claims` runs, paper for what is run beside it, because it takes too long or is asked of a
     study that most people do not make. trains: whether runs are made for it. If not, it judges the laws of models that
-    were trained for anything, such as those of an archive, and its page has the digest of what was announced. What
-    becomes of the sentence follows from the findings by one rule for all claims, see `experiments.standing`.
+    were trained for anything, such as those of an archive, and its page has the digest of what was announced. read: how
+    its runs are read if their strings are not listed, as a function from their folder to a study with a table `runs`.
+    What becomes of the sentence follows from the findings by one rule for all claims, see `experiments.standing`.
     """
 
     identifier: str
@@ -77,6 +78,7 @@ class Claim:
     amendments: tuple[Amendment, ...] = field(default=())
     tier: Literal["core", "paper"] = "core"
     trains: bool = True
+    read: Callable[[Path], Any] | None = None
 
     def __post_init__(self) -> None:
         for one in self.predictions:

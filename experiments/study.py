@@ -180,7 +180,7 @@ def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:
 def judge(claim: Claim, folder: Path) -> Judged:
     """Judge a claim by the finished runs of a folder. The tables are written to reports/claim/tables."""
     chosen_metrics([name for need in claim.needs for name in need.metrics], f"{claim.file}: needs")
-    study = Study.of(folder, claim.needs)
+    study = Study.of(folder, claim.needs) if claim.read is None else claim.read(folder)
     tables = tables_of(claim, study)
     check_paired(tables["runs"], claim.paired, folder)
     findings = table(claim, claim.judge(tables), study.runs["claim"].to_list())

@@ -18,7 +18,7 @@ def hidden_machine(
     *,
     num_states: Annotated[int, AtLeast(2)] = 100,
     num_symbols: Annotated[int, AtLeast(1)] = 26,
-    branching: Annotated[int, AtLeast(1)] = 4,
+    branching: Annotated[int, AtLeast(1)] = 3,
     styles: Sequence[float] = (2.0, 0.0),
     mean_length: float = 20.0,
     seed: int = 0,

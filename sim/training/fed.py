@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import struct
-from jax.sharding import PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from sim.models._base import Bound, Model, TakesParts
 from sim.objectives._context import Additive, Context, Objective
@@ -100,7 +100,10 @@ def _programs(size: int) -> tuple[Any, Any]:
         return model.logits(params, rows)
 
     scoring = jax.shard_map(scored, mesh=over, in_specs=(all_, all_, each), out_specs=each, check_vma=False)
-    return jax.jit(advancing), jax.jit(scoring)
+    # Without shardings, a step is compiled again for a state that comes from the host, or partly: three times in all.
+    whole, split = (NamedSharding(over, spec) for spec in (all_, each))
+    placed = jax.jit(advancing, in_shardings=(whole, whole, whole, split), out_shardings=whole)
+    return placed, jax.jit(scoring, in_shardings=(whole, whole, split), out_shardings=split)
 
 
 def advance(task: Task, state: FedState, batch: Fed) -> FedState:

@@ -159,6 +159,7 @@ class _Doing:
             ]
             found |= {f"{judge}_{key}": np.concatenate([one[key] for one in parts]) for key in parts[0]}
         if at_end and len(judges) > 1:
+            params = jax.device_put(params, jax.devices()[0])  # before and after the training alike, for one program
             found |= self._own(params, name)
             if self.run.world.leaves_out:
                 found |= self._left_out(params, name)

@@ -1,0 +1,1 @@
+"""Figures of L, languages too large to list."""
