@@ -23,7 +23,7 @@ def draw(tables: Tables) -> Figure | None:
         return None
     names = languages(parts)
     lines = [_lines(parts.filter(language=name)).height for name in names]
-    drawn, panels = figure(1.2 + sum(0.36 * one + 0.4 for one in lines), 1, num_rows=len(names))
+    drawn, panels = figure(1.2 + sum(0.42 * one + 0.4 for one in lines), 1, num_rows=len(names))
     for axes, name in zip(panels, names, strict=True):
         _panel(axes, parts.filter(language=name))
         axes.set_title(name, fontsize="small")
@@ -50,7 +50,7 @@ def _panel(axes: Axes, own: pl.DataFrame) -> None:
         f"{say('S has ' + row['direction'])}\n{say(arm(row['targets'], row['rate'], rates))}"
         for row in lines.to_dicts()
     ]
-    axes.set_yticks(range(len(labels)), labels, fontsize="x-small")
+    axes.set_yticks(range(len(labels)), labels, fontsize="small")
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.axvline(0.0, color="#D0D0D0", linewidth=0.6 * factor(), zorder=0)
 

@@ -63,9 +63,9 @@ def caption(tables: Tables) -> str:
     return say(
         "Forgetting and fit of the model before the fine-tuning, after it, and after the same fine-tuning on P: "
         "{grammar}; S is P {restriction}. KL(P‖q) is the sum of gate, kept and erasure up to sampling: the divergence "
-        "is estimated from exact next-token laws along strings of P, gate and erasure from what the model writes "
-        "itself and the exact P(A). A number is left out where it cannot be estimated, and a bar that meets the right "
-        "edge has no upper end. {known}.",
+        "is estimated from exact next-token laws along strings of P, the gate and the erasure from twisted draws of "
+        "what S leaves out, from what the model writes itself, and from the exact P(A). A number is left out where it "
+        "cannot be estimated, and a bar that meets the right edge has no upper end. {known}.",
         grammar=run["grammar"],
         restriction=run["restriction"],
         known=known(tables),

@@ -26,7 +26,7 @@ HALF = (1.0 + LEVEL) / 2.0
 FEWEST = 20
 """Least number of strings that must reach a depth, for a hazard with an interval."""
 
-RATIOS = (2, 10, 100, 1000)
+RATIOS = (1.5, 2, 5, 10, 100, 1000, 10_000)
 """How many times rarer the model makes the strings that it has lost, in the numbers of coverage."""
 
 T = "Student's t over independent strings"
@@ -103,9 +103,9 @@ def _divergence(
     yield Number("divergence per token", of, "nat/token", ratio(total, lengths))
     plain = rows[f"{name}_log_{name}"] - arrays[f"{name}_log_q"]
     yield Number("divergence, from log-probabilities", of, "nat/string", mean(plain))
-    for times in RATIOS:
+    for times in RATIOS if symbol == "P" else ():
         rarer = (plain >= math.log(times)).astype(np.float64)
-        yield Number("coverage lost", f"{symbol}({symbol}/q ≥ {times})", "1", share(rarer))
+        yield Number("coverage lost", f"P(P/q ≥ {times:g})", "1", share(rarer))
 
 
 def _leaving(tokens: np.ndarray, arrays: Mapping[str, np.ndarray]) -> Iterator[Number]:

@@ -15,6 +15,7 @@ import polars as pl
 import yaml
 
 from experiments.c2_support.arms import ARMS, BASE
+from experiments.l_unlisted.tables import tables as large_tables
 from experiments.study import Study
 from experiments.unlisted.tables import over_seeds, rows, runs
 from figures.c2_support.steps import ARMS as WAYS
@@ -28,6 +29,7 @@ from sim.restrictions.style import style
 from tests.unit import imitated, imitated_atlas, imitated_consequences, imitated_rank, imitated_unlisted
 from tests.unit.experiments import method_tables
 from tests.unit.figures.tiny_runs import arrays, run, world
+from tests.unit.imitated_large import large
 
 Tables = dict[str, pl.DataFrame]
 Node = Mapping[str, Any]
@@ -337,6 +339,7 @@ def _unlisted() -> Tables:
 
 
 TABLED: dict[str, Callable[[], Tables]] = {
-    "m_methods": _methods, "estimators": _estimators, "unlisted": _unlisted
+    "m_methods": _methods, "estimators": _estimators, "unlisted": _unlisted,
+    "l_unlisted": lambda: large_tables(large()),
 }  # fmt: skip
 """Tables of claims whose runs are not imitated here. The tests of the claim look at how its runs become these."""

@@ -80,7 +80,7 @@ def _truth(p: np.ndarray, s: np.ndarray, q: np.ndarray) -> dict[tuple[str, str],
     return {
         ("divergence", "KL(P‖q)"): sum(x * math.log(x / y) for x, y in zip(p, q, strict=True)),
         ("coverage lost", "P(P/q ≥ 2)"): float(p[p >= 2 * q].sum()),
-        ("coverage lost", "S(S/q ≥ 10)"): float(s[s >= 10 * q].sum()),
+        ("coverage lost", "P(P/q ≥ 1.5)"): float(p[p >= 1.5 * q].sum()),
         ("mass of what S leaves out, from own strings", "q(B)"): mass["B"][1],
         ("divergence", "KL(S‖q)"): sum(x * math.log(x / y) for x, y in zip(s[a], q[a], strict=True)),
         ("mass of what S keeps", "q(A)"): mass["A"][1],

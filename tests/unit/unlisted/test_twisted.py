@@ -12,11 +12,11 @@ from sim.laws.reading import law
 from sim.numerics import EOS
 from sim.unlisted.looks import log_prob
 from sim.unlisted.twisted import draw, twist
-from sim.unlisted.world import Seen, UnlistedWorld
+from sim.unlisted.world import Seen, UnlistedWorld, alive
 from tests.unit.laws.all_trees import grammar
-from tests.unit.unlisted.small_laws import laws_of_a_model, listing, small
+from tests.unit.unlisted.small_laws import laws_of_a_model, small
 
-NUMBER = 2000
+NUMBER = 3000
 
 Laws = Callable[[np.ndarray], np.ndarray]
 
@@ -79,20 +79,27 @@ def test_the_mean_of_the_weights_is_the_mass_of_what_is_left_out(world: Unlisted
     assert (log_s + world.narrowed.log_mass < log_p - 1e-12).all(), "P(B | x) > 0 for every row"
 
 
-def test_rows_follow_the_model_given_what_is_left_out() -> None:
-    """Weighted, the draws are q given B: the exact share of every string of B, which a listing knows."""
-    world, rng, own = small(), np.random.default_rng(0), listing()
+@pytest.mark.parametrize("world", [small(), ambiguous()], ids=["whole", "latent"])
+def test_rows_follow_the_twisted_law(world: UnlistedWorld) -> None:
+    """The count of every row against its exact probability: the product along the row of q times twist, made a law."""
+    rng = np.random.default_rng(0)
 
     def laws(rows: np.ndarray) -> np.ndarray:
-        return laws_of_a_model(rows, world.vocab_size)
+        return laws_of_a_model(rows, world.vocab_size, seed=7)
 
     found = draw(world, NUMBER, rng, follower(world, laws, rng), laws, part=NUMBER)
-    weights = np.exp(found.log_weight)
-    q = np.exp(log_prob(laws(own.trie.strings), own.trie.strings))
-    lost = world.s.log_prob(own.trie.strings) == -np.inf
-    for row, mass in zip(own.trie.strings[lost], q[lost], strict=True):
-        here = np.where((found.rows == row).all(axis=1), weights, 0.0)
-        assert abs(here.mean() - mass) < 4.5 * max(here.std(), 1e-6) / math.sqrt(NUMBER)
+    rows = np.unique(world.p.sample(rng, 500), axis=0)
+    weighted = np.exp(laws(rows)) * twist(world, rows)
+    total = weighted.sum(axis=-1, keepdims=True)
+    law = np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)
+    steps = np.take_along_axis(law, rows.astype(np.int64)[..., None], axis=-1)[..., 0]
+    exact = np.where(alive(rows), steps, 1.0).prod(axis=1)
+    assert exact.sum() == pytest.approx(1.0), "all of what is left out"
+    assert np.count_nonzero(exact) > 3
+    counts = (found.rows[:, None] == rows).all(axis=2).sum(axis=0)
+    assert counts.sum() == NUMBER
+    spread = np.sqrt(NUMBER * exact * (1.0 - exact))
+    assert (np.abs(counts - NUMBER * exact) <= 4.5 * spread + 1e-9).all(), "one false alarm in 3,000 for 50 rows"
 
 
 def test_a_model_that_is_p_has_equal_weights() -> None:
