@@ -1,15 +1,22 @@
 """Strings that S leaves out, drawn from a model that hardly writes them: twisted draws with their weights.
 
 How likely does a model q write a string of an event B, when it writes one in a thousand, or in a million? A *twisted*
-draw follows the law r(a | h) = q(a | h) P(B | ha) / (P(B | h) Z(h)), where P(B | h) is the exact probability of B given
-the prefix h under P, and Z(h) makes it a law. So it always ends in B, and E_r[P(B) prod_t Z(x_<t)] = E_q[P(B | x)],
-which is q(B) if B is an event of strings. All weights are P(B) if q = P; how far they spread says how good the estimate
-is. Source: S. Zhao et al. 2024, arXiv 2404.17546, for twisted laws; Y. Leviathan, M. Kalman and Y. Matias 2022, arXiv
-2211.17192, for drawing from one law by accepting the tokens of another.
+draw follows the law r(a | h) = q(a | h)^g p(a | h)^(1 - g) P(B | ha) / (P(B | h) Z(h)). Here p is the law of P, P(B |
+h) the exact probability of B under P given the prefix h, and Z(h) makes it a law. So a draw always ends in B: with
+g = 0 it is one of P given B, with g = 1 one of the model, led to B by what P knows. Neither reaches all of q given B:
+the model begins with strings of A and turns off late, and P does not know what the model prefers. So a third of the
+draws each has g = 0, 1/2 and 1, and the weight of a draw is q(x) P(B | x) / r(x), with r the mean of the three laws
+(the balance heuristic). Weights have the mean E_q[P(B | x)], which is q(B) if B is an event of strings. All are P(B)
+if q = P.
+
+Source: S. Zhao et al. 2024, arXiv 2404.17546, for twisted laws; E. Veach and L. Guibas 1995, "Optimally combining
+sampling techniques for Monte Carlo rendering", for the balance heuristic; Y. Leviathan, M. Kalman and Y. Matias 2022,
+arXiv 2211.17192, for drawing from one law by accepting the tokens of another.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,11 +31,28 @@ A string of B that runs through such a prefix is never drawn. So what is estimat
 """
 
 
+TILTS = (0.0, 0.5, 1.0)
+"""How much of the model is in the laws of the draws: the exponents g. Draw i has that at i modulo 3."""
+
+
 class Twisted(NamedTuple):
     """Twisted draws: rows int32[N, L], and log_weight float64[N], whose exponentials have the mean E_q[P(B | x)]."""
 
     rows: np.ndarray
     log_weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model q as twisted draws use it.
+
+    follow: draws the rest of rows int32[N, L] behind their first known tokens, int32[N]. log_laws: log q(. | x_<t) of
+    rows [nat], float64[n, L, V], finite. part: how many rows are scored at once.
+    """
+
+    follow: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    log_laws: Callable[[np.ndarray], np.ndarray]
+    part: int
 
 
 def twist(world: UnlistedWorld, rows: np.ndarray) -> np.ndarray:
@@ -47,63 +71,70 @@ def twist(world: UnlistedWorld, rows: np.ndarray) -> np.ndarray:
     return np.asarray(np.where((left >= IMPOSSIBLE) & (before >= IMPOSSIBLE), found, 0.0))
 
 
-def draw(
-    world: UnlistedWorld,
-    number: int,
-    rng: np.random.Generator,
-    follow: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    log_laws: Callable[[np.ndarray], np.ndarray],
-    part: int,
-) -> Twisted:
+def tilted(log_q: np.ndarray, law: np.ndarray, ratio: np.ndarray, tilt: np.ndarray) -> np.ndarray:
+    """The laws r(. | x_<t) of draws with exponents `tilt`, float64[N, L, V]; 0 where nothing of B can follow."""
+    possible = (law > 0) & (ratio > 0)
+    logs = tilt[:, None, None] * log_q + (1.0 - tilt[:, None, None]) * np.log(np.where(possible, law, 1.0))
+    weighted = np.where(possible, np.exp(logs) * ratio, 0.0)
+    total = weighted.sum(axis=-1, keepdims=True)
+    return np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)
+
+
+def draw(world: UnlistedWorld, number: int, rng: np.random.Generator, model: Model) -> Twisted:
     """Draw `number` independent strings of B = what S leaves out, for S = P_A with P(A) < 1.
 
-    follow: draws the rest of rows int32[N, L] behind their first known tokens, int32[N], from the model q. log_laws:
-    log q(. | x_<t) [nat] of rows, float64[n, L, V]. part: how many rows are scored at once. Every row is a string that
-    q has drawn, as far as its tokens are accepted; the token after them is drawn from what r has more than q.
+    Every row is a string that q has drawn, as far as its tokens are accepted. The token after them is drawn from what r
+    has more than q, and the model goes on from there.
     """
     rows, known = np.zeros((number, world.length), np.int32), np.zeros(number, np.int32)
-    log_weight = np.full(number, math.log(-math.expm1(world.narrowed.log_mass)))
+    tilt = np.array(TILTS)[np.arange(number) % len(TILTS)]
     open_ = np.arange(number)
     while len(open_):
-        drafts = np.asarray(follow(rows, known))
+        drafts = np.asarray(model.follow(rows, known))
         left = []
-        for at in range(0, len(open_), part):
-            own = open_[at : at + part]
-            rows[own], known[own], gained, ended = _accepted(world, drafts[own], known[own], log_laws, rng)
-            log_weight[own] += gained
+        for at in range(0, len(open_), model.part):
+            own = open_[at : at + model.part]
+            log_q = model.log_laws(drafts[own])
+            law = tilted(log_q, world.p.next_token(drafts[own]), twist(world, drafts[own]), tilt[own])
+            rows[own], known[own], ended = _accepted(drafts[own], known[own], np.exp(log_q), law, rng)
             left.append(own[~ended])
         open_ = np.concatenate(left)
-    return Twisted(rows, log_weight)
+    parts = [weights(world, rows[at : at + model.part], model.log_laws) for at in range(0, number, model.part)]
+    return Twisted(rows, np.concatenate(parts))
+
+
+def weights(world: UnlistedWorld, rows: np.ndarray, log_laws: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """log of q(x) P(B | x) / r(x), with r the mean of the laws of `TILTS`, for rows of B: float64[N]."""
+    log_q, law, ratio = log_laws(rows), world.p.next_token(rows), twist(world, rows)
+    counted, tokens = alive(rows), rows.astype(np.int64)[..., None]
+
+    def along(values: np.ndarray) -> np.ndarray:
+        return np.asarray(np.where(counted, np.take_along_axis(values, tokens, axis=-1)[..., 0], 0.0).sum(axis=1))
+
+    with np.errstate(divide="ignore"):
+        own = [along(np.log(tilted(log_q, law, ratio, np.full(len(rows), tilt)))) for tilt in TILTS]
+        posterior = along(np.log(ratio)) + math.log(-math.expm1(world.narrowed.log_mass))
+    return np.asarray(along(log_q) + posterior - (np.logaddexp.reduce(own, axis=0) - math.log(len(TILTS))))
 
 
 def _accepted(
-    world: UnlistedWorld,
-    drafts: np.ndarray,
-    known: np.ndarray,
-    log_laws: Callable[[np.ndarray], np.ndarray],
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    drafts: np.ndarray, known: np.ndarray, q: np.ndarray, law: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Accept drafts up to their first token that r draws less often than q, and draw that one anew.
 
-    Returns the rows, how many of their tokens are known, the sum of log Z at the new ones, and whether a row has ended.
+    Returns the rows, how many of their tokens are known, and whether a row has ended.
     """
-    q, ratio = np.exp(log_laws(drafts)), twist(world, drafts)
-    weighted = q * ratio
-    z = weighted.sum(axis=-1)
     number, length = drafts.shape
     tokens = drafts.astype(np.int64)[..., None]
-    chance = np.take_along_axis(ratio, tokens, axis=-1)[..., 0]
+    by_q, by_r = (np.take_along_axis(values, tokens, axis=-1)[..., 0] for values in (q, law))
     new = alive(drafts) & (np.arange(length) >= known[:, None])
-    refused = new & (rng.random((number, length)) * z >= chance)
+    refused = new & (rng.random((number, length)) * by_q >= by_r)
     some = refused.any(axis=1)
     first = np.where(some, refused.argmax(axis=1), length)
-    counted = new & (np.arange(length) <= first[:, None])
     rows = np.where(np.arange(length) < first[:, None], drafts, EOS).astype(np.int32)
     for i in np.flatnonzero(some):
-        t = first[i]
-        more = np.maximum(weighted[i, t] / z[i, t] - q[i, t], 0.0)
-        rows[i, t] = rng.choice(len(more), p=more / more.sum())
-    gained = np.where(counted, np.log(np.where(counted, z, 1.0)), 0.0).sum(axis=1)
+        more = np.maximum(law[i, first[i]] - q[i, first[i]], 0.0)
+        rows[i, first[i]] = rng.choice(len(more), p=more / more.sum())
     reached = np.where(some, first + 1, length).astype(np.int32)
     last = rows[np.arange(number), np.maximum(reached - 1, 0)]
-    return rows, reached, gained, (reached == length) | (last == EOS)
+    return rows, reached, (reached == length) | (last == EOS)

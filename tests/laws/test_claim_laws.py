@@ -26,7 +26,12 @@ SMALLER = {
     "c5_rank": ["hydra.sweeper.only=[ranks_exact_full]", "model.width=16", "grammar.num_prompts=2"],
     "c6_consequences": ["hydra.sweeper.only=[temperature_plain]", "model.width=16", "grammar.num_prompts=2"],
     "m_methods": ["hydra.sweeper.only=[sft]", "model.width=16", "grammar.num_prompts=2"],
-}
+    "l_unlisted": [
+        "hydra.sweeper.only=[hidden,hidden_everything]", "objective.targets=exact",
+        "model.width=16", "model.depth=1", "pretrain.num_steps=4", "pretrain.num_evals=2", "finetune.num_steps=4",
+        "judged.rows=32", "judged.own=32", "judged.lost=32",
+    ],
+}  # fmt: skip
 """What makes a claim small enough to run here, a small model or some of its parts; one without an entry runs whole."""
 
 NAMES = [
@@ -53,12 +58,13 @@ def said(module: str, *arguments: str) -> str:
     return out.getvalue()
 
 
-LEFT = {"c1_entropy", "c3_answers", "c6_consequences"}
+LEFT = {"c1_entropy", "c3_answers", "c6_consequences", "l_unlisted"}
 """Claims that the quick tests leave to the slow ones, because others go the same way in less time.
 
 Kept are replay and tables (C2), prompts in worlds of several sizes (C4), edits of a transformer (C5), the methods (M),
 of which no runs are imitated, and every new claim. Of those that are left, the quick tests compose and build the study
-(test_run_laws.py), and judge and draw imitated ones (tests/unit/experiments/test_study.py, test_command.py).
+(test_run_laws.py), and judge and draw imitated ones (tests/unit/experiments/test_study.py, test_command.py); unlisted
+languages are trained on in tests/unit/running/test_unlisted_runs.py.
 """
 
 
@@ -69,7 +75,10 @@ def test_a_claim_goes_from_its_command_to_the_board(name: str, tmp_path: Path) -
     goes_to_the_board(name, tmp_path, SMALLER.get(name, []))
 
 
-WHOLE: dict[str, list[str]] = {"c3_answers": [], "c4_cloning": [], "m_methods": ["model.width=16"]}
+WHOLE: dict[str, list[str]] = {
+    "c3_answers": [], "c4_cloning": [], "m_methods": ["model.width=16"],
+    "l_unlisted": [one for one in SMALLER["l_unlisted"] if not one.startswith(("hydra", "restriction"))],
+}  # fmt: skip
 """Overrides for all of a claim; a claim without an entry is run with exact targets alone."""
 
 

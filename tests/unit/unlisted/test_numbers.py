@@ -14,7 +14,7 @@ from sim.phases import MEANINGS
 from sim.unlisted.looks import log_prob, look
 from sim.unlisted.numbers import LEVEL, Number, left_out, mean, numbers, ratio, share
 from sim.unlisted.record import UnlistedRecord, judged_by, read, write
-from sim.unlisted.twisted import twist
+from sim.unlisted.twisted import TILTS, twist
 from sim.unlisted.world import UnlistedWorld, alive
 from sim.verify import main as verify
 from tests.unit.unlisted.small_laws import laws_of_a_model, listing, small
@@ -57,15 +57,18 @@ def study(number: int, seed: int) -> tuple[list[UnlistedRecord], dict[tuple[str,
 
 def twisted(world: UnlistedWorld, rows: np.ndarray, log_q: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The probability of every string in a twisted draw, by enumeration of its steps, and its weight q(x) / that."""
-    weighted = np.exp(log_q) * twist(world, rows)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        law = weighted / weighted.sum(axis=-1, keepdims=True)
-    steps = np.take_along_axis(law, rows[..., None], axis=-1)[..., 0]
-    drawn = np.where(alive(rows), steps, 1.0).prod(axis=1)
     lost = world.s.log_prob(rows) == -np.inf
-    drawn = np.where(lost, drawn, 0.0)
-    assert drawn.sum() == pytest.approx(1.0), "all of what is left out, and nothing else"
-    return drawn / drawn.sum(), np.where(lost, np.exp(log_prob(log_q, rows)) / np.where(lost, drawn, 1.0), 1.0)
+    drawn = np.zeros(len(rows))
+    for tilt in TILTS:
+        weighted = np.exp(log_q) ** tilt * world.p.next_token(rows) ** (1.0 - tilt) * twist(world, rows)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            law = weighted / weighted.sum(axis=-1, keepdims=True)
+        steps = np.take_along_axis(law, rows[..., None], axis=-1)[..., 0]
+        own = np.where(lost, np.where(alive(rows), steps, 1.0).prod(axis=1), 0.0)
+        assert own.sum() == pytest.approx(1.0), "all of what is left out, and nothing else"
+        drawn += own / own.sum() / len(TILTS)
+    assert (p[lost] > 0).all()
+    return drawn, np.where(lost, np.exp(log_prob(log_q, rows)) / np.where(lost, drawn, 1.0), 1.0)
 
 
 def _truth(p: np.ndarray, s: np.ndarray, q: np.ndarray) -> dict[tuple[str, str], float]:

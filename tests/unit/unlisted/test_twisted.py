@@ -11,7 +11,7 @@ from sim.laws.narrowing import narrowed
 from sim.laws.reading import law
 from sim.numerics import EOS
 from sim.unlisted.looks import log_prob
-from sim.unlisted.twisted import draw, twist
+from sim.unlisted.twisted import TILTS, Model, draw, twist
 from sim.unlisted.world import Seen, UnlistedWorld, alive
 from tests.unit.laws.all_trees import grammar
 from tests.unit.unlisted.small_laws import laws_of_a_model, small
@@ -70,7 +70,7 @@ def test_the_mean_of_the_weights_is_the_mass_of_what_is_left_out(world: Unlisted
     def laws(rows: np.ndarray) -> np.ndarray:
         return laws_of_a_model(rows, world.vocab_size, seed=3)
 
-    found = draw(world, NUMBER, rng, follower(world, laws, rng), laws, part=700)
+    found = draw(world, NUMBER, rng, Model(follower(world, laws, rng), laws, 700))
     weights = np.exp(found.log_weight)
     assert weights.std() > 0
     off = abs(weights.mean() - exact(world, laws)) / (weights.std() / math.sqrt(NUMBER))
@@ -87,19 +87,27 @@ def test_rows_follow_the_twisted_law(world: UnlistedWorld) -> None:
     def laws(rows: np.ndarray) -> np.ndarray:
         return laws_of_a_model(rows, world.vocab_size, seed=7)
 
-    found = draw(world, NUMBER, rng, follower(world, laws, rng), laws, part=NUMBER)
+    found = draw(world, NUMBER, rng, Model(follower(world, laws, rng), laws, NUMBER))
     rows = np.unique(world.p.sample(rng, 500), axis=0)
-    weighted = np.exp(laws(rows)) * twist(world, rows)
-    total = weighted.sum(axis=-1, keepdims=True)
-    law = np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)
-    steps = np.take_along_axis(law, rows.astype(np.int64)[..., None], axis=-1)[..., 0]
-    exact = np.where(alive(rows), steps, 1.0).prod(axis=1)
-    assert exact.sum() == pytest.approx(1.0), "all of what is left out"
-    assert np.count_nonzero(exact) > 3
-    counts = (found.rows[:, None] == rows).all(axis=2).sum(axis=0)
-    assert counts.sum() == NUMBER
-    spread = np.sqrt(NUMBER * exact * (1.0 - exact))
-    assert (np.abs(counts - NUMBER * exact) <= 4.5 * spread + 1e-9).all(), "one false alarm in 3,000 for 50 rows"
+    q, p, ratio = np.exp(laws(rows)), world.p.next_token(rows), twist(world, rows)
+    mean = np.zeros(len(rows))
+    for place, tilt in enumerate(TILTS):
+        weighted = q**tilt * p ** (1.0 - tilt) * ratio
+        total = weighted.sum(axis=-1, keepdims=True)
+        law = np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)
+        steps = np.take_along_axis(law, rows.astype(np.int64)[..., None], axis=-1)[..., 0]
+        exact = np.where(alive(rows), steps, 1.0).prod(axis=1)
+        assert exact.sum() == pytest.approx(1.0), "all of what is left out"
+        mean += exact / len(TILTS)
+        drawn = found.rows[place :: len(TILTS)]
+        counts, number = (drawn[:, None] == rows).all(axis=2).sum(axis=0), len(drawn)
+        assert counts.sum() == number
+        spread = np.sqrt(number * exact * (1.0 - exact))
+        assert (np.abs(counts - number * exact) <= 4.5 * spread + 1e-9).all(), "one false alarm in 1,000 for 150 rows"
+    b = -np.expm1(np.minimum(world.s.log_prob(rows) + world.narrowed.log_mass - world.p.log_prob(rows), 0.0))
+    own = np.array([np.flatnonzero((rows == row).all(axis=1))[0] for row in found.rows])
+    expected = np.exp(log_prob(laws(rows), rows)) * b / np.where(mean > 0, mean, 1.0)
+    assert np.exp(found.log_weight) == pytest.approx(expected[own], rel=1e-9), "q(x) P(B | x) over the mean law"
 
 
 def test_a_model_that_is_p_has_equal_weights() -> None:
@@ -108,10 +116,9 @@ def test_a_model_that_is_p_has_equal_weights() -> None:
     def laws(rows: np.ndarray) -> np.ndarray:
         found = world.p.next_token(rows)
         found[found.sum(axis=-1) == 0] = 1.0 / world.vocab_size  # behind an impossible token; it is never reached
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(found))
+        return np.asarray(np.log(np.maximum(found, 1e-300)))
 
-    found = draw(world, 300, rng, follower(world, laws, rng), laws, part=300)
+    found = draw(world, 300, rng, Model(follower(world, laws, rng), laws, 300))
     assert found.log_weight == pytest.approx(math.log(-math.expm1(world.narrowed.log_mass)), abs=1e-9)
 
 
