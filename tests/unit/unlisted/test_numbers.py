@@ -137,6 +137,23 @@ def test_what_the_model_never_wrote_has_an_open_gate_and_no_known_erasure() -> N
     assert math.isfinite(erasure.upper)
 
 
+@pytest.mark.parametrize("sharpness", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_mass_of_what_is_left_out_is_held_where_it_is_rare(sharpness: int, seed: int) -> None:
+    """q(B) from 0.04 down to 10^-16: measured 0.91 to 1 of 400 studies. 0.88 is three standard errors below 0.92."""
+    world, own, rng = small(LENGTH), listing(LENGTH), np.random.default_rng(seed)
+    rows = own.trie.strings
+    log_q = sharpness * laws_of_a_model(rows, world.vocab_size, seed)
+    log_q -= np.log(np.exp(log_q).sum(axis=-1, keepdims=True))
+    law, weight = twisted(world, rows, log_q, np.exp(own.log_p))
+    q = float((law * weight).sum())
+    held = 0
+    for _ in range(400):
+        found = left_out(weight[rng.choice(len(law), OWN, p=law)], (rng.random(OWN) < q).astype(float), LEVEL)
+        held += found.lower <= q <= found.upper
+    assert held / 400 >= 0.88
+
+
 def test_few_effective_draws_make_no_estimate_but_ends_that_hold() -> None:
     weights = np.array([1.0] + [1e-6] * 299)
     found = left_out(weights, np.zeros(300), 0.95)
