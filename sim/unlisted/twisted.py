@@ -43,8 +43,8 @@ class Twisted(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Model:
-    """A model q as twisted draws use it.
+class Drafter:
+    """A model q as twisted draws use it: it drafts the rest of rows, and scores them.
 
     follow: draws the rest of rows int32[N, L] behind their first known tokens, int32[N]. log_laws: log q(. | x_<t) of
     rows [nat], float64[n, L, V], finite. part: how many rows are scored at once.
@@ -80,7 +80,7 @@ def tilted(log_q: np.ndarray, law: np.ndarray, ratio: np.ndarray, tilt: np.ndarr
     return np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)
 
 
-def draw(world: UnlistedWorld, number: int, rng: np.random.Generator, model: Model) -> Twisted:
+def draw(world: UnlistedWorld, number: int, rng: np.random.Generator, model: Drafter) -> Twisted:
     """Draw `number` independent strings of B = what S leaves out, for S = P_A with P(A) < 1.
 
     Every row is a string that q has drawn, as far as its tokens are accepted. The token after them is drawn from what r

@@ -36,8 +36,7 @@ from sim.training.sweep import Trained
 from sim.typing import Params
 from sim.unlisted.looks import log_prob, log_softmax, look
 from sim.unlisted.record import LANGUAGES, UnlistedRecord, judged_by, write
-from sim.unlisted.twisted import Model as Twistable
-from sim.unlisted.twisted import draw
+from sim.unlisted.twisted import Drafter, draw
 
 JUDGED = "judged"
 """Name of the random stream of the rows by which models are judged. They are the same for all phases of a run."""
@@ -190,7 +189,7 @@ class _Doing:
 
         rng = np.random.default_rng([self.run.seed, *f"{name} left out".encode()])
         size = max(1, PART // (world.length * world.vocab_size))
-        found = draw(world, self.run.lost, rng, Twistable(follow, log_laws, size))
+        found = draw(world, self.run.lost, rng, Drafter(follow, log_laws, size))
         return {"lost_rows": found.rows, "lost_log_weight": found.log_weight}
 
     def _publish(self, first: Pretrained, tuned: Mapping[str, Trained]) -> None:

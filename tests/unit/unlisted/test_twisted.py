@@ -11,7 +11,7 @@ from sim.laws.narrowing import narrowed
 from sim.laws.reading import law
 from sim.numerics import EOS
 from sim.unlisted.looks import log_prob
-from sim.unlisted.twisted import TILTS, Model, draw, twist
+from sim.unlisted.twisted import TILTS, Drafter, draw, twist
 from sim.unlisted.world import Seen, UnlistedWorld, alive
 from tests.unit.laws.all_trees import grammar
 from tests.unit.unlisted.small_laws import laws_of_a_model, small
@@ -70,7 +70,7 @@ def test_the_mean_of_the_weights_is_the_mass_of_what_is_left_out(world: Unlisted
     def laws(rows: np.ndarray) -> np.ndarray:
         return laws_of_a_model(rows, world.vocab_size, seed=3)
 
-    found = draw(world, NUMBER, rng, Model(follower(world, laws, rng), laws, 700))
+    found = draw(world, NUMBER, rng, Drafter(follower(world, laws, rng), laws, 700))
     weights = np.exp(found.log_weight)
     assert weights.std() > 0
     off = abs(weights.mean() - exact(world, laws)) / (weights.std() / math.sqrt(NUMBER))
@@ -87,7 +87,7 @@ def test_rows_follow_the_twisted_law(world: UnlistedWorld) -> None:
     def laws(rows: np.ndarray) -> np.ndarray:
         return laws_of_a_model(rows, world.vocab_size, seed=7)
 
-    found = draw(world, NUMBER, rng, Model(follower(world, laws, rng), laws, NUMBER))
+    found = draw(world, NUMBER, rng, Drafter(follower(world, laws, rng), laws, NUMBER))
     rows = np.unique(world.p.sample(rng, 500), axis=0)
     q, p, ratio = np.exp(laws(rows)), world.p.next_token(rows), twist(world, rows)
     mean = np.zeros(len(rows))
@@ -118,7 +118,7 @@ def test_a_model_that_is_p_has_equal_weights() -> None:
         found[found.sum(axis=-1) == 0] = 1.0 / world.vocab_size  # behind an impossible token; it is never reached
         return np.asarray(np.log(np.maximum(found, 1e-300)))
 
-    found = draw(world, 300, rng, Model(follower(world, laws, rng), laws, 300))
+    found = draw(world, 300, rng, Drafter(follower(world, laws, rng), laws, 300))
     assert found.log_weight == pytest.approx(math.log(-math.expm1(world.narrowed.log_mass)), abs=1e-9)
 
 
