@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from sim.config import construct
 from sim.disk.records import Record
 from sim.languages.decoding import KINDS, Rule
+from sim.languages.device import put
 from sim.languages.vocabulary import Vocabulary
 from sim.models._base import Bound
 from sim.numerics import EOS, SpecificationError, log_softmax, nearest
@@ -63,7 +63,7 @@ class TrainedModel:
         if self.rules:
             strings = self._drawn(num, given, seed)
         else:
-            strings = np.asarray(self.bound.sample(jax.random.key(seed), (num,), jnp.asarray(given, jnp.int32)))
+            strings = np.asarray(self.bound.sample(jax.random.key(seed), (num,), put(given, np.int32)))
         return [self.vocabulary.decode(row[len(given) :]) for row in strings]
 
     def log_prob(self, texts: Sequence[str], prompt: str | None = None) -> np.ndarray:
@@ -84,7 +84,7 @@ class TrainedModel:
 
     def _next_log_probs(self, tokens: np.ndarray) -> np.ndarray:
         """log q(. | x_<t) [nat] at every position, after the rules: float64[B, L, V] from int32[B, L]."""
-        log_q = log_softmax(np.asarray(self.bound.model.logits(self.bound.params, jnp.asarray(tokens)), np.float64))
+        log_q = log_softmax(np.asarray(self.bound.model.logits(self.bound.params, put(tokens)), np.float64))
         rows = log_q.reshape(-1, log_q.shape[-1])
         for kind, number in self.rules:
             rows = KINDS[kind](number)(rows)
@@ -124,5 +124,5 @@ def model_of(record: Record, name: str = "finetuned") -> TrainedModel:
         )
     model: Any = construct("model", record.config["model"], "model", record.p.trie)
     like = jax.eval_shape(model.init, jax.random.key(0))
-    params = jax.tree.map(jnp.asarray, unflat(record.params[phases[name]], like))
+    params = jax.tree.map(put, unflat(record.params[phases[name]], like))
     return TrainedModel(name, Bound(model, params, record.p.vocabulary.prompt_end), record.p.vocabulary)

@@ -3,6 +3,8 @@
 This is the only module of the room that imports jax.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +17,14 @@ from sim.typing import Array, Bool, Float, Int, NextLogProbs, PRNGKey, Tokens, U
 
 CIRCLE = 1 << 31
 """The number of points on the circle of a distribution function, from which systematic sampling draws."""
+
+
+def put(values: Array | np.ndarray | np.generic | Sequence[int] | int, dtype: type[np.generic] | None = None) -> Array:
+    """Return numbers of the host as an array on the device, a copy of them; `dtype` is its type if it is another one.
+
+    `jnp.asarray` would first compile a program for each shape, which takes longer than all else.
+    """
+    return jax.device_put(np.array(values, dtype))
 
 
 def alive(tokens: Tokens) -> Bool[Array, "*B L"]:
@@ -119,12 +129,12 @@ def on_device(language: FiniteLanguage) -> Listed:
     upto = np.cumsum(probability)
     start = np.floor(CIRCLE * np.concatenate([[0.0], upto[:-1] / upto[-1]]) + 0.5)
     return Listed(
-        jnp.asarray(trie.next_node),
-        jnp.asarray(log_prob),
-        jnp.asarray(trie.strings),
-        jnp.asarray(probability, jnp.float32),
-        jnp.asarray(keep, jnp.float32),
-        jnp.asarray(alias, jnp.int32),
-        jnp.asarray(start, jnp.uint32),
+        put(trie.next_node),
+        put(log_prob),
+        put(trie.strings),
+        put(probability, np.float32),
+        put(keep, np.float32),
+        put(alias, np.int32),
+        put(start, np.uint32),
         language.vocabulary.prompt_end,
     )

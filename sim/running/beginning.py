@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from sim.languages.device import put
 from sim.running.claimed import ClaimedRun
 from sim.training.flat import unflat
 from sim.training.late import begun, gone_on
@@ -24,7 +25,7 @@ def begin(runs: list[ClaimedRun], shapes: dict[int, Any]) -> None:
         model = run.simulation.model
         if id(model) not in shapes:
             shapes[id(model)] = jax.eval_shape(model.init, jax.random.key(0))
-        params = jax.tree.map(jnp.asarray, unflat(run.first.params, shapes[id(model)]))
+        params = jax.tree.map(put, unflat(run.first.params, shapes[id(model)]))
         run.simulation = begun(run.simulation, params)
         run.tuned = finetunings(run.simulation, params, _carried(run, params))
 
@@ -48,4 +49,4 @@ def _carried(run: ClaimedRun, params: Params) -> Any:
     if "carried" not in run.simulation.controls:
         return None
     like = jax.eval_shape(run.simulation.pretrain.optimizer.transformation(1.0).init, params)
-    return jax.tree.map(jnp.asarray, unflat(run.first.opt_state, like))
+    return jax.tree.map(put, unflat(run.first.opt_state, like))

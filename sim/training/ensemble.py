@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from sim.languages.device import put
 from sim.training.job import State, num_parts, start
 from sim.training.programs import COUNTED, PARTS, Counts, Mapping, Rows, mesh, programs
 from sim.training.sharing import Member, Sharing, shared_parts, stacked, structure
@@ -162,7 +163,7 @@ class Ensemble:
         row, spread = self.place[index], self.layout.num_devices * self.layout.spread
         states, at = (self._states.spread, row) if row < spread else (self._states.common, row - spread)
         # Slices are taken on the host, because jax would need a dispatch for each leaf of each member.
-        return jax.tree.map(lambda leaf: jnp.asarray(_whole(leaf)[at]), pick(states))
+        return jax.tree.map(lambda leaf: put(_whole(leaf)[at]), pick(states))
 
     def logits(self) -> Iterator[tuple[int, np.ndarray]]:
         """Iterate over the members: the index, and the logits at all nodes of its trie, float32[M, V].

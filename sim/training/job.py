@@ -74,10 +74,16 @@ def start(job: Job, carried: optax.OptState | None = None) -> State:
     The moments and their step count are carried over. The schedule of the learning rate begins again, and so do a mean
     of parameters and what a rate knows of the loss. Both optimiser states must have the same structure.
     """
-    transformation = job.phase.optimizer.transformation(job.phase.num_steps)
-    opt_state = transformation.init(job.init)
-    if carried is not None:
-        opt_state = jax.tree.map(_fresh_schedule, opt_state, carried, is_leaf=_schedules)
+    fresh = _fresh(job)
+    if carried is None:
+        return fresh
+    return replace(fresh, opt_state=jax.tree.map(_fresh_schedule, fresh.opt_state, carried, is_leaf=_schedules))
+
+
+@jax.jit
+def _fresh(job: Job) -> State:
+    """As one program; otherwise jax would compile one for each shape of a parameter."""
+    opt_state = job.phase.optimizer.transformation(job.phase.num_steps).init(job.init)
     return State(job.init, opt_state, jnp.zeros((), jnp.int32), jnp.zeros(()), jnp.zeros((_kept_steps(job), 3)))
 
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from sim.edits._base import applied
 from sim.edits._siblings import Siblings
-from sim.languages.device import Listed, on_device
+from sim.languages.device import Listed, on_device, put
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.metrics.law_record import law_record
@@ -199,7 +198,7 @@ def relearnings(run: Simulation, params: Params) -> dict[str, Training]:
     data, key = tables(lost(run.p, run.restricted)), phase_key(run.seed, "relearn")
     starts = {"recovery": params, "scratch": _initial(run.model, phase_key(run.seed, "scratch"))}
     rewarded = isinstance(run.relearn.objective, TakesReward)
-    event = jnp.asarray(~run.restricted.event) if rewarded else everything(run.p)
+    event = put(~run.restricted.event) if rewarded else everything(run.p)
     unwatched = watched_part(run, run.restricted, False)
     return {
         name: _training(run, name, run.relearn, begun, data, event, unwatched, key) for name, begun in starts.items()
@@ -275,9 +274,9 @@ def _initial(model: Model, key: PRNGKey) -> Params:
 @functools.lru_cache(maxsize=32)
 def everything(p: FiniteLanguage) -> Bool[Array, "N"]:
     """Return the event that holds every string, that of a training that restricts nothing."""
-    return jnp.ones(p.trie.num_strings, bool)
+    return put(np.ones(p.trie.num_strings, bool))
 
 
 @functools.lru_cache(maxsize=32)
 def _event(restricted: Restricted) -> Bool[Array, "N"]:
-    return jnp.asarray(restricted.event)
+    return put(restricted.event)

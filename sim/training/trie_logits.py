@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from sim.languages.device import put
 from sim.languages.trie import Trie
 from sim.models._attention import Tree
 from sim.models._base import HasFeatures, Model, SharesPrefixes, Tabulates
@@ -81,19 +81,19 @@ def _plan(
     ancestors[len(nodes) :, 0] = 0
     token = np.where(trie.token >= 0, trie.token, trie.vocab_size)
     tree = Tree(
-        jnp.asarray(token[at].reshape(room, chunk), jnp.int32),
-        jnp.asarray(trie.depth[at].reshape(room, chunk), jnp.int32),
-        jnp.asarray(ancestors.reshape(room, chunk, trie.length), jnp.int32),
+        put(token[at].reshape(room, chunk), np.int32),
+        put(trie.depth[at].reshape(room, chunk), np.int32),
+        put(ancestors.reshape(room, chunk, trie.length), np.int32),
     )
     strings = trie.strings[np.pad(covering, (0, string_room * chunk - len(covering)), mode="edge")]
     return TriePlan(
         tree,
-        jnp.asarray(strings.reshape(string_room, chunk, trie.length)),
-        jnp.asarray(np.pad(row, (0, num_nodes - len(nodes))), jnp.int32),
-        jnp.asarray(trie.depth[at[:num_nodes]], jnp.int32),
-        jnp.asarray(at[:num_nodes], jnp.int32),
-        jnp.asarray(num_chunks, jnp.int32),
-        jnp.asarray(num_string_chunks, jnp.int32),
+        put(strings.reshape(string_room, chunk, trie.length)),
+        put(np.pad(row, (0, num_nodes - len(nodes))), np.int32),
+        put(trie.depth[at[:num_nodes]], np.int32),
+        put(at[:num_nodes], np.int32),
+        put(num_chunks, np.int32),
+        put(num_string_chunks, np.int32),
     )
 
 

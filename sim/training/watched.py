@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from sim.languages.device import put
 from sim.languages.finite import FiniteLanguage
 from sim.models._base import Model
 from sim.training.parts import Team
@@ -49,14 +50,14 @@ def watched(language: FiniteLanguage, is_watched: bool = True, has_any_support: 
         closes = strings == language.vocabulary.prompt_end
         in_prompt[at[alive & (np.cumsum(closes, axis=1) - closes == 0)]] = 1.0
     if not is_watched:
-        none = jnp.zeros((), jnp.int32)
+        none = put(0, np.int32)
         plan = dataclasses.replace(plan, num_chunks=none, num_string_chunks=none)
     return Watched(
         plan,
-        jnp.asarray(np.where(is_padding, 0.0, mass[node]), jnp.float32),
-        jnp.asarray(np.exp(log_law[node]), jnp.float32),
-        jnp.asarray(log_law[node], jnp.float32),
-        jnp.asarray(in_prompt[node], jnp.float32),
+        put(np.where(is_padding, 0.0, mass[node]), np.float32),
+        put(np.exp(log_law[node]), np.float32),
+        put(log_law[node], np.float32),
+        put(in_prompt[node], np.float32),
     )
 
 
