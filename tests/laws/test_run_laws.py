@@ -14,6 +14,7 @@ import yaml
 from sim.config import conf_folder, construct, members, resolve
 from sim.disk import ledger
 from sim.disk.records import Record, read, run_hash
+from sim.metrics.kept import numbers
 from sim.metrics.table import metrics, residuals, rows, violations
 from sim.objectives._enumerated import TakesReward
 from sim.running.build import build, settings
@@ -132,10 +133,16 @@ RUNS = [
 """Each model, each objective and each optimiser at least once."""
 
 
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for the runs of all members, so that each model is pretrained once."""
+    return tmp_path_factory.mktemp("outputs")
+
+
 @pytest.mark.parametrize(("model", "objective", "optimizer"), RUNS)
-def test_every_member_trains_and_is_measured(tmp_path: Path, model: str, objective: str, optimizer: str) -> None:
+def test_every_member_trains_and_is_measured(outputs: Path, model: str, objective: str, optimizer: str) -> None:
     config = merged(model if fits(model, objective) else "transformer", objective, optimizer)
-    again = performed(config, tmp_path)
+    again = performed(config, outputs)
     assert list(again.phases) == ["pretrain", "sft", "identity"]
     for phase, recorded in again.phases.items():
         num_steps = config["pretrain" if phase == "pretrain" else "finetune"]["num_steps"]
@@ -146,10 +153,12 @@ def test_every_member_trains_and_is_measured(tmp_path: Path, model: str, objecti
     check_change(again, isinstance(construct("objective", config["objective"], "objective"), TakesReward))
     assert violations(residuals(again)) == []
     assert residuals(again) == again.facts["residuals"], "they can be computed again"
-    table = rows(again)
-    assert {row["phase"] for row in table} == {"truth", "pretrain", "sft", "identity"}
-    assert all(not math.isnan(row[end]) for row in table for end in ("lower", "upper"))
-    assert all(row["value"] >= -1e-9 for row in table if row["metric"] == "kl")
+    _, table = numbers(outputs / str(config["name"]) / identity(config))  # as they were measured after the run
+    assert set(table["phase"]) == {"truth", "pretrain", "sft", "identity"}
+    assert not any(math.isnan(one) for end in ("lower", "upper") for one in table[end])
+    divergences = [one for one, metric in zip(table["value"], table["metric"], strict=True) if metric == "kl"]
+    assert divergences
+    assert all(one >= -1e-9 for one in divergences)
     assert again.facts["pretraining"]["valid"] is False, "four steps are too few"
 
 
@@ -185,14 +194,14 @@ def test_every_probe_is_recorded_and_read(tmp_path: Path) -> None:
     for name in probed:
         assert len(recorded.arrays[name]) in (2, len(recorded.steps)), name
         assert not np.isnan(recorded.arrays[name]).any(), name
-    numbers = rows(record)
+    table = rows(record)
     bare = {name: values for name, values in recorded.arrays.items() if name not in probed}
     phases = {**record.phases, "sft": dataclasses.replace(recorded, arrays=bare)}
     asked = {metric: sought(metric, dataclasses.replace(record, phases=phases)) for metric in metrics()}
     readers = [one for one, names in asked.items() if any(name.split("_")[0] not in needing for name in names)]
     assert {metric.name for metric in readers} >= {"fisher", "weight_distance", "sharpness", "gradient_noise"}
     for metric in readers:
-        own = [row for row in numbers if row["metric"] == metric.name]
+        own = [row for row in table if row["metric"] == metric.name]
         assert own, f"{metric.name} has no number in a run with every probe"
         check(metric, own)
 
