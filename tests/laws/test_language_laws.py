@@ -6,13 +6,12 @@ import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from sim.config import construct
 from sim.languages.alias import alias_table
-from sim.languages.device import on_device
+from sim.languages.device import Listed, on_device
 from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Restricted
 from sim.languages.starting import of_language
@@ -209,11 +208,19 @@ def chosen(grammar: str, restriction: str) -> FiniteLanguage:
 NUM_SAMPLES = 40_000
 
 
+@jax.jit
+def samples(listed: Listed, key: jax.Array) -> jax.Array:
+    """The tables are arguments, so that one program serves all languages of a shape."""
+    return listed.sample(key, (NUM_SAMPLES,))
+
+
+next_log_probs = jax.jit(Listed.next_log_probs)
+
+
 @pytest.mark.parametrize(("grammar", "restriction"), ON_DEVICE)
 def test_samples_on_the_device_follow_the_law(grammar: str, restriction: str) -> None:
     s = chosen(grammar, restriction)
-    listed = on_device(s)
-    drawn = np.asarray(jax.jit(lambda key: listed.sample(key, (NUM_SAMPLES,)))(jax.random.key(20)))
+    drawn = np.asarray(samples(on_device(s), jax.random.key(20)))
     where = {row.tobytes(): index for index, row in enumerate(s.trie.strings)}
     rows = np.array([where[row.tobytes()] for row in drawn])
     surprise = -s.log_p[rows]
@@ -245,7 +252,7 @@ def test_the_device_form_has_the_same_conditionals(grammar: str, restriction: st
     """In float32, at every position of some strings; -inf exactly where the host says so."""
     s = chosen(grammar, restriction)
     rows = np.linspace(0, s.trie.num_strings - 1, 50).astype(int)
-    found = np.asarray(on_device(s).next_log_probs(jnp.asarray(s.trie.strings[rows])))
+    found = np.asarray(next_log_probs(on_device(s), s.trie.strings[rows]))
     dense = np.full((s.trie.num_nodes + 1, s.trie.vocab_size), -np.inf)
     dense[s.trie.edge_node, s.trie.edge_token] = s.edge_log_prob
     expected = dense[s.trie.node[rows]]
