@@ -31,8 +31,13 @@ def batch(rows: np.ndarray = ROWS, exact: bool = True) -> Fed:
     return Fed(jnp.asarray(rows), jnp.full(len(rows), 1.0 / len(rows)), law)
 
 
+beginning = jax.jit(MODEL.init)
+found_loss = jax.jit(loss)
+"""Compiled as a whole, because alone each of their operations would be a program."""
+
+
 def task(objective: object) -> Task:
-    params = MODEL.init(jax.random.key(0))
+    params = beginning(jax.random.key(0))
     return Task(jax.random.key(3), params, MODEL, objective, Adam(1e-2), 10.0)  # type: ignore[arg-type]
 
 
@@ -40,18 +45,23 @@ def task(objective: object) -> Task:
 def test_the_loss_is_that_of_a_listed_language(objective: object) -> None:
     one = task(objective)
     known = on_device(OWN)
-    q = Bound(MODEL, one.init)
-    context = Context(known, known, known, q, None, jnp.asarray(True), False, False, 0)
-    listed = objective(q, context, Batch(batch().tokens, batch().weight), one.key)  # type: ignore[operator]
-    assert float(loss(one, one.init, batch(), one.key)) == pytest.approx(float(listed), rel=1e-5)
+
+    def listed(one: Task) -> jax.Array:
+        q = Bound(MODEL, one.init)
+        context = Context(known, known, known, q, None, jnp.asarray(True), False, False, 0)
+        return objective(q, context, Batch(batch().tokens, batch().weight), one.key)  # type: ignore[operator]
+
+    expected = float(jax.jit(listed)(one))
+    assert float(found_loss(one, one.init, batch(), one.key)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_parts_of_a_batch_give_the_gradient_of_the_whole() -> None:
     one = task(Sft("exact"))
     rows = np.repeat(ROWS, 8, axis=0)  # 1,120 tokens, so several parts
-    whole = jax.grad(lambda params: loss(one, params, batch(rows), one.key))(one.init)
-    value, found = loss_and_gradient(one, one.init, batch(rows), one.key, 0, None)
-    assert float(value) == pytest.approx(float(loss(one, one.init, batch(rows), one.key)), rel=1e-5)
+    expected, whole = jax.jit(jax.value_and_grad(loss, argnums=1))(one, one.init, batch(rows), one.key)
+    in_parts = jax.jit(lambda one, rows: loss_and_gradient(one, one.init, rows, one.key, 0, None))
+    value, found = in_parts(one, batch(rows))
+    assert float(value) == pytest.approx(float(expected), rel=1e-5)
     for own, other in zip(jax.tree.leaves(found), jax.tree.leaves(whole), strict=True):
         np.testing.assert_allclose(own, other, rtol=1e-3, atol=1e-6)
 
@@ -59,17 +69,17 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole() -> None:
 def test_sampled_targets_need_no_laws_and_training_lowers_the_loss() -> None:
     one = task(Sft("sampled"))
     state = begin(one)
-    before = float(loss(one, state.params, batch(exact=False), one.key))
+    before = float(found_loss(one, state.params, batch(exact=False), one.key))
     for _ in range(10):
         state = advance(one, state, batch(exact=False))
     assert int(state.step) == 10
-    assert float(loss(one, state.params, batch(exact=False), one.key)) < 0.8 * before
+    assert float(found_loss(one, state.params, batch(exact=False), one.key)) < 0.8 * before
 
 
 def test_logits_are_those_of_the_model() -> None:
-    params = MODEL.init(jax.random.key(4))
+    params = beginning(jax.random.key(4))
     found = logits(MODEL, params, ROWS)
-    np.testing.assert_allclose(found, MODEL.logits(params, jnp.asarray(ROWS)), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found, jax.jit(MODEL.logits)(params, ROWS), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("objective", [Replay(0.1), ReverseKl()])
