@@ -18,14 +18,19 @@ from experiments.statistics import Verdict
 from sim.config import members
 
 ROOT = Path(__file__).resolve().parents[2]
+INLINE = "hydra.launcher.engine=inline"
+"""No process besides that of the command. A claim in test_seams.py is computed in one, and so are multiruns."""
+
 SMALLER = {
     "c1_entropy": ["objective.targets=exact", "model=tabular_trie", "hydra.sweeper.only=[arms,varied]"],
-    "c2_support": ["objective.targets=exact", "model=tabular_trie", "hydra.sweeper.only=[decay_sgd_tables,replay]"],
+    "c2_support": [
+        "objective.targets=exact", "model=tabular_trie", "hydra.sweeper.only=[decay_sgd_tables,replay]", INLINE,
+    ],
     "c3_answers": ["hydra.sweeper.only=[cells_narrow]"],
-    "c4_cloning": ["hydra.sweeper.only=[horizon_table]", "grammar.num_steps=4,8", "hydra.launcher.engine=inline"],
-    "c5_rank": ["hydra.sweeper.only=[ranks_exact_full]", "model.width=16", "grammar.num_prompts=2"],
+    "c4_cloning": ["hydra.sweeper.only=[horizon_table]", "grammar.num_steps=4,8", INLINE],
+    "c5_rank": ["hydra.sweeper.only=[ranks_exact_full]", "model.width=16", "grammar.num_prompts=2", INLINE],
     "c6_consequences": ["hydra.sweeper.only=[temperature_plain]", "model.width=16", "grammar.num_prompts=2"],
-    "m_methods": ["hydra.sweeper.only=[sft]", "model.width=16", "grammar.num_prompts=2"],
+    "m_methods": ["hydra.sweeper.only=[sft]", "model.width=16", "grammar.num_prompts=2", INLINE],
     "l_unlisted": [
         "hydra.sweeper.only=[hidden,hidden_everything]", "objective.targets=exact",
         "model.width=16", "model.depth=1", "pretrain.num_steps=4", "pretrain.num_evals=2", "finetune.num_steps=4",
