@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, PartitionSpec
 
+from sim.languages.device import put
 from sim.objectives._context import Batch
 from sim.training.parts import MOST_GROUPS, Pieces, Team, _grouped, num_groups
 
 ROOT = Path(__file__).resolve().parents[3]
 
 VALUES = jnp.arange(3.0, 10.0)
+
+grouped = jax.jit(_grouped, static_argnums=1)
 
 ON_DEVICES = """
 import hashlib
@@ -55,9 +58,9 @@ def test_groups_are_a_power_of_two_and_parts_are_close_to_the_wanted_number(num_
     assert number in {1, 2, 4, MOST_GROUPS}
     assert number <= num_parts < 2 * number or number == MOST_GROUPS
     strings = 3 * num_parts + 1
-    tokens = jnp.arange(1, 2 * strings + 1).reshape(strings, 2)
-    weight = jnp.arange(1.0, strings + 1.0)
-    divided, weights = _grouped(Batch(tokens, weight), num_parts)
+    tokens = np.arange(1, 2 * strings + 1, dtype=np.int32).reshape(strings, 2)
+    weight = np.arange(1.0, strings + 1.0, dtype=np.float32)
+    divided, weights = map(np.asarray, grouped(Batch(put(tokens), put(weight)), num_parts))
     assert divided.shape[0] == number
     assert 2 / 3 * num_parts <= number * divided.shape[1] <= 4 / 3 * num_parts
     flat = weights.ravel()
