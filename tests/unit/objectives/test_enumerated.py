@@ -347,6 +347,7 @@ def test_an_objective_without_what_it_needs_is_refused():
     context = context_of(training(MODEL, {}, on_device(S), on_device(P), loss_on="response"))
     q, batch = Bound(MODEL, {"logits": jnp.asarray(params_of(1), jnp.float32)}), BATCH
     with pytest.raises(ValueError, match="event: an event A is required"):
-        PolicyGradient()(q, context, batch, jax.random.key(0))
+        jax.eval_shape(lambda: PolicyGradient()(q, context, batch, jax.random.key(0)))
+    alone = context.replace(anchor=None, event=jnp.asarray(A))
     with pytest.raises(ValueError, match="anchor: the model with which the phase began is required"):
-        PolicyGradient()(q, context.replace(anchor=None, event=jnp.asarray(A)), batch, jax.random.key(0))
+        jax.eval_shape(lambda: PolicyGradient()(q, alone, batch, jax.random.key(0)))

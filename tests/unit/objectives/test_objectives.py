@@ -53,6 +53,10 @@ PLAIN = language({"a": 3, "ab": 5, "b": 2, "ba": 4, "bab": 6, "c": 1, "ca": 3, "
 PROMPTED = language({"a|x": 3, "a|xy": 1, "a|y": 2, "b|x": 4, "b|yy": 2, "b|": 1}, prompt_end="|")
 MODELS = {"strings": tabular_strings, "trie": tabular_trie}
 
+value = jax.jit(loss)
+gradient = jax.jit(jax.grad(loss, argnums=1))
+"""Compiled as a whole, because alone each of their operations would be a program."""
+
 
 def restricted(spoken: FiniteLanguage) -> FiniteLanguage:
     """S: some strings are lost, the others are tilted, and the prompt law moves."""
@@ -140,7 +144,7 @@ def test_the_value_over_the_whole_support_is_the_cross_entropy(spoken, model, ta
         expected = (1 - share) * exact_loss(spoken, s, record, loss_on) + share * exact_loss(
             spoken, spoken, record, loss_on
         )
-        assert float(loss(one, one.init, jax.random.key(0))) == pytest.approx(expected, rel=2e-6)
+        assert float(value(one, one.init, jax.random.key(0))) == pytest.approx(expected, rel=2e-6)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -148,7 +152,7 @@ def test_the_value_over_the_whole_support_is_the_cross_entropy(spoken, model, ta
 def test_sampled_targets_have_the_gradient_of_exact_ones_on_average_over_all_strings(model, objective):
     """By enumeration: every string with its probability."""
     gradients = [
-        jax.grad(loss, argnums=1)(one, one.init, jax.random.key(0))["logits"]
+        gradient(one, one.init, jax.random.key(0))["logits"]
         for one in (job(PLAIN, model, objective(targets=targets)) for targets in ("exact", "sampled"))
     ]
     assert np.abs(gradients[0]).max() > 0.05
@@ -162,9 +166,9 @@ def test_the_gradient_of_a_sampled_batch_is_unbiased(model, objective, targets):
     """z-test of every coordinate over 20000 batches of 2 strings: |z| < 6.5 fails by chance once in 1e8 tests."""
     whole = job(PLAIN, model, objective(targets=targets))
     drawn = job(PLAIN, model, objective(targets=targets), whole_support=False, batch_size=2)
-    expected = np.asarray(jax.grad(loss, argnums=1)(whole, whole.init, jax.random.key(0))["logits"])
-    gradient = jax.jit(jax.vmap(lambda key: jax.grad(loss, argnums=1)(drawn, drawn.init, key)["logits"]))
-    found = np.asarray(gradient(jax.random.split(jax.random.key(5), 20_000)), np.float64)
+    expected = np.asarray(gradient(whole, whole.init, jax.random.key(0))["logits"])
+    each = jax.jit(jax.vmap(lambda key: jax.grad(loss, argnums=1)(drawn, drawn.init, key)["logits"]))
+    found = np.asarray(each(jax.random.split(jax.random.key(5), 20_000)), np.float64)
     error = found.std(axis=0) / np.sqrt(len(found))
     assert (error > 0).any()
     assert (np.abs(found.mean(axis=0) - expected) <= 6.5 * error + 1e-6).all()
@@ -190,22 +194,22 @@ def test_gradients_are_those_of_finite_differences(model, objective):
         init = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64), init)
         data, base = on_device64(restricted(PROMPTED)), on_device64(PROMPTED)
         one = training(made, init, data, base, objective=objective, loss_on="response")
-        value = jax.jit(lambda params: loss(one, params, jax.random.key(0)))
-        gradient = jax.jit(jax.grad(value))(init)
+        of = jax.jit(lambda params: loss(one, params, jax.random.key(0)))
+        here = jax.jit(jax.grad(of))(init)
         for seed in range(3):
             keys = iter(jax.random.split(jax.random.key(seed), len(jax.tree.leaves(init))))
             way = jax.tree.map(lambda leaf, keys=keys: jax.random.normal(next(keys), leaf.shape, leaf.dtype), init)
             if model == "transformer":  # nnx.Embed looks its table up in the precision that it was made with
                 way["embed"] = jax.tree.map(jnp.zeros_like, way["embed"])
-            ahead, behind = (float(value(jax.tree.map(lambda p, w, h=h: p + h * w, init, way))) for h in (1e-5, -1e-5))
-            slope = sum(float(jnp.sum(g * w)) for g, w in zip(*map(jax.tree.leaves, (gradient, way)), strict=True))
+            ahead, behind = (float(of(jax.tree.map(lambda p, w, h=h: p + h * w, init, way))) for h in (1e-5, -1e-5))
+            slope = sum(float(jnp.sum(g * w)) for g, w in zip(*map(jax.tree.leaves, (here, way)), strict=True))
             assert abs(slope) > 1e-3
             assert (ahead - behind) / 2e-5 == pytest.approx(slope, rel=1e-6, abs=1e-8)
 
 
 def test_prompts_are_not_scored_where_the_loss_is_on_the_response():
     one = job(PROMPTED, "trie", Sft(), loss_on="response")
-    moved = np.asarray(jax.grad(loss, argnums=1)(one, one.init, jax.random.key(0))["logits"] != 0).any(axis=1)
+    moved = (np.asarray(gradient(one, one.init, jax.random.key(0))["logits"]) != 0).any(axis=1)
     trie, length = PROMPTED.trie, PROMPTED.prompts.length
     inside = np.unique(trie.node[np.arange(trie.length) < length[:, None]])
     assert not moved[inside].any()
@@ -222,7 +226,7 @@ def test_replay_is_sft_at_its_ends():
     made = own.model
     other = training(made, own.init, on_device(PLAIN), on_device(PLAIN), objective=Sft())
     for replayed, plain in zip(ends, (own, other), strict=True):
-        assert float(loss(replayed, own.init, key)) == pytest.approx(float(loss(plain, own.init, key)), rel=1e-6)
+        assert float(value(replayed, own.init, key)) == pytest.approx(float(value(plain, own.init, key)), rel=1e-6)
 
 
 def test_a_string_of_probability_zero_in_s_adds_nothing_even_where_q_cannot_say_it():
@@ -232,8 +236,7 @@ def test_a_string_of_probability_zero_in_s_adds_nothing_even_where_q_cannot_say_
     table[0, PLAIN.vocabulary.index("c")] = -np.inf
     made = tabular_trie(PLAIN.trie)
     one = training(made, {"logits": jnp.asarray(table)}, on_device(s), on_device(PLAIN))
-    value, gradient = jax.value_and_grad(loss, argnums=1)(one, one.init, jax.random.key(0))
-    assert np.isfinite(value)
-    assert np.isfinite(gradient["logits"]).all()
+    assert np.isfinite(value(one, one.init, jax.random.key(0)))
+    assert np.isfinite(gradient(one, one.init, jax.random.key(0))["logits"]).all()
     record = node_record(np.asarray(trie_logits(made, one.init, trie_plan(PLAIN.trie))), PLAIN.trie)
     assert (log_strings(PLAIN.trie, record)[s.log_p == -np.inf] == -np.inf).all()
