@@ -4,6 +4,7 @@ Only the features that the files use are supported: `defaults` with `group: opti
 `override /group: option`; `# @package _global_`; interpolations. Installed packages add options in their own folders.
 """
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -57,6 +58,12 @@ def _file(name: str, group: str) -> Path:
 
 
 def _load(file: Path) -> Node:
+    return _parsed(file, file.read_bytes())
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(file: Path, content: bytes) -> Node:
+    """Return what a file says, which nobody changes. `content` is in it, so that an edited file is read again."""
     loaded = OmegaConf.load(file)
     assert isinstance(loaded, DictConfig), file
     return loaded

@@ -1,11 +1,12 @@
 """The composition of conf/ without Hydra, against Hydra's own."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 
 from sim.config import GROUPS
-from sim.interface.compose import changed, composed
+from sim.interface.compose import _load, changed, composed
 from sim.numerics import SpecificationError
 from tests.composed import compose, options
 
@@ -22,6 +23,13 @@ PAIRS = [
 @pytest.mark.parametrize("choice", [{}, *CASES, *PAIRS], ids=lambda choice: " ".join(map("=".join, choice.items())))
 def test_it_is_what_hydra_composes(choice: dict[str, str]) -> None:
     assert composed(choice, {}) == compose(*(f"{group}={option}" for group, option in choice.items()))
+
+
+def test_an_edited_file_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "option.yaml"
+    for value in (1, 2):
+        file.write_text(f"rate: {value}\n", encoding="utf-8")
+        assert _load(file) == {"rate": value}
 
 
 def test_options_at_another_place() -> None:
