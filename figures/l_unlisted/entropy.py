@@ -19,7 +19,7 @@ def draw(tables: Tables) -> Figure:
     """Draw H(q) − H(control) against H(S) − H(P): a panel for each language, a mark for each run, and the diagonal."""
     runs = counted(tables)
     names = languages(runs)
-    drawn, panels = figure(3.0, len(names))
+    drawn, panels = figure(3.0, len(names), sharey=False)
     for axes, name in zip(panels, names, strict=True):
         own = runs.filter(language=name)
         rates = own["rate"].unique().to_list()

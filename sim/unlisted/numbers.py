@@ -158,6 +158,8 @@ def _split(record: UnlistedRecord, arrays: Mapping[str, np.ndarray]) -> Iterator
     yield Number("mass of what S leaves out", "q(B)", "1", left_out(weights, lost, LEVEL))
     if weights is not None:
         yield Number("mass of what S leaves out, from own strings", "q(B)", "1", share(lost))
+    if not facts["of_strings"]:
+        yield Number("mass of what S leaves out, in S itself", "S(B)", "1", shared(rows, log_mass))
     moved = {"A": share(own, HALF).decreasing(_moved(a)), "B": left_out(weights, lost, HALF).decreasing(_moved(b))}
     member = _member(rows["p_log_p"], rows["p_log_s"], log_mass)
     difference = rows["p_log_p"] - arrays["p_log_q"]
@@ -165,6 +167,16 @@ def _split(record: UnlistedRecord, arrays: Mapping[str, np.ndarray]) -> Iterator
     kept, erased = mean(member * difference, HALF) - moved["A"], mean((1.0 - member) * difference, HALF) - moved["B"]
     yield Number("kept", "P(A) KL(P_A‖q_A)", "nat/string", _positive(kept))
     yield Number("erasure", "P(B) KL(P_B‖q_B)", "nat/string", _positive(erased))
+
+
+def shared(rows: Mapping[str, np.ndarray], log_mass: float) -> Quantity:
+    """E_S[P(B | x)] for an event of derivations: S has this much of B, in strings that have derivations of both kinds.
+
+    The q(B) of a model that became S would be this, and no less. Where it is not small beside q(B), the gate says
+    less than it seems, and the erasure more.
+    """
+    left = 1.0 - _member(rows["s_log_p"], rows["s_log_s"], log_mass)
+    return share(np.where(left > ROUNDING, left, 0.0))
 
 
 def left_out(weights: np.ndarray | None, own: np.ndarray, level: float) -> Quantity:

@@ -11,6 +11,7 @@ from sim.laws.narrowing import narrowed
 from sim.laws.reading import law
 from sim.numerics import EOS
 from sim.unlisted.looks import log_prob
+from sim.unlisted.numbers import shared
 from sim.unlisted.twisted import TILTS, Drafter, draw, twist
 from sim.unlisted.world import Seen, UnlistedWorld, alive
 from tests.unit.laws.all_trees import grammar
@@ -120,6 +121,23 @@ def test_a_model_that_is_p_has_equal_weights() -> None:
 
     found = draw(world, 300, rng, Drafter(follower(world, laws, rng), laws, 300))
     assert found.log_weight == pytest.approx(math.log(-math.expm1(world.narrowed.log_mass)), abs=1e-9)
+
+
+def test_what_s_itself_has_of_a_latent_event_is_known() -> None:
+    """S has strings with derivations of both kinds, so q(B) of a model that became S is not 0."""
+    world = ambiguous()
+    rows, rng = every_row(world), np.random.default_rng(3)
+    log_s = world.s.log_prob(rows)
+    exact_share = exact(world, lambda own: np.log(np.maximum(world.s.next_token(own), 1e-300)))
+    assert exact_share > 0.2
+    drawn = rows[rng.choice(len(rows), 4000, p=np.exp(log_s))]
+    held = {"s_log_p": world.p.log_prob(drawn), "s_log_s": world.s.log_prob(drawn)}
+    found = shared(held, world.narrowed.log_mass)
+    assert found.estimate == pytest.approx(exact_share, rel=1e-9), "all strings of S have one share here"
+    apart = small()
+    own = apart.s.sample(rng, 200)
+    none = shared({"s_log_p": apart.p.log_prob(own), "s_log_s": apart.s.log_prob(own)}, apart.narrowed.log_mass)
+    assert none.estimate == 0.0, "rounding is no mass"
 
 
 def test_the_twist_of_a_path_is_its_posterior() -> None:
