@@ -4,9 +4,6 @@ import polars as pl
 
 from figures.curves import Tables
 
-ARMS = ("exact targets, small rate", "exact targets, large rate", "sampled targets, large rate")
-"""Names of the arms; the rates are those of the study."""
-
 
 def counted(tables: Tables) -> pl.DataFrame:
     """Return the runs that came near enough to P. If none did, return all of them; then the figure is marked."""
@@ -16,8 +13,8 @@ def counted(tables: Tables) -> pl.DataFrame:
 
 
 def languages(runs: pl.DataFrame) -> list[str]:
-    """The languages in the order of the runs."""
-    return runs["language"].unique(maintain_order=True).to_list()
+    """The languages, by name."""
+    return runs["language"].unique().sort().to_list()
 
 
 def arm(targets: str, rate: float, rates: list[float]) -> str:

@@ -33,7 +33,8 @@ def draw(tables: Tables) -> Figure | None:
 
 
 def _lines(own: pl.DataFrame) -> pl.DataFrame:
-    return own.select("direction", "targets", "rate").unique(maintain_order=True).with_row_index("line")
+    lines = own.select("direction", "targets", "rate").unique().sort("direction", "rate", "targets")
+    return lines.with_row_index("line")
 
 
 def _panel(axes: Axes, own: pl.DataFrame) -> None:
