@@ -1,12 +1,18 @@
 """Claim L: what its predictions say of imitated runs, and that each of them can be refuted."""
 
+import dataclasses
+from pathlib import Path
+
 import polars as pl
 import pytest
 
+from experiments.__main__ import main
 from experiments.l_unlisted import CLAIM
 from experiments.l_unlisted.tables import Runs, tables
 from experiments.predictions import Finding, table
+from experiments.study import Judged, judge
 from sim.numerics import SpecificationError
+from tests.unit.experiments.tiny_studies import archived, study, variant
 from tests.unit.imitated_large import ARMS, LANGUAGES, large
 
 
@@ -61,8 +67,8 @@ def test_an_offset_of_more_than_a_quarter_of_the_effect_is_refuted() -> None:
 
 
 def test_only_fitted_and_valid_runs_count() -> None:
-    for study in (large(valid=False), large(fit=0.06)):
-        assert set().union(*verdicts(study).values()) == {"not valid"}
+    for found in (large(valid=False), large(fit=0.06)):
+        assert set().union(*verdicts(found).values()) == {"not valid"}
     assert tables(large(valid=False))["parts"].height > 0, "the figure is marked then"
 
 
@@ -88,8 +94,37 @@ def test_parts_are_means_over_worlds_by_direction() -> None:
 
 
 def test_a_run_without_its_control_is_refused() -> None:
-    study = large()
+    made = large()
     with pytest.raises(SpecificationError, match=r"a control .* is required, found none for 0"):
-        tables(Runs(study.runs.filter((pl.col("kind") != "everything") | (pl.col("seed") != 2))))
+        tables(Runs(made.runs.filter((pl.col("kind") != "everything") | (pl.col("seed") != 2))))
     with pytest.raises(SpecificationError, match="one control of a kind and seed is required, found several"):
-        tables(Runs(pl.concat([study.runs, study.runs.filter(kind="everything")])))
+        tables(Runs(pl.concat([made.runs, made.runs.filter(kind="everything")])))
+
+
+def judged_from(found: Runs, folder: Path) -> Judged:
+    """The claim judged by imitated runs, as if they lay in a folder."""
+    return judge(dataclasses.replace(CLAIM, read=lambda _: found), folder)
+
+
+def test_its_runs_reach_the_board(tmp_path: Path) -> None:
+    runs = large().runs.with_columns(claim=pl.lit(CLAIM.announced))
+    found = judged_from(Runs(runs), tmp_path)
+    assert (found.standing, found.made_for) == ("holds only if", "these")
+    assert found.findings.height > 40
+    assert {file.stem for file in (found.folder / "tables").glob("*.parquet")} == {"runs", "parts", "findings"}
+    assert judged_from(large(), tmp_path / "other").made_for == "other"
+
+
+def test_a_run_that_would_count_twice_is_refused(tmp_path: Path) -> None:
+    runs = large().runs
+    twice = pl.concat([runs, runs.filter(pl.col("kind") != "everything").with_columns(run=pl.col("run") + "b")])
+    with pytest.raises(SpecificationError, match=r"one run of each kind is required, found 2 of language cfg3"):
+        judged_from(Runs(twice), tmp_path)
+
+
+def test_runs_on_listed_languages_are_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = study(tmp_path / "l_unlisted", [variant(archived(), 1)])
+    assert main(["l_unlisted", str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert "the record of a run on a language that is not listed is required" in said
+    assert said.count("\n") == 1

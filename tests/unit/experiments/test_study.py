@@ -20,7 +20,8 @@ from tests.unit.imitated_consequences import c6
 from tests.unit.imitated_rank import c5
 
 CLAIMS: list[Claim] = [module.CLAIM for one in members("experiment").values() if hasattr(module := one.load(), "CLAIM")]
-NAMES = [claim.name for claim in CLAIMS]
+LISTED = [claim for claim in CLAIMS if claim.read is None]  # others read another kind of record: test_l_unlisted.py
+of_listed = pytest.mark.parametrize("claim", LISTED, ids=[claim.name for claim in LISTED])
 RUNS: dict[str, Callable[[], list[Record]]] = {
     "c1_entropy": every_part,
     "c2_support": every_part,
@@ -198,7 +199,7 @@ def test_part_of_a_study_is_that_part_alone(folders):
 # -- judging a folder -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=NAMES)
+@of_listed
 def test_runs_of_something_else_are_judged_without_a_traceback(claim, tmp_path):
     """As python -m experiments <claim> outputs/demo is: what the runs have no numbers for is not valid."""
     found = judge(claim, study(tmp_path, [variant(archived(), 1)]))
@@ -233,7 +234,7 @@ def test_what_was_judged_is_read_again(claim, folders, tmp_path):
         assert set(measured["prediction"]) == {one.identifier for one in claim.predictions}, "each is judged"
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=NAMES)
+@of_listed
 def test_runs_say_what_they_were_made_for(claim, tmp_path):
     made = [variant(archived(), 1, claim=claim.announced)]
     assert judge(claim, study(tmp_path / "these", made)).made_for == "these"
@@ -246,7 +247,7 @@ def test_runs_say_what_they_were_made_for(claim, tmp_path):
     assert found.made_for == ("other" if claim.trains else "these"), "a claim without runs judges any runs"
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=NAMES)
+@of_listed
 def test_verdicts_on_earlier_predictions_are_pointed_out(claim, tmp_path):
     """Nobody has to judge again for a board to say that the predictions were edited since."""
     folder = study(tmp_path / claim.name, [variant(archived(), 1, claim=claim.announced)])
@@ -263,7 +264,7 @@ def digests_before(claim: Claim) -> list[tuple[str, str]]:
     return [(one.digest_before, "amended") for one in claim.amendments]
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=NAMES)
+@of_listed
 def test_a_run_that_would_count_twice_is_refused(claim, tmp_path):
     """Two studies in one folder: the same seeds again would make the intervals narrower than they are."""
     folder = study(tmp_path / claim.name, [variant(archived(), 1), variant(archived(), 2)])
@@ -285,7 +286,7 @@ def test_runs_that_differ_in_what_tells_them_apart_count_once_each():
 
 
 def test_a_board_needs_a_verdict(tmp_path):
-    names = ", ".join(NAMES)
+    names = ", ".join(claim.name for claim in CLAIMS)
     with pytest.raises(
         SpecificationError, match=rf"at least one claim are required, found none; run .* one of {names}"
     ):
