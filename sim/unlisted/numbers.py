@@ -184,14 +184,15 @@ def left_out(weights: np.ndarray | None, own: np.ndarray, level: float) -> Quant
 
     Fewer than FEWEST effective draws, (sum w)^2 / sum w^2 of them, make no estimate. Then the ends are those that hold
     for any weights: q(B) is at least (1 - level) / 2 times their mean, by Markov's inequality, and at most what the
-    model's own strings allow. Source: A. Kong 1992, "A note on importance sampling", for the effective number.
+    model's own strings allow. If these two contradict each other, both are shown. Source: A. Kong 1992, "A note on
+    importance sampling", for the effective number.
     """
     if weights is None:
         return share(own, level)
     if float(weights.sum()) ** 2 >= FEWEST * float((weights**2).sum()):
         return _probability(mean(weights, level))
-    low, seen = (1.0 - level) / 2.0 * float(weights.mean()), share(own, level)
-    return Quantity(min(low, seen.upper), seen.upper, "estimated", None, level, len(weights), FEW)
+    ends = (1.0 - level) / 2.0 * float(weights.mean()), share(own, level).upper
+    return Quantity(min(ends), max(ends), "estimated", None, level, len(weights), FEW)
 
 
 def _member(log_p: np.ndarray, log_s: np.ndarray, log_mass: float) -> np.ndarray:

@@ -99,13 +99,17 @@ def draw(world: UnlistedWorld, number: int, rng: np.random.Generator, model: Dra
             rows[own], known[own], ended = _accepted(drafts[own], known[own], np.exp(log_q), law, rng)
             left.append(own[~ended])
         open_ = np.concatenate(left)
-    parts = [weights(world, rows[at : at + model.part], model.log_laws) for at in range(0, number, model.part)]
+    shares = np.array([np.mean(tilt == one) for one in TILTS])
+    parts = [weights(world, rows[at : at + model.part], model, shares) for at in range(0, number, model.part)]
     return Twisted(rows, np.concatenate(parts))
 
 
-def weights(world: UnlistedWorld, rows: np.ndarray, log_laws: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """log of q(x) P(B | x) / r(x), with r the mean of the laws of `TILTS`, for rows of B: float64[N]."""
-    log_q, law, ratio = log_laws(rows), world.p.next_token(rows), twist(world, rows)
+def weights(world: UnlistedWorld, rows: np.ndarray, model: Drafter, shares: np.ndarray) -> np.ndarray:
+    """log of q(x) P(B | x) / r(x), with r the mean of the laws of `TILTS` by their shares, for rows of B: float64[N].
+
+    The shares are those of the draws, which differ if their number is no multiple of 3; else the mean would be biased.
+    """
+    log_q, law, ratio = model.log_laws(rows), world.p.next_token(rows), twist(world, rows)
     counted, tokens = alive(rows), rows.astype(np.int64)[..., None]
 
     def along(values: np.ndarray) -> np.ndarray:
@@ -113,8 +117,9 @@ def weights(world: UnlistedWorld, rows: np.ndarray, log_laws: Callable[[np.ndarr
 
     with np.errstate(divide="ignore"):
         own = [along(np.log(tilted(log_q, law, ratio, np.full(len(rows), tilt)))) for tilt in TILTS]
+        mixed = np.logaddexp.reduce(np.stack(own) + np.log(shares)[:, None], axis=0)
         posterior = along(np.log(ratio)) + math.log(-math.expm1(world.narrowed.log_mass))
-    return np.asarray(along(log_q) + posterior - (np.logaddexp.reduce(own, axis=0) - math.log(len(TILTS))))
+    return np.asarray(along(log_q) + posterior - mixed)
 
 
 def _accepted(

@@ -161,8 +161,8 @@ def test_few_effective_draws_make_no_estimate_but_ends_that_hold() -> None:
     assert found.lower == pytest.approx(0.025 * weights.mean()), "Markov's inequality"
     assert found.upper == pytest.approx(1 - 0.025 ** (1 / 300)), "Clopper and Pearson, from own strings"
     assert left_out(np.ones(300), np.zeros(300), 0.95).estimate == 1.0
-    swapped = left_out(np.array([100.0] + [0.0] * 299), np.zeros(300), 0.95)
-    assert swapped.lower <= swapped.upper
+    swapped = left_out(np.array([1000.0] + [0.0] * 299), np.zeros(300), 0.95)
+    assert (swapped.lower, swapped.upper) == (found.upper, pytest.approx(0.025 * 1000 / 300)), "a contradiction is seen"
 
 
 def test_hazards_have_a_depth() -> None:

@@ -111,6 +111,27 @@ def test_rows_follow_the_twisted_law(world: UnlistedWorld) -> None:
     assert np.exp(found.log_weight) == pytest.approx(expected[own], rel=1e-9), "q(x) P(B | x) over the mean law"
 
 
+def test_weights_are_over_the_laws_in_the_shares_of_their_draws() -> None:
+    """Of four draws two have the first law: weights over equal shares would be wrong by up to a third."""
+    world, rng = ambiguous(), np.random.default_rng(5)
+
+    def laws(rows: np.ndarray) -> np.ndarray:
+        return laws_of_a_model(rows, world.vocab_size, seed=7)
+
+    found = draw(world, 4, rng, Drafter(follower(world, laws, rng), laws, 4))
+    rows = found.rows
+    q, p, ratio = np.exp(laws(rows)), world.p.next_token(rows), twist(world, rows)
+    mean = np.zeros(4)
+    for tilt, share_ in zip(TILTS, (0.5, 0.25, 0.25), strict=True):
+        weighted = q**tilt * p ** (1.0 - tilt) * ratio
+        total = weighted.sum(axis=-1, keepdims=True)
+        law = np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)
+        steps = np.take_along_axis(law, rows.astype(np.int64)[..., None], axis=-1)[..., 0]
+        mean += share_ * np.where(alive(rows), steps, 1.0).prod(axis=1)
+    b = -np.expm1(np.minimum(world.s.log_prob(rows) + world.narrowed.log_mass - world.p.log_prob(rows), 0.0))
+    assert np.exp(found.log_weight) == pytest.approx(np.exp(log_prob(laws(rows), rows)) * b / mean, rel=1e-9)
+
+
 def test_a_model_that_is_p_has_equal_weights() -> None:
     world, rng = small(), np.random.default_rng(1)
 
