@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from sim.models._attention import attention
 from sim.models._base import Model
+from sim.models.rotary import Rotary, turned
 from sim.models.transformer import Transformer
 from sim.numerics import EOS
 from sim.typing import Array, Int, Params, PRNGKey
@@ -33,7 +34,7 @@ def continued(
     if not isinstance(model, Transformer):
         return _anew(model, params, key, rows, known)
     number, length = rows.shape
-    module = model.bind(params)
+    module, rotary = model.bind(params), isinstance(model, Rotary)
     shape = (number, length, model.heads, model.width // model.heads)
     start = model.vocab_size  # the row of the embedding for the begin of a string
     empty = [(jnp.zeros(shape), jnp.zeros(shape)) for _ in module.blocks]
@@ -41,11 +42,13 @@ def continued(
 
     def step(carry: Carry, at: tuple[Array, PRNGKey]) -> tuple[Carry, Array]:
         (token, ended, cache), (position, token_key) = carry, at
-        h = module.embed(token) + module.position[...][position][None]
+        h = module.embed(token)
+        h = h if rotary else h + module.position[...][position][None]
         seen = jnp.broadcast_to(jnp.arange(length) <= position, (number, 1, length))
         kept = []
         for block, (keys, values) in zip(module.blocks, cache, strict=True):
             query, key, value = block.heads_of(h)
+            query, key = (turned(part, position) if rotary else part for part in (query, key))
             keys, values = keys.at[:, position].set(key), values.at[:, position].set(value)
             h = block.finish(h, attention(query[:, None], keys, values, seen)[:, 0])
             kept.append((keys, values))

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,8 @@ from sim.optimizers.adam import Adam
 from sim.training.node_record import node_record
 from sim.training.trie_logits import trie_logits, trie_plan
 from tests.unit.models.tiny_worlds import kl, language, log_strings, random_language, trained, training
+
+Turn: TypeAlias = Callable[[np.ndarray, int], np.ndarray]
 
 SPOKEN = random_language(2, 40, 3, 6)
 SHAPES = [
@@ -48,8 +51,11 @@ def test_logits_have_one_row_per_position_and_never_score_bos(shape):
     np.testing.assert_allclose(np.exp(jax.nn.log_softmax(logits)).sum(axis=-1), 1.0, rtol=1e-5)
 
 
-def by_hand(params: dict, tokens: list[int], heads: int) -> np.ndarray:
-    """Logits of one string by the formulas of Vaswani et al. 2017 in float64, position by position, head by head."""
+def decoded(params: dict, tokens: list[int], heads: int, turn: Turn = lambda head, _: head) -> np.ndarray:
+    """Logits of one string by the formulas of Vaswani et al. 2017 in float64, position by position, head by head.
+
+    turn: what is done to a head of a query or key at its position. Without learned positions, nothing is added.
+    """
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     table = params["embed"]["embedding"]
 
@@ -59,7 +65,8 @@ def by_hand(params: dict, tokens: list[int], heads: int) -> np.ndarray:
     def gelu(x: np.ndarray) -> np.ndarray:
         return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
-    rows = [table[token] + params["position"][t] for t, token in enumerate([len(table) - 1, *tokens[:-1]])]
+    places = params.get("position", np.zeros((len(tokens), table.shape[1])))
+    rows = [table[token] + places[t] for t, token in enumerate([len(table) - 1, *tokens[:-1]])]
     for _, block in sorted(params["blocks"].items()):
         thirds = [np.split(norm(x, block["attention_norm"]["scale"]) @ block["qkv"]["kernel"], 3) for x in rows]
         mixed = []
@@ -68,7 +75,8 @@ def by_hand(params: dict, tokens: list[int], heads: int) -> np.ndarray:
             for head in range(heads):
                 q, *_ = (np.split(part, heads)[head] for part in thirds[t])
                 earlier = [[np.split(part, heads)[head] for part in thirds[s]] for s in range(t + 1)]
-                weights = np.exp([q @ k / np.sqrt(len(q)) for _, k, _ in earlier])
+                q, keys = turn(q, t), [turn(k, s) for s, (_, k, _) in enumerate(earlier)]
+                weights = np.exp([q @ k / np.sqrt(len(q)) for k in keys])
                 heard.append(sum(w * v for w, (_, _, v) in zip(weights / weights.sum(), earlier, strict=True)))
             mixed.append(np.concatenate(heard))
         rows = [x + m @ block["out"]["kernel"] for x, m in zip(rows, mixed, strict=True)]
@@ -85,7 +93,7 @@ def test_logits_are_those_of_the_formulas(shape):
     dice = np.random.default_rng(0)  # biases and scales start at 0 and 1, where mistakes in them would not show
     params = jax.tree.map(lambda leaf: leaf + 0.3 * dice.standard_normal(leaf.shape).astype(np.float32), params)
     for tokens in SPOKEN.trie.strings[::13]:
-        expected = by_hand(params, tokens.tolist(), shape["heads"])
+        expected = decoded(params, tokens.tolist(), shape["heads"])
         np.testing.assert_allclose(scorer(model)(params, jnp.asarray(tokens)), expected, rtol=1e-4, atol=1e-4)
 
 
