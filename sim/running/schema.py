@@ -67,13 +67,14 @@ def judged(
     *,
     rows: Annotated[int, AtLeast(2)] = 256,
     own: Annotated[int, AtLeast(2)] = 256,
-    lost: Annotated[int, AtLeast(2)] = 256,
+    lost: Annotated[int, AtLeast(0)] = 256,
 ) -> None:
     """The schema of `judged`: by how many strings a model is judged, if the strings of the grammar are not listed.
 
     rows: independent strings of P, and as many of S; own: strings that the model itself draws; lost: strings drawn from
-    the model among those that S leaves out (`sim.unlisted.twisted`), if it leaves some out. Intervals shrink with the
-    square root of them. A run whose strings are listed sums over all strings, and has no such key.
+    the model among those that S leaves out (`sim.unlisted.twisted`), if it leaves some out; with 0 none are drawn, and
+    only its own strings say what it writes of them. Intervals shrink with the square root of them. A run whose strings
+    are listed sums over all strings, and has no such key.
     """
 
 

@@ -93,6 +93,10 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
                 "are summed there, leave judged out"
             )
         return chosen
+    if wanted["lost"] == 1:
+        raise SpecificationError(
+            "judged.lost: 0, or at least 2 for an interval, is required, found 1; set 0 or more than 1"
+        )
     for place, default in DEFAULTS.items():
         found = _at(chosen, place, default)
         if found != default:

@@ -161,7 +161,7 @@ class _Doing:
         if at_end and len(judges) > 1:
             params = jax.device_put(params, jax.devices()[0])  # before and after the training alike, for one program
             found |= self._own(params, name)
-            if self.run.world.leaves_out:
+            if self.run.world.leaves_out and self.run.lost:
                 found |= self._left_out(params, name)
         return found
 

@@ -132,12 +132,13 @@ def test_other_languages_are_trained_on_too(tmp_path: Path, file: str) -> None:
     """A grammar of unbounded depth, a hidden machine and an automaton, all infinite, and cut at a horizon."""
     chosen = settings(compose(
         *SMALL[4:], "name=tiny", "grammar=unlisted", f"grammar.path={ROOT}/examples/grammars/{file}",
-        "grammar.length=8",
-        "restriction=regular", "restriction.pattern='.+'", "finetune.controls=[]", f"outputs={tmp_path}",
+        "grammar.length=8", "restriction=regular", "restriction.pattern='.+'", "finetune.controls=[]", "judged.lost=0",
+        f"outputs={tmp_path}",
     ))  # fmt: skip
     assert [one.reason for one in perform([chosen])] == [""]
     record = read(target(chosen))
     assert list(record.phases) == ["pretrain", "sft"]
+    assert not any(name.startswith("lost") for name in record.phases["sft"].arrays), "none were asked for"
     assert record.rows["p_rows"].shape == (12, 8)
 
 
@@ -151,6 +152,7 @@ REFUSED = {
     "dial.entropy=2.0": "dial.entropy: null is required",
     "finetune.prefixes=all": "finetune.prefixes: sampled is required",
     "judged.rows=1": "judged.rows",
+    "judged.lost=1": "judged.lost: 0, or at least 2 for an interval, is required, found 1",
     "grammar.depth=0": "grammar.depth",
 }
 
