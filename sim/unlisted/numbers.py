@@ -142,8 +142,10 @@ def _split(record: UnlistedRecord, arrays: Mapping[str, np.ndarray]) -> Iterator
     KL(P‖q) = gate + kept + erasure, with gate = P(A) log(P(A)/q(A)) + P(B) log(P(B)/q(B)), and erasure = E_P[P(B|x)
     log(P/q)] - P(B) log(P(B)/q(B)). P(A) and P(B) are exact. q(A) = E_q[P(A | x)] is estimated from what the model
     writes, and q(B) from twisted draws (`sim.unlisted.twisted`); an event of derivations is split by the posterior
-    P(A | x). In a record without such draws q(B) is estimated from what the model writes, too. If it never wrote a
-    string of B, gate then has no upper end, and erasure has the lower end 0, because a divergence is not negative.
+    P(A | x). The two parts of the divergence that A and B have need no q(A) or q(B): they are gate, kept and erasure,
+    sorted by where they arise. In a record without such draws q(B) is estimated from what the model writes, too. If it
+    never wrote a string of B, gate then has no upper end, and erasure has the lower end 0, because a divergence is not
+    negative.
     """
     facts, rows = record.facts["world"], record.rows
     log_mass = float(facts["log_mass"])
@@ -163,8 +165,11 @@ def _split(record: UnlistedRecord, arrays: Mapping[str, np.ndarray]) -> Iterator
     moved = {"A": share(own, HALF).decreasing(_moved(a)), "B": left_out(weights, lost, HALF).decreasing(_moved(b))}
     member = _member(rows["p_log_p"], rows["p_log_s"], log_mass)
     difference = rows["p_log_p"] - arrays["p_log_q"]
+    on_a, on_b = member * difference, (1.0 - member) * difference
+    yield Number("divergence on what S keeps", "E_P[P(A|x) log(P/q)]", "nat/string", mean(on_a))
+    yield Number("divergence on what S leaves out", "E_P[P(B|x) log(P/q)]", "nat/string", mean(on_b))
     yield Number("gate", "KL((P(A), P(B), 0)‖(q(A), q(B), q(⊥)))", "nat/string", _positive(moved["A"] + moved["B"]))
-    kept, erased = mean(member * difference, HALF) - moved["A"], mean((1.0 - member) * difference, HALF) - moved["B"]
+    kept, erased = mean(on_a, HALF) - moved["A"], mean(on_b, HALF) - moved["B"]
     yield Number("kept", "P(A) KL(P_A‖q_A)", "nat/string", _positive(kept))
     yield Number("erasure", "P(B) KL(P_B‖q_B)", "nat/string", _positive(erased))
 
