@@ -1,7 +1,6 @@
 """python -m experiments publish DIR: the tables of a judged study, or of the report of one run, into the repository."""
 
 import hashlib
-import io
 import json
 import platform
 import re
@@ -11,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from experiments.packing import packed
 from experiments.predictions import Claim, Tables
 from experiments.reduction import Reader, ordered, reduced, rounded, with_digits
 from experiments.study import LARGE
@@ -163,13 +163,6 @@ def cpu() -> str:
     except OSError:
         found = None
     return " ".join(found[1].split()) if found else platform.processor() or platform.machine()
-
-
-def packed(frame: pl.DataFrame) -> bytes:
-    """Return a table as Parquet, as small as it gets. The bytes follow from the table and the version of polars."""
-    out = io.BytesIO()
-    frame.write_parquet(out, compression="zstd", compression_level=19, statistics=False)
-    return out.getvalue()
 
 
 def put(name: str, tables: Tables, about: Mapping[str, Any], top: Path | None = None) -> Published:

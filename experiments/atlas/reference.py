@@ -13,8 +13,9 @@ from typing import Any
 import polars as pl
 
 from experiments.atlas.shared import settings, shared, truth_hash
+from experiments.packing import packed
 from experiments.predictions import Tables
-from experiments.publishing import BUDGET, packed, provenance, put, read_tables
+from experiments.publishing import BUDGET, provenance, put, read_tables
 from experiments.reduction import rounded
 from experiments.study import Study
 from sim.numerics import SpecificationError

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import polars as pl
 
+from experiments.packing import packed
 from experiments.predictions import Tables
-from experiments.publishing import packed, put, read_tables
+from experiments.publishing import put, read_tables
 from experiments.reduction import rounded
 from sim.numerics import SpecificationError
 from sim.show.published import Published, published
