@@ -1,7 +1,7 @@
 """Draw many strings at once from a grammar without recursion."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 
@@ -20,6 +20,9 @@ FEW = 128
 BLOCK = 512
 """Number of strings that are drawn at once. More fall out of the caches."""
 
+MOST_KEPT = 1 << 20
+"""So many whole numbers are kept between two blocks (8 MB)."""
+
 Phrase = tuple[float, tuple[Symbol, ...]]
 """The probability of a part of a derivation, and the symbols that it derives."""
 
@@ -34,6 +37,7 @@ class Drawing:
     """
 
     order: Order
+    _kept: list[np.ndarray] = field(default_factory=lambda: [np.arange(0)], init=False, repr=False)
 
     @cached_property
     def _phrases(self) -> list[list[Phrase]]:
@@ -58,46 +62,10 @@ class Drawing:
         """
         sides = [side for own in self._phrases for _, side in own]
         sides += [(token,) for token in range(len(self.order.grammar.vocabulary))]
-        size = np.array([len(side) for side in sides], np.int32)
+        size = np.array([len(side) for side in sides])
         symbols = np.array([symbol for side in sides for symbol in side], np.int64)
-        symbols = symbols.astype(np.int16 if abs(symbols).max(initial=0) < 1 << 15 else np.int32)  # half the memory
-        return symbols, np.cumsum(size, dtype=np.int32) - size, size
-
-    @cached_property
-    def _table(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The first phrase and the number of phrases of every non-terminal; `keep` and `alias` of every phrase."""
-        tables = [alias_table(np.array([p for p, _ in own])) for own in self._phrases]
-        count = np.array([len(keep) for keep, _ in tables])
-        first = np.cumsum(count) - count
-        alias = np.concatenate([start + own for start, (_, own) in zip(first, tables, strict=True)])
-        return first, count, np.concatenate([keep for keep, _ in tables]), alias
-
-    def strings(self, rng: np.random.Generator, number: int) -> np.ndarray:
-        """Draw strings: int32[number, T], each with at least one EOS at its end."""
-        blocks = [self._block(rng, min(BLOCK, number - begin)) for begin in range(0, number, BLOCK)]
-        longest = max((int(lengths.max()) for _, lengths in blocks), default=0)
-        rows, places = np.zeros((number, longest + 1), np.int32), np.arange(longest + 1, dtype=np.int32)
-        for at, (tokens, lengths) in enumerate(blocks):
-            rows[at * BLOCK :][: len(lengths)][places < lengths.astype(np.int32)[:, None]] = tokens
-        return rows
-
-    def _block(self, rng: np.random.Generator, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Strings one after the other, and the length of each."""
-        symbol = np.full(number, ~self.order.grammar.start, np.int32)
-        edge = np.arange(number + 1)  # where the strings begin, and the end
-        symbols, begin, size = self._sides
-        tokens, inner = len(size) - len(self.order.grammar.vocabulary), np.arange(number)
-        while len(inner):
-            phrase = symbol + np.int32(tokens)
-            phrase[inner] = self._drawn(~symbol[inner], rng)
-            parts = size[phrase]
-            ends = np.cumsum(parts, dtype=np.int32)
-            edge = np.concatenate([[0], ends])[edge]
-            source = np.repeat(begin[phrase] - (ends - parts), parts)
-            source += np.arange(len(source), dtype=np.int32)
-            symbol = symbols.take(source, mode="clip")  # nothing is clipped; it saves a check of the bounds
-            inner = np.flatnonzero(symbol < 0) if self._nested[phrase].any() else inner[:0]
-        return symbol, np.diff(edge)
+        symbols = symbols.astype(np.int16 if abs(symbols).max(initial=0) < 1 << 15 else np.int32)  # less memory
+        return symbols, np.cumsum(size) - size, size
 
     @cached_property
     def _nested(self) -> np.ndarray:
@@ -106,13 +74,64 @@ class Drawing:
         negative = np.concatenate([[0], np.cumsum(symbols < 0)])
         return np.asarray(negative[begin + size] > negative[begin])
 
+    @cached_property
+    def _table(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The first phrase and the number of phrases of every non-terminal; `keep` and `alias` of every phrase."""
+        tables = [alias_table(np.array([p for p, _ in own])) for own in self._phrases]
+        count = np.array([len(keep) for keep, _ in tables])
+        first = np.cumsum(count) - count
+        alias = np.concatenate([start + own for start, (_, own) in zip(first, tables, strict=True)])
+        return first, count.astype(np.float64), np.concatenate([keep for keep, _ in tables]), alias
+
+    def strings(self, rng: np.random.Generator, number: int) -> np.ndarray:
+        """Draw strings: int32[number, T], each with at least one EOS at its end."""
+        blocks = [self._block(rng, min(BLOCK, number - begin)) for begin in range(0, number, BLOCK)]
+        longest = max((int(lengths.max()) for _, lengths in blocks), default=0)
+        kind: type[np.signedinteger] = np.int16 if longest < 1 << 15 else np.int64  # short ones are compared faster
+        rows, places = np.zeros((number, longest + 1), np.int32), np.arange(longest + 1, dtype=kind)
+        for at, (tokens, lengths) in enumerate(blocks):
+            rows[at * BLOCK :][: len(lengths)][places < lengths.astype(kind)[:, None]] = tokens
+        return rows
+
+    def _block(self, rng: np.random.Generator, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Strings one after the other, and the length of each. Indices are int64, which numpy need not convert."""
+        symbol = np.full(number, ~self.order.grammar.start)
+        edge = np.arange(number + 1)  # where the strings begin, and the end
+        symbols, begin, size = self._sides
+        tokens, inner = len(size) - len(self.order.grammar.vocabulary), np.arange(number)
+        while len(inner):
+            phrase = symbol.astype(np.int64) + tokens
+            phrase[inner] = self._drawn(~symbol[inner], rng)
+            parts = _at(size, phrase)
+            ends = np.concatenate([[0], np.cumsum(parts)])
+            edge = _at(ends, edge)
+            source = np.repeat(_at(begin, phrase) - ends[:-1], parts)
+            source += self._counted(len(source))
+            symbol = _at(symbols, source)
+            inner = np.flatnonzero(symbol < 0) if _at(self._nested, phrase).any() else inner[:0]
+        return symbol, np.diff(edge)
+
+    def _counted(self, number: int) -> np.ndarray:
+        """0, 1, ... below a number: int64. They are kept, because new memory for a block takes longer than the sum."""
+        if number > MOST_KEPT:
+            return np.arange(number)
+        if len(self._kept[0]) < number:
+            self._kept[0] = np.arange(min(number + number // 8, MOST_KEPT))
+        return self._kept[0][:number]
+
     def _drawn(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A random phrase for each of the given non-terminals, by its number."""
         first, count, keep, alias = self._table
-        place = rng.random(len(head)) * count[head]
+        head = head.astype(np.int64)
+        place = rng.random(len(head)) * _at(count, head)
         whole = place.astype(np.int64)
-        phrase = first[head] + whole
-        return np.where(place - whole < keep[phrase], phrase, alias[phrase])
+        phrase = _at(first, head) + whole
+        return np.where(place - whole < _at(keep, phrase), phrase, _at(alias, phrase))
+
+
+def _at(table: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """`table[index]` for an index int64 within the table. Nothing is clipped; the mode saves a check of the bounds."""
+    return table.take(index, mode="clip")
 
 
 def _few(rules: list[Phrase], parts: dict[Symbol, list[Phrase]]) -> bool:
