@@ -16,48 +16,9 @@ import scipy.sparse as sp
 
 from sim.languages.pcfg.rules import Symbol
 from sim.laws._order import Order
+from sim.laws._parts import Nodes, Part, added, total, weighted_sum
 from sim.laws.protocol import Uses, lengths_of
 from sim.numerics import EOS
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """The matrix of a symbol or of a sequence of symbols: only the rows of nodes where one of its spans may begin."""
-
-    rows: np.ndarray  # int[R], these nodes
-    inner: sp.csr_array  # sparse [R, K]
-
-    @classmethod
-    def of(cls, matrix: sp.csr_array) -> "Part":
-        """The rows of a matrix [K, K] that are not empty."""
-        rows = np.flatnonzero(np.diff(matrix.indptr))
-        pointer = np.append(matrix.indptr[rows], matrix.indptr[-1:])
-        return cls(rows, sp.csr_array((matrix.data, matrix.indices, pointer), shape=(len(rows), matrix.shape[1])))
-
-    @cached_property
-    def full(self) -> sp.csr_array:
-        """All rows: sparse [K, K]."""
-        size = self.inner.shape[1]
-        lengths = np.zeros(size + 1, self.inner.indptr.dtype)
-        lengths[self.rows + 1] = np.diff(self.inner.indptr)
-        return sp.csr_array((self.inner.data, self.inner.indices, np.cumsum(lengths)), shape=(size, size))
-
-    def then(self, other: "Part") -> "Part":
-        """The product: a span of this and one of the other behind it."""
-        return Part(self.rows, self.inner @ other.full)
-
-    def after(self, vector: np.ndarray) -> np.ndarray:
-        """The row vector floating[K] times the matrix."""
-        return np.asarray(vector[self.rows] @ self.inner)
-
-
-def _sum(parts: list[tuple[np.floating, Part]]) -> Part:
-    """The sum of parts with the given weights."""
-    begin = np.concatenate([np.repeat(part.rows, np.diff(part.inner.indptr)) for _, part in parts])
-    end = np.concatenate([part.inner.indices for _, part in parts])
-    values = np.concatenate([weight * part.inner.data for weight, part in parts])
-    size = parts[0][1].inner.shape[1]
-    return Part.of(sp.coo_array((values, (begin, end)), (size, size)).tocsr())
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +68,7 @@ class Spans:
         found = self._edges()
         for head in self.order.bottom_up:
             rules = [(self.weight[number], self._product(rhs, found)) for number, rhs in self.order.rules[head]]
-            found[(~head,)] = _sum(rules)
+            found[(~head,)] = weighted_sum(rules)
         return found
 
     def _edges(self) -> dict[tuple[Symbol, ...], Part]:
@@ -116,13 +77,11 @@ class Spans:
         inner = self.tokens != EOS
         begin = (self.first[:, None] + np.arange(self.tokens.shape[1]))[inner]
         token = self.tokens[inner]
-        empty = sp.eye_array(self.size, dtype=kind, format="csr")
-        found: dict[tuple[Symbol, ...], Part] = {(): Part.of(empty)}
+        nodes = np.arange(self.size)
+        found: dict[tuple[Symbol, ...], Part] = {(): Part(self.size, (nodes, nodes, np.ones(self.size, kind)))}
         for symbol in range(1, len(self.order.grammar.vocabulary)):
             here = begin[token == symbol]
-            entries = np.full(len(here), np.exp(kind(scale)), kind)
-            edges = (entries, here + 1, np.arange(len(here) + 1))
-            found[(symbol,)] = Part(here, sp.csr_array(edges, shape=(len(here), self.size)))
+            found[(symbol,)] = Part(self.size, (here, here + 1, np.full(len(here), np.exp(kind(scale)), kind)))
         return found
 
     def _product(self, rhs: tuple[Symbol, ...], found: dict[tuple[Symbol, ...], Part]) -> Part:
@@ -131,15 +90,13 @@ class Spans:
         return found[rhs]
 
     @cached_property
-    def _root(self) -> np.ndarray:
-        found = np.zeros(self.size, self.range[1])
-        found[self.first] = 1
-        return found
+    def _root(self) -> Nodes:
+        return Nodes(self.size, (self.first, np.ones(len(self.first), self.range[1])))
 
     @cached_property
     def ends(self) -> np.ndarray:
         """The weight of the tokens before every node as a whole string: floating[K]."""
-        return self.products[(~self.order.grammar.start,)].after(self._root)
+        return self.products[(~self.order.grammar.start,)].after(self._root).dense
 
     @cached_property
     def forward(self) -> np.ndarray:
@@ -148,18 +105,20 @@ class Spans:
         A forward weight of a symbol at a node is that of the tokens before it, if the symbol begins there. It goes down
         from the start through the same matrices.
         """
-        weights: dict[Symbol, np.ndarray] = {~self.order.grammar.start: self._root}
+        weights: dict[Symbol, list[Nodes]] = {~self.order.grammar.start: [self._root]}
         for head in reversed(self.order.bottom_up):
-            own = weights.pop(~head)
+            own = total(weights.pop(~head))
             for number, rhs in self.order.rules[head]:
-                begun = own * self.weight[number]
+                begun = own.times(self.weight[number])
                 for at, symbol in enumerate(rhs):
-                    weights[symbol] = weights[symbol] + begun if symbol in weights else begun
+                    weights.setdefault(symbol, []).append(begun)
                     if at < len(rhs) - 1:
                         begun = self.products[(symbol,)].after(begun)
-        nothing = np.zeros(self.size, self.range[1])
-        others = [weights.get(symbol, nothing) for symbol in range(1, len(self.order.grammar.vocabulary))]
-        return np.stack([self.ends, *others])
+        found = np.zeros((len(self.order.grammar.vocabulary), self.size), self.range[1])
+        found[EOS] = self.ends
+        for symbol, terms in weights.items():
+            found[symbol] = added(terms)
+        return found
 
     def logs(self, weights: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """log of the true weights of so many tokens [nat], float64; -inf for 0."""
