@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import scipy.sparse as sp
 
-FEW = 1 / 4
+FEW = 1 / 2
 """A list has at most so many entries per node."""
 
 SOUGHT = 1 / 128
@@ -79,7 +79,7 @@ class Part:
 
     def __len__(self) -> int:
         """The number of entries."""
-        return len(self.entries[0])
+        return self.rows[1].nnz if self.listed is None else len(self.listed[0])
 
     @cached_property
     def rows(self) -> tuple[np.ndarray, sp.csr_array]:
@@ -98,7 +98,7 @@ class Part:
             (_, indices, data), pointer = self.listed, self._pointer
         return sp.csr_array((data, indices, pointer), shape=(self.size, self.size))
 
-    @cached_property
+    @property
     def entries(self) -> Entries:
         """Where spans begin, in ascending order, where they end, and their weights."""
         if self.listed is not None:
@@ -163,8 +163,8 @@ class Part:
 def weighted_sum(parts: Sequence[tuple[np.floating, Part]]) -> Part:
     """The sum of at least one part, with the given weights."""
     size = parts[0][1].size
-    begin, end = (np.concatenate([part.entries[at] for _, part in parts]) for at in (0, 1))
-    value = np.concatenate([weight * part.entries[2] for weight, part in parts])
+    lists = [(begin, end, weight * value) for weight, part in parts for begin, end, value in (part.entries,)]
+    begin, end, value = (np.concatenate(column) for column in zip(*lists, strict=True))
     if len(value) <= FEW * size:
         place = begin * size + end
         rank = np.argsort(place, kind="stable")
