@@ -1,10 +1,9 @@
 """Change the probability of one rule of a grammar by a given divergence. No string is left out."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -15,17 +14,10 @@ from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.rules import Rule
 from sim.languages.restricted import Narrowed, Restricted
 from sim.numerics import SpecificationError
+from sim.restrictions._shifts import Change, divergence, shifted
 from sim.restrictions.sub_grammar import aligned, numbered, written
 
 PLACE = "restriction"
-
-Change = Literal["rarer", "more frequent"]
-
-LEAST = 1e-12
-"""Least probability of a rule, and of its siblings together: the shift is exact to as many digits as this leaves."""
-
-STEPS = 200
-"""Halvings of the interval of a probability, more than a float has digits."""
 
 
 def reweighted(
@@ -54,7 +46,11 @@ def reweighted(
     number = numbered(source, [rule])[0]
     chosen = source.rules[number]
     uses = _uses(source, chosen)
-    wanted = _probability(float(chosen.p), shift / uses, change, source.shown(chosen), uses)
+    if chosen.p == 1:
+        raise SpecificationError(
+            f"{PLACE}.rule: a symbol with several rules is required, found {source.shown(chosen)} alone"
+        )
+    wanted = shifted(float(chosen.p), shift, change, source.shown(chosen), uses)
     s = _changed(source, number, wanted)
     notes = {"uses": uses, "probability": wanted}
     if isinstance(p, FiniteLanguage):
@@ -62,12 +58,6 @@ def reweighted(
         log_s = aligned(p, own)
         return Restricted(replace(p, log_p=log_s), p, np.ones(p.trie.num_strings, bool), 0.0, notes)
     return Narrowed(s, p, 0.0, uses * divergence(wanted, float(chosen.p)), notes, source.ambiguity.unambiguous)
-
-
-def divergence(own: float, other: float) -> float:
-    """KL of two laws with two outcomes [nat], from the probabilities of one of them, other strictly in (0, 1)."""
-    rest = 0.0 if own == 1.0 else (1.0 - own) * math.log((1.0 - own) / (1.0 - other))
-    return rest + (0.0 if own == 0.0 else own * math.log(own / other))
 
 
 def _uses(source: ContextFree, chosen: Rule) -> float:
@@ -85,30 +75,6 @@ def _uses(source: ContextFree, chosen: Rule) -> float:
             f"{source.shown(chosen)}; choose another rule"
         )
     return float(source.visits[chosen.lhs])
-
-
-def _probability(p: float, per_use: float, change: Change, shown: str, uses: float) -> float:
-    """The probability on one side of p whose divergence from p is `per_use` [nat], by bisection."""
-    if p == 1.0:
-        raise SpecificationError(f"{PLACE}.rule: a symbol with several rules is required, found {shown} alone")
-    low, high = (0.0, p) if change == "rarer" else (p, 1.0)
-    most = divergence(low if change == "rarer" else high, p)
-    if not per_use < most:
-        raise SpecificationError(
-            f"{PLACE}.shift: less than {uses * most:.4g} nat is required for {shown} {change}, found "
-            f"{uses * per_use:g}; lower it, or choose another rule"
-        )
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        far = divergence(middle, p) > per_use
-        low, high = (middle, high) if far == (change == "rarer") else (low, middle)
-    found = (low + high) / 2
-    if not LEAST <= min(found, 1.0 - found):
-        raise SpecificationError(
-            f"{PLACE}.shift: one that leaves every rule a probability of at least {LEAST:g} is required for {shown} "
-            f"{change}, found {uses * per_use:g}; lower it"
-        )
-    return found
 
 
 def _changed(source: ContextFree, number: int, wanted: float) -> ContextFree:

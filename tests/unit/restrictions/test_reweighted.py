@@ -14,7 +14,8 @@ from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Narrowed, Restricted
 from sim.laws.reading import law
 from sim.numerics import SpecificationError
-from sim.restrictions.reweighted import divergence, reweighted
+from sim.restrictions._shifts import divergence
+from sim.restrictions.reweighted import reweighted
 from tests.unit.laws.all_trees import grammar
 
 TINY = grammar(
