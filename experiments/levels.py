@@ -21,7 +21,7 @@ from sim.languages.pcfg.language import ContextFree
 from sim.laws.reading import law
 from sim.numerics import SpecificationError
 from sim.quantity import Quantity
-from sim.restrictions._shifts import divergence
+from sim.restrictions.reweighted import divergence
 from sim.restrictions.sub_grammar import numbered
 from sim.show.blocks import Block, Heading, Paragraph, Table
 from sim.show.writing import text

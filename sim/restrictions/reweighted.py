@@ -14,7 +14,8 @@ from sim.languages.pcfg.language import ContextFree
 from sim.languages.pcfg.rules import Rule
 from sim.languages.restricted import Narrowed, Restricted
 from sim.numerics import SpecificationError
-from sim.restrictions._shifts import Change, divergence, shifted
+from sim.restrictions._shifts import Change, shifted
+from sim.restrictions._shifts import divergence as divergence
 from sim.restrictions.sub_grammar import aligned, numbered, written
 
 PLACE = "restriction"
@@ -23,17 +24,18 @@ PLACE = "restriction"
 def reweighted(
     p: ExactLanguage,
     *,
-    rule: Mapping[str, Any],
+    rule: Mapping[str, Any] | str,
     shift: Annotated[float, Positive] = 0.3,
     change: Change = "rarer",
 ) -> Restricted | Narrowed:
     """S is P with another probability of one rule of its grammar, such that KL(S||P) of derivations is `shift` [nat].
 
-    rule: {lhs, rhs} as in the grammar file, or {lhs, number}. The other rules of its left-hand side keep their
-    proportions. KL of derivations is n KL(rules of lhs under S||under P), where n is the expected number of times that
-    a derivation replaces lhs; n is the same for P and S, because lhs must not occur in what it derives. So rules of
-    different levels of a grammar can be changed by equal divergences, which deleting them cannot do. KL of strings is
-    at most that of derivations, and equal if every string has one. A holds everything, so all of KL(S||P) is narrowing.
+    rule: {lhs, rhs} as in the grammar file, {lhs, number}, or a text "lhs -> rhs". The other rules of its left-hand
+    side keep their proportions. KL of derivations is n KL(rules of lhs under S||under P), where n is the expected
+    number of times that a derivation replaces lhs; n is the same for P and S, because lhs must not occur in what it
+    derives. So rules of different levels of a grammar can be changed by equal divergences, which deleting them cannot
+    do. KL of strings is at most that of derivations, and equal if every string has one. A holds everything, so all of
+    KL(S||P) is narrowing.
     A listed language keeps its horizon. Notes: `uses` n, `probability` of the rule in S. Raises `SpecificationError`
     for a rule that does not exist, is alone, or is recursive, and for a shift out of reach.
     """
@@ -88,6 +90,6 @@ def _changed(source: ContextFree, number: int, wanted: float) -> ContextFree:
     return ContextFree(source.vocabulary, source.nonterminals, rules, source.start)
 
 
-def label(*, rule: Mapping[str, Any], shift: float = 0.3, change: Change = "rarer", **_: object) -> str:
+def label(*, rule: Mapping[str, Any] | str, shift: float = 0.3, change: Change = "rarer", **_: object) -> str:
     """The restriction in words."""
-    return f"with {written(rule)} {change} by {shift:g} nat"
+    return f"with {written(rule).replace(' -> ', ' → ')} {change} by {shift:g} nat"

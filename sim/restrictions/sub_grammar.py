@@ -121,10 +121,16 @@ def _without_rules(
     return weights.without(source, gone, numbered(source, rules), PLACE)
 
 
-def numbered(source: ContextFree, rules: Iterable[Mapping[str, Any]]) -> list[int]:
-    """The numbers of rules {lhs, rhs} or {lhs, number} of a grammar. Raises `SpecificationError` for one it lacks."""
+def numbered(source: ContextFree, rules: Iterable[Mapping[str, Any] | str]) -> list[int]:
+    """The numbers of rules {lhs, rhs}, {lhs, number} or "lhs -> rhs" of a grammar.
+
+    Raises `SpecificationError` for one that it lacks.
+    """
     written, found = [source.shown(rule) for rule in source.rules], []
     for entry in rules:
+        if isinstance(entry, str):
+            found.append(_index(" ".join(entry.split()), written, "rules", "a rule of the grammar"))
+            continue
         if set(entry) == {"lhs", "number"}:
             found.append(_of_lhs(source, entry["lhs"], entry["number"]))
             continue

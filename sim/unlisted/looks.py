@@ -38,6 +38,8 @@ def look(log_q: np.ndarray, law: np.ndarray, rows: np.ndarray) -> dict[str, np.n
     V]; rows: int[N, L]. The arrays are
 
     log_q       log q(x) [nat], float64[N]
+    kl_each     KL(p(. | x_<t)||q(. | x_<t)) [nat] at every position, 0 behind the end, float32[N, L]: terms of sums
+                over the places of a string at which something holds, such as what a rule derives
     kl_at       sum over the positions t of a bin of KL(p(. | x_<t)||q(. | x_<t)) [nat], float64[N, D]
     off_at      sum over the positions of a bin of q(a token that p cannot write | x_<t), float64[N, D]
     stays       sum over all positions of log(1 - that probability) [nat], float64[N]
@@ -54,6 +56,7 @@ def look(log_q: np.ndarray, law: np.ndarray, rows: np.ndarray) -> dict[str, np.n
     first = edges(rows.shape[1])[:-1]
     return {
         "log_q": log_prob(log_q, rows),
+        "kl_each": np.where(counted, terms, 0.0).astype(np.float32),
         "kl_at": np.add.reduceat(np.where(counted, terms, 0.0), first, axis=1),
         "off_at": np.add.reduceat(np.where(counted, off, 0.0), first, axis=1),
         "stays": np.where(counted, np.log(on), 0.0).sum(axis=1),

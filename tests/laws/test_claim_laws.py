@@ -36,6 +36,11 @@ SMALLER = {
         "model.width=16", "model.depth=1", "pretrain.num_steps=4", "pretrain.num_evals=2", "finetune.num_steps=4",
         "judged.rows=32", "judged.own=32", "judged.lost=32",
     ],
+    "g_levels": [
+        "hydra.sweeper.only=[event,everything]", "objective.targets=exact",
+        "model.width=16", "model.depth=1", "pretrain.num_steps=4", "pretrain.num_evals=2", "finetune.num_steps=4",
+        "judged.rows=32", "judged.own=32", "judged.lost=32",
+    ],
 }  # fmt: skip
 """What makes a claim small enough to run here, a small model or some of its parts; one without an entry runs whole."""
 
@@ -63,7 +68,7 @@ def said(module: str, *arguments: str) -> str:
     return out.getvalue()
 
 
-LEFT = {"c1_entropy", "c3_answers", "c6_consequences", "l_unlisted"}
+LEFT = {"c1_entropy", "c3_answers", "c6_consequences", "g_levels", "l_unlisted"}
 """Claims that the quick tests leave to the slow ones, because others go the same way in less time.
 
 Kept are replay and tables (C2), prompts in worlds of several sizes (C4), edits of a transformer (C5), the methods (M),
@@ -83,6 +88,7 @@ def test_a_claim_goes_from_its_command_to_the_board(name: str, tmp_path: Path) -
 WHOLE: dict[str, list[str]] = {
     "c3_answers": [], "c4_cloning": [], "m_methods": ["model.width=16"],
     "l_unlisted": [one for one in SMALLER["l_unlisted"] if not one.startswith(("hydra", "restriction"))],
+    "g_levels": [one for one in SMALLER["g_levels"] if not one.startswith("hydra")],
 }  # fmt: skip
 """Overrides for all of a claim; a claim without an entry is run with exact targets alone."""
 

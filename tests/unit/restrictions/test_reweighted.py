@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from sim.config import construct
 from sim.grammars._levels import level_grammar
@@ -14,8 +15,8 @@ from sim.languages.finite import FiniteLanguage
 from sim.languages.restricted import Narrowed, Restricted
 from sim.laws.reading import law
 from sim.numerics import SpecificationError
-from sim.restrictions._shifts import divergence
-from sim.restrictions.reweighted import reweighted
+from sim.restrictions.reweighted import divergence, label, reweighted
+from tests.composed import compose
 from tests.unit.laws.all_trees import grammar
 
 TINY = grammar(
@@ -46,6 +47,23 @@ def test_the_divergence_is_the_one_that_was_asked_for(lhs: str, rhs: str, change
     assert own.log_p == pytest.approx(found.s.log_p, abs=1e-12)
     number = [TINY.shown(rule) for rule in TINY.rules].index(f"{lhs} -> {rhs}")
     assert (found.notes["probability"] < TINY.rules[number].p) == (change == "rarer")
+
+
+def test_a_rule_is_named_in_three_ways() -> None:
+    ways: list[Any] = [{"lhs": "A", "rhs": ["b"]}, {"lhs": "A", "number": 1}, "A -> b"]
+    first, *others = [reweighted(TINY, rule=way, shift=0.1) for way in ways]
+    assert all(one.notes == first.notes for one in others)
+    assert [label(rule=way, shift=0.1) for way in ways] == [
+        "with A → b rarer by 0.1 nat", "with rule 1 of A rarer by 0.1 nat", "with A → b rarer by 0.1 nat"
+    ]  # fmt: skip
+    with pytest.raises(SpecificationError, match=r"a rule of the grammar is required, found 'A -> c'"):
+        reweighted(TINY, rule="A -> c")
+
+
+@pytest.mark.parametrize("rule", ["{lhs: noun, number: 1}", "{lhs: noun, rhs: [dog]}"])
+def test_a_rule_of_the_command_line_takes_the_place_of_the_default(rule: str) -> None:
+    chosen = compose("grammar=file", "restriction=reweighted", f"restriction.rule={rule}")["restriction"]
+    assert chosen["rule"] == yaml.safe_load(rule)
 
 
 def test_siblings_keep_their_proportions() -> None:

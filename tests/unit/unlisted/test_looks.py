@@ -18,6 +18,9 @@ def test_sums_over_all_strings_are_the_divergence_and_the_entropy(length: int) -
     found = look(log_q, law, rows)
     divergence = float(p @ (own.log_p - found["log_q"]))
     assert float(p @ found["kl_at"].sum(axis=1)) == pytest.approx(divergence, rel=1e-12)
+    bins = np.add.reduceat(found["kl_each"].astype(np.float64), edges(length)[:-1], axis=1)
+    assert found["kl_each"].shape == rows.shape
+    assert bins == pytest.approx(found["kl_at"], rel=1e-6)
     assert float(p @ path_entropy(law, rows)) == pytest.approx(-float(p @ own.log_p), rel=1e-12)
     assert found["log_q"] == pytest.approx([_plain(one, laws) for one, laws in zip(rows, log_q, strict=True)])
 
