@@ -15,6 +15,7 @@ import polars as pl
 import yaml
 
 from experiments.c2_support.arms import ARMS, BASE
+from experiments.g_levels.tables import tables as level_tables
 from experiments.l_unlisted.tables import tables as large_tables
 from experiments.study import Study
 from experiments.unlisted.tables import over_seeds, rows, runs
@@ -30,6 +31,7 @@ from tests.unit import imitated, imitated_atlas, imitated_consequences, imitated
 from tests.unit.experiments import method_tables
 from tests.unit.figures.tiny_runs import arrays, run, world
 from tests.unit.imitated_large import large
+from tests.unit.imitated_levels import levelled
 
 Tables = dict[str, pl.DataFrame]
 Node = Mapping[str, Any]
@@ -340,6 +342,6 @@ def _unlisted() -> Tables:
 
 TABLED: dict[str, Callable[[], Tables]] = {
     "m_methods": _methods, "estimators": _estimators, "unlisted": _unlisted,
-    "l_unlisted": lambda: large_tables(large()),
+    "l_unlisted": lambda: large_tables(large()), "g_levels": lambda: level_tables(levelled()),
 }  # fmt: skip
 """Tables of claims whose runs are not imitated here. The tests of the claim look at how its runs become these."""

@@ -1,0 +1,1 @@
+"""Figures of G, the level of a grammar."""
