@@ -23,8 +23,8 @@ PANELS = (
 )
 """A number of the table of means, what its axis says, and where its guiding lines are."""
 
-APART = 0.22
-"""Distance of the kinds of targets, and half of that of a rule and its siblings."""
+APART, BESIDE = 0.22, 0.09
+"""Distance of the kinds of targets (twice as much with siblings), and half of that of a rule and its siblings."""
 
 
 def draw(tables: Tables) -> Figure | None:
@@ -38,10 +38,11 @@ def draw(tables: Tables) -> Figure | None:
         for guide in guides:
             axes.axhline(guide, color=GUIDE, linestyle=":", linewidth=0.8 * factor(), zorder=0)
         for place, (targets, own) in enumerate(looks(TARGETS).items()):
-            shown = means.filter(targets=targets)
-            _points(axes, shown.filter(number=name), arms, (place - 0.5) * APART, own, say(f"{targets} targets"))
+            shown, middle = means.filter(targets=targets), (place - 0.5) * APART
             if name == "derived":
-                _points(axes, shown.filter(number="siblings"), arms, (place - 0.5) * APART + APART / 2, own, "", False)
+                _points(axes, shown.filter(number="siblings"), arms, 2 * middle + BESIDE, own, "", False)
+                middle = 2 * middle - BESIDE
+            _points(axes, shown.filter(number=name), arms, middle, own, say(f"{targets} targets"))
         axes.set_xticks(range(len(arms)), [say("event") if level is None else str(level) for _, level in arms])
         axes.set_xlim(-0.5, len(arms) - 0.5)
         axes.set_xlabel(say("level of the rule"))
