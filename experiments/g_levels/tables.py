@@ -22,7 +22,7 @@ RULE, RANDOM, CONTROL = "reweighted", "random_prefixes", "everything"
 """The restrictions: one rule is rarer, a random event is rarer, and the data of the control."""
 
 FIT = 0.1
-"""Largest |KL(S||q) - KL(P||control)| of a run at equal fit [nat per string]: a third of the shift."""
+"""Largest |E_S[log(S/q) - log(P/control)]| of a run at equal fit [nat per string]: a third of the shift."""
 
 EVENT = "random event"
 """The arm without a level."""
@@ -49,11 +49,12 @@ class Kept:
     config: Mapping[str, Any]
     facts: Mapping[str, Any]
     rows: np.ndarray  # judged strings of P, int[N, L]
-    inside: np.ndarray  # bool[N], whether S makes the string rarer
+    log_p: np.ndarray  # log P of these strings [nat], float64[N]
+    log_s: np.ndarray  # log S
+    log_q: np.ndarray  # log q of the tuned model
     each: np.ndarray  # KL(P||q) of the tuned model at every position [nat], float32[N, L]
     before: float  # KL(P||q0) [nat per string]
     after: float  # KL(P||q)
-    kl_s: float  # KL(S||q)
     own: Mapping[str, np.ndarray]  # what the tuned model wrote
 
     @property
@@ -81,12 +82,10 @@ def kept(one: UnlistedRecord) -> Kept:
             "of an earlier version; make the run again under another name="
         )
     own = {name: arrays[name][-1] for name in ("own_rows", "own_log_p", "own_log_s")}
-    before, after, kl_s = (
-        float(arrays[name][at].sum(axis=1).mean()) for name, at in (("p_kl_at", 0), ("p_kl_at", -1), ("s_kl_at", -1))
-    )
+    before, after = (float(arrays["p_kl_at"][at].sum(axis=1).mean()) for at in (0, -1))
     return Kept(
-        one.hash, one.config, one.facts, one.rows["p_rows"], one.rows["p_log_s"] < one.rows["p_log_p"],
-        arrays["p_kl_each"][-1].copy(), before, after, kl_s, own,
+        one.hash, one.config, one.facts, one.rows["p_rows"], one.rows["p_log_p"], one.rows["p_log_s"],
+        arrays["p_log_q"][-1].copy(), arrays["p_kl_each"][-1].copy(), before, after, own,
     )  # fmt: skip
 
 
@@ -143,7 +142,7 @@ def _changed(one: Kept, control: Kept, place: Place) -> dict[str, Any]:
     own_of = _of_rule if one.kind == RULE else _of_event
     found = own_of(one, control, place)
     p, share = found["p"], found["share"]
-    forgotten, fit = one.after - control.after, one.kl_s - control.after
+    forgotten, fit = one.after - control.after, _fit(one, control)
     # without a use of the rule, or of its siblings, its cost has no estimate
     gate = n * divergence(p, share) if share is not None and 0.0 < share < 1.0 else None
     outside, beside = (float((each.own["own_log_p"] == -math.inf).mean()) for each in (one, control))
@@ -153,6 +152,16 @@ def _changed(one: Kept, control: Kept, place: Place) -> dict[str, Any]:
         "excess": None if gate is None else forgotten - gate,
         "fit": fit, "fitted": abs(fit) <= FIT, "outside": outside - beside,
     }  # fmt: skip
+
+
+def _fit(one: Kept, control: Kept) -> float:
+    """E_S[log(S/q) - log(P/control)] [nat per string], from the judged strings of P with the weights S/P.
+
+    Both models are compared on the same strings, so what both do not know of a kind of string takes itself away. The
+    weights are divided by their sum, whose expectation is their number.
+    """
+    more = (one.log_s - one.log_q) - (one.log_p - control.log_q)
+    return float(np.average(more, weights=np.exp(one.log_s - one.log_p)))
 
 
 def _of_rule(one: Kept, control: Kept, place: Place) -> dict[str, Any]:
@@ -173,12 +182,12 @@ def _of_rule(one: Kept, control: Kept, place: Place) -> dict[str, Any]:
 def _of_event(one: Kept, control: Kept, place: Place) -> dict[str, Any]:
     writable = one.own["own_log_p"] > -math.inf
     inside = (one.own["own_log_s"] < one.own["own_log_p"])[writable]
-    depth = one.config["restriction"]["depth"]
+    depth, rarer = one.config["restriction"]["depth"], one.log_s < one.log_p
     more = one.each.astype(np.float64) - control.each
     return {
         "arm": EVENT, "rule": EVENT, "p": one.facts["world"]["notes"]["mass"],
         "share": float(inside.mean()) if inside.size else None,
-        "derived": place.behind(depth, one.inside, more), "siblings": place.behind(depth, ~one.inside, more),
+        "derived": place.behind(depth, rarer, more), "siblings": place.behind(depth, ~rarer, more),
     }  # fmt: skip
 
 
@@ -188,7 +197,7 @@ def tables(study: Runs) -> Tables:
     followed: (u - p)/(s - p), with the share u of the rule among the uses of its symbol in what the model writes and P
     can write (of the event, among strings), and its probabilities p in P and s in S. gate: n KL(p||u) [nat], with n
     uses of the symbol in a string of P: what the change costs KL(P||q). expected: the same with s for u. forgotten:
-    KL(P||q) - KL(P||control) [nat]. excess: forgotten - gate. fit: KL(S||q) - KL(P||control); fitted: at most FIT.
+    KL(P||q) - KL(P||control) [nat]. excess: forgotten - gate. fit: E_S[log(S/q) - log(P/control)]; fitted: at most FIT.
     derived: mean over the tokens that the changed rule derives late (`Place.derived`), in judged strings of P, of
     KL(P_t||q_t) - KL(P_t||S_t) - KL(P_t||control_t) [nat per token]; siblings: the same for the other rules of its
     symbol. Of the event they are those behind its beginnings, in strings of the event and in others, where S_t = P_t.

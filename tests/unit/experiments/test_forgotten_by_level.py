@@ -118,6 +118,16 @@ def test_a_run_that_is_nearer_to_its_data_than_the_control_is_not_at_equal_fit()
     assert row["drift"] == 0.0
 
 
+def test_what_neither_model_knows_of_long_strings_is_no_lack_of_fit() -> None:
+    """The rules of the root give other lengths: KL(S||q) and KL(P||control) differ, and q fits S all the same."""
+    control: Model = lambda world, rows: 0.8 * world.p.next_token(rows) + 0.05  # noqa: E731
+    row = row_of("root", lambda world, rows: 0.8 * world.s.next_token(rows) + 0.05, control)
+    run, other = (kept(made(change, model)) for change, model in (("root", mixture(1.0)), ("", control)))
+    assert abs(row["fit"]) < 0.02
+    by_length = np.average(other.log_p - other.log_q, weights=np.exp(run.log_s - run.log_p))
+    assert abs(by_length - (other.log_p - other.log_q).mean()) > 0.2, "by how much the means over other strings differ"
+
+
 def spoilt(change: str, weight: float) -> Model:
     """S, but with less certainty about the last token of what rule 0 of a symbol derives: it is mixed with noise."""
 
