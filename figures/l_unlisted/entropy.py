@@ -1,5 +1,7 @@
 """L.1, L.2: how the entropy of the model changes with that of its data, in languages that are not listed."""
 
+from textwrap import wrap
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -10,6 +12,9 @@ from figures.language import say
 from figures.style import factor, figure
 
 TABLES = ("runs",)
+
+TITLE = 80
+"""Letters of the titles of all panels in a line."""
 
 ROOM = 0.08
 """Free space at the edges, as a share of the range."""
@@ -35,7 +40,7 @@ def draw(tables: Tables) -> Figure:
             here = np.array([one == kind for one in arms], bool)
             axes.plot(x[here], y[here], label=say(kind), fillstyle="none", **look.points)
         axes.set(xlim=(low, high), ylim=(low, high))
-        axes.set_title(name, fontsize="small")
+        axes.set_title("\n".join(wrap(name, TITLE // len(names))), fontsize="small")
         axes.set_xlabel(say("$H(S)$ − $H(P)$ [nat]"))
     panels[0].set_ylabel(say("$H(q)$ − $H($control$)$ [nat]"))
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)

@@ -64,7 +64,7 @@ def caption(tables: Tables) -> str:
         "L.3. What the fine-tuning adds to the forgetting of P: the gate, and the erasure of the rest of P, P(B) E. "
         "Means over the seeds that have an estimate, at most {seeds}, with 95 % intervals. P(B) is exact. The parts "
         "are estimated from strings of P and from twisted draws of what S leaves out. {missing} of {runs} runs have no "
-        "estimate of the erasure.",
+        "estimate of the erasure. A language of which no run has one is not shown.",
         seeds=runs["seed"].n_unique(),
         missing=missing,
         runs=runs.height,
