@@ -29,13 +29,14 @@ from tests.unit.metrics.metric_laws import check, sought
 MODELS, OBJECTIVES, OPTIMIZERS = options("model"), options("objective"), options("optimizer")
 TINY = ("scale=smoke", "grammar=file", f"grammar.path={ROOT}/examples/grammars/strings.yaml", "restriction=regular",
         "restriction.pattern='.* please'", "pretrain.num_steps=4", "finetune.num_steps=4")  # fmt: skip
-SMALL = {"transformer": ("model.width=8", "model.depth=1")}
+SMALL = dict.fromkeys(("transformer", "rotary"), ("model.width=8", "model.depth=1"))
+"""The models with hidden states, and what makes them small."""
 
 
 def fits(model: str, objective: str) -> bool:
     """Whether a model has what an objective needs; tables have no hidden states."""
     kind = yaml.safe_load((conf_folder() / "objective" / f"{objective}.yaml").read_text(encoding="utf-8"))["kind"]
-    return model == "transformer" or not hasattr(resolve("objective", kind, "objective"), "needs")
+    return model in SMALL or not hasattr(resolve("objective", kind, "objective"), "needs")
 
 
 def performed(config: dict[str, object], outputs: Path) -> Record:
