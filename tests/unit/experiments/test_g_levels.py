@@ -11,18 +11,16 @@ from experiments.g_levels.tables import EVENT, Runs, tables
 from experiments.predictions import Finding, table
 from experiments.study import Judged, judge
 from sim.numerics import SpecificationError
+from tests.unit.experiments import told
 from tests.unit.imitated_levels import LEVELS, WORLDS, levelled
 
 
 def findings(study: Runs) -> dict[str, list[Finding]]:
-    found: dict[str, list[Finding]] = {}
-    for one in CLAIM.judge(tables(study)):
-        found.setdefault(one.prediction, []).append(one)
-    return found
+    return told.findings(CLAIM, tables(study))
 
 
 def verdicts(study: Runs) -> dict[str, set[str]]:
-    return {name: {one.verdict for one in own} for name, own in findings(study).items()}
+    return told.verdicts(CLAIM, tables(study))
 
 
 def test_runs_that_are_as_predicted() -> None:

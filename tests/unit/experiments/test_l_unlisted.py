@@ -12,19 +12,17 @@ from experiments.l_unlisted.tables import Runs, tables
 from experiments.predictions import Finding, table
 from experiments.study import Judged, judge
 from sim.numerics import SpecificationError
+from tests.unit.experiments import told
 from tests.unit.experiments.tiny_studies import archived, study, variant
 from tests.unit.imitated_large import ARMS, LANGUAGES, large
 
 
 def findings(study: Runs) -> dict[str, list[Finding]]:
-    found: dict[str, list[Finding]] = {}
-    for one in CLAIM.judge(tables(study)):
-        found.setdefault(one.prediction, []).append(one)
-    return found
+    return told.findings(CLAIM, tables(study))
 
 
 def verdicts(study: Runs) -> dict[str, set[str]]:
-    return {name: {one.verdict for one in own} for name, own in findings(study).items()}
+    return told.verdicts(CLAIM, tables(study))
 
 
 def test_a_model_that_follows_its_data_under_a_condition() -> None:
