@@ -125,7 +125,8 @@ class Scaled(Passes):
         (n, S), tokens = before.shape, self.tokens[:, t]
         source, target, p = (values[tokens] for values in self.steps.padded)
         first = np.arange(n)[:, None]
-        return np.bincount((first * S + target).ravel(), (before[first, source] * p).ravel(), n * S).reshape(n, S)
+        sums = np.bincount((first * S + target).ravel(), (before[first, source] * p).ravel(), n * S)
+        return sums.astype(np.float64, copy=False).reshape(n, S)  # numpy gives int64 for a machine without arcs
 
     @property
     def beliefs(self) -> np.ndarray:

@@ -37,7 +37,8 @@ class Uses:
     def counts(self, num_strings: int, num_parts: int) -> np.ndarray:
         """E[number of uses of every part | string], over all places: float64[num_strings, num_parts]."""
         where = self.string * num_parts + self.part
-        return np.bincount(where, self.expected, num_strings * num_parts).reshape(num_strings, num_parts)
+        sums = np.bincount(where, self.expected, num_strings * num_parts)
+        return sums.astype(np.float64, copy=False).reshape(num_strings, num_parts)  # numpy gives int64 for no uses
 
 
 @runtime_checkable

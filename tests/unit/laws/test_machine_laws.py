@@ -242,6 +242,18 @@ def test_a_restricted_machine_has_a_law():
     np.testing.assert_allclose(less.law.log_prob(batch), np.where(kept, true, -np.inf), atol=1e-13)
 
 
+def test_a_machine_without_arcs_writes_the_empty_string():
+    """numpy sums no numbers to an int64, by which nothing can be divided."""
+    law = HiddenLaw(Machine({"x": "1"}, (), {"x": "1"}).language())
+    rows = [[], [1], [1, 2]]
+    np.testing.assert_array_equal(law.log_prob(rows), [0.0, -np.inf, -np.inf])
+    np.testing.assert_array_equal(law.prefix_log_prob(rows)[1], [0.0, -np.inf, -np.inf])
+    np.testing.assert_array_equal(law.next_token(rows)[0, 0], [1.0, 0.0, 0.0])
+    counts = law.parse([[1]]).counts(1, len(law.parts))
+    assert counts.dtype == np.float64
+    assert not counts.any()
+
+
 def test_a_list_and_nothing_are_batches():
     for law in (HiddenLaw(DETERMINED.language()), AutomatonLaw(automaton_of(DETERMINED))):
         rows = [[1, 3, 2], [], np.array([2])]
