@@ -300,6 +300,7 @@ MISFITS = [
     ("optimizer.average=1.5", "optimizer", "a number from 0 to 1"),
     ("optimizer=finch optimizer.ceiling=0.5", "optimizer", "a number of at least 1"),
     ("optimizer=finch optimizer.smoothing=1", "optimizer", "a number from 0 to 1, 1 excluded,"),
+    ("optimizer=muon optimizer.momentum=1", "optimizer", "a number from 0 to 1, 1 excluded,"),
     (
         "optimizer.average=0.5 finetune.controls=[carried]",
         "finetune.controls",
