@@ -1,6 +1,7 @@
 """Draw strings from a transformer with a cache of keys and values: a token costs one position, not a whole string."""
 
 import functools
+from collections.abc import Callable
 from typing import TypeAlias
 
 import jax
@@ -23,28 +24,36 @@ def drawn(model: Model, params: Params, key: PRNGKey, number: int) -> Int[Array,
     return continued(model, params, key, jnp.zeros((number, model.length), jnp.int32), jnp.zeros(number, jnp.int32))
 
 
-@jax.jit
+@functools.partial(jax.jit, static_argnames="number")
 def continued(
-    model: Model, params: Params, key: PRNGKey, rows: Int[Array, "B L"], known: Int[Array, "B"]
+    model: Model,
+    params: Params,
+    key: PRNGKey,
+    rows: Int[Array, "B L"],
+    known: Int[Array, "B"],
+    place: Int[Array, "B"] | None = None,
+    number: int = 0,
 ) -> Int[Array, "B L"]:
     """Draw the tokens of every row behind its first `known` ones, which stay. The key is used up.
 
+    If the rows are those at some places of `number` rows, they get the random numbers that they get among all of these.
     A model that is no transformer computes every prefix anew.
     """
+    token_of = functools.partial(_drawn_token, place=place, number=number)
     if not isinstance(model, Transformer):
-        return _anew(model, params, key, rows, known)
-    number, length = rows.shape
+        return _anew(model, params, key, rows, known, token_of)
+    B, length = rows.shape
     module, rotary = model.bind(params), isinstance(model, Rotary)
-    shape = (number, length, model.heads, model.width // model.heads)
+    shape = (B, length, model.heads, model.width // model.heads)
     start = model.vocab_size  # the row of the embedding for the begin of a string
     empty = [(jnp.zeros(shape), jnp.zeros(shape)) for _ in module.blocks]
-    begun = jnp.full(number, start, jnp.int32), jnp.zeros(number, bool), empty
+    begun = jnp.full(B, start, jnp.int32), jnp.zeros(B, bool), empty
 
     def step(carry: Carry, at: tuple[Array, PRNGKey]) -> tuple[Carry, Array]:
         (token, ended, cache), (position, token_key) = carry, at
         h = module.embed(token)
         h = h if rotary else h + module.position[...][position][None]
-        seen = jnp.broadcast_to(jnp.arange(length) <= position, (number, 1, length))
+        seen = jnp.broadcast_to(jnp.arange(length) <= position, (B, 1, length))
         kept = []
         for block, (keys, values) in zip(module.blocks, cache, strict=True):
             query, key, value = block.heads_of(h)
@@ -52,11 +61,19 @@ def continued(
             keys, values = keys.at[:, position].set(key), values.at[:, position].set(value)
             h = block.finish(h, attention(query[:, None], keys, values, seen)[:, 0])
             kept.append((keys, values))
-        found = _next(rows, known, position, ended, jax.random.categorical(token_key, module.read_out(h)))
+        found = _next(rows, known, position, ended, token_of(token_key, module.read_out(h)))
         return (found, ended | (found == EOS), kept), found
 
     steps = jnp.arange(length), jax.random.split(key, length)
     return jax.lax.scan(step, begun, steps)[1].T
+
+
+def _drawn_token(key: PRNGKey, logits: Array, place: Array | None, number: int) -> Array:
+    """A token for every row: the largest of its logits with Gumbel noise, as in `jax.random.categorical`."""
+    if place is None:
+        return jax.random.categorical(key, logits)
+    noise = jax.random.gumbel(key, (number, logits.shape[-1]), logits.dtype)
+    return jnp.argmax(logits + noise[place], axis=-1)
 
 
 def _next(rows: Array, known: Array, position: Array, ended: Array, drawn_token: Array) -> Array:
@@ -65,11 +82,18 @@ def _next(rows: Array, known: Array, position: Array, ended: Array, drawn_token:
     return jnp.where(position < known, rows[:, position], found).astype(jnp.int32)
 
 
-def _anew(model: Model, params: Params, key: PRNGKey, rows: Array, known: Array) -> Array:
+def _anew(
+    model: Model,
+    params: Params,
+    key: PRNGKey,
+    rows: Array,
+    known: Array,
+    token_of: Callable[[PRNGKey, Array], Array] = jax.random.categorical,
+) -> Array:
     def step(carry: tuple[Array, Array], at: tuple[Array, PRNGKey]) -> tuple[tuple[Array, Array], None]:
         (tokens, ended), (position, token_key) = carry, at
         logits = model.logits(params, tokens)[:, position]
-        found = _next(rows, known, position, ended, jax.random.categorical(token_key, logits))
+        found = _next(rows, known, position, ended, token_of(token_key, logits))
         return (tokens.at[:, position].set(found), ended | (found == EOS)), None
 
     length = rows.shape[1]

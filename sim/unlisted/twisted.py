@@ -46,11 +46,12 @@ class Twisted(NamedTuple):
 class Drafter:
     """A model q as twisted draws use it: it drafts the rest of rows, and scores them.
 
-    follow: draws the rest of rows int32[N, L] behind their first known tokens, int32[N]. log_laws: log q(. | x_<t) of
+    follow: draws the rest of rows int32[N, L] behind their first known tokens, int32[N], for the rows with the numbers
+    int[n] alone: int32[n, L]. log_laws: log q(. | x_<t) of
     rows [nat], float64[n, L, V], finite. part: how many rows are scored at once.
     """
 
-    follow: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    follow: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     log_laws: Callable[[np.ndarray], np.ndarray]
     part: int
 
@@ -90,13 +91,13 @@ def draw(world: UnlistedWorld, number: int, rng: np.random.Generator, model: Dra
     tilt = np.array(TILTS)[np.arange(number) % len(TILTS)]
     open_ = np.arange(number)
     while len(open_):
-        drafts = np.asarray(model.follow(rows, known))
+        drafts = np.asarray(model.follow(rows, known, open_))
         left = []
         for at in range(0, len(open_), model.part):
-            own = open_[at : at + model.part]
-            log_q = model.log_laws(drafts[own])
-            law = tilted(log_q, world.p.next_token(drafts[own]), twist(world, drafts[own]), tilt[own])
-            rows[own], known[own], ended = _accepted(drafts[own], known[own], np.exp(log_q), law, rng)
+            own, drafted = open_[at : at + model.part], drafts[at : at + model.part]
+            log_q = model.log_laws(drafted)
+            law = tilted(log_q, world.p.next_token(drafted), twist(world, drafted), tilt[own])
+            rows[own], known[own], ended = _accepted(drafted, known[own], np.exp(log_q), law, rng)
             left.append(own[~ended])
         open_ = np.concatenate(left)
     shares = np.array([np.mean(tilt == one) for one in TILTS])

@@ -41,6 +41,9 @@ from sim.unlisted.twisted import Drafter, draw
 JUDGED = "judged"
 """Name of the random stream of the rows by which models are judged. They are the same for all phases of a run."""
 
+FEWEST = 32
+"""The smallest number of rows that a program continues; fewer are filled up."""
+
 PART = 1 << 22
 """Most numbers of next-token laws that are held in float64 for one step of judging."""
 
@@ -181,8 +184,12 @@ class _Doing:
         model, world = self.run.model, self.run.world
         key, rounds = phase_key(self.run.seed, f"{name} left out"), itertools.count()
 
-        def follow(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
-            return np.asarray(continued(model, params, jax.random.fold_in(key, next(rounds)), rows, known))
+        def follow(rows: np.ndarray, known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+            size = min(len(rows), max(FEWEST, 1 << (len(wanted) - 1).bit_length()))  # few sizes, so few programs
+            place = np.resize(wanted, size)
+            own = jax.random.fold_in(key, next(rounds))
+            found = continued(model, params, own, rows[place], known[place], place, number=len(rows))
+            return np.asarray(found)[: len(wanted)]
 
         def log_laws(rows: np.ndarray) -> np.ndarray:
             return log_softmax(logits(model, params, rows))

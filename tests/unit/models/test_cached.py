@@ -44,3 +44,14 @@ def test_known_tokens_stay_and_the_rest_is_drawn_behind_them(heads: int) -> None
     assert (found[::10] != np.asarray(rows)[::10]).any(), "other draws"
     ended = np.cumsum(found == 0, axis=1) > 0
     assert not found[ended].any(), "nothing follows an end"
+
+
+@pytest.mark.parametrize("make", ["cached", "anew"])
+def test_some_of_the_rows_get_the_tokens_that_they_get_among_all(make: str) -> None:
+    model: Model = transformer(SHAPE, width=8, depth=1, heads=2) if make == "cached" else tabular_ngram(SHAPE, order=2)
+    params = model.init(jax.random.key(1))
+    rows = drawn(model, params, jax.random.key(3), 64)
+    known, place = jnp.arange(64) % 10, jnp.array([60, 3, 3, 17, 0])
+    every = continued(model, params, jax.random.key(4), rows, known)
+    some = continued(model, params, jax.random.key(4), rows[place], known[place], place, number=64)
+    assert np.array_equal(some, np.asarray(every)[np.asarray(place)])

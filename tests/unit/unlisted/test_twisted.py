@@ -34,8 +34,8 @@ def ambiguous(length: int = 4) -> UnlistedWorld:
 def follower(world: UnlistedWorld, laws: Laws, rng: np.random.Generator) -> Callable[..., np.ndarray]:
     """Ancestral sampling from next-token laws, behind known tokens."""
 
-    def follow(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
-        rows = rows.copy()
+    def follow(rows: np.ndarray, known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        rows, known = rows[wanted], known[wanted]
         for t in range(world.length):
             ended = (rows[:, :t] == EOS).any(axis=1)
             chances = np.exp(laws(rows)[:, t]).cumsum(axis=1)
