@@ -1,4 +1,4 @@
-"""On an accelerator: what larger ensembles and batches, bfloat16, a kernel per block and flags of XLA gain; the limits.
+"""On an accelerator: what larger ensembles and batches, bfloat16, a kernel a block and flags of XLA gain; laws; limits.
 
 `python -m benchmarks.device --minutes 6` measures in the order of importance until the time is used, and writes the
 results file. `--quick` runs everything in tiny sizes anywhere, and writes nothing. If jax finds no accelerator, nothing
@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 import jax
 import numpy as np
 
-from benchmarks import report
+from benchmarks import placed, report
 from benchmarks.cases import CASES, TINY, Case
 from benchmarks.fused import ROWS, Fused
 from benchmarks.harness import Result, alternate, load, ratios, spread
@@ -212,6 +212,7 @@ def steps(quick: bool) -> Iterator[Callable[[], list[Result]]]:
         yield lambda: bfloat16("tiny", TINY, 2, 1, 0.01)
         yield lambda: fused("tiny", TINY, 2, 8, 1, 0.01)
         yield lambda: packing("tiny", TINY, 2)
+        yield lambda: placed.on_accelerator("two levels", quick)
         yield lambda: batches("tiny", TINY, 1, 0.01)
         yield lambda: flags("tiny", 1, 0.01, {"a flag that any backend has": "--xla_dump_hlo_as_text=false"})
         yield lambda: [precision(setting, quick)]
@@ -221,6 +222,7 @@ def steps(quick: bool) -> Iterator[Callable[[], list[Result]]]:
         yield partial(throughput, name, case, {"vmap": (1, 64, 256, largest), "loop": (8,)}, 3, 0.5)
         yield partial(bfloat16, name, case, largest, 3, 0.5)
         yield partial(batches, name, case, 3, 0.5)
+    yield from (partial(placed.on_accelerator, name, quick) for name in placed.LAWS)
     yield partial(flags, "C", 1, 1.0)
     yield lambda: [precision(Setting(0.02, (1e-2,), (0, 1, 2, 3), (800,)), quick)]
     for name, size in itertools.product(("C", "A"), (SIZES["vmap"][-1], 1)):  # a fault could end the work of the device

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness import Result, alternate, ratios, spread
+from benchmarks.placed import on_cores
 from sim.grammars._levels import level_grammar
 from sim.grammars.file import read
 from sim.languages.pcfg.language import ContextFree
@@ -189,10 +190,11 @@ def times(name: str, grammar: ContextFree, strings: int, rounds: int) -> list[Re
 
 
 def run(quick: bool = False) -> list[Result]:
-    """Measure cfg3b, and a grammar of seven levels whose strings are as long as those of the published cfg3j."""
+    """Measure cfg3b, a grammar of seven levels with strings as long as those of cfg3j, and device forms."""
     if quick:
         tiny = level_grammar(2, seed=0)
-        return [*times("tiny", tiny, 3, 1), against_python("tiny", tiny, 3, 1), against_nltk("tiny", tiny, 3, 1)]
+        found = [*times("tiny", tiny, 3, 1), against_python("tiny", tiny, 3, 1), against_nltk("tiny", tiny, 3, 1)]
+        return [*found, *on_cores(quick, seconds)]
     cfg3b, deep = read(str(CFG3B)), level_grammar(7, 3, 3, (2, 3), seed=0)
     assert isinstance(cfg3b, ContextFree)
     return [
@@ -200,4 +202,5 @@ def run(quick: bool = False) -> list[Result]:
         *times("seven levels", deep, 250, 7),
         against_python("cfg3b", cfg3b, 500, 3),
         against_nltk("cfg3b", cfg3b, 4_000, 7),
+        *on_cores(quick, seconds),
     ]

@@ -44,6 +44,7 @@ def launcher(
     timeout_seconds: Annotated[float, Positive] | None = None,
     retries: Annotated[int, NonNegative] = 0,
     returns: str | None = None,
+    laws: Literal["host", "device"] = "host",
 ) -> None:
     """The schema of `hydra.launcher`.
 
@@ -54,7 +55,7 @@ def launcher(
     checkpoints of a training; detach: whether to submit jobs and exit (slurm); timeout_seconds: a worker is ended if it
     gives no news for so long, null for never; retries: how often a run is given to another worker if its worker was
     killed or ended for silence; returns: the number that a sweeper gets of every run (`sim.metrics.named`), null for
-    the folder of its record.
+    the folder of its record; laws: where the exact targets of languages that are not listed are computed.
     """
 
 

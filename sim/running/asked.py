@@ -29,6 +29,7 @@ class Launch:
     detach: bool = False
     timeout_seconds: float | None = None
     retries: int = 0
+    laws: Literal["host", "device"] = "host"
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -37,12 +37,14 @@ class Execution:
 
     max_runs: the largest number of runs that are trained together; None for as many as the memory allows. mapping: how
     an ensemble is mapped over devices; None for the default of the backend. checkpoint_seconds: the least time between
-    two checkpoints of a training [s].
+    two checkpoints of a training [s]. laws: where the exact targets of languages that are not listed are computed. Both
+    are float64 and agree to 1e-12, before they are rounded to float32 for the step.
     """
 
     max_runs: int | None = None
     mapping: EnsembleMapping | None = None
     checkpoint_seconds: float = 60.0
+    laws: Literal["host", "device"] = "host"
 
 
 class Cohort:

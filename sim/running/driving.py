@@ -206,7 +206,7 @@ def _new_task(folder: Path) -> Path:
 
 
 def _write_task(file: Path, points: Sequence[Point], launch: Launch) -> None:
-    ours = ("max_runs", "mapping", "checkpoint_seconds")
+    ours = ("max_runs", "mapping", "checkpoint_seconds", "laws")
     given = {name: value for name, value in asdict(launch).items() if name in ours}
     content: dict[str, Any] = {"runs": [dict(point.chosen) for point in points], "execution": given}
     if launch.timeout_seconds is not None and outlives(launch.engine):

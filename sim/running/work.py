@@ -53,7 +53,7 @@ def perform(
     for places in groups.values():
         outcomes |= _group({place: chosen[place] for place in places}, execution, observe)
     for place in unlisted:
-        outcomes[place] = perform_unlisted(place, chosen[place], execution.checkpoint_seconds, observe)
+        outcomes[place] = perform_unlisted(place, chosen[place], execution.checkpoint_seconds, observe, execution.laws)
     return [outcomes[place] for place in chosen]
 
 

@@ -32,7 +32,7 @@ from sim.streams import command
 REFUSED = 2
 """Exit status for a bad task file."""
 
-EXECUTION = ("max_runs", "mapping", "checkpoint_seconds")
+EXECUTION = ("max_runs", "mapping", "checkpoint_seconds", "laws")
 """The arguments of `sim.running.cohort.Execution`, which is slow to import."""
 
 STDIN = 0

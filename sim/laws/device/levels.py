@@ -209,7 +209,7 @@ class Levels(DeviceForm):
 
 
 def _at(numbers: Sequence[int]) -> np.ndarray:
-    """Places in an axis: int32, because jax 0.10.2 mixes the types of int64 ones where float64 is off after it was on."""
+    """Places in an axis: int32, as jax 0.10.2 mixes types of int64 ones where float64 is off after it was on."""
     return np.array(numbers, np.int32)
 
 

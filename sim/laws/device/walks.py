@@ -16,7 +16,7 @@ from sim.laws.machine import AutomatonLaw
 from sim.numerics import EOS
 from sim.typing import Array, Float, Int
 
-TOGETHER = 32
+TOGETHER = 8
 """With at most so many tokens, one product has the matrices of all of them; with more, each row fetches its own."""
 
 

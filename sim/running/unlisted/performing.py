@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from sim.disk.phase_record import PhaseRecord
 from sim.disk.records import RESULTS_VERSION
 from sim.disk.stacking import stacked
 from sim.disk.store import Pretrained
+from sim.laws.device.law import on_device
 from sim.models._cached import continued, drawn
 from sim.numerics import SpecificationError
 from sim.phases import MEANINGS, Stage
@@ -37,6 +38,9 @@ from sim.typing import Params
 from sim.unlisted.looks import log_prob, log_softmax, look
 from sim.unlisted.record import LANGUAGES, UnlistedRecord, judged_by, write
 from sim.unlisted.twisted import Drafter, draw
+from sim.unlisted.world import Seen
+
+Where: TypeAlias = Literal["host", "device"]
 
 JUDGED = "judged"
 """Name of the random stream of the rows by which models are judged. They are the same for all phases of a run."""
@@ -48,8 +52,11 @@ PART = 1 << 22
 """Most numbers of next-token laws that are held in float64 for one step of judging."""
 
 
-def perform_unlisted(place: Path, chosen: Mapping[str, Any], seconds: float, observe: Observer) -> Outcome:
-    """Do the run of a canonical configuration, and return its outcome. `seconds`: the time between checkpoints.
+def perform_unlisted(
+    place: Path, chosen: Mapping[str, Any], seconds: float, observe: Observer, laws: Where = "host"
+) -> Outcome:
+    """Do the run of a canonical configuration, and return its outcome. `seconds`: the time between checkpoints;
+    `laws`: where exact targets are computed.
 
     An error becomes the outcome of the run. Only an interruption is raised; what was trained so far is kept.
     """
@@ -66,7 +73,7 @@ def perform_unlisted(place: Path, chosen: Mapping[str, Any], seconds: float, obs
             run.ended = Outcome(place, "kept")
         else:
             run.note("pretrain", 0, chosen["pretrain"]["num_steps"], now=True)
-            _Doing(run, build(chosen), seconds, observe).all()
+            _Doing(run, build(chosen), seconds, observe, laws).all()
     except Exception as problem:
         if run.ended is None:
             run.fail(problem)
@@ -79,20 +86,34 @@ def perform_unlisted(place: Path, chosen: Mapping[str, Any], seconds: float, obs
 class _Doing:
     """The phases of one run, one after the other."""
 
-    def __init__(self, claimed: ClaimedRun, run: UnlistedRun, seconds: float, observe: Observer) -> None:
-        self.claimed, self.run, self.seconds, self.observe = claimed, run, seconds, observe
+    def __init__(self, claimed: ClaimedRun, run: UnlistedRun, seconds: float, observe: Observer, laws: Where) -> None:
+        self.claimed, self.run, self.seconds, self.observe, self.where = claimed, run, seconds, observe, laws
+        self.moved: dict[int, Seen] = {}
+        self.data = {
+            "pretrain": self._placed(run.pretrain, run.world.p),
+            "sft": self._placed(run.finetune, run.world.s),
+            "identity": self._placed(run.finetune, run.world.p),
+        }
         rng = np.random.default_rng([run.seed, int.from_bytes(JUDGED.encode(), "big")])
         self.rows, self.laws = judged_by(run.world, run.rows, rng)
         self.speed: dict[str, Any] = {}
+
+    def _placed(self, part: Part, data: Seen) -> Seen:
+        """The data of a phase, with a law that is computed where it should be; one without a device form is refused."""
+        if self.where == "host" or not part.reads_laws:
+            return data
+        if id(data.law) not in self.moved:
+            self.moved[id(data.law)] = Seen(on_device(data.law), data.length)
+        return self.moved[id(data.law)]
 
     def all(self) -> None:
         """Do every phase, and publish the record."""
         first = self._pretrained()
         shape = jax.eval_shape(self.run.model.init, jax.random.key(0))
         params = jax.tree.map(jnp.asarray, unflat(first.params, shape))
-        tuned = {"sft": self._train("sft", "finetune", self.run.finetune, self.run.world.s, params)}
+        tuned = {"sft": self._train("sft", "finetune", self.run.finetune, params)}
         if self.run.controlled:
-            tuned["identity"] = self._train("identity", "finetune", self.run.finetune, self.run.world.p, params)
+            tuned["identity"] = self._train("identity", "finetune", self.run.finetune, params)
         self._publish(first, {name: one.trained for name, one in tuned.items()})
 
     def _pretrained(self) -> Pretrained:
@@ -106,7 +127,7 @@ class _Doing:
             found = store.load(outputs, key)
             if found is None:
                 begun = self.run.model.init(phase_key(self.run.seed, "init"))
-                one = self._train("pretrain", "pretrain", self.run.pretrain, self.run.world.p, begun, place)
+                one = self._train("pretrain", "pretrain", self.run.pretrain, begun, place)
                 content = pretraining_content(chosen)
                 facts = provenance() | {"speed": self.speed["pretrain"]}
                 trained = one.trained
@@ -115,13 +136,13 @@ class _Doing:
             ledger.clear(place)
         return found
 
-    def _train(
-        self, name: str, stage: Stage, part: Part, data: Any, params: Params, owner: Path | None = None
-    ) -> Feeding:
+    def _train(self, name: str, stage: Stage, part: Part, params: Params, owner: Path | None = None) -> Feeding:
         """Do one training, from its last checkpoint. Pretraining is looked at by rows of P alone, as it knows no S."""
         folder = ledger.work(self.claimed.target if owner is None else owner)
         judges = LANGUAGES if stage == "finetune" else LANGUAGES[:1]
-        one = feeding(name, part, data, self.run.seed, self.run.model, params, partial(self._look, name, judges))
+        one = feeding(
+            name, part, self.data[name], self.run.seed, self.run.model, params, partial(self._look, name, judges)
+        )
         arrays = checkpoints.load(folder, name)
         if arrays is not None:
             with suppress(
@@ -144,7 +165,7 @@ class _Doing:
             raise
         if self.seconds < one.took:
             saver.write(one)
-        self.speed[name] = {"seconds": one.took, "waited": one.waited, "steps": part.num_steps}
+        self.speed[name] = {"seconds": one.took, "waited": one.waited, "steps": part.num_steps, "laws": self.where}
         return one
 
     def _look(self, name: str, judges: tuple[str, ...], params: Params, at_end: bool) -> dict[str, np.ndarray]:

@@ -346,7 +346,7 @@ def test_the_plan(do: Do, tmp_path: Path) -> None:
     assert content["launch"]["max_runs"] == 5
     assert content["pid"] == os.getpid()
     task = files.read_json(home / "worker-0.json")
-    assert task["execution"] == {"max_runs": 5, "mapping": "vmap", "checkpoint_seconds": 1.0}
+    assert task["execution"] == {"max_runs": 5, "mapping": "vmap", "checkpoint_seconds": 1.0, "laws": "host"}
     assert [point["run"] for point in task["runs"]] == ["a", "d"]
 
 

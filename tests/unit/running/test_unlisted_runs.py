@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -13,15 +14,18 @@ from experiments.unlisted.tables import over_seeds
 from sim.disk import ledger
 from sim.interface.compose import composed
 from sim.interface.perform import performed
+from sim.laws.device.law import on_device
 from sim.numerics import SpecificationError
 from sim.running.build import settings
 from sim.running.cohort import Execution
 from sim.running.identity import target
 from sim.running.outcomes import Outcome
 from sim.running.unlisted.asked import build, is_unlisted
+from sim.running.unlisted.feeding import feeding
 from sim.running.work import perform
 from sim.show.blocks import Table, markdown
 from sim.unlisted.record import UnlistedRecord, read
+from sim.unlisted.world import Seen
 from tests.composed import ROOT, compose
 
 SMALL = (
@@ -116,6 +120,34 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
         for name, values in whole.params[phase].items():
             assert np.array_equal(values, found.params[phase][name]), (phase, name)
     assert not ledger.work(target(run)).exists()
+
+
+def test_targets_of_a_device_are_those_of_the_host(done: tuple[Path, UnlistedRecord], tmp_path: Path) -> None:
+    """They differ by rounding alone, so it is the same run, with the same name. Its record says where it was."""
+    _, whole = done
+    run = point(tmp_path, "seed=0")
+    assert states(perform([run], Execution(laws="device"))) == ["finished"]
+    found = read(target(run))
+    assert target(run).name == whole.hash
+    assert {one["laws"] for one in found.facts["speed"].values()} == {"device"}
+    assert {one["laws"] for one in whole.facts["speed"].values()} == {"host"}
+    for phase, recorded in whole.phases.items():
+        assert np.array_equal(recorded.arrays["p_kl_at"].shape, found.phases[phase].arrays["p_kl_at"].shape)
+        np.testing.assert_allclose(found.phases[phase].arrays["p_kl_at"], recorded.arrays["p_kl_at"], atol=1e-5)
+        np.testing.assert_allclose(found.phases[phase].losses, recorded.losses, rtol=1e-5)
+
+
+def test_prepared_batches_are_those_of_the_host() -> None:
+    """The same strings, and laws that differ at most by the last bit of a float32."""
+    run = build(point(Path("nowhere")))
+    law, params = run.world.p.law, run.model.init(jax.random.key(0))
+    one, other = (
+        feeding("pretrain", run.pretrain, Seen(own, run.world.length), 0, run.model, params, lambda *_: {}).batch(3)
+        for own in (law, on_device(law))
+    )
+    np.testing.assert_array_equal(one.tokens, other.tokens)
+    np.testing.assert_allclose(other.law, one.law, rtol=2**-23, atol=1e-14)  # a bit; log 1 is rounded before that
+    assert np.isinf(one.law).any()
 
 
 def test_a_training_that_diverges_is_said(tmp_path: Path) -> None:
