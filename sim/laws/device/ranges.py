@@ -33,23 +33,17 @@ def least(order: Order, scale: float) -> float:
     """
     log_p = order.grammar.log_p
     whole: dict[Symbol, float] = dict.fromkeys(range(1, len(order.grammar.vocabulary)), scale)
-    part = {token: min(scale, 0.0) for token in whole}  # from the begin of a symbol to a place within it
     worst = min(scale, 0.0)
     for head in order.bottom_up:
-        wholes, parts = [], [0.0]
+        wholes = []
         for number, rhs in order.rules[head]:
-            before = float(log_p[number])
-            parts.append(before)
-            for symbol in rhs:
-                parts.append(before + part[symbol])
-                before += whole[symbol]
-                parts.append(before)
-            wholes.append(before)
             behind = 0.0
             for symbol in reversed(rhs):
                 behind += whole[symbol]
-                worst = min(worst, behind, behind + float(log_p[number]))
-        whole[~head], part[~head] = min(wholes), min(parts)
+                worst = min(worst, behind)
+            wholes.append(behind + float(log_p[number]))
+        whole[~head] = min(wholes)
+        worst = min(worst, whole[~head])
     begun = {~order.grammar.start: 0.0}
     for head in reversed(order.bottom_up):
         for number, rhs in order.rules[head]:
@@ -57,7 +51,6 @@ def least(order: Order, scale: float) -> float:
             worst = min(worst, before)
             for symbol in rhs:
                 begun[symbol] = min(begun.get(symbol, math.inf), before)
-                worst = min(worst, before + part[symbol])
                 before += whole[symbol]
                 worst = min(worst, before)
     return worst

@@ -117,8 +117,10 @@ LONG = {
     ],
 )
 def test_long_strings_against_the_host(law, kind):
-    """Twelve drawn strings, cut at 20 tokens; one of them with a token exchanged, which may make it impossible."""
-    batch = law.sample(np.random.default_rng(4), 12)[:, :20]
+    """The longest of drawn strings, cut at 20 tokens; one with its first token exchanged, so it may be impossible."""
+    drawn = law.sample(np.random.default_rng(4), 300)[:, :20]
+    batch = drawn[np.argsort((drawn > 0).sum(axis=1))[[*range(-11, 0), 0]]]
+    assert (batch > 0).sum(axis=1)[10] > 4
     batch[-1, 0] = 1 + batch[-1, 0] % (len(law.vocabulary) - 1)
     device, off = on_device(law, kind), TOLERANCE[kind]
     for name in ("log_prob", "prefix_log_prob", "next_token"):
@@ -183,7 +185,12 @@ def nodes(tree: Tree | int) -> list[Tree]:
     return [] if isinstance(tree, int) else [tree, *(node for part in tree[1] for node in nodes(part))]
 
 
-@pytest.mark.parametrize("language", [LEVELS, MIXED, EMPTY], ids=["levels", "mixed", "empty"])
+LATE = grammar(  # the least weight is that of the last two symbols of a right-hand side
+    ("S", "A B B", "1"), ("A", "a a a a", "1"), ("B", "a", "1/100"), ("B", "b", "99/100"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("language", [LEVELS, MIXED, EMPTY, LATE], ids=["levels", "mixed", "empty", "late"])
 @pytest.mark.parametrize("scale", [0.0, 0.4, 2.0])
 def test_the_least_weight_is_that_of_all_derivations(language, scale):
     law, found, sizes = NonRecursive(language), [0.0], {}
