@@ -102,7 +102,8 @@ def test_parameters_are_for_jobs(
 
 def test_options_are_canonical() -> None:
     default = {"engine": "processes", "workers": 1, "max_runs": None, "mapping": None, "checkpoint_seconds": 60.0,
-               "parameters": {}, "detach": False, "timeout_seconds": None, "retries": 0, "returns": None}  # fmt: skip
+               "parameters": {}, "detach": False, "timeout_seconds": None, "retries": 0, "returns": None,
+               "laws": "host"}  # fmt: skip
     assert checked({}) == default
     assert checked({"workers": 2.0, "checkpoint_seconds": 5}) == default | {"workers": 2, "checkpoint_seconds": 5.0}
 

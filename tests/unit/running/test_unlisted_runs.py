@@ -122,6 +122,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     assert not ledger.work(target(run)).exists()
 
 
+@pytest.mark.slow
 def test_targets_of_a_device_are_those_of_the_host(done: tuple[Path, UnlistedRecord], tmp_path: Path) -> None:
     """They differ by rounding alone, so it is the same run, with the same name. Its record says where it was."""
     _, whole = done
