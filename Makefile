@@ -8,6 +8,8 @@ NOTES   := $(VENV)-notebook
 OTHERS  := $(VENV)-trainers
 
 export VENV PYTHON
+# The commands and tests start hundreds of processes. Without bytecode on the disk each would compile all sources again.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help setup demo claims classroom test slow optional trainers notebooks faults chaos check fix figures docs bench lock hooks clean distclean
 

@@ -92,6 +92,7 @@ def _begin(request: dict[str, Any], kept: Path) -> None:
         if value is not None:
             os.environ[name] = value
     tempfile.tempdir = None
+    sys.dont_write_bytecode = True  # with no room it would be cut off, and every later import would fail at it
     if request["room"] is not None:  # as on a full disk: no file may become larger
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["room"], request["room"]))
     if request["folder"] is not None:

@@ -234,6 +234,10 @@ def test_every_bad_place(spot: tuple[Door, str], kind: str, world: World) -> Non
     placed(world, *spot, kind)
 
 
+ROOM = 1000
+"""Size of the largest file [byte] on a disk that is full."""
+
+
 @pytest.mark.parametrize(
     ("module", "written"),
     [("sim.rows", "{runs}"), ("experiments", "demo {runs}"), ("sim.run", "-m seed=1,2 outputs={new}")],
@@ -241,11 +245,13 @@ def test_every_bad_place(spot: tuple[Door, str], kind: str, world: World) -> Non
 )
 def test_a_full_disk_leaves_no_half_of_a_file(module: str, written: str, world: World) -> None:
     before = world.tree()
-    said = world.do(module, world.words(written), room=1000)
+    said = world.do(module, world.words(written), room=ROOM)
     obeys(said, module)
     assert said.status in (1, 2)
     assert "required, found file too large" in said.err
     assert not [file for file in world.tree() - before if file.is_file()]
+    bytecode = [file for folder in ("sim", "experiments", "figures") for file in (ROOT / folder).rglob("*.pyc")]
+    assert not [file for file in bytecode if file.stat().st_size == ROOM], "half of its own bytecode"
     world.clear()
 
 

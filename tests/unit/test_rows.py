@@ -340,13 +340,15 @@ def test_bad_input_is_refused(
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """No file may become larger than `size` [byte]."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    """No file may become larger than `size` [byte]. Bytecode would be cut off, and later imports would fail at it."""
+    before, bytecode = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = bytecode
 
 
 def test_a_full_disk_leaves_the_old_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
