@@ -20,6 +20,10 @@ os.environ["JAX_NUM_CPU_DEVICES"] = "2"
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ["MPLBACKEND"] = "agg"
 
+# For the workers of pytest-xdist and for child processes, because numpy is here already. With a thread of BLAS for each
+# core in each, threads wait in loops for each other: six singular value decompositions took seconds, not 0.2 s.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Most of the time of a test that trains goes into compiling, and most programs are those of another test, of the other
 # worker or of yesterday. A name in this cache is a digest of the whole program, so that a changed source never meets an
 # old program; a file that is torn is compiled anew (pyproject.toml, filterwarnings); `make clean` removes all of it.

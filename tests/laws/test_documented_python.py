@@ -22,6 +22,9 @@ from sim.interface.result import Result
 from tests.composed import ROOT
 
 SMALL: dict[str, Any] = {"scale": "smoke", "model": "tabular_trie", "progress": False}
+FEW_PROMPTS = {"kind": "english", "num_prompts": 2}
+"""The default world with two of its topics. The moon, about which the pages ask, is one of them."""
+
 ALL = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
 BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>file|slow|not executed): (?P<said>.+?) -->\n)?"
@@ -125,7 +128,8 @@ def test_it_runs(page: str, outputs: Path, tmp_path: Path, monkeypatch: pytest.M
 
     @functools.wraps(real)
     def small(**given: Any) -> Result:
-        return real(**{**given, **SMALL, "outputs": outputs})
+        world = {"grammar": FEW_PROMPTS} if given.get("grammar", "english") == "english" else {}
+        return real(**{**given, **SMALL, **world, "outputs": outputs})
 
     monkeypatch.setattr(sim, "simulate", small, raising=False)
     monkeypatch.chdir(tmp_path)
