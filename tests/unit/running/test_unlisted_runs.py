@@ -32,7 +32,7 @@ SMALL = (
     "experiment=cfg3", "name=tiny", "grammar.depth=3", "restriction.rules=[{lhs: root, rhs: ['2.0', '2.0']}]",
     "model.width=16", "model.depth=1", "model.heads=2", "pretrain.num_steps=6", "pretrain.num_evals=2",
     "pretrain.batch_size=8", "finetune.num_steps=4", "finetune.num_evals=2", "finetune.batch_size=8", "judged.rows=12",
-    "judged.own=10",
+    "judged.own=10", "judged.lost=12",
 )  # fmt: skip
 
 
