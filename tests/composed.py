@@ -57,8 +57,9 @@ def listed_grammars() -> list[str]:
     return [name for name in options("grammar") if name not in unlisted_grammars()]
 
 
-def unlisted_grammars() -> list[str]:
+@functools.cache
+def unlisted_grammars() -> tuple[str, ...]:
     """The options of the group grammar whose strings are not listed."""
     found = (conf_folder() / "grammar").glob("*.yaml")
     kinds = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))["kind"] for file in found}
-    return sorted(name for name, kind in kinds.items() if is_unlisted({"grammar": {"kind": kind}}))
+    return tuple(sorted(name for name, kind in kinds.items() if is_unlisted({"grammar": {"kind": kind}})))

@@ -15,7 +15,8 @@ from sim.metrics.table import residuals, rows
 from tests.unit.metrics.small_worlds import make_world
 from tests.unit.recorded_worlds import recorded, twins
 
-ALL = recorded(*twins(3), *twins(3), twins(3)[0])
+TWINS = twins(3)
+ALL = recorded(*TWINS, *TWINS, TWINS[0])
 
 
 def reduced(record: Record) -> Record:
