@@ -35,7 +35,7 @@ def mistakes(one: Any, condition: str, study: str) -> Iterator[str]:
     wanted = "a positive number" if kind in WITH_VALUE else "a number of at least 0" if kind == "bound" else ""
     if wanted and (margin is None or margin < 0.0 or (margin == 0.0 and kind in WITH_VALUE)):
         yield f"margin: {wanted} is required for the kind {kind}, found {margin!r}; write margin=..."
-    names = [one.split("/")[1] for one in members("figure") if one.startswith(f"{study}/")]
+    names = [one.split("/")[1] for one in members("figure") if one.startswith(f"{study}/")] if figure else []
     if figure and figure not in names:
         files = f"one of {', '.join(names)}, files in figures/{study}," if names else f"a file in figures/{study}"
         near = nearest(figure, names) or "; write that file, or leave figure out"
