@@ -9,7 +9,7 @@ import polars as pl
 from experiments import conversation
 from experiments.citing import cited
 from experiments.predictions import Amendment
-from experiments.standing import RULE
+from experiments.standing import RULE, counting
 from experiments.statistics import BOOTSTRAP_FROM, interval
 from experiments.study import Judged
 from sim.show.blocks import Block, Heading, Paragraph, Picture, Quote, Table
@@ -75,6 +75,7 @@ def _of_claim(one: Judged) -> Iterator[Block]:
     if checks:
         yield Paragraph("These are true by construction. They check the instrument and support no claim:")
         yield Table(COLUMNS, checks, num_left=6)
+    yield from _refused(one.findings)
     for each in claim.predictions:
         decided = f"Predicted: {each.predicted}. {each.rule} Counts: {each.only}. Control: {each.control}."
         yield Paragraph(f"{each.identifier} {each.statement} {decided}", bullet=True)
@@ -84,6 +85,15 @@ def _of_claim(one: Judged) -> Iterator[Block]:
     yield Paragraph(cited(claim.identifier))
 
 
+def _refused(findings: pl.DataFrame) -> Iterator[Block]:
+    """Why cases without any estimate are refused, a line each."""
+    without = findings.filter(verdict="refused")
+    if without.height:
+        yield Paragraph("These cases are refused, and count for nothing: not one of their worlds has a number.")
+    for row in without.iter_rows(named=True):
+        yield Paragraph(f"{row['prediction']}, {row['case']}: {row['note']}.", bullet=True)
+
+
 def _amended(one: Judged, amendment: Amendment) -> Iterator[Block]:
     """What was changed after runs were made, with the verdicts before and now."""
     yield Paragraph(
@@ -91,7 +101,7 @@ def _amended(one: Judged, amendment: Amendment) -> Iterator[Block]:
         f"Verdict now: {one.standing}."
     )
     if amendment.predictions:
-        now = {name: " and ".join(sorted(found)) for name, found in _verdicts(one.findings).items()}
+        now = {name: " and ".join(sorted(found)) for name, found in _verdicts(counting(one.findings)).items()}
         changed = tuple(
             (name, before or "new", now.get(name, "withdrawn")) for name, before in amendment.predictions.items()
         )

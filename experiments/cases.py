@@ -21,6 +21,9 @@ WORLDS = 5
 UNCOUNTED = ("bound", "report")
 """Kinds that need no number of worlds: a bound is checked in every run, and a report has no verdict."""
 
+NOTHING = "no world has a number"
+"""Why a case without a number is refused, if it does not say so itself."""
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -98,10 +101,14 @@ class Prediction:
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("measure", "figure")}
 
     def judge(self, tables: Tables) -> list["Finding"]:
-        """Return a finding for each case that has a number, or one finding "not valid" if no run counts."""
-        found = [self._finding(case) for case in self.measure(tables) if case.undecided or case.lower.size]
+        """Return a finding for each case. If no case has a number, one of them says "not valid".
+
+        A case without a number is "refused", with its reason: it is seen, and says nothing of the prediction.
+        """
+        found = [self._finding(case) for case in self.measure(tables)]
         nothing = Finding(self.identifier, "", None, None, "", "not valid", "no run counts for it", self.figure)
-        return sorted(found, key=lambda one: one.case) or [nothing]
+        more = [nothing] if all(one.verdict == "refused" for one in found) else []
+        return sorted([*more, *found], key=lambda one: one.case)
 
     def _finding(self, case: Case) -> "Finding":
         predicted = case.predicted if case.predicted is not None else self.value
@@ -111,6 +118,8 @@ class Prediction:
         )
         if case.undecided:
             return found
+        if not case.lower.size:
+            return replace(found, verdict="refused", note=case.note or NOTHING)
         by_lower = case.decided_by == "lower"
         try:
             check_value(self.kind, self.predicted, predicted)

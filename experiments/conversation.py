@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 
 import polars as pl
 
+from experiments.standing import counting
+
 Status: TypeAlias = Literal["tested", "a definition", "assumed (a dial)", "not tested"]
 """What the project does with a sentence. A dial is something that a configuration sets, so it is assumed and varied."""
 
@@ -103,9 +105,12 @@ def rows(findings: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, ...]]:
 
 
 def _verdict(findings: Mapping[str, pl.DataFrame], name: str) -> str:
-    """The verdicts on a prediction over its cases, such as "holds", or "holds in 3 of 4 cases, else undecided"."""
+    """The verdicts on a prediction over its cases, such as "holds", or "holds in 3 of 4 cases, else undecided".
+
+    Cases that are refused do not count.
+    """
     claim = findings.get(name.split(".")[0])
-    found = [] if claim is None else claim.filter(prediction=name)["verdict"].to_list()
+    found = [] if claim is None else counting(claim).filter(prediction=name)["verdict"].to_list()
     if not found:
         return "not judged"
     first = max(sorted(set(found)), key=found.count)

@@ -12,8 +12,8 @@ RULE = (
     "says the opposite holds in all its cases (at 5 % for the claim as a whole, by Holm's correction). Supported if "
     "every one of the first kind holds, every one of the second kind is refuted, and the controls are null. It holds "
     "only under a condition if the sentence is right wherever the condition is met and wrong wherever it is not. Not "
-    "valid if a control is not null, or if no run counts. Else undecided. What is true by construction, and what the "
-    "conversation does not speak of, decides nothing."
+    "valid if a control is not null, or if no run counts. Else undecided. What is true by construction, what the "
+    "conversation does not speak of, and a case without any estimate (refused) decide nothing."
 )
 """The rule in words."""
 
@@ -40,6 +40,7 @@ class Evidence:
 
 def standing(findings: pl.DataFrame, condition: str) -> tuple[Standing, str]:
     """Return what becomes of the sentence of a claim by `RULE`, and the reason. `findings`: see `predictions.table`."""
+    findings = counting(findings)
     for name, verdict in _of_predictions(findings.filter("null")).items():
         if verdict == "not valid":
             return "not valid", f"{name}: no run counts, because none has come near enough to P before the fine-tuning"
@@ -62,13 +63,18 @@ def standing(findings: pl.DataFrame, condition: str) -> tuple[Standing, str]:
     return "undecided", f"open: {_listed(open_)}" if open_ else "no prediction speaks of the sentence"
 
 
+def counting(findings: pl.DataFrame) -> pl.DataFrame:
+    """Return the findings without the cases that are refused, because nothing was measured in these."""
+    return findings.filter(pl.col("verdict") != "refused")
+
+
 def evidence(findings: pl.DataFrame) -> list[Evidence]:
     """Return what each prediction of which the conversation speaks says of the sentence, in the order of findings.
 
     One that the conversation shares is for the sentence if it holds in all cases, and against it if it is refuted in
     one. One that it denies is against the sentence if it holds in all cases, and for it if it is refuted in one.
     """
-    spoken = findings.filter(pl.col("says") != "silent", ~pl.col("instrument"), pl.col("kind") != "report")
+    spoken = counting(findings).filter(pl.col("says") != "silent", ~pl.col("instrument"), pl.col("kind") != "report")
     groups = [(str(name), own) for (name,), own in spoken.group_by("prediction", maintain_order=True)]
     family = [(name, p) for name, own in groups for p in _against(own)]
     adjusted = holm([p for _, p in family])

@@ -13,8 +13,11 @@ from sim.quantity import Quantity
 Decided: TypeAlias = Literal["holds", "refuted", "undecided"]
 """The result of a test of one prediction."""
 
-Verdict: TypeAlias = Literal["holds", "refuted", "undecided", "reported", "not valid"]
-"""The verdict on a prediction: `not valid` if no run counts, `reported` if no verdict was announced."""
+Verdict: TypeAlias = Literal["holds", "refuted", "undecided", "reported", "not valid", "refused"]
+"""The verdict on a prediction in a case.
+
+`not valid`: no run counts; `reported`: no verdict was announced; `refused`: runs count, and no world has a number.
+"""
 
 LEVEL = 0.95
 """Coverage of the intervals that are shown."""

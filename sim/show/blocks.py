@@ -19,7 +19,7 @@ from sim.show.width import WIDE, cells, filled
 WIDTH = 80
 """Width of printed pages [characters]."""
 
-MARKED = ("supported", "holds", "holds only if", "refuted", "undecided", "reported", "not valid")
+MARKED = ("supported", "holds", "holds only if", "refuted", "undecided", "reported", "not valid", "refused")
 """Words that are coloured if a cell of a table holds nothing else."""
 
 
@@ -222,7 +222,7 @@ table{border-collapse:collapse;width:100%;font-size:.85rem;margin:1rem 0}
 td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
 .supported,.holds{color:#00694a;font-weight:bold}.refuted{color:#b00;font-weight:bold}
-.undecided,.not,.reported{color:#666;font-weight:bold}
+.undecided,.not,.reported,.refused{color:#666;font-weight:bold}
 blockquote{border-left:4px solid #ddd;margin-left:0;padding-left:1rem;color:#555}
 figure{margin:1rem 0}img{max-width:100%}figcaption{color:#555;font-size:.9rem}code{background:#f4f4f4}"""
 

@@ -339,6 +339,22 @@ def test_all_claims_lie_on_one_board_and_what_stands_of_each_comes_first(tmp_pat
     assert max(firsts) < min(text.index(claim.sentence) for claim in CLAIMS)
 
 
+@every_form
+def test_a_case_that_is_refused_has_a_row_and_its_reason_in_one_line(form, tmp_path):
+    claim = CLAIMS[0]
+    name = claim.predictions[0].identifier
+    found = [Finding(name, "small", None, interval([1.0, 2.0]), "nat", "holds")]
+    whole = list(board.blocks([Judged(claim, table(claim, found, [None]), "undecided", "a reason", tmp_path)]))
+    found += [Finding(name, "large", None, None, "", "refused", "3 runs have no estimate")]
+    blocks = list(board.blocks([Judged(claim, table(claim, found, [None]), "undecided", "a reason", tmp_path)]))
+    assert [(row["case"], row["measured"], row["worlds"], row["verdict"]) for row in shown(form, blocks)] == [
+        ("small", "1.5 [−4.85, 7.85] nat", "2", "holds"), ("large", "–", "–", "refused")
+    ]  # fmt: skip
+    assert words(f"{name}, large: 3 runs have no estimate.") in FULL[form](blocks)
+    assert "These cases are refused" in FULL[form](blocks)
+    assert "These cases are refused" not in FULL[form](whole)
+
+
 # -- cells ------------------------------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,6 @@ def test_a_sentence_is_tested_or_says_why_it_is_not(one: Sentence) -> None:
 def test_a_row_says_the_verdicts_over_all_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     said = Sentence("1 Entropy", "It is so.", "tested", ("C9.1a", "C9.1b", "C8.1"), "in part")
     monkeypatch.setattr(conversation, "SENTENCES", (said,))
-    judged = {"C9": findings(C9_1a="holds holds refuted", C9_1b="refuted")}
+    judged = {"C9": findings(C9_1a="holds refused holds refuted", C9_1b="refuted")}
     ((_, _, _, out),) = conversation.rows(judged)
     assert out == "C9.1a holds in 2 of 3 cases, else refuted; C9.1b refuted; C8.1 not judged; in part"

@@ -110,14 +110,14 @@ def test_a_verdict_that_is_obvious(row):
 
 
 def test_the_obvious_ones_are_all_there_are():
-    """Every kind with every verdict that it can have, exact and bounded; `not valid` is below."""
+    """Every kind with every verdict that it can have, exact and bounded; `not valid` and `refused` are below."""
     wanted = {kind: {"holds", "refuted", "undecided"} for kind in get_args(Kind)} | {"report": {"reported"}}
     for known in (True, False):
         found = {kind: {row[4] for row in GOLDEN if row[0] == kind and (row[2] is None) == known} for kind in wanted}
         certain = {"bound": {"holds", "refuted"}} if known else {}  # an exact bound is violated or not
         assert found == wanted | certain
     assert {row[4] for row in GOLDEN if row[3][3]} == {"holds", "refuted", "undecided"}
-    assert set(get_args(Verdict)) == {"not valid"}.union(*wanted.values())
+    assert set(get_args(Verdict)) == {"not valid", "refused"}.union(*wanted.values())
 
 
 # -- oracles ----------------------------------------------------------------------------------------------------------
@@ -231,10 +231,21 @@ def test_a_prediction_that_no_run_counts_for_is_not_valid():
     assert found.note == "no run counts for it"
 
 
-def test_a_case_without_a_number_is_none():
-    nothing, something = Case.exact("a", np.zeros(0)), Case.exact("b", seeds(1.0, 0.5))
-    assert [one.case for one in prediction(nothing, something).judge({})] == ["b"]
-    assert [one.verdict for one in prediction(nothing).judge({})] == ["not valid"]
+def test_a_case_without_a_number_is_refused_with_its_reason():
+    nothing, something = Case.exact("c", np.zeros(0), note="why"), Case.exact("b", seeds(1.0, 0.5))
+    found = prediction(nothing, something).judge({})
+    assert [(one.case, one.verdict) for one in found] == [("b", "holds"), ("c", "refused")]
+    assert (found[1].measured, found[1].note, found[1].p_holds, found[1].p_refuted) == (None, "why", None, None)
+    alone = prediction(Case.exact("c", np.zeros(0))).judge({})
+    assert [(one.case, one.verdict) for one in alone] == [("", "not valid"), ("c", "refused")]
+    assert alone[1].note == "no world has a number"
+
+
+def test_means_of_no_world_are_refused_too():
+    none = np.zeros((3, 0))
+    assert [one.verdict for one in prediction(Case("a", none, none), kind="ordering").judge({})] == [
+        "not valid", "refused"
+    ]  # fmt: skip
 
 
 def test_a_case_of_which_nothing_can_be_said_is_undecided():

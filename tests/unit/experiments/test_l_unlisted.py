@@ -80,6 +80,23 @@ def test_a_world_without_an_estimate_does_not_count() -> None:
     assert {one.verdict for one in found["L.2a"]} == {"holds"}
 
 
+def test_a_language_without_any_estimate_is_refused_and_decides_nothing(tmp_path: Path) -> None:
+    """As on cfg3b, where no string that the model writes is in P: gate and erasure are refused, the rest is judged."""
+    without, other = LANGUAGES
+    made = large().runs.with_columns(claim=pl.lit(CLAIM.announced))
+    empty = pl.when(language=without).then(None)
+    runs = made.with_columns(empty.otherwise(pl.col(name)).alias(name) for name in ("gate_after", "erased_after"))
+    told = findings(Runs(runs))
+    for name in ("L.3b", "L.3c", "L.3d", "L.3e"):
+        cases = {one.case.split(",")[0]: one for one in told[name]}
+        assert (cases[without].verdict, cases[without].measured) == ("refused", None)
+        assert "runs have no estimate, and their worlds do not count" in cases[without].note
+        assert cases[other].verdict == ("refuted" if name == "L.3c" else "holds")
+    assert {one.verdict for one in told["L.2a"]} == {"holds"}
+    same, whole = judged_from(Runs(runs), tmp_path / "one"), judged_from(Runs(made), tmp_path / "two")
+    assert (same.standing, same.reason) == (whole.standing, whole.reason)
+
+
 def test_parts_are_means_over_worlds_by_direction() -> None:
     parts = tables(large())["parts"]
     one = parts.filter(language=LANGUAGES[0], targets="exact", rate=5e-4, direction="more entropy than P")

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from experiments.standing import RULE, standing
+from experiments.standing import RULE, evidence, standing
 
 
 def finding(name: str, verdict: str, says: str = "silent", **given: Any) -> dict[str, Any]:
@@ -14,9 +14,12 @@ def finding(name: str, verdict: str, says: str = "silent", **given: Any) -> dict
     return {"prediction": name, "verdict": verdict, "says": says, **usual, **certain, **given}
 
 
+def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema_overrides={"p_holds": pl.Float64, "p_refuted": pl.Float64})
+
+
 def stands(*rows: dict[str, Any], condition: str = "it rains") -> tuple[str, str]:
-    types = {"p_holds": pl.Float64, "p_refuted": pl.Float64}
-    return standing(pl.DataFrame(list(rows), schema_overrides=types), condition)
+    return standing(frame(list(rows)), condition)
 
 
 CONTROL = finding("C.0", "holds", null=True)
@@ -87,6 +90,20 @@ def test_controls_come_first():
     assert stands(finding("C.0", "undecided", null=True), finding("C.1", "refuted", "same"))[0] == "refuted"
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [finding("C.1", "holds", "same")], [finding("C.1", "refuted", "same")], [finding("C.1", "holds", "opposite")],
+        [met("holds"), unmet("holds")], [finding("C.1", "not valid", "same")], [finding("C.1", "holds")],
+    ],
+)  # fmt: skip
+def test_what_is_refused_counts_for_nothing(rows):
+    """Beside every finding a case of the same prediction that is refused; and the control has one."""
+    more = [{**one, "verdict": "refused", "case": "of another language"} for one in (CONTROL, *rows)]
+    assert stands(CONTROL, *rows, *more) == stands(CONTROL, *rows)
+    assert evidence(frame([*rows, *more])) == evidence(frame(rows))
+
+
 def test_holm_takes_back_a_refutation_that_many_cases_make_likely_by_chance():
     cases = [finding("C.1", "holds", "same", case=str(at), p_refuted=1.0) for at in range(9)]
     weak, strong = (finding("C.1", "refuted", "same", case="x", p_refuted=p) for p in (0.03, 0.004))
@@ -99,5 +116,5 @@ def test_holm_takes_back_a_refutation_that_many_cases_make_likely_by_chance():
 
 
 def test_the_rule_is_said_in_words():
-    for word in ("Refuted", "Supported", "only under a condition", "Not valid", "undecided", "Holm"):
+    for word in ("Refuted", "Supported", "only under a condition", "Not valid", "undecided", "Holm", "refused"):
         assert word in RULE
