@@ -12,8 +12,8 @@ from benchmarks.harness import Result, load
 from sim.pool import cores
 
 NAMES = (
-    "training", "targets", "evaluator", "samplers", "laws", "growth", "fed", "elimination", "compiling", "sweep",
-    "ledger", "demo", "device",
+    "training", "single", "targets", "evaluator", "samplers", "laws", "growth", "fed", "elimination", "describing",
+    "compiling", "sweep", "ledger", "demo", "device",
 )  # fmt: skip
 """The benchmarks, in the order of measurement. Each is a module with run(quick) -> list[Result]."""
 
