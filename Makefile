@@ -11,7 +11,7 @@ export VENV PYTHON
 # The commands and tests start hundreds of processes. Without bytecode on the disk each would compile all sources again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help setup demo claims classroom test slow optional trainers notebooks faults chaos check fix figures docs bench lock hooks clean distclean
+.PHONY: help setup demo claims classroom page test slow optional trainers notebooks faults chaos check fix figures docs bench lock hooks clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ NODE = node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/d
   { echo "classroom: node 18 or newer with npm is required, found $$(node --version 2>/dev/null || echo none); install it" >&2; exit 1; }
 classroom: classroom/node_modules/.package-lock.json ## write build/classroom/classroom.html, a page that trains offline (needs node 18 or newer)
 	@$(NODE); node classroom/build.mjs
+
+SEEDS = tests/classroom/test_lessons.py::test_every_lesson_shows_its_point_in_nine_of_ten_seeds
+page: classroom $(VENV)/.test ## check the page of the classroom in Chromium, without the lessons over ten seeds (make slow has them)
+	@$(PY) -m pytest -q -m "slow or not slow" tests/classroom --deselect $(SEEDS)
 
 # npm writes this file when it has installed everything that the lock names.
 classroom/node_modules/.package-lock.json: classroom/package-lock.json classroom/package.json classroom/.npmrc

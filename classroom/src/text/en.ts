@@ -8,7 +8,7 @@ const OPTIONS: Record<string, string> = {
   "annotator/sampled": "answers as varied as the data", "annotator/homogeneous": "always the likeliest answer", "annotator/tempered": "answers at the temperature above",
   "model/transformer": "transformer (two layers)", "model/table": "table (one number per answer)", "optimizer/adam": "Adam", "optimizer/sgd": "SGD",
   "decay/none": "constant", "decay/cosine": "falls to 0 (cosine)", "targets/exact": "exact: all data in every step", "targets/sampled": "sampled: a random batch per step",
-  "control/identity": "trained on the whole language", "control/style_blind": "trained on random answers, equal size", "control/none": "no control",
+  "control/identity": "trained on the whole language", "control/style_blind": "random answers of equal size", "control/none": "no control",
 };
 
 export const en: Texts = {
