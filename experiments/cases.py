@@ -101,14 +101,15 @@ class Prediction:
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("measure", "figure")}
 
     def judge(self, tables: Tables) -> list["Finding"]:
-        """Return a finding for each case. If no case has a number, one of them says "not valid".
+        """Return a finding for each case, or one finding "not valid" if no case has a number.
 
-        A case without a number is "refused", with its reason: it is seen, and says nothing of the prediction.
+        A case without a number beside others that have one is "refused", with its reason: it is seen, and says nothing
+        of the prediction.
         """
         found = [self._finding(case) for case in self.measure(tables)]
         nothing = Finding(self.identifier, "", None, None, "", "not valid", "no run counts for it", self.figure)
-        more = [nothing] if all(one.verdict == "refused" for one in found) else []
-        return sorted([*more, *found], key=lambda one: one.case)
+        counted = any(one.verdict != "refused" for one in found)
+        return sorted(found, key=lambda one: one.case) if counted else [nothing]
 
     def _finding(self, case: Case) -> "Finding":
         predicted = case.predicted if case.predicted is not None else self.value

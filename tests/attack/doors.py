@@ -67,6 +67,7 @@ NOT_ATTACKED = {
     "benchmarks": "measures for half an hour, in an environment of its own",
     "benchmarks.device": "a benchmark too, for an accelerator",
     "tools.pages": "a part of `make docs`, which takes no arguments and writes to build/ alone",
+    "benchmarks.single": "a part of a benchmark, which starts it",
     "benchmarks.peer_nanogpt": "a part of a benchmark, which starts it",
     "tools.notebooks": "writes files of this checkout, with the packages of an extra; it has no arguments",
 }

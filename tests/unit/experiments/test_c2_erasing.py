@@ -86,7 +86,7 @@ def test_a_run_that_never_reached_p_does_not_count(by_x):
 def test_a_rival_counts_only_where_it_is_defined_and_varies():
     ends = arms().with_columns(rate_time=pl.lit(2.0), noise=pl.when(pl.col("seed") < 4).then("noise"))
     given = found("C2.8c", tables(arms=ends))
-    assert "against lr·t" not in given
+    assert (given["against lr·t"].verdict, given["against lr·t"].measured) == ("refused", None)
     assert given["against noise/√v"].measured.count == 4  # type: ignore[union-attr]
     assert "4 worlds" in given["against noise/√v"].note
 

@@ -236,16 +236,22 @@ def test_a_case_without_a_number_is_refused_with_its_reason():
     found = prediction(nothing, something).judge({})
     assert [(one.case, one.verdict) for one in found] == [("b", "holds"), ("c", "refused")]
     assert (found[1].measured, found[1].note, found[1].p_holds, found[1].p_refuted) == (None, "why", None, None)
-    alone = prediction(Case.exact("c", np.zeros(0))).judge({})
-    assert [(one.case, one.verdict) for one in alone] == [("", "not valid"), ("c", "refused")]
-    assert alone[1].note == "no world has a number"
+    (_, silent) = prediction(something, Case.exact("c", np.zeros(0))).judge({})
+    assert (silent.verdict, silent.note) == ("refused", "no world has a number")
+
+
+def test_a_prediction_whose_cases_have_no_number_is_not_valid():
+    (alone,) = prediction(Case.exact("c", np.zeros(0), note="why")).judge({})
+    assert (alone.case, alone.verdict, alone.note) == ("", "not valid", "no run counts for it")
 
 
 def test_means_of_no_world_are_refused_too():
     none = np.zeros((3, 0))
-    assert [one.verdict for one in prediction(Case("a", none, none), kind="ordering").judge({})] == [
-        "not valid", "refused"
-    ]  # fmt: skip
+    several, means = (
+        Case("a", none, none),
+        Case.exact("b", np.stack([seeds(0.0, 0.1), seeds(1.0, 0.1), seeds(2.0, 0.1)])),
+    )
+    assert [one.verdict for one in prediction(several, means, kind="ordering").judge({})][:1] == ["refused"]
 
 
 def test_a_case_of_which_nothing_can_be_said_is_undecided():
