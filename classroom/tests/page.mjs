@@ -302,6 +302,30 @@ const checks = {
       await close(tab);
     }
   },
+  a_slow_browser_says_how_long_it_takes: async () => {
+    // every frame comes 3 s after the one before, as in a browser with a slow engine
+    const before = `const Own = Worker; let last = 0;
+      globalThis.Worker = class extends Own {
+        set onmessage(hear) {
+          super.onmessage = (event) => {
+            last = event.data.kind === "frame" ? Math.max(last + 3000, performance.now()) : last;
+            setTimeout(() => hear(event), Math.max(0, last - performance.now()));
+          };
+        }
+      };`;
+    const tab = await open("lang=en&model=table&rate=0.1&steps=60&control=none", { before });
+    assert.equal(await tab.isHidden(".alert"), true, "nothing is said before it is known");
+    await tab.waitForFunction(() => /takes about \d+ min/.test(document.querySelector(".alert").textContent));
+    const [, minutes] = (await tab.textContent(".alert")).match(/about (\d+) min/);
+    assert.ok(Number(minutes) >= 2 && Number(minutes) <= 3, `58 steps of 3 s, found ${minutes} min`);
+    await tab.click("#reset");
+    await tab.waitForFunction(() => document.querySelector(".alert").hidden);
+    await close(tab);
+    const fast = await open(TABLE);
+    await settle(fast);
+    assert.equal(await fast.isHidden(".alert"), true, "a fast one says nothing");
+    await close(fast);
+  },
   both_languages: async () => {
     const tab = await open(TABLE);
     await settle(tab);

@@ -22,6 +22,7 @@ NAMES = (
     "no_accessibility_violation",
     "lessons_are_predict_do_see",
     "recorded_runs_without_workers",
+    "a_slow_browser_says_how_long_it_takes",
     "both_languages",
     "screenshots_are_legible",
     "no_console_error_and_no_request",

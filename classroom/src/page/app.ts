@@ -18,6 +18,7 @@ import { Tip } from "./tip.js";
 const DEBOUNCE = 250; // [ms] after the last change of a control, before the training starts again
 const REDRAW = 130; // [ms] between two pictures while a training runs
 const CALM_REDRAW = 1000; // the same for readers who ask for less motion
+const PATIENCE = 60; // [s] a training whose rest takes longer is called slow
 
 export class App {
   private shown: Shown;
@@ -209,6 +210,7 @@ export class App {
     if (this.fault) return t.badHash(this.fault.key, this.fault.found, this.fault.need);
     if (source instanceof Recorded) return `${t.recorded.title} ${RECORDED.length ? t.recorded.why(this.why ?? "") : t.recorded.none}`;
     if (source.phase === "failed") return t.failed(source.why);
+    if (source.phase === "running" && source.left > PATIENCE) return t.slow(Math.round(source.left / 60));
     return "";
   }
 

@@ -26,6 +26,7 @@ export class Recorded implements Source {
   why = "";
   total = 0;
   pretrained = 0;
+  left = 0;
   private all: Record<Side, Frame[]> = { tuning: [], control: [] };
   private timer = 0;
 

@@ -15,6 +15,7 @@ export interface Source {
   why: string; // of a failure
   total: number; // steps of the whole training
   pretrained: number; // steps of a pretraining that were taken
+  left: number; // [s] that the rest of a running training takes, as its last steps did; 0 if it is not known
   begin(world: World, settings: Settings, play: boolean): void;
   play(): void;
   pause(): void;
@@ -39,6 +40,7 @@ export class Runs implements Source {
   why = "";
   total = 0;
   pretrained = 0;
+  left = 0;
   device: Device = "none";
   reason = "";
   private readonly workers: Record<Side, Worker>;
@@ -47,6 +49,7 @@ export class Runs implements Source {
   private goals: Record<Side, number> = { tuning: 0, control: 0 }; // steps to which the workers are to train
   private world: World | null = null;
   private settings: Settings | null = null;
+  private mark: { step: number; at: number } | null = null; // the last frame of the tuning that came while it was running
   private known: { hash: string; seed: number; params: Float32Array } | null = null; // q0 of own sentences
 
   constructor(make: () => Worker, private readonly changed: () => void, private readonly ready: () => void) {
@@ -59,7 +62,7 @@ export class Runs implements Source {
 
   begin(world: World, settings: Settings, play: boolean): void {
     this.id += 1;
-    Object.assign(this, { world, settings, playing: play, why: "", pretrained: 0, total: stepsOf(world, settings) });
+    Object.assign(this, { world, settings, playing: play, why: "", pretrained: 0, left: 0, mark: null, total: stepsOf(world, settings) });
     this.tracks = { tuning: fresh(), control: fresh() };
     const known = this.known?.hash === world.hash && this.known.seed === settings.seed;
     if (world.q0 === null && settings.model === "transformer" && !known) {
@@ -103,7 +106,7 @@ export class Runs implements Source {
   }
 
   pause(): void {
-    this.playing = false;
+    Object.assign(this, { playing: false, left: 0, mark: null });
     for (const side of this.sides()) {
       this.goals[side] = 0;
       this.send(side, { kind: "stop", id: this.id });
@@ -145,7 +148,10 @@ export class Runs implements Source {
     if (news.kind === "pretrained") return this.keep(news.params);
     if (news.kind === "frame") {
       if (this.phase === "pretraining") this.pretrained = news.step;
-      else if (news.step > (track.frames.at(-1)?.step ?? -1)) track.frames.push({ step: news.step, logQ: news.logQ });
+      else if (news.step > (track.frames.at(-1)?.step ?? -1)) {
+        track.frames.push({ step: news.step, logQ: news.logQ });
+        if (side === "tuning") this.time(news.step);
+      }
     } else if (this.phase !== "pretraining" && news.kind === "nodes") {
       if (news.step === 0) track.first = news.logits;
       track.last = { step: news.step, logits: news.logits };
@@ -155,6 +161,13 @@ export class Runs implements Source {
       if (this.sides().every((other) => this.tracks[other].resting)) this.rest();
     }
     this.changed();
+  }
+
+  /** How long the rest takes. The step before the first frame is not counted: its program is made there. */
+  private time(step: number): void {
+    const [at, before] = [performance.now(), this.mark];
+    if (before && this.playing) this.left = ((at - before.at) / (step - before.step) / 1000) * (this.total - step);
+    this.mark = this.playing && step > 0 ? { step, at } : null;
   }
 
   private keep(params: Float32Array): void {

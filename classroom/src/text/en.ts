@@ -29,6 +29,7 @@ export const en: Texts = {
     running: "Training …", paused: "Paused.", done: "Training finished.", failed: "Training failed.",
   },
   failed: (why) => `Training failed. ${why}`,
+  slow: (minutes) => `This browser is slow here: the rest of this training takes about ${minutes} min. Chrome, Chromium and Edge are faster; a table trains at once.`,
   pretraining: (step, total) => `learning your sentences: step ${step} of ${total}`,
   headline: (h) => {
     const what = h.keep === "style" ? `“${h.style}” answers` : "answers that the data keep";

@@ -29,6 +29,7 @@ export interface Texts {
   stepOf: (step: number, total: number) => string;
   status: Record<"waiting" | "pretraining" | "ready" | "running" | "paused" | "done" | "failed", string>;
   failed: (why: string) => string;
+  slow: (minutes: number) => string; // the rest of a training takes so long
   pretraining: (step: number, total: number) => string;
   headline: (h: Headline) => string;
   untrained: (keep: string) => string;

@@ -30,6 +30,7 @@ export const zh: Texts = {
     running: "正在训练……", paused: "已暂停。", done: "训练完成。", failed: "训练失败。",
   },
   failed: (why) => `训练失败。${told(why)}`,
+  slow: (minutes) => `这个浏览器在此较慢：训练的剩余部分约需 ${minutes} 分钟。Chrome、Chromium 和 Edge 更快；表格模型立刻就能训练完。`,
   pretraining: (step, total) => `正在学习你的句子：第 ${step} 步，共 ${total} 步`,
   headline: (h) => {
     const what = h.keep === "style" ? `“${h.style}”回答` : "数据所保留的回答";
